@@ -1,0 +1,1 @@
+"""From prompt to reply: sections, Claude, the offline analyst, recommendations, prices."""

@@ -1,0 +1,261 @@
+"""The tunables, as frozen records that go to TOML and come back equal."""
+
+import dataclasses
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self, get_args
+
+import tomli_w
+
+Template = Literal["default", "guide"]
+Tools = Literal["auto", "always", "never"]
+
+
+class ConfigError(ValueError):
+    """A setting has an unknown name or a value that cannot be used; the message says which and how to mend it."""
+
+
+def _whole(record: str, name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        msg = f"{record}.{name} must be a whole number of at least {least}, not {value!r}."
+        raise ConfigError(msg)
+
+
+def _number(record: str, name: str, value: object, low: float, high: float) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+        msg = f"{record}.{name} must be a number from {low:g} to {high:g}, not {value!r}."
+        raise ConfigError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How many of the model's tokens each part of a prompt may take.
+
+    The defaults are the guide's 2,000 / 500 / 200 inside a window of 100,000. What the three tiers leave is for market
+    data, portfolio, instructions, schema and the reply.
+    """
+
+    hot: int = 2_000
+    """Tokens for the newest of the current session."""
+    warm: int = 500
+    """Tokens for relevant passages of everything earlier, this session's overflow included."""
+    cold: int = 200
+    """Tokens for insights."""
+    window: int = 100_000
+    """Tokens for the whole prompt and the reply together."""
+    reply: int = 4_096
+    """The longest reply, in tokens; it is kept free in the window."""
+    hot_messages: int | None = None
+    """At most so many of the session's newest messages (the guide: 5); None for no such bound."""
+    hot_characters: int | None = None
+    """Each of the session's messages cut to so many characters (the guide: 200); None for whole sentences that fit."""
+    cold_insights: int | None = None
+    """At most so many insights (the guide: 10); None for no such bound."""
+
+    def __post_init__(self) -> None:
+        for name in ("hot", "warm", "cold"):
+            _whole("Budget", name, getattr(self, name), 0)
+        for name in ("window", "reply"):
+            _whole("Budget", name, getattr(self, name), 1)
+        for name in ("hot_messages", "hot_characters", "cold_insights"):
+            if getattr(self, name) is not None:
+                _whole("Budget", name, getattr(self, name), 1)
+        taken = self.hot + self.warm + self.cold + self.reply
+        if taken > self.window:
+            msg = (
+                f"Budget: hot, warm, cold and reply take {taken:,} tokens, but the window has {self.window:,}. "
+                "Lower one of them or raise window."
+            )
+            raise ConfigError(msg)
+
+    @classmethod
+    def guide(cls) -> Self:
+        """Give the integration guide's own selection: the last 5 messages of 200 characters each, 10 insights."""
+        return cls(hot_messages=5, hot_characters=200, cold_insights=10)
+
+    @classmethod
+    def shares(cls, total: int, hot: float, warm: float, cold: float, **others: int) -> Self:
+        """Divide `total` tokens by shares that sum to 1, such as the guide's .80, .15 and .05.
+
+        Parameters
+        ----------
+        total : int
+            Tokens to divide.
+        hot, warm, cold : float
+            Shares from 0 to 1; what rounding leaves goes to HOT.
+        **others : int
+            Further fields of the budget (`window`, `reply`, ...).
+
+        Raises
+        ------
+        ConfigError
+            If the total is not a positive whole number or the shares do not sum to 1.
+        """
+        _whole("Budget.shares", "total", total, 1)
+        for name, share in (("hot", hot), ("warm", warm), ("cold", cold)):
+            _number("Budget.shares", name, share, 0, 1)
+        if abs(hot + warm + cold - 1) > 1e-9:
+            msg = f"Budget.shares: hot, warm and cold must sum to 1, not {hot + warm + cold:g}."
+            raise ConfigError(msg)
+        warm_tokens, cold_tokens = round(total * warm), round(total * cold)
+        return cls(hot=total - warm_tokens - cold_tokens, warm=warm_tokens, cold=cold_tokens, **others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """How WARM finds and orders what is relevant of earlier talk."""
+
+    k1: float = 0.9
+    """BM25's term saturation (Robertson and Zaragoza 2009)."""
+    b: float = 0.4
+    """BM25's length normalisation, 0 for none to 1 for full."""
+
+    def __post_init__(self) -> None:
+        _number("Recall", "k1", self.k1, 0, 10)
+        _number("Recall", "b", self.b, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Which model answers, and within what bounds of time and money."""
+
+    name: str = "claude-sonnet-5-5"
+    """The model's name, as its server knows it. ANTHROPIC_MODEL overrides it where set."""
+    base_url: str | None = None
+    """A server that speaks the Messages API. Never stored in a lab: a file must not decide where a key is sent."""
+    timeout: float = 120.0
+    """Seconds without any answer before a request counts as lost."""
+    max_retries: int = 2
+    """How often a request that may succeed later (429, 500, 529, no connection) is sent again."""
+    tools: Tools = "auto"
+    """Recommendations through a strict tool ("always"), a fenced JSON block ("never"), or whichever the server can."""
+    max_usd_per_day: float | None = None
+    """No call starts once the UTC day's recorded costs have reached this; None for no limit."""
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """USD per million tokens, in and out, by model name; overrides the list prices."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """The model's tokens per cl100k token, by model name; overrides what the table says and what was learnt."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            msg = f"Model.name must be a model's name such as 'claude-sonnet-5-5', not {self.name!r}."
+            raise ConfigError(msg)
+        if self.base_url is not None and not str(self.base_url).startswith(("http://", "https://")):
+            msg = f"Model.base_url must start with http:// or https://, not {self.base_url!r}."
+            raise ConfigError(msg)
+        _number("Model", "timeout", self.timeout, 0.01, 86_400)
+        _whole("Model", "max_retries", self.max_retries, 0)
+        if self.tools not in get_args(Tools):
+            msg = f"Model.tools must be one of {', '.join(get_args(Tools))}, not {self.tools!r}."
+            raise ConfigError(msg)
+        if self.max_usd_per_day is not None:
+            _number("Model", "max_usd_per_day", self.max_usd_per_day, 0, 1e9)
+        prices = {}
+        for model, price in dict(self.prices).items():
+            if not isinstance(price, (list, tuple)) or len(price) != 2:
+                msg = f"Model.prices[{model!r}] must be (USD in, USD out) per million tokens, not {price!r}."
+                raise ConfigError(msg)
+            for value in price:
+                _number("Model", f"prices[{model!r}]", value, 0, 1e6)
+            prices[model] = (float(price[0]), float(price[1]))
+        object.__setattr__(self, "prices", prices)
+        for model, factor in dict(self.factors).items():
+            _number("Model", f"factors[{model!r}]", factor, 0.1, 10)
+        object.__setattr__(self, "factors", {model: float(factor) for model, factor in dict(self.factors).items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything of a lab that can be tuned; `lab.config` is the one in force, `lab.apply(config)` changes it.
+
+    Examples
+    --------
+    >>> config = Config(budget=Budget(warm=800))
+    >>> Config.from_toml(config.to_toml()) == config
+    True
+    """
+
+    budget: Budget = field(default_factory=Budget)
+    recall: Recall = field(default_factory=Recall)
+    model: Model = field(default_factory=Model)
+    template: Template = "default"
+    """Which prompt template: "default", or "guide" for the integration guide's text."""
+    session_minutes: float = 30
+    """Minutes without a message after which a session has ended."""
+
+    def __post_init__(self) -> None:
+        for part in fields(self)[:3]:
+            value, kind = getattr(self, part.name), part.default_factory
+            if not isinstance(value, kind):  # type: ignore[arg-type]
+                msg = f"Config.{part.name} must be a {kind.__name__}, not {value!r}."  # type: ignore[union-attr]
+                raise ConfigError(msg)
+        if self.template not in get_args(Template):
+            msg = f"Config.template must be one of {', '.join(get_args(Template))}, not {self.template!r}."
+            raise ConfigError(msg)
+        _number("Config", "session_minutes", self.session_minutes, 0.01, 60 * 24 * 366)
+
+    @classmethod
+    def guide(cls) -> Self:
+        """Give the integration guide's selection and its exact prompt text."""
+        return cls(budget=Budget.guide(), template="guide")
+
+    @property
+    def id(self) -> str:
+        """The configuration's name: 16 hexadecimal digits of the SHA-256 of its TOML."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()[:16]
+
+    def to_toml(self) -> str:
+        """Write every setting that is not None as TOML."""
+        return tomli_w.dumps(_plain(self))
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Read what `to_toml` wrote, or a part of it: what is left out has its default.
+
+        Raises
+        ------
+        ConfigError
+            If the text is not TOML, or a setting is unknown or cannot be used.
+        """
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            msg = f"The configuration is not TOML: {error}."
+            raise ConfigError(msg) from error
+        parts: dict[str, Any] = {"budget": Budget, "recall": Recall, "model": Model}
+        for name, kind in parts.items():
+            if name in table:
+                table[name] = _record(kind, table[name], f"{name}.")
+        return _record(cls, table, "")
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """Give a record as nested dicts without None."""
+    found = {}
+    for name in (f.name for f in fields(record)):
+        value = getattr(record, name)
+        if dataclasses.is_dataclass(value):
+            value = _plain(value)
+        if value is not None:
+            found[name] = dict(sorted(value.items())) if isinstance(value, dict) and name not in _PARTS else value
+    return found
+
+
+_PARTS = frozenset({"budget", "recall", "model"})
+
+
+def _record(kind: Any, table: object, prefix: str) -> Any:
+    if not isinstance(table, dict):
+        msg = f"Setting {prefix.rstrip('.')!r} must be a table, not {table!r}."
+        raise ConfigError(msg)
+    names = [f.name for f in fields(kind)]
+    for name in table:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean {prefix}{near[0]}?" if near else f" Known are: {', '.join(names)}."
+            msg = f"Unknown setting {prefix}{name}.{hint}"
+            raise ConfigError(msg)
+    return kind(**table)

@@ -1,0 +1,1 @@
+"""Market context: bars, quotes, portfolio and scanner for a prompt."""

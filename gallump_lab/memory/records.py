@@ -1,0 +1,78 @@
+"""What the tiers hand on: slots, a session's context, the moment it is taken at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Tier = Literal["hot", "warm", "cold"]
+Role = Literal["user", "assistant"]
+Reason = Literal["kept", "over budget", "in HOT", "duplicate", "superseded", "below threshold", "over window"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """The point in a lab's life at which a context is taken: what had arrived, and what the clock said."""
+
+    at: datetime
+    """The clock, UTC; ages and time words count from here."""
+    seen_message: int
+    """The newest message id that may be used."""
+    seen_insight: int
+    """The newest insight event id that may be used."""
+    as_of: datetime | None = None
+    """For a what-if: nothing that speaks of a later time, UTC; None to go by arrival alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One candidate for a place in the prompt: what it is, what it costs, and whether and why it stands there."""
+
+    tier: Tier
+    kind: Literal["message", "passage", "insight"]
+    item_id: int
+    """Message id, passage id or insight id, as `kind` says."""
+    message_id: int | None
+    """The message a passage stands in; None for an insight."""
+    rank: int
+    """Place in its tier's order, 1 for the first."""
+    text: str
+    """What was said, as it was said."""
+    line: str
+    """The same as it stands in the prompt, without its final line break."""
+    tokens: int
+    """The model's tokens of `line` and its line break."""
+    score: int = 0
+    """The sum of the signals, in millionths (integers, so that sums do not depend on their order)."""
+    signals: Mapping[str, int] = field(default_factory=dict)
+    """What each signal gave, in millionths."""
+    kept: bool = False
+    reason: Reason = "over budget"
+    role: Role | None = None
+    symbol: str | None = None
+    session_id: str | None = None
+    created_at: datetime | None = None
+    """The time it speaks of, UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionContext:
+    """What memory gives to a prompt, in the guide's three parts, with the slots that say why."""
+
+    session_id: str | None = None
+    current_messages: Sequence[Mapping[str, Any]] = ()
+    """The session's messages before the question, oldest first: `role`, `message`, `message_id`, `symbol`, `created_at`
+    (the guide's keys are the first two). All of them; HOT's slots say which parts stand in the prompt."""
+    relevant_history: Sequence[str] = ()
+    """WARM's kept passages, as they stand in the prompt, oldest first."""
+    insights: Sequence[str] = ()
+    """COLD's kept insights, as they stand in the prompt, best first."""
+    slots: Sequence[Slot] = ()
+    """Every candidate that was kept and the first 20 of each tier that were not, in each tier's rank order."""
+    moment: Moment | None = None
+    token_factor: float = 1.0
+    """The model's tokens per cl100k token that the slots are counted with."""
+    messages_in_session: int = 0
+    """Messages of the session, the question itself counted, as the guide counts."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """Passages that a signal could not score yet, by signal (embeddings that have not caught up)."""

@@ -1,0 +1,1 @@
+"""All that touches DuckDB: connection, schema and migrations, snapshot, cache."""

@@ -1,0 +1,1 @@
+"""What-if on a snapshot of recorded conversations."""

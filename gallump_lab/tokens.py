@@ -1,0 +1,111 @@
+"""Counting tokens: cl100k_base from the bundled vocabulary, times a factor that says how the model counts.
+
+Claude's tokenizers are not public. On chat text the older one (up to Opus 4.6, Sonnet 4.6, Haiku 4.5) gives 1.03 to 1.12
+times cl100k_base's count and the newer one 1.44 to 1.66 times, so a budget in the model's tokens is a cl100k count
+times a factor. `FACTORS` is where it starts; recorded replies teach it from there (`learnt_factor`).
+"""
+
+import base64
+import hashlib
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gallump_lab.bundled import bundled
+
+if TYPE_CHECKING:
+    import tiktoken
+
+VOCABULARY = "cl100k_base.tiktoken"
+VOCABULARY_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+# cl100k_base's own splitting rule, as tiktoken publishes it.
+_PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+
+OFFLINE = "offline-analyst"
+FACTORS: Mapping[str, float] = {"claude-newer": 1.55, "claude-older": 1.08, "offline": 1.0, "other": 1.2}
+"""Tokens of a model family per token of cl100k_base, before anything was learnt."""
+
+PRIOR_TOKENS = 2_000
+"""How many cl100k tokens of replies the table's factor weighs as much as."""
+
+_LOCK = threading.Lock()
+
+
+@cache
+def _load() -> "tiktoken.Encoding":
+    import tiktoken
+
+    raw = bundled(VOCABULARY).read_bytes()
+    found = hashlib.sha256(raw).hexdigest()
+    if found != VOCABULARY_SHA256:
+        msg = f"The bundled {VOCABULARY} is damaged (SHA-256 {found}). Install gallump_lab again."
+        raise ValueError(msg)
+    ranks = {base64.b64decode(token): int(rank) for token, _, rank in (line.partition(b" ") for line in raw.splitlines())}
+    return tiktoken.Encoding("cl100k_base_plain", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
+
+
+def _encoding() -> "tiktoken.Encoding":
+    with _LOCK:
+        return _load()
+
+
+def count(text: str) -> int:
+    """Count a text's cl100k_base tokens; what looks like a special token counts as the text it is."""
+    return len(_encoding().encode_ordinary(text)) if text else 0
+
+
+def count_all(texts: Iterable[str]) -> list[int]:
+    """Count each of many texts, as `count` does, on one thread."""
+    encode = _encoding().encode_ordinary
+    return [len(encode(text)) for text in texts]
+
+
+def scaled(tokens: int, factor: float) -> int:
+    """Turn cl100k tokens into the model's, rounded up, by a factor of three decimals (so the sum is one of integers)."""
+    return -(-tokens * round(factor * 1000) // 1000)
+
+
+def family(model: str) -> str:
+    """Say which of `FACTORS` a model's name belongs to.
+
+    Opus 4.7 and later, and every later generation (Sonnet 5, Haiku 5, ...), count with the newer tokenizer.
+    """
+    if model == OFFLINE:
+        return "offline"
+    name = model.lower()
+    if "claude" not in name:
+        return "other"
+    found = re.search(r"(opus|sonnet|haiku)-(\d{1,2})(?:-(\d{1,2}))?(?!\d)", name)
+    if not found:  # claude-3-5-sonnet and older put the version first; a family not known yet is taken as new
+        return "claude-older" if re.search(r"claude-(v?[123]\b|instant)", name) else "claude-newer"
+    kind, version = found[1], (int(found[2]), int(found[3] or 0))
+    return "claude-newer" if version >= ((4, 7) if kind == "opus" else (5, 0)) else "claude-older"
+
+
+def learnt_factor(model: str, billed: int, counted: int, overrides: Mapping[str, float] | None = None) -> float:
+    """Say how many of the model's tokens one cl100k token is, three decimals.
+
+    Parameters
+    ----------
+    model : str
+        The model's name.
+    billed, counted : int
+        Sums over recorded plain replies (text alone, no tool call): output tokens by the API's usage, and the same
+        replies' cl100k tokens. Both 0 when nothing is recorded.
+    overrides : mapping of str to float, optional
+        Factors by model name that win over everything.
+
+    Returns
+    -------
+    float
+        (table's factor x `PRIOR_TOKENS` + billed) / (`PRIOR_TOKENS` + counted), within half and twice the table's.
+    """
+    if overrides and model in overrides:
+        return round(overrides[model], 3)
+    start = FACTORS[family(model)]
+    learnt = (start * PRIOR_TOKENS + billed) / (PRIOR_TOKENS + counted)
+    return round(min(max(learnt, start / 2), start * 2), 3)
