@@ -112,10 +112,13 @@ class Recall:
     """BM25's term saturation (Robertson and Zaragoza 2009)."""
     b: float = 0.4
     """BM25's length normalisation, 0 for none to 1 for full."""
+    symbol: float = 0.25
+    """What a passage about the asked symbol gains, as a share of the best BM25 score."""
 
     def __post_init__(self) -> None:
         _number("Recall", "k1", self.k1, 0, 10)
         _number("Recall", "b", self.b, 0, 1)
+        _number("Recall", "symbol", self.symbol, 0, 10)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,21 @@ class Moment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message as it was said."""
+
+    message_id: int
+    session_id: str
+    role: Role
+    text: str
+    symbol: str | None
+    created_at: datetime
+    """The time it speaks of, UTC."""
+    state: str = "complete"
+    """complete, or why a reply is not: stopped, cut, refused, failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Slot:
     """One candidate for a place in the prompt: what it is, what it costs, and whether and why it stands there."""
 
@@ -61,8 +76,8 @@ class SessionContext:
 
     session_id: str | None = None
     current_messages: Sequence[Mapping[str, Any]] = ()
-    """The session's messages before the question, oldest first: `role`, `message`, `message_id`, `symbol`, `created_at`
-    (the guide's keys are the first two). All of them; HOT's slots say which parts stand in the prompt."""
+    """The session's newest messages before the question, oldest first, with the guide's keys `role` and `message`, and
+    `message_id`, `symbol`, `created_at`, `state`. HOT's kept slots say which parts of them stand in the prompt."""
     relevant_history: Sequence[str] = ()
     """WARM's kept passages, as they stand in the prompt, oldest first."""
     insights: Sequence[str] = ()

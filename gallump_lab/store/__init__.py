@@ -1,1 +1,34 @@
-"""All that touches DuckDB: connection, schema and migrations, snapshot, cache."""
+"""All that touches DuckDB: the lab file and its lock, schema and migrations, snapshots, the cache."""
+
+from gallump_lab.store.cache import Cache
+from gallump_lab.store.errors import (
+    DamagedFile,
+    DiskFull,
+    LabBusy,
+    NewerLab,
+    NoPermission,
+    NotALab,
+    QueryRefused,
+    StoreError,
+)
+from gallump_lab.store.instance import scratch
+from gallump_lab.store.query import frame
+from gallump_lab.store.snapshot import Snapshot
+from gallump_lab.store.store import Catalogue, Store
+
+__all__ = [
+    "Cache",
+    "Catalogue",
+    "DamagedFile",
+    "DiskFull",
+    "LabBusy",
+    "NewerLab",
+    "NoPermission",
+    "NotALab",
+    "QueryRefused",
+    "Snapshot",
+    "Store",
+    "StoreError",
+    "frame",
+    "scratch",
+]

@@ -1,0 +1,10 @@
+"""Chat with Claude about trading ideas, with a memory whose budget, retrieval and insights you can measure."""
+
+from importlib.metadata import version
+
+from gallump_lab import study
+from gallump_lab.config import Budget, Config, ConfigError, Model, Recall
+from gallump_lab.lab import Lab
+
+__version__ = version("gallump-lab")
+__all__ = ["Budget", "Config", "ConfigError", "Lab", "Model", "Recall", "study"]

@@ -1,0 +1,357 @@
+"""Lab: the front door. It wires the rooms; what they do is theirs."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from gallump_lab.brain import turns
+from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.prices import price
+from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.reply import Preview, Reply
+from gallump_lab.brain.records import Usage
+from gallump_lab.config import Config
+from gallump_lab.market.broker import Broker, FileBroker
+from gallump_lab.market.context import ContextBuilder
+from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.memory import context as memory
+from gallump_lab.memory import recall
+from gallump_lab.memory.insights import Insights
+from gallump_lab.memory.records import Moment
+from gallump_lab.memory.sessions import SessionManager, new_id
+from gallump_lab.store import Cache, Snapshot, Store, configs, frame, query, times
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gallump_lab.ui.chat import ChatWidget
+
+SQL_SECONDS = 2.0
+"""So long may the analyst's own SQL hold the file."""
+
+
+class Lab:
+    """Chats with Claude about trading ideas, and remembers.
+
+    `Lab.open` makes one. Everything is in one DuckDB file, which several notebooks may use at once.
+
+    Attributes
+    ----------
+    store : Store
+        The lab file.
+    sessions : SessionManager
+        Sessions and their messages.
+    insights : Insights
+        What was learnt: `.add`, `.supersede`, `.frame`.
+    cache : Cache
+        JSON values that expire.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        config: Config | None = None,
+        broker: Broker | None = None,
+        clock: Callable[[], datetime] = times.now,
+        ids: Callable[[], str] = new_id,
+    ) -> None:
+        self.store, self._clock, self._given = store, clock, config
+        self._base_url = config.model.base_url if config else None
+        self.cache = Cache(store, clock)
+        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=lambda: self.config)
+        self.insights = Insights(store, clock)
+        self._turns = turns.TurnLog(store)
+        broker = FileBroker(clock=clock) if broker is None else broker
+        self._market = ContextBuilder(broker, self.cache, MarketScanner(broker))
+
+    @classmethod
+    def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
+        cls,
+        path: str | Path,
+        *,
+        config: Config | None = None,
+        broker: Broker | None = None,
+        clock: Callable[[], datetime] | None = None,
+        ids: Callable[[], str] | None = None,
+        wait: float = 10.0,
+    ) -> Self:
+        """Open a lab file; it is made if it is missing.
+
+        Parameters
+        ----------
+        path : str or Path
+            The lab's DuckDB file.
+        config : Config, optional
+            In force for this object alone; by default the one that was applied to the lab last.
+        broker : Broker, optional
+            Where quotes, bars and positions come from; the bundled daily bars and sample portfolio by default.
+        clock : callable, optional
+            Tells the time, UTC.
+        ids : callable, optional
+            Makes session ids.
+        wait : float
+            Seconds that a step tries while another process holds the file.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be used; it is left as it was.
+        """
+        return cls(
+            Store.open(path, wait=wait), config=config, broker=broker, clock=clock or times.now, ids=ids or new_id
+        )
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force; change it with `apply`."""
+        if self._given is not None:
+            return self._given
+        with self.store.read() as con:
+            found = configs.applied(con)
+        return replace(found, model=replace(found.model, base_url=self._base_url))
+
+    def apply(self, config: Config) -> None:
+        """Put a configuration in force, for the next turn of every notebook that uses the lab.
+
+        Its base URL holds for this object alone: a lab file never decides where a key is sent.
+
+        Raises
+        ------
+        ConfigError
+            If it is not a Config.
+        """
+        configs.apply(self.store, config, self._clock())
+        self._base_url, self._given = config.model.base_url, None
+
+    def ask(
+        self,
+        prompt: str,
+        watchlist: Sequence[str] = (),
+        session_id: str | None = None,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Reply:
+        """Ask a question, and remember it and its reply.
+
+        Parameters
+        ----------
+        prompt : str
+            The question.
+        watchlist : sequence of str
+            Symbols to show the market of; the first is the question's own.
+        session_id : str, optional
+            The session to carry on; a new one if it is None, unknown or ended.
+        on_text : callable, optional
+            Gets each piece of the reply's text as it arrives, on the calling thread.
+        stop : threading.Event, optional
+            Once set, the reply ends where it is and is kept so far.
+
+        Returns
+        -------
+        Reply
+
+        Raises
+        ------
+        ValueError
+            If the question or a symbol cannot be used; nothing is stored.
+        SpendingLimit
+            If the day's costs have reached `model.max_usd_per_day`; nothing is stored or asked.
+        PromptTooLong
+            If the question alone does not fit the window; it is stored.
+        BrainFault
+            If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
+        StoreError
+            If the lab cannot be used.
+        """
+        config = self.config
+        symbols = [validate_symbol(symbol) for symbol in watchlist]
+        symbol = symbols[0] if symbols else None
+        brain = Brain(model=config.model, budget=config.budget)
+        if config.model.max_usd_per_day is not None and not brain.offline:
+            self._turns.check_spending(self._clock(), config.model.max_usd_per_day)
+        received = self.sessions.receive(session_id, prompt, symbol, minutes=config.session_minutes)
+        built = self._prompt(prompt, symbols, received.session_id, received.moment, config, brain.model_name)
+        turn_id = self._turns.begin(received, built, config=config, model=brain.model_name, symbol=symbol, watchlist=symbols)
+        answer = brain.send(built, on_text=on_text, stop=stop)
+        reply_id = self._turns.finish(turn_id, received, answer, self.sessions, symbol)
+        reply = Reply(
+            answer=answer,
+            prompt=built,
+            session_id=received.session_id,
+            notice=received.session_id.notice,
+            turn_id=turn_id,
+            question_id=received.question_id,
+            reply_id=reply_id,
+            budget=config.budget,
+        )
+        if answer.fault is not None:
+            answer.fault.reply = reply
+            raise answer.fault
+        return reply
+
+    def preview(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> Preview:
+        """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
+
+        Nothing is sent or stored.
+
+        Raises
+        ------
+        ValueError, PromptTooLong, StoreError
+            As `ask`.
+        """
+        config = self.config
+        symbols = [validate_symbol(symbol) for symbol in watchlist]
+        model = Brain(model=config.model, budget=config.budget).model_name
+        if session_id is not None and not self.sessions.live(session_id):
+            session_id = None
+        built = self._prompt(prompt, symbols, session_id, self._now(), config, model)
+        known = price(model, config.model.prices)
+        cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
+        most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
+        return Preview(prompt=built, model=model, budget=config.budget, cost_usd=cost, most_usd=most)
+
+    def recall(
+        self,
+        query: str,
+        symbol: str | None = None,
+        session_id: str | None = None,
+        as_of: datetime | None = None,
+        tokens: int = 500,
+    ) -> recall.Recalled:
+        """Find what earlier talk holds that a question needs, under a budget, and say why.
+
+        Parameters
+        ----------
+        query : str
+            The question.
+        symbol : str, optional
+            Passages about it rank higher.
+        session_id : str, optional
+            The current session: what HOT shows of it is passed over.
+        as_of : datetime, optional
+            Nothing that speaks of a later time; with a time zone.
+        tokens : int
+            The budget, in the model's tokens.
+
+        Returns
+        -------
+        Recalled
+            Its `.slots`, `.frame` and `.tokens`.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used.
+        """
+        config = self.config
+        config = replace(config, budget=replace(config.budget, warm=tokens))
+        moment = replace(self._now(), as_of=as_of)
+        with self.store.read() as con:
+            found = memory.context(
+                con,
+                query,
+                session_id=session_id,
+                symbol=None if symbol is None else validate_symbol(symbol),
+                moment=moment,
+                config=config,
+            )
+        return recall.Recalled(
+            query=query, budget=tokens, slots=tuple(slot for slot in found.slots if slot.tier == "warm")
+        )
+
+    def _now(self) -> Moment:
+        with self.store.read() as con:
+            message, insight = memory.newest(con)
+        return Moment(at=self._clock(), seen_message=message, seen_insight=insight)
+
+    def _prompt(  # noqa: PLR0913 (a moment's givens)
+        self, question: str, symbols: Sequence[str], session_id: str | None, moment: Moment, config: Config, model: str
+    ) -> Prompt:
+        market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
+        with self.store.read() as con:
+            session = memory.context(
+                con,
+                question,
+                session_id=session_id,
+                symbol=symbols[0] if symbols else None,
+                symbols=market.symbols,
+                moment=moment,
+                config=config,
+                factor=memory.learnt_factor(con, model, config),
+            )
+        return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
+
+    def transcript(self, limit: int = 200, before: int | None = None) -> list[dict[str, Any]]:
+        """Give the newest messages, oldest first, each reply with its turn; see `gallump_lab.brain.turns.transcript`."""
+        return turns.transcript(self.store, limit, before)
+
+    def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
+        """Run one reading statement on the lab's tables.
+
+        It may hold the file for 2 seconds; a longer one belongs on a copy: `lab.snapshot().sql(...)`.
+
+        Parameters
+        ----------
+        sql : str
+            One SELECT (WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN too).
+        params : sequence or mapping, optional
+            Values for `?` or `$name`.
+
+        Raises
+        ------
+        QueryRefused
+            If it writes, is not one statement, or takes too long.
+        """
+        return frame(self.store, sql, params, seconds=SQL_SECONDS)
+
+    @property
+    def messages(self) -> "pd.DataFrame":
+        """Every message, in order of arrival."""
+        return self._frame("select * from messages order by message_id")
+
+    @property
+    def turns(self) -> "pd.DataFrame":
+        """Every turn, in order."""
+        return self._frame("select * from turns order by turn_id")
+
+    def _frame(self, sql: str) -> "pd.DataFrame":
+        with self.store.read() as con:
+            return query.table(con, sql)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the lab into memory, for studies that must not hold the file."""
+        return Snapshot.take(self.store)
+
+    def backup(self, path: str | Path) -> Path:
+        """Copy the lab into a new file while others go on using it.
+
+        Raises
+        ------
+        FileExistsError
+            If something stands at `path` already.
+        """
+        return self.store.backup(path)
+
+    def chat(self, watchlist: Sequence[str] = (), session_id: str | None = None) -> "ChatWidget":
+        """Open the chat: a transcript and an input, for a notebook's cell.
+
+        Parameters
+        ----------
+        watchlist : sequence of str
+            Symbols to show the market of; the first is the questions' own.
+        session_id : str, optional
+            A session to carry on; the newest one if it has not ended.
+        """
+        from gallump_lab.ui.chat import ChatWidget
+
+        return ChatWidget(self, watchlist=watchlist, session_id=session_id)
+
+    def __repr__(self) -> str:
+        """Name the file and what answers."""
+        return f"<Lab {self.store.path.name}>"

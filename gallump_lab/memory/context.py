@@ -1,0 +1,133 @@
+"""The three tiers at one moment: what a prompt gets of memory. Chat passes now, a study passes then."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.config import Config
+from gallump_lab.memory import hot, insights, recall
+from gallump_lab.memory.packing import pack, shown
+from gallump_lab.memory.records import Moment, Reason, SessionContext, Slot
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def context(  # noqa: PLR0913 (a moment's givens)
+    con: "DuckDBPyConnection",
+    question: str,
+    *,
+    session_id: str | None,
+    symbol: str | None,
+    moment: Moment,
+    config: Config,
+    factor: float | None = None,
+    symbols: Sequence[str] = (),
+) -> SessionContext:
+    """Take what the tiers give for a question at a moment.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        A lab or a snapshot of it, inside a read step.
+    question : str
+        What is asked; it does not stand in its own context.
+    session_id : str, optional
+        The current session, whose newest messages are HOT.
+    symbol : str, optional
+        The question's symbol.
+    moment : Moment
+        Nothing that arrived later is used, statistics included.
+    config : Config
+        Budgets and recall's settings.
+    factor : float, optional
+        The model's tokens per cl100k token; learnt from the lab's turns by default.
+    symbols : sequence of str
+        Further symbols that the question is about, for COLD.
+    """
+    factor = learnt_factor(con, config.model.name, config) if factor is None else factor
+    budget = config.budget
+    guide = config.template == "guide"
+
+    said = hot.messages(con, session_id, moment)
+    hot_slots = pack(hot.candidates(con, said, budget, factor), budget.hot)
+
+    ranked = recall.rank(con, question, symbol=symbol, moment=moment, settings=config.recall)
+    warm_slots = pack_warm(recall.candidates(con, ranked, factor), hot_slots, budget.warm)
+
+    about = {*symbols, symbol} - {None}
+    cold_slots = pack(
+        insights.candidates(con, sorted(filter(None, about)), moment, factor, plain=guide),
+        budget.cold,
+        most=budget.cold_insights,
+    )
+    (number,) = con.execute(
+        "select count(*) from messages where session_id = ? and message_id <= ?", [session_id, moment.seen_message]
+    ).fetchone() or (0,)
+    return SessionContext(
+        session_id=session_id,
+        current_messages=[
+            {
+                "role": message.role,
+                "message": message.text,
+                "message_id": message.message_id,
+                "symbol": message.symbol,
+                "created_at": message.created_at,
+                "state": message.state,
+            }
+            for message in said
+        ],
+        relevant_history=[slot.line for slot in in_time(warm_slots)],
+        insights=[slot.line for slot in cold_slots if slot.kept],
+        slots=[*shown(hot_slots), *shown(warm_slots), *shown(cold_slots)],
+        moment=moment,
+        token_factor=factor,
+        messages_in_session=number + 1,
+    )
+
+
+def pack_warm(candidates: Sequence[Slot], hot_slots: Sequence[Slot], budget: int) -> list[Slot]:
+    """Pack WARM's candidates past what HOT shows already and past what says the same in the same words."""
+    standing: dict[int | None, str] = {}
+    for slot in hot_slots:
+        if slot.kept:
+            standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
+    seen = {recall.same_words(slot.text) for slot in hot_slots if slot.kept}
+
+    def passed_over(slot: Slot) -> Reason | None:
+        if slot.text in standing.get(slot.message_id, ""):
+            return "in HOT"
+        words = recall.same_words(slot.text)
+        if words in seen:
+            return "duplicate"
+        seen.add(words)
+        return None
+
+    return pack(candidates, budget, passed_over=passed_over)
+
+
+def in_time(slots: Sequence[Slot]) -> list[Slot]:
+    """Give the kept slots in the order in which they were said."""
+    return sorted((slot for slot in slots if slot.kept), key=lambda slot: (slot.created_at or _NEVER, slot.item_id))
+
+
+def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config) -> float:
+    """Learn a model's token factor from its newest 2,000 turns; see `gallump_lab.tokens.learnt_factor`."""
+    billed, counted = con.execute(
+        "select coalesce(sum(output_tokens), 0), coalesce(sum(m.tokens), 0) from (select * from turns where model = ? and plain "
+        "order by turn_id desc limit 2000) t join messages m on m.message_id = t.reply_id",
+        [model],
+    ).fetchone() or (0, 0)
+    return tokens.learnt_factor(model, int(billed), int(counted), config.model.factors)
+
+
+def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
+    """Give the newest message id and the newest insight event id; 0 where there is none."""
+    found = con.execute(
+        "select (select coalesce(max(message_id), 0) from messages), "
+        "(select coalesce(max(event_id), 0) from insight_events)"
+    ).fetchone()
+    return found or (0, 0)

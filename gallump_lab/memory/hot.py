@@ -1,0 +1,92 @@
+"""HOT's candidates: the current session's newest messages, newest first, each from its beginning on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.config import Budget
+from gallump_lab.memory.records import Message, Moment, Slot
+from gallump_lab.memory.text import indented
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MESSAGES = 100
+"""So many of a session's newest messages are candidates."""
+
+
+def messages(con: "DuckDBPyConnection", session_id: str | None, moment: Moment) -> list[Message]:
+    """Give the session's newest messages up to the moment, oldest first."""
+    as_of = moment.as_of and times.naive(moment.as_of)
+    rows = con.execute(
+        "select message_id, session_id, role, text, symbol, created_at, state from messages "
+        "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
+        "order by message_id desc limit ?",
+        [session_id, moment.seen_message, as_of, MESSAGES],
+    ).fetchall()
+    return [
+        Message(message_id=i, session_id=s, role=r, text=t, symbol=y, created_at=times.aware(at), state=state)
+        for i, s, r, t, y, at, state in reversed(rows)
+    ]
+
+
+def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budget, factor: float) -> list[Slot]:
+    """Order the parts of a session's messages: newest message first, within one from its first passage on.
+
+    A message that does not fit whole is so shown up to the sentence where the budget ends. With `hot_characters` a
+    message is one part, cut to so many characters, as the guide cuts it.
+    """
+    said = said[-budget.hot_messages :] if budget.hot_messages else said
+    if budget.hot_characters:
+        return _cut(said, budget.hot_characters, factor)
+    by_id = {message.message_id: message for message in said}
+    rows = con.execute(
+        "select message_id, passage_id, start, stop, tokens from passages "
+        "where message_id in (select unnest(?)) order by message_id desc, passage_id",
+        [list(by_id)],
+    ).fetchall()
+    label = {role: tokens.count(f"{role.capitalize()}:") for role in ("user", "assistant")}
+    slots: list[Slot] = []
+    for rank, (message_id, passage_id, start, stop, cost) in enumerate(rows, 1):
+        message = by_id[message_id]
+        first = not slots or slots[-1].message_id != message_id
+        slots.append(
+            Slot(
+                tier="hot",
+                kind="passage",
+                item_id=passage_id,
+                message_id=message_id,
+                rank=rank,
+                text=message.text[start:stop],
+                line=(f"{message.role.capitalize()}:" if first else "") + indented(message.text[start:stop]),
+                tokens=tokens.scaled(cost + label[message.role] * first, factor),
+                role=message.role,
+                symbol=message.symbol,
+                session_id=message.session_id,
+                created_at=message.created_at,
+            )
+        )
+    return slots
+
+
+def _cut(said: Sequence[Message], characters: int, factor: float) -> list[Slot]:
+    lines = [f"{message.role.capitalize()}: {message.text[:characters]}" for message in said]
+    costs = tokens.count_all(f"{line}\n" for line in lines)
+    return [
+        Slot(
+            tier="hot",
+            kind="message",
+            item_id=message.message_id,
+            message_id=message.message_id,
+            rank=rank,
+            text=message.text[:characters],
+            line=line,
+            tokens=tokens.scaled(cost, factor),
+            role=message.role,
+            symbol=message.symbol,
+            session_id=message.session_id,
+            created_at=message.created_at,
+        )
+        for rank, (message, line, cost) in enumerate(zip(reversed(said), reversed(lines), reversed(costs), strict=True), 1)
+    ]

@@ -1,0 +1,249 @@
+"""COLD: insights distilled from past sessions, and which of them a prompt gets."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, get_args
+
+from gallump_lab import tokens
+from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.memory.records import Moment, Slot
+from gallump_lab.memory.text import one_line
+from gallump_lab.store import Catalogue, Store, query, times
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
+MAX_CHARACTERS = 2_000
+CANDIDATES = 200
+"""So many insights are ordered; no budget holds more."""
+
+_ALIVE = """
+select insight_id, kind, symbol, text, valid_from, known_from from insights
+where exists (from insight_events e where e.insight_id = insights.insight_id and event = 'added' and event_id <= $seen
+              and e.known_from <= coalesce($as_of::timestamp, e.known_from))
+  and not exists (from insight_events e where e.insight_id = insights.insight_id and event = 'superseded'
+                  and event_id <= $seen and e.known_from <= coalesce($as_of::timestamp, e.known_from))
+"""
+
+
+class Insights:
+    """The insights of a lab: add, supersede, look at them.
+
+    Parameters
+    ----------
+    store : Store
+        The lab file.
+    clock : callable
+        Tells the time, UTC.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime] = times.now) -> None:
+        self._store, self._clock = store, clock
+
+    def add(  # noqa: PLR0913 (an insight's fields)
+        self,
+        text: str,
+        *,
+        kind: Kind = "fact",
+        symbol: str | None = None,
+        sources: Sequence[int] = (),
+        valid_from: datetime | None = None,
+        known_from: datetime | None = None,
+        distiller: str = "analyst",
+    ) -> int:
+        """Store an insight; the next prompt may hold it.
+
+        Parameters
+        ----------
+        text : str
+            One statement, at most 2,000 characters.
+        kind : {"thesis", "level", "position", "preference", "lesson", "fact"}
+        symbol : str, optional
+            What it is about.
+        sources : sequence of int
+            Ids of the messages that support it.
+        valid_from, known_from : datetime, optional
+            Since when it holds, and when it was learnt, with a time zone; the clock's by default.
+        distiller : str
+            Who made it.
+
+        Returns
+        -------
+        int
+            The insight's id.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used, or a source is no message of this lab.
+        """
+        with self._store.write() as con:
+            return self._add(con, text, kind, symbol, sources, valid_from, known_from, distiller)
+
+    def supersede(  # noqa: PLR0913 (an insight's fields)
+        self,
+        insight_id: int,
+        text: str,
+        *,
+        kind: Kind | None = None,
+        symbol: str | None = None,
+        sources: Sequence[int] = (),
+        valid_from: datetime | None = None,
+        known_from: datetime | None = None,
+        distiller: str = "analyst",
+    ) -> int:
+        """Put a newer insight in the place of an older one, which stays in the history.
+
+        Parameters
+        ----------
+        insight_id : int
+            The older insight; it must not have been superseded already.
+        text, kind, symbol, sources, valid_from, known_from, distiller
+            As in `add`; kind and symbol are the older one's by default.
+
+        Returns
+        -------
+        int
+            The newer insight's id.
+
+        Raises
+        ------
+        ValueError
+            As `add`, or if the older insight is unknown or superseded.
+        """
+        with self._store.write() as con:
+            old = con.execute(
+                "select kind, symbol, (select any_value(superseded_by) from insight_events e where e.insight_id = i.insight_id) "
+                "from insights i where insight_id = ?",
+                [insight_id],
+            ).fetchone()
+            if old is None:
+                msg = f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
+                raise ValueError(msg)
+            if old[2] is not None:
+                msg = f"insight_id {insight_id} was superseded by {old[2]} already; supersede that one."
+                raise ValueError(msg)
+            new = self._add(con, text, kind or old[0], symbol or old[1], sources, valid_from, known_from, distiller)
+            (known,) = con.execute("select known_from from insights where insight_id = ?", [new]).fetchone() or (None,)
+            con.execute(
+                "insert into insight_events values (nextval('insight_event_ids'), ?, 'superseded', ?, ?, ?)",
+                [insight_id, new, known, times.naive(self._clock())],
+            )
+        return new
+
+    def _add(  # noqa: PLR0913 (an insight's fields)
+        self,
+        con: "DuckDBPyConnection",
+        text: str,
+        kind: str,
+        symbol: str | None,
+        sources: Sequence[int],
+        valid_from: datetime | None,
+        known_from: datetime | None,
+        distiller: str,
+    ) -> int:
+        if not isinstance(text, str) or not text.strip() or len(text) > MAX_CHARACTERS:
+            shown = f"{len(text):,} characters" if isinstance(text, str) and text.strip() else repr(text)
+            msg = f"text must be one statement of at most {MAX_CHARACTERS:,} characters, not {shown}."
+            raise ValueError(msg)
+        if kind not in get_args(Kind):
+            msg = f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}."
+            raise ValueError(msg)
+        wanted = list(dict.fromkeys(int(source) for source in sources))
+        known_ids = con.execute("select message_id from messages where message_id in (select unnest(?))", [wanted]).fetchall()
+        strangers = sorted(set(wanted) - {i for (i,) in known_ids})
+        if strangers:
+            msg = f"sources {strangers} are no messages of this lab; lab.messages lists their ids."
+            raise ValueError(msg)
+        now = times.naive(self._clock())
+        learnt = now if known_from is None else times.naive(known_from, "known_from")
+        holds = learnt if valid_from is None else times.naive(valid_from, "valid_from")
+        (insight_id,) = con.execute("select nextval('insight_ids')").fetchone() or (0,)
+        con.execute(
+            "insert into insights values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                insight_id,
+                kind,
+                None if symbol is None else validate_symbol(symbol),
+                one_line(text.encode("utf-8", "replace").decode()),
+                wanted,
+                holds,
+                learnt,
+                distiller,
+            ],
+        )
+        con.execute(
+            "insert into insight_events values (nextval('insight_event_ids'), ?, 'added', null, ?, ?)",
+            [insight_id, learnt, now],
+        )
+        return int(insight_id)
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """Every insight, oldest first, with `superseded_by` (its id, or missing)."""
+        return insight_frame(self._store)
+
+    def __len__(self) -> int:
+        """Count the insights, superseded ones included."""
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        """Show the frame."""
+        return repr(self.frame)
+
+    def _repr_html_(self) -> str:
+        return str(self.frame.to_html(notebook=True))
+
+
+def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
+    """Give every insight of a lab or snapshot as a DataFrame."""
+    with catalogue.read() as con:
+        return query.table(
+            con,
+            "select i.*, (select any_value(superseded_by) from insight_events e where e.insight_id = i.insight_id) "
+            "as superseded_by from insights i order by insight_id",
+        )
+
+
+def candidates(con: "DuckDBPyConnection", symbols: Sequence[str], moment: Moment, factor: float, *, plain: bool) -> list[Slot]:
+    """Order the insights that were alive at the moment: those about the asked symbols first, newer before older.
+
+    Parameters
+    ----------
+    symbols : sequence of str
+        What the question is about.
+    moment : Moment
+        Insights and their events up to it.
+    factor : float
+        The model's tokens per cl100k token.
+    plain : bool
+        Give each as its text alone, as the guide does, without symbol and date.
+    """
+    as_of = moment.as_of and times.naive(moment.as_of)
+    rows = con.execute(_ALIVE, {"seen": moment.seen_insight, "as_of": as_of}).fetchall()
+    ranked = sorted(rows, key=lambda row: (row[2] in symbols, row[5], row[0]), reverse=True)[:CANDIDATES]
+    lines = [text if plain else f"- {_label(symbol, valid)}: {text}" for _, _, symbol, text, valid, _ in ranked]
+    costs = tokens.count_all(f"{line}\n" for line in lines)
+    return [
+        Slot(
+            tier="cold",
+            kind="insight",
+            item_id=row[0],
+            message_id=None,
+            rank=rank,
+            text=row[3],
+            line=line,
+            tokens=tokens.scaled(cost, factor),
+            score=1_000_000 * (row[2] in symbols),
+            signals={"symbol": 1_000_000 * (row[2] in symbols)},
+            symbol=row[2],
+            created_at=times.aware(row[4]),
+        )
+        for rank, (row, line, cost) in enumerate(zip(ranked, lines, costs, strict=True), 1)
+    ]
+
+
+def _label(symbol: str | None, valid: datetime) -> str:
+    return f"{symbol}, since {valid:%Y-%m-%d}" if symbol else f"since {valid:%Y-%m-%d}"

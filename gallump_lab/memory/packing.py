@@ -1,0 +1,73 @@
+"""Filling a budget. It knows no query: it takes candidates in rank order, each with its cost.
+
+kept(b) is the longest prefix that fits, so kept(500) is part of kept(600): a larger budget never loses an item.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gallump_lab.memory.records import Reason, Slot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEAR_MISSES = 20
+
+
+def pack(
+    candidates: Sequence[Slot],
+    budget: int,
+    *,
+    most: int | None = None,
+    passed_over: Callable[[Slot], Reason | None] = lambda _: None,
+) -> list[Slot]:
+    """Keep the longest prefix of the candidates that fits.
+
+    Parameters
+    ----------
+    candidates : sequence of Slot
+        In rank order.
+    budget : int
+        The model's tokens.
+    most : int, optional
+        At most so many items.
+    passed_over : callable
+        Says why a candidate is left out without taking room ("in HOT", "duplicate", ...), None where it is not.
+
+    Returns
+    -------
+    list of Slot
+        All candidates, decided: `kept` and `reason` set.
+    """
+    decided, used, kept, full = [], 0, 0, False
+    for slot in candidates:
+        why = passed_over(slot)
+        if why is None:
+            full = full or used + slot.tokens > budget or (most is not None and kept >= most)
+            why = "over budget" if full else "kept"
+        if why == "kept":
+            used, kept = used + slot.tokens, kept + 1
+        decided.append(replace(slot, kept=why == "kept", reason=why))
+    return decided
+
+
+def shown(slots: Sequence[Slot]) -> list[Slot]:
+    """Give what a turn records of a tier: all that was kept, and the first `NEAR_MISSES` that were not."""
+    found, missed = [], 0
+    for slot in slots:
+        missed += not slot.kept
+        if slot.kept or missed <= NEAR_MISSES:
+            found.append(slot)
+    return found
+
+
+_COLUMNS = ("tier", "rank", "kept", "reason", "tokens", "score", "symbol", "role", "created_at", "message_id", "item_id", "text")
+
+
+def frame(slots: Sequence[Slot]) -> "pd.DataFrame":
+    """Give slots as a DataFrame, one row each, with a column for each signal (millionths)."""
+    import pandas as pd
+
+    rows = [{name: getattr(slot, name) for name in _COLUMNS} | dict(slot.signals) for slot in slots]
+    return pd.DataFrame(rows, columns=[*_COLUMNS, *dict.fromkeys(name for slot in slots for name in slot.signals)])

@@ -1,0 +1,191 @@
+"""WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.config import Recall
+from gallump_lab.memory.packing import frame
+from gallump_lab.memory.records import Message, Moment, Slot
+from gallump_lab.memory.text import indented, one_line, term_id, terms
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    Ids = NDArray[np.int64]
+
+CANDIDATES = 200
+"""So many passages are ordered; no budget holds more."""
+
+QUERY_TERMS = 64
+"""Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """What a recall found, kept or not, and why."""
+
+    query: str
+    budget: int
+    """The model's tokens that it could spend."""
+    slots: tuple[Slot, ...]
+
+    @property
+    def tokens(self) -> int:
+        """The model's tokens of what was kept."""
+        return sum(slot.tokens for slot in self.slots if slot.kept)
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a candidate, in rank order; signals and score in millionths."""
+        return frame(self.slots)
+
+    def __repr__(self) -> str:
+        """Say what was kept, a line each, then how much was not."""
+        kept = [slot for slot in self.slots if slot.kept]
+        head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
+        return "\n".join([head, *(f"{slot.rank:3} {one_line(slot.line)[:110]}" for slot in kept)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """Passages in order of relevance, with what each signal gave."""
+
+    passage_ids: list[int]
+    scores: list[int]
+    signals: list[dict[str, int]]
+    """In millionths; a passage's score is their sum."""
+
+
+def rank(
+    con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment: Moment, settings: Recall
+) -> Ranked:
+    """Order the passages up to a moment by relevance to a question.
+
+    BM25 with Lucene's idf, ln(1 + (N - df + 0.5) / (df + 0.5)) (Robertson and Zaragoza 2009, "The Probabilistic Relevance
+    Framework: BM25 and Beyond"), over the passages that had arrived (and, with `as_of`, that speak of no later time):
+    document frequencies and the average length are those of the moment. Each term's share is rounded to a millionth, so a
+    score is a sum of integers and the same on every machine; ties go to the earlier passage. A passage of the question's
+    symbol gains `Recall.symbol` times the best BM25 score.
+    """
+    import numpy as np
+
+    asked = [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
+    newest, number, length = _corpus(con, moment)
+    if not asked or not number:
+        return Ranked(passage_ids=[], scores=[], signals=[])
+    found, shares = [], []
+    for term in asked:
+        ids, frequency, lengths = _postings(con, term, newest, moment)
+        idf = np.log1p((number - len(ids) + 0.5) / (len(ids) + 0.5))
+        norm = settings.k1 * (1 - settings.b + settings.b * lengths * (number / length))
+        found.append(ids)
+        shares.append(np.rint(MILLION * idf * frequency * (settings.k1 + 1) / (frequency + norm)).astype(np.int64))
+    ids, where = np.unique(np.concatenate(found), return_inverse=True)
+    bm25 = np.zeros(len(ids), np.int64)
+    np.add.at(bm25, where, np.concatenate(shares))
+    if not len(ids):
+        return Ranked(passage_ids=[], scores=[], signals=[])
+    same = np.isin(ids, _of_symbol(con, ids, symbol)) if symbol else np.zeros(len(ids), bool)
+    bonus = np.where(same, int(bm25.max()) * round(settings.symbol * 1000) // 1000, 0)
+    scores = bm25 + bonus
+    order = np.lexsort((ids, -scores))[:CANDIDATES]
+    return Ranked(
+        passage_ids=ids[order].tolist(),
+        scores=scores[order].tolist(),
+        signals=[{"bm25": int(bm25[i]), "symbol": int(bonus[i])} for i in order],
+    )
+
+
+def _corpus(con: "DuckDBPyConnection", moment: Moment) -> tuple[int, int, int]:
+    """Give the newest passage of the moment, the number of passages and the sum of their lengths in terms."""
+    if moment.as_of is None:
+        sql = "select coalesce(max(passage_id), 0), count(*), coalesce(sum(terms), 0) from passages where message_id <= ?"
+        found = con.execute(sql, [moment.seen_message]).fetchone()
+    else:
+        found = con.execute(
+            "select coalesce(max(passage_id), 0), count(*), coalesce(sum(terms), 0) from passages join messages using "
+            "(message_id) where message_id <= ? and created_at <= ?",
+            [moment.seen_message, times.naive(moment.as_of)],
+        ).fetchone()
+    newest, number, length = found or (0, 0, 0)
+    return newest, number, max(int(length), 1)
+
+
+def _postings(con: "DuckDBPyConnection", term: int, newest: int, moment: Moment) -> "tuple[Ids, Ids, Ids]":
+    """Give the passages that hold a term, how often, and their lengths."""
+    import numpy as np
+
+    if moment.as_of is None:
+        sql = "select passage_id, frequency, terms from postings where term = ? and passage_id <= ?"
+        found = con.execute(sql, [term, newest]).fetchnumpy()
+    else:
+        found = con.execute(
+            "select passage_id, frequency, postings.terms from postings join passages using (passage_id) join messages using "
+            "(message_id) where term = ? and passage_id <= ? and created_at <= ?",
+            [term, newest, times.naive(moment.as_of)],
+        ).fetchnumpy()
+    ids, frequency, lengths = (np.asarray(column, np.int64) for column in found.values())
+    return ids, frequency, lengths
+
+
+def _of_symbol(con: "DuckDBPyConnection", ids: "Ids", symbol: str) -> "Ids":
+    import numpy as np
+
+    found = con.execute(
+        "select passage_id from passages join messages using (message_id) "
+        "where symbol = ? and passage_id in (select unnest(?))",
+        [symbol, ids.tolist()],
+    ).fetchnumpy()
+    return np.asarray(found["passage_id"], np.int64)
+
+
+def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list[Slot]:
+    """Give ranked passages as slots: each with its message, date, symbol and speaker, and what it costs in a prompt."""
+    rows = con.execute(
+        "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, state "
+        "from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        [ranked.passage_ids],
+    ).fetchall()
+    found = {
+        row[0]: (row[1:4], Message(**dict(zip(_MESSAGE, row[4:], strict=True)) | {"created_at": times.aware(row[9])}))
+        for row in rows
+    }
+    slots = []
+    for number, (item, score, signals) in enumerate(zip(ranked.passage_ids, ranked.scores, ranked.signals, strict=True), 1):
+        (start, stop, cost), message = found[item]
+        label = " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.role))) + ":"
+        slots.append(
+            Slot(
+                tier="warm",
+                kind="passage",
+                item_id=item,
+                message_id=message.message_id,
+                rank=number,
+                text=message.text[start:stop],
+                line=label + indented(message.text[start:stop]),
+                tokens=tokens.scaled(tokens.count(label) + cost, factor),
+                score=score,
+                signals=signals,
+                role=message.role,
+                symbol=message.symbol,
+                session_id=message.session_id,
+                created_at=message.created_at,
+            )
+        )
+    return slots
+
+
+_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state")
+
+
+def same_words(text: str) -> str:
+    """Give what two passages share that are duplicates: their words, without case and white space."""
+    return one_line(text).casefold()

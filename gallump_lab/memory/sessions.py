@@ -1,0 +1,306 @@
+"""HOT: sessions and their messages. A session ends after 30 minutes without a message (`Config.session_minutes`)."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Self, get_args
+
+from gallump_lab import tokens
+from gallump_lab.config import Config
+from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.memory import index
+from gallump_lab.memory.context import context
+from gallump_lab.memory.context import newest as newest_ids
+from gallump_lab.memory.records import Moment, Role, SessionContext
+from gallump_lab.memory.text import one_line
+from gallump_lab.store import Cache, Store, times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MAX_CHARACTERS = 200_000
+State = Literal["complete", "stopped", "cut", "refused", "failed"]
+
+
+def new_id() -> str:
+    """Make a session id; the id factory that is used where none is given."""
+    return uuid.uuid4().hex
+
+
+class SessionId(str):
+    """A session's id that says whether the session is new, and why.
+
+    Attributes
+    ----------
+    new : bool
+        Whether the session began with this call.
+    notice : str or None
+        In words, when an id was given but its session could not be carried on.
+    """
+
+    __slots__ = ("new", "notice")
+    new: bool
+    notice: str | None
+
+    def __new__(cls, value: str, *, new: bool = False, notice: str | None = None) -> Self:
+        """Make an id of a session that is `new` or not, with a `notice` or none."""
+        made = super().__new__(cls, value)
+        made.new, made.notice = new, notice
+        return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """A question that has been stored, and the moment at which its context is taken."""
+
+    session_id: SessionId
+    question_id: int
+    moment: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    """A message that is checked and counted, ready to be written; its times are naive UTC."""
+
+    role: str
+    text: str
+    symbol: str | None
+    created_at: datetime
+    arrived_at: datetime
+    state: str
+    tokens: int
+    rows: index.Entry
+
+
+class SessionManager:
+    """Sessions and messages of one lab.
+
+    Parameters
+    ----------
+    cache : Cache, optional
+        Taken because the guide passes one; sessions live in the lab itself.
+    storage : Store
+        The lab file.
+    clock : callable
+        Tells the time, UTC.
+    ids : callable
+        Makes the next session's id.
+    config : callable
+        Gives the configuration in force.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | None = None,
+        storage: Store | None = None,
+        *,
+        clock: Callable[[], datetime] = times.now,
+        ids: Callable[[], str] = new_id,
+        config: Callable[[], Config] = Config,
+    ) -> None:
+        if storage is None:
+            msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
+            raise ValueError(msg)
+        self.cache, self._store = cache, storage
+        self._clock, self._ids, self._config = clock, ids, config
+
+    def get_or_create_session(self, session_id: str | None = None) -> SessionId:
+        """Give the session of this id if it is still live, else a new one.
+
+        Returns
+        -------
+        SessionId
+            A str; its `.new` and `.notice` say whether and why another session began.
+        """
+        minutes = self._config().session_minutes
+        with self._store.write() as con:
+            return self._live_or_new(con, session_id, minutes)
+
+    def live(self, session_id: str) -> bool:
+        """Whether a session exists and has not ended."""
+        minutes = self._config().session_minutes
+        with self._store.read() as con:
+            return self._why_not(con, session_id, minutes) is None
+
+    def add_message(  # noqa: PLR0913 (the guide's arguments and two more)
+        self,
+        session_id: str,
+        role: Role,
+        text: str,
+        symbol: str | None = None,
+        created_at: datetime | None = None,
+        *,
+        state: State = "complete",
+    ) -> int:
+        """Store a message; once this returns, it survives a crash.
+
+        Parameters
+        ----------
+        session_id : str
+            An id that `get_or_create_session` gave.
+        role : {"user", "assistant"}
+        text : str
+            At most 200,000 characters.
+        symbol : str, optional
+            What the message is about, such as "AAPL".
+        created_at : datetime, optional
+            The time it speaks of, with a time zone; the clock's by default.
+        state : {"complete", "stopped", "cut", "refused", "failed"}
+            Whether it is whole, or why not.
+
+        Returns
+        -------
+        int
+            The message's id, in order of arrival.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used; the message says which and how to mend it.
+        """
+        draft = self._checked(role, text, symbol, created_at, state)
+        with self._store.write() as con:
+            if not con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone():
+                msg = f"session_id {session_id!r} is not in this lab; get one from get_or_create_session()."
+                raise ValueError(msg)
+            return self._write(con, session_id, draft)
+
+    def receive(
+        self, session_id: str | None, text: str, symbol: str | None = None, *, minutes: float | None = None
+    ) -> Received:
+        """Store a question in its session, or in a new one when that has ended, in one step.
+
+        `minutes` is the time after which a session has ended; the configuration's by default.
+
+        Raises
+        ------
+        ValueError
+            If the text or symbol cannot be used; nothing is stored.
+        """
+        draft = self._checked("user", text, symbol, None)
+        minutes = self._config().session_minutes if minutes is None else minutes
+        with self._store.write() as con:
+            session = self._live_or_new(con, session_id, minutes)
+            _, seen_insight = newest_ids(con)
+            question = self._write(con, session, draft)
+        moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
+        return Received(session_id=session, question_id=question, moment=moment)
+
+    def get_context(self, session_id: str, symbol: str | None = None) -> SessionContext:
+        """Give what memory holds for the session's newest question, as of now.
+
+        The question is the session's newest message if a user's; it does not stand in its own context.
+        """
+        config = self._config()
+        with self._store.read() as con:
+            newest = con.execute(
+                "select message_id, role, text from messages where session_id = ? order by message_id desc limit 1",
+                [session_id],
+            ).fetchone()
+            seen, events = newest_ids(con)
+            question = newest[2] if newest and newest[1] == "user" else ""
+            moment = Moment(
+                at=self._clock(), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
+            )
+            return context(con, question, session_id=session_id, symbol=symbol, moment=moment, config=config)
+
+    def _checked(  # noqa: PLR0913 (a message's fields)
+        self, role: str, text: str, symbol: str | None, created_at: datetime | None, state: str = "complete"
+    ) -> "_Draft":
+        """Check a message, and do all that writing it needs before the lab is held."""
+        if role not in get_args(Role):
+            msg = f"role must be 'user' or 'assistant', not {role!r}."
+            raise ValueError(msg)
+        if state not in get_args(State):
+            msg = f"state must be one of {', '.join(get_args(State))}, not {state!r}."
+            raise ValueError(msg)
+        if not isinstance(text, str) or not text.strip():
+            msg = f"text must be words to remember, not {text!r}."
+            raise ValueError(msg)
+        if len(text) > MAX_CHARACTERS:
+            msg = f"text has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
+            raise ValueError(msg)
+        now = times.naive(self._clock(), "clock()")
+        at = now if created_at is None else times.naive(created_at)
+        if at > now + timedelta(days=1):
+            msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
+            raise ValueError(msg)
+        text = _storable(text)
+        return _Draft(
+            role=role,
+            text=text,
+            symbol=None if symbol is None else validate_symbol(symbol),
+            created_at=at,
+            arrived_at=now,
+            state=state,
+            tokens=tokens.count(text),
+            rows=index.entry(text),
+        )
+
+    def _write(self, con: "DuckDBPyConnection", session_id: str, draft: "_Draft") -> int:
+        """Write a message, its session's row and its index rows inside one transaction."""
+        (message_id,) = con.execute("select nextval('message_ids')").fetchone() or (0,)
+        con.execute(
+            "insert into messages values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                message_id,
+                session_id,
+                draft.role,
+                draft.text,
+                draft.symbol,
+                draft.created_at,
+                draft.arrived_at,
+                draft.tokens,
+                draft.state,
+            ],
+        )
+        title = one_line(draft.text)[:80] if draft.role == "user" else None
+        con.execute(
+            "update sessions set last_at = greatest(last_at, ?), messages = messages + 1, "
+            "title = coalesce(title, ?), symbol = coalesce(symbol, ?) where session_id = ?",
+            [draft.created_at, title, draft.symbol, session_id],
+        )
+        index.write(con, message_id, draft.rows)
+        return int(message_id)
+
+    def reply(self, session_id: str, text: str, symbol: str | None, state: State) -> Callable[["DuckDBPyConnection"], int]:
+        """Make ready a reply of any length; what is returned stores it inside a transaction, with its turn."""
+        now = times.naive(self._clock(), "clock()")
+        text = _storable(text)
+        draft = _Draft(
+            role="assistant",
+            text=text,
+            symbol=symbol,
+            created_at=now,
+            arrived_at=now,
+            state=state,
+            tokens=tokens.count(text),
+            rows=index.entry(text),
+        )
+        return lambda con: self._write(con, session_id, draft)
+
+    def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
+        notice = None
+        if session_id is not None:
+            notice = self._why_not(con, session_id, minutes)
+            if notice is None:
+                return SessionId(session_id)
+        made = self._ids()
+        now = times.naive(self._clock(), "clock()")
+        con.execute("insert into sessions values (?, ?, ?, 0, null, null)", [made, now, now])
+        return SessionId(made, new=True, notice=notice and f"{notice} A new session began.")
+
+    def _why_not(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> str | None:
+        """Say why a session cannot be carried on; None when it can."""
+        found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
+        if found is None:
+            return f"Session {str(session_id)[:40]!r} is not in this lab."
+        if times.naive(self._clock(), "clock()") - found[0] > timedelta(minutes=minutes):
+            return f"The session ended after {minutes:g} minutes without a message."
+        return None
+
+
+def _storable(text: str) -> str:
+    """Join surrogate pairs and replace halves of them, which UTF-8 cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,146 @@
+"""From text to what retrieval works with: terms to match on, passages to recall, lines as they stand in a prompt."""
+
+import hashlib
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+
+if TYPE_CHECKING:
+    import Stemmer
+
+VERSION = "text-1"
+"""Names how terms and passages are made; it changes whenever the same text would give others."""
+
+PASSAGE_TOKENS = 80
+"""A passage holds whole sentences up to so many cl100k tokens; a longer sentence is a passage of its own."""
+
+_STOP_WORDS = frozenset(
+    "a about am an and any are as at be been but by can could did do does doing for from had has have he her him his how i if "
+    "in into is it its itself just me my no nor not of on or our she should so some such than that the their them then "
+    "there these they this those to us was we were what when where which who why will with would you your".split()
+)
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+_TOKEN = re.compile(
+    rf"(?P<ticker>\b[A-Z]{{1,5}}[.-][A-Z]{{1,2}}\b)"
+    rf"|(?P<number>\d[\d,]*(?:\.\d+)?(?![^\W_]))"
+    rf"|(?P<cjk>[{_CJK}]+)"
+    rf"|(?P<word>(?:(?![{_CJK}_])\w)+(?:['\u2019](?:(?![{_CJK}_])\w)+)?)"
+    rf"|(?P<sign>[\u2190-\u27bf\U0001f000-\U0001faff])"
+)
+_LOCAL = threading.local()
+
+
+def _stemmer() -> "Stemmer.Stemmer":
+    if not hasattr(_LOCAL, "stemmer"):  # one for each thread: they are not to be shared
+        import Stemmer
+
+        _LOCAL.stemmer = Stemmer.Stemmer("english")
+    found: Stemmer.Stemmer = _LOCAL.stemmer
+    return found
+
+
+def terms(text: str) -> list[str]:
+    """Cut a text into the terms that BM25 counts.
+
+    Words are case-folded, freed of accents, stemmed (English, Snowball) and dropped if they say nothing; tickers such as
+    BRK.B and numbers such as 1,250.50 stay whole; CJK goes by pairs of characters.
+
+    Returns
+    -------
+    list of str
+        In the order of the text, repeated as they repeat.
+    """
+    found: list[str] = []
+    for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
+        kind, piece = match.lastgroup, match[0]
+        if kind == "ticker":
+            found.append(piece.replace("-", ".").casefold())
+        elif kind == "number":
+            number = piece.replace(",", "")
+            found.append(number.rstrip("0").rstrip(".") if "." in number else number)
+        elif kind == "cjk":
+            found.extend(piece[i : i + 2] for i in range(max(len(piece) - 1, 1)))
+        elif kind == "sign":
+            found.append(piece)
+        else:
+            word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", _plain(piece.casefold()))
+            if word and word not in _STOP_WORDS:
+                found.append(_stemmer().stemWord(word))
+    return found
+
+
+def _plain(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
+
+
+@lru_cache(maxsize=100_000)
+def term_id(term: str) -> int:
+    """Give a term's number, the same in every lab: 64 bits of its BLAKE2b, signed."""
+    return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest(), signed=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A run of whole sentences of one message."""
+
+    start: int
+    stop: int
+    """Characters of the message's text, from and to."""
+    tokens: int
+    """cl100k tokens of `indented(text[start:stop])` and its line break."""
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019*_]*\s+(?![a-z])|(?<=[\u3002\uff01\uff1f])|\s*\n\s*")
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for end in [*(m.end() for m in _SENTENCE_END.finditer(text)), len(text)]:
+        piece = text[start:end]
+        if piece.strip():
+            yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+        start = end
+
+
+def passages(text: str) -> list[Passage]:
+    """Cut a text into passages of at most `PASSAGE_TOKENS` in whole sentences.
+
+    Returns
+    -------
+    list of Passage
+        In order, without overlap; together they hold all of the text but white space.
+    """
+    found: list[Passage] = []
+    for start, stop in _sentences(text):
+        if found:
+            last = found[-1]
+            alone = last.tokens < PASSAGE_TOKENS and _cost(text[start:stop]) < PASSAGE_TOKENS
+            together = _cost(text[last.start : stop]) if alone else PASSAGE_TOKENS + 1
+            if together <= PASSAGE_TOKENS:
+                found[-1] = Passage(start=last.start, stop=stop, tokens=together)
+                continue
+        found.append(Passage(start=start, stop=stop, tokens=_cost(text[start:stop])))
+    return found
+
+
+def _cost(text: str) -> int:
+    return tokens.count(indented(text) + "\n")
+
+
+def indented(text: str) -> str:
+    """Give a text as it stands in a prompt: every line starts with a space, so none can pass for a heading.
+
+    A prompt's token counts add up because of it: the tokenizer never joins a line break with a space and a word after it.
+    """
+    return " " + "\n ".join(text.splitlines())
+
+
+def one_line(text: str) -> str:
+    """Give a text on one line, its white space folded."""
+    return " ".join(text.split())

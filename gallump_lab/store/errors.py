@@ -1,0 +1,110 @@
+"""What can go wrong with a lab file, one class each; the message says what to do."""
+
+import os
+import re
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """A lab file could not be used; it was left as it was."""
+
+
+class NotALab(StoreError):
+    """The path is a directory, another kind of file, or a DuckDB database that is not a lab."""
+
+
+class NewerLab(StoreError):
+    """The file was written by a later version of gallump_lab or DuckDB."""
+
+
+class NoPermission(StoreError):
+    """The file or its folder may not be read or written, or the folder does not exist."""
+
+
+class DiskFull(StoreError):
+    """The disk, the quota or the file size limit left no room; the step was undone."""
+
+
+class DamagedFile(StoreError):
+    """The file is a DuckDB database whose contents do not match their checksums."""
+
+
+class LabBusy(StoreError):
+    """Another process held the file for the whole wait.
+
+    Attributes
+    ----------
+    pid : int or None
+        The process that holds it, where the system says.
+    waited : float
+        Seconds.
+    """
+
+    def __init__(self, path: Path, pid: int | None, waited: float) -> None:
+        self.pid, self.waited = pid, waited
+        if pid == os.getpid():
+            who = "this process, through a duckdb.connect() of its own: close that connection"
+        elif pid is not None:
+            who = f"process {pid}: close what it runs, or let it finish"
+        else:
+            who = "another process: close what uses it, or let it finish"
+        super().__init__(
+            f"{path} is held by {who}. Waited {waited:.1f} s; nothing was changed. Several notebooks can share a lab, "
+            "but a program that keeps the file open locks everyone else out."
+        )
+
+
+class QueryRefused(StoreError, ValueError):
+    """`sql` takes one statement that only reads, and one that is done soon."""
+
+
+_NOT_A_DATABASE = "not a valid DuckDB database file"
+_LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
+_TWICE = re.compile(r"Unique file handle conflict")
+_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write all bytes")
+_DENIED = re.compile(r"Permission denied|Read-only file system|Access is denied|Operation not permitted")
+_NEWER = re.compile(r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer")
+_DAMAGED = re.compile(r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|INTERNAL|invalidated")
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether another process (or another instance in this one) holds the file."""
+    return bool(_LOCKED.search(str(error)) or _TWICE.search(str(error)))
+
+
+def is_unfinished(error: Exception, path: Path) -> bool:
+    """Whether the file may be one that another process is creating right now: too short to be a database."""
+    try:
+        return _NOT_A_DATABASE in str(error) and path.stat().st_size < 3 * 4096
+    except OSError:
+        return False
+
+
+def holder(error: Exception) -> int | None:
+    """Read the holder's PID from DuckDB's message."""
+    if _TWICE.search(str(error)):
+        return os.getpid()
+    found = re.search(r"\(PID (\d+)\)", str(error))
+    return int(found[1]) if found else None
+
+
+def translated(error: Exception, path: Path) -> StoreError | None:
+    """Turn DuckDB's error into ours; None when it is none of the file's troubles."""
+    text = str(error)
+    if _FULL.search(text):
+        return DiskFull(f"No room to write {path}: {text.splitlines()[0]}. The step was undone; free some space.")
+    if _DENIED.search(text):
+        return NoPermission(f"{path} may not be opened for writing. Change its permissions or use another place.")
+    if path.is_dir():
+        return NotALab(f"{path} is a directory. Give the path of a file, such as {path / 'lab.duckdb'}.")
+    if _NEWER.search(text):
+        return NewerLab(f"{path} was written by a newer DuckDB. Upgrade gallump_lab and duckdb; the file is unchanged.")
+    if _NOT_A_DATABASE in text:
+        return NotALab(f"{path} is not a DuckDB database. Give another path; the file is unchanged.")
+    if "No such file or directory" in text or "cannot find the path" in text:
+        return NoPermission(f"The folder {path.parent} does not exist. Create it first.")
+    if _DAMAGED.search(text):
+        return DamagedFile(
+            f"{path} is damaged: {text.splitlines()[0]} Restore a backup (lab.backup makes them); the file is unchanged."
+        )
+    return None

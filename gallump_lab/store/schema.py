@@ -1,0 +1,172 @@
+"""The tables and how they came to be: ordered migrations, each in one transaction, each recorded.
+
+A migration that has been released is never edited; a change is a new one at the end. There are no foreign keys (updates
+of list columns fail under them). Times are UTC, kept naive. Ids come from sequences, so that none is ever used twice.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gallump_lab.store import times
+from gallump_lab.store.errors import NewerLab, NotALab
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_FIRST = """
+create sequence message_ids;
+create sequence passage_ids;
+create sequence turn_ids;
+create sequence insight_ids;
+create sequence insight_event_ids;
+create sequence applied_ids;
+
+create table sessions (
+    session_id text primary key,
+    created_at timestamp not null,      -- the first message's time
+    last_at timestamp not null,         -- the newest message's time; the session ends 30 minutes after it
+    messages integer not null,
+    title text,                         -- from the first question
+    symbol text                         -- of the first message that has one
+);
+create table messages (
+    message_id bigint primary key,      -- order of arrival
+    session_id text not null,
+    role text not null,                 -- user or assistant
+    text text not null,
+    symbol text,
+    created_at timestamp not null,      -- the time it speaks of
+    arrived_at timestamp not null,      -- when it came into the lab
+    tokens integer not null,            -- cl100k_base
+    state text not null                 -- complete, or why a reply is not: stopped, cut, refused, failed
+);
+create index messages_by_session on messages (session_id);
+
+create table passages (
+    passage_id bigint primary key,      -- order of arrival
+    message_id bigint not null,
+    start integer not null,             -- characters of the message's text, from and to
+    stop integer not null,
+    tokens integer not null,            -- cl100k_base, as rendered in a prompt
+    terms integer not null              -- BM25's document length
+);
+create table postings (
+    term bigint not null,               -- 64-bit hash of the term
+    passage_id bigint not null,
+    frequency usmallint not null,
+    terms integer not null              -- the passage's length, so that scoring needs no join
+);
+
+create table turns (
+    turn_id bigint primary key,
+    session_id text not null,
+    question_id bigint not null,        -- message ids
+    reply_id bigint,
+    asked_at timestamp not null,        -- the moment the context was taken
+    seen_message bigint not null,
+    seen_insight bigint not null,
+    symbol text,
+    watchlist json not null,
+    market json not null,
+    config_id text not null,
+    token_factor double not null,       -- the model's tokens per cl100k token
+    retrieval text not null,            -- version of analysis and embedding model
+    template text not null,
+    prompt_sha256 text not null,
+    sections json not null,             -- the model's tokens by section, as estimated
+    model text not null,
+    state text not null,                -- asked, then complete, stopped, cut, refused or failed
+    stop_reason text,
+    fault text,
+    plain boolean,                      -- text alone: its usage teaches the token factor
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint,
+    cost_usd double,
+    latency double,                     -- seconds to the end of the reply
+    first_text double,                  -- seconds to its first text
+    recommendations json,
+    dropped json                        -- why a recommendation was not valid
+);
+create index turns_by_question on turns (question_id);
+create table slots (
+    turn_id bigint not null,
+    tier text not null,
+    rank integer not null,
+    kind text not null,
+    item_id bigint not null,
+    message_id bigint,
+    tokens integer not null,            -- the model's, as estimated
+    score bigint not null,              -- millionths
+    signals json not null,
+    kept boolean not null,
+    reason text not null
+);
+
+create table insights (
+    insight_id bigint primary key,
+    kind text not null,
+    symbol text,
+    text text not null,
+    sources bigint[] not null,          -- message ids
+    valid_from timestamp not null,      -- the time it speaks of
+    known_from timestamp not null,      -- when it was learnt
+    distiller text not null
+);
+create table insight_events (
+    event_id bigint primary key,        -- order of arrival
+    insight_id bigint not null,
+    event text not null,                -- added or superseded
+    superseded_by bigint,
+    known_from timestamp not null,      -- the time it speaks of
+    arrived_at timestamp not null
+);
+
+create table configs (config_id text primary key, toml text not null);
+create table applied (applied_id bigint primary key, config_id text not null, applied_at timestamp not null);
+create table cache (key text primary key, value json not null, expires_at timestamp);
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (("sessions, recall, turns, insights", _FIRST),)
+
+
+def missing(con: "DuckDBPyConnection", path: Path) -> list[int]:
+    """Say which migrations a file still needs.
+
+    Raises
+    ------
+    NotALab
+        If it is a DuckDB database without a lab's tables.
+    NewerLab
+        If it has migrations that this version does not know.
+    """
+    tables = {
+        name
+        for (name,) in con.execute(
+            "select table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+    }
+    if not tables:
+        return list(range(1, len(MIGRATIONS) + 1))
+    if "migrations" not in tables:
+        msg = f"{path} is a DuckDB database, but not a lab. Give another path; the file is unchanged."
+        raise NotALab(msg)
+    (newest,) = con.execute("select max(number) from migrations").fetchone() or (0,)
+    if newest > len(MIGRATIONS):
+        msg = (
+            f"{path} was written by a newer gallump_lab (its tables are of version {newest}, this one knows "
+            f"{len(MIGRATIONS)}). Upgrade gallump_lab; the file is unchanged."
+        )
+        raise NewerLab(msg)
+    return list(range(newest + 1, len(MIGRATIONS) + 1))
+
+
+def apply(con: "DuckDBPyConnection", number: int) -> None:
+    """Run one migration, unless another process has done it meanwhile."""
+    con.execute("create table if not exists migrations (number integer primary key, name text, applied_at timestamp)")
+    if con.execute("select 1 from migrations where number = ?", [number]).fetchone():
+        return
+    name, script = MIGRATIONS[number - 1]
+    con.execute(script)
+    con.execute("insert into migrations values (?, ?, ?)", [number, name, times.naive(times.now())])

@@ -1,0 +1,27 @@
+"""Times are UTC: aware in Python, naive in DuckDB (its own time zone type needs a package that pandas no longer has)."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Tell the time, UTC; the clock that is used where none is given."""
+    return datetime.now(UTC)
+
+
+def naive(moment: datetime, name: str = "created_at") -> datetime:
+    """Turn an aware time into the naive UTC that a table holds.
+
+    Raises
+    ------
+    ValueError
+        If `moment` is not a datetime or has no time zone; `name` is what the message calls it.
+    """
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        msg = f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc), not {moment!r}."
+        raise ValueError(msg)
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware(moment: datetime) -> datetime:
+    """Turn a table's naive UTC into an aware time."""
+    return moment.replace(tzinfo=UTC)

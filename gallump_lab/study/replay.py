@@ -1,0 +1,102 @@
+"""Replay: the prompt of every past turn again, from a snapshot. Under its own config it gives the same bytes."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.turns import RETRIEVAL
+from gallump_lab.config import Config
+from gallump_lab.market.records import MarketContext
+from gallump_lab.memory.context import context
+from gallump_lab.memory.records import Moment
+from gallump_lab.store import Snapshot, times
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TURNS = """
+select turn_id, m.text, t.session_id, t.symbol, asked_at, seen_message, seen_insight, market::text, toml, token_factor,
+       retrieval, template, prompt_sha256
+from turns t join messages m on m.message_id = t.question_id join configs using (config_id) order by turn_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """One past turn's prompt, built again."""
+
+    turn_id: int
+    prompt: Prompt
+    recorded_sha256: str
+    changed: tuple[str, ...]
+    """What is not as it was ("template", "retrieval"), so that the prompt cannot be called the same."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether the prompt is byte for byte what was sent."""
+        return not self.changed and self.prompt.sha256 == self.recorded_sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """The replayed turns of a snapshot."""
+
+    turns: tuple[Replayed, ...]
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a turn: turn_id, tokens, identical, changed, sha256."""
+        import pandas as pd
+
+        rows = [(t.turn_id, t.prompt.tokens, t.identical, ", ".join(t.changed), t.prompt.sha256) for t in self.turns]
+        return pd.DataFrame(rows, columns=["turn_id", "tokens", "identical", "changed", "sha256"])
+
+    def __repr__(self) -> str:
+        """Count the turns and those that are byte for byte what was sent."""
+        same = sum(turn.identical for turn in self.turns)
+        return f"<Replay of {len(self.turns)} turns, {same} byte for byte as sent>"
+
+
+def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
+    """Build every past turn's prompt again.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What `lab.snapshot()` gave.
+    config : Config, optional
+        A configuration to try; each turn's own by default.
+
+    Returns
+    -------
+    Replay
+        Under its own config a turn is identical, unless the template or the way of retrieval has changed since.
+    """
+    found = []
+    with snapshot.read() as con:
+        for row in con.execute(_TURNS).fetchall():
+            turn_id, question, session_id, symbol, at, message, insight, market, toml, factor, retrieval, template, sha = row
+            used = Config.from_toml(toml) if config is None else config
+            seen = MarketContext.from_dict(json.loads(market))
+            session = context(
+                con,
+                question,
+                session_id=session_id,
+                symbol=symbol,
+                symbols=seen.symbols,
+                moment=Moment(at=times.aware(at), seen_message=message, seen_insight=insight),
+                config=used,
+                factor=factor,
+            )
+            builder = PromptBuilder(used.template, used.budget)
+            was = {"retrieval": retrieval == RETRIEVAL, "template": config is not None or template == builder.template}
+            found.append(
+                Replayed(
+                    turn_id=turn_id,
+                    prompt=builder.build_trading_prompt(question, seen, session),
+                    recorded_sha256=sha,
+                    changed=tuple(name for name, same in was.items() if not same),
+                )
+            )
+    return Replay(turns=tuple(found))

@@ -1,0 +1,144 @@
+"""HOT: sessions begin, go on and end; what may be said, and what is refused."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gallump_lab import Config, Lab
+from gallump_lab.memory.sessions import SessionManager
+from gallump_lab.store import Store
+
+START = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, clock: Clock) -> Lab:
+    numbers: Iterator[int] = iter(range(1, 1000))
+    return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
+
+
+def test_a_session_goes_on_for_thirty_minutes_after_its_last_message(lab: Lab, clock: Clock) -> None:
+    first = lab.sessions.get_or_create_session()
+    assert (first, first.new, first.notice) == ("session-1", True, None)
+    clock.now += timedelta(minutes=20)
+    lab.sessions.add_message(first, "user", "Still here.")
+    clock.now += timedelta(minutes=30)
+    same = lab.sessions.get_or_create_session(first)
+    assert (same, same.new, same.notice) == ("session-1", False, None)
+
+
+def test_an_ended_session_gives_a_new_one_and_says_so(lab: Lab, clock: Clock) -> None:
+    first = lab.sessions.get_or_create_session()
+    clock.now += timedelta(minutes=30, seconds=1)
+    second = lab.sessions.get_or_create_session(first)
+    assert (second, second.new) == ("session-2", True)
+    assert second.notice == "The session ended after 30 minutes without a message. A new session began."
+    assert not lab.sessions.live(first)
+
+
+def test_an_unknown_session_gives_a_new_one_and_says_so(lab: Lab) -> None:
+    made = lab.sessions.get_or_create_session("someone else's")
+    assert made == "session-1"
+    assert made.notice is not None
+    assert "not in this lab" in made.notice
+
+
+def test_the_timeout_can_be_tuned(lab: Lab, clock: Clock) -> None:
+    lab.apply(Config(session_minutes=5))
+    first = lab.sessions.get_or_create_session()
+    clock.now += timedelta(minutes=6)
+    assert "after 5 minutes" in (lab.sessions.get_or_create_session(first).notice or "")
+
+
+def test_a_message_keeps_both_its_times_its_symbol_and_its_tokens(lab: Lab, clock: Clock) -> None:
+    session = lab.sessions.get_or_create_session()
+    said = START - timedelta(days=400)
+    lab.sessions.add_message(session, "user", "I bought Apple.", "aapl", created_at=said)
+    row = lab.messages.iloc[0]
+    assert (row["symbol"], row["created_at"], row["arrived_at"], row["tokens"]) == ("AAPL", said, clock.now, 4)
+
+
+def test_ids_follow_arrival_not_the_time_spoken_of(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    newer = lab.sessions.add_message(session, "user", "now")
+    older = lab.sessions.add_message(session, "user", "long ago", created_at=START - timedelta(days=900))
+    assert older > newer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("system", "hello"), "role must be 'user' or 'assistant', not 'system'"),
+        (("user", ""), "text must be words to remember"),
+        (("user", " \n\t"), "text must be words to remember"),
+        (("user", None), "text must be words to remember, not None"),
+        (("user", "x" * 200_001), "text has 200,001 characters; a message takes at most 200,000"),
+        (("user", "hello", "not a symbol"), "not a symbol"),
+        (("user", "hello", "AAPL\nMSFT"), "AAPL"),
+        (("user", "hello", None, datetime(2013, 1, 1)), "created_at must be a datetime with a time zone"),  # noqa: DTZ001
+        (("user", "hello", None, START + timedelta(days=3)), "lies in the future"),
+    ],
+)
+def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab, arguments: tuple, words: str) -> None:
+    session = lab.sessions.get_or_create_session()
+    with pytest.raises(ValueError, match=words):
+        lab.sessions.add_message(session, *arguments)
+    assert lab.messages.empty
+
+
+def test_a_message_needs_a_session_of_this_lab(lab: Lab) -> None:
+    with pytest.raises(ValueError, match="get_or_create_session"):
+        lab.sessions.add_message("nobody", "user", "hello")
+
+
+def test_odd_text_comes_back_as_it_was_said(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    texts = ["🚀 to the moon", "a\0b", "东京", "<|endoftext|>", "$190 to $210", "line\r\nbreak", "\u202egnp.exe"]
+    for text in texts:
+        lab.sessions.add_message(session, "user", text)
+    assert lab.messages["text"].tolist() == texts
+    lab.sessions.add_message(session, "user", "half \ud83d a pair")
+    assert lab.messages["text"].iloc[-1] == "half \ufffd a pair"
+
+
+def test_the_guides_calls_work_as_the_guide_writes_them(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    manager = SessionManager(cache=None, storage=store)
+    session = manager.get_or_create_session(None)
+    manager.add_message(session, "user", "My stop is at 180.", "AAPL")
+    manager.add_message(session, "assistant", "Noted.", "AAPL")
+    manager.add_message(session, "user", "What was my stop?", "AAPL")
+    context = manager.get_context(session, "AAPL")
+    assert [said["message"] for said in context.current_messages] == ["My stop is at 180.", "Noted."]
+    assert context.messages_in_session == 3
+    assert [slot.text for slot in context.slots if slot.kept] == ["Noted.", "My stop is at 180."]
+
+
+def test_a_session_manager_needs_storage() -> None:
+    with pytest.raises(ValueError, match="needs storage"):
+        SessionManager()
+
+
+def test_sessions_carry_title_symbol_and_count(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "Is  Apple\ncheap?", "AAPL")
+    lab.sessions.add_message(session, "assistant", "By its own history, yes.")
+    row = lab.sql("select * from sessions").iloc[0]
+    assert (row["title"], row["symbol"], row["messages"]) == ("Is Apple cheap?", "AAPL", 2)

@@ -1,0 +1,298 @@
+"""The lab file: who may use it, what is refused, what survives."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from gallump_lab import Lab
+from gallump_lab.store import (
+    Cache,
+    DamagedFile,
+    DiskFull,
+    LabBusy,
+    NewerLab,
+    NoPermission,
+    NotALab,
+    QueryRefused,
+    Snapshot,
+    Store,
+    StoreError,
+    frame,
+)
+
+
+def test_another_process_may_use_the_file_between_steps(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    with duckdb.connect(store.path) as other:
+        assert other.execute("select count(*) from messages").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", b"hello, this is no database" * 1000, b"SQLite format 3\0" + b"\0" * 5000])
+def test_what_is_not_a_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(NotALab, match="not a DuckDB database"):
+        Store.open(path, wait=0.1)
+    assert path.read_bytes() == content
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotALab, match="is a directory"):
+        Store.open(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_a_lab_needs_a_file(path: str) -> None:
+    with pytest.raises(NotALab, match=r"lab\.duckdb"):
+        Store.open(path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoPermission, match="does not exist"):
+        Store.open(tmp_path / "nowhere" / "lab.duckdb")
+
+
+def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.duckdb"
+    with duckdb.connect(path) as con:
+        con.execute("create table theirs as select 42 as answer")
+    before = path.read_bytes()
+    with pytest.raises(NotALab, match="not a lab"):
+        Store.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_lab_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = Store.open(tmp_path / "lab.duckdb").path
+    with duckdb.connect(path) as con:
+        con.execute("insert into migrations values (999, 'from the future', now()::timestamp)")
+    before = path.read_bytes()
+    with pytest.raises(NewerLab, match="Upgrade gallump_lab"):
+        Store.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_file_says_so_and_is_left_alone(tmp_path: Path) -> None:
+    path = Store.open(tmp_path / "lab.duckdb").path
+    broken = bytearray(path.read_bytes())
+    broken[12288 + 16 : 12288 + 4096] = bytes(4096 - 16)
+    path.write_bytes(broken)
+    with pytest.raises(DamagedFile, match="Restore a backup"):
+        Store.open(path)
+    assert path.read_bytes() == bytes(broken)
+
+
+def test_a_file_without_permission_says_so_and_is_left_alone(tmp_path: Path) -> None:
+    path = Store.open(tmp_path / "lab.duckdb").path
+    before = path.read_bytes()
+    code = """
+import os, sys
+from gallump_lab.store import NoPermission, Store
+Store.open(sys.argv[2])  # so that everything is imported before root's right to open any file is given up
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    Store.open(sys.argv[1])
+except NoPermission as error:
+    print(error)
+"""
+    path.chmod(0o400)
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "other.duckdb")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "may not be opened" in found.stdout, found.stderr
+    assert path.read_bytes() == before
+
+
+def test_a_full_disk_undoes_the_step_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lab.duckdb"
+    lab = Lab.open(path)
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "Stop at 180.")
+    code = """
+import resource, signal, sys
+from gallump_lab import Lab
+from gallump_lab.store import DiskFull
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+lab = Lab.open(sys.argv[1])
+size = lab.store.path.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40_000, size + 40_000))
+try:
+    lab.cache.set("big", "".join(str(i * 7919) for i in range(400_000)))
+except DiskFull as error:
+    print("full:", error)
+"""
+    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert "full:" in found.stdout, found.stderr
+    assert lab.messages["text"].tolist() == ["Stop at 180."]
+    assert lab.cache.get("big") is None
+    assert issubclass(DiskFull, StoreError)
+
+
+def test_a_file_that_stays_locked_names_the_process_that_holds_it(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb", wait=0.2)
+    code = "import duckdb, sys\ncon = duckdb.connect(sys.argv[1])\nprint('held', flush=True)\nsys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LabBusy, match=f"process {holder.pid}") as caught:
+            Cache(store).get("x")
+        assert caught.value.pid == holder.pid
+        holder.communicate("")
+    assert Cache(store).get("x") is None
+
+
+def test_a_connection_of_ones_own_in_the_same_process_is_named(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb", wait=0.1)
+    with duckdb.connect(store.path), pytest.raises(LabBusy, match="this process") as caught:
+        Cache(store).get("x")
+    assert caught.value.pid == os.getpid()
+
+
+def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    session = lab.sessions.get_or_create_session()
+    again = Lab.open(tmp_path / "lab.duckdb")
+
+    def write(who: Lab, name: str) -> None:
+        for i in range(10):
+            who.sessions.add_message(session, "user", f"{name} {i}")
+
+    threads = [threading.Thread(target=write, args=(who, f"t{n}")) for n, who in enumerate([lab, again, lab, again])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(lab.messages["text"]) == sorted(f"t{n} {i}" for n in range(4) for i in range(10))
+
+
+def test_an_error_inside_a_step_undoes_it_and_frees_the_file(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    with pytest.raises(KeyError), store.write() as con:
+        con.execute("insert into cache values ('a', '1', null)")
+        raise KeyError
+    assert Cache(store).get("a") is None
+    with duckdb.connect(store.path) as other:
+        assert other.execute("select count(*) from cache").fetchone() == (0,)
+
+
+def test_a_step_inside_a_step_is_a_mistake_that_does_not_hang(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    with store.read(), pytest.raises(RuntimeError, match="inside another"), store.read():
+        pass
+    assert Cache(store).get("a") is None
+
+
+def test_a_backup_holds_everything_and_never_overwrites(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    lab.ask("Is AAPL worth buying?", watchlist=["AAPL"])
+    kept = lab.backup(tmp_path / "backup.duckdb")
+    copy = Lab.open(kept)
+    assert copy.messages.equals(lab.messages)
+    assert copy.ask("And now?").turn_id == 2
+    with pytest.raises(FileExistsError, match="never overwrites"):
+        lab.backup(kept)
+
+
+def test_a_snapshot_does_not_move_and_holds_nothing(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "before")
+    snapshot = lab.snapshot()
+    lab.sessions.add_message(session, "user", "after")
+    shutil.move(lab.store.path, tmp_path / "moved.duckdb")
+    assert snapshot.sql("select text from messages")["text"].tolist() == ["before"]
+    snapshot.close()
+
+
+def test_two_snapshots_can_be_read_while_the_lab_is(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    one, other = Snapshot.take(store), Snapshot.take(store)
+    with one.read() as a, other.read() as b, store.read() as c:
+        assert [con.execute("select count(*) from messages").fetchone() for con in (a, b, c)] == [(0,)] * 3
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["delete from messages", "select 1; select 2", "attach 'x.duckdb'", "", "copy messages to 'x'", "set threads = 1",
+     "create table x (a int)", "pragma database_list", "install fts"],
+)
+def test_sql_only_reads(tmp_path: Path, sql: str) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    with pytest.raises(QueryRefused, match="one statement that reads"):
+        frame(store, sql)
+
+
+def test_sql_binds_values_and_gives_utc_times(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    session = lab.sessions.get_or_create_session()
+    said = datetime(2013, 2, 28, 15, 30, tzinfo=UTC)
+    lab.sessions.add_message(session, "user", "'; drop table messages; --", created_at=said)
+    found = lab.sql("select * from messages where text = ?", ["'; drop table messages; --"])
+    assert found["created_at"].tolist() == [said]
+    assert lab.sql("select $a + 1 as b", {"a": 1})["b"].tolist() == [2]
+
+
+def test_sql_that_holds_the_lab_too_long_is_interrupted(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    endless = "select sum(i * j) from range(10000000000) a(i), range(1000000) b(j)"
+    with pytest.raises(QueryRefused, match="snapshot"):
+        frame(store, endless, seconds=0.05)
+    assert Cache(store).get("a") is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[1, [2, None]], {"a": {"b": [True]}}, '{"a": 1}', "[1]", "null", "", True, 0, 1.5, -1e300, "x\0y", "🚀"],
+)
+def test_a_cached_value_comes_back_equal_and_of_its_type(tmp_path: Path, value: object) -> None:
+    cache = Cache(Store.open(tmp_path / "lab.duckdb"))
+    assert cache.set("key", value) is True
+    found = cache.get("key")
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("value", [(1, 2), {1: 2}, {"a": (1,)}, float("nan"), float("inf"), {1}, datetime.now(UTC), b"x"])
+def test_what_would_not_come_back_equal_is_refused(tmp_path: Path, value: object) -> None:
+    cache = Cache(Store.open(tmp_path / "lab.duckdb"))
+    with pytest.raises(ValueError, match="key"):
+        cache.set("key", value)
+    assert cache.get("key") is None
+
+
+@pytest.mark.parametrize(("key", "minutes"), [("", None), (5, None), ("a", 0), ("a", -1), ("a", True), ("a", "5")])
+def test_bad_keys_and_expiries_are_refused(tmp_path: Path, key: str, minutes: float | None) -> None:
+    cache = Cache(Store.open(tmp_path / "lab.duckdb"))
+    with pytest.raises(ValueError, match="must be"):
+        cache.set(key, 1, minutes)
+
+
+def test_a_cached_value_really_expires(tmp_path: Path) -> None:
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    cache = Cache(Store.open(tmp_path / "lab.duckdb"), lambda: now[0])
+    cache.set("short", 1, expire_minutes=5)
+    cache.set("long", 2)
+    now[0] += timedelta(minutes=4, seconds=59)
+    assert cache.get("short") == 1
+    now[0] += timedelta(seconds=1)
+    assert cache.get("short") is None
+    assert cache.get("long") == 2
+
+
+def test_the_key_is_never_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gallump_lab import Config, Model
+
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    lab.apply(Config(model=Model(base_url="https://models.example.org")))
+    assert lab.config.model.base_url == "https://models.example.org"
+    assert Lab.open(tmp_path / "lab.duckdb").config.model.base_url is None
+    assert "example.org" not in json.dumps(lab.sql("select toml from configs")["toml"].tolist())

@@ -1,0 +1,81 @@
+"""Counting tokens, offline, in the model's own measure."""
+
+import subprocess
+import sys
+
+import pytest
+import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gallump_lab import tokens
+
+
+def _reference() -> tiktoken.Encoding:
+    """tiktoken's own constructor data, with special tokens left out."""
+    return tiktoken.Encoding(
+        "reference",
+        pat_str=tokens._load()._pat_str,
+        mergeable_ranks=tokens._load()._mergeable_ranks,
+        special_tokens={"<|endoftext|>": 100257},
+    )
+
+
+def test_known_counts() -> None:
+    assert [tokens.count(text) for text in ("", "hello world", "Apple closed at $190.50.", "东京")] == [0, 2, 8, 2]
+
+
+def test_what_looks_like_a_special_token_is_text() -> None:
+    assert tokens.count("<|endoftext|>") == len(_reference().encode("<|endoftext|>", disallowed_special=())) > 1
+
+
+@given(st.lists(st.text(max_size=200), max_size=5))
+def test_many_are_counted_as_each(texts: list[str]) -> None:
+    assert tokens.count_all(texts) == [tokens.count(text) for text in texts]
+
+
+def test_counting_works_without_network_from_the_first_run() -> None:
+    code = (
+        "import socket\n"
+        "def refuse(*_): raise OSError('no network')\n"
+        "socket.socket.connect = refuse\nsocket.getaddrinfo = refuse\n"
+        "from gallump_lab import tokens\nprint(tokens.count('hello world'))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "2\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("claude-sonnet-5-5", "claude-newer"),
+        ("claude-sonnet-5-5-20260901", "claude-newer"),
+        ("claude-opus-4-7", "claude-newer"),
+        ("claude-opus-4-6", "claude-older"),
+        ("claude-sonnet-4-6", "claude-older"),
+        ("claude-sonnet-4-20250514", "claude-older"),
+        ("claude-haiku-4-5-20251001", "claude-older"),
+        ("claude-haiku-5-5", "claude-newer"),
+        ("claude-3-5-sonnet-20241022", "claude-older"),
+        ("us.anthropic.claude-sonnet-4-5-v1:0", "claude-older"),
+        ("claude-something-new", "claude-newer"),
+        ("qwen3:8b", "other"),
+        (tokens.OFFLINE, "offline"),
+    ],
+)
+def test_a_models_family_is_read_from_its_name(model: str, family: str) -> None:
+    assert tokens.family(model) == family
+
+
+def test_the_factor_starts_at_the_table_and_is_learnt() -> None:
+    assert tokens.learnt_factor("claude-sonnet-5-5", 0, 0) == 1.55
+    assert tokens.learnt_factor("claude-sonnet-5-5", 2_800, 2_000) == 1.475  # halfway from 1.55 to 1.40
+    assert tokens.learnt_factor("claude-sonnet-5-5", 140_000_000, 100_000_000) == 1.4
+    assert tokens.learnt_factor("claude-sonnet-5-5", 10**9, 1) == 3.1  # never more than twice the table's
+    assert tokens.learnt_factor("claude-sonnet-5-5", 2_800, 2_000, {"claude-sonnet-5-5": 1.3}) == 1.3
+
+
+@given(st.integers(0, 10**9), st.integers(100, 10_000))
+def test_scaling_rounds_up_without_floating_error(count: int, thousandths: int) -> None:
+    scaled = tokens.scaled(count, thousandths / 1000)
+    assert scaled * 1000 >= count * thousandths > (scaled - 1) * 1000 or count == scaled == 0
