@@ -1,5 +1,6 @@
 """Lab: the front door. It wires the rooms; what they do is theirs."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
-from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights
@@ -72,7 +73,7 @@ class Lab:
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
         cls,
-        path: str | Path,
+        path: str | Path | None = None,
         *,
         config: Config | None = None,
         broker: Broker | None = None,
@@ -84,8 +85,8 @@ class Lab:
 
         Parameters
         ----------
-        path : str or Path
-            The lab's DuckDB file.
+        path : str or Path, optional
+            The lab's DuckDB file; by default the one that the environment's GALLUMP_LAB names, else lab.duckdb here.
         config : Config, optional
             In force for this object alone; by default the one that was applied to the lab last.
         broker : Broker, optional
@@ -102,9 +103,8 @@ class Lab:
         StoreError
             If the file cannot be used; it is left as it was.
         """
-        return cls(
-            Store.open(path, wait=wait), config=config, broker=broker, clock=clock or times.now, ids=ids or new_id
-        )
+        store = Store.open(path or os.environ.get("GALLUMP_LAB", "lab.duckdb"), wait=wait)
+        return cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id)
 
     @property
     def config(self) -> Config:
@@ -170,7 +170,7 @@ class Lab:
             If the lab cannot be used.
         """
         config = self.config
-        symbols = [validate_symbol(symbol) for symbol in watchlist]
+        symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         brain = Brain(model=config.model, budget=config.budget)
         if config.model.max_usd_per_day is not None and not brain.offline:
@@ -206,7 +206,7 @@ class Lab:
             As `ask`.
         """
         config = self.config
-        symbols = [validate_symbol(symbol) for symbol in watchlist]
+        symbols = validate_symbols(watchlist)
         model = Brain(model=config.model, budget=config.budget).model_name
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None

@@ -9,6 +9,7 @@ from gallump_lab.brain.records import Answer, Recommendation, Usage
 from gallump_lab.config import Budget
 from gallump_lab.memory import packing
 from gallump_lab.memory.records import Slot
+from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,12 @@ class Preview:
 
     def __repr__(self) -> str:
         """Show tokens, cost and the use of each tier."""
-        cost = "price not known" if self.cost_usd is None else f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
+        if self.model == OFFLINE:
+            cost = "free: nothing is sent"
+        elif self.cost_usd is None:
+            cost = "price not known"
+        else:
+            cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
         sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
         return (
             f"Preview for {self.model}: {self.tokens:,} tokens ({cost})\n"
@@ -157,4 +163,4 @@ def used(slots: tuple[Slot, ...]) -> Mapping[str, int]:
 
 
 def _used(slots: tuple[Slot, ...], budget: Budget) -> str:
-    return ", ".join(f"{tier.upper()} {spent} of {getattr(budget, tier)}" for tier, spent in used(slots).items()) + " tokens"
+    return ", ".join(f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in used(slots).items()) + " tokens"

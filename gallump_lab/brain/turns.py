@@ -115,6 +115,8 @@ class TurnLog:
                     turn_id,
                 ],
             )
+        if reply_id is not None:
+            sessions.upkeep(reply_id)
         return reply_id
 
     def check_spending(self, now: datetime, limit: float) -> None:

@@ -1,1 +1,26 @@
-"""Market context: bars, quotes, portfolio and scanner for a prompt."""
+"""The guide's market context: bars, quotes, portfolio and scanner for a prompt."""
+
+from gallump_lab.market.broker import Broker, FileBroker
+from gallump_lab.market.context import ContextBuilder
+from gallump_lab.market.files import MarketFileError
+from gallump_lab.market.records import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.symbols import SymbolError, validate_symbol, validate_symbols
+
+__all__ = [
+    "Broker",
+    "ContextBuilder",
+    "FileBroker",
+    "MarketContext",
+    "MarketFileError",
+    "MarketScanner",
+    "Mover",
+    "Movers",
+    "Portfolio",
+    "Position",
+    "Quote",
+    "SymbolError",
+    "Trend",
+    "validate_symbol",
+    "validate_symbols",
+]

@@ -1,10 +1,20 @@
-"""Recall's own tables: a message's passages and their terms, written in the message's transaction."""
+"""Recall's own tables: a message's passages and their terms, written in the message's transaction.
+
+Postings are read by term, so they are kept sorted by term; new ones stand unsorted at the end until a pass of `sort` takes
+them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for long.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gallump_lab.memory.text import Passage, passages, term_id, terms
+from gallump_lab.store import Store
+
+SLICE = 500_000
+"""About so many postings are sorted in one step (some 0.2 s)."""
+UNSORTED = 3_000
+"""So many passages, or a twentieth of all if that is more, may stand unsorted before a pass begins."""
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,3 +58,48 @@ def write(con: "DuckDBPyConnection", message_id: int, rows: Entry) -> None:
     if postings:
         columns = [list(column) for column in zip(*postings, strict=True)]
         con.execute("insert into postings select unnest(?), unnest(?), unnest(?), unnest(?)", columns)
+
+
+def sort(store: Store) -> bool:
+    """Sort one slice of the postings, if a pass is running or due.
+
+    Returns
+    -------
+    bool
+        Whether there is more to do.
+    """
+    with store.read() as con:
+        if not any(_due(con)):
+            return False
+    with store.write() as con:
+        begin, running = _due(con)
+        if begin:
+            con.execute(
+                "update sorting set target_passage = (select max(passage_id) from passages), done = 0, "
+                "slices = greatest(1, (select count(*) from postings) // ?)",
+                [SLICE],
+            )
+        elif not running:
+            return False
+        slices, done = con.execute("select slices, done from sorting").fetchone() or (1, 0)
+        low, high = (-(2**63) + 2**64 * part // slices for part in (done, done + 1))
+        span = [low, min(high, 2**63 - 1)]
+        con.execute(
+            "create temp table slice as from postings where term between ? and ? order by term, passage_id", span
+        )
+        con.execute("delete from postings where term between ? and ?", span)
+        con.execute("insert into postings from slice")
+        con.execute("drop table slice")
+        con.execute("update sorting set done = done + 1")
+        con.execute("update sorting set sorted_passage = target_passage where done = slices")
+        return done + 1 < slices
+
+
+def _due(con: "DuckDBPyConnection") -> tuple[bool, bool]:
+    """Say whether a pass should begin, and whether one is running."""
+    unsorted, total, slices, done = con.execute(
+        "select count(*) filter (passage_id > sorted_passage), count(*), any_value(slices), any_value(done) "
+        "from sorting, passages"
+    ).fetchone() or (0, 0, 0, 0)
+    running = slices is not None and done < slices
+    return not running and unsorted > max(UNSORTED, total // 20), running

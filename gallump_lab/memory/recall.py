@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CANDIDATES = 200
 """So many passages are ordered; no budget holds more."""
 
+SCORED = 1_000
+"""So many passages, the best by BM25, are scored by the other signals."""
+
 QUERY_TERMS = 64
 """Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
 
@@ -79,22 +82,21 @@ def rank(
 
     asked = [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
     newest, number, length = _corpus(con, moment)
-    if not asked or not number:
+    term, passage, frequency, terms_in = _postings(con, asked, newest, moment)
+    if not len(passage):
         return Ranked(passage_ids=[], scores=[], signals=[])
-    found, shares = [], []
-    for term in asked:
-        ids, frequency, lengths = _postings(con, term, newest, moment)
-        idf = np.log1p((number - len(ids) + 0.5) / (len(ids) + 0.5))
-        norm = settings.k1 * (1 - settings.b + settings.b * lengths * (number / length))
-        found.append(ids)
-        shares.append(np.rint(MILLION * idf * frequency * (settings.k1 + 1) / (frequency + norm)).astype(np.int64))
-    ids, where = np.unique(np.concatenate(found), return_inverse=True)
+    _, which, held_by = np.unique(term, return_inverse=True, return_counts=True)
+    idf = np.log1p((number - held_by + 0.5) / (held_by + 0.5))[which]
+    norm = settings.k1 * (1 - settings.b + settings.b * terms_in * (number / length))
+    shares = np.rint(MILLION * idf * frequency * (settings.k1 + 1) / (frequency + norm)).astype(np.int64)
+    ids, where = np.unique(passage, return_inverse=True)
     bm25 = np.zeros(len(ids), np.int64)
-    np.add.at(bm25, where, np.concatenate(shares))
-    if not len(ids):
-        return Ranked(passage_ids=[], scores=[], signals=[])
-    same = np.isin(ids, _of_symbol(con, ids, symbol)) if symbol else np.zeros(len(ids), bool)
-    bonus = np.where(same, int(bm25.max()) * round(settings.symbol * 1000) // 1000, 0)
+    np.add.at(bm25, where, shares)
+
+    best = np.lexsort((ids, -bm25))[:SCORED]
+    ids, bm25 = ids[best], bm25[best]
+    same = np.isin(ids, _of_symbol(con, ids, symbol)) if symbol and settings.symbol else np.zeros(len(ids), bool)
+    bonus = np.where(same, int(bm25[0]) * round(settings.symbol * 1000) // 1000, 0)
     scores = bm25 + bonus
     order = np.lexsort((ids, -scores))[:CANDIDATES]
     return Ranked(
@@ -119,21 +121,24 @@ def _corpus(con: "DuckDBPyConnection", moment: Moment) -> tuple[int, int, int]:
     return newest, number, max(int(length), 1)
 
 
-def _postings(con: "DuckDBPyConnection", term: int, newest: int, moment: Moment) -> "tuple[Ids, Ids, Ids]":
-    """Give the passages that hold a term, how often, and their lengths."""
+def _postings(con: "DuckDBPyConnection", asked: list[int], newest: int, moment: Moment) -> "tuple[Ids, ...]":
+    """Give the postings of the asked terms: term, passage, how often, and the passage's length."""
     import numpy as np
 
     if moment.as_of is None:
-        sql = "select passage_id, frequency, terms from postings where term = ? and passage_id <= ?"
-        found = con.execute(sql, [term, newest]).fetchnumpy()
+        found = con.execute(
+            "select term, passage_id, frequency, terms from postings "
+            "where term in (select unnest(?::bigint[])) and passage_id <= ?",
+            [asked, newest],
+        ).fetchnumpy()
     else:
         found = con.execute(
-            "select passage_id, frequency, postings.terms from postings join passages using (passage_id) join messages using "
-            "(message_id) where term = ? and passage_id <= ? and created_at <= ?",
-            [term, newest, times.naive(moment.as_of)],
+            "select term, passage_id, frequency, postings.terms from postings join passages using (passage_id) "
+            "join messages using (message_id) "
+            "where term in (select unnest(?::bigint[])) and passage_id <= ? and created_at <= ?",
+            [asked, newest, times.naive(moment.as_of)],
         ).fetchnumpy()
-    ids, frequency, lengths = (np.asarray(column, np.int64) for column in found.values())
-    return ids, frequency, lengths
+    return tuple(np.asarray(column, np.int64) for column in found.values())
 
 
 def _of_symbol(con: "DuckDBPyConnection", ids: "Ids", symbol: str) -> "Ids":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAX_CHARACTERS = 200_000
+UPKEEP_EVERY = 20
 State = Literal["complete", "stopped", "cut", "refused", "failed"]
 
 
@@ -164,7 +165,9 @@ class SessionManager:
             if not con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone():
                 msg = f"session_id {session_id!r} is not in this lab; get one from get_or_create_session()."
                 raise ValueError(msg)
-            return self._write(con, session_id, draft)
+            message_id = self._write(con, session_id, draft)
+        self.upkeep(message_id)
+        return message_id
 
     def receive(
         self, session_id: str | None, text: str, symbol: str | None = None, *, minutes: float | None = None
@@ -186,6 +189,11 @@ class SessionManager:
             question = self._write(con, session, draft)
         moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, moment=moment)
+
+    def upkeep(self, message_id: int) -> None:
+        """Keep recall's index in order: now and then, after a message, sort a part of it (see `index.sort`)."""
+        if message_id % UPKEEP_EVERY == 0:
+            index.sort(self._store)
 
     def get_context(self, session_id: str, symbol: str | None = None) -> SessionContext:
         """Give what memory holds for the session's newest question, as of now.

@@ -1,0 +1,50 @@
+# Everything a newcomer runs. Needs make (3.81 or later) and either uv or a Python 3 with pip, which then fetches uv.
+
+ARGS =
+PYTHON = python3
+UV := $(shell command -v uv || echo .tools/bin/uv)
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+RANGE := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
+LOWEST := $(shell sed -n 's/^requires-python = ">=\([0-9.]*\).*/\1/p' pyproject.toml)
+# The environment is made anew where its interpreter has vanished or the checkout has moved.
+STALE := $(shell test -x $(PY) && test "$$(cat $(INSTALLED) 2>&1)" = "$(CURDIR)" || echo stale)
+# Nothing leaves the machine unasked: JupyterLab neither fetches news nor looks for a newer version of itself.
+QUIET := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
+
+.PHONY: help lab test check bench lock stale
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+lab: $(INSTALLED) ## Open JupyterLab on the chat; on a remote machine: make lab ARGS=--no-browser
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_chat.ipynb \
+	$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+
+test: $(INSTALLED) ## Run every test: unit, property, notebooks, browser; some of them: make test ARGS='-k store'
+	@chromium="$$($(PY) tests/chromium.py)" && GALLUMP_CHROMIUM="$$chromium" $(PY) -m pytest tests notebooks \
+	--nbval --nbval-current-env --numprocesses=logical --maxprocesses=4 --dist=loadscope $(ARGS)
+
+check: $(INSTALLED) ## Check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(INSTALLED) ## Print the benchmarks' figures
+	@for file in tests/benchmarks/*.py; do echo "$$file" && $(PY) "$$file" $(ARGS) || exit 1; done
+
+lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.toml; newer versions: make lock ARGS=--upgrade
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --group dev --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+
+$(INSTALLED): Makefile pyproject.toml requirements.lock $(STALE) | $(filter .tools/bin/uv,$(UV))
+	$(if $(STALE),$(UV) venv --quiet --clear --python '$(RANGE)' .venv)
+	$(UV) pip sync --python $(PY) --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@mkdir -p .venv/etc/jupyter/labconfig && echo '$(QUIET)' > .venv/etc/jupyter/labconfig/default_setting_overrides.json
+	@echo '$(CURDIR)' > $@
+
+.tools/bin/uv:
+	@$(PYTHON) -m pip --version > /dev/null 2>&1 || { echo "$(PYTHON) has no pip to fetch uv with. Install pip" \
+	"(Debian, Ubuntu, WSL: sudo apt install python3-pip; others: $(PYTHON) -m ensurepip) or uv itself, then make again." >&2; exit 1; }
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv

@@ -1,0 +1,41 @@
+"""What all tests share, notebooks included: no key, no proxy and no setting of the person who runs them."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import FLAGS
+from nbval.plugin import IPyNbFile
+
+# A chart's picture and a table's HTML change with their packages; each has a plain text beside it, which is compared.
+NOT_COMPARED = ("image/svg+xml", "text/html", "application/vnd.vegalite.v6+json")
+
+
+def pytest_configure(config):
+    for name in [name for name in os.environ if name.startswith("ANTHROPIC_")]:
+        del os.environ[name]
+    os.environ.update(NO_PROXY="*", no_proxy="*")
+    home = tempfile.TemporaryDirectory(prefix="gallump-tests-")
+    config.add_cleanup(home.cleanup)
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        os.environ[name] = str(Path(home.name, name.lower()))
+
+
+def pytest_collectstart(collector):
+    if isinstance(collector, IPyNbFile):
+        collector.skip_compare += NOT_COMPARED
+
+
+@pytest.fixture(scope="session")
+def chromium() -> dict[str, Any]:
+    """Give what Playwright's `chromium.launch` takes to start the Chromium that was found."""
+    path = os.environ.get("GALLUMP_CHROMIUM", "")
+    if not Path(path).is_file():
+        pytest.fail(
+            f"GALLUMP_CHROMIUM must be the path of a Chromium, not {path!r}. `make test` sets it; "
+            f"without make: export GALLUMP_CHROMIUM=$({sys.executable} tests/chromium.py)"
+        )
+    return {"executable_path": path, "args": FLAGS}

@@ -1,0 +1,103 @@
+"""The brain: from a prompt to an answer, by Claude or, where there is nobody to ask, by the offline analyst."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab import tokens
+from gallump_lab.brain import claude, offline
+from gallump_lab.brain.records import Answer
+from gallump_lab.config import Budget, Model
+
+if TYPE_CHECKING:
+    from gallump_lab.brain.prompt import Prompt
+    from gallump_lab.market.records import MarketContext
+    from gallump_lab.memory.records import SessionContext
+
+
+class Brain:
+    """Answers prompts. It keeps no memory of its own: the session's is in the prompt.
+
+    The key is read from ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN, when a prompt is sent, and is never kept.
+
+    Parameters
+    ----------
+    session_id : str, optional
+        The session that is answered, for whoever asks for it.
+    session_manager : object, optional
+        What keeps that session.
+    model : Model, optional
+        Which model, and within what bounds of time and money; ANTHROPIC_MODEL and ANTHROPIC_BASE_URL fill in.
+    budget : Budget, optional
+        `reply` bounds the answer; the tiers bound the prompt that `converse` builds.
+    """
+
+    def __init__(
+        self,
+        session_id: str | None = None,
+        session_manager: object = None,
+        *,
+        model: Model | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.session_id, self.session_manager = session_id, session_manager
+        self.model, self.budget = model or Model(), budget or Budget()
+
+    @property
+    def offline(self) -> bool:
+        """Whether there is neither a key nor a base URL, so that the offline analyst answers."""
+        return not claude.reachable(self.model)
+
+    @property
+    def model_name(self) -> str:
+        """Who answers: the model's name, or the offline analyst's."""
+        return tokens.OFFLINE if self.offline else claude.model_name(self.model)
+
+    def send(
+        self,
+        prompt: "Prompt",
+        *,
+        on_text: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Answer:
+        """Send a prompt and wait for its answer.
+
+        Parameters
+        ----------
+        prompt : Prompt
+            What is sent.
+        on_text : callable, optional
+            Called in this thread with each piece of text as it arrives.
+        stop : threading.Event, optional
+            Once it is set this returns soon, in whatever phase, with what had arrived; the request is ended too.
+
+        Returns
+        -------
+        Answer
+            Also where the model or the network failed: its state is "failed" then, its fault says why, and its text is
+            what had arrived.
+        """
+        on_text, stop = on_text or (lambda _: None), stop or threading.Event()
+        if self.offline:
+            return offline.answer(prompt, on_text=on_text, stop=stop)
+        return claude.answer(prompt, model=self.model, budget=self.budget, on_text=on_text, stop=stop)
+
+    def converse(
+        self, user_message: str, market_context: "MarketContext", session_context: "SessionContext"
+    ) -> dict[str, Any]:
+        """Build the prompt, send it, and give the guide's part of the response.
+
+        Raises
+        ------
+        PromptTooLong
+            If the question alone does not fit the window.
+        BrainFault
+            If no reply came, or it broke off.
+        """
+        from gallump_lab.brain.prompt import PromptBuilder
+
+        prompt = PromptBuilder(budget=self.budget).build_trading_prompt(user_message, market_context, session_context)
+        answer = self.send(prompt)
+        if answer.fault is not None:
+            raise answer.fault
+        return answer.to_dict()

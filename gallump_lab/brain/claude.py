@@ -1,0 +1,365 @@
+"""Claude, or any server that speaks the Messages API: one request, its stream, and what becomes of it.
+
+The request runs in an event loop of its own thread, so that a stop ends it in every phase (connecting, waiting between
+retries, waiting for the first word, in mid-stream) and the asking thread never waits for the network.
+"""
+
+import asyncio
+import importlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gallump_lab.brain import faults, recommendations
+from gallump_lab.brain.prices import price
+from gallump_lab.brain.records import Answer, State, Usage
+
+if TYPE_CHECKING:
+    from anthropic import APIError, AsyncAnthropic, AsyncStream
+
+    from gallump_lab.brain.prompt import Prompt
+    from gallump_lab.config import Budget, Model
+
+    Work = Callable[[Callable[[object], None]], Coroutine[Any, Any, None]]
+
+PATIENCE = 20.0
+"""Seconds: what a server asks to be left alone for is waited out up to here; a longer wait is told to the user."""
+
+_POLL = 0.05  # seconds between two looks at whether to stop
+_CHARACTERS = 32  # a token; no text comes near it, so whoever sends more than that ignores max_tokens
+_SECRET = 16  # characters; a shorter key ("ollama") is a placeholder, and a word that a reply may hold
+_BILLION = 10**9  # tokens; more than that no call has
+_TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
+_USAGE: Mapping[str, str] = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_input_tokens",
+    "cache_write_tokens": "cache_creation_input_tokens",
+}
+_STATES: Mapping[str | None, State] = {
+    "max_tokens": "cut",
+    "model_context_window_exceeded": "cut",
+    "pause_turn": "cut",
+    "refusal": "refused",
+}
+
+
+def model_name(model: "Model") -> str:
+    """Give the model's name: ANTHROPIC_MODEL where it is set, else the configured one."""
+    return _environment("ANTHROPIC_MODEL") or model.name
+
+
+def reachable(model: "Model") -> bool:
+    """Whether there is somebody to ask: a key, a token, or a base URL of a server that needs none."""
+    return any((_environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN"), _base_url(model)))
+
+
+def answer(
+    prompt: "Prompt", *, model: "Model", budget: "Budget", on_text: Callable[[str], None], stop: threading.Event
+) -> Answer:
+    """Send a prompt and take the reply as it comes; see `Brain.send`."""
+    started = time.perf_counter()
+    name = model_name(model)
+    reply = _Reply(room=budget.reply * _CHARACTERS)
+    state, error = _receive(partial(_stream, _request(prompt, name, budget.reply), model), reply, on_text, stop)
+    fault = None if state else _fault(error, reply, model)
+    state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
+
+    text = _clean("".join(reply.pieces))
+    found, dropped = recommendations.read([_clean("".join(call)) for call in reply.calls], text)
+    if state == "complete" and not text.strip():
+        if found:
+            text = recommendations.prose(found)
+            on_text(text)
+        else:
+            state, fault = "failed", faults.EmptyReply(f"{name} gave an empty reply. Ask again. {faults.QUESTION_KEPT}")
+    usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
+    known = price(name, model.prices)
+    return Answer(
+        text=text,
+        recommendations=found,
+        dropped=dropped,
+        model=name,
+        usage=usage,
+        cost_usd=known.cost(usage) if known and usage else None,
+        latency=time.perf_counter() - started,
+        first_text=reply.first_at - started if reply.first_at else None,
+        stop_reason=reply.stop_reason,
+        state=state,
+        fault=fault,
+        plain=state == "complete" and reply.blocks == ["text"],
+    )
+
+
+def _receive(
+    work: "Work", reply: "_Reply", on_text: Callable[[str], None], stop: threading.Event
+) -> tuple[State | None, Exception | None]:
+    """Take events until the stream ends, and give the error that ended it, or the state that ended the listening."""
+    if stop.is_set():
+        return "stopped", None
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    ended = threading.Event()
+    threading.Thread(target=_run, args=(work, events.put, ended), name="gallump-brain", daemon=True).start()
+    try:
+        while not stop.is_set():
+            try:
+                event = events.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            if isinstance(event, _Done):
+                return None, event.error
+            if text := reply.take(event):
+                on_text(text)
+            elif reply.room <= 0:
+                return "cut", None
+    finally:
+        ended.set()
+    return "stopped", None
+
+
+@dataclass
+class _Done:
+    """The end of a stream, and the error that ended it."""
+
+    error: Exception | None
+
+
+@dataclass
+class _Reply:
+    """What has arrived of a reply. Events are data from outside: any field may be missing or of another type."""
+
+    room: int
+    """Characters that are still taken."""
+    pieces: list[str] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+    usage: dict[str, int] = field(default_factory=dict)
+    stop_reason: str | None = None
+    begun: bool = False
+    ended: bool = False
+    first_at: float | None = None
+    """When its first text came, by the performance counter."""
+    gap: str = ""
+    """What stands between a text block before and the next one."""
+
+    def take(self, event: object) -> str:
+        """Take one event of the stream and give the text that it adds."""
+        kind = _at(event, "type")
+        if kind == "message_start":
+            self.begun = True
+            self._count(_at(event, "message", "usage"))
+        elif kind == "message_delta":
+            reason = _at(event, "delta", "stop_reason")
+            self.stop_reason = _clean(reason) if isinstance(reason, str) else self.stop_reason
+            self.ended = self.ended or self.stop_reason is not None
+            self._count(_at(event, "usage"))
+        elif kind == "message_stop":
+            self.ended = True
+        elif kind == "content_block_start":
+            self._block(_at(event, "content_block", "type"), _at(event, "content_block", "name"))
+        elif kind == "content_block_delta":
+            return self._delta(_at(event, "delta"))
+        return ""
+
+    def _block(self, kind: object, name: object) -> None:
+        self.blocks.append(str(kind))
+        if kind == "text" and self.pieces:
+            self.gap = "\n\n"
+        elif kind == "tool_use" and name == recommendations.NAME:
+            self.calls.append([])
+        elif kind == "tool_use":
+            self.blocks[-1] = "unknown tool"
+
+    def _delta(self, delta: object) -> str:
+        kind = _at(delta, "type")
+        given = _at(delta, {"text_delta": "text", "input_json_delta": "partial_json"}.get(str(kind), "thinking"))
+        piece = given[: max(self.room, 0)] if isinstance(given, str) else ""
+        self.room -= len(piece) + 1
+        if kind == "input_json_delta" and self.blocks[-1:] == ["tool_use"]:
+            self.calls[-1].append(piece)
+        if kind != "text_delta" or not piece:
+            return ""
+        self.first_at = self.first_at or time.perf_counter()
+        text, self.gap = self.gap + _clean(piece), ""
+        self.pieces.append(text)
+        return text
+
+    def _count(self, usage: object) -> None:
+        for ours, theirs in _USAGE.items():
+            value = _at(usage, theirs)
+            if type(value) is int and 0 <= value < _BILLION:
+                self.usage[ours] = value
+
+
+def _at(value: object, *names: str) -> object:
+    for name in names:
+        value = getattr(value, name, None)
+    return value
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _base_url(model: "Model") -> str:
+    return model.base_url or _environment("ANTHROPIC_BASE_URL")
+
+
+def _secrets() -> list[str]:
+    found = (_environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN"))
+    return [secret for secret in found if len(secret) >= _SECRET]
+
+
+def _clean(text: str) -> str:
+    """Make a text one that can be stored: without keys, and without what is no character."""
+    return faults.without(_secrets(), text).encode("utf-8", "replace").decode()
+
+
+def _request(prompt: "Prompt", name: str, max_tokens: int) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "model": name,
+        "max_tokens": max_tokens,
+        "messages": [{"role": "user", "content": prompt.user}],
+    }
+    if prompt.system:
+        request["system"] = [{"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}]
+    return request
+
+
+def _run(work: "Work", put: Callable[[object], None], ended: threading.Event) -> None:
+    try:
+        importlib.import_module("anthropic")  # takes seconds, once; a stop counts in them too
+        with asyncio.Runner() as runner:
+            error = runner.run(_until(ended, work(put)))
+    except Exception as failed:  # noqa: BLE001 - whatever it is: the asking thread waits for an end, and names it
+        error = failed
+    put(_Done(error))
+
+
+async def _until(ended: threading.Event, work: Coroutine[Any, Any, None]) -> Exception | None:
+    """Let a coroutine run to its end, or cancel it once nobody waits for it any more; give the error that ended it."""
+    task = asyncio.ensure_future(work)
+    while not task.done() and not ended.is_set():
+        await asyncio.wait([task], timeout=_POLL)
+    task.cancel()
+    (result,) = await asyncio.gather(task, return_exceptions=True)
+    return result if isinstance(result, Exception) else None
+
+
+async def _stream(request: dict[str, Any], model: "Model", put: Callable[[object], None]) -> None:
+    import anthropic
+
+    _check(model)
+    key, token = _environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN")
+    # Said outright, so that the SDK looks for no credentials of its own: a local server gets none.
+    who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
+    client = anthropic.AsyncAnthropic(**who, base_url=_base_url(model) or None, timeout=model.timeout, max_retries=0)
+    async with client, await _open(client, request, model) as stream:
+        async for event in stream:
+            put(event)
+
+
+def _check(model: "Model") -> None:
+    """Refuse a key or base URL that cannot be used; the HTTP library's own error would repeat it."""
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        value = _environment(name)
+        if not (value.isascii() and value.isprintable()):
+            msg = f"{name} holds a character that no key has. Copy the key again. {faults.QUESTION_KEPT}"
+            raise faults.NoAccess(msg)
+    if not _server(model):
+        msg = f"The base URL must be http:// or https:// and a host. Mend ANTHROPIC_BASE_URL. {faults.QUESTION_KEPT}"
+        raise faults.BadRequest(msg)
+
+
+def _server(model: "Model") -> str:
+    """Give the server's host and port for a message; empty if the base URL has none."""
+    try:
+        parts = urlsplit(_base_url(model) or "https://api.anthropic.com")
+    except ValueError:
+        return ""
+    return parts.netloc.rpartition("@")[2] if parts.scheme in {"http", "https"} else ""
+
+
+async def _open(client: "AsyncAnthropic", request: dict[str, Any], model: "Model") -> "AsyncStream[Any]":
+    """Send the request, again if that may help, until a stream begins.
+
+    A request that was sent and got no answer is not sent again: the server may be at work on it, and bill both.
+    """
+    from anthropic import APIConnectionError, APIStatusError
+
+    tools = {"tools": [recommendations.TOOL], "tool_choice": {"type": "auto"}} if model.tools != "never" else {}
+    tries = 0
+    while True:
+        try:
+            stream: AsyncStream[Any] = await client.messages.create(**{**request, **tools}, stream=True)
+        except (APIStatusError, APIConnectionError) as error:
+            if tools and model.tools == "auto" and _cannot_do_tools(error):
+                tools.clear()
+                continue
+            wait = _pause(error, tries)
+            if wait is None or tries >= model.max_retries:
+                raise
+            tries += 1
+            await asyncio.sleep(wait)
+        else:
+            return stream
+
+
+def _cannot_do_tools(error: "APIError") -> bool:
+    status = getattr(error, "status_code", 0)
+    return (status in {400, 422} or status >= 500) and any(word in str(error).lower() for word in _TOOLS)
+
+
+def _pause(error: "APIError", tries: int) -> float | None:
+    """Say how many seconds to wait before the request is sent again; None if that would not help, or take too long."""
+    status: int | None = getattr(error, "status_code", None)
+    headers: Mapping[str, str] = getattr(_at(error, "response"), "headers", {})
+    if status is None:
+        again = type(error.__cause__).__name__ == "ConnectError"
+    else:
+        again = (status >= 500 or status in {408, 409, 429}) and headers.get("x-should-retry") != "false"
+    wait = faults.retry_after(headers)
+    if not again or (wait is not None and wait > PATIENCE):
+        return None
+    return min(0.5 * 2.0**tries, 8.0) if wait is None else wait
+
+
+def _fault(error: Exception | None, reply: _Reply, model: "Model") -> faults.BrainFault | None:
+    """Name what ended a stream; None if the reply had come to its end.
+
+    The SDK's errors are left out of the fault's context: they carry the request's headers, and the key with them.
+    """
+    if isinstance(error, faults.BrainFault) or reply.ended:
+        return error.with_traceback(None) if isinstance(error, faults.BrainFault) else None
+    import anthropic
+
+    kept = faults.REPLY_KEPT if reply.pieces else faults.QUESTION_KEPT
+    server = _server(model)
+    if isinstance(error, anthropic.APIStatusError):
+        return faults.status_fault(error, server=server, model=model_name(model), kept=kept, secrets=_secrets())
+    cause = type(error.__cause__ or error) if error else None
+    name = cause.__name__ if cause else "no end"
+    fault: type[faults.BrainFault] = faults.ConnectionLost
+    if name.endswith("Timeout"):
+        fault = faults.TimedOut
+        words = f"Nothing came from {server} for {model.timeout:g} seconds. Ask again, or raise Model.timeout."
+    elif reply.begun and (cause is None or _is_transport(cause)):
+        words = f"The connection to {server} broke off in mid-reply ({name}). Ask again."
+    elif cause and _is_transport(cause):
+        words = f"No answer from {server}: the connection failed ({name}). Check the network and the base URL."
+    else:
+        fault = faults.BrokenReply
+        detail = f"{name}: {said}" if (said := faults.said(str(error or ""), _secrets())) else name
+        words = f"What {server} sent is no reply of the Messages API ({detail}). Check the base URL."
+    return fault(f"{words} {kept}")
+
+
+def _is_transport(kind: type[BaseException]) -> bool:
+    """Whether an error is the network's; by the module's name, since the SDK may change its HTTP library."""
+    return issubclass(kind, OSError) or kind.__module__.startswith(("httpx", "httpcore"))

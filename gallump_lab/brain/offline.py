@@ -1,0 +1,238 @@
+"""The offline analyst: a note made by fixed rules from what the prompt holds, where there is no model to ask.
+
+It shows the tiers at work: the same prompt gives the same note, and every figure and quotation in it comes from the
+prompt. Its one trading rule is plain trend following, and it recommends nothing on prices that are out of date.
+"""
+
+import math
+import re
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.brain.records import Action, Answer, Recommendation, Usage
+from gallump_lab.memory.text import one_line
+
+if TYPE_CHECKING:
+    from gallump_lab.brain.prompt import Prompt
+    from gallump_lab.market.records import MarketContext, Position, Quote, Trend
+    from gallump_lab.memory.records import Slot
+
+OPENING = (
+    "**Offline analyst: no model was asked.** Fixed rules made this note from the records in the prompt; "
+    "of your question they read the symbols alone."
+)
+FRESH = timedelta(days=7)
+"""On an older price no trade is recommended."""
+
+_SYMBOLS, _QUOTED = 5, 240  # so many symbols are looked at; so many characters of a record are quoted
+_RISK, _SHARE = 0.01, 0.10  # of the portfolio: what a trade may lose at its stop, and what it may cost
+_CONFIDENCE = 0.3  # a rule without judgement
+
+
+def answer(prompt: "Prompt", *, on_text: Callable[[str], None], stop: threading.Event) -> Answer:
+    """Give the note, in pieces, until it ends or is stopped."""
+    started = time.perf_counter()
+    note, found = write(prompt)
+    given: list[str] = []
+    for piece in re.findall(r"\S+\s*", note):
+        if stop.is_set():
+            break
+        given.append(piece)
+        on_text(piece)
+    text = "".join(given)
+    whole = text == note
+    return Answer(
+        text=text,
+        recommendations=found if whole else (),
+        model=tokens.OFFLINE,
+        usage=Usage(input_tokens=tokens.count(prompt.text), output_tokens=tokens.count(text)),
+        cost_usd=0.0,
+        latency=time.perf_counter() - started,
+        first_text=time.perf_counter() - started if given else None,
+        stop_reason="end_turn" if whole else None,
+        state="complete" if whole else "stopped",
+        plain=whole,
+        offline=True,
+    )
+
+
+def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
+    """Write the note on a prompt.
+
+    Returns
+    -------
+    str
+        Markdown; the first line says who wrote it.
+    tuple of Recommendation
+        What the trend rule gives for the symbols that were asked for.
+    """
+    market, moment = prompt.market_context, prompt.session_context.moment
+    at = moment.at if moment else None
+    parts: list[str] = [OPENING]
+    found: list[Recommendation] = []
+    for symbol in market.symbols[:_SYMBOLS]:
+        quote, trend = market.quotes.get(symbol), market.trends.get(symbol)
+        if quote is None:
+            parts.append(f"**{symbol}**: there is no market data for it here, so nothing can be said.")
+            continue
+        words, recommended = _verdict(market, quote, trend, at)
+        parts.append(f"{_facts(market, quote, trend)} {words}")
+        found += [recommended] if recommended else []
+    if market.symbols[_SYMBOLS:]:
+        parts.append(f"Not looked at: {', '.join(market.symbols[_SYMBOLS:])}.")
+    if not market.symbols:
+        parts.append(_overview(market))
+    parts += _remembered(prompt)
+    if market.problems:
+        parts.append(f"Missing from the records: {' '.join(map(_quoted, market.problems[:2]))}")
+    parts.append(_age(market, at))
+    return "\n\n".join(filter(None, parts)), tuple(found)
+
+
+def _facts(market: "MarketContext", quote: "Quote", trend: "Trend | None") -> str:
+    when = f"traded at {_usd(quote.price)} at {quote.at:%Y-%m-%d %H:%M} UTC" if quote.at else None
+    said = [f"**{quote.symbol}** {when or f'closed at {_usd(quote.price)} on {quote.date}'}"]
+    if quote.change is not None:
+        said[0] += f", {quote.change:+.1f}% from the close before"
+    if trend is not None:
+        changes = ((5, trend.change_5), (20, trend.change_20), (60, trend.change_60))
+        moves = [f"{change:+.1f}% over {bars} bars" for bars, change in changes if change is not None]
+        weeks = f"since {trend.since}" if trend.since else "of 52 weeks"
+        said.append(f"Trend: {', '.join([*moves, f'range {weeks} {_usd(trend.low)} to {_usd(trend.high)}'])}")
+        if trend.from_mean_50 is not None:
+            side = "above" if trend.from_mean_50 >= 0 else "below"
+            said[-1] += f", {abs(trend.from_mean_50):.1f}% {side} the mean of 50 closes"
+    held = _held(market, quote.symbol)
+    if held is not None:
+        holds = "holds" if held.quantity >= 0 else "is short"
+        said.append(f"The portfolio {holds} {abs(held.quantity):,.10g} at an entry of {_usd(held.entry)}")
+    return ". ".join(said) + "."
+
+
+def _verdict(
+    market: "MarketContext", quote: "Quote", trend: "Trend | None", at: datetime | None
+) -> tuple[str, Recommendation | None]:
+    """Apply the rule: buy or hold what rises by every measure, with the 50-bar mean as stop; leave what falls."""
+    signs = (trend.change_20, trend.change_60, trend.from_mean_50) if trend else ()
+    known = [sign for sign in signs if sign is not None]
+    if len(known) < 3 or quote.price <= 0:
+        return "By rule: no trade, the records do not tell a trend.", None
+    up, down = all(sign > 0 for sign in known), all(sign < 0 for sign in known)
+    if not up and not down:
+        return "By rule: no trade, 20 bars, 60 bars and the 50-bar mean do not point the same way.", None
+    way = f"20 bars, 60 bars and the 50-bar mean all point {'up' if up else 'down'}"
+    if at is not None and at.date() - quote.date > FRESH:
+        return f"By rule: {way}, but on a price this old no trade is recommended.", None
+    held = _held(market, quote.symbol)
+    quantity = held.quantity if held else 0.0
+    if down and not quantity:
+        return f"By rule: {way}; stay out.", None
+    mean = _cents(quote.price / (1 + known[-1] / 100))
+    action: Action
+    stop: float | None = mean
+    size = f"{abs(quantity):,.10g} shares"
+    if not quantity:
+        action, size = "buy", _size(market, quote.price, quote.price - mean)
+    elif (quantity > 0) == up:
+        action = "hold"
+    else:
+        action, stop = "cover" if up else "sell", None
+    if not size:
+        return f"By rule: {way}, but the portfolio has no room for a position.", None
+    words = f"By rule: {way}; {action} {size}" + (f", with a stop at that mean, {_usd(stop)}" if stop else "")
+    return f"{words}. This is a proposal to confirm or reject.", Recommendation(
+        action=action,
+        symbol=quote.symbol,
+        size=size,
+        entry=quote.price,
+        stop=stop,
+        horizon="while the trend lasts",
+        confidence=_CONFIDENCE,
+        rationale=f"A rule, not a judgement: as of {quote.date} {way}.",
+    )
+
+
+def _size(market: "MarketContext", price: float, loss: float) -> str:
+    """Say how much to buy: a stop-out costs at most 1% of the portfolio, the position at most 10% and the cash."""
+    if market.portfolio is None:
+        return f"a position that loses {_RISK:.0%} of the portfolio at its stop"
+    held = market.portfolio.positions
+    priced = [each.quantity * market.quotes[each.symbol].price for each in held if each.symbol in market.quotes]
+    worth = market.portfolio.cash + math.fsum(priced)
+    shares = math.floor(
+        min(_RISK * worth / loss if loss > 0 else 0, _SHARE * worth / price, market.portfolio.cash / price)
+    )
+    return f"{shares:,} shares" if shares > 0 else ""
+
+
+def _held(market: "MarketContext", symbol: str) -> "Position | None":
+    positions = market.portfolio.positions if market.portfolio else ()
+    return next((each for each in positions if each.symbol == symbol), None)
+
+
+def _overview(market: "MarketContext") -> str:
+    """Say what there is where no symbol was named."""
+    said = ["No symbol was named; put one on the watchlist or write it in capitals, such as AAPL."]
+    if market.portfolio is not None:
+        held = (
+            ", ".join(f"{each.quantity:,.10g} {each.symbol}" for each in market.portfolio.positions) or "no positions"
+        )
+        said.append(f"The portfolio holds {held} and {_usd(market.portfolio.cash)} in cash.")
+    if market.movers is not None:
+        moves = [
+            f"{each.symbol} {each.change:+.1f}%" for each in (*market.movers.gainers[:1], *market.movers.losers[:1])
+        ]
+        said += [f"What moved most on {market.movers.date}: {', '.join(moves)}."] if moves else []
+    return " ".join(said)
+
+
+def _remembered(prompt: "Prompt") -> list[str]:
+    """Quote what each tier gave: the session's last two questions, the best recalled passage, the best insight."""
+    session = prompt.session_context
+    kept = [slot for slot in prompt.slots if slot.kept]
+    warm = sorted((slot for slot in kept if slot.tier == "warm"), key=lambda slot: (slot.role != "user", slot.rank))
+    cold = sorted((slot for slot in kept if slot.tier == "cold"), key=lambda slot: slot.rank)
+    asked: dict[int | None, str] = {}
+    for slot in sorted((slot for slot in kept if slot.tier == "hot"), key=lambda slot: (slot.message_id, slot.item_id)):
+        if slot.role == "user":
+            asked.setdefault(slot.message_id, slot.text)
+    earlier = list(asked.values())
+    recalled = [f"{_whence(slot)}: {_quoted(slot.text)}" for slot in warm]
+    learnt = [_quoted(slot.text) for slot in cold]
+    if not session.slots:  # a context made by hand, in the guide's three parts
+        earlier = [said["message"] for said in session.current_messages if said["role"] == "user"]
+        recalled, learnt = list(map(_quoted, session.relevant_history)), list(map(_quoted, session.insights))
+    said = [f"**Earlier in this session** you said: {', then '.join(map(_quoted, earlier[-2:]))}"] if earlier else []
+    said += [f"**Recalled** {words}" for words in recalled[:1]]
+    return said + [f"**Learnt from past sessions**: {words}" for words in learnt[:1]]
+
+
+def _whence(slot: "Slot") -> str:
+    who = "you said" if slot.role == "user" else "the analyst said"
+    day = f"{slot.created_at:%Y-%m-%d}" if slot.created_at else None
+    return ", ".join(filter(None, (day, slot.symbol, who)))
+
+
+def _age(market: "MarketContext", at: datetime | None) -> str:
+    if market.live or market.data_date is None:
+        return ""
+    days = (at.date() - market.data_date).days if at else 0
+    before = f", {days:,} day{'s' * (days > 1)} before this question" if days > 0 else ""
+    return f"Prices are daily closes up to {market.data_date}{before}; they are not live."
+
+
+def _quoted(text: str) -> str:
+    words = one_line(text)
+    return f"“{words if len(words) <= _QUOTED else f'{words[:_QUOTED].rstrip()} ...'}”"
+
+
+def _cents(value: float) -> float:
+    return round(value, 2 if value >= 1 else 6)
+
+
+def _usd(value: float) -> str:
+    return f"${value:,.2f}" if value >= 1 else f"${value:.4g}"

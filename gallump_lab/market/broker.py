@@ -1,0 +1,176 @@
+"""Where market data comes from: the broker protocol, and the broker that serves files."""
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gallump_lab.bundled import bundled
+from gallump_lab.market.files import Bars, read_bars, read_portfolio
+from gallump_lab.market.records import Portfolio, Quote
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+CLOSED = time(21)
+"""UTC: from then on a day's bar is known; US markets have closed by then, summer and winter."""
+
+_PRICES = ("open", "high", "low", "close")
+
+
+class Broker(Protocol):
+    """What the lab asks of a source of market data. Nothing in it places an order.
+
+    Whatever a method raises is told in the prompt in words; the turn goes on.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it is called in the prompt."""
+
+    @property
+    def live(self) -> bool:
+        """Whether quotes change by the minute and cost a call; they are then kept for a minute."""
+
+    def symbols(self) -> frozenset[str]:
+        """Give the universe; it may be empty, then words in capitals are no symbols and nothing is scanned."""
+
+    def data_date(self) -> date | None:
+        """Give the day of the universe's newest daily bar, cheaply; None if there is none."""
+
+    def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
+        """Give the last price of each symbol; one without data is left out."""
+
+    def bars(self, symbol: str, days: int) -> "pd.DataFrame":
+        """Give at most the last `days` daily bars, newest last: date, open, high, low, close, volume.
+
+        Prices are USD on one split basis, that of the last bar; an unknown symbol has no rows.
+        """
+
+    def portfolio(self) -> Portfolio:
+        """Give cash and positions."""
+
+
+class FileBroker:
+    """Daily bars and positions from files, each read once; by default the bundled bars and a sample portfolio.
+
+    Prices are adjusted for the splits up to the last bar seen, and for nothing else (no dividends).
+
+    Parameters
+    ----------
+    bars : path, optional
+        CSV or parquet as `read_bars` describes; None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
+        2013-03-01.
+    positions : path, optional
+        CSV or parquet as `read_portfolio` describes. None for the sample portfolio with the bundled bars, and for an
+        empty one with your own.
+    clock : callable, optional
+        Tells the time, UTC: a bar is seen once its day's market has closed (`CLOSED`), so that nothing later than the
+        moment is known. None for every bar of the file.
+
+    Raises
+    ------
+    MarketFileError
+        If a file cannot be used; the message names file, column and row.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        bars: str | Path | None = None,
+        positions: str | Path | None = None,
+        *,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        import numpy as np
+
+        self._clock = clock
+        self.name = "bundled sample of daily bars" if bars is None else Path(bars).name
+        self._bars = _sample_bars() if bars is None else read_bars(Path(bars))
+        self._dates = np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
+        self._nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
+        if positions is not None:
+            self._portfolio = read_portfolio(Path(positions), Path(positions).name)
+        else:
+            self._portfolio = _sample_portfolio() if bars is None else Portfolio()
+
+    def __repr__(self) -> str:
+        """Say what it serves."""
+        return f"<FileBroker {self.name!r}: {len(self._bars)} symbols, bars up to {self.data_date()}>"
+
+    def symbols(self) -> frozenset[str]:
+        """Give the symbols of which the file holds a bar that is seen."""
+        return frozenset(symbol for symbol, columns in self._bars.items() if self._seen(columns["date"]))
+
+    def data_date(self) -> date | None:
+        """Give the day of the newest bar seen."""
+        seen = self._seen(self._dates)
+        return _day(self._dates[seen - 1]) if seen else None
+
+    def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
+        """Give each symbol's last close with its day; a symbol without bars is left out."""
+        found = {}
+        for symbol in symbols:
+            last = self._window(symbol, 2)
+            if len(last["date"]):
+                close, volume = last["close"], last["volume"][-1]
+                found[symbol] = Quote(
+                    symbol=symbol,
+                    date=_day(last["date"][-1]),
+                    price=close[-1],
+                    previous=close[0] if len(close) > 1 else None,
+                    volume=None if math.isnan(volume) else volume,
+                )
+        return found
+
+    def bars(self, symbol: str, days: int) -> "pd.DataFrame":
+        """Give at most the last `days` bars seen, newest last; an unknown symbol has no rows."""
+        import pandas as pd
+
+        return pd.DataFrame(self._window(symbol, days))
+
+    def portfolio(self) -> Portfolio:
+        """Give the file's positions; they are as the file says, whatever the clock."""
+        return self._portfolio
+
+    def _seen(self, dates: "npt.NDArray[Any]") -> int:
+        """Count the days, oldest first, whose bars are known by now."""
+        import numpy as np
+
+        if self._clock is None:
+            return len(dates)
+        moment = times.naive(self._clock(), "clock")
+        newest = moment.date() if moment.time() >= CLOSED else moment.date() - timedelta(days=1)
+        return int(dates.searchsorted(np.datetime64(newest), side="right"))
+
+    def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
+        """Give the last bars seen, prices per share and volumes in shares of the last of them."""
+        columns = self._bars.get(symbol, self._nothing)
+        stop = self._seen(columns["date"])
+        window = {name: column[max(stop - days, 0) : stop] for name, column in columns.items()}
+        ratio = window["shares"] / window["shares"][-1:]
+        return {
+            "date": window["date"],
+            **{name: window[name] * ratio for name in _PRICES},
+            "volume": window["volume"] / ratio,
+        }
+
+
+@cache
+def _sample_bars() -> Bars:
+    return read_bars(bundled("bars.parquet"))
+
+
+@cache
+def _sample_portfolio() -> Portfolio:
+    return read_portfolio(bundled("portfolio.csv"), "a sample, made up")
+
+
+def _day(moment: Any) -> date:
+    day: date = moment.astype("datetime64[D]").item()
+    return day

@@ -1,0 +1,144 @@
+"""The guide's ContextBuilder: from a prompt and a watchlist to the market as this turn sees it."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gallump_lab.market.broker import Broker
+from gallump_lab.market.lines import one_line
+from gallump_lab.market.records import MarketContext, Trend
+from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.symbols import symbols_in, validate_symbols
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gallump_lab.store import Cache
+
+T = TypeVar("T")
+
+QUOTE_MINUTES = 1.0
+"""How long a live broker's answer is used again."""
+YEAR_OF_BARS = 372
+"""Bars that cover 52 weeks and one before, even where every day is traded."""
+
+
+class ContextBuilder:
+    """Gathers quotes, trends, portfolio and movers for a prompt.
+
+    Parameters
+    ----------
+    broker : Broker
+        Where the data comes from.
+    cache : Cache, optional
+        Keeps a live broker's quotes for a minute.
+    scanner : MarketScanner, optional
+        Finds the movers; by default one on the same broker.
+    """
+
+    def __init__(self, broker: Broker, cache: "Cache | None" = None, scanner: MarketScanner | None = None) -> None:
+        self._broker, self._cache = broker, cache
+        self._scanner = scanner or MarketScanner(broker)
+
+    def build(self, symbols: Sequence[str], user_prompt: str, watchlist: Sequence[str]) -> MarketContext:
+        """Gather the market for one turn.
+
+        Symbols come in this order, each once: the watchlist's, `symbols`, those that the prompt names. Whatever the
+        broker fails to give becomes one of the context's problems; the turn goes on.
+
+        Raises
+        ------
+        SymbolError
+            If the watchlist or `symbols` hold something that is not a symbol.
+        """
+        given = (*validate_symbols(watchlist), *validate_symbols(symbols, "symbols"))
+        problems: list[str] = []
+        universe = self._ask("its symbols", self._broker.symbols, problems) or ()
+        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe))))
+        portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
+        held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
+        prices = self._prices(asked, tuple(held))
+        return replace(
+            prices,
+            symbols=asked,
+            missing=tuple(symbol for symbol in asked if symbol not in prices.quotes),
+            portfolio=portfolio,
+            movers=self._ask("the day's movers", self._scanner.scan, problems),
+            data_date=self._ask("the date of its data", self._broker.data_date, problems),
+            live=self._broker.live,
+            source=self._broker.name,
+            problems=(*problems, *prices.problems),
+        )
+
+    def _prices(self, asked: tuple[str, ...], held: tuple[str, ...]) -> MarketContext:
+        """Give quotes and trends, a live broker's from the cache if they are fresh."""
+        cache = self._cache if self._broker.live else None
+        key = f"market {self._broker.name}: {' '.join(asked)}, {' '.join(held)}"
+        kept = cache.get(key) if cache else None
+        if kept is not None:
+            return MarketContext.from_dict(kept)
+        problems: list[str] = []
+        wanted = tuple(dict.fromkeys(asked + held))
+        quotes = self._ask("quotes", lambda: dict(self._broker.quotes(wanted)), problems) or {}
+        trends = {}
+        for symbol in asked:
+            trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol), problems)
+            if trend is not None:
+                trends[symbol] = trend
+        found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
+        if cache and not problems:
+            cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
+        return found
+
+    def _trend(self, symbol: str) -> Trend | None:
+        return measure_trend(symbol, self._broker.bars(symbol, YEAR_OF_BARS))
+
+    def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a broker is foreign code: whatever it raises, the turn goes on
+            # An address may carry a key, and this text is sent to the model.
+            words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
+            problems.append(f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200}).")
+            return None
+
+
+def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
+    """Measure how a symbol got to its last close.
+
+    Parameters
+    ----------
+    symbol : str
+        The symbol.
+    bars : pandas.DataFrame
+        Daily bars, newest last: date, high, low, close (USD). Rows without a close above 0 are passed over.
+
+    Returns
+    -------
+    Trend or None
+        None if no row is left. What takes more bars than there are is None.
+    """
+    import numpy as np
+
+    bars = bars[bars["close"] > 0]
+    if bars.empty:
+        return None
+    date, low, high, close = (bars[name].to_numpy() for name in ("date", "low", "high", "close"))
+    year = date > date[-1] - np.timedelta64(52, "W")
+
+    def change(days: int) -> float | None:
+        return 100 * (close[-1] / close[-1 - days] - 1) if len(close) > days else None
+
+    return Trend(
+        symbol=symbol,
+        date=bars["date"].iloc[-1],
+        change_5=change(5),
+        change_20=change(20),
+        change_60=change(60),
+        low=np.fmin(low, close)[year].min(),
+        high=np.fmax(high, close)[year].max(),
+        since=bars["date"].iloc[0].date() if year.all() else None,
+        from_mean_50=100 * (close[-1] / close[-50:].mean() - 1) if len(close) >= 50 else None,
+    )

@@ -1,0 +1,124 @@
+"""Laws of the market room: a recorded context comes back exactly, its lines are lines, and nobody looks ahead."""
+
+import json
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gallump_lab.market import (
+    FileBroker,
+    MarketContext,
+    Mover,
+    Movers,
+    Portfolio,
+    Position,
+    Quote,
+    Trend,
+    validate_symbol,
+)
+from gallump_lab.market.symbols import symbols_in
+
+SYMBOLS = st.from_regex(r"\^?[A-Za-z0-9]{1,5}([.\-=/:][A-Za-z0-9]{1,3}){0,2}", fullmatch=True).map(validate_symbol)
+NUMBERS = st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12)
+PRICES = st.floats(1e-9, 1e12)
+TEXTS = st.text(max_size=40)
+
+
+def perhaps(strategy):
+    return st.none() | strategy
+
+
+def listed(strategy):
+    return st.lists(strategy, max_size=3).map(tuple)
+
+
+def records(kind, **parts):
+    return st.builds(kind, **parts)
+
+
+QUOTES = records(
+    Quote,
+    symbol=SYMBOLS,
+    date=st.dates(),
+    price=PRICES,
+    previous=perhaps(PRICES),
+    volume=perhaps(PRICES),
+    at=perhaps(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
+)
+TRENDS = records(
+    Trend,
+    symbol=SYMBOLS,
+    date=st.dates(),
+    change_5=perhaps(NUMBERS),
+    change_20=perhaps(NUMBERS),
+    change_60=perhaps(NUMBERS),
+    low=PRICES,
+    high=PRICES,
+    since=perhaps(st.dates()),
+    from_mean_50=perhaps(NUMBERS),
+)
+MOVERS = listed(records(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=perhaps(PRICES)))
+RATED = listed(records(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=PRICES))
+
+
+@st.composite
+def contexts(draw):
+    quotes = {quote.symbol: quote for quote in draw(listed(QUOTES))}
+    trends = {trend.symbol: trend for trend in draw(listed(TRENDS))}
+    holding = records(Position, symbol=st.sampled_from([*quotes, "HELD"]), quantity=NUMBERS, entry=PRICES)
+    return MarketContext(
+        symbols=tuple(dict.fromkeys([*quotes, *trends, *draw(listed(SYMBOLS))])),
+        quotes=quotes,
+        trends=trends,
+        missing=draw(listed(SYMBOLS)),
+        portfolio=draw(perhaps(records(Portfolio, cash=NUMBERS, positions=listed(holding), source=TEXTS))),
+        movers=draw(perhaps(records(Movers, date=st.dates(), gainers=MOVERS, losers=MOVERS, unusual=RATED))),
+        data_date=draw(perhaps(st.dates())),
+        live=draw(st.booleans()),
+        source=draw(TEXTS),
+        problems=draw(listed(TEXTS)),
+    )
+
+
+@settings(deadline=None)
+@given(contexts())
+def test_a_recorded_context_comes_back_exactly_and_says_the_same(context):
+    again = MarketContext.from_dict(json.loads(json.dumps(context.to_dict(), allow_nan=False)))
+    assert again == context
+    assert again.to_dict() == context.to_dict()
+    assert again.market_lines() == context.market_lines()
+    assert again.portfolio_lines() == context.portfolio_lines()
+
+
+@settings(deadline=None)
+@given(contexts())
+def test_every_line_is_one_printable_line(context):
+    for line in context.market_lines() + context.portfolio_lines():
+        assert line.isprintable()
+        assert line == line.strip() != ""
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="AaBbMSFT1. /-=^$_\n,é", max_size=40), st.sets(SYMBOLS, max_size=5))
+def test_what_a_prompt_names_is_a_symbol_once(prompt, universe):
+    found = symbols_in(prompt, universe)
+    assert len(set(found)) == len(found)
+    assert all(validate_symbol(symbol) == symbol for symbol in found)
+    assert "$" in prompt or set(found) <= universe
+
+
+@settings(deadline=None)
+@given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2013, 4, 1)))  # noqa: DTZ001
+def test_at_any_moment_bars_are_those_of_the_past_and_returns_those_of_the_whole(moment):
+    def closes(broker):
+        bars = broker.bars("AAPL", 10_000)
+        return bars["date"].dt.date.to_numpy(), bars["close"].to_numpy()
+
+    seen, close = closes(FileBroker(clock=lambda: moment.replace(tzinfo=UTC)))
+    dates, whole = closes(FileBroker())
+    known = [day for day in dates if datetime.combine(day, time(21)) <= moment]
+    assert list(seen) == known
+    np.testing.assert_allclose(close[1:] / close[:-1], (whole[1:] / whole[:-1])[: max(len(known) - 1, 0)], rtol=1e-12)
+    assert all(isinstance(day, date) for day in seen)

@@ -1,0 +1,351 @@
+import asyncio
+import json
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from messages_server import MessagesServer, Status, end, say, start, text, thinking, tool
+
+from gallump_lab.brain import faults
+from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.prompt import PromptBuilder
+from gallump_lab.brain.records import Recommendation, Usage
+from gallump_lab.config import Budget, Model
+from gallump_lab.market.records import MarketContext
+from gallump_lab.memory.records import SessionContext
+
+BUY = {
+    "action": "buy",
+    "symbol": "AAPL",
+    "size": "5% of the portfolio",
+    "entry": 190.0,
+    "stop": 182.0,
+    "target": 210.0,
+    "horizon": "3 months",
+    "confidence": 0.6,
+    "rationale": "It holds its mean.",
+}
+
+
+@pytest.fixture
+def server():
+    with MessagesServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def brain(server, *, budget=None, **model):
+    return Brain(model=Model(**{"base_url": server.url, "timeout": 30, **model}), budget=budget)
+
+
+def prompt(question="Is AAPL worth buying?", template="default"):
+    builder = PromptBuilder(template)
+    return builder.build_trading_prompt(question, MarketContext(symbols=("AAPL",)), SessionContext())
+
+
+def test_text_arrives_while_the_reply_is_still_being_written(server):
+    first_seen = threading.Event()
+    server.queue([start(), *text("Perhaps", first_seen, ", below $190.", index=0), *end()])
+    pieces = []
+
+    def on_text(piece):
+        pieces.append(piece)
+        first_seen.set()  # only now does the server go on
+
+    answer = brain(server).send(prompt(), on_text=on_text)
+
+    assert pieces == ["Perhaps", ", below $190."]
+    assert answer.text == "Perhaps, below $190."
+    assert (answer.state, answer.stop_reason, answer.fault, answer.offline) == ("complete", "end_turn", None, False)
+    assert 0 < answer.first_text <= answer.latency
+
+
+def test_what_is_sent_is_the_prompt_with_its_stable_part_cached(server):
+    sent = prompt()
+    brain(server, budget=Budget(reply=777), name="claude-opus-5-5").send(sent)
+
+    body = server.requests[0].body
+    assert body["system"] == [{"type": "text", "text": sent.system, "cache_control": {"type": "ephemeral"}}]
+    assert body["messages"] == [{"role": "user", "content": sent.user}]
+    assert (body["model"], body["max_tokens"], body["stream"]) == ("claude-opus-5-5", 777, True)
+
+
+def test_the_guides_prompt_is_one_user_message(server):
+    sent = prompt(template="guide")
+    brain(server).send(sent)
+    assert "system" not in server.requests[0].body
+    assert server.requests[0].body["messages"] == [{"role": "user", "content": sent.text}]
+
+
+def test_recommendations_come_through_a_strict_tool_that_the_model_may_leave_alone(server):
+    server.queue([start(), *text("Buy on weakness."), *tool({"recommendations": [BUY]}), *end("tool_use")])
+    answer = brain(server).send(prompt())
+
+    assert answer.text == "Buy on weakness."
+    assert answer.recommendations == (Recommendation(**BUY),)
+    assert answer.state == "complete"
+    assert not answer.plain
+    body = server.requests[0].body
+    assert body["tool_choice"] == {"type": "auto"}
+    (offered,) = body["tools"]
+    assert offered["strict"]
+    assert set(offered["input_schema"]["properties"]["recommendations"]["items"]["required"]) == set(BUY)
+
+
+def test_an_invalid_recommendation_is_dropped_with_a_reason_and_the_rest_is_kept(server):
+    wrong = BUY | {"symbol": "MSFT", "stop": 250.0}
+    server.queue([start(), *text("Two ideas."), *tool({"recommendations": [wrong, BUY]}), *end("tool_use")])
+    answer = brain(server).send(prompt())
+
+    assert answer.text == "Two ideas."
+    assert [each.symbol for each in answer.recommendations] == ["AAPL"]
+    (reason,) = answer.dropped
+    assert reason.startswith(
+        "The recommendation for 'MSFT' was dropped: a buy needs stop < entry < target, not stop 250.0"
+    )
+    assert answer.to_dict() == {
+        "response": "Two ideas.",
+        "recommendations": [BUY],
+        "requires_confirmation": True,
+    }
+
+
+def test_a_fenced_block_serves_where_no_tool_was_called_and_stays_in_the_text(server):
+    words = f"Buy.\n\n```json\n{json.dumps({'recommendations': [BUY]})}\n```"
+    server.queue(say(words))
+    answer = brain(server, tools="never").send(prompt())
+
+    assert answer.text == words
+    assert answer.recommendations == (Recommendation(**BUY),)
+    assert "tools" not in server.requests[0].body
+
+
+def test_a_tool_call_wins_over_a_block_in_the_text(server):
+    block = f"```json\n{json.dumps([BUY])}\n```"
+    server.queue([start(), *text(block), *tool({"recommendations": [BUY | {"symbol": "IBM"}]}), *end("tool_use")])
+    assert [each.symbol for each in brain(server).send(prompt()).recommendations] == ["IBM"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(400, "tools.0.strict: Extra inputs are not permitted"), (400, "gemma does not support tools"),
+     (500, "tools param requires --jinja flag")],
+)  # fmt: skip
+def test_a_server_without_tools_is_asked_once_more_without_them(server, status, words):
+    server.queue(Status.error(status, "invalid_request_error", words), say("Plainly said."))
+    answer = brain(server, max_retries=0).send(prompt())
+
+    assert (answer.text, answer.state) == ("Plainly said.", "complete")
+    assert ["tools" in request.body for request in server.requests] == [True, False]
+
+
+def test_with_tools_always_a_server_without_them_is_a_fault(server):
+    server.queue(Status.error(400, "invalid_request_error", "tools are not supported"))
+    answer = brain(server, tools="always").send(prompt())
+    assert isinstance(answer.fault, faults.BadRequest)
+    assert len(server.requests) == 1
+
+
+def test_usage_and_cost_are_the_servers_figures_at_list_price(server):
+    usage = {"input_tokens": 1_000, "cache_read_input_tokens": 10_000, "cache_creation_input_tokens": 2_000}
+    server.queue([start(**usage), *text("Yes."), *end(output_tokens=500)])
+    answer = brain(server, name="claude-sonnet-5").send(prompt())
+
+    assert answer.usage == Usage(
+        input_tokens=1_000, output_tokens=500, cache_read_tokens=10_000, cache_write_tokens=2_000
+    )
+    # 1,000 x $2 + 10,000 x $0.20 + 2,000 x $2.50 + 500 x $10, per million
+    assert answer.cost_usd == pytest.approx(0.014)
+
+
+def test_usage_that_the_end_corrects_is_the_ends(server):
+    server.queue([start(input_tokens=0), *text("Yes."), *end(output_tokens=7, input_tokens=1_234)])
+    assert brain(server).send(prompt()).usage == Usage(input_tokens=1_234, output_tokens=7)
+
+
+def test_without_a_price_or_usage_no_cost_is_claimed(server):
+    server.queue(
+        say("Yes."), [{"type": "message_start", "message": {"usage": None}}, *text("Yes."), {"type": "message_stop"}]
+    )
+    unpriced, uncounted = (brain(server, name=name).send(prompt()) for name in ("llama3.2", "claude-sonnet-5-5"))
+    assert (unpriced.usage is not None, unpriced.cost_usd) == (True, None)
+    assert (uncounted.usage, uncounted.cost_usd, uncounted.state) == (None, None, "complete")
+
+
+def test_a_configured_price_is_used(server):
+    server.queue([start(input_tokens=1_000_000), *text("Yes."), *end(output_tokens=1_000_000)])
+    answer = brain(server, name="llama3.2", prices={"llama3": (0.5, 1.5)}).send(prompt())
+    assert answer.cost_usd is None  # llama3 is another model than llama3.2
+    server.queue([start(input_tokens=1_000_000), *text("Yes."), *end(output_tokens=1_000_000)])
+    answer = brain(server, name="llama3.2:8b", prices={"llama3.2": (0.5, 1.5)}).send(prompt())
+    assert answer.cost_usd == pytest.approx(2.0)
+
+
+def test_thinking_is_no_part_of_the_text(server):
+    server.queue([start(), *thinking("Let me see. "), *text("Buy.", index=1), *end(output_tokens=900)])
+    answer = brain(server).send(prompt())
+    assert (answer.text, answer.state, answer.plain) == ("Buy.", "complete", False)
+
+
+def test_a_reply_of_text_alone_is_plain(server):
+    server.queue(say("Buy."))
+    assert brain(server).send(prompt()).plain
+
+
+def test_text_blocks_do_not_run_into_each_other(server):
+    server.queue([start(), *text("First."), *thinking("hm", index=1), *text("Second.", index=2), *end()])
+    pieces = []
+    assert brain(server).send(prompt(), on_text=pieces.append).text == "First.\n\nSecond."
+    assert "".join(pieces) == "First.\n\nSecond."
+
+
+def test_a_reply_that_is_only_a_tool_call_is_put_into_words(server):
+    server.queue([start(), *tool({"recommendations": [BUY]}, index=0), *end("tool_use")])
+    pieces = []
+    answer = brain(server).send(prompt(), on_text=pieces.append)
+    assert answer.state == "complete"
+    assert answer.text == "".join(pieces)
+    assert answer.text == (
+        "- **Buy AAPL**, 5% of the portfolio, entry $190.00, stop $182.00, target $210.00, 3 months, confidence 60%. "
+        "It holds its mean."
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [("max_tokens", "cut"), ("model_context_window_exceeded", "cut"), ("refusal", "refused"),
+     ("stop_sequence", "complete"), ("pause_turn", "cut")],
+)  # fmt: skip
+def test_how_the_model_ended_is_told_and_the_text_kept(server, reason, state):
+    server.queue(say("As far as it came", stop_reason=reason))
+    answer = brain(server).send(prompt())
+    assert (answer.text, answer.state, answer.stop_reason, answer.fault) == ("As far as it came", state, reason, None)
+    assert (answer.notice is None) == (state == "complete")
+
+
+def test_a_refusal_without_a_word_is_a_refusal_and_no_fault(server):
+    server.queue([start(), *end("refusal")])
+    answer = brain(server).send(prompt())
+    assert (answer.text, answer.state, answer.fault) == ("", "refused", None)
+
+
+def test_the_environment_names_model_server_and_key(server, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+    monkeypatch.setenv("ANTHROPIC_MODEL", "claude-opus-5-5")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "  key-of-the-environment\n")
+    asked = Brain()
+    assert (asked.offline, asked.model_name) == (False, "claude-opus-5-5")
+    assert asked.send(prompt()).model == "claude-opus-5-5"
+    assert server.requests[0].body["model"] == "claude-opus-5-5"
+    assert server.requests[0].headers["authorization"] == "Bearer key-of-the-environment"
+
+
+def test_a_token_serves_as_key(server, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "token-of-the-environment")
+    brain(server).send(prompt())
+    assert server.requests[0].headers["authorization"] == "Bearer token-of-the-environment"
+
+
+def test_a_local_server_needs_no_key(server):
+    assert brain(server).send(prompt()).state == "complete"
+
+
+def test_without_key_and_server_the_offline_analyst_answers():
+    asked = Brain()
+    answer = asked.send(prompt())
+    assert (asked.offline, asked.model_name) == (True, "offline-analyst")
+    assert (answer.offline, answer.cost_usd, answer.state) == (True, 0.0, "complete")
+    assert answer.text.startswith("**Offline analyst: no model was asked.**")
+
+
+def test_the_guides_converse_builds_the_prompt_and_gives_a_dict(server):
+    said = [{"role": "user", "message": "I sold my IBM.", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}]
+    found = Brain("session-1", object(), model=Model(base_url=server.url)).converse(
+        user_message="And now?", market_context=MarketContext(), session_context=SessionContext(current_messages=said)
+    )
+    assert found.keys() == {"response", "recommendations", "requires_confirmation"}
+    assert found["requires_confirmation"] is True
+    assert "You asked: And now?" in found["response"]
+    assert "I sold my IBM." in found["response"]
+
+
+def test_converse_raises_what_went_wrong(server):
+    server.queue(Status.error(401, "authentication_error", "invalid x-api-key"))
+    with pytest.raises(faults.NoAccess, match="Check ANTHROPIC_API_KEY"):
+        brain(server).converse("Hello", MarketContext(), SessionContext())
+
+
+def test_a_reply_far_over_its_limit_is_cut(server):
+    flood = ["word " * 1_000] * 200
+    server.queue([start(), *text(*flood), *end()])
+    answer = brain(server, budget=Budget(reply=100)).send(prompt())
+    assert answer.state == "cut"
+    assert len(answer.text) <= 100 * 32
+
+
+def test_events_of_any_shape_do_not_break_the_turn(server):
+    odd = [
+        {"type": "message_start", "message": 5},
+        {"type": "content_block_start", "index": [], "content_block": None},
+        {"type": "content_block_delta", "index": {}, "delta": {"type": "text_delta", "text": 5}},
+        {"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+        {"type": "content_block_delta", "delta": {"type": ["text_delta"], "text": {}}},
+        {"type": "something_new", "delta": 1},
+        b"event: content_block_delta\ndata: [1, 2]\n\n",
+        {"type": "message_delta", "delta": {"stop_reason": 7}, "usage": {"output_tokens": -1, "input_tokens": "x"}},
+        {"type": "message_delta", "delta": None, "usage": {"output_tokens": 10**30, "input_tokens": True}},
+        *text("Still here."),
+        {"type": "message_stop"},
+    ]
+    server.queue(odd)
+    answer = brain(server).send(prompt())
+    assert (answer.text, answer.state, answer.usage) == ("Still here.", "complete", None)
+
+
+def test_a_call_of_a_tool_that_was_not_offered_is_no_recommendation(server):
+    server.queue([start(), *text("Done."), *tool({"recommendations": [BUY]}, name="place_order"), *end("tool_use")])
+    answer = brain(server).send(prompt())
+    assert (answer.recommendations, answer.text) == ((), "Done.")
+
+
+def test_text_with_half_a_character_can_be_stored(server):
+    server.queue(say("up \ud83d down"))
+    answer = brain(server).send(prompt())
+    assert answer.text == "up ? down"
+
+
+def test_two_questions_at_once_get_each_its_own_reply(server):
+    found = {}
+
+    def ask(name):
+        found[name] = brain(server).send(prompt(f"Who is {name}?")).text
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in ("Ann", "Ben", "Cid")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {name: f"You asked: Who is {name}?" for name in ("Ann", "Ben", "Cid")}
+
+
+def test_it_answers_inside_a_running_event_loop_as_a_notebooks_cell_does(server):
+    async def cell():
+        return brain(server).send(prompt("Here?")).text
+
+    assert asyncio.run(cell()) == "You asked: Here?"
+
+
+def test_what_on_text_raises_reaches_the_caller_and_ends_the_request(server):
+    server.queue([start(), *text("One.", threading.Event(), "Two."), *end()])
+
+    def broken(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        brain(server).send(prompt(), on_text=broken)
+    assert server.requests[0].gone.wait(30)

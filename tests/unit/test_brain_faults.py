@@ -1,0 +1,334 @@
+import logging
+import threading
+import traceback
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from messages_server import DROP, MessagesServer, Status, end, say, start, text
+
+from gallump_lab.brain import faults
+from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.prompt import PromptBuilder
+from gallump_lab.brain.records import Usage
+from gallump_lab.config import Model
+from gallump_lab.market.records import MarketContext
+from gallump_lab.memory.records import SessionContext
+
+KEY = "sk-ant-planted-0123456789abcdef"
+
+
+@pytest.fixture
+def server():
+    with MessagesServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+
+
+def send(server, *, on_text=None, stop=None, **model):
+    asked = Brain(model=Model(**{"base_url": server.url, "timeout": 30, "max_retries": 0, **model}))
+    prompt = PromptBuilder().build_trading_prompt("Is AAPL worth buying?", MarketContext(), SessionContext())
+    return asked.send(prompt, on_text=on_text, stop=stop)
+
+
+def begun(*pieces):
+    """The events of a reply that has begun and not ended."""
+    return [start(input_tokens=321), *list(text(*pieces))[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "fault", "words"),
+    [
+        (400, "invalid_request_error", faults.BadRequest, "lower the budget"),
+        (401, "authentication_error", faults.NoAccess, "Check ANTHROPIC_API_KEY"),
+        (402, "billing_error", faults.NoAccess, "billing and credit"),
+        (403, "permission_error", faults.NoAccess, "choose another model"),
+        (404, "not_found_error", faults.BadRequest, "has no model claude-sonnet-5-5"),
+        (413, "request_too_large", faults.BadRequest, "Lower the budget's tiers"),
+        (418, "teapot_error", faults.BadRequest, "refused the request"),
+        (429, "rate_limit_error", faults.RateLimited, "Ask again in a minute or two"),
+        (500, "api_error", faults.ServerTrouble, "Ask again in a minute or two"),
+        (529, "overloaded_error", faults.ServerTrouble, "is overloaded"),
+    ],
+)
+def test_each_refusal_has_its_own_words_and_keeps_the_question(server, status, kind, fault, words):
+    server.queue(Status.error(status, kind, "what the server said"))
+    answer = send(server)
+
+    assert (answer.state, answer.text, answer.usage, answer.cost_usd) == ("failed", "", None, None)
+    assert type(answer.fault) is fault
+    assert (answer.fault.status, answer.fault.retry_after) == (status, None)
+    assert words in answer.notice
+    assert f"({status}: what the server said)" in answer.notice
+    assert answer.notice.endswith("Your question is kept.")
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date", "date without the server's clock"])
+def test_a_rate_limit_says_when_to_ask_again(server, kind):
+    now = datetime.now(UTC)
+    headers = {
+        "seconds": {"retry_after": "90"},
+        "date": {"retry_after": "Sat, 21 Nov 2026 12:01:30 GMT", "date": "Sat, 21 Nov 2026 12:00:00 GMT"},
+        "date without the server's clock": {"retry_after": format_datetime(now + timedelta(hours=1))},
+    }[kind]
+    server.queue(Status.error(429, "rate_limit_error", "slow down", **headers))
+    fault = send(server).fault
+    if kind == "date without the server's clock":
+        assert 3_000 < fault.retry_after <= 3_600
+    else:
+        assert fault.retry_after == 90
+        assert "Ask again in 90 seconds." in str(fault)
+
+
+@pytest.mark.parametrize("value", ["soon", "nan", "inf", "1e300", "", "Sat, 99 Nov 2026 12:01:30 GMT"])
+def test_a_retry_after_that_says_nothing_is_none(server, value):
+    server.queue(Status.error(429, "rate_limit_error", "slow down", retry_after=value))
+    assert send(server).fault.retry_after is None
+
+
+def test_what_may_succeed_later_is_asked_again(server):
+    server.queue(
+        Status.error(429, "rate_limit_error", "slow down", retry_after="0"),
+        Status.error(529, "overloaded_error", "busy", retry_after="0"),
+        say("There you are."),
+    )
+    assert send(server, max_retries=2).text == "There you are."
+    assert len(server.requests) == 3
+
+
+def test_it_is_asked_again_no_more_often_than_configured(server):
+    server.queue(*[Status.error(500, "api_error", "oh", retry_after="0")] * 5)
+    assert isinstance(send(server, max_retries=2).fault, faults.ServerTrouble)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Status.error(401, "authentication_error", "no", retry_after="0"),
+        Status.error(529, "overloaded_error", "no", retry_after="0", x_should_retry="false"),
+        Status.error(429, "rate_limit_error", "in an hour", retry_after="3600"),
+        [DROP],
+        [*begun("Half a")[:1], DROP],
+        [*begun("Half a"), DROP],
+    ],
+    ids=["hopeless", "the server says no", "a long wait", "no answer", "broken off", "broken off in mid-text"],
+)
+def test_what_would_not_help_or_bill_twice_is_not_asked_again(server, reply):
+    server.queue(reply)
+    assert send(server, max_retries=5).state == "failed"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("steps", [[], begun("Half a")], ids=["before the reply", "in mid-reply"])
+def test_silence_ends_in_a_time_out(server, steps):
+    server.queue([*steps, threading.Event()])
+    answer = send(server, timeout=0.3, max_retries=3)
+    assert type(answer.fault) is faults.TimedOut
+    assert "for 0.3 seconds. Ask again, or raise Model.timeout." in answer.notice
+    assert answer.text == ("Half a" if steps else "")
+    assert len(server.requests) == 1
+
+
+def test_a_connection_lost_in_mid_stream_keeps_the_partial_reply_and_its_usage(server):
+    server.queue([*begun("Half a ", "reply"), DROP])
+    seen = []
+    answer = send(server, on_text=seen.append, name="claude-sonnet-5")
+    assert type(answer.fault) is faults.ConnectionLost
+    assert (answer.state, answer.text, "".join(seen)) == ("failed", "Half a reply", "Half a reply")
+    assert answer.usage == Usage(input_tokens=321, output_tokens=1)
+    assert answer.cost_usd == pytest.approx((321 * 2 + 1 * 10) / 1e6)
+    assert "the part of the reply that had arrived" in answer.notice
+    assert not answer.plain
+
+
+def test_a_stream_that_ends_without_an_end_is_a_lost_connection(server):
+    server.queue(begun("Half a"))
+    answer = send(server)
+    assert type(answer.fault) is faults.ConnectionLost
+    assert answer.text == "Half a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("overloaded_error", faults.ServerTrouble),
+        ("api_error", faults.ServerTrouble),
+        ("rate_limit_error", faults.RateLimited),
+        ("something new", faults.ServerTrouble),
+    ],
+)
+def test_an_error_in_mid_stream_keeps_what_had_arrived(server, kind, fault):
+    server.queue([*begun("Half a"), {"type": "error", "error": {"type": kind, "message": "oh"}}])
+    answer = send(server)
+    assert type(answer.fault) is fault
+    assert (answer.state, answer.text) == ("failed", "Half a")
+
+
+def test_a_reply_that_had_come_to_its_end_is_whole_whatever_happens_then(server):
+    server.queue([*begun("All of it."), *list(end())[:1], DROP])
+    answer = send(server)
+    assert (answer.state, answer.text, answer.fault) == ("complete", "All of it.", None)
+
+
+def test_a_server_that_is_not_there_is_named(server):
+    server.close()
+    fault = send(server).fault
+    assert type(fault) is faults.ConnectionLost
+    assert server.url.removeprefix("http://") in str(fault)
+    assert "Check the network and the base URL." in str(fault)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Status(200, b"<html>Welcome</html>", {"content-type": "text/html"}),
+        [b"event: message_start\ndata: {not json\n\n"],
+        [b"event: message_start\ndata: " + b"[" * 100_000 + b"\n\n"],
+        [b"event: message_start\ndata: \xff\xfe\n\n"],
+        [b"nothing of the kind"],
+    ],
+    ids=["a web page", "broken JSON", "deep JSON", "broken UTF-8", "no event"],
+)
+def test_what_is_no_reply_is_called_so(server, reply):
+    server.queue(reply)
+    fault = send(server).fault
+    assert type(fault) is faults.BrokenReply
+    assert "Check the base URL." in str(fault)
+
+
+def test_an_empty_reply_is_a_fault(server):
+    server.queue(say(" \n"))
+    assert type(send(server).fault) is faults.EmptyReply
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "ftp://somewhere", "http://", "http://[::1"])
+def test_a_base_url_that_is_none_is_refused_before_anything_is_sent(server, monkeypatch, url):
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", url)
+    answer = send(server, base_url=None)
+    assert type(answer.fault) is faults.BadRequest
+    assert "Mend ANTHROPIC_BASE_URL" in answer.notice
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\u20ac", f"{KEY[:9]}\n{KEY[9:]}"])
+def test_a_key_that_is_none_is_refused_and_not_repeated(server, monkeypatch, key):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    answer = send(server)
+    assert type(answer.fault) is faults.NoAccess
+    assert "ANTHROPIC_API_KEY holds a character that no key has" in answer.notice
+    assert key[:9] not in answer.notice
+    assert server.requests == []
+
+
+def test_a_password_in_the_base_url_is_not_shown(server):
+    server.queue(Status.error(401, "authentication_error", "no"))
+    answer = send(server, base_url=server.url.replace("//", "//me:password@"))
+    assert "password" not in answer.notice
+
+
+HOSTILE = [
+    Status.error(401, "authentication_error", f"invalid key {KEY} " + "x" * 170 + KEY),
+    Status(500, f"Authorization: Bearer {KEY}".encode()),
+    Status(400, {"message": f"{KEY}"}),
+    [*begun(f"Your key is {KEY}, ", KEY[:12], KEY[12:]), DROP],
+    [*begun("Half"), {"type": "error", "error": {"type": "api_error", "message": KEY}}],
+    [DROP],
+    [b"event: x\ndata: " + KEY.encode() + b"\n\n"],
+    say(f"Bearer {KEY}"),
+]
+
+
+@pytest.mark.parametrize("reply", HOSTILE)
+def test_the_key_is_nowhere(server, caplog, capfd, reply):
+    caplog.set_level(logging.DEBUG)
+    server.queue(reply)
+    answer = send(server)
+    found = [
+        answer.text,
+        repr(answer),
+        str(answer.to_dict()),
+        str(answer.notice),
+        repr(Brain()),
+        caplog.text,
+        *capfd.readouterr(),
+    ]
+    if answer.fault is not None:
+        found += [repr(vars(answer.fault)), repr(answer.fault.args), _traceback(answer.fault)]
+        assert (answer.fault.__cause__, answer.fault.__context__) == (None, None)
+    for place in found:
+        assert KEY not in place
+        assert KEY[8:] not in place
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def _traceback(fault):
+    try:
+        raise fault
+    except faults.BrainFault as raised:
+        return "".join(traceback.TracebackException.from_exception(raised, capture_locals=True).format())
+
+
+def test_a_placeholder_of_a_key_is_a_word_like_any_other(server, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "ollama")
+    server.queue(say("I run on ollama."))
+    assert send(server).text == "I run on ollama."
+
+
+def test_a_stop_before_the_start_sends_nothing(server):
+    stop = threading.Event()
+    stop.set()
+    answer = send(server, stop=stop)
+    assert (answer.state, answer.text, answer.notice) == ("stopped", "", "Stopped. What had arrived is kept.")
+    assert [thread for thread in threading.enumerate() if thread.name == "gallump-brain"] == []
+    assert server.requests == []
+
+
+def test_a_stop_in_mid_stream_keeps_what_had_arrived_and_hangs_up(server):
+    stop = threading.Event()
+    server.queue([*begun("Half a ", "reply"), threading.Event()])
+    seen = []
+
+    def on_text(piece):
+        seen.append(piece)
+        if piece == "reply":
+            stop.set()
+
+    answer = send(server, on_text=on_text, stop=stop)
+    assert (answer.state, answer.text, "".join(seen)) == ("stopped", "Half a reply", "Half a reply")
+    assert answer.usage == Usage(input_tokens=321, output_tokens=1)
+    assert (answer.fault, answer.plain) == (None, False)
+    assert server.requests[0].gone.wait(30)
+
+
+def test_a_stop_while_waiting_for_the_first_word_returns_and_hangs_up(server):
+    stop = threading.Event()
+    server.queue([threading.Event()])
+    helper = threading.Thread(target=lambda: (_until(lambda: server.requests), stop.set()))
+    helper.start()
+    answer = send(server, stop=stop)
+    helper.join()
+    assert (answer.state, answer.text, answer.usage) == ("stopped", "", None)
+    assert server.requests[0].gone.wait(30)
+
+
+def test_a_stop_between_two_tries_ends_the_trying(server):
+    stop = threading.Event()
+    server.queue(Status.error(429, "rate_limit_error", "later", retry_after="19"), say("Too late."))
+    helper = threading.Thread(target=lambda: (_until(lambda: server.requests), stop.set()))
+    helper.start()
+    answer = send(server, stop=stop, max_retries=5)
+    helper.join()
+    assert answer.state == "stopped"
+    _until(lambda: not [thread for thread in threading.enumerate() if thread.name == "gallump-brain"])
+    assert len(server.requests) == 1
+
+
+def _until(true):
+    while not true():
+        threading.Event().wait(0.01)

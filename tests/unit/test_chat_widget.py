@@ -1,0 +1,208 @@
+"""What the chat tells its views, and when."""
+
+import queue
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from comm.base_comm import BaseComm
+from messages_server import MessagesServer, Status, end, say, start, text
+
+from gallump_lab import Config, Lab, Model
+from gallump_lab.market.symbols import SymbolError
+from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
+
+
+class FrontEnd(BaseComm):
+    """Takes the place of the browser at the other end of the widget's comm."""
+
+    def __init__(self, chat):
+        self.told = queue.Queue()
+        super().__init__(primary=False)
+        chat.comm = self
+
+    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):  # noqa: ARG002
+        if data and data.get("method") == "custom":
+            self.told.put(data["content"])
+
+    def say(self, kind, **content):
+        self.handle_msg(
+            {"content": {"data": {"method": "custom", "content": {"type": kind, "view": "v", **content}}}, "buffers": []}
+        )
+
+    def ask(self, question, watchlist=""):
+        self.say("ask", text=question, watchlist=watchlist)
+
+    def until(self, kind):
+        """Give what is told up to the first message of a kind, and that message."""
+        before = []
+        while (message := self.told.get(timeout=30))["type"] != kind:
+            before.append(message)
+        return before, message
+
+    def history(self):
+        self.say("ready")
+        return self.until("history")[1]
+
+
+@pytest.fixture
+def claude(monkeypatch):
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(max_retries=0)))
+
+
+@pytest.fixture
+def chat(lab):
+    return lab.chat(watchlist=["AAPL"])
+
+
+def test_its_repr_is_plain_and_its_saved_state_holds_no_word_of_the_talk(chat):
+    assert repr(chat) == "<ChatWidget session=None>"
+    front = FrontEnd(chat)
+    front.ask("A secret plan", "AAPL")
+    front.until("done")
+    assert repr(chat) == f"<ChatWidget session='{chat.session_id}'>"
+    assert not {"lab", "watchlist", "session_id"} & chat.get_state().keys()
+    assert "secret" not in repr({name: value for name, value in chat.get_state().items() if name not in {"_esm", "_css"}})
+
+
+def test_a_question_is_told_at_once_then_grows_a_reply_and_ends_as_the_lab_stored_it(chat, lab):
+    front = FrontEnd(chat)
+    front.ask("Is AAPL worth it at $190 to $210?", "aapl, msft")
+    before, done = front.until("done")
+    assert [each["type"] for each in before][:2] == ["watchlist", "started"]
+    assert before[0]["text"] == "AAPL, MSFT"
+    assert before[1]["question"]["text"] == "Is AAPL worth it at $190 to $210?"
+    question, reply = done["entries"]
+    assert question["symbol"] == "AAPL"
+    assert "<strong>AAPL</strong> closed at $430.47" in reply["html"]
+    assert reply["turn"]["model"] == "offline-analyst"
+    assert [tier[0] for tier in reply["turn"]["tiers"]] == ["HOT", "WARM", "COLD"]
+    assert [tier[2] for tier in reply["turn"]["tiers"]] == [2000, 500, 200]
+    assert [row["text"] for row in lab.transcript()][0] == question["text"]
+    assert done["restore"] == ""
+
+
+def test_a_new_view_gets_the_history_and_what_is_running(chat, claude):
+    front, hold = FrontEnd(chat), threading.Event()
+    front.ask("First")
+    front.until("done")
+    claude.queue([start(), *text("Settled.\n\nOpen **wor", hold, "d**"), *end()])
+    front.ask("Second")
+    front.until("grown")
+    history = front.history()
+    assert [entry.get("text") for entry in history["entries"] if entry["role"] == "user"] == ["First"]
+    assert history["running"]["question"]["text"] == "Second"
+    hold.set()
+    front.until("done")
+    assert [entry["role"] for entry in front.history()["entries"]] == ["user", "assistant"] * 2
+    assert front.history()["running"] is None
+
+
+def test_a_second_question_is_refused_while_a_reply_is_coming_and_stop_ends_it(chat, claude):
+    front = FrontEnd(chat)
+    claude.queue([start(), *text("Half a ", threading.Event(), "reply"), *end()])
+    front.ask("First")
+    front.until("grown")
+    front.ask("Second")
+    assert "still coming" in front.until("refused")[1]["words"]
+    front.say("stop")
+    entries = front.until("done")[1]["entries"]
+    assert [(entry["role"], entry["state"]) for entry in entries] == [("user", "complete"), ("assistant", "stopped")]
+    assert entries[1]["html"] == "<p>Half a</p>\n"
+
+
+def test_a_reply_is_painted_at_most_so_often(chat, claude):
+    front = FrontEnd(chat)
+    claude.queue(say(*(f"word{i} " for i in range(2000))))
+    begun = time.monotonic()
+    front.ask("Much?")
+    before, _ = front.until("done")
+    assert sum(each["type"] == "grown" for each in before) <= (time.monotonic() - begun) * REPAINTS + 2
+
+
+def test_a_fault_of_the_model_stands_at_the_question(chat, claude):
+    front = FrontEnd(chat)
+    claude.queue(Status.error(529, "overloaded_error", "Overloaded"))
+    front.ask("Hello?")
+    done = front.until("done")[1]
+    (question,) = done["entries"]
+    assert question["text"] == "Hello?"
+    assert question["state"] == "failed"
+    assert "overloaded" in question["turn"]["fault"]
+    assert done["restore"] == ""
+    assert question == front.history()["entries"][-1]
+    front.ask("And now?")
+    assert len(front.until("done")[1]["entries"]) == 2
+
+
+def test_what_was_not_stored_comes_back_to_the_box_with_the_reason(tmp_path):
+    def broken():
+        return str(1 / 0)
+
+    chat = Lab.open(tmp_path / "lab.duckdb", ids=broken).chat()
+    front = FrontEnd(chat)
+    front.ask("Keep me")
+    done = front.until("done")[1]
+    assert done["restore"] == "Keep me"
+    assert done["entries"][0]["fault"] == "ZeroDivisionError: division by zero"
+    assert isinstance(chat.error, ZeroDivisionError)
+    front.ask("x" * 200_001)
+    assert "200,000" in front.until("done")[1]["entries"][0]["fault"]
+
+
+def test_a_lab_that_cannot_be_read_is_said(chat, lab):
+    front = FrontEnd(chat)
+    lab.store.path.write_bytes(b"not a database any more" * 1000)
+    assert "lab.duckdb" in front.history()["fault"]
+    front.ask("Still there?")
+    assert front.until("done")[1]["restore"] == "Still there?"
+
+
+def test_a_bad_symbol_is_refused_and_the_watchlist_stays(chat, lab):
+    front = FrontEnd(chat)
+    front.ask("Hello?", "AAPL, <b>")
+    assert "'<b>'" in front.until("refused")[1]["words"]
+    assert chat.watchlist == ("AAPL",)
+    assert lab.transcript() == []
+    front.say("watchlist", text=" msft ,, ibm msft")
+    assert front.until("watchlist")[1]["text"] == "MSFT, IBM"
+    with pytest.raises(SymbolError, match="not 'a b'"):
+        ChatWidget(lab, ["a b"])
+
+
+def test_a_reopened_chat_carries_on_the_newest_session_until_it_has_ended(tmp_path):
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now)
+    first = lab.chat()
+    front = FrontEnd(first)
+    front.ask("Morning")
+    front.until("done")
+    assert lab.chat().session_id == first.session_id
+    now += timedelta(minutes=31)
+    assert lab.chat().session_id is None
+    front.ask("Later")
+    before, done = front.until("done")
+    started = next(each for each in before if each["type"] == "started")
+    sessions = [entry["session"] for entry in front.history()["entries"]]
+    assert started["question"]["session"] not in sessions
+    assert sessions == [sessions[0]] * 2 + [done["entries"][0]["session"]] * 2
+    assert first.session_id == sessions[2] != sessions[0]
+
+
+def test_the_newest_messages_are_shown_and_earlier_ones_are_mentioned(chat, lab):
+    front = FrontEnd(chat)
+    assert front.history()["earlier"] is False
+    session = lab.sessions.get_or_create_session(None)
+    for i in range(HISTORY + 1):
+        lab.sessions.add_message(session, "user", f"Note {i}")
+    history = front.history()
+    assert history["earlier"] is True
+    assert [history["entries"][0]["text"], history["entries"][-1]["text"]] == ["Note 1", f"Note {HISTORY}"]

@@ -1,0 +1,53 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ON_CONDA_FORGE = {"duckdb": "python-duckdb", "playwright": "playwright-python"}
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def group(name):
+    for entry in PROJECT["dependency-groups"][name]:
+        yield from group(entry["include-group"]) if isinstance(entry, dict) else [entry]
+
+
+def needed(*groups):
+    return [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *(t for g in groups for t in group(g))]]
+
+
+@pytest.fixture(scope="module")
+def conda():
+    *packages, last = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    return packages, last
+
+
+def test_conda_and_pyproject_name_the_same_packages_in_the_same_versions(conda):
+    packages, _ = conda
+    wanted = [f"{ON_CONDA_FORGE.get(one.name, one.name)} {one.specifier}" for one in needed("test")]
+    assert sorted(packages) == sorted(["pip", f"python {PROJECT['project']['requires-python']}", *wanted])
+
+
+def test_conda_installs_the_checkout_itself(conda):
+    assert conda[1] == {"pip": ["-e ."]}
+
+
+def test_the_lock_holds_a_fitting_version_of_everything():
+    locked: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ ]+)", LOCK, re.MULTILINE):
+        locked.setdefault(canonicalize_name(name), []).append(version)
+    for one in needed("dev"):
+        versions = locked.get(canonicalize_name(one.name))
+        assert versions, f"{one.name} is not in requirements.lock: make lock"
+        assert all(map(one.specifier.contains, versions)), f"requirements.lock has {one.name} {versions}: make lock"
+
+
+def test_the_lock_names_packages_and_hashes_and_no_place_they_come_from():
+    line = re.compile(r" *#.*|[a-z0-9._-]+==\S+( ; [^;]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
+    assert [text for text in LOCK.splitlines() if not line.fullmatch(text) or "://" in text] == []

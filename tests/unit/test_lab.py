@@ -1,0 +1,229 @@
+"""The front door: ask, preview, recall, insights, and what a turn leaves behind."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gallump_lab import Budget, Config, ConfigError, Lab, Model
+from gallump_lab.brain.turns import SpendingLimit
+
+NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+
+
+def test_the_guides_response(lab: Lab) -> None:
+    reply = lab.ask("Is AAPL worth buying?", watchlist=["AAPL"])
+    found = reply.to_dict()
+    assert list(found) == ["session_id", "response", "recommendations", "requires_confirmation", "context_stats"]
+    assert json.loads(json.dumps(found)) == found
+    assert found["requires_confirmation"] is True
+    assert found["context_stats"] == {"messages_in_session": 1, "relevant_history_loaded": 0, "insights_included": 0}
+    assert "offline analyst" in found["response"].lower()
+
+
+def test_a_second_question_knows_the_first(lab: Lab) -> None:
+    first = lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
+    second = lab.ask("Is it still right?", watchlist=["AAPL"], session_id=first.session_id)
+    assert second.session_id == first.session_id
+    assert second.context_stats["messages_in_session"] == 3
+    assert "432.10" in second.prompt.user
+    assert "432.10" in second.text
+
+
+def test_another_session_recalls_what_is_relevant_and_not_what_is_not(lab: Lab) -> None:
+    lab.ask("My rule: never hold MSFT through earnings.")
+    lab.ask("What is a yield curve?")
+    reply = lab.ask("Should I hold MSFT over earnings?")
+    kept = [slot.text for slot in reply.prompt.slots if slot.tier == "warm" and slot.kept]
+    assert kept[0] == "My rule: never hold MSFT through earnings."
+    assert reply.context_stats["relevant_history_loaded"] == len(kept)
+
+
+def test_a_question_stands_once_in_its_own_prompt(lab: Lab) -> None:
+    reply = lab.ask("Where does a unique giraffe trade?")
+    assert reply.prompt.text.count("unique giraffe") == 1
+
+
+def test_what_hot_shows_is_not_recalled_again_and_its_overflow_is(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb", config=Config(budget=Budget(hot=60)))
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "My giraffe stop is at 180.")
+    for i in range(10):
+        lab.sessions.add_message(session, "user", f"Something else entirely, number {i}.")
+    slots = lab.preview("Where is my giraffe stop? Something else, number 9?", session_id=session).slots
+    recalled = {slot.text: slot.reason for slot in slots if slot.tier == "warm"}
+    assert recalled["My giraffe stop is at 180."] == "kept"
+    assert recalled["Something else entirely, number 9."] == "in HOT"
+
+
+def test_a_turn_records_all_its_slots(lab: Lab) -> None:
+    lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
+    lab.insights.add("AAPL respects its lows", symbol="AAPL")
+    reply = lab.ask("Where is my AAPL stop?", watchlist=["AAPL"])
+    rows = lab.sql("select * from slots where turn_id = ? order by tier, rank", [reply.turn_id])
+    expected = sorted(reply.prompt.slots, key=lambda slot: (slot.tier, slot.rank))
+    assert rows["item_id"].tolist() == [slot.item_id for slot in expected]
+    assert rows["kept"].tolist() == [slot.kept for slot in expected]
+    assert rows["tokens"].sum() == sum(slot.tokens for slot in expected)
+    assert json.loads(rows["signals"].iloc[-1]).keys() == {"bm25", "symbol"}
+
+
+def test_preview_shows_exactly_what_is_then_sent_and_stores_nothing(lab: Lab) -> None:
+    lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
+    before = lab.messages
+    preview = lab.preview("Where is my AAPL stop?", watchlist=["AAPL"])
+    assert lab.messages.equals(before)
+    reply = lab.ask("Where is my AAPL stop?", watchlist=["AAPL"])
+    assert reply.prompt.sha256 == preview.prompt.sha256
+    assert preview.sections["tokens"].sum() == preview.tokens
+    assert preview.frame["kept"].any()
+    assert "Preview for offline-analyst" in repr(preview)
+
+
+def test_preview_tells_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "planted-key")
+    config = Config(model=Model(name="claude-sonnet-5-5", prices={"claude-sonnet-5-5": (2.0, 10.0)}))
+    preview = Lab.open(tmp_path / "lab.duckdb", config=config).preview("Is AAPL cheap?", watchlist=["AAPL"])
+    assert preview.cost_usd == pytest.approx(preview.tokens * 2e-6)
+    assert preview.most_usd == pytest.approx(preview.tokens * 2e-6 + 4_096 * 10e-6)
+    unknown = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(name="qwen3:8b")))
+    assert "price not known" in repr(unknown.preview("Is AAPL cheap?"))
+
+
+def test_recall_says_what_it_kept_and_why(lab: Lab) -> None:
+    for i in range(40):
+        lab.ask(f"Thought {i}: the AAPL gap at {400 + i} may close soon.", watchlist=["AAPL"])
+    found = lab.recall("Which AAPL gap may close?", symbol="AAPL", tokens=200)
+    assert 0 < found.tokens <= 200
+    assert found.frame["reason"].isin(["kept", "over budget", "duplicate"]).all()
+    assert (found.frame["kept"] == (found.frame["reason"] == "kept")).all()
+    assert found.frame["score"].is_monotonic_decreasing
+    assert len(repr(found).splitlines()) == found.frame["kept"].sum() + 1
+
+
+def test_recall_as_of_knows_nothing_later(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    for day, stop in ((20, 450), (10, 440), (1, 430)):
+        lab.sessions.add_message(session, "user", f"The giraffe stop is at {stop}.", created_at=NOW - timedelta(days=day))
+    found = lab.recall("Where is the giraffe stop?", as_of=NOW - timedelta(days=5))
+    assert sorted(slot.text for slot in found.slots) == ["The giraffe stop is at 440.", "The giraffe stop is at 450."]
+
+
+@pytest.mark.parametrize("query", ["", "the of and", "???", "word " * 10_000, "'; drop table messages; --"])
+def test_recall_of_anything_gives_a_sensible_answer(lab: Lab, query: str) -> None:
+    lab.ask("One word about the AAPL stop.")
+    found = lab.recall(query)
+    assert [slot.text for slot in found.slots if slot.kept] == (
+        ["One word about the AAPL stop."] if "word " in query else []
+    )
+
+
+def test_a_newer_insight_stands_in_the_place_of_an_older_one(lab: Lab) -> None:
+    old = lab.insights.add("Stop on AAPL at 420", kind="level", symbol="AAPL")
+    new = lab.insights.supersede(old, "Stop on AAPL at 440")
+    text = lab.preview("What is my stop?", watchlist=["AAPL"]).text
+    assert "Stop on AAPL at 440" in text
+    assert "Stop on AAPL at 420" not in text
+    assert lab.insights.frame["superseded_by"].tolist()[0] == new
+    with pytest.raises(ValueError, match=f"superseded by {new} already"):
+        lab.insights.supersede(old, "again")
+    with pytest.raises(ValueError, match="99 is not in this lab"):
+        lab.insights.supersede(99, "nothing")
+
+
+def test_insights_of_the_asked_symbol_come_first(lab: Lab) -> None:
+    lab.insights.add("About Apple", symbol="AAPL")
+    lab.insights.add("About Microsoft", symbol="MSFT")
+    lab.insights.add("About everything")
+    cold = [slot.text for slot in lab.preview("Well?", watchlist=["AAPL"]).slots if slot.tier == "cold"]
+    assert cold == ["About Apple", "About everything", "About Microsoft"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"text": ""}, "text must be one statement"),
+        ({"text": "x" * 2_001}, "2,001 characters"),
+        ({"text": "x", "kind": "rumour"}, "kind must be one of"),
+        ({"text": "x", "sources": [77]}, r"sources \[77\] are no messages"),
+        ({"text": "x", "known_from": datetime(2013, 1, 1)}, "known_from must be a datetime with a time zone"),  # noqa: DTZ001
+    ],
+)
+def test_what_cannot_be_an_insight_is_refused(lab: Lab, arguments: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        lab.insights.add(**arguments)
+    assert len(lab.insights) == 0
+
+
+@pytest.mark.parametrize("watchlist", [["not a symbol"], [""], ["<b>"], ["A" * 40]])
+def test_a_bad_symbol_is_refused_before_anything_is_stored(lab: Lab, watchlist: list[str]) -> None:
+    with pytest.raises(ValueError, match="symbol"):
+        lab.ask("Is it cheap?", watchlist=watchlist)
+    assert lab.messages.empty
+
+
+def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_one(lab: Lab, tmp_path: Path) -> None:
+    other = Lab.open(tmp_path / "lab.duckdb")
+    config = Config(budget=Budget(warm=800))
+    lab.apply(config)
+    assert other.config == Lab.open(tmp_path / "lab.duckdb").config == config
+    with pytest.raises(ConfigError, match="must be a gallump_lab"):
+        lab.apply({"warm": 5})  # type: ignore[arg-type]
+
+
+def test_over_the_spending_limit_nothing_is_asked_or_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [NOW]
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
+    reply = lab.ask("Is AAPL cheap?")
+    with lab.store.write() as con:
+        con.execute("update turns set cost_usd = 2.5 where turn_id = ?", [reply.turn_id])
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "planted-key")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    lab.apply(Config(model=Model(max_usd_per_day=2.0, max_retries=0, timeout=5)))
+    before = lab.messages
+    with pytest.raises(SpendingLimit, match=r"\$2\.50 .* \$2\.00"):
+        lab.ask("And now?")
+    assert lab.messages.equals(before)
+    lab.apply(Config(model=Model(max_usd_per_day=3.0, max_retries=0, timeout=5)))
+    with pytest.raises(Exception, match="question is kept"):
+        lab.ask("And now?")
+    now[0] += timedelta(days=1)
+    lab.apply(Config(model=Model(max_usd_per_day=2.0, max_retries=0, timeout=5)))
+    with pytest.raises(Exception, match="question is kept"):
+        lab.ask("And tomorrow?")
+
+
+def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, config=Config(model=Model(name="claude-sonnet-5-5")))
+    reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
+    with lab.store.write() as con:
+        (counted,) = con.execute("select tokens from messages where message_id = ?", [reply.reply_id]).fetchone()
+        con.execute("update turns set model = 'claude-sonnet-5-5', output_tokens = ?", [2 * counted])
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "planted-key")
+    factor = lab.preview("And now?").prompt.session_context.token_factor
+    assert factor == round((1.55 * 2_000 + 2 * counted) / (2_000 + counted), 3)
+
+
+def test_the_transcript_tells_each_turn(lab: Lab) -> None:
+    reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
+    question, answer = lab.transcript()
+    assert (question["role"], question["text"], question["turn"]) == ("user", "Is AAPL cheap?", None)
+    assert (answer["text"], answer["created_at"], answer["session_id"]) == (reply.text, NOW, reply.session_id)
+    assert answer["turn"]["budget"] == {"hot": 2_000, "warm": 500, "cold": 200}
+    assert answer["turn"]["tokens"] == {k: v for k, v in reply.tokens.items() if k != "prompt"}
+    lab.ask("And MSFT?")
+    assert [said["text"] for said in lab.transcript(limit=2)][0] == "And MSFT?"
+    assert lab.transcript(limit=1, before=reply.reply_id)[0]["text"] == "Is AAPL cheap?"
+
+
+def test_a_reply_shows_itself_without_a_memory_address(lab: Lab) -> None:
+    reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
+    assert repr(reply).startswith(reply.text)
+    assert repr(reply).endswith("COLD 0 of 200 tokens]")
+    assert repr(lab) == "<Lab lab.duckdb>"

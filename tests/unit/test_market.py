@@ -1,0 +1,464 @@
+"""The market room: symbols, bundled data, the context of a turn, the scanner, files, live and failing brokers."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from gallump_lab.bundled import bundled
+from gallump_lab.market import (
+    ContextBuilder,
+    FileBroker,
+    MarketContext,
+    MarketFileError,
+    MarketScanner,
+    Mover,
+    Movers,
+    Portfolio,
+    Position,
+    Quote,
+    SymbolError,
+    Trend,
+    validate_symbol,
+)
+from gallump_lab.market.symbols import symbols_in
+from gallump_lab.store import Cache, Store
+
+HEADER = "symbol,date,open,high,low,close,volume\n"
+
+
+def at(year, month, day, hour=22):
+    return lambda: datetime(year, month, day, hour, tzinfo=UTC)
+
+
+def written(folder: Path, text: str, name: str = "prices.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def daily(symbol: str, closes, volumes=None, first=date(2024, 1, 1)) -> str:
+    volumes = volumes or [1000] * len(closes)
+    rows = (
+        f"{symbol},{first + timedelta(days=day)},{close},{close},{close},{close},{volume}\n"
+        for day, (close, volume) in enumerate(zip(closes, volumes, strict=True))
+    )
+    return "".join(rows)
+
+
+class LiveBroker:
+    """A source of quotes that change and cost a call."""
+
+    name, live = "wire", True
+
+    def __init__(self, price=100.0, fault=None):
+        self.price, self.fault, self.calls = price, fault, 0
+
+    def symbols(self):
+        return frozenset()
+
+    def data_date(self):
+        return None
+
+    def quotes(self, symbols):
+        self.calls += 1
+        if self.fault:
+            raise self.fault
+        taken = datetime(2026, 11, 20, 15, 31, tzinfo=UTC)
+        return {name: Quote(symbol=name, date=taken.date(), price=self.price, at=taken) for name in symbols}
+
+    def bars(self, symbol, days):  # noqa: ARG002
+        if self.fault:
+            raise self.fault
+        return pd.DataFrame(columns=["date", "open", "high", "low", "close", "volume"])
+
+    def portfolio(self):
+        return Portfolio()
+
+
+@pytest.fixture(scope="module")
+def bundled_broker():
+    return FileBroker()
+
+
+@pytest.fixture(scope="module")
+def builder(bundled_broker):
+    return ContextBuilder(bundled_broker)
+
+
+# Symbols
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [("aapl", "AAPL"), ("BRK.B", "BRK.B"), ("^gspc", "^GSPC"), ("eurusd=x", "EURUSD=X"), ("7203.T", "7203.T")],
+)
+def test_a_symbol_comes_back_in_capitals(text, symbol):
+    assert validate_symbol(text) == symbol
+
+
+@pytest.mark.parametrize("text", ["", " ", "AA PL", "AAPL\n", "A" * 16, "<b>AAPL</b>", "é", "..", "A;B", None, 5])
+def test_what_is_no_symbol_is_named_in_the_error(text):
+    with pytest.raises(ValueError, match=re.escape(repr(text))):
+        validate_symbol(text)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("what about MSFT?", ("MSFT",)),
+        ("what about msft?", ()),
+        ("$ibm, or $TSLA", ("IBM", "TSLA")),
+        ("BRK.B and $brk.b's price", ("BRK.B",)),
+        ("Is the CEO of a USA firm right? I doubt it. A good day.", ()),
+        ("$A rose", ("A",)),
+        ("AAPL/MSFT, IBM-FB (GOOG)", ("AAPL", "MSFT", "IBM", "FB", "GOOG")),
+        ("$190 to $210, $5M", ()),
+        ("AAPL怎么样", ("AAPL",)),
+        ("AAPL2 xAAPL AAPL_x", ()),
+        ("$" + "A" * 16, ()),
+    ],
+)
+def test_symbols_are_found_in_a_prompt(prompt, found):
+    universe = {"AAPL", "MSFT", "IBM", "FB", "GOOG", "BRK.B", "A", "I"}
+    assert symbols_in(prompt, universe) == found
+
+
+# The bundled data
+
+
+def test_the_readme_gives_the_sha256_of_every_bundled_file():
+    readme = bundled("README.md")
+    listed = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", readme.read_text(encoding="utf-8"), re.MULTILINE))
+    files = [path for path in readme.parent.iterdir() if path.is_file() and path.suffix not in {".md", ".py"}]
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} == listed
+
+
+def test_the_bundled_broker_serves_the_last_closes_of_five_stocks(bundled_broker):
+    assert bundled_broker.symbols() == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
+    assert bundled_broker.data_date() == date(2013, 3, 1)
+    quote = bundled_broker.quotes(["AAPL", "TSLA"])
+    assert quote == {
+        "AAPL": Quote(symbol="AAPL", date=date(2013, 3, 1), price=430.47, previous=441.40, volume=19_730_300)
+    }
+    assert quote["AAPL"].change == pytest.approx(-2.476, abs=0.001)
+
+
+def test_prices_are_adjusted_for_splits_known_at_the_moment_and_no_later():
+    before = FileBroker(clock=at(2005, 2, 25)).bars("AAPL", 2)
+    after = FileBroker(clock=at(2005, 2, 28)).bars("AAPL", 2)
+    assert list(before["close"]) == [88.93, 88.99]
+    assert list(after["close"]) == [88.99 / 2, 44.86]
+    assert list(after["volume"]) == [16_348_400 * 2, 11_635_900]
+    whole = FileBroker().bars("AAPL", 10_000)["close"]
+    assert abs(whole / whole.shift(1) - 1).max() < 0.55  # 52 percent were lost on 2000-09-29
+
+
+def test_a_clock_hides_every_bar_whose_day_has_not_closed():
+    broker = FileBroker(clock=at(2012, 5, 18, hour=20))
+    assert broker.data_date() == date(2012, 5, 17)
+    assert broker.bars("AAPL", 5)["date"].max() == pd.Timestamp(2012, 5, 17)
+    assert "FB" not in broker.symbols()
+    assert broker.quotes(["FB"]) == {}
+    lines = ContextBuilder(broker).build([], "FB or $FB?", ["AAPL"]).market_lines()
+    assert not any(re.search(r"2012-05-1[89]|2013", line) for line in lines)
+    assert "FB" in FileBroker(clock=at(2012, 5, 18, hour=21)).symbols()
+
+
+def test_before_the_first_bar_there_is_no_data():
+    context = ContextBuilder(FileBroker(clock=at(1999, 1, 1))).build([], "", ["AAPL"])
+    assert (context.missing, context.data_date, context.movers) == (("AAPL",), None, None)
+    assert "No data for AAPL: the price is not known here." in context.market_lines()
+
+
+def test_a_clock_without_time_zone_is_a_problem_in_words():
+    naive = FileBroker(clock=lambda: datetime(2013, 1, 1))  # noqa: DTZ001
+    assert "time zone" in ContextBuilder(naive).build([], "", ["AAPL"]).problems[0]
+
+
+# Building a context
+
+
+def test_the_watchlist_comes_first_and_nothing_twice(builder):
+    context = builder.build(["msft", "fb"], "what about IBM, $TSLA and MSFT? The CEO...", ["aapl", "MSFT", "AAPL"])
+    assert context.symbols == ("AAPL", "MSFT", "FB", "IBM", "TSLA")
+    assert context.missing == ("TSLA",)
+    assert set(context.trends) == {"AAPL", "MSFT", "FB", "IBM"}
+
+
+@pytest.mark.parametrize("watchlist", [["AAPL", "<script>"], ["AAPL", ""], ["AAPL\nIBM"], "AAPL"])
+def test_a_bad_watchlist_is_refused(builder, watchlist):
+    with pytest.raises(SymbolError):
+        builder.build([], "hello", watchlist)
+
+
+def test_lines_give_each_price_with_its_day_and_say_that_it_is_not_live(builder):
+    lines = builder.build(["AAPL"], "and TSLA, $TSLA?", ["AAPL"]).market_lines()
+    assert lines == (
+        (
+            "Source: bundled sample of daily bars. Daily closes of the dates given, in USD, not live prices. "
+            "The newest is of 2013-03-01."
+        ),
+        "AAPL: 430.47 at the close of 2013-03-01, -2.5% from 441.40 the close before, volume 19,730,300",
+        "No data for TSLA: the price is not known here.",
+        (
+            "AAPL trend to 2013-03-01: -4.5% in 5 bars, -5.5% in 20 bars, -26.6% in 60 bars, "
+            "range of 52 weeks 429.98 to 705.07, -11.3% from the 50-bar mean"
+        ),
+        "Gainers of 2013-03-01: FB +1.9%, IBM +1.0%, GOOG +0.6%",
+        "Losers of 2013-03-01: AAPL -2.5%",
+    )
+
+
+def test_a_range_of_less_than_52_weeks_says_since_when(builder):
+    trend = builder.build([], "FB?", []).trends["FB"]
+    assert (trend.since, trend.low, trend.high) == (date(2012, 5, 18), 17.55, 45.0)
+
+
+def test_the_portfolio_is_valued_at_last_closes(builder):
+    total, *positions = builder.build([], "", []).portfolio_lines()
+    assert total == "Portfolio (a sample, made up): total 70,942.98 USD, cash 25,000.00, positions 45,942.98"
+    assert [line.partition(" at the close of 2013-03-01, ")[::2] for line in positions] == [
+        ("AAPL: 30 at entry 522.10, 430.47", "value 12,914.10, unrealised -2,748.90 USD (-17.6%)"),
+        ("IBM: 60 at entry 186.40, 202.91", "value 12,174.60, unrealised +990.60 USD (+8.9%)"),
+        ("MSFT: 400 at entry 29.85, 27.95", "value 11,180.00, unrealised -760.00 USD (-6.4%)"),
+        ("GOOG: 12 at entry 611.75, 806.19", "value 9,674.28, unrealised +2,333.28 USD (+31.8%)"),
+    ]
+
+
+def test_own_positions_short_fractional_and_without_data(tmp_path):
+    rows = "symbol,quantity,entry\nfb,-10,30\nXYZ,1.5,200\nIBM,2,200\nIBM,1,210\nCASH,100,\ncash,-50.5,\n"
+    broker = FileBroker(positions=written(tmp_path, rows))
+    assert ContextBuilder(broker).build([], "", []).portfolio_lines() == (
+        "Portfolio (prices.csv): total 380.43 USD, cash 49.50, positions 330.93, not counting XYZ",
+        "IBM: 2 at entry 200.00, 202.91 at the close of 2013-03-01, value 405.82, unrealised +5.82 USD (+1.5%)",
+        "FB: -10 at entry 30.00, 27.78 at the close of 2013-03-01, value -277.80, unrealised +22.20 USD (+7.4%)",
+        "IBM: 1 at entry 210.00, 202.91 at the close of 2013-03-01, value 202.91, unrealised -7.09 USD (-3.4%)",
+        "XYZ: 1.5 at entry 200.00; no data, value unknown",
+    )
+
+
+def test_own_bars_do_not_come_with_the_sample_portfolio(tmp_path):
+    context = ContextBuilder(FileBroker(written(tmp_path, HEADER + daily("XYZ", [1, 2])))).build([], "", ["XYZ"])
+    assert context.portfolio_lines() == ()
+    assert context.source == "prices.csv"
+
+
+# The scanner
+
+
+def test_the_scanner_finds_gainers_losers_and_unusual_volume(tmp_path):
+    flat = [100] * 24
+    text = HEADER + "".join(
+        [
+            daily("UP1", [*flat, 101]),
+            daily("UP2", [*flat, 102]),
+            daily("UP3", [*flat, 103]),
+            daily("UP4", [*flat, 104]),
+            daily("DOWN", [*flat, 99], [1000] * 24 + [2500]),
+            daily("SAME", [*flat, 100], [1000] * 24 + [1999]),
+            daily("NEW", [100, 110], [1, 1000], first=date(2024, 1, 24)),
+            daily("ONE", [5], first=date(2024, 1, 25)),
+            daily("GONE", [100, 200]),
+        ]
+    )
+    movers = MarketScanner(FileBroker(written(tmp_path, text))).scan()
+    assert movers.date == date(2024, 1, 25)
+    assert [mover.symbol for mover in movers.gainers] == ["NEW", "UP4", "UP3"]
+    assert movers.losers == (Mover(symbol="DOWN", change=100 * (99 / 100 - 1), volume_ratio=2.5),)
+    assert [mover.symbol for mover in movers.unusual] == ["DOWN"]
+
+
+def test_the_scanner_follows_the_day_of_the_data():
+    moment = [datetime(2013, 2, 28, 22, tzinfo=UTC)]
+    scanner = MarketScanner(FileBroker(clock=lambda: moment[0]))
+    first = scanner.scan()
+    assert scanner.scan() is first
+    moment[0] += timedelta(days=1)
+    assert (first.date, scanner.scan().date) == (date(2013, 2, 28), date(2013, 3, 1))
+
+
+# Gaps in the data
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "XYZ,2024-01-01,,,,10,\n",
+        "XYZ,2024-01-01,nan,nan,nan,10,nan\nXYZ,2024-01-02,,,,,\n",
+        daily("XYZ", [10, 10, 11], [0, 0, 0]),
+        daily("XYZ", [0.00012, 0.00013]),
+        daily("XYZ", [10] * 30, ["nan"] * 30),
+        daily("XYZ", range(10, 40), [1000] * 20 + ["nan"] + [1000] * 9),
+        daily("XYZ", range(10, 40), [1000] * 29 + ["nan"]),
+    ],
+)
+def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
+    context = ContextBuilder(FileBroker(written(tmp_path, HEADER + rows))).build([], "", ["XYZ"])
+    assert context.problems == ()
+    assert context.missing == ()
+    text = "\n".join(context.market_lines())
+    assert "XYZ: " in text
+    assert not re.search(r"\b(nan|none|inf)\b", text, re.IGNORECASE)
+
+
+# The user's own files
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("symbol,date,close\nA,2024-01-01,1\n", ["lacks the columns open, high, low, volume"]),
+        (HEADER + "A,2024-01-01,1,1,1,1,1\nA,02/01/2024,1,1,1,1,1\n", ["row 2", "column date", "'02/01/2024'"]),
+        (HEADER + "A,2024-02-30,1,1,1,1,1\n", ["row 1", "column date", "'2024-02-30'"]),
+        (HEADER + "A,infinity,1,1,1,1,1\n", ["row 1", "column date", "'infinity'"]),
+        (HEADER + "A,,1,1,1,1,1\n", ["row 1", "column date", "empty"]),
+        (HEADER + 'A,2024-01-01,1,1,1,"1,5",1\n', ["row 1", "column close", "'1,5'"]),
+        (HEADER + "A,2024-01-01,1,1,1,inf,1\n", ["row 1", "column close", "'inf'"]),
+        (HEADER + "A,2024-01-01,1,1,0,1,1\n", ["row 1", "column low", "above 0"]),
+        (HEADER + "A,2024-01-01,1,1,1,1,-1\n", ["row 1", "column volume", "below 0"]),
+        (HEADER + "A B,2024-01-01,1,1,1,1,1\n", ["row 1", "column symbol", "'A B'"]),
+        (HEADER + daily("A", [1, 2]) + "a,2024-01-02,3,3,3,3,3\n", ["rows 2 and 3", "A on 2024-01-02"]),
+        (HEADER + "A,2024-01-01,1,1\nA,2024-01-02,1,1,1,1,1\n", ["cannot be read as CSV"]),
+        (HEADER, ["no row with a close"]),
+        ("", ["cannot be read as CSV"]),
+    ],
+)
+def test_an_error_in_a_file_of_bars_names_file_column_and_row(tmp_path, text, words):
+    with pytest.raises(MarketFileError) as error:
+        FileBroker(written(tmp_path, text))
+    assert all(word in str(error.value) for word in [*words, "prices.csv"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("symbol,quantity\nA,1\n", ["lacks the column entry"]),
+        ("symbol,quantity,entry\nA,ten,1\n", ["row 1", "column quantity", "'ten'"]),
+        ("symbol,quantity,entry\nA,,1\n", ["row 1", "column quantity", "empty"]),
+        ("symbol,quantity,entry\nA,1,1\nB,1,\n", ["row 2", "B needs a quantity and an entry price"]),
+        ("symbol,quantity,entry\nA,1,-1\n", ["row 1", "column entry", "above 0"]),
+    ],
+)
+def test_an_error_in_a_file_of_positions_names_file_column_and_row(tmp_path, text, words):
+    with pytest.raises(MarketFileError) as error:
+        FileBroker(positions=written(tmp_path, text, "held.csv"))
+    assert all(word in str(error.value) for word in [*words, "held.csv"])
+
+
+def test_other_columns_of_a_file_do_not_matter(tmp_path):
+    text = "account,symbol,Quantity,ENTRY,date,row\nx,A,1,2,whenever,y\n"
+    assert FileBroker(positions=written(tmp_path, text)).portfolio().positions == (
+        Position(symbol="A", quantity=1, entry=2),
+    )
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "missing.parquet", "."])
+def test_a_file_that_is_not_there_is_named(tmp_path, name):
+    with pytest.raises(MarketFileError, match="does not exist"):
+        FileBroker(tmp_path / name)
+
+
+def test_what_is_no_parquet_is_said_so(tmp_path):
+    with pytest.raises(MarketFileError, match="cannot be read as parquet"):
+        FileBroker(written(tmp_path, "not parquet", "bars.parquet"))
+
+
+def test_parquet_and_csv_give_the_same(tmp_path):
+    source = written(tmp_path, HEADER + daily("xyz", [1.25, 2.5, 3.75]), "we[i]rd *.csv")
+    target = tmp_path / "bars.parquet"
+    frame = pd.read_csv(source, parse_dates=["date"])
+    with duckdb.connect() as con:
+        con.register("frame", frame)
+        con.execute("copy frame to ? (format parquet)", [str(target)])
+    pd.testing.assert_frame_equal(FileBroker(source).bars("XYZ", 9), FileBroker(target).bars("XYZ", 9))
+
+
+def test_a_file_may_say_its_splits(tmp_path):
+    text = "symbol,date,open,high,low,close,volume,split\nA,2024-01-01,10,12,9,11,5,\nA,2024-01-02,5,6,5,6,20,2\n"
+    bars = FileBroker(written(tmp_path, text)).bars("A", 9)
+    assert bars.drop(columns="date").to_dict("list") == {
+        "open": [5, 5],
+        "high": [6, 6],
+        "low": [4.5, 5],
+        "close": [5.5, 6],
+        "volume": [10, 20],
+    }
+
+
+# Live brokers and brokers that fail
+
+
+def test_a_live_quote_is_used_again_for_a_minute(tmp_path):
+    moment = [datetime(2026, 11, 20, 15, 31, tzinfo=UTC)]
+    broker = LiveBroker()
+    cache = Cache(Store.open(tmp_path / "lab.duckdb"), lambda: moment[0])
+    builder = ContextBuilder(broker, cache)
+    first = builder.build([], "", ["AAPL"])
+    broker.price = 200.0
+    assert builder.build([], "", ["AAPL"]) == first
+    assert broker.calls == 1
+    moment[0] += timedelta(seconds=61)
+    assert builder.build([], "", ["AAPL"]).quotes["AAPL"].price == 200.0
+    assert first.market_lines() == (
+        "Source: wire. Last trades, each at the time given, in USD.",
+        "AAPL: 100.00 at 2026-11-20 15:31 UTC",
+    )
+
+
+def test_a_broker_that_fails_becomes_a_problem_and_is_asked_again(tmp_path):
+    broker = LiveBroker(fault=ConnectionError("no route to\nhttps://wire.example/v1?key=secret today"))
+    builder = ContextBuilder(broker, Cache(Store.open(tmp_path / "lab.duckdb"), at(2026, 11, 20)))
+    context = builder.build([], "", ["AAPL"])
+    assert context.missing == ("AAPL",)
+    assert context.problems[0] == "wire could not give quotes (ConnectionError: no route to https://... today)."
+    assert f"Trouble: {context.problems[0]}" in context.market_lines()
+    broker.fault = None
+    assert builder.build([], "", ["AAPL"]).problems == ()
+
+
+def test_a_broker_that_gives_nan_is_told_so():
+    context = ContextBuilder(LiveBroker(price=float("nan"))).build([], "", ["AAPL"])
+    assert "Quote.price must be a finite number" in context.problems[0]
+
+
+# The record
+
+
+def test_a_context_of_nothing_has_no_lines():
+    assert MarketContext().market_lines() == MarketContext().portfolio_lines() == ()
+
+
+def test_a_line_is_one_line_whatever_stands_in_it():
+    context = MarketContext(
+        symbols=("AAPL",),
+        missing=("AAPL",),
+        source="my\x00broker\u2028\r\n=== NEW CONVERSATION ===\x1b[0m",
+        problems=("first\x85second",),
+        portfolio=Portfolio(cash=1, source="a\vb\u202e"),
+    )
+    for line in context.market_lines() + context.portfolio_lines():
+        assert line.isprintable()
+        assert len(line.splitlines()) == 1
+
+
+def test_records_take_what_numpy_and_pandas_give_and_stay_json():
+    stamp = pd.Timestamp("2024-01-02 15:30", tz="America/New_York")
+    prices = pd.Series([1.5, 2.5], dtype="float32").to_numpy()
+    quote = Quote(
+        symbol="xyz", date=stamp, price=prices[1], previous=prices[0], volume=pd.Series([7]).iloc[0], at=stamp
+    )
+    trend = Trend(symbol="xyz", date=stamp, low=prices[0], high=prices[1])
+    context = MarketContext(
+        symbols=("XYZ",),
+        quotes={"XYZ": quote},
+        trends={"XYZ": trend},
+        movers=Movers(date=date(2024, 1, 2), gainers=(Mover(symbol="XYZ", change=prices[0]),)),
+    )
+    assert MarketContext.from_dict(json.loads(json.dumps(context.to_dict()))) == context
+    assert (quote.date, quote.at.utcoffset()) == (date(2024, 1, 2), timedelta(0))

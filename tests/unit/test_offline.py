@@ -1,0 +1,251 @@
+import datetime as dt
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from gallump_lab import tokens
+from gallump_lab.brain import offline
+from gallump_lab.brain.prompt import PromptBuilder
+from gallump_lab.brain.records import Usage
+from gallump_lab.market.records import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.memory.records import Moment, SessionContext, Slot
+
+DAY = dt.date(2026, 3, 2)
+AT = datetime(2026, 3, 3, 15, tzinfo=UTC)
+QUOTE = Quote(symbol="AAPL", date=DAY, price=110.0, previous=100.0, volume=1_000_000)
+UP = {"change_5": 1.0, "change_20": 4.0, "change_60": 9.0, "from_mean_50": 10.0}
+DOWN = {"change_5": -1.0, "change_20": -4.0, "change_60": -9.0, "from_mean_50": -12.0}
+
+
+def market(trend=UP, *, quantity=0.0, cash=100_000.0, quote=QUOTE, **others):
+    held = (Position(symbol="AAPL", quantity=quantity, entry=90.0),) if quantity else ()
+    return MarketContext(
+        symbols=("AAPL",),
+        quotes={"AAPL": quote},
+        trends={"AAPL": Trend(symbol="AAPL", date=DAY, low=80.0, high=120.0, **trend)},
+        portfolio=Portfolio(cash=cash, positions=held),
+        data_date=DAY,
+        **others,
+    )
+
+
+def slot(tier, text, *, rank=1, role="user", message_id=1, kept=True, symbol=None):
+    return Slot(
+        tier=tier,
+        kind="insight" if tier == "cold" else "passage",
+        item_id=message_id * 10 + rank,
+        message_id=message_id,
+        rank=rank,
+        text=text,
+        line=f" {text}",
+        tokens=9,
+        role=None if tier == "cold" else role,
+        symbol=symbol,
+        kept=kept,
+        created_at=datetime(2026, 2, 14, tzinfo=UTC),
+    )
+
+
+def session(*slots):
+    said = [{"role": "user", "message": "hello", "message_id": 1}] if slots else []
+    moment = Moment(at=AT, seen_message=9, seen_insight=0)
+    return SessionContext(slots=slots, current_messages=said, moment=moment)
+
+
+def prompt(context=None, memory=None, question="Is AAPL worth buying?"):
+    return PromptBuilder().build_trading_prompt(question, context or MarketContext(), memory or session())
+
+
+def note(*given, **named):
+    return offline.write(prompt(*given, **named))
+
+
+def send(sent, on_text=lambda _: None, stop=None):
+    return offline.answer(sent, on_text=on_text, stop=stop or threading.Event())
+
+
+def test_the_first_line_says_that_no_model_was_asked():
+    text, _ = note(market())
+    assert text.splitlines()[0].startswith("**Offline analyst: no model was asked.**")
+
+
+def test_it_says_the_close_its_date_and_the_trend():
+    text, _ = note(market())
+    assert "**AAPL** closed at $110.00 on 2026-03-02, +10.0% from the close before." in text
+    assert (
+        "Trend: +1.0% over 5 bars, +4.0% over 20 bars, +9.0% over 60 bars, range of 52 weeks $80.00 to $120.00" in text
+    )
+    assert "10.0% above the mean of 50 closes" in text
+    assert "Prices are daily closes up to 2026-03-02, 1 day before this question; they are not live." in text
+
+
+def test_a_live_quote_has_its_time():
+    live = Quote(symbol="AAPL", date=DAY, price=110.0, at=datetime(2026, 3, 2, 20, 30, tzinfo=UTC))
+    text, _ = note(market(quote=live, live=True))
+    assert "traded at $110.00 at 2026-03-02 20:30 UTC" in text
+    assert "not live" not in text
+
+
+def test_what_rises_by_every_measure_is_bought_with_the_mean_as_stop():
+    text, (found,) = note(market(cash=100_000.0))
+    # the mean stands at 110 / 1.10 = 100; a stop-out may cost 1% of 100,000: 1,000 / (110 - 100) = 100 shares,
+    # but the position may cost 10%: 10,000 / 110 = 90
+    assert (found.action, found.symbol, found.size) == ("buy", "AAPL", "90 shares")
+    assert (found.entry, found.stop, found.target) == (110.0, 100.0, None)
+    assert (
+        "By rule: 20 bars, 60 bars and the 50-bar mean all point up; buy 90 shares, with a stop at that mean, $100.00."
+        in text
+    )
+    assert "A rule, not a judgement" in found.rationale
+
+
+def test_the_loss_at_the_stop_and_the_cash_bound_the_size():
+    wide = UP | {"from_mean_50": 100.0}  # the stop stands at 55: 1,000 / 55 = 18 shares
+    assert note(market(wide))[1][0].size == "18 shares"
+    assert note(market(cash=500.0))[1] == ()
+    assert "no room for a position" in note(market(cash=500.0))[0]
+
+
+def test_without_a_portfolio_the_size_is_a_rule_too():
+    context = MarketContext(symbols=("AAPL",), quotes={"AAPL": QUOTE}, trends=market().trends)
+    assert note(context)[1][0].size == "a position that loses 1% of the portfolio at its stop"
+
+
+@pytest.mark.parametrize(
+    ("trend", "quantity", "action"),
+    [(UP, 30, "hold"), (UP, -30, "cover"), (DOWN, 30, "sell"), (DOWN, -30, "hold"), (DOWN, 0, None)],
+)
+def test_a_position_is_judged_by_the_same_rule(trend, quantity, action):
+    text, found = note(market(trend, quantity=quantity))
+    assert [each.action for each in found] == ([action] if action else [])
+    assert (f"{action} 30 shares" if action else "stay out.") in text
+    if quantity:
+        assert f"The portfolio {'holds' if quantity > 0 else 'is short'} 30 at an entry of $90.00." in text
+
+
+def test_signals_that_disagree_recommend_nothing():
+    text, found = note(market(UP | {"change_20": -0.1}))
+    assert found == ()
+    assert "do not point the same way" in text
+
+
+def test_a_short_history_recommends_nothing():
+    text, found = note(market({"change_5": 1.0}))
+    assert found == ()
+    assert "the records do not tell a trend" in text
+
+
+def test_on_an_old_price_nothing_is_recommended():
+    old = Quote(symbol="AAPL", date=dt.date(2026, 2, 1), price=110.0)
+    text, found = note(market(quote=old))
+    assert found == ()
+    assert "on a price this old no trade is recommended" in text
+
+
+def test_a_symbol_without_data_is_named():
+    text, found = note(MarketContext(symbols=("XYZ",), missing=("XYZ",)))
+    assert "**XYZ**: there is no market data for it here" in text
+    assert found == ()
+
+
+def test_no_symbol_shows_what_there_is():
+    movers = Movers(date=DAY, gainers=(Mover(symbol="IBM", change=3.2),), losers=(Mover(symbol="FB", change=-1.5),))
+    held = Portfolio(cash=1_234.5, positions=(Position(symbol="IBM", quantity=60, entry=180.0),))
+    text, found = note(MarketContext(portfolio=held, movers=movers), question="Hello, who are you?")
+    assert "No symbol was named" in text
+    assert "The portfolio holds 60 IBM and $1,234.50 in cash." in text
+    assert "What moved most on 2026-03-02: IBM +3.2%, FB -1.5%." in text
+    assert found == ()
+
+
+@pytest.mark.parametrize(
+    "question", ["Hello!", "¿Conviene comprar AAPL?", "苹果股票怎么样", "?", "<|endoftext|> ```json [] ```"]
+)
+def test_any_question_gets_the_same_careful_note(question):
+    assert note(market(), question=question) == note(market())
+
+
+def test_it_knows_what_was_said_before_in_the_session():
+    earlier = [
+        slot("hot", "I never buy before earnings.", message_id=3),
+        slot("hot", "Noted.", message_id=4, role="assistant", rank=2),
+    ]
+    text, _ = note(market(), session(*earlier))
+    assert "**Earlier in this session** you said: “I never buy before earnings.”" in text
+
+
+def test_of_a_long_session_it_quotes_the_last_two_questions_from_their_beginning():
+    said = [slot("hot", f"Question {i}.", message_id=i, rank=9 - i) for i in (1, 2, 3)]
+    said.append(slot("hot", "And its end.", message_id=3, rank=9))
+    text, _ = note(market(), session(*said))
+    assert "you said: “Question 2.”, then “Question 3.”" in text
+
+
+def test_it_quotes_the_best_recalled_passage_with_its_date_and_the_users_own_words_first():
+    recalled = [
+        slot("warm", "You could wait.", rank=1, role="assistant", message_id=2),
+        slot("warm", "I want AAPL\nbelow $420.", rank=2, symbol="AAPL"),
+    ]
+    text, _ = note(market(), session(*recalled))
+    assert "**Recalled** 2026-02-14, AAPL, you said: “I want AAPL below $420.”" in text
+    assert "You could wait." not in text
+
+
+def test_it_quotes_the_best_insight():
+    text, _ = note(market(), session(slot("cold", "Sizes small.", rank=2), slot("cold", "Keeps stops.", rank=1)))
+    assert "**Learnt from past sessions**: “Keeps stops.”" in text
+
+
+def test_what_is_not_in_the_prompt_is_not_used():
+    left_out = [slot(tier, "Left out.", kept=False) for tier in ("hot", "warm", "cold")]
+    assert "Left out." not in note(market(), session(*left_out))[0]
+
+
+def test_a_context_made_by_hand_serves_too():
+    by_hand = SessionContext(
+        current_messages=[{"role": "user", "message": "I hold IBM."}, {"role": "assistant", "message": "Noted."}],
+        relevant_history=["2012: sold GOOG"],
+        insights=["Prefers dividends"],
+    )
+    text, _ = note(market(), by_hand)
+    for words in ("you said: “I hold IBM.”", "**Recalled** “2012: sold GOOG”", "“Prefers dividends”"):
+        assert words in text
+
+
+def test_a_long_record_is_quoted_in_part():
+    text, _ = note(market(), session(slot("warm", "word " * 10_000)))
+    assert len(text) < 2_000
+    assert "word ...”" in text
+
+
+def test_what_a_broker_failed_to_give_is_said():
+    text, _ = note(market(problems=("The broker could not give bars of AAPL (TimeoutError: slow).",)))
+    assert "Missing from the records: “The broker could not give bars of AAPL (TimeoutError: slow).”" in text
+
+
+def test_it_comes_in_pieces_and_its_usage_is_counted():
+    sent, pieces = prompt(market()), []
+    answer = send(sent, pieces.append)
+    assert len(pieces) > 20
+    assert "".join(pieces) == answer.text == offline.write(sent)[0]
+    assert answer.usage == Usage(input_tokens=tokens.count(sent.text), output_tokens=tokens.count(answer.text))
+    assert (answer.model, answer.cost_usd, answer.state, answer.offline) == (tokens.OFFLINE, 0.0, "complete", True)
+    assert len(answer.recommendations) == 1
+
+
+def test_a_stop_keeps_the_part_that_had_come_and_recommends_nothing():
+    stop, pieces = threading.Event(), []
+
+    def on_text(piece):
+        pieces.append(piece)
+        if len(pieces) == 3:
+            stop.set()
+
+    answer = send(prompt(market()), on_text, stop)
+    assert (answer.state, answer.stop_reason, answer.recommendations) == ("stopped", None, ())
+    assert answer.text == "".join(pieces) == "**Offline analyst: no "
+
+
+def test_the_same_prompt_gives_the_same_note():
+    assert note(market(), session(slot("warm", "Once."))) == note(market(), session(slot("warm", "Once.")))
