@@ -232,7 +232,8 @@ class Config:
         for name, kind in parts.items():
             if name in table:
                 table[name] = _record(kind, table[name], f"{name}.")
-        return _record(cls, table, "")
+        made: Self = _record(cls, table, "")
+        return made
 
 
 def _plain(record: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from gallump_lab.brain import turns
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
-from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.brain.records import Usage
+from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context import ContextBuilder
@@ -176,8 +176,17 @@ class Lab:
         if config.model.max_usd_per_day is not None and not brain.offline:
             self._turns.check_spending(self._clock(), config.model.max_usd_per_day)
         received = self.sessions.receive(session_id, prompt, symbol, minutes=config.session_minutes)
-        built = self._prompt(prompt, symbols, received.session_id, received.moment, config, brain.model_name)
-        turn_id = self._turns.begin(received, built, config=config, model=brain.model_name, symbol=symbol, watchlist=symbols)
+        built = self._prompt(
+            prompt,
+            symbols=symbols,
+            session_id=received.session_id,
+            moment=received.moment,
+            config=config,
+            model=brain.model_name,
+        )
+        turn_id = self._turns.begin(
+            received, built, config=config, model=brain.model_name, symbol=symbol, watchlist=symbols
+        )
         answer = brain.send(built, on_text=on_text, stop=stop)
         reply_id = self._turns.finish(turn_id, received, answer, self.sessions, symbol)
         reply = Reply(
@@ -210,7 +219,9 @@ class Lab:
         model = Brain(model=config.model, budget=config.budget).model_name
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
-        built = self._prompt(prompt, symbols, session_id, self._now(), config, model)
+        built = self._prompt(
+            prompt, symbols=symbols, session_id=session_id, moment=self._now(), config=config, model=model
+        )
         known = price(model, config.model.prices)
         cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
         most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
@@ -251,6 +262,7 @@ class Lab:
         """
         config = self.config
         config = replace(config, budget=replace(config.budget, warm=tokens))
+        model = Brain(model=config.model).model_name
         moment = replace(self._now(), as_of=as_of)
         with self.store.read() as con:
             found = memory.context(
@@ -260,6 +272,7 @@ class Lab:
                 symbol=None if symbol is None else validate_symbol(symbol),
                 moment=moment,
                 config=config,
+                factor=memory.learnt_factor(con, model, config),
             )
         return recall.Recalled(
             query=query, budget=tokens, slots=tuple(slot for slot in found.slots if slot.tier == "warm")
@@ -271,7 +284,14 @@ class Lab:
         return Moment(at=self._clock(), seen_message=message, seen_insight=insight)
 
     def _prompt(  # noqa: PLR0913 (a moment's givens)
-        self, question: str, symbols: Sequence[str], session_id: str | None, moment: Moment, config: Config, model: str
+        self,
+        question: str,
+        *,
+        symbols: Sequence[str],
+        session_id: str | None,
+        moment: Moment,
+        config: Config,
+        model: str,
     ) -> Prompt:
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
         with self.store.read() as con:
@@ -288,7 +308,7 @@ class Lab:
         return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
 
     def transcript(self, limit: int = 200, before: int | None = None) -> list[dict[str, Any]]:
-        """Give the newest messages, oldest first, each reply with its turn; see `gallump_lab.brain.turns.transcript`."""
+        """Give the newest messages, oldest first, each reply with its turn; see `brain.turns.transcript`."""
         return turns.transcript(self.store, limit, before)
 
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":

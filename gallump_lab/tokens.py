@@ -1,7 +1,7 @@
 """Counting tokens: cl100k_base from the bundled vocabulary, times a factor that says how the model counts.
 
-Claude's tokenizers are not public. On chat text the older one (up to Opus 4.6, Sonnet 4.6, Haiku 4.5) gives 1.03 to 1.12
-times cl100k_base's count and the newer one 1.44 to 1.66 times, so a budget in the model's tokens is a cl100k count
+Claude's tokenizers are not public. On chat text the older one (up to Opus 4.6, Sonnet 4.6, Haiku 4.5) gives 1.03 to
+1.12 times cl100k_base's count and the newer one 1.44 to 1.66 times, so a budget in the model's tokens is a cl100k count
 times a factor. `FACTORS` is where it starts; recorded replies teach it from there (`learnt_factor`).
 """
 
@@ -22,7 +22,8 @@ VOCABULARY = "cl100k_base.tiktoken"
 VOCABULARY_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 # cl100k_base's own splitting rule, as tiktoken publishes it.
 _PATTERN = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
 
 OFFLINE = "offline-analyst"
@@ -44,7 +45,9 @@ def _load() -> "tiktoken.Encoding":
     if found != VOCABULARY_SHA256:
         msg = f"The bundled {VOCABULARY} is damaged (SHA-256 {found}). Install gallump_lab again."
         raise ValueError(msg)
-    ranks = {base64.b64decode(token): int(rank) for token, _, rank in (line.partition(b" ") for line in raw.splitlines())}
+    ranks = {
+        base64.b64decode(token): int(rank) for token, _, rank in (line.partition(b" ") for line in raw.splitlines())
+    }
     return tiktoken.Encoding("cl100k_base_plain", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 
@@ -65,7 +68,7 @@ def count_all(texts: Iterable[str]) -> list[int]:
 
 
 def scaled(tokens: int, factor: float) -> int:
-    """Turn cl100k tokens into the model's, rounded up, by a factor of three decimals (so the sum is one of integers)."""
+    """Turn cl100k tokens into the model's, rounded up, by a factor of three decimals (so that integers do it)."""
     return -(-tokens * round(factor * 1000) // 1000)
 
 

@@ -11,11 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from gallump_lab import tokens
 from gallump_lab.brain import faults, recommendations
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.records import Answer, State, Usage
@@ -73,13 +74,18 @@ def answer(
 
     text = _clean("".join(reply.pieces))
     found, dropped = recommendations.read([_clean("".join(call)) for call in reply.calls], text)
+    if found and reply.calls and state in {"complete", "cut"}:  # so that it is remembered with the reply's words
+        said = recommendations.prose(found)
+        said = f"\n\n{said}" if text.strip() else said
+        text += said
+        on_text(said)
     if state == "complete" and not text.strip():
-        if found:
-            text = recommendations.prose(found)
-            on_text(text)
-        else:
-            state, fault = "failed", faults.EmptyReply(f"{name} gave an empty reply. Ask again. {faults.QUESTION_KEPT}")
+        state, fault = "failed", faults.EmptyReply(f"{name} gave an empty reply. Ask again. {faults.QUESTION_KEPT}")
     usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
+    billed = usage
+    if usage and not reply.ended:  # the server bills what it wrote until it noticed; it had not said how much
+        written = tokens.scaled(tokens.count(text), tokens.FACTORS[tokens.family(name)])
+        billed = replace(usage, output_tokens=max(usage.output_tokens, written))
     known = price(name, model.prices)
     return Answer(
         text=text,
@@ -87,7 +93,7 @@ def answer(
         dropped=dropped,
         model=name,
         usage=usage,
-        cost_usd=known.cost(usage) if known and usage else None,
+        cost_usd=known.cost(billed) if known and billed else None,
         latency=time.perf_counter() - started,
         first_text=reply.first_at - started if reply.first_at else None,
         stop_reason=reply.stop_reason,

@@ -163,4 +163,7 @@ def used(slots: tuple[Slot, ...]) -> Mapping[str, int]:
 
 
 def _used(slots: tuple[Slot, ...], budget: Budget) -> str:
-    return ", ".join(f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in used(slots).items()) + " tokens"
+    return (
+        ", ".join(f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in used(slots).items())
+        + " tokens"
+    )

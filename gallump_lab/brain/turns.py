@@ -52,16 +52,27 @@ class TurnLog:
         """Record a turn that is about to be asked, with its slots; give its id."""
         moment, context = received.moment, prompt.session_context
         slots = [
-            (s.tier, s.rank, s.kind, s.item_id, s.message_id, s.tokens, s.score, json.dumps(dict(s.signals)), s.kept, s.reason)
+            (
+                s.tier,
+                s.rank,
+                s.kind,
+                s.item_id,
+                s.message_id,
+                s.tokens,
+                s.score,
+                json.dumps(dict(s.signals)),
+                s.kept,
+                s.reason,
+            )
             for s in prompt.slots
         ]
         with self._store.write() as con:
             (turn_id,) = con.execute("select nextval('turn_ids')").fetchone() or (0,)
             config_id = configs.keep(con, config)
             con.execute(
-                "insert into turns (turn_id, session_id, question_id, asked_at, seen_message, seen_insight, symbol, watchlist, "
-                "market, config_id, token_factor, retrieval, template, prompt_sha256, sections, model, state) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'asked')",
+                "insert into turns (turn_id, session_id, question_id, asked_at, seen_message, seen_insight, "
+                "symbol, watchlist, market, config_id, token_factor, retrieval, template, prompt_sha256, sections, "
+                "model, state) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'asked')",
                 [
                     turn_id,
                     received.session_id,
@@ -83,10 +94,12 @@ class TurnLog:
             )
             if slots:
                 columns = [list(column) for column in zip(*slots, strict=True)]
-                con.execute(f"insert into slots select ?, {', '.join(['unnest(?)'] * 10)}", [turn_id, *columns])  # noqa: S608
+                con.execute(f"insert into slots select ?, {', '.join(['unnest(?)'] * 10)}", [turn_id, *columns])
         return int(turn_id)
 
-    def finish(self, turn_id: int, received: Received, answer: Answer, sessions: SessionManager, symbol: str | None) -> int | None:
+    def finish(
+        self, turn_id: int, received: Received, answer: Answer, sessions: SessionManager, symbol: str | None
+    ) -> int | None:
         """Record how a turn ended, together with its reply; give the reply's message id, None if there is no text."""
         text_there = bool(answer.text.strip())
         write = sessions.reply(received.session_id, answer.text, symbol, answer.state) if text_there else None
@@ -95,8 +108,8 @@ class TurnLog:
             reply_id = write(con) if write else None
             con.execute(
                 "update turns set reply_id = ?, state = ?, stop_reason = ?, fault = ?, plain = ?, input_tokens = ?, "
-                "output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, cost_usd = ?, latency = ?, first_text = ?, "
-                "recommendations = ?, dropped = ? where turn_id = ?",
+                "output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, cost_usd = ?, latency = ?, "
+                "first_text = ?, recommendations = ?, dropped = ? where turn_id = ?",
                 [
                     reply_id,
                     answer.state,
@@ -141,9 +154,9 @@ _TRANSCRIPT = """
 with said as (
     from messages where message_id < coalesce($before::bigint, message_id + 1) order by message_id desc limit $limit
 )
-select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, t.turn_id, t.model, t.state, t.fault,
-       t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens, t.cost_usd, t.latency, t.sections::text,
-       t.recommendations::text, t.dropped::text, c.toml
+select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state,
+       t.turn_id, t.model, t.state, t.fault, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
+       t.cost_usd, t.latency, t.sections::text, t.recommendations::text, t.dropped::text, c.toml
 from said s
 left join turns t on (s.role = 'assistant' and t.reply_id = s.message_id)
                   or (s.role = 'user' and t.question_id = s.message_id and t.reply_id is null)
@@ -165,9 +178,10 @@ def transcript(catalogue: Catalogue, limit: int = 200, before: int | None = None
     Returns
     -------
     list of dict
-        message_id, session_id, role, text, created_at (UTC), symbol, state and turn: None, or a dict of model, state, fault,
-        input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), tokens (estimated, by section), budget
-        (tokens of hot, warm and cold), recommendations, dropped. A turn without a reply stands on its question.
+        message_id, session_id, role, text, created_at (UTC), symbol, state and turn: None, or a dict of model, state,
+        fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), tokens (estimated, by
+        section), budget (tokens of hot, warm and cold), recommendations, dropped. A turn without a reply stands on its
+        question.
     """
     with catalogue.read() as con:
         rows = con.execute(_TRANSCRIPT, {"before": before, "limit": limit}).fetchall()

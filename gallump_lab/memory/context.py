@@ -117,8 +117,9 @@ def in_time(slots: Sequence[Slot]) -> list[Slot]:
 def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config) -> float:
     """Learn a model's token factor from its newest 2,000 turns; see `gallump_lab.tokens.learnt_factor`."""
     billed, counted = con.execute(
-        "select coalesce(sum(output_tokens), 0), coalesce(sum(m.tokens), 0) from (select * from turns where model = ? and plain "
-        "order by turn_id desc limit 2000) t join messages m on m.message_id = t.reply_id",
+        "select coalesce(sum(output_tokens), 0), coalesce(sum(m.tokens), 0) from "
+        "(select * from turns where model = ? and plain order by turn_id desc limit 2000) t "
+        "join messages m on m.message_id = t.reply_id",
         [model],
     ).fetchone() or (0, 0)
     return tokens.learnt_factor(model, int(billed), int(counted), config.model.factors)

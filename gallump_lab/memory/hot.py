@@ -88,5 +88,7 @@ def _cut(said: Sequence[Message], characters: int, factor: float) -> list[Slot]:
             session_id=message.session_id,
             created_at=message.created_at,
         )
-        for rank, (message, line, cost) in enumerate(zip(reversed(said), reversed(lines), reversed(costs), strict=True), 1)
+        for rank, (message, line, cost) in enumerate(
+            zip(reversed(said), reversed(lines), reversed(costs), strict=True), 1
+        )
     ]

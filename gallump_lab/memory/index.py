@@ -1,7 +1,7 @@
 """Recall's own tables: a message's passages and their terms, written in the message's transaction.
 
-Postings are read by term, so they are kept sorted by term; new ones stand unsorted at the end until a pass of `sort` takes
-them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for long.
+Postings are read by term, so they are kept sorted by term; new ones stand unsorted at the end until a pass of `sort`
+takes them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for long.
 """
 
 from collections import Counter
@@ -40,7 +40,8 @@ def write(con: "DuckDBPyConnection", message_id: int, rows: Entry) -> None:
     ids = [i for (i,) in con.execute("select nextval('passage_ids') from range(?)", [len(rows.passages)]).fetchall()]
     lengths = [count.total() for count in rows.counts]
     con.execute(
-        "insert into passages select unnest($ids), $message, unnest($start), unnest($stop), unnest($tokens), unnest($terms)",
+        "insert into passages select unnest($ids), $message, unnest($start), unnest($stop), unnest($tokens), "
+        "unnest($terms)",
         {
             "ids": ids,
             "message": message_id,
@@ -92,7 +93,7 @@ def sort(store: Store) -> bool:
         con.execute("drop table slice")
         con.execute("update sorting set done = done + 1")
         con.execute("update sorting set sorted_passage = target_passage where done = slices")
-        return done + 1 < slices
+        return bool(done + 1 < slices)
 
 
 def _due(con: "DuckDBPyConnection") -> tuple[bool, bool]:

@@ -80,7 +80,16 @@ class Insights:
             If an argument cannot be used, or a source is no message of this lab.
         """
         with self._store.write() as con:
-            return self._add(con, text, kind, symbol, sources, valid_from, known_from, distiller)
+            return self._add(
+                con,
+                text,
+                kind=kind,
+                symbol=symbol,
+                sources=sources,
+                valid_from=valid_from,
+                known_from=known_from,
+                distiller=distiller,
+            )
 
     def supersede(  # noqa: PLR0913 (an insight's fields)
         self,
@@ -115,8 +124,8 @@ class Insights:
         """
         with self._store.write() as con:
             old = con.execute(
-                "select kind, symbol, (select any_value(superseded_by) from insight_events e where e.insight_id = i.insight_id) "
-                "from insights i where insight_id = ?",
+                "select kind, symbol, (select any_value(superseded_by) from insight_events e "
+                "where e.insight_id = i.insight_id) from insights i where insight_id = ?",
                 [insight_id],
             ).fetchone()
             if old is None:
@@ -125,7 +134,16 @@ class Insights:
             if old[2] is not None:
                 msg = f"insight_id {insight_id} was superseded by {old[2]} already; supersede that one."
                 raise ValueError(msg)
-            new = self._add(con, text, kind or old[0], symbol or old[1], sources, valid_from, known_from, distiller)
+            new = self._add(
+                con,
+                text,
+                kind=kind or old[0],
+                symbol=symbol or old[1],
+                sources=sources,
+                valid_from=valid_from,
+                known_from=known_from,
+                distiller=distiller,
+            )
             (known,) = con.execute("select known_from from insights where insight_id = ?", [new]).fetchone() or (None,)
             con.execute(
                 "insert into insight_events values (nextval('insight_event_ids'), ?, 'superseded', ?, ?, ?)",
@@ -137,6 +155,7 @@ class Insights:
         self,
         con: "DuckDBPyConnection",
         text: str,
+        *,
         kind: str,
         symbol: str | None,
         sources: Sequence[int],
@@ -152,7 +171,9 @@ class Insights:
             msg = f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}."
             raise ValueError(msg)
         wanted = list(dict.fromkeys(int(source) for source in sources))
-        known_ids = con.execute("select message_id from messages where message_id in (select unnest(?))", [wanted]).fetchall()
+        known_ids = con.execute(
+            "select message_id from messages where message_id in (select unnest(?))", [wanted]
+        ).fetchall()
         strangers = sorted(set(wanted) - {i for (i,) in known_ids})
         if strangers:
             msg = f"sources {strangers} are no messages of this lab; lab.messages lists their ids."
@@ -207,7 +228,9 @@ def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
         )
 
 
-def candidates(con: "DuckDBPyConnection", symbols: Sequence[str], moment: Moment, factor: float, *, plain: bool) -> list[Slot]:
+def candidates(
+    con: "DuckDBPyConnection", symbols: Sequence[str], moment: Moment, factor: float, *, plain: bool
+) -> list[Slot]:
     """Order the insights that were alive at the moment: those about the asked symbols first, newer before older.
 
     Parameters

@@ -62,7 +62,20 @@ def shown(slots: Sequence[Slot]) -> list[Slot]:
     return found
 
 
-_COLUMNS = ("tier", "rank", "kept", "reason", "tokens", "score", "symbol", "role", "created_at", "message_id", "item_id", "text")
+_COLUMNS = (
+    "tier",
+    "rank",
+    "kept",
+    "reason",
+    "tokens",
+    "score",
+    "symbol",
+    "role",
+    "created_at",
+    "message_id",
+    "item_id",
+    "text",
+)
 
 
 def frame(slots: Sequence[Slot]) -> "pd.DataFrame":

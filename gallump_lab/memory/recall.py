@@ -67,16 +67,14 @@ class Ranked:
     """In millionths; a passage's score is their sum."""
 
 
-def rank(
-    con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment: Moment, settings: Recall
-) -> Ranked:
+def rank(con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment: Moment, settings: Recall) -> Ranked:
     """Order the passages up to a moment by relevance to a question.
 
-    BM25 with Lucene's idf, ln(1 + (N - df + 0.5) / (df + 0.5)) (Robertson and Zaragoza 2009, "The Probabilistic Relevance
-    Framework: BM25 and Beyond"), over the passages that had arrived (and, with `as_of`, that speak of no later time):
-    document frequencies and the average length are those of the moment. Each term's share is rounded to a millionth, so a
-    score is a sum of integers and the same on every machine; ties go to the earlier passage. A passage of the question's
-    symbol gains `Recall.symbol` times the best BM25 score.
+    BM25 with Lucene's idf, ln(1 + (N - df + 0.5) / (df + 0.5)) (Robertson and Zaragoza 2009, "The Probabilistic
+    Relevance Framework: BM25 and Beyond"), over the passages that had arrived (and, with `as_of`, that speak of no
+    later time): document frequencies and the average length are those of the moment. Each term's share is rounded to a
+    millionth, so a score is a sum of integers and the same on every machine; ties go to the earlier passage. A passage
+    of the question's symbol gains `Recall.symbol` times the best BM25 score.
     """
     import numpy as np
 
@@ -109,7 +107,9 @@ def rank(
 def _corpus(con: "DuckDBPyConnection", moment: Moment) -> tuple[int, int, int]:
     """Give the newest passage of the moment, the number of passages and the sum of their lengths in terms."""
     if moment.as_of is None:
-        sql = "select coalesce(max(passage_id), 0), count(*), coalesce(sum(terms), 0) from passages where message_id <= ?"
+        sql = (
+            "select coalesce(max(passage_id), 0), count(*), coalesce(sum(terms), 0) from passages where message_id <= ?"
+        )
         found = con.execute(sql, [moment.seen_message]).fetchone()
     else:
         found = con.execute(
@@ -155,8 +155,8 @@ def _of_symbol(con: "DuckDBPyConnection", ids: "Ids", symbol: str) -> "Ids":
 def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list[Slot]:
     """Give ranked passages as slots: each with its message, date, symbol and speaker, and what it costs in a prompt."""
     rows = con.execute(
-        "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, state "
-        "from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
+        "state from passages join messages using (message_id) where passage_id in (select unnest(?))",
         [ranked.passage_ids],
     ).fetchall()
     found = {
@@ -164,7 +164,9 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list
         for row in rows
     }
     slots = []
-    for number, (item, score, signals) in enumerate(zip(ranked.passage_ids, ranked.scores, ranked.signals, strict=True), 1):
+    for number, (item, score, signals) in enumerate(
+        zip(ranked.passage_ids, ranked.scores, ranked.signals, strict=True), 1
+    ):
         (start, stop, cost), message = found[item]
         label = " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.role))) + ":"
         slots.append(

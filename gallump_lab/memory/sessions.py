@@ -213,7 +213,7 @@ class SessionManager:
             )
             return context(con, question, session_id=session_id, symbol=symbol, moment=moment, config=config)
 
-    def _checked(  # noqa: PLR0913 (a message's fields)
+    def _checked(
         self, role: str, text: str, symbol: str | None, created_at: datetime | None, state: str = "complete"
     ) -> "_Draft":
         """Check a message, and do all that writing it needs before the lab is held."""
@@ -272,7 +272,9 @@ class SessionManager:
         index.write(con, message_id, draft.rows)
         return int(message_id)
 
-    def reply(self, session_id: str, text: str, symbol: str | None, state: State) -> Callable[["DuckDBPyConnection"], int]:
+    def reply(
+        self, session_id: str, text: str, symbol: str | None, state: State
+    ) -> Callable[["DuckDBPyConnection"], int]:
         """Make ready a reply of any length; what is returned stores it inside a transaction, with its turn."""
         now = times.naive(self._clock(), "clock()")
         text = _storable(text)

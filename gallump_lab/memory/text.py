@@ -21,9 +21,12 @@ PASSAGE_TOKENS = 80
 """A passage holds whole sentences up to so many cl100k tokens; a longer sentence is a passage of its own."""
 
 _STOP_WORDS = frozenset(
-    "a about am an and any are as at be been but by can could did do does doing for from had has have he her him his how i if "
-    "in into is it its itself just me my no nor not of on or our she should so some such than that the their them then "
-    "there these they this those to us was we were what when where which who why will with would you your".split()
+    """
+    a about am an and any are as at be been but by can could did do does doing for from had has have he her him
+    his how i if in into is it its itself just me my no nor not of on or our she should so some such than that the
+    their them then there these they this those to us was we were what when where which who why will with would
+    you your
+    """.split()
 )
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(
@@ -48,8 +51,8 @@ def _stemmer() -> "Stemmer.Stemmer":
 def terms(text: str) -> list[str]:
     """Cut a text into the terms that BM25 counts.
 
-    Words are case-folded, freed of accents, stemmed (English, Snowball) and dropped if they say nothing; tickers such as
-    BRK.B and numbers such as 1,250.50 stay whole; CJK goes by pairs of characters.
+    Words are case-folded, freed of accents, stemmed (English, Snowball) and dropped if they say nothing; tickers such
+    as BRK.B and numbers such as 1,250.50 stay whole; CJK goes by pairs of characters.
 
     Returns
     -------
@@ -136,7 +139,8 @@ def _cost(text: str) -> int:
 def indented(text: str) -> str:
     """Give a text as it stands in a prompt: every line starts with a space, so none can pass for a heading.
 
-    A prompt's token counts add up because of it: the tokenizer never joins a line break with a space and a word after it.
+    A prompt's token counts add up because of it: the tokenizer never joins a line break with a space and a word after
+    it.
     """
     return " " + "\n ".join(text.splitlines())
 

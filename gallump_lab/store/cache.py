@@ -47,7 +47,9 @@ class Cache:
         try:
             text = json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            msg = f"value for {key!r} is not JSON ({error}). Cache takes dicts, lists, text, numbers, booleans and None."
+            msg = (
+                f"value for {key!r} is not JSON ({error}). Cache takes dicts, lists, text, numbers, booleans and None."
+            )
             raise ValueError(msg) from error
         if not _same(json.loads(text), value):
             msg = f"value for {key!r} would not come back equal from JSON: use lists for tuples and text for keys."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stored(config: Config) -> Config:
-    """Give a configuration as a lab keeps it: without the base URL, so that a file never decides where a key is sent."""
+    """Give a configuration as a lab keeps it: without base URL, so that a file never decides where a key is sent."""
     return replace(config, model=replace(config.model, base_url=None))
 
 

@@ -61,9 +61,13 @@ class QueryRefused(StoreError, ValueError):
 _NOT_A_DATABASE = "not a valid DuckDB database file"
 _LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
 _TWICE = re.compile(r"Unique file handle conflict")
-_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write all bytes")
+_FULL = re.compile(
+    r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write all bytes"
+)
 _DENIED = re.compile(r"Permission denied|Read-only file system|Access is denied|Operation not permitted")
-_NEWER = re.compile(r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer")
+_NEWER = re.compile(
+    r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer"
+)
 _DAMAGED = re.compile(r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|INTERNAL|invalidated")
 
 
@@ -88,7 +92,7 @@ def holder(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def translated(error: Exception, path: Path) -> StoreError | None:
+def translated(error: Exception, path: Path) -> StoreError | None:  # noqa: PLR0911 (one return a trouble)
     """Turn DuckDB's error into ours; None when it is none of the file's troubles."""
     text = str(error)
     if _FULL.search(text):
@@ -105,6 +109,7 @@ def translated(error: Exception, path: Path) -> StoreError | None:
         return NoPermission(f"The folder {path.parent} does not exist. Create it first.")
     if _DAMAGED.search(text):
         return DamagedFile(
-            f"{path} is damaged: {text.splitlines()[0]} Restore a backup (lab.backup makes them); the file is unchanged."
+            f"{path} is damaged: {text.splitlines()[0]} Restore a backup (lab.backup makes them); this file is "
+            "unchanged."
         )
     return None

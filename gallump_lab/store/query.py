@@ -49,7 +49,10 @@ def frame(
 
     with catalogue.read() as con:
         statements = con.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+        if len(statements) != 1 or statements[0].type not in (
+            duckdb.StatementType.SELECT,
+            duckdb.StatementType.EXPLAIN,
+        ):
             found = ", ".join(statement.type.name for statement in statements) or "nothing"
             msg = f"sql takes one statement that reads, such as a SELECT; got {found}. Bind values with ? or $name."
             raise QueryRefused(msg)

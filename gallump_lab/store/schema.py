@@ -56,7 +56,7 @@ create table postings (
     frequency usmallint not null,
     terms integer not null              -- the passage's length, so that scoring needs no join
 );
-create table sorting (                  -- how far postings stand sorted by term, so that a term is read without a full scan
+create table sorting (                  -- how far postings stand sorted by term, so that reading one scans little
     sorted_passage bigint not null,     -- up to this passage
     target_passage bigint not null,     -- and up to this one when the running pass is done
     slices integer not null,            -- of the running pass, and how many are done

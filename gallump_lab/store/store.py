@@ -146,7 +146,9 @@ class Store:
             except duckdb.Error as error:
                 waited = time.monotonic() - begun
                 # A file that another process is creating looks too short for a moment; half a second settles it.
-                patience = self.wait if is_locked(error) else min(self.wait, 0.5) if is_unfinished(error, self.path) else 0
+                patience = (
+                    self.wait if is_locked(error) else min(self.wait, 0.5) if is_unfinished(error, self.path) else 0
+                )
                 if waited < patience:
                     time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 (spreads the tries of several processes)
                 elif is_locked(error):
@@ -178,9 +180,14 @@ class Store:
         other = instance.cursor()
         try:
             copy._attach(other)
-            with self._step("begin transaction") as con:
-                con.execute(f"copy from database {self.alias} to {copy.alias}")
-            copy._detach(other)
+            try:
+                with self._step("begin transaction") as con:
+                    con.execute(f"copy from database {self.alias} to {copy.alias}")
+            finally:
+                copy._detach(other)
+        except BaseException:
+            target.unlink(missing_ok=True)  # half a copy is none
+            raise
         finally:
             other.close()
         return target

@@ -1,4 +1,4 @@
-"""Times are UTC: aware in Python, naive in DuckDB (its own time zone type needs a package that pandas no longer has)."""
+"""Times are UTC: aware in Python, naive in DuckDB (its own time zone type needs a package that pandas has dropped)."""
 
 from datetime import UTC, datetime
 

@@ -76,7 +76,21 @@ def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
     found = []
     with snapshot.read() as con:
         for row in con.execute(_TURNS).fetchall():
-            turn_id, question, session_id, symbol, at, message, insight, market, toml, factor, retrieval, template, sha = row
+            (
+                turn_id,
+                question,
+                session_id,
+                symbol,
+                at,
+                message,
+                insight,
+                market,
+                toml,
+                factor,
+                retrieval,
+                template,
+                sha,
+            ) = row
             used = Config.from_toml(toml) if config is None else config
             seen = MarketContext.from_dict(json.loads(market))
             session = context(

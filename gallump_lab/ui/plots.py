@@ -1,11 +1,9 @@
-"""Charts, each from records that already hold the figures. Colours are Okabe and Ito's, which colour-blind readers tell apart."""
+"""Charts, each from records that hold the figures. The colours are Okabe and Ito's (for the colour-blind)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from gallump_lab.brain.reply import Preview
 
 COLOURS = {
@@ -74,7 +72,8 @@ def prompt_tokens(preview: "Preview") -> Picture:
     from gallump_lab.brain.reply import used
 
     spent = {
-        tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used" for tier, section_used in used(preview.slots).items()
+        tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
+        for tier, section_used in used(preview.slots).items()
     }
     rows = [
         {
@@ -90,7 +89,12 @@ def prompt_tokens(preview: "Preview") -> Picture:
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("tokens:Q", title="tokens, headings included", axis=alt.Axis(grid=False), scale=alt.Scale(domainMax=1.5 * max(row["tokens"] for row in rows))),
+            x=alt.X(
+                "tokens:Q",
+                title="tokens, headings included",
+                axis=alt.Axis(grid=False),
+                scale=alt.Scale(domainMax=1.5 * frame["tokens"].max()),
+            ),
             y=alt.Y("section:N", sort=None, title=None),
             color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[*COLOURS], range=[*COLOURS.values()])),
             tooltip=["section", "part", "tokens"],

@@ -65,7 +65,9 @@ def measure(path: Path, turns: int) -> dict[str, float]:
 
     def at_once(_self: Brain, _prompt: object, **_: object) -> Answer:
         usage = Usage(input_tokens=900, output_tokens=12)
-        return Answer(text="Noted, at once.", model="stand-in", usage=usage, cost_usd=0.0, latency=0.0, state="complete")
+        return Answer(
+            text="Noted, at once.", model="stand-in", usage=usage, cost_usd=0.0, latency=0.0, state="complete"
+        )
 
     Brain.send = at_once  # type: ignore[method-assign,assignment]
     lab = Lab.open(path)
@@ -84,6 +86,7 @@ def measure(path: Path, turns: int) -> dict[str, float]:
 
 def import_seconds() -> float:
     """Time `import gallump_lab` in processes of its own; the median of seven, less Python's own start."""
+
     def once(code: str) -> float:
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-c", code], check=True)
@@ -114,7 +117,8 @@ def main() -> None:
             found[sessions] = json.loads(out)
             size = path.stat().st_size / 1e6
         row = found[sessions]
-        print(f"{sessions:>7} sessions: p50 {row['p50']:6.1f} ms, p95 {row['p95']:6.1f} ms, {row['peak_mb']:5.0f} MB, file {size:.0f} MB")
+        figures = f"p50 {row['p50']:6.1f} ms, p95 {row['p95']:6.1f} ms, {row['peak_mb']:5.0f} MB, file {size:.0f} MB"
+        print(f"{sessions:>7} sessions: {figures}")
     print(
         json.dumps(
             {

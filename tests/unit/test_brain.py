@@ -86,7 +86,7 @@ def test_recommendations_come_through_a_strict_tool_that_the_model_may_leave_alo
     server.queue([start(), *text("Buy on weakness."), *tool({"recommendations": [BUY]}), *end("tool_use")])
     answer = brain(server).send(prompt())
 
-    assert answer.text == "Buy on weakness."
+    assert answer.text.startswith("Buy on weakness.\n\n- **Buy AAPL**")  # in words too, so that it is remembered
     assert answer.recommendations == (Recommendation(**BUY),)
     assert answer.state == "complete"
     assert not answer.plain

@@ -101,7 +101,7 @@ def test_what_cannot_be_used_is_refused_with_its_name(toml: str, words: str) -> 
 
 
 def test_shares_that_do_not_sum_to_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match="sum to 1, not 0.9"):
+    with pytest.raises(ConfigError, match=r"sum to 1, not 0\.9"):
         Budget.shares(1_000, 0.5, 0.3, 0.1)
 
 

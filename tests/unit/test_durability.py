@@ -55,8 +55,8 @@ def test_a_writer_that_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> N
         assert writer.stdout is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-        for _ in range(5 + life % 7):
-            acknowledged.append(f"life {life} {writer.stdout.readline().strip()} ")
+        first = (writer.stdout.readline().strip() for _ in range(5 + life % 7))
+        acknowledged += [f"life {life} {i} " for i in first]
         writer.send_signal(signal.SIGKILL)
         rest, _ = writer.communicate()
         acknowledged += [f"life {life} {i} " for i in rest.split()]

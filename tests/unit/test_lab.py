@@ -110,7 +110,9 @@ def test_recall_says_what_it_kept_and_why(lab: Lab) -> None:
 def test_recall_as_of_knows_nothing_later(lab: Lab) -> None:
     session = lab.sessions.get_or_create_session()
     for day, stop in ((20, 450), (10, 440), (1, 430)):
-        lab.sessions.add_message(session, "user", f"The giraffe stop is at {stop}.", created_at=NOW - timedelta(days=day))
+        lab.sessions.add_message(
+            session, "user", f"The giraffe stop is at {stop}.", created_at=NOW - timedelta(days=day)
+        )
     found = lab.recall("Where is the giraffe stop?", as_of=NOW - timedelta(days=5))
     assert sorted(slot.text for slot in found.slots) == ["The giraffe stop is at 440.", "The giraffe stop is at 450."]
 
@@ -218,7 +220,7 @@ def test_the_transcript_tells_each_turn(lab: Lab) -> None:
     assert answer["turn"]["budget"] == {"hot": 2_000, "warm": 500, "cold": 200}
     assert answer["turn"]["tokens"] == {k: v for k, v in reply.tokens.items() if k != "prompt"}
     lab.ask("And MSFT?")
-    assert [said["text"] for said in lab.transcript(limit=2)][0] == "And MSFT?"
+    assert lab.transcript(limit=2)[0]["text"] == "And MSFT?"
     assert lab.transcript(limit=1, before=reply.reply_id)[0]["text"] == "Is AAPL cheap?"
 
 

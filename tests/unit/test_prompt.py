@@ -83,7 +83,7 @@ def test_the_default_puts_the_stable_sections_first(tmp_path: Path) -> None:
     one = lab.preview("Is AAPL cheap?", watchlist=["AAPL"]).prompt
     lab.ask("And MSFT?", watchlist=["MSFT"])
     other = lab.preview("Something else?", watchlist=["IBM"]).prompt
-    assert one.system == other.system == "\n\n".join([HEADER, INSTRUCTIONS, SCHEMA])
+    assert one.system == other.system == f"{HEADER}\n\n{INSTRUCTIONS}\n\n{SCHEMA}"
     assert [s.name for s in one.sections if s.place == "user"] == ["hot", "question", "market", "portfolio"]
 
 
@@ -202,7 +202,9 @@ def test_every_token_is_accounted_for(tmp_path: Path) -> None:
 def test_a_long_message_is_shown_up_to_where_the_budget_ends(tmp_path: Path) -> None:
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, config=Config(budget=Budget(hot=150)))
     session = lab.sessions.get_or_create_session()
-    lab.sessions.add_message(session, "assistant", " ".join(f"Reason {i} is that volume fell again." for i in range(60)))
+    lab.sessions.add_message(
+        session, "assistant", " ".join(f"Reason {i} is that volume fell again." for i in range(60))
+    )
     text = lab.preview("Go on?", session_id=session).text
     assert "Assistant: Reason 0 is that volume fell again." in text
     assert "Reason 59" not in text

@@ -1,6 +1,6 @@
 """HOT: sessions begin, go on and end; what may be said, and what is refused."""
 
-from collections.abc import Iterator
+import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def lab(tmp_path: Path, clock: Clock) -> Lab:
-    numbers: Iterator[int] = iter(range(1, 1000))
+    numbers = itertools.count(1)
     return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
 
 
