@@ -12,7 +12,7 @@ STALE := $(shell test -x $(PY) && test "$$(cat $(INSTALLED) 2>&1)" = "$(CURDIR)"
 # Nothing leaves the machine unasked: JupyterLab neither fetches news nor looks for a newer version of itself.
 QUIET := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 
-.PHONY: help lab test check bench lock stale
+.PHONY: help lab test check bench data lock stale
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ check: $(INSTALLED) ## Check style and types
 
 bench: $(INSTALLED) ## Print the benchmarks' figures
 	@for file in tests/benchmarks/*.py; do echo "$$file" && $(PY) "$$file" $(ARGS) || exit 1; done
+
+data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from the packages that it comes from
+	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 --with bokeh_sampledata==2026.1 python data/make_bars.py
 
 lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --group dev --generate-hashes \

@@ -22,6 +22,7 @@ def pytest_configure(config):
     config.add_cleanup(home.cleanup)
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         os.environ[name] = str(Path(home.name, name.lower()))
+    os.environ["GALLUMP_LAB"] = str(Path(home.name, "lab.duckdb"))
 
 
 def pytest_collectstart(collector):

@@ -136,8 +136,10 @@ function render({ model, el }) {
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
   const form = make("form", {}, box, make("div", { class: "gl-buttons" }, send, stop));
-  // JupyterLab's own shortcuts (Shift+Enter runs a cell) must not take what is typed here.
+  // JupyterLab must not take what is typed here: neither by its shortcuts (Shift+Enter runs a cell) nor by the guard that
+  // it puts on a field inside a cell, which forbids line breaks and undoing.
   const root = make("section", { class: "gl-chat", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true" });
+  root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
   root.append(top, log, notice, form);
   el.append(root);
 
@@ -184,8 +186,9 @@ function render({ model, el }) {
 
   const told = {
     history(message) {
-      if (message.view !== view) return;
+      if (message.view !== view || drawn) return;
       drawn = true;
+      clearInterval(asking);
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
       root.classList.toggle("gl-is-offline", message.offline);
@@ -280,8 +283,12 @@ function render({ model, el }) {
   resized.observe(log);
 
   model.on("msg:custom", receive);
-  model.send({ type: "ready", view });
+  // The first call may come before JupyterLab has its subshell, and then waits behind a running cell.
+  const ready = () => model.send({ type: "ready", view });
+  const asking = setInterval(ready, 1000);
+  ready();
   return () => {
+    clearInterval(asking);
     model.off("msg:custom", receive);
     resized.disconnect();
     clearTimeout(sent?.timer);

@@ -69,6 +69,9 @@ class ChatWidget(anywidget.AnyWidget):  # type: ignore[misc]
         # or after it, never twice.
         self._lock = threading.Lock()
         super().__init__()
+        # ipykernel 7.4 sends a view's messages to the shell that published last on the comm, so they would wait behind
+        # a running cell. They belong where JupyterLab addresses them: on the widgets' own subshell.
+        self.comm._reply_subshell_for = None  # noqa: SLF001
         self.on_msg(self._receive)
 
     def __repr__(self) -> str:

@@ -102,14 +102,15 @@ def test_an_invalid_recommendation_is_dropped_with_a_reason_and_the_rest_is_kept
     server.queue([start(), *text("Two ideas."), *tool({"recommendations": [wrong, BUY]}), *end("tool_use")])
     answer = brain(server).send(prompt())
 
-    assert answer.text == "Two ideas."
+    assert answer.text.startswith("Two ideas.\n\n- **Buy AAPL**")
+    assert "MSFT" not in answer.text
     assert [each.symbol for each in answer.recommendations] == ["AAPL"]
     (reason,) = answer.dropped
     assert reason.startswith(
         "The recommendation for 'MSFT' was dropped: a buy needs stop < entry < target, not stop 250.0"
     )
     assert answer.to_dict() == {
-        "response": "Two ideas.",
+        "response": answer.text,
         "recommendations": [BUY],
         "requires_confirmation": True,
     }
