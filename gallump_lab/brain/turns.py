@@ -67,14 +67,13 @@ class TurnLog:
             for s in prompt.slots
         ]
         with self._store.write() as con:
-            (turn_id,) = con.execute("select nextval('turn_ids')").fetchone() or (0,)
             config_id = configs.keep(con, config)
-            con.execute(
+            (turn_id,) = con.execute(
                 "insert into turns (turn_id, session_id, question_id, asked_at, seen_message, seen_insight, "
                 "symbol, watchlist, market, config_id, token_factor, retrieval, template, prompt_sha256, sections, "
-                "model, state) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'asked')",
+                "model, state) values (nextval('turn_ids'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'asked') "
+                "returning turn_id",
                 [
-                    turn_id,
                     received.session_id,
                     received.question_id,
                     times.naive(moment.at),
@@ -91,7 +90,7 @@ class TurnLog:
                     json.dumps({section.name: section.tokens for section in prompt.sections}),
                     model,
                 ],
-            )
+            ).fetchone() or (0,)
             if slots:
                 columns = [list(column) for column in zip(*slots, strict=True)]
                 con.execute(f"insert into slots select ?, {', '.join(['unnest(?)'] * 10)}", [turn_id, *columns])

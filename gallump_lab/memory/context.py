@@ -52,7 +52,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     budget = config.budget
     guide = config.template == "guide"
 
-    said = hot.messages(con, session_id, moment)
+    said, number = hot.messages(con, session_id, moment)
     hot_slots = pack(hot.candidates(con, said, budget, factor), budget.hot)
 
     ranked = recall.rank(con, question, symbol=symbol, moment=moment, settings=config.recall)
@@ -64,9 +64,6 @@ def context(  # noqa: PLR0913 (a moment's givens)
         budget.cold,
         most=budget.cold_insights,
     )
-    (number,) = con.execute(
-        "select count(*) from messages where session_id = ? and message_id <= ?", [session_id, moment.seen_message]
-    ).fetchone() or (0,)
     return SessionContext(
         session_id=session_id,
         current_messages=[
@@ -116,6 +113,8 @@ def in_time(slots: Sequence[Slot]) -> list[Slot]:
 
 def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config) -> float:
     """Learn a model's token factor from its newest 2,000 turns; see `gallump_lab.tokens.learnt_factor`."""
+    if model == tokens.OFFLINE or model in config.model.factors:
+        return tokens.learnt_factor(model, 0, 0, config.model.factors)
     billed, counted = con.execute(
         "select coalesce(sum(output_tokens), 0), coalesce(sum(m.tokens), 0) from "
         "(select * from turns where model = ? and plain order by turn_id desc limit 2000) t "

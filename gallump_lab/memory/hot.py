@@ -16,19 +16,20 @@ MESSAGES = 100
 """So many of a session's newest messages are candidates."""
 
 
-def messages(con: "DuckDBPyConnection", session_id: str | None, moment: Moment) -> list[Message]:
-    """Give the session's newest messages up to the moment, oldest first."""
+def messages(con: "DuckDBPyConnection", session_id: str | None, moment: Moment) -> tuple[list[Message], int]:
+    """Give the session's newest messages up to the moment, oldest first, and the number of all of them."""
     as_of = moment.as_of and times.naive(moment.as_of)
     rows = con.execute(
-        "select message_id, session_id, role, text, symbol, created_at, state from messages "
+        "select message_id, session_id, role, text, symbol, created_at, state, count(*) over () from messages "
         "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
         "order by message_id desc limit ?",
         [session_id, moment.seen_message, as_of, MESSAGES],
     ).fetchall()
-    return [
+    said = [
         Message(message_id=i, session_id=s, role=r, text=t, symbol=y, created_at=times.aware(at), state=state)
-        for i, s, r, t, y, at, state in reversed(rows)
+        for i, s, r, t, y, at, state, _ in reversed(rows)
     ]
+    return said, rows[0][-1] if rows else 0
 
 
 def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budget, factor: float) -> list[Slot]:

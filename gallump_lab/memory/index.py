@@ -37,20 +37,19 @@ def entry(text: str) -> Entry:
 
 def write(con: "DuckDBPyConnection", message_id: int, rows: Entry) -> None:
     """Write a message's index rows inside the caller's transaction."""
-    ids = [i for (i,) in con.execute("select nextval('passage_ids') from range(?)", [len(rows.passages)]).fetchall()]
     lengths = [count.total() for count in rows.counts]
-    con.execute(
-        "insert into passages select unnest($ids), $message, unnest($start), unnest($stop), unnest($tokens), "
-        "unnest($terms)",
+    written = con.execute(
+        "insert into passages select nextval('passage_ids'), $message, * from "
+        "(select unnest($start), unnest($stop), unnest($tokens), unnest($terms)) returning passage_id",
         {
-            "ids": ids,
             "message": message_id,
             "start": [p.start for p in rows.passages],
             "stop": [p.stop for p in rows.passages],
             "tokens": [p.tokens for p in rows.passages],
             "terms": lengths,
         },
-    )
+    ).fetchall()
+    ids = sorted(passage_id for (passage_id,) in written)
     postings = [
         (term, passage, number, length)
         for passage, count, length in zip(ids, rows.counts, lengths, strict=True)

@@ -248,11 +248,9 @@ class SessionManager:
 
     def _write(self, con: "DuckDBPyConnection", session_id: str, draft: "_Draft") -> int:
         """Write a message, its session's row and its index rows inside one transaction."""
-        (message_id,) = con.execute("select nextval('message_ids')").fetchone() or (0,)
-        con.execute(
-            "insert into messages values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (message_id,) = con.execute(
+            "insert into messages values (nextval('message_ids'), ?, ?, ?, ?, ?, ?, ?, ?) returning message_id",
             [
-                message_id,
                 session_id,
                 draft.role,
                 draft.text,
@@ -262,7 +260,7 @@ class SessionManager:
                 draft.tokens,
                 draft.state,
             ],
-        )
+        ).fetchone() or (0,)
         title = one_line(draft.text)[:80] if draft.role == "user" else None
         con.execute(
             "update sessions set last_at = greatest(last_at, ?), messages = messages + 1, "

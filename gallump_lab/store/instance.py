@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     import duckdb
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself.
+# A commit writes the file itself rather than a log that the detach then writes over; both are on disk when it returns.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "checkpoint_threshold": "1KB",
 }
 _LOCK = threading.Lock()
 _INSTANCES: dict[int, "duckdb.DuckDBPyConnection"] = {}

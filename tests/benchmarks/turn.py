@@ -102,7 +102,11 @@ def main() -> None:
     parser.add_argument("--sessions", default="10,1000,10000")
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.fill:
+        fill(arguments.fill, int(arguments.sessions))
+        return
     if arguments.measure:
         print(json.dumps(measure(arguments.measure, arguments.turns)))
         return
@@ -111,8 +115,10 @@ def main() -> None:
     for sessions in arguments.sessions.split(","):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "lab.duckdb"
-            fill(path, int(sessions))
-            command = [sys.executable, __file__, "--measure", str(path), "--turns", str(arguments.turns)]
+            command = [sys.executable, __file__, "--turns", str(arguments.turns)]
+            # Not filled by this process or the one that measures: a child inherits its parent's peak memory.
+            subprocess.run([*command, "--fill", str(path), "--sessions", sessions], check=True)
+            command += ["--measure", str(path)]
             out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
             found[sessions] = json.loads(out)
             size = path.stat().st_size / 1e6
