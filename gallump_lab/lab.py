@@ -28,6 +28,7 @@ from gallump_lab.store import Cache, Snapshot, Store, configs, frame, query, tim
 
 if TYPE_CHECKING:
     import pandas as pd
+    from duckdb import DuckDBPyConnection
 
     from gallump_lab.ui.chat import ChatWidget
 
@@ -64,9 +65,8 @@ class Lab:
         self.store, self._clock, self._given = store, clock, config
         self._base_url = config.model.base_url if config else None
         self.cache = Cache(store, clock)
-        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=lambda: self.config)
+        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=self._config)
         self.insights = Insights(store, clock)
-        self._turns = turns.TurnLog(store)
         broker = FileBroker(clock=clock) if broker is None else broker
         self._market = ContextBuilder(broker, self.cache, MarketScanner(broker))
 
@@ -109,10 +109,13 @@ class Lab:
     @property
     def config(self) -> Config:
         """The configuration in force; change it with `apply`."""
+        with self.store.read() as con:
+            return self._config(con)
+
+    def _config(self, con: "DuckDBPyConnection") -> Config:
         if self._given is not None:
             return self._given
-        with self.store.read() as con:
-            found = configs.applied(con)
+        found = configs.applied(con)
         return replace(found, model=replace(found.model, base_url=self._base_url))
 
     def apply(self, config: Config) -> None:
@@ -169,13 +172,11 @@ class Lab:
         StoreError
             If the lab cannot be used.
         """
-        config = self.config
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
+        received = self.sessions.receive(session_id, prompt, symbol, check=self._affordable)
+        config = received.config
         brain = Brain(model=config.model, budget=config.budget)
-        if config.model.max_usd_per_day is not None and not brain.offline:
-            self._turns.check_spending(self._clock(), config.model.max_usd_per_day)
-        received = self.sessions.receive(session_id, prompt, symbol, minutes=config.session_minutes)
         built = self._prompt(
             prompt,
             symbols=symbols,
@@ -184,11 +185,10 @@ class Lab:
             config=config,
             model=brain.model_name,
         )
-        turn_id = self._turns.begin(
-            received, built, config=config, model=brain.model_name, symbol=symbol, watchlist=symbols
-        )
         answer = brain.send(built, on_text=on_text, stop=stop)
-        reply_id = self._turns.finish(turn_id, received, answer, self.sessions, symbol)
+        turn_id, reply_id = turns.record(
+            self.store, received, built, answer, sessions=self.sessions, symbol=symbol, watchlist=symbols
+        )
         reply = Reply(
             answer=answer,
             prompt=built,
@@ -203,6 +203,11 @@ class Lab:
             answer.fault.reply = reply
             raise answer.fault
         return reply
+
+    def _affordable(self, con: "DuckDBPyConnection", config: Config) -> None:
+        limit = config.model.max_usd_per_day
+        if limit is not None and not Brain(model=config.model).offline:
+            turns.check_spending(con, self._clock(), limit)
 
     def preview(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.

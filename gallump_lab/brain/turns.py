@@ -1,9 +1,9 @@
-"""The record of turns: what cannot be computed again is written before a prompt is sent, the outcome after."""
+"""The record of turns: what each saw that cannot be computed again, what it carried, and how it ended."""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer
@@ -11,6 +11,9 @@ from gallump_lab.config import Config
 from gallump_lab.memory import text
 from gallump_lab.memory.sessions import Received, SessionManager
 from gallump_lab.store import Catalogue, Store, configs, times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 RETRIEVAL = f"{text.VERSION} bm25"
 """Names how passages are found, embedding model included; a replay under another name is not called identical."""
@@ -33,120 +36,91 @@ class SpendingLimit(RuntimeError):
         )
 
 
-class TurnLog:
-    """Writes turns into a lab."""
+def record(  # noqa: PLR0913 (a turn's parts)
+    store: Store,
+    received: Received,
+    prompt: Prompt,
+    answer: Answer,
+    *,
+    sessions: SessionManager,
+    symbol: str | None,
+    watchlist: Sequence[str],
+) -> tuple[int, int | None]:
+    """Write a turn, its slots and its reply in one step.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Returns
+    -------
+    tuple of int
+        The turn's id, and the reply's message id or None if there is no text.
+    """
+    moment, usage = received.moment, answer.usage
+    text_there = bool(answer.text.strip())
+    write = sessions.reply(received.session_id, answer.text, symbol, answer.state) if text_there else None
+    slots = [(*(getattr(s, name) for name in _SLOT), json.dumps(dict(s.signals))) for s in prompt.slots]
+    row: dict[str, Any] = {
+        "session_id": received.session_id,
+        "question_id": received.question_id,
+        "asked_at": times.naive(moment.at),
+        "seen_message": moment.seen_message,
+        "seen_insight": moment.seen_insight,
+        "symbol": symbol,
+        "watchlist": json.dumps(list(watchlist)),
+        "market": json.dumps(prompt.market_context.to_dict()),
+        "token_factor": prompt.session_context.token_factor,
+        "retrieval": RETRIEVAL,
+        "template": prompt.template,
+        "prompt_sha256": prompt.sha256,
+        "sections": json.dumps({section.name: section.tokens for section in prompt.sections}),
+        "model": answer.model,
+        "state": answer.state,
+        "stop_reason": answer.stop_reason,
+        "fault": str(answer.fault) if answer.fault else None,
+        "plain": answer.plain,
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "cache_read_tokens": usage and usage.cache_read_tokens,
+        "cache_write_tokens": usage and usage.cache_write_tokens,
+        "cost_usd": answer.cost_usd,
+        "latency": answer.latency,
+        "first_text": answer.first_text,
+        "recommendations": json.dumps([each.to_dict() for each in answer.recommendations]),
+        "dropped": json.dumps(list(answer.dropped)),
+    }
+    with store.write() as con:
+        reply_id = write(con) if write else None
+        row |= {"config_id": configs.keep(con, received.config), "reply_id": reply_id}
+        names, values = ", ".join(row), ", ".join(f"${name}" for name in row)
+        (turn_id,) = con.execute(
+            f"insert into turns (turn_id, {names}) values (nextval('turn_ids'), {values}) returning turn_id",  # noqa: S608
+            row,
+        ).fetchone() or (0,)
+        if slots:
+            columns = [list(column) for column in zip(*slots, strict=True)]
+            names, values = ", ".join((*_SLOT, "signals")), ", ".join(["unnest(?)"] * len(columns))
+            con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
+    if reply_id is not None:
+        sessions.upkeep(reply_id)
+    return int(turn_id), reply_id
 
-    def begin(  # noqa: PLR0913 (a turn's givens)
-        self,
-        received: Received,
-        prompt: Prompt,
-        *,
-        config: Config,
-        model: str,
-        symbol: str | None,
-        watchlist: Sequence[str],
-    ) -> int:
-        """Record a turn that is about to be asked, with its slots; give its id."""
-        moment, context = received.moment, prompt.session_context
-        slots = [
-            (
-                s.tier,
-                s.rank,
-                s.kind,
-                s.item_id,
-                s.message_id,
-                s.tokens,
-                s.score,
-                json.dumps(dict(s.signals)),
-                s.kept,
-                s.reason,
-            )
-            for s in prompt.slots
-        ]
-        with self._store.write() as con:
-            config_id = configs.keep(con, config)
-            (turn_id,) = con.execute(
-                "insert into turns (turn_id, session_id, question_id, asked_at, seen_message, seen_insight, "
-                "symbol, watchlist, market, config_id, token_factor, retrieval, template, prompt_sha256, sections, "
-                "model, state) values (nextval('turn_ids'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'asked') "
-                "returning turn_id",
-                [
-                    received.session_id,
-                    received.question_id,
-                    times.naive(moment.at),
-                    moment.seen_message,
-                    moment.seen_insight,
-                    symbol,
-                    json.dumps(list(watchlist)),
-                    json.dumps(prompt.market_context.to_dict()),
-                    config_id,
-                    context.token_factor,
-                    RETRIEVAL,
-                    prompt.template,
-                    prompt.sha256,
-                    json.dumps({section.name: section.tokens for section in prompt.sections}),
-                    model,
-                ],
-            ).fetchone() or (0,)
-            if slots:
-                columns = [list(column) for column in zip(*slots, strict=True)]
-                con.execute(f"insert into slots select ?, {', '.join(['unnest(?)'] * 10)}", [turn_id, *columns])
-        return int(turn_id)
 
-    def finish(
-        self, turn_id: int, received: Received, answer: Answer, sessions: SessionManager, symbol: str | None
-    ) -> int | None:
-        """Record how a turn ended, together with its reply; give the reply's message id, None if there is no text."""
-        text_there = bool(answer.text.strip())
-        write = sessions.reply(received.session_id, answer.text, symbol, answer.state) if text_there else None
-        usage = answer.usage
-        with self._store.write() as con:
-            reply_id = write(con) if write else None
-            con.execute(
-                "update turns set reply_id = ?, state = ?, stop_reason = ?, fault = ?, plain = ?, input_tokens = ?, "
-                "output_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, cost_usd = ?, latency = ?, "
-                "first_text = ?, recommendations = ?, dropped = ? where turn_id = ?",
-                [
-                    reply_id,
-                    answer.state,
-                    answer.stop_reason,
-                    str(answer.fault) if answer.fault else None,
-                    answer.plain,
-                    usage and usage.input_tokens,
-                    usage and usage.output_tokens,
-                    usage and usage.cache_read_tokens,
-                    usage and usage.cache_write_tokens,
-                    answer.cost_usd,
-                    answer.latency,
-                    answer.first_text,
-                    json.dumps([each.to_dict() for each in answer.recommendations]),
-                    json.dumps(list(answer.dropped)),
-                    turn_id,
-                ],
-            )
-        if reply_id is not None:
-            sessions.upkeep(reply_id)
-        return reply_id
+_SLOT = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
 
-    def check_spending(self, now: datetime, limit: float) -> None:
-        """Stop a call once the day's recorded costs have reached the limit.
 
-        Raises
-        ------
-        SpendingLimit
-            With both figures, USD.
-        """
-        day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
-        with self._store.read() as con:
-            (spent,) = con.execute(
-                "select coalesce(sum(cost_usd), 0) from turns where asked_at >= ? and asked_at < ?",
-                [day, day + timedelta(days=1)],
-            ).fetchone() or (0.0,)
-        if spent >= limit:
-            raise SpendingLimit(spent, limit)
+def check_spending(con: "DuckDBPyConnection", now: datetime, limit: float) -> None:
+    """Stop a call once the UTC day's recorded costs have reached the limit.
+
+    Raises
+    ------
+    SpendingLimit
+        With both figures, USD.
+    """
+    day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    (spent,) = con.execute(
+        "select coalesce(sum(cost_usd), 0) from turns where asked_at >= ? and asked_at < ?",
+        [day, day + timedelta(days=1)],
+    ).fetchone() or (0.0,)
+    if spent >= limit:
+        raise SpendingLimit(spent, limit)
 
 
 _TRANSCRIPT = """

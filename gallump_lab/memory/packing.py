@@ -48,7 +48,9 @@ def pack(
             why = "over budget" if full else "kept"
         if why == "kept":
             used, kept = used + slot.tokens, kept + 1
-        decided.append(replace(slot, kept=why == "kept", reason=why))
+        decided.append(
+            slot if (slot.kept, slot.reason) == (why == "kept", why) else replace(slot, kept=why == "kept", reason=why)
+        )
     return decided
 
 

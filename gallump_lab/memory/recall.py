@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.int64]
 
-CANDIDATES = 200
+CANDIDATES = 100
 """So many passages are ordered; no budget holds more."""
 
 SCORED = 1_000
@@ -163,12 +163,14 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list
         row[0]: (row[1:4], Message(**dict(zip(_MESSAGE, row[4:], strict=True)) | {"created_at": times.aware(row[9])}))
         for row in rows
     }
+    labels: dict[str, int] = {}
     slots = []
     for number, (item, score, signals) in enumerate(
         zip(ranked.passage_ids, ranked.scores, ranked.signals, strict=True), 1
     ):
         (start, stop, cost), message = found[item]
         label = " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.role))) + ":"
+        labels[label] = labels.get(label) or tokens.count(label)
         slots.append(
             Slot(
                 tier="warm",
@@ -178,7 +180,7 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list
                 rank=number,
                 text=message.text[start:stop],
                 line=label + indented(message.text[start:stop]),
-                tokens=tokens.scaled(tokens.count(label) + cost, factor),
+                tokens=tokens.scaled(labels[label] + cost, factor),
                 score=score,
                 signals=signals,
                 role=message.role,

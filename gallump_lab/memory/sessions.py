@@ -14,7 +14,7 @@ from gallump_lab.memory.context import context
 from gallump_lab.memory.context import newest as newest_ids
 from gallump_lab.memory.records import Moment, Role, SessionContext
 from gallump_lab.memory.text import one_line
-from gallump_lab.store import Cache, Store, times
+from gallump_lab.store import Cache, Store, configs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -58,6 +58,8 @@ class Received:
     session_id: SessionId
     question_id: int
     moment: Moment
+    config: Config
+    """The one in force when the question came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ class SessionManager:
     ids : callable
         Makes the next session's id.
     config : callable
-        Gives the configuration in force.
+        Gives the configuration in force, from inside a step on the lab; the applied one by default.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class SessionManager:
         *,
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
-        config: Callable[[], Config] = Config,
+        config: "Callable[[DuckDBPyConnection], Config]" = configs.applied,
     ) -> None:
         if storage is None:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
@@ -114,15 +116,13 @@ class SessionManager:
         SessionId
             A str; its `.new` and `.notice` say whether and why another session began.
         """
-        minutes = self._config().session_minutes
         with self._store.write() as con:
-            return self._live_or_new(con, session_id, minutes)
+            return self._live_or_new(con, session_id, self._config(con).session_minutes)
 
     def live(self, session_id: str) -> bool:
         """Whether a session exists and has not ended."""
-        minutes = self._config().session_minutes
         with self._store.read() as con:
-            return self._why_not(con, session_id, minutes) is None
+            return self._why_not(con, session_id, self._config(con).session_minutes) is None
 
     def add_message(  # noqa: PLR0913 (the guide's arguments and two more)
         self,
@@ -170,11 +170,21 @@ class SessionManager:
         return message_id
 
     def receive(
-        self, session_id: str | None, text: str, symbol: str | None = None, *, minutes: float | None = None
+        self,
+        session_id: str | None,
+        text: str,
+        symbol: str | None = None,
+        *,
+        check: "Callable[[DuckDBPyConnection, Config], None]" = lambda _con, _config: None,
     ) -> Received:
         """Store a question in its session, or in a new one when that has ended, in one step.
 
-        `minutes` is the time after which a session has ended; the configuration's by default.
+        Parameters
+        ----------
+        session_id, text, symbol
+            As in `add_message`; an unknown or ended session gives a new one.
+        check : callable
+            May raise, inside the step, to refuse the question; nothing is stored then.
 
         Raises
         ------
@@ -182,13 +192,14 @@ class SessionManager:
             If the text or symbol cannot be used; nothing is stored.
         """
         draft = self._checked("user", text, symbol, None)
-        minutes = self._config().session_minutes if minutes is None else minutes
         with self._store.write() as con:
-            session = self._live_or_new(con, session_id, minutes)
+            config = self._config(con)
+            check(con, config)
+            session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
             question = self._write(con, session, draft)
         moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
-        return Received(session_id=session, question_id=question, moment=moment)
+        return Received(session_id=session, question_id=question, moment=moment, config=config)
 
     def upkeep(self, message_id: int) -> None:
         """Keep recall's index in order: now and then, after a message, sort a part of it (see `index.sort`)."""
@@ -200,8 +211,8 @@ class SessionManager:
 
         The question is the session's newest message if a user's; it does not stand in its own context.
         """
-        config = self._config()
         with self._store.read() as con:
+            config = self._config(con)
             newest = con.execute(
                 "select message_id, role, text from messages where session_id = ? order by message_id desc limit 1",
                 [session_id],

@@ -1,7 +1,8 @@
 """The tables and how they came to be: ordered migrations, each in one transaction, each recorded.
 
 A migration that has been released is never edited; a change is a new one at the end. There are no foreign keys (updates
-of list columns fail under them). Times are UTC, kept naive. Ids come from sequences, so that none is ever used twice.
+of list columns fail under them). Times are UTC, kept naive. Ids come from sequences, so that none is ever used twice;
+tables stand in the order of their ids, so a look-up reads one row group and needs no index, for which commits pay.
 """
 
 from pathlib import Path
@@ -30,7 +31,7 @@ create table sessions (
     symbol text                         -- of the first message that has one
 );
 create table messages (
-    message_id bigint primary key,      -- order of arrival
+    message_id bigint not null,         -- order of arrival
     session_id text not null,
     role text not null,                 -- user or assistant
     text text not null,
@@ -43,7 +44,7 @@ create table messages (
 create index messages_by_session on messages (session_id);
 
 create table passages (
-    passage_id bigint primary key,      -- order of arrival
+    passage_id bigint not null,         -- order of arrival
     message_id bigint not null,
     start integer not null,             -- characters of the message's text, from and to
     stop integer not null,
@@ -65,7 +66,7 @@ create table sorting (                  -- how far postings stand sorted by term
 insert into sorting values (0, 0, 0, 0);
 
 create table turns (
-    turn_id bigint primary key,
+    turn_id bigint not null,
     session_id text not null,
     question_id bigint not null,        -- message ids
     reply_id bigint,
@@ -82,7 +83,7 @@ create table turns (
     prompt_sha256 text not null,
     sections json not null,             -- the model's tokens by section, as estimated
     model text not null,
-    state text not null,                -- asked, then complete, stopped, cut, refused or failed
+    state text not null,                -- complete, stopped, cut, refused or failed
     stop_reason text,
     fault text,
     plain boolean,                      -- text alone: its usage teaches the token factor
@@ -96,7 +97,6 @@ create table turns (
     recommendations json,
     dropped json                        -- why a recommendation was not valid
 );
-create index turns_by_question on turns (question_id);
 create table slots (
     turn_id bigint not null,
     tier text not null,
@@ -112,7 +112,7 @@ create table slots (
 );
 
 create table insights (
-    insight_id bigint primary key,
+    insight_id bigint not null,
     kind text not null,
     symbol text,
     text text not null,
@@ -122,7 +122,7 @@ create table insights (
     distiller text not null
 );
 create table insight_events (
-    event_id bigint primary key,        -- order of arrival
+    event_id bigint not null,           -- order of arrival
     insight_id bigint not null,
     event text not null,                -- added or superseded
     superseded_by bigint,
@@ -131,7 +131,7 @@ create table insight_events (
 );
 
 create table configs (config_id text primary key, toml text not null);
-create table applied (applied_id bigint primary key, config_id text not null, applied_at timestamp not null);
+create table applied (applied_id bigint not null, config_id text not null, applied_at timestamp not null);
 create table cache (key text primary key, value json not null, expires_at timestamp);
 """
 

@@ -15,7 +15,7 @@ function make(tag, attributes = {}, ...children) {
 
 /** Make an element of HTML that the kernel has sanitised. */
 function html(className, sanitised) {
-  const made = make("div", { class: className });
+  const made = make("div", { class: className, dir: "auto" });
   made.innerHTML = sanitised;
   return made;
 }
@@ -51,7 +51,7 @@ function ideas(recommendations) {
   const head = COLUMNS.map(([name, , kind]) => make("th", { scope: "col", class: kind }, name));
   const rows = recommendations.flatMap((idea) => {
     const cells = COLUMNS.map(([, cell, kind]) => make("td", { class: kind }, cell(idea)));
-    const why = make("td", { colspan: COLUMNS.length }, idea.rationale);
+    const why = make("td", { colspan: COLUMNS.length }, make("div", {}, idea.rationale));
     return [make("tr", {}, ...cells), ...(idea.rationale ? [make("tr", { class: "gl-why" }, why)] : [])];
   });
   const table = make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
@@ -113,7 +113,7 @@ function article(entry) {
     made.append(make("div", { class: "gl-aside" }, "Recommendations left out:", make("ul", {}, ...reasons)));
   }
   const fault = entry.fault ?? turn?.fault;
-  if (fault) made.append(make("p", { class: "gl-fault", role: "alert" }, fault));
+  if (fault) made.append(make("p", { class: "gl-fault" }, fault));
   if (turn?.seconds != null) made.append(facts(turn));
   Object.assign(made, { session: entry.session, moment });
   return made;
@@ -144,6 +144,7 @@ function render({ model, el }) {
   el.append(root);
 
   const say = (words = "") => (notice.textContent = words);
+  const late = () => say("The kernel has not answered yet. If it was restarted, run this cell again; your text stays.");
   const toEnd = () => follow && (log.scrollTop = log.scrollHeight);
 
   /** Draw the dividers between sessions anew. */
@@ -188,7 +189,7 @@ function render({ model, el }) {
     history(message) {
       if (message.view !== view || drawn) return;
       drawn = true;
-      clearInterval(asking);
+      stopAsking();
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
       root.classList.toggle("gl-is-offline", message.offline);
@@ -237,6 +238,12 @@ function render({ model, el }) {
     toEnd();
   }
 
+  function stopAsking() {
+    clearInterval(asking);
+    clearTimeout(slow);
+    say();
+  }
+
   /** The kernel has taken what was sent, or has refused it. */
   function settle() {
     clearTimeout(sent?.timer);
@@ -247,13 +254,12 @@ function render({ model, el }) {
 
   function fit() {
     box.style.height = "auto";
-    box.style.height = `${box.scrollHeight}px`;
+    box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
   }
 
   function submit() {
     box.focus();
     if (sent || !box.value.trim()) return;
-    const late = () => say("The kernel has not answered yet. If it was restarted, run this cell again; your text stays.");
     sent = { text: box.value, timer: setTimeout(late, PATIENCE_MS) };
     model.send({ type: "ask", view, text: box.value, watchlist: watchlist.value });
   }
@@ -286,9 +292,10 @@ function render({ model, el }) {
   // The first call may come before JupyterLab has its subshell, and then waits behind a running cell.
   const ready = () => model.send({ type: "ready", view });
   const asking = setInterval(ready, 1000);
+  const slow = setTimeout(late, PATIENCE_MS);
   ready();
   return () => {
-    clearInterval(asking);
+    stopAsking();
     model.off("msg:custom", receive);
     resized.disconnect();
     clearTimeout(sent?.timer);

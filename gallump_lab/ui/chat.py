@@ -1,5 +1,6 @@
 """The chat: a transcript and an input in a notebook's output."""
 
+import importlib
 import math
 import threading
 from collections import deque
@@ -11,6 +12,8 @@ import anywidget
 
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.recommendations import prose
+from gallump_lab.brain.records import Recommendation
 from gallump_lab.market.symbols import SymbolError, validate_symbol
 from gallump_lab.ui.markdown import Growing, render, visible
 
@@ -26,7 +29,7 @@ NEW = "new"
 """Stands for the session that a question is about to begin."""
 
 
-class ChatWidget(anywidget.AnyWidget):  # type: ignore[misc]
+class ChatWidget(anywidget.AnyWidget):
     """The chat of a lab: transcript, watchlist and input, to be shown as a cell's output.
 
     The front end keeps nothing. Each view asks for the history when it is drawn, and everything travels as custom
@@ -65,6 +68,7 @@ class ChatWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self.watchlist = _symbols(watchlist)
         self.error: Exception | None = None
         self._turn: _Turn | None = None
+        self._views: set[str] = set()
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
         # or after it, never twice.
         self._lock = threading.Lock()
@@ -80,7 +84,8 @@ class ChatWidget(anywidget.AnyWidget):  # type: ignore[misc]
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         """Take a view's message; it must return at once, for the kernel waits."""
         match content:
-            case {"type": "ready", "view": view}:
+            case {"type": "ready", "view": view} if view not in self._views:
+                self._views.add(view)
                 self._start(self._tell_history, view)
             case {"type": "watchlist", "text": text, "view": view}:
                 self._watch(text, view)
@@ -108,20 +113,26 @@ class ChatWidget(anywidget.AnyWidget):  # type: ignore[misc]
     def _tell_history(self, view: str) -> None:
         with self._lock:
             try:
-                config, running = self.lab.config, self._turn
-                rows = self.lab.transcript(limit=HISTORY)
-                content = {
-                    "entries": [_entry(row) for row in (running.without(rows) if running else rows)],
-                    "running": running and running.told(),
-                    "earlier": len(rows) == HISTORY,
-                    "watchlist": ", ".join(self.watchlist),
-                    "minutes": config.session_minutes,
-                    "offline": Brain(model=config.model).offline,
-                }
+                content = self._history()
             except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
                 self.error = error
-                content = {"fault": _words(error)}
+                content = {"fault": _words(error), "offline": True}
             self.send({"type": "history", "view": view, **content})
+        # What the first question needs takes seconds to load; meanwhile the reader types it.
+        for package in ("pandas",) if content["offline"] else ("pandas", "anthropic"):
+            importlib.import_module(package)
+
+    def _history(self) -> dict[str, Any]:
+        config, turn = self.lab.config, self._turn
+        rows = self.lab.transcript(limit=HISTORY)
+        return {
+            "entries": [_entry(row) for row in (turn.without(rows) if turn else rows)],
+            "running": turn and turn.told(),
+            "earlier": len(rows) == HISTORY,
+            "watchlist": ", ".join(self.watchlist),
+            "minutes": config.session_minutes,
+            "offline": Brain(model=config.model).offline,
+        }
 
     def _ask(self, text: str, watchlist: str, view: str) -> None:
         if not self._watch(watchlist, view):
@@ -240,8 +251,10 @@ def _words(error: Exception) -> str:
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
     """Turn a message of the lab into what the front end shows: plain text, or HTML that is sanitised."""
-    turn, reply = row["turn"], row["role"] == "assistant"
-    shown = {"html": render(row["text"])} if reply else {"text": visible(row["text"])}
+    turn, reply, text = row["turn"], row["role"] == "assistant", row["text"]
+    if turn:  # a table shows the recommendations, so not also the words that they are remembered by
+        text = text.removesuffix(prose(Recommendation(**each) for each in turn["recommendations"]))
+    shown = {"html": render(text)} if reply else {"text": visible(text)}
     return {
         "role": row["role"],
         "session": row["session_id"],

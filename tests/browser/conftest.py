@@ -10,11 +10,13 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import nbformat
 import pytest
 from messages_server import MessagesServer
+from nbformat import NotebookNode
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
 TOKEN = "browser-tests"  # noqa: S105
@@ -25,6 +27,7 @@ SETTINGS = {
     # As the most careless reader would have it: whatever widgets hold is saved into the notebook.
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
+FAILED = pytest.StashKey[bool]()
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -36,13 +39,15 @@ class Jupyter:
     url: str
     root: Path
 
-    def call(self, path: str, method: str = "GET") -> bytes:
-        """Ask the server's own API."""
+    def call(self, endpoint: str, **body: Any) -> Any:
+        """Ask the server's own API: with a body to change something, without one to look."""
         request = urllib.request.Request(  # noqa: S310
-            f"{self.url}/api/{path}", method=method, headers={"Authorization": f"token {TOKEN}"}
+            f"{self.url}/api/{endpoint}",
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"token {TOKEN}"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.read()
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
 
 
 def _free_port() -> int:
@@ -52,14 +57,7 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def claude() -> Iterator[MessagesServer]:
-    """Stand in for Claude: every kernel asks this server."""
-    with MessagesServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def jupyter(tmp_path_factory, claude) -> Iterator[Jupyter]:
+def jupyter(tmp_path_factory) -> Iterator[Jupyter]:
     root, home, port = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter"), _free_port()
     for name, settings in SETTINGS.items():
         path = home / "settings" / f"{name}.jupyterlab-settings"
@@ -76,19 +74,14 @@ def jupyter(tmp_path_factory, claude) -> Iterator[Jupyter]:
         "--allow-root",
         "--no-browser",
     )
-    surroundings = {
-        **os.environ,
-        "ANTHROPIC_BASE_URL": claude.url,
-        "JUPYTERLAB_SETTINGS_DIR": f"{home}/settings",
-        "JUPYTERLAB_WORKSPACES_DIR": f"{home}/workspaces",
-    }
+    places = {"JUPYTERLAB_SETTINGS_DIR": f"{home}/settings", "JUPYTERLAB_WORKSPACES_DIR": f"{home}/workspaces"}
     server = Jupyter(url=f"http://127.0.0.1:{port}", root=root)
     log = home / "server.log"
     with (
         log.open("w") as output,
         subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
-            env=surroundings,
+            env={**os.environ, **places},
             stdout=output,
             stderr=subprocess.STDOUT,
         ) as process,
@@ -113,6 +106,12 @@ def _wait_for(server: Jupyter, process: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def kernel(jupyter) -> str:
+    """Start the kernel that all specs share, so that each need not load the packages anew."""
+    return jupyter.call("kernels", name="python3")["id"]
+
+
+@pytest.fixture(scope="session")
 def browser_context(chromium) -> Iterator[BrowserContext]:
     with sync_playwright() as playwright, playwright.chromium.launch(**chromium) as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US", timezone_id="UTC")
@@ -120,45 +119,55 @@ def browser_context(chromium) -> Iterator[BrowserContext]:
         yield context
 
 
+@pytest.fixture
+def claude() -> Iterator[MessagesServer]:
+    """Stand in for Claude: the notebook's kernel asks this server."""
+    with MessagesServer() as server:
+        yield server
+
+
 @dataclass(frozen=True, kw_only=True)
 class Notebook:
     """A notebook that is open in JupyterLab, and the chat in it."""
 
     jupyter: Jupyter
+    kernel: str
+    claude: MessagesServer
     page: Page
     folder: Path
     console: list[str] = field(default_factory=list)
 
-    def open(self, *cells: str) -> "Notebook":
+    def open(self, *cells: str | NotebookNode) -> None:
         """Write a notebook of these cells, open it and run it."""
+        path = f"{self.folder.name}/chat.ipynb"
+        setup = f"import os\nos.chdir({str(self.folder)!r})\nos.environ['ANTHROPIC_BASE_URL'] = {self.claude.url!r}"
         notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            cells=[nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in (setup, *cells)],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         )
-        nbformat.write(notebook, self.folder / "chat.ipynb")
-        self.page.goto(
-            f"{self.jupyter.url}/lab/workspaces/{self.folder.name}/tree/{self.folder.name}/chat.ipynb?token={TOKEN}"
-        )
+        nbformat.write(notebook, self.jupyter.root / path)
+        self.jupyter.call("sessions", path=path, name="", type="notebook", kernel={"id": self.kernel})
+        self.page.goto(f"{self.jupyter.url}/lab/workspaces/{self.folder.name}/tree/{path}?token={TOKEN}")
         self.run("notebook:run-all-cells")
-        return self
 
     def run(self, command: str) -> None:
-        """Execute one of JupyterLab's commands, once the notebook's kernel is there."""
+        """Execute one of JupyterLab's commands once the kernel is idle."""
         self.page.wait_for_function(f"{KERNEL}?.status === 'idle'")
         self.page.evaluate("command => { window.jupyterapp.commands.execute(command) }", command)
 
     def restart(self) -> None:
-        """Restart the kernel, as its menu does."""
-        self.page.evaluate("() => { window.jupyterapp.commands.execute('kernelmenu:restart') }")
-        self.page.get_by_role("dialog").get_by_role("button", name="Restart").click()
-        self.page.wait_for_function(f"{KERNEL}?.status === 'restarting'")
+        """Restart the kernel, as a person does."""
+        self.run("kernelmenu:restart")
+        self.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        self.page.wait_for_function(f"{KERNEL}?.status !== 'idle'")
 
     def saved(self) -> str:
         """Save the notebook and give the file's text."""
-        before = (self.folder / "chat.ipynb").stat().st_mtime_ns
+        file = self.folder / "chat.ipynb"
+        before = file.stat().st_mtime_ns
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-        assert (self.folder / "chat.ipynb").stat().st_mtime_ns > before
-        return (self.folder / "chat.ipynb").read_text()
+        assert file.stat().st_mtime_ns > before
+        return file.read_text()
 
     @property
     def chat(self) -> Locator:
@@ -184,25 +193,27 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook(jupyter, browser_context, request) -> Iterator[Notebook]:
-    folder = jupyter.root / request.node.name.replace("[", "-").rstrip("]")
+def notebook(jupyter, kernel, claude, browser_context, request) -> Iterator[Notebook]:
+    folder = jupyter.root / request.node.name
     folder.mkdir()
     page = browser_context.new_page()
-    found = Notebook(jupyter=jupyter, page=page, folder=folder)
+    found = Notebook(jupyter=jupyter, kernel=kernel, claude=claude, page=page, folder=folder)
     page.on("console", lambda message: found.console.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: found.console.append(f"uncaught: {error}"))
     yield found
     page.close()
-    for session in json.loads(jupyter.call("sessions")):
-        jupyter.call(f"sessions/{session['id']}", "DELETE")
+    if request.node.stash[FAILED]:  # whatever still runs there must not spoil the next spec
+        jupyter.call(f"kernels/{kernel}/restart", wait=True)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
     report = yield
-    if report.when == "call" and report.failed and "notebook" in item.funcargs:
-        found = item.funcargs["notebook"]
-        picture = found.folder / "failure.png"
-        found.page.screenshot(path=picture)
-        report.sections += [("screenshot", str(picture)), ("browser console", "\n".join(found.console))]
+    if report.when == "call" and "notebook" in item.funcargs:
+        item.stash[FAILED] = report.failed
+        if report.failed:
+            found = item.funcargs["notebook"]
+            picture = found.folder / "failure.png"
+            found.page.screenshot(path=picture)
+            report.sections += [("screenshot", str(picture)), ("browser console", "\n".join(found.console))]
     return report
