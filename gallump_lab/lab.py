@@ -23,8 +23,8 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.records import Moment
-from gallump_lab.memory.sessions import SessionManager, new_id
-from gallump_lab.store import Cache, Snapshot, Store, configs, frame, query, times
+from gallump_lab.memory.sessions import SessionManager, checked_text, new_id
+from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ class Lab:
         self.store, self._clock, self._given = store, clock, config
         self._base_url = config.model.base_url if config else None
         self.cache = Cache(store, clock)
-        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=self._config)
+        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=self._config, model=self._model)
         self.insights = Insights(store, clock)
         broker = FileBroker(clock=clock) if broker is None else broker
         self._market = ContextBuilder(broker, self.cache, MarketScanner(broker))
@@ -163,12 +163,15 @@ class Lab:
         ------
         ValueError
             If the question or a symbol cannot be used; nothing is stored.
-        SpendingLimit
-            If the day's costs have reached `model.max_usd_per_day`; nothing is stored or asked.
+        SpendingLimit, PriceUnknown
+            If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
+            stored or asked.
         PromptTooLong
             If the question alone does not fit the window; it is stored.
         BrainFault
             If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
+        KeyboardInterrupt
+            If the cell was interrupted; the reply is kept so far, as "stopped".
         StoreError
             If the lab cannot be used.
         """
@@ -178,7 +181,7 @@ class Lab:
         config = received.config
         brain = Brain(model=config.model, budget=config.budget)
         built = self._prompt(
-            prompt,
+            received.text,
             symbols=symbols,
             session_id=received.session_id,
             moment=received.moment,
@@ -201,13 +204,16 @@ class Lab:
         )
         if answer.fault is not None:
             answer.fault.reply = reply
-            raise answer.fault
+        answer.raise_if_failed()
         return reply
 
+    def _model(self, config: Config) -> str:
+        return Brain(model=config.model).model_name
+
     def _affordable(self, con: "DuckDBPyConnection", config: Config) -> None:
-        limit = config.model.max_usd_per_day
-        if limit is not None and not Brain(model=config.model).offline:
-            turns.check_spending(con, self._clock(), limit)
+        brain = Brain(model=config.model)
+        if not brain.offline:
+            turns.check_spending(con, self._clock(), config.model, brain.model_name)
 
     def preview(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
@@ -221,7 +227,7 @@ class Lab:
         """
         config = self.config
         symbols = validate_symbols(watchlist)
-        model = Brain(model=config.model, budget=config.budget).model_name
+        prompt, model = checked_text(prompt, "prompt"), self._model(config)
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
         built = self._prompt(
@@ -266,9 +272,12 @@ class Lab:
             If an argument cannot be used.
         """
         config = self.config
-        config = replace(config, budget=replace(config.budget, warm=tokens))
-        model = Brain(model=config.model).model_name
+        config = replace(config, budget=recall.budget(config.budget, tokens))
+        query, model = recall.checked(query), self._model(config)
+        if as_of is not None:
+            times.naive(as_of, "as_of")
         moment = replace(self._now(), as_of=as_of)
+        memory.make_ready()
         with self.store.read() as con:
             found = memory.context(
                 con,
@@ -277,7 +286,7 @@ class Lab:
                 symbol=None if symbol is None else validate_symbol(symbol),
                 moment=moment,
                 config=config,
-                factor=memory.learnt_factor(con, model, config),
+                factor=memory.learnt_factor(con, model, config, as_of),
             )
         return recall.Recalled(
             query=query, budget=tokens, slots=tuple(slot for slot in found.slots if slot.tier == "warm")
@@ -299,6 +308,7 @@ class Lab:
         model: str,
     ) -> Prompt:
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
+        memory.make_ready()
         with self.store.read() as con:
             session = memory.context(
                 con,
@@ -338,16 +348,12 @@ class Lab:
     @property
     def messages(self) -> "pd.DataFrame":
         """Every message, in order of arrival."""
-        return self._frame("select * from messages order by message_id")
+        return self.sql("select * from messages order by message_id")
 
     @property
     def turns(self) -> "pd.DataFrame":
         """Every turn, in order."""
-        return self._frame("select * from turns order by turn_id")
-
-    def _frame(self, sql: str) -> "pd.DataFrame":
-        with self.store.read() as con:
-            return query.table(con, sql)
+        return self.sql("select * from turns order by turn_id")
 
     def snapshot(self) -> Snapshot:
         """Copy the lab into memory, for studies that must not hold the file."""

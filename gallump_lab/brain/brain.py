@@ -75,7 +75,8 @@ class Brain:
         -------
         Answer
             Also where the model or the network failed: its state is "failed" then, its fault says why, and its text is
-            what had arrived.
+            what had arrived. Where a Ctrl-C or an error of `on_text` broke it off, the state is "stopped"; whoever has
+            kept what had arrived calls `answer.raise_if_failed()`.
         """
         on_text, stop = on_text or (lambda _: None), stop or threading.Event()
         if self.offline:
@@ -98,6 +99,5 @@ class Brain:
 
         prompt = PromptBuilder(budget=self.budget).build_trading_prompt(user_message, market_context, session_context)
         answer = self.send(prompt)
-        if answer.fault is not None:
-            raise answer.fault
+        answer.raise_if_failed()
         return answer.to_dict()

@@ -98,6 +98,7 @@ def answer(
         first_text=reply.first_at - started if reply.first_at else None,
         stop_reason=reply.stop_reason,
         state=state,
+        interruption=reply.interruption,
         fault=fault,
         plain=state == "complete" and reply.blocks == ["text"],
     )
@@ -124,6 +125,8 @@ def _receive(
                 on_text(text)
             elif reply.room <= 0:
                 return "cut", None
+    except BaseException as interruption:  # noqa: BLE001 - it goes on in the answer, and is raised once that is recorded
+        reply.interruption = interruption
     finally:
         ended.set()
     return "stopped", None
@@ -151,6 +154,7 @@ class _Reply:
     ended: bool = False
     first_at: float | None = None
     """When its first text came, by the performance counter."""
+    interruption: BaseException | None = None
     gap: str = ""
     """What stands between a text block before and the next one."""
 

@@ -38,13 +38,17 @@ def answer(prompt: "Prompt", *, on_text: Callable[[str], None], stop: threading.
     started = time.perf_counter()
     note, found = write(prompt)
     given: list[str] = []
-    for piece in re.findall(r"\S+\s*", note):
-        if stop.is_set():
-            break
-        given.append(piece)
-        on_text(piece)
+    interruption: BaseException | None = None
+    try:
+        for piece in re.findall(r"\S+\s*", note):
+            if stop.is_set():
+                break
+            given.append(piece)
+            on_text(piece)
+    except BaseException as error:  # noqa: BLE001 - it goes on in the answer, and is raised once that is recorded
+        interruption = error
     text = "".join(given)
-    whole = text == note
+    whole = text == note and interruption is None
     return Answer(
         text=text,
         recommendations=found if whole else (),
@@ -55,6 +59,7 @@ def answer(prompt: "Prompt", *, on_text: Callable[[str], None], stop: threading.
         first_text=time.perf_counter() - started if given else None,
         stop_reason="end_turn" if whole else None,
         state="complete" if whole else "stopped",
+        interruption=interruption,
         plain=whole,
         offline=True,
     )

@@ -10,7 +10,7 @@ from gallump_lab.config import Budget, Template
 from gallump_lab.market.records import MarketContext
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import SessionContext, Slot
-from gallump_lab.memory.text import indented
+from gallump_lab.memory.text import indented, one_line, storable
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.
@@ -207,8 +207,9 @@ class PromptBuilder:
             cold = [_Line(slot.line, slot.rank) for slot in kept if slot.tier == "cold"]
         else:
             hot = [_Line(self._said(m), -i) for i, m in enumerate(session.current_messages)][-5 if self._guide else 0 :]
-            warm = [_Line(line, i) for i, line in enumerate(session.relevant_history)]
-            cold = [_Line(line, i) for i, line in enumerate(session.insights)][: 10 if self._guide else None]
+            shown = str if self._guide else one_line
+            warm = [_Line(shown(line), i) for i, line in enumerate(session.relevant_history)]
+            cold = [_Line(shown(line), i) for i, line in enumerate(session.insights)][: 10 if self._guide else None]
         return _Parts(hot, warm, list(market.portfolio_lines()), list(market.market_lines()), cold)
 
     def _said(self, message: Mapping[str, Any]) -> str:
@@ -236,7 +237,7 @@ class PromptBuilder:
         ]
         return [
             Section(name=name, text=text, tokens=tokens.scaled(tokens.count(f"{text}\n\n"), factor), place=place)
-            for name, text, place in texts
+            for name, text, place in ((name, storable(text), place) for name, text, place in texts)
             if text
         ]
 

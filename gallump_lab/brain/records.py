@@ -86,12 +86,19 @@ class Answer:
     stop_reason: str | None = None
     """Why the model stopped, in the Messages API's words."""
     state: State
+    interruption: BaseException | None = None
+    """What was raised while the reply came in (Ctrl-C, an error of `on_text`); the state is "stopped" then."""
     fault: BrainFault | None = None
     """What went wrong, where the state is "failed"."""
     plain: bool = False
     """A complete reply of text alone, without tool call or thinking: its usage tells how the model counts text."""
     offline: bool = False
     """The offline analyst answered; no model was asked."""
+
+    def raise_if_failed(self) -> None:
+        """Raise what interrupted the reply, or what went wrong with it, if anything did."""
+        if problem := self.interruption or self.fault:
+            raise problem
 
     @property
     def notice(self) -> str | None:

@@ -1,6 +1,5 @@
 """What the analyst holds in hand: the reply to a question, and the preview of one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TIERS = ("hot", "warm", "cold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,13 +154,10 @@ class Preview:
         )
 
 
-def used(slots: tuple[Slot, ...]) -> Mapping[str, int]:
-    """Sum the kept slots' tokens by tier."""
-    return {tier: sum(slot.tokens for slot in slots if slot.kept and slot.tier == tier) for tier in TIERS}
-
-
 def _used(slots: tuple[Slot, ...], budget: Budget) -> str:
     return (
-        ", ".join(f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in used(slots).items())
+        ", ".join(
+            f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in packing.used(slots).items()
+        )
         + " tokens"
     )

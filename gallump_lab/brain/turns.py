@@ -5,18 +5,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer
-from gallump_lab.config import Config
-from gallump_lab.memory import text
+from gallump_lab.config import Config, Model
+from gallump_lab.memory import packing, recall
 from gallump_lab.memory.sessions import Received, SessionManager
+from gallump_lab.memory.text import storable
 from gallump_lab.store import Catalogue, Store, configs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-RETRIEVAL = f"{text.VERSION} bm25"
-"""Names how passages are found, embedding model included; a replay under another name is not called identical."""
+
+class PriceUnknown(RuntimeError):
+    """A spending limit is set, but no price is known for the model, so it could not be kept; nothing was asked."""
 
 
 class SpendingLimit(RuntimeError):
@@ -56,7 +59,7 @@ def record(  # noqa: PLR0913 (a turn's parts)
     moment, usage = received.moment, answer.usage
     text_there = bool(answer.text.strip())
     write = sessions.reply(received.session_id, answer.text, symbol, answer.state) if text_there else None
-    slots = [(*(getattr(s, name) for name in _SLOT), json.dumps(dict(s.signals))) for s in prompt.slots]
+    slots = [(*(getattr(s, name) for name in _SLOT), _json(dict(s.signals))) for s in prompt.slots]
     row: dict[str, Any] = {
         "session_id": received.session_id,
         "question_id": received.question_id,
@@ -64,17 +67,18 @@ def record(  # noqa: PLR0913 (a turn's parts)
         "seen_message": moment.seen_message,
         "seen_insight": moment.seen_insight,
         "symbol": symbol,
-        "watchlist": json.dumps(list(watchlist)),
-        "market": json.dumps(prompt.market_context.to_dict()),
+        "watchlist": _json(list(watchlist)),
+        "market": _json(prompt.market_context.to_dict()),
         "token_factor": prompt.session_context.token_factor,
-        "retrieval": RETRIEVAL,
+        "retrieval": recall.VERSION,
         "template": prompt.template,
         "prompt_sha256": prompt.sha256,
-        "sections": json.dumps({section.name: section.tokens for section in prompt.sections}),
+        "sections": _json({section.name: section.tokens for section in prompt.sections}),
+        "used": _json(packing.used(prompt.slots)),
         "model": answer.model,
         "state": answer.state,
         "stop_reason": answer.stop_reason,
-        "fault": str(answer.fault) if answer.fault else None,
+        "fault": storable(str(answer.fault)) if answer.fault else None,
         "plain": answer.plain,
         "input_tokens": usage and usage.input_tokens,
         "output_tokens": usage and usage.output_tokens,
@@ -83,8 +87,8 @@ def record(  # noqa: PLR0913 (a turn's parts)
         "cost_usd": answer.cost_usd,
         "latency": answer.latency,
         "first_text": answer.first_text,
-        "recommendations": json.dumps([each.to_dict() for each in answer.recommendations]),
-        "dropped": json.dumps(list(answer.dropped)),
+        "recommendations": _json([each.to_dict() for each in answer.recommendations]),
+        "dropped": _json(list(answer.dropped)),
     }
     with store.write() as con:
         reply_id = write(con) if write else None
@@ -99,21 +103,36 @@ def record(  # noqa: PLR0913 (a turn's parts)
             names, values = ", ".join((*_SLOT, "signals")), ", ".join(["unnest(?)"] * len(columns))
             con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
     if reply_id is not None:
-        sessions.upkeep(reply_id)
+        sessions.upkeep(received.question_id - 1, reply_id)
     return int(turn_id), reply_id
+
+
+def _json(value: object) -> str:
+    return storable(json.dumps(value, ensure_ascii=False))  # DuckDB takes no escaped half of a surrogate pair
 
 
 _SLOT = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
 
 
-def check_spending(con: "DuckDBPyConnection", now: datetime, limit: float) -> None:
-    """Stop a call once the UTC day's recorded costs have reached the limit.
+def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, model: str) -> None:
+    """Stop a call once the UTC day's recorded costs have reached the limit, if one is set.
 
     Raises
     ------
     SpendingLimit
         With both figures, USD.
+    PriceUnknown
+        If the model has no price to keep the limit by.
     """
+    limit = settings.max_usd_per_day
+    if limit is None:
+        return
+    if price(model, settings.prices) is None:
+        msg = (
+            f"No price is known for {model}, so model.max_usd_per_day cannot be kept; nothing was asked. "
+            f"Set model.prices[{model!r}] = (USD in, USD out), per million tokens."
+        )
+        raise PriceUnknown(msg)
     day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
     (spent,) = con.execute(
         "select coalesce(sum(cost_usd), 0) from turns where asked_at >= ? and asked_at < ?",
@@ -129,7 +148,7 @@ with said as (
 )
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state,
        t.turn_id, t.model, t.state, t.fault, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
-       t.cost_usd, t.latency, t.sections::text, t.recommendations::text, t.dropped::text, c.toml
+       t.cost_usd, t.latency, t.sections::text, t.used::text, t.recommendations::text, t.dropped::text, c.toml
 from said s
 left join turns t on (s.role = 'assistant' and t.reply_id = s.message_id)
                   or (s.role = 'user' and t.question_id = s.message_id and t.reply_id is null)
@@ -166,7 +185,8 @@ def _entry(row: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(names, row[:7], strict=True)) | {"created_at": times.aware(row[4]), "turn": None}
     if row[7] is not None:
         turn_id, model, state, fault, fresh, output, read, written, cost, latency = row[7:17]
-        budget = Config.from_toml(row[20]).budget
+        sections, spent, recommendations, dropped, toml = row[17:]
+        budget = Config.from_toml(toml).budget
         found["turn"] = {
             "turn_id": turn_id,
             "model": model,
@@ -176,9 +196,10 @@ def _entry(row: Sequence[Any]) -> dict[str, Any]:
             "output_tokens": output,
             "cost_usd": cost,
             "latency": latency,
-            "tokens": json.loads(row[17]),
+            "tokens": json.loads(sections),
+            "used": json.loads(spent),
             "budget": {"hot": budget.hot, "warm": budget.warm, "cold": budget.cold},
-            "recommendations": json.loads(row[18] or "[]"),
-            "dropped": json.loads(row[19] or "[]"),
+            "recommendations": json.loads(recommendations),
+            "dropped": json.loads(dropped),
         }
     return found

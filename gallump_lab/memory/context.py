@@ -1,14 +1,18 @@
 """The three tiers at one moment: what a prompt gets of memory. Chat passes now, a study passes then."""
 
-from collections.abc import Sequence
+import importlib
+import sys
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
-from gallump_lab.memory import hot, insights, recall
+from gallump_lab.memory import hot, insights, recall, text
 from gallump_lab.memory.packing import pack, shown
 from gallump_lab.memory.records import Moment, Reason, SessionContext, Slot
+from gallump_lab.store import times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,7 +28,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     symbol: str | None,
     moment: Moment,
     config: Config,
-    factor: float | None = None,
+    factor: float,
     symbols: Sequence[str] = (),
 ) -> SessionContext:
     """Take what the tiers give for a question at a moment.
@@ -43,25 +47,27 @@ def context(  # noqa: PLR0913 (a moment's givens)
         Nothing that arrived later is used, statistics included.
     config : Config
         Budgets and recall's settings.
-    factor : float, optional
-        The model's tokens per cl100k token; learnt from the lab's turns by default.
+    factor : float
+        The model's tokens per cl100k token (see `learnt_factor`).
     symbols : sequence of str
         Further symbols that the question is about, for COLD.
     """
-    factor = learnt_factor(con, config.model.name, config) if factor is None else factor
     budget = config.budget
     guide = config.template == "guide"
 
-    said, number = hot.messages(con, session_id, moment)
-    hot_slots = pack(hot.candidates(con, said, budget, factor), budget.hot)
+    said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
+    # Where the guide counts items instead of tokens, the items rule.
+    hot_room = sys.maxsize if budget.hot_messages else budget.hot
+    hot_slots = pack(hot.candidates(con, said, budget, factor), hot_room, most=budget.hot_messages)
 
     ranked = recall.rank(con, question, symbol=symbol, moment=moment, settings=config.recall)
-    warm_slots = pack_warm(recall.candidates(con, ranked, factor), hot_slots, budget.warm)
+    most = max(recall.CANDIDATES, budget.warm // recall.LEAST)
+    warm_slots = pack_warm(recall.candidates(con, ranked, factor, most), hot_slots, budget.warm)
 
     about = {*symbols, symbol} - {None}
     cold_slots = pack(
         insights.candidates(con, sorted(filter(None, about)), moment, factor, plain=guide),
-        budget.cold,
+        sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
     )
     return SessionContext(
@@ -92,34 +98,50 @@ def pack_warm(candidates: Sequence[Slot], hot_slots: Sequence[Slot], budget: int
     for slot in hot_slots:
         if slot.kept:
             standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
-    seen = {recall.same_words(slot.text) for slot in hot_slots if slot.kept}
+    said = {recall.statement(slot) for slot in hot_slots if slot.kept}
+    newest: dict[Hashable, Slot] = {}
+    for slot in sorted(candidates, key=_when):
+        newest[recall.statement(slot)] = slot
+    ordered = []
+    for rank, slot in enumerate(
+        candidates, 1
+    ):  # of equals the newest stands at the best rank, the others where it stood
+        statement = recall.statement(slot)
+        other = newest[statement]
+        newest[statement] = slot
+        ordered.append(replace(other, rank=rank) if other.rank != rank else other)
 
     def passed_over(slot: Slot) -> Reason | None:
         if slot.text in standing.get(slot.message_id, ""):
             return "in HOT"
-        words = recall.same_words(slot.text)
-        if words in seen:
+        statement = recall.statement(slot)
+        if statement in said:
             return "duplicate"
-        seen.add(words)
+        said.add(statement)
         return None
 
-    return pack(candidates, budget, passed_over=passed_over)
+    return pack(ordered, budget, passed_over=passed_over)
+
+
+def _when(slot: Slot) -> tuple[datetime, int]:
+    return slot.created_at or _NEVER, slot.item_id
 
 
 def in_time(slots: Sequence[Slot]) -> list[Slot]:
     """Give the kept slots in the order in which they were said."""
-    return sorted((slot for slot in slots if slot.kept), key=lambda slot: (slot.created_at or _NEVER, slot.item_id))
+    return sorted((slot for slot in slots if slot.kept), key=_when)
 
 
-def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config) -> float:
-    """Learn a model's token factor from its newest 2,000 turns; see `gallump_lab.tokens.learnt_factor`."""
+def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: datetime | None = None) -> float:
+    """Learn a model's token factor from its newest 2,000 plain turns; see `gallump_lab.tokens.learnt_factor`."""
     if model == tokens.OFFLINE or model in config.model.factors:
         return tokens.learnt_factor(model, 0, 0, config.model.factors)
     billed, counted = con.execute(
         "select coalesce(sum(output_tokens), 0), coalesce(sum(m.tokens), 0) from "
-        "(select * from turns where model = ? and plain order by turn_id desc limit 2000) t "
+        "(select * from turns where model = ? and plain and asked_at <= coalesce(?::timestamp, asked_at) "
+        "order by turn_id desc limit 2000) t "
         "join messages m on m.message_id = t.reply_id",
-        [model],
+        [model, as_of and times.naive(as_of)],
     ).fetchone() or (0, 0)
     return tokens.learnt_factor(model, int(billed), int(counted), config.model.factors)
 
@@ -131,3 +153,10 @@ def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
         "(select coalesce(max(event_id), 0) from insight_events)"
     ).fetchone()
     return found or (0, 0)
+
+
+def make_ready() -> None:
+    """Load what ranking and counting need, before a step on the lab and not inside it."""
+    importlib.import_module("numpy")
+    text.terms("ready")
+    tokens.count("ready")

@@ -12,18 +12,24 @@ from gallump_lab.store import times
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MESSAGES = 100
-"""So many of a session's newest messages are candidates."""
+LEAST = 40
+"""So many of a session's newest messages are candidates at least, and as many more as the budget may hold."""
 
 
-def messages(con: "DuckDBPyConnection", session_id: str | None, moment: Moment) -> tuple[list[Message], int]:
-    """Give the session's newest messages up to the moment, oldest first, and the number of all of them."""
+def messages(
+    con: "DuckDBPyConnection", session_id: str | None, moment: Moment, *, most: int
+) -> tuple[list[Message], int]:
+    """Give the session's newest messages up to the moment, oldest first, and the number of all of them.
+
+    `most` is in cl100k tokens: what lies behind more than that is left out.
+    """
     as_of = moment.as_of and times.naive(moment.as_of)
     rows = con.execute(
         "select message_id, session_id, role, text, symbol, created_at, state, count(*) over () from messages "
         "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
-        "order by message_id desc limit ?",
-        [session_id, moment.seen_message, as_of, MESSAGES],
+        "window newer as (order by message_id desc) "
+        "qualify row_number() over newer <= ? or sum(tokens) over newer - tokens <= ? order by message_id desc",
+        [session_id, moment.seen_message, as_of, LEAST, most],
     ).fetchall()
     said = [
         Message(message_id=i, session_id=s, role=r, text=t, symbol=y, created_at=times.aware(at), state=state)
@@ -73,7 +79,7 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
 
 def _cut(said: Sequence[Message], characters: int, factor: float) -> list[Slot]:
     lines = [f"{message.role.capitalize()}: {message.text[:characters]}" for message in said]
-    costs = tokens.count_all(f"{line}\n" for line in lines)
+    costs = [tokens.count(f"{line}\n") for line in lines]
     return [
         Slot(
             tier="hot",

@@ -1,13 +1,14 @@
 """COLD: insights distilled from past sessions, and which of them a prompt gets."""
 
+import operator
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory.records import Moment, Slot
-from gallump_lab.memory.text import one_line
+from gallump_lab.memory.text import one_line, storable
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ where exists (from insight_events e where e.insight_id = insights.insight_id and
               and e.known_from <= coalesce($as_of::timestamp, e.known_from))
   and not exists (from insight_events e where e.insight_id = insights.insight_id and event = 'superseded'
                   and event_id <= $seen and e.known_from <= coalesce($as_of::timestamp, e.known_from))
+order by coalesce(list_contains($symbols, symbol), false) desc, known_from desc, insight_id desc limit $limit
 """
 
 
@@ -170,7 +172,14 @@ class Insights:
         if kind not in get_args(Kind):
             msg = f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}."
             raise ValueError(msg)
-        wanted = list(dict.fromkeys(int(source) for source in sources))
+        try:
+            wanted = list(dict.fromkeys(map(operator.index, sources)))
+        except TypeError as error:
+            msg = f"sources must be message ids (whole numbers), not {sources!r}."
+            raise ValueError(msg) from error
+        if not isinstance(distiller, str) or not distiller:
+            msg = f"distiller must be a name, such as 'analyst', not {distiller!r}."
+            raise ValueError(msg)
         known_ids = con.execute(
             "select message_id from messages where message_id in (select unnest(?))", [wanted]
         ).fetchall()
@@ -180,6 +189,9 @@ class Insights:
             raise ValueError(msg)
         now = times.naive(self._clock())
         learnt = now if known_from is None else times.naive(known_from, "known_from")
+        if learnt > now + timedelta(minutes=1):
+            msg = f"known_from {learnt} UTC lies in the future (it is {now}). Check its year and time zone."
+            raise ValueError(msg)
         holds = learnt if valid_from is None else times.naive(valid_from, "valid_from")
         (insight_id,) = con.execute("select nextval('insight_ids')").fetchone() or (0,)
         con.execute(
@@ -188,7 +200,7 @@ class Insights:
                 insight_id,
                 kind,
                 None if symbol is None else validate_symbol(symbol),
-                one_line(text.encode("utf-8", "replace").decode()),
+                one_line(storable(text)),
                 wanted,
                 holds,
                 learnt,
@@ -245,10 +257,10 @@ def candidates(
         Give each as its text alone, as the guide does, without symbol and date.
     """
     as_of = moment.as_of and times.naive(moment.as_of)
-    rows = con.execute(_ALIVE, {"seen": moment.seen_insight, "as_of": as_of}).fetchall()
-    ranked = sorted(rows, key=lambda row: (row[2] in symbols, row[5], row[0]), reverse=True)[:CANDIDATES]
+    given = {"seen": moment.seen_insight, "as_of": as_of, "symbols": list(symbols), "limit": CANDIDATES}
+    ranked = con.execute(_ALIVE, given).fetchall()
     lines = [text if plain else f"- {_label(symbol, valid)}: {text}" for _, _, symbol, text, valid, _ in ranked]
-    costs = tokens.count_all(f"{line}\n" for line in lines)
+    costs = [tokens.count(f"{line}\n") for line in lines]
     return [
         Slot(
             tier="cold",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gallump_lab.memory.records import Reason, Slot
+from gallump_lab.memory.records import Reason, Slot, Tier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,14 @@ def shown(slots: Sequence[Slot]) -> list[Slot]:
         if slot.kept or missed <= NEAR_MISSES:
             found.append(slot)
     return found
+
+
+TIERS: tuple[Tier, ...] = ("hot", "warm", "cold")
+
+
+def used(slots: Sequence[Slot]) -> dict[str, int]:
+    """Sum the kept slots' tokens by tier."""
+    return {tier: sum(slot.tokens for slot in slots if slot.kept and slot.tier == tier) for tier in TIERS}
 
 
 _COLUMNS = (

@@ -1,14 +1,16 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
-from gallump_lab.config import Recall
+from gallump_lab.config import Budget, Recall
 from gallump_lab.memory.packing import frame
 from gallump_lab.memory.records import Message, Moment, Slot
-from gallump_lab.memory.text import indented, one_line, term_id, terms
+from gallump_lab.memory.text import VERSION as TEXT
+from gallump_lab.memory.text import indented, one_line, storable, term_id, terms
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -20,13 +22,19 @@ if TYPE_CHECKING:
     Ids = NDArray[np.int64]
 
 CANDIDATES = 100
-"""So many passages are ordered; no budget holds more."""
+"""So many passages are candidates at least, and as many more as the budget may hold."""
+
+LEAST = 8
+"""No passage costs fewer tokens: its date and speaker alone take as many."""
 
 SCORED = 1_000
 """So many passages, the best by BM25, are scored by the other signals."""
 
 QUERY_TERMS = 64
 """Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
+
+VERSION = f"{TEXT} bm25-1 {SCORED} {QUERY_TERMS}"
+"""Names how passages are found and shown, embedding model included; a replay under another name says so."""
 
 MILLION = 1_000_000
 
@@ -67,6 +75,34 @@ class Ranked:
     """In millionths; a passage's score is their sum."""
 
 
+def checked(query: str) -> str:
+    """Give a query as it can be matched; an empty one finds nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
+    if not isinstance(query, str):
+        msg = f"query must be text, not {query!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
+    return storable(query)
+
+
+def budget(config: Budget, warm: int) -> Budget:
+    """Give a budget with another share of WARM, in a window that holds it.
+
+    Raises
+    ------
+    ValueError
+        If `warm` is not a whole number of tokens.
+    """
+    if not isinstance(warm, int) or isinstance(warm, bool) or warm < 0:
+        msg = f"tokens must be a whole number of at least 0, not {warm!r}."
+        raise ValueError(msg)
+    return replace(config, warm=warm, window=config.window + warm)
+
+
 def rank(con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment: Moment, settings: Recall) -> Ranked:
     """Order the passages up to a moment by relevance to a question.
 
@@ -96,7 +132,7 @@ def rank(con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment
     same = np.isin(ids, _of_symbol(con, ids, symbol)) if symbol and settings.symbol else np.zeros(len(ids), bool)
     bonus = np.where(same, int(bm25[0]) * round(settings.symbol * 1000) // 1000, 0)
     scores = bm25 + bonus
-    order = np.lexsort((ids, -scores))[:CANDIDATES]
+    order = np.lexsort((ids, -scores))
     return Ranked(
         passage_ids=ids[order].tolist(),
         scores=scores[order].tolist(),
@@ -152,12 +188,12 @@ def _of_symbol(con: "DuckDBPyConnection", ids: "Ids", symbol: str) -> "Ids":
     return np.asarray(found["passage_id"], np.int64)
 
 
-def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list[Slot]:
-    """Give ranked passages as slots: each with its message, date, symbol and speaker, and what it costs in a prompt."""
+def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int) -> list[Slot]:
+    """Give the first `most` ranked passages as slots, each with its message, speaker and what it costs in a prompt."""
     rows = con.execute(
         "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
         "state from passages join messages using (message_id) where passage_id in (select unnest(?))",
-        [ranked.passage_ids],
+        [ranked.passage_ids[:most]],
     ).fetchall()
     found = {
         row[0]: (row[1:4], Message(**dict(zip(_MESSAGE, row[4:], strict=True)) | {"created_at": times.aware(row[9])}))
@@ -166,7 +202,7 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list
     labels: dict[str, int] = {}
     slots = []
     for number, (item, score, signals) in enumerate(
-        zip(ranked.passage_ids, ranked.scores, ranked.signals, strict=True), 1
+        zip(ranked.passage_ids[:most], ranked.scores, ranked.signals, strict=False), 1
     ):
         (start, stop, cost), message = found[item]
         label = " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.role))) + ":"
@@ -195,6 +231,6 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float) -> list
 _MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state")
 
 
-def same_words(text: str) -> str:
-    """Give what two passages share that are duplicates: their words, without case and white space."""
-    return one_line(text).casefold()
+def statement(slot: Slot) -> Hashable:
+    """Give what two duplicates share: who said what of which symbol, without case and white space."""
+    return slot.role, slot.symbol, one_line(slot.text).casefold()

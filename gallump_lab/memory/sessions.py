@@ -10,10 +10,10 @@ from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory import index
-from gallump_lab.memory.context import context
+from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
 from gallump_lab.memory.records import Moment, Role, SessionContext
-from gallump_lab.memory.text import one_line
+from gallump_lab.memory.text import one_line, storable
 from gallump_lab.store import Cache, Store, configs, times
 
 if TYPE_CHECKING:
@@ -27,6 +27,23 @@ State = Literal["complete", "stopped", "cut", "refused", "failed"]
 def new_id() -> str:
     """Make a session id; the id factory that is used where none is given."""
     return uuid.uuid4().hex
+
+
+def checked_text(text: str, name: str = "text") -> str:
+    """Give a text as it can be stored.
+
+    Raises
+    ------
+    ValueError
+        If it is no text, empty or too long; `name` is what the message calls it.
+    """
+    if not isinstance(text, str) or not text.strip():
+        msg = f"{name} must be words to remember, not {text!r}."
+        raise ValueError(msg)
+    if len(text) > MAX_CHARACTERS:
+        msg = f"{name} has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
+        raise ValueError(msg)
+    return storable(text)
 
 
 class SessionId(str):
@@ -57,6 +74,8 @@ class Received:
 
     session_id: SessionId
     question_id: int
+    text: str
+    """The question as it was stored."""
     moment: Moment
     config: Config
     """The one in force when the question came."""
@@ -91,9 +110,11 @@ class SessionManager:
         Makes the next session's id.
     config : callable
         Gives the configuration in force, from inside a step on the lab; the applied one by default.
+    model : callable
+        Says who answers under a configuration; its own model by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the guide's arguments and the seams)
         self,
         cache: Cache | None = None,
         storage: Store | None = None,
@@ -101,12 +122,13 @@ class SessionManager:
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
         config: "Callable[[DuckDBPyConnection], Config]" = configs.applied,
+        model: Callable[[Config], str] = lambda config: config.model.name,
     ) -> None:
         if storage is None:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
             raise ValueError(msg)
         self.cache, self._store = cache, storage
-        self._clock, self._ids, self._config = clock, ids, config
+        self._clock, self._ids, self._config, self._model = clock, ids, config, model
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
         """Give the session of this id if it is still live, else a new one.
@@ -162,11 +184,12 @@ class SessionManager:
         """
         draft = self._checked(role, text, symbol, created_at, state)
         with self._store.write() as con:
-            if not con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone():
-                msg = f"session_id {session_id!r} is not in this lab; get one from get_or_create_session()."
+            why_not = self._why_not(con, session_id, self._config(con).session_minutes)
+            if why_not and ((role == "user" and created_at is None) or "ended" not in why_not):
+                msg = f"session_id: {why_not} Get one from get_or_create_session()."
                 raise ValueError(msg)
             message_id = self._write(con, session_id, draft)
-        self.upkeep(message_id)
+        self.upkeep(message_id - 1, message_id)
         return message_id
 
     def receive(
@@ -199,11 +222,11 @@ class SessionManager:
             _, seen_insight = newest_ids(con)
             question = self._write(con, session, draft)
         moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
-        return Received(session_id=session, question_id=question, moment=moment, config=config)
+        return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
 
-    def upkeep(self, message_id: int) -> None:
-        """Keep recall's index in order: now and then, after a message, sort a part of it (see `index.sort`)."""
-        if message_id % UPKEEP_EVERY == 0:
+    def upkeep(self, since: int, until: int) -> None:
+        """Keep recall's index in order: every so many messages, sort a part of it (see `index.sort`)."""
+        if until // UPKEEP_EVERY > since // UPKEEP_EVERY:
             index.sort(self._store)
 
     def get_context(self, session_id: str, symbol: str | None = None) -> SessionContext:
@@ -222,7 +245,10 @@ class SessionManager:
             moment = Moment(
                 at=self._clock(), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
             )
-            return context(con, question, session_id=session_id, symbol=symbol, moment=moment, config=config)
+            factor = learnt_factor(con, self._model(config), config)
+            return context(
+                con, question, session_id=session_id, symbol=symbol, moment=moment, config=config, factor=factor
+            )
 
     def _checked(
         self, role: str, text: str, symbol: str | None, created_at: datetime | None, state: str = "complete"
@@ -234,18 +260,12 @@ class SessionManager:
         if state not in get_args(State):
             msg = f"state must be one of {', '.join(get_args(State))}, not {state!r}."
             raise ValueError(msg)
-        if not isinstance(text, str) or not text.strip():
-            msg = f"text must be words to remember, not {text!r}."
-            raise ValueError(msg)
-        if len(text) > MAX_CHARACTERS:
-            msg = f"text has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
-            raise ValueError(msg)
+        text = checked_text(text)
         now = times.naive(self._clock(), "clock()")
         at = now if created_at is None else times.naive(created_at)
-        if at > now + timedelta(days=1):
+        if at > now + timedelta(minutes=1):
             msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
             raise ValueError(msg)
-        text = _storable(text)
         return _Draft(
             role=role,
             text=text,
@@ -274,9 +294,10 @@ class SessionManager:
         ).fetchone() or (0,)
         title = one_line(draft.text)[:80] if draft.role == "user" else None
         con.execute(
-            "update sessions set last_at = greatest(last_at, ?), messages = messages + 1, "
-            "title = coalesce(title, ?), symbol = coalesce(symbol, ?) where session_id = ?",
-            [draft.created_at, title, draft.symbol, session_id],
+            "update sessions set created_at = if(messages = 0, $at, least(created_at, $at)), "
+            "last_at = if(messages = 0, $at, greatest(last_at, $at)), messages = messages + 1, "
+            "title = coalesce(title, $title), symbol = coalesce(symbol, $symbol) where session_id = $session",
+            {"at": draft.created_at, "title": title, "symbol": draft.symbol, "session": session_id},
         )
         index.write(con, message_id, draft.rows)
         return int(message_id)
@@ -286,7 +307,7 @@ class SessionManager:
     ) -> Callable[["DuckDBPyConnection"], int]:
         """Make ready a reply of any length; what is returned stores it inside a transaction, with its turn."""
         now = times.naive(self._clock(), "clock()")
-        text = _storable(text)
+        text = storable(text)
         draft = _Draft(
             role="assistant",
             text=text,
@@ -312,14 +333,12 @@ class SessionManager:
 
     def _why_not(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> str | None:
         """Say why a session cannot be carried on; None when it can."""
+        if not isinstance(session_id, str):
+            msg = f"session_id must be the text that a reply gave, or None, not {session_id!r}."
+            raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
         found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
         if found is None:
-            return f"Session {str(session_id)[:40]!r} is not in this lab."
+            return f"Session {session_id[:40]!r} is not in this lab."
         if times.naive(self._clock(), "clock()") - found[0] > timedelta(minutes=minutes):
             return f"The session ended after {minutes:g} minutes without a message."
         return None
-
-
-def _storable(text: str) -> str:
-    """Join surrogate pairs and replace halves of them, which UTF-8 cannot hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -20,6 +20,9 @@ VERSION = "text-1"
 PASSAGE_TOKENS = 80
 """A passage holds whole sentences up to so many cl100k tokens; a longer sentence is a passage of its own."""
 
+LONGEST = 240
+"""cl100k tokens; what is longer between two sentence ends is cut."""
+
 _STOP_WORDS = frozenset(
     """
     a about am an and any are as at be been but by can could did do does doing for from had has have he her him
@@ -99,20 +102,51 @@ class Passage:
     """cl100k tokens of `indented(text[start:stop])` and its line break."""
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019*_]*\s+(?![a-z])|(?<=[\u3002\uff01\uff1f])|\s*\n\s*")
+_LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_END = re.compile(r"(?<![.!?\u2026])[.!?\u2026]++[\"')\]\u201d\u2019*_]*+(?=\s)|[\u3002\uff01\uff1f]")
+_SHORT = frozenset(
+    "e.g. i.e. etc. vs. approx. resp. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k.".split()
+)
+_PIECE = re.compile(r"\S{1,20}")
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for end in [*(m.end() for m in _SENTENCE_END.finditer(text)), len(text)]:
-        piece = text[start:end]
-        if piece.strip():
-            yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
-        start = end
+    """Cut a text at line ends and sentence ends; what is too long for a sentence, at white space."""
+    for line in _LINE.finditer(text):
+        start = line.start()
+        for end in [*(m.end() for m in _END.finditer(text, start, line.end())), line.end()]:
+            word = text[max(start, end - 12) : end].split()[-1:]
+            if end < line.end() and word and word[0].casefold().lstrip("(\"'") in _SHORT:
+                continue
+            piece = text[start:end]
+            if piece.strip():
+                yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+            start = end
+
+
+def _units(text: str) -> Iterator[tuple[int, int, int]]:
+    """Give each sentence with its cost; one longer than `LONGEST` in pieces of at most `PASSAGE_TOKENS`."""
+    for start, stop in _sentences(text):
+        cost = _cost(text[start:stop])
+        if cost <= LONGEST:
+            yield start, stop, cost
+            continue
+        begin = end = start
+        used = 0
+        for piece in _PIECE.finditer(text, start, stop):
+            more = tokens.count(text[end : piece.end()])
+            if used and used + more > PASSAGE_TOKENS - 2:
+                yield begin, end, _cost(text[begin:end])
+                begin, used = piece.start(), 0
+            used, end = used + more, piece.end()
+        yield begin, end, _cost(text[begin:end])
 
 
 def passages(text: str) -> list[Passage]:
     """Cut a text into passages of at most `PASSAGE_TOKENS` in whole sentences.
+
+    A longer sentence is a passage of its own; what is longer than `LONGEST` is no sentence (a pasted table, a hash) and
+    is cut at white space, or anywhere if it has none.
 
     Returns
     -------
@@ -120,15 +154,13 @@ def passages(text: str) -> list[Passage]:
         In order, without overlap; together they hold all of the text but white space.
     """
     found: list[Passage] = []
-    for start, stop in _sentences(text):
-        if found:
-            last = found[-1]
-            alone = last.tokens < PASSAGE_TOKENS and _cost(text[start:stop]) < PASSAGE_TOKENS
-            together = _cost(text[last.start : stop]) if alone else PASSAGE_TOKENS + 1
+    for start, stop, cost in _units(text):
+        if found and found[-1].tokens + cost <= PASSAGE_TOKENS + 2:
+            together = _cost(text[found[-1].start : stop])
             if together <= PASSAGE_TOKENS:
-                found[-1] = Passage(start=last.start, stop=stop, tokens=together)
+                found[-1] = Passage(start=found[-1].start, stop=stop, tokens=together)
                 continue
-        found.append(Passage(start=start, stop=stop, tokens=_cost(text[start:stop])))
+        found.append(Passage(start=start, stop=stop, tokens=cost))
     return found
 
 
@@ -148,3 +180,8 @@ def indented(text: str) -> str:
 def one_line(text: str) -> str:
     """Give a text on one line, its white space folded."""
     return " ".join(text.split())
+
+
+def storable(text: str) -> str:
+    """Join surrogate pairs and replace halves of them, which UTF-8 cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -82,6 +82,7 @@ create table turns (
     template text not null,
     prompt_sha256 text not null,
     sections json not null,             -- the model's tokens by section, as estimated
+    used json not null,                 -- and of the kept slots by tier
     model text not null,
     state text not null,                -- complete, stopped, cut, refused or failed
     stop_reason text,
@@ -137,6 +138,19 @@ create table cache (key text primary key, value json not null, expires_at timest
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (("sessions, recall, turns, insights", _FIRST),)
 
+_MIGRATIONS_TABLE = """
+    select list(column_name order by column_index) from duckdb_columns()
+    where database_name = current_database() and schema_name = 'main' and table_name = 'migrations'"""
+_ANYTHING = """
+    from (
+        select database_name, internal from duckdb_tables() union all
+        select database_name, internal from duckdb_views() union all
+        select database_name, internal from duckdb_functions() union all
+        select database_name, internal from duckdb_types() union all
+        select database_name, internal from duckdb_schemas() union all
+        select database_name, false from duckdb_sequences())
+    where database_name = current_database() and not internal limit 1"""
+
 
 def missing(con: "DuckDBPyConnection", path: Path) -> list[int]:
     """Say which migrations a file still needs.
@@ -148,18 +162,12 @@ def missing(con: "DuckDBPyConnection", path: Path) -> list[int]:
     NewerLab
         If it has migrations that this version does not know.
     """
-    tables = {
-        name
-        for (name,) in con.execute(
-            "select table_name from duckdb_tables() where database_name = current_database()"
-        ).fetchall()
-    }
-    if not tables:
-        return list(range(1, len(MIGRATIONS) + 1))
-    if "migrations" not in tables:
+    ours = con.execute(_MIGRATIONS_TABLE).fetchone() == (["number", "name", "applied_at"],)
+    found = con.execute("select number, name from migrations order by number").fetchall() if ours else []
+    if (found or con.execute(_ANYTHING).fetchone()) and found[:1] != [(1, MIGRATIONS[0][0])]:
         msg = f"{path} is a DuckDB database, but not a lab. Give another path; the file is unchanged."
         raise NotALab(msg)
-    (newest,) = con.execute("select max(number) from migrations").fetchone() or (0,)
+    newest = found[-1][0] if found else 0
     if newest > len(MIGRATIONS):
         msg = (
             f"{path} was written by a newer gallump_lab (its tables are of version {newest}, this one knows "

@@ -1,24 +1,26 @@
 """Replay: the prompt of every past turn again, from a snapshot. Under its own config it gives the same bytes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain.prompt import Prompt, PromptBuilder
-from gallump_lab.brain.turns import RETRIEVAL
+from gallump_lab.brain.prompt import Prompt, PromptBuilder, PromptTooLong
 from gallump_lab.config import Config
 from gallump_lab.market.records import MarketContext
+from gallump_lab.memory import recall
 from gallump_lab.memory.context import context
 from gallump_lab.memory.records import Moment
 from gallump_lab.store import Snapshot, times
 
 if TYPE_CHECKING:
     import pandas as pd
+    from duckdb import DuckDBPyConnection
 
 _TURNS = """
 select turn_id, m.text, t.session_id, t.symbol, asked_at, seen_message, seen_insight, market::text, toml, token_factor,
        retrieval, template, prompt_sha256
-from turns t join messages m on m.message_id = t.question_id join configs using (config_id) order by turn_id
+from turns t left join messages m on m.message_id = t.question_id left join configs using (config_id) order by turn_id
 """
 
 
@@ -27,15 +29,18 @@ class Replayed:
     """One past turn's prompt, built again."""
 
     turn_id: int
-    prompt: Prompt
+    prompt: Prompt | None
+    """None where `problem` says why it cannot be built."""
     recorded_sha256: str
-    changed: tuple[str, ...]
+    changed: tuple[str, ...] = ()
     """What is not as it was ("template", "retrieval"), so that the prompt cannot be called the same."""
+    problem: str | None = None
+    """What is gone, or does not fit, in words."""
 
     @property
     def identical(self) -> bool:
         """Whether the prompt is byte for byte what was sent."""
-        return not self.changed and self.prompt.sha256 == self.recorded_sha256
+        return not self.changed and self.prompt is not None and self.prompt.sha256 == self.recorded_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +51,22 @@ class Replay:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """One row a turn: turn_id, tokens, identical, changed, sha256."""
+        """One row a turn: turn_id, tokens, identical, changed, problem, sha256; tokens are missing without a prompt."""
         import pandas as pd
 
-        rows = [(t.turn_id, t.prompt.tokens, t.identical, ", ".join(t.changed), t.prompt.sha256) for t in self.turns]
-        return pd.DataFrame(rows, columns=["turn_id", "tokens", "identical", "changed", "sha256"])
+        rows = [
+            {
+                "turn_id": turn.turn_id,
+                "tokens": turn.prompt and turn.prompt.tokens,
+                "identical": turn.identical,
+                "changed": ", ".join(turn.changed),
+                "problem": turn.problem,
+                "sha256": turn.prompt and turn.prompt.sha256,
+            }
+            for turn in self.turns
+        ]
+        columns = ["turn_id", "tokens", "identical", "changed", "problem", "sha256"]
+        return pd.DataFrame(rows, columns=columns).astype({"tokens": "Int64"})
 
     def __repr__(self) -> str:
         """Count the turns and those that are byte for byte what was sent."""
@@ -73,44 +89,32 @@ def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
     Replay
         Under its own config a turn is identical, unless the template or the way of retrieval has changed since.
     """
-    found = []
     with snapshot.read() as con:
-        for row in con.execute(_TURNS).fetchall():
-            (
-                turn_id,
-                question,
-                session_id,
-                symbol,
-                at,
-                message,
-                insight,
-                market,
-                toml,
-                factor,
-                retrieval,
-                template,
-                sha,
-            ) = row
-            used = Config.from_toml(toml) if config is None else config
-            seen = MarketContext.from_dict(json.loads(market))
-            session = context(
-                con,
-                question,
-                session_id=session_id,
-                symbol=symbol,
-                symbols=seen.symbols,
-                moment=Moment(at=times.aware(at), seen_message=message, seen_insight=insight),
-                config=used,
-                factor=factor,
-            )
-            builder = PromptBuilder(used.template, used.budget)
-            was = {"retrieval": retrieval == RETRIEVAL, "template": config is not None or template == builder.template}
-            found.append(
-                Replayed(
-                    turn_id=turn_id,
-                    prompt=builder.build_trading_prompt(question, seen, session),
-                    recorded_sha256=sha,
-                    changed=tuple(name for name, same in was.items() if not same),
-                )
-            )
-    return Replay(turns=tuple(found))
+        return Replay(turns=tuple(_again(con, row, config) for row in con.execute(_TURNS).fetchall()))
+
+
+def _again(con: "DuckDBPyConnection", row: Sequence[Any], config: Config | None) -> Replayed:
+    turn_id, question, session_id, symbol, at, message, insight, market, toml, factor, retrieval, template, sha = row
+    if question is None or toml is None:
+        gone = "its question" if question is None else "its configuration"
+        return Replayed(turn_id=turn_id, prompt=None, recorded_sha256=sha, problem=f"{gone} is gone")
+    used = Config.from_toml(toml) if config is None else config
+    seen = MarketContext.from_dict(json.loads(market))
+    session = context(
+        con,
+        question,
+        session_id=session_id,
+        symbol=symbol,
+        symbols=seen.symbols,
+        moment=Moment(at=times.aware(at), seen_message=message, seen_insight=insight),
+        config=used,
+        factor=factor,
+    )
+    builder = PromptBuilder(used.template, used.budget)
+    try:
+        prompt = builder.build_trading_prompt(question, seen, session)
+    except PromptTooLong as error:
+        return Replayed(turn_id=turn_id, prompt=None, recorded_sha256=sha, problem=str(error))
+    same = {"retrieval": retrieval == recall.VERSION, "template": config is not None or template == builder.template}
+    changed = tuple(name for name, is_same in same.items() if not is_same)
+    return Replayed(turn_id=turn_id, prompt=prompt, recorded_sha256=sha, changed=changed)

@@ -268,14 +268,14 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _facts(turn: Mapping[str, Any]) -> dict[str, Any]:
     """Choose what the line under a reply tells."""
-    tokens, budget = turn["tokens"], turn["budget"]
+    used, budget = turn["used"], turn["budget"]
     return {
         "model": turn["model"],
         "tokens_in": turn["input_tokens"],
         "tokens_out": turn["output_tokens"],
         "cost": turn["cost_usd"],
         "seconds": turn["latency"],
-        "tiers": [[tier.upper(), tokens.get(tier, 0), budget[tier]] for tier in ("hot", "warm", "cold")],
+        "tiers": [[tier.upper(), used[tier], budget[tier]] for tier in ("hot", "warm", "cold")],
         "fault": turn["fault"],
         "dropped": turn["dropped"],
         "recommendations": turn["recommendations"],

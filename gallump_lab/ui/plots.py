@@ -69,11 +69,11 @@ def prompt_tokens(preview: "Preview") -> Picture:
     import altair as alt
     import pandas as pd
 
-    from gallump_lab.brain.reply import used
+    from gallump_lab.memory import packing
 
     spent = {
         tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
-        for tier, section_used in used(preview.slots).items()
+        for tier, section_used in packing.used(preview.slots).items()
     }
     rows = [
         {

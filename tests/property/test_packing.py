@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,9 +110,17 @@ def test_a_passage_holds_whole_sentences_up_to_its_bound() -> None:
 
 
 def test_a_sentence_longer_than_the_bound_is_a_passage_of_its_own() -> None:
-    long = "Blah " * 200 + "end."
+    long = "Blah " * 50 + "end."
     found = passages(f"Short one. {long} Short two.")
     assert [p.tokens > PASSAGE_TOKENS for p in found] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 100_000, ".' " * 60_000, "." * 200_000, "x" * 200_000, "🚀" * 60_000, "1," * 90_000]
+)
+def test_what_is_no_sentence_is_cut_in_good_time(text: str) -> None:
+    found = passages(f"a{text}b")
+    assert all(passage.tokens <= PASSAGE_TOKENS for passage in found)
 
 
 @given(st.integers(1, 50_000))

@@ -341,12 +341,14 @@ def test_it_answers_inside_a_running_event_loop_as_a_notebooks_cell_does(server)
     assert asyncio.run(cell()) == "You asked: Here?"
 
 
-def test_what_on_text_raises_reaches_the_caller_and_ends_the_request(server):
+def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server):
     server.queue([start(), *text("One.", threading.Event(), "Two."), *end()])
 
     def broken(_):
         raise KeyboardInterrupt
 
+    answer = brain(server).send(prompt(), on_text=broken)
+    assert (answer.state, answer.text) == ("stopped", "One.")
     with pytest.raises(KeyboardInterrupt):
-        brain(server).send(prompt(), on_text=broken)
+        answer.raise_if_failed()
     assert server.requests[0].gone.wait(30)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gallump_lab import Budget, Config, ConfigError, Lab, Model
-from gallump_lab.brain.turns import SpendingLimit
+from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -153,6 +153,8 @@ def test_insights_of_the_asked_symbol_come_first(lab: Lab) -> None:
         ({"text": ""}, "text must be one statement"),
         ({"text": "x" * 2_001}, "2,001 characters"),
         ({"text": "x", "kind": "rumour"}, "kind must be one of"),
+        ({"text": "x", "sources": ["a"]}, "sources must be message ids"),
+        ({"text": "x", "known_from": NOW + timedelta(days=1)}, "lies in the future"),
         ({"text": "x", "sources": [77]}, r"sources \[77\] are no messages"),
         ({"text": "x", "known_from": datetime(2013, 1, 1)}, "known_from must be a datetime with a time zone"),  # noqa: DTZ001
     ],
@@ -199,6 +201,76 @@ def test_over_the_spending_limit_nothing_is_asked_or_stored(tmp_path: Path, monk
     lab.apply(Config(model=Model(max_usd_per_day=2.0, max_retries=0, timeout=5)))
     with pytest.raises(Exception, match="question is kept"):
         lab.ask("And tomorrow?")
+
+
+def test_an_interrupted_reply_is_kept_as_far_as_it_came(lab: Lab) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=interrupt)
+    question, reply = lab.transcript()
+    assert (question["text"], reply["state"], reply["text"]) == ("Is AAPL cheap?", "stopped", "**Offline ")
+
+
+def test_a_limit_that_cannot_be_kept_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    lab = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(name="qwen3:8b", max_usd_per_day=1)))
+    with pytest.raises(PriceUnknown, match=r"model\.prices\['qwen3:8b'\]"):
+        lab.ask("Is AAPL cheap?")
+    assert lab.messages.empty
+
+
+def test_broken_characters_in_a_question_lose_nothing(lab: Lab) -> None:
+    reply = lab.ask("A half \ud83d and a pair \ud83d\ude80 of AAPL")
+    assert "> A half \ufffd and a pair 🚀 of AAPL" in reply.prompt.user
+    assert lab.messages["text"].iloc[0] == "A half \ufffd and a pair 🚀 of AAPL"
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
+def test_of_equal_statements_the_newest_stands_and_other_symbols_keep_theirs(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    for days, symbol, stop in ((30, "AAPL", 430), (20, "AAPL", 440), (10, "AAPL", 430), (5, "MSFT", 430)):
+        said = NOW - timedelta(days=days)
+        lab.sessions.add_message(session, "user", f"My stop is at {stop}.", symbol, said)
+    found = lab.preview("Where is my stop?", watchlist=["AAPL"]).prompt.user
+    lines = [line for line in found.splitlines() if "My stop is at" in line]
+    assert lines == [
+        "2013-02-08 AAPL user: My stop is at 440.",
+        "2013-02-18 AAPL user: My stop is at 430.",
+        "2013-02-23 MSFT user: My stop is at 430.",
+    ]
+
+
+def test_a_pasted_table_pushes_nothing_else_out(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "The giraffe stop is at 430.")
+    lab.sessions.add_message(session, "user", "giraffe," + ",".join(str(i) for i in range(5_000)))
+    found = lab.preview("Where is the giraffe stop?", session_id=session)
+    assert "The giraffe stop is at 430." in found.text
+    assert "giraffe,0,1,2" in found.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"query": None}, "query must be text"),
+        ({"query": "x", "tokens": -1}, "tokens must be a whole number"),
+        ({"query": "x", "as_of": datetime(2013, 1, 1)}, "as_of must be a datetime with a time zone"),  # noqa: DTZ001
+        ({"query": "x", "symbol": "no symbol"}, "no symbol"),
+    ],
+)
+def test_recall_names_a_bad_argument(lab: Lab, arguments: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        lab.recall(**arguments)
+
+
+@pytest.mark.parametrize("text", ["", " \n", None, "x" * 200_001])
+def test_ask_and_preview_refuse_the_same_texts(lab: Lab, text: str) -> None:
+    for action in (lab.ask, lab.preview):
+        with pytest.raises(ValueError, match=r"characters|words to remember"):
+            action(text)
+    assert lab.messages.empty
 
 
 def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

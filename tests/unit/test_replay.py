@@ -86,3 +86,16 @@ def test_a_changed_template_or_retrieval_is_never_called_identical(tmp_path: Pat
     assert found.frame["changed"].tolist() == ["template", "retrieval"]
     assert not found.frame["identical"].any()
     assert repr(found) == "<Replay of 2 turns, 0 byte for byte as sent>"
+
+
+def test_a_turn_that_cannot_be_replayed_says_why_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    for question in ("Is AAPL cheap?", "And MSFT?", "And IBM?"):
+        lab.ask(question)
+    with lab.store.write() as con:
+        con.execute("delete from messages where message_id = (select question_id from turns where turn_id = 2)")
+    found = study.replay(lab.snapshot()).frame
+    assert found["identical"].tolist() == [True, False, True]
+    assert found["problem"].tolist()[1] == "its question is gone"
+    tiny = study.replay(lab.snapshot(), Config(budget=Budget(hot=0, warm=0, cold=0, window=300, reply=1)))
+    assert tiny.frame["problem"].str.contains("the window leaves 299").sum() == 2

@@ -103,6 +103,26 @@ def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab, arg
     assert lab.messages.empty
 
 
+def test_an_ended_session_takes_no_further_question_but_a_late_reply_and_an_import(lab: Lab, clock: Clock) -> None:
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "Is it cheap?")
+    clock.now += timedelta(hours=2)
+    with pytest.raises(ValueError, match="ended after 30 minutes"):
+        lab.sessions.add_message(session, "user", "And now?")
+    lab.sessions.add_message(session, "assistant", "It was.", created_at=START)
+    lab.sessions.add_message(session, "user", "Imported.", created_at=START - timedelta(days=1))
+    assert not lab.sessions.live(session)
+
+
+def test_an_imported_session_has_the_time_it_speaks_of(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    said = START - timedelta(days=300)
+    lab.sessions.add_message(session, "user", "Long ago.", created_at=said)
+    row = lab.sql("select * from sessions").iloc[0]
+    assert (row["created_at"], row["last_at"]) == (said, said)
+    assert not lab.sessions.live(session)
+
+
 def test_a_message_needs_a_session_of_this_lab(lab: Lab) -> None:
     with pytest.raises(ValueError, match="get_or_create_session"):
         lab.sessions.add_message("nobody", "user", "hello")

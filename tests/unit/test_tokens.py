@@ -29,9 +29,9 @@ def test_what_looks_like_a_special_token_is_text() -> None:
     assert tokens.count("<|endoftext|>") == len(_reference().encode("<|endoftext|>", disallowed_special=())) > 1
 
 
-@given(st.lists(st.text(max_size=200), max_size=5))
-def test_many_are_counted_as_each(texts: list[str]) -> None:
-    assert tokens.count_all(texts) == [tokens.count(text) for text in texts]
+@pytest.mark.parametrize("text", ["." * 200_000, " " * 200_000, "x" * 200_000, "🚀" * 50_000, "a." * 100_000])
+def test_what_no_tokenizer_likes_is_counted_all_the_same(text: str) -> None:
+    assert 0 < tokens.count(text) <= 3 * len(text)
 
 
 def test_counting_works_without_network_from_the_first_run() -> None:
