@@ -8,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gallump_lab.brain import turns
+from gallump_lab.brain import decisions, turns
+from gallump_lab.brain import transcript as transcripts
 from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.decisions import Verdict
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.brain.records import Usage
@@ -20,10 +22,10 @@ from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import recall
+from gallump_lab.memory import history, recall
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import Moment
-from gallump_lab.memory.sessions import SessionManager, checked_text, new_id
+from gallump_lab.memory.records import Choice, Moment, Slot
+from gallump_lab.memory.sessions import Received, SessionManager, checked_text, new_id
 from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from gallump_lab.ui.chat import ChatWidget
 
+AS_IT_COMES = Choice()
 SQL_SECONDS = 2.0
 """So long may the analyst's own SQL hold the file."""
 
@@ -104,7 +107,9 @@ class Lab:
             If the file cannot be used; it is left as it was.
         """
         store = Store.open(path or os.environ.get("GALLUMP_LAB", "lab.duckdb"), wait=wait)
-        return cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id)
+        lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id)
+        turns.recover(store, lab.sessions)
+        return lab
 
     @property
     def config(self) -> Config:
@@ -131,12 +136,13 @@ class Lab:
         configs.apply(self.store, config, self._clock())
         self._base_url, self._given = config.model.base_url, None
 
-    def ask(
+    def ask(  # noqa: PLR0913 (the guide's arguments and the seams)
         self,
         prompt: str,
         watchlist: Sequence[str] = (),
         session_id: str | None = None,
         *,
+        choice: Choice = AS_IT_COMES,
         on_text: Callable[[str], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Reply:
@@ -178,6 +184,42 @@ class Lab:
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         received = self.sessions.receive(session_id, prompt, symbol, check=self._affordable)
+        return self._answer(received, symbols, choice, on_text, stop)
+
+    def retry(
+        self,
+        question_id: int,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Reply:
+        """Ask a stored question again that got no reply; it is not stored a second time.
+
+        Parameters
+        ----------
+        question_id : int
+            The question's message id; its symbols and choice are those of its last turn.
+        on_text, stop
+            As in `ask`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such question, or it has a reply.
+        SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
+            As `ask`.
+        """
+        received, symbols, choice = turns.again(self.store, self.sessions, question_id, check=self._affordable)
+        return self._answer(received, symbols, choice, on_text, stop)
+
+    def _answer(
+        self,
+        received: Received,
+        symbols: Sequence[str],
+        choice: Choice,
+        on_text: Callable[[str], None] | None,
+        stop: threading.Event | None,
+    ) -> Reply:
         config = received.config
         brain = Brain(model=config.model, budget=config.budget)
         built = self._prompt(
@@ -187,11 +229,26 @@ class Lab:
             moment=received.moment,
             config=config,
             model=brain.model_name,
+            choice=choice,
         )
-        answer = brain.send(built, on_text=on_text, stop=stop)
-        turn_id, reply_id = turns.record(
-            self.store, received, built, answer, sessions=self.sessions, symbol=symbol, watchlist=symbols
+        turn = turns.Turn(
+            self.store,
+            self.sessions,
+            received,
+            built,
+            model=brain.model_name,
+            symbol=symbols[0] if symbols else None,
+            watchlist=symbols,
+            choice=choice,
         )
+
+        def hear(piece: str) -> None:
+            turn.hear(piece)
+            if on_text is not None:
+                on_text(piece)
+
+        answer = brain.send(built, on_text=hear, stop=stop)
+        turn_id, reply_id = turn.finish(answer)
         reply = Reply(
             answer=answer,
             prompt=built,
@@ -215,23 +272,37 @@ class Lab:
         if not brain.offline:
             turns.check_spending(con, self._clock(), config.model, brain.model_name)
 
-    def preview(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> Preview:
+    def preview(
+        self,
+        prompt: str,
+        watchlist: Sequence[str] = (),
+        session_id: str | None = None,
+        *,
+        choice: Choice = AS_IT_COMES,
+        config: Config | None = None,
+    ) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
-        Nothing is sent or stored.
+        Nothing is sent or stored. `choice` is as in `ask`; `config` is one to try instead of the one in force.
 
         Raises
         ------
         ValueError, PromptTooLong, StoreError
             As `ask`.
         """
-        config = self.config
+        config = self.config if config is None else config
         symbols = validate_symbols(watchlist)
         prompt, model = checked_text(prompt, "prompt"), self._model(config)
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
         built = self._prompt(
-            prompt, symbols=symbols, session_id=session_id, moment=self._now(), config=config, model=model
+            prompt,
+            symbols=symbols,
+            session_id=session_id,
+            moment=self._now(),
+            config=config,
+            model=model,
+            choice=choice,
         )
         known = price(model, config.model.prices)
         cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
@@ -306,6 +377,7 @@ class Lab:
         moment: Moment,
         config: Config,
         model: str,
+        choice: Choice,
     ) -> Prompt:
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
         memory.make_ready()
@@ -319,12 +391,56 @@ class Lab:
                 moment=moment,
                 config=config,
                 factor=memory.learnt_factor(con, model, config),
+                choice=choice,
             )
         return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
 
-    def transcript(self, limit: int = 200, before: int | None = None) -> list[dict[str, Any]]:
-        """Give the newest messages, oldest first, each reply with its turn; see `brain.turns.transcript`."""
-        return turns.transcript(self.store, limit, before)
+    def transcript(
+        self, limit: int = 200, before: int | None = None, session_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Give the newest messages, oldest first, each reply with its turn; see `brain.transcript.transcript`."""
+        return transcripts.transcript(self.store, limit, before, session_id)
+
+    def slots(self, turn_id: int) -> list[Slot]:
+        """Give what a past turn carried and what it passed over, as recorded; a forgotten message's slots are gone."""
+        return transcripts.slots(self.store, turn_id)
+
+    def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
+        """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
+        return history.sessions(self.store, search, limit)
+
+    def export(self, session_id: str) -> str:
+        """Give a session as a Markdown document."""
+        return history.markdown(self.store, session_id)
+
+    def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
+        """Delete a message or a session for good, and all that rests on it alone; see `memory.history.forget`."""
+        return history.forget(self.store, self._clock(), message_id=message_id, session_id=session_id)
+
+    def decide(self, turn_id: int, position: int, verdict: Verdict, note: str = "") -> None:
+        """Record that a recommendation was accepted or rejected; nothing is ever ordered.
+
+        Parameters
+        ----------
+        turn_id : int
+            The turn that recommended it.
+        position : int
+            Its place among the turn's recommendations, from 0.
+        verdict : {"accepted", "rejected"}
+        note : str
+            Why, in the analyst's words.
+
+        Raises
+        ------
+        ValueError
+            If there is no such recommendation, or the verdict is another.
+        """
+        decisions.decide(self.store, self._clock(), turn_id, position, verdict=verdict, note=note)
+
+    @property
+    def decisions(self) -> "pd.DataFrame":
+        """Every decision on a recommendation, oldest first; the newest of a recommendation holds."""
+        return self.sql("select * from decisions order by decision_id")
 
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Run one reading statement on the lab's tables.

@@ -1,7 +1,10 @@
 """The record of turns: what each saw that cannot be computed again, what it carried, and how it ended."""
 
 import json
-from collections.abc import Sequence
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +13,11 @@ from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer
 from gallump_lab.config import Config, Model
 from gallump_lab.memory import packing, recall
-from gallump_lab.memory.sessions import Received, SessionManager
+from gallump_lab.memory.context import newest
+from gallump_lab.memory.records import Choice, Moment
+from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Catalogue, Store, configs, times
+from gallump_lab.store import Store, configs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,72 +44,219 @@ class SpendingLimit(RuntimeError):
         )
 
 
-def record(  # noqa: PLR0913 (a turn's parts)
-    store: Store,
-    received: Received,
-    prompt: Prompt,
-    answer: Answer,
-    *,
-    sessions: SessionManager,
-    symbol: str | None,
-    watchlist: Sequence[str],
-) -> tuple[int, int | None]:
-    """Write a turn, its slots and its reply in one step.
+class Turn:
+    """One turn on its way into the lab: its draft while the reply comes in, then the whole of it in one step.
 
-    Returns
-    -------
-    tuple of int
-        The turn's id, and the reply's message id or None if there is no text.
+    Parameters
+    ----------
+    store : Store
+        The lab file.
+    sessions : SessionManager
+        Makes the reply's message.
+    received : Received
+        The question, stored.
+    prompt : Prompt
+        What is sent.
+    model : str
+        Who answers.
+    symbol : str, optional
+        The question's symbol.
+    watchlist : sequence of str
+        The symbols that were given.
+    choice : Choice
+        What was pinned and excluded.
     """
-    moment, usage = received.moment, answer.usage
-    text_there = bool(answer.text.strip())
-    write = sessions.reply(received.session_id, answer.text, symbol, answer.state) if text_there else None
-    slots = [(*(getattr(s, name) for name in _SLOT), _json(dict(s.signals))) for s in prompt.slots]
-    row: dict[str, Any] = {
-        "session_id": received.session_id,
-        "question_id": received.question_id,
-        "asked_at": times.naive(moment.at),
-        "seen_message": moment.seen_message,
-        "seen_insight": moment.seen_insight,
-        "symbol": symbol,
-        "watchlist": _json(list(watchlist)),
-        "market": _json(prompt.market_context.to_dict()),
-        "token_factor": prompt.session_context.token_factor,
-        "retrieval": recall.VERSION,
-        "template": prompt.template,
-        "prompt_sha256": prompt.sha256,
-        "sections": _json({section.name: section.tokens for section in prompt.sections}),
-        "used": _json(packing.used(prompt.slots)),
-        "model": answer.model,
-        "state": answer.state,
-        "stop_reason": answer.stop_reason,
-        "fault": storable(str(answer.fault)) if answer.fault else None,
-        "plain": answer.plain,
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "cache_read_tokens": usage and usage.cache_read_tokens,
-        "cache_write_tokens": usage and usage.cache_write_tokens,
-        "cost_usd": answer.cost_usd,
-        "latency": answer.latency,
-        "first_text": answer.first_text,
-        "recommendations": _json([each.to_dict() for each in answer.recommendations]),
-        "dropped": _json(list(answer.dropped)),
-    }
-    with store.write() as con:
-        reply_id = write(con) if write else None
-        row |= {"config_id": configs.keep(con, received.config), "reply_id": reply_id}
-        names, values = ", ".join(row), ", ".join(f"${name}" for name in row)
-        (turn_id,) = con.execute(
-            f"insert into turns (turn_id, {names}) values (nextval('turn_ids'), {values}) returning turn_id",  # noqa: S608
-            row,
-        ).fetchone() or (0,)
-        if slots:
-            columns = [list(column) for column in zip(*slots, strict=True)]
-            names, values = ", ".join((*_SLOT, "signals")), ", ".join(["unnest(?)"] * len(columns))
-            con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
-    if reply_id is not None:
-        sessions.upkeep(received.question_id - 1, reply_id)
-    return int(turn_id), reply_id
+
+    def __init__(  # noqa: PLR0913 (a turn's givens)
+        self,
+        store: Store,
+        sessions: SessionManager,
+        received: Received,
+        prompt: Prompt,
+        *,
+        model: str,
+        symbol: str | None,
+        watchlist: Sequence[str],
+        choice: Choice,
+    ) -> None:
+        self._store, self._sessions, self._received = store, sessions, received
+        self._pieces: list[str] = []
+        self._begun = self._saved = time.monotonic()
+        self._drafted = False
+        moment = received.moment
+        self._row: dict[str, Any] = {
+            "session_id": str(received.session_id),
+            "question_id": received.question_id,
+            "asked_at": times.naive(moment.at).isoformat(),
+            "seen_message": moment.seen_message,
+            "seen_insight": moment.seen_insight,
+            "symbol": symbol,
+            "watchlist": _json(list(watchlist)),
+            "chosen": _json({"pinned": choice.pinned, "excluded": choice.excluded}),
+            "market": _json(prompt.market_context.to_dict()),
+            "config_id": configs.stored(received.config).id,
+            "token_factor": prompt.session_context.token_factor,
+            "retrieval": recall.VERSION,
+            "template": prompt.template,
+            "prompt_sha256": prompt.sha256,
+            "sections": _json({section.name: section.tokens for section in prompt.sections}),
+            "used": _json(packing.used(prompt.slots)),
+            "model": model,
+        }
+        self._slots = [[*(getattr(s, name) for name in _SLOT), _json(dict(s.signals))] for s in prompt.slots]
+
+    def hear(self, piece: str) -> None:
+        """Take a piece of the reply's text; about once a second it is saved, in case the kernel dies."""
+        self._pieces.append(piece)
+        now = time.monotonic()
+        if now - self._saved < DRAFT_SECONDS:
+            return
+        self._saved = now
+        row, text = self._row, storable("".join(self._pieces))
+        with self._store.write() as con:
+            if self._drafted:
+                con.execute("update drafts set text = ? where question_id = ?", [text, row["question_id"]])
+            else:
+                configs.keep(con, self._received.config)
+                con.execute(
+                    "insert into drafts values (?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        row["question_id"],
+                        row["session_id"],
+                        row["symbol"],
+                        text,
+                        _json(row),
+                        _json(self._slots),
+                        _owner(),
+                    ],
+                )
+        self._drafted = True
+
+    def finish(self, answer: Answer) -> tuple[int, int | None]:
+        """Write the turn, its slots and its reply in one step.
+
+        Returns
+        -------
+        tuple of int
+            The turn's id, and the reply's message id or None if there is no text.
+        """
+        usage, session_id, symbol = answer.usage, self._row["session_id"], self._row["symbol"]
+        there = bool(answer.text.strip())
+        write = self._sessions.reply(session_id, answer.text, symbol, answer.state) if there else None
+        outcome = {
+            "model": answer.model,
+            "state": answer.state,
+            "stop_reason": answer.stop_reason,
+            "fault": storable(str(answer.fault)) if answer.fault else None,
+            "plain": answer.plain,
+            "input_tokens": usage and usage.input_tokens,
+            "output_tokens": usage and usage.output_tokens,
+            "cache_read_tokens": usage and usage.cache_read_tokens,
+            "cache_write_tokens": usage and usage.cache_write_tokens,
+            "cost_usd": answer.cost_usd,
+            "latency": answer.latency,
+            "first_text": answer.first_text,
+            "recommendations": _json([each.to_dict() for each in answer.recommendations]),
+            "dropped": _json(list(answer.dropped)),
+        }
+        with self._store.write() as con:
+            configs.keep(con, self._received.config)
+            reply_id = write(con) if write else None
+            turn_id = _write(con, self._row | outcome | {"reply_id": reply_id}, self._slots)
+        if reply_id is not None:
+            self._sessions.upkeep(self._received.question_id - 1, reply_id)
+        return turn_id, reply_id
+
+
+def again(
+    store: Store,
+    sessions: SessionManager,
+    question_id: int,
+    *,
+    check: "Callable[[DuckDBPyConnection, Config], None]",
+) -> tuple[Received, list[str], Choice]:
+    """Give a stored question that has no reply as if it came now, with the symbols and choice of its last turn.
+
+    Raises
+    ------
+    ValueError
+        If there is no such question, or it has a reply.
+    """
+    with store.read() as con:
+        config = sessions.config(con)
+        check(con, config)
+        found = con.execute(
+            "select session_id, text, symbol, role from messages where message_id = ?", [question_id]
+        ).fetchone()
+        if found is None or found[3] != "user":
+            msg = f"question_id {question_id!r} is no question of this lab; lab.messages lists them."
+            raise ValueError(msg)
+        turns = con.execute(
+            "select watchlist::text, chosen::text, reply_id from turns where question_id = ? order by turn_id",
+            [question_id],
+        ).fetchall()
+        if any(reply_id is not None for _, _, reply_id in turns):
+            msg = f"question_id {question_id} has a reply; ask a new question instead."
+            raise ValueError(msg)
+        _, seen_insight = newest(con)
+    session_id, text, symbol, _ = found
+    watchlist, chosen = turns[-1][:2] if turns else (json.dumps([symbol] if symbol else []), None)
+    moment = Moment(at=sessions.now(), seen_message=question_id - 1, seen_insight=seen_insight)
+    received = Received(
+        session_id=SessionId(session_id), question_id=question_id, text=text, moment=moment, config=config
+    )
+    return received, json.loads(watchlist), chosen_of(chosen)
+
+
+def chosen_of(text: str | None) -> Choice:
+    """Read a turn's choice."""
+    return Choice(**json.loads(text)) if text else Choice()
+
+
+def _write(con: "DuckDBPyConnection", row: dict[str, Any], slots: Sequence[Sequence[Any]]) -> int:
+    names, values = ", ".join(row), ", ".join(f"${name}" for name in row)
+    (turn_id,) = con.execute(
+        f"insert into turns (turn_id, {names}) values (nextval('turn_ids'), {values}) returning turn_id",  # noqa: S608
+        row,
+    ).fetchone() or (0,)
+    if slots:
+        columns = [list(column) for column in zip(*slots, strict=True)]
+        names, values = ", ".join((*_SLOT, "signals")), ", ".join(["unnest(?)"] * len(columns))
+        con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
+    con.execute("delete from drafts where question_id = ?", [row["question_id"]])
+    return int(turn_id)
+
+
+def recover(store: Store, sessions: SessionManager) -> int:
+    """Turn the drafts of kernels that have died into replies, marked as stopped; give their number."""
+    with store.read() as con:
+        found = con.execute("select text, turn::text, slots::text, owner from drafts").fetchall()
+    orphans = [(text, json.loads(turn), json.loads(slots)) for text, turn, slots, owner in found if not _alive(owner)]
+    for text, row, slots in orphans:
+        write = sessions.reply(row["session_id"], text, row["symbol"], "stopped")
+        with store.write() as con:
+            if con.execute("select 1 from drafts where question_id = ?", [row["question_id"]]).fetchone():
+                outcome = {"state": "stopped", "fault": DIED, "plain": False, "recommendations": "[]", "dropped": "[]"}
+                _write(con, row | outcome | {"reply_id": write(con)}, slots)
+    return len(orphans)
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def _alive(owner: str) -> bool:
+    """Whether the process that wrote a draft still runs; one on another machine counts as running."""
+    host, _, pid = owner.rpartition(" ")
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _json(value: object) -> str:
@@ -112,6 +264,8 @@ def _json(value: object) -> str:
 
 
 _SLOT = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
+DRAFT_SECONDS = 1.0
+DIED = "The notebook's kernel ended before the reply had. What had arrived is kept."
 
 
 def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, model: str) -> None:
@@ -140,66 +294,3 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, mo
     ).fetchone() or (0.0,)
     if spent >= limit:
         raise SpendingLimit(spent, limit)
-
-
-_TRANSCRIPT = """
-with said as (
-    from messages where message_id < coalesce($before::bigint, message_id + 1) order by message_id desc limit $limit
-)
-select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state,
-       t.turn_id, t.model, t.state, t.fault, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
-       t.cost_usd, t.latency, t.sections::text, t.used::text, t.recommendations::text, t.dropped::text, c.toml
-from said s
-left join turns t on (s.role = 'assistant' and t.reply_id = s.message_id)
-                  or (s.role = 'user' and t.question_id = s.message_id and t.reply_id is null)
-left join configs c using (config_id)
-order by s.message_id
-"""
-
-
-def transcript(catalogue: Catalogue, limit: int = 200, before: int | None = None) -> list[dict[str, Any]]:
-    """Give the newest messages of a lab, oldest first, each reply with its turn.
-
-    Parameters
-    ----------
-    limit : int
-        At most so many messages.
-    before : int, optional
-        Only messages with a smaller id.
-
-    Returns
-    -------
-    list of dict
-        message_id, session_id, role, text, created_at (UTC), symbol, state and turn: None, or a dict of model, state,
-        fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), tokens (estimated, by
-        section), budget (tokens of hot, warm and cold), recommendations, dropped. A turn without a reply stands on its
-        question.
-    """
-    with catalogue.read() as con:
-        rows = con.execute(_TRANSCRIPT, {"before": before, "limit": limit}).fetchall()
-    return [_entry(row) for row in rows]
-
-
-def _entry(row: Sequence[Any]) -> dict[str, Any]:
-    names = ("message_id", "session_id", "role", "text", "created_at", "symbol", "state")
-    found = dict(zip(names, row[:7], strict=True)) | {"created_at": times.aware(row[4]), "turn": None}
-    if row[7] is not None:
-        turn_id, model, state, fault, fresh, output, read, written, cost, latency = row[7:17]
-        sections, spent, recommendations, dropped, toml = row[17:]
-        budget = Config.from_toml(toml).budget
-        found["turn"] = {
-            "turn_id": turn_id,
-            "model": model,
-            "state": state,
-            "fault": fault,
-            "input_tokens": None if fresh is None else fresh + (read or 0) + (written or 0),
-            "output_tokens": output,
-            "cost_usd": cost,
-            "latency": latency,
-            "tokens": json.loads(sections),
-            "used": json.loads(spent),
-            "budget": {"hot": budget.hot, "warm": budget.warm, "cold": budget.cold},
-            "recommendations": json.loads(recommendations),
-            "dropped": json.loads(dropped),
-        }
-    return found

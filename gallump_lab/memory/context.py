@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.memory import hot, insights, recall, text
-from gallump_lab.memory.packing import pack, shown
-from gallump_lab.memory.records import Moment, Reason, SessionContext, Slot
+from gallump_lab.memory.packing import PassedOver, pack, shown
+from gallump_lab.memory.records import Choice, Moment, Reason, SessionContext, Slot
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_AS_IT_COMES = Choice()
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -30,6 +31,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     config: Config,
     factor: float,
     symbols: Sequence[str] = (),
+    choice: Choice = _AS_IT_COMES,
 ) -> SessionContext:
     """Take what the tiers give for a question at a moment.
 
@@ -51,6 +53,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
         The model's tokens per cl100k token (see `learnt_factor`).
     symbols : sequence of str
         Further symbols that the question is about, for COLD.
+    choice : Choice
+        What the analyst pinned or excluded for this question.
     """
     budget = config.budget
     guide = config.template == "guide"
@@ -58,17 +62,24 @@ def context(  # noqa: PLR0913 (a moment's givens)
     said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
     # Where the guide counts items instead of tokens, the items rule.
     hot_room = sys.maxsize if budget.hot_messages else budget.hot
-    hot_slots = pack(hot.candidates(con, said, budget, factor), hot_room, most=budget.hot_messages)
+    excluded = _excluding(choice)
+    hot_slots = pack(
+        hot.candidates(con, said, budget, factor), hot_room, most=budget.hot_messages, passed_over=excluded
+    )
 
     ranked = recall.rank(con, question, symbol=symbol, moment=moment, settings=config.recall)
+    ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
     most = max(recall.CANDIDATES, budget.warm // recall.LEAST)
-    warm_slots = pack_warm(recall.candidates(con, ranked, factor, most), hot_slots, budget.warm)
+    warm_slots = pack_warm(recall.candidates(con, ranked, factor, most), hot_slots, budget.warm, excluded)
 
     about = {*symbols, symbol} - {None}
     cold_slots = pack(
-        insights.candidates(con, sorted(filter(None, about)), moment, factor, plain=guide),
+        insights.candidates(
+            con, sorted(filter(None, about)), moment, factor, plain=guide, pinned=choice.ids("insight")
+        ),
         sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
+        passed_over=excluded,
     )
     return SessionContext(
         session_id=session_id,
@@ -92,26 +103,31 @@ def context(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def pack_warm(candidates: Sequence[Slot], hot_slots: Sequence[Slot], budget: int) -> list[Slot]:
+def _excluding(choice: Choice) -> PassedOver:
+    out = set(choice.excluded)
+    return lambda slot: "excluded" if (slot.kind, slot.item_id) in out else None
+
+
+def pack_warm(
+    candidates: Sequence[Slot], hot_slots: Sequence[Slot], budget: int, excluded: PassedOver = lambda _: None
+) -> list[Slot]:
     """Pack WARM's candidates past what HOT shows already and past what says the same in the same words."""
     standing: dict[int | None, str] = {}
     for slot in hot_slots:
         if slot.kept:
             standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
     said = {recall.statement(slot) for slot in hot_slots if slot.kept}
-    newest: dict[Hashable, Slot] = {}
-    for slot in sorted(candidates, key=_when):
-        newest[recall.statement(slot)] = slot
-    ordered = []
-    for rank, slot in enumerate(
-        candidates, 1
-    ):  # of equals the newest stands at the best rank, the others where it stood
-        statement = recall.statement(slot)
-        other = newest[statement]
-        newest[statement] = slot
-        ordered.append(replace(other, rank=rank) if other.rank != rank else other)
+    equals: dict[Hashable, list[Slot]] = {}
+    for slot in candidates:
+        equals.setdefault(recall.statement(slot), []).append(slot)
+    for group in equals.values():  # the newest (or a pinned one) takes the best place, the others keep their order
+        best = max(group, key=lambda slot: ("pin" in slot.signals, *_when(slot)))
+        group.sort(key=lambda slot: slot is not best)
+    ordered = [replace(equals[recall.statement(slot)].pop(0), rank=rank) for rank, slot in enumerate(candidates, 1)]
 
     def passed_over(slot: Slot) -> Reason | None:
+        if why := excluded(slot):
+            return why
         if slot.text in standing.get(slot.message_id, ""):
             return "in HOT"
         statement = recall.statement(slot)

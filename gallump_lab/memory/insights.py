@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.market.symbols import validate_symbol
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
 MAX_CHARACTERS = 2_000
+MILLION = 1_000_000
 CANDIDATES = 200
 """So many insights are ordered; no budget holds more."""
 
@@ -26,7 +27,8 @@ where exists (from insight_events e where e.insight_id = insights.insight_id and
               and e.known_from <= coalesce($as_of::timestamp, e.known_from))
   and not exists (from insight_events e where e.insight_id = insights.insight_id and event = 'superseded'
                   and event_id <= $seen and e.known_from <= coalesce($as_of::timestamp, e.known_from))
-order by coalesce(list_contains($symbols, symbol), false) desc, known_from desc, insight_id desc limit $limit
+order by nullif(list_position($pinned, insight_id), 0) nulls last,
+         coalesce(list_contains($symbols, symbol), false) desc, known_from desc, insight_id desc limit $limit
 """
 
 
@@ -240,8 +242,14 @@ def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
         )
 
 
-def candidates(
-    con: "DuckDBPyConnection", symbols: Sequence[str], moment: Moment, factor: float, *, plain: bool
+def candidates(  # noqa: PLR0913 (a moment's givens)
+    con: "DuckDBPyConnection",
+    symbols: Sequence[str],
+    moment: Moment,
+    factor: float,
+    *,
+    plain: bool,
+    pinned: Sequence[int] = (),
 ) -> list[Slot]:
     """Order the insights that were alive at the moment: those about the asked symbols first, newer before older.
 
@@ -255,12 +263,18 @@ def candidates(
         The model's tokens per cl100k token.
     plain : bool
         Give each as its text alone, as the guide does, without symbol and date.
+    pinned : sequence of int
+        Insights that stand first, in this order.
     """
     as_of = moment.as_of and times.naive(moment.as_of)
-    given = {"seen": moment.seen_insight, "as_of": as_of, "symbols": list(symbols), "limit": CANDIDATES}
+    given: dict[str, Any] = {"seen": moment.seen_insight, "as_of": as_of, "symbols": list(symbols), "limit": CANDIDATES}
+    given["pinned"] = list(pinned)
     ranked = con.execute(_ALIVE, given).fetchall()
     lines = [text if plain else f"- {_label(symbol, valid)}: {text}" for _, _, symbol, text, valid, _ in ranked]
     costs = [tokens.count(f"{line}\n") for line in lines]
+    signals = [
+        {"symbol": MILLION * (row[2] in symbols)} | ({"pin": MILLION} if row[0] in pinned else {}) for row in ranked
+    ]
     return [
         Slot(
             tier="cold",
@@ -271,12 +285,12 @@ def candidates(
             text=row[3],
             line=line,
             tokens=tokens.scaled(cost, factor),
-            score=1_000_000 * (row[2] in symbols),
-            signals={"symbol": 1_000_000 * (row[2] in symbols)},
+            score=sum(gained.values()),
+            signals=gained,
             symbol=row[2],
             created_at=times.aware(row[4]),
         )
-        for rank, (row, line, cost) in enumerate(zip(ranked, lines, costs, strict=True), 1)
+        for rank, (row, line, cost, gained) in enumerate(zip(ranked, lines, costs, signals, strict=True), 1)
     ]
 
 

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 NEAR_MISSES = 20
 
+PassedOver = Callable[[Slot], Reason | None]
+
 
 def pack(
     candidates: Sequence[Slot],
     budget: int,
     *,
     most: int | None = None,
-    passed_over: Callable[[Slot], Reason | None] = lambda _: None,
+    passed_over: PassedOver = lambda _: None,
 ) -> list[Slot]:
     """Keep the longest prefix of the candidates that fits.
 

@@ -140,6 +140,25 @@ def rank(con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment
     )
 
 
+def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], moment: Moment) -> Ranked:
+    """Put what the analyst pinned before all else, if it was there at the moment; its signal is `pin`."""
+    if not pinned:
+        return ranked
+    as_of = moment.as_of and times.naive(moment.as_of)
+    rows = con.execute(
+        "select passage_id from passages join messages using (message_id) where passage_id in (select unnest(?)) "
+        "and message_id <= ? and created_at <= coalesce(?::timestamp, created_at)",
+        [pinned, moment.seen_message, as_of],
+    ).fetchall()
+    there = {passage for (passage,) in rows}
+    signals = dict(zip(ranked.passage_ids, ranked.signals, strict=True))
+    first = [passage for passage in dict.fromkeys(pinned) if passage in there]
+    order = [*first, *(passage for passage in ranked.passage_ids if passage not in there)]
+    best = max(ranked.scores, default=0) + MILLION
+    found = [signals.get(passage, {}) | ({"pin": best} if passage in there else {}) for passage in order]
+    return Ranked(passage_ids=order, scores=[sum(each.values()) for each in found], signals=found)
+
+
 def _corpus(con: "DuckDBPyConnection", moment: Moment) -> tuple[int, int, int]:
     """Give the newest passage of the moment, the number of passages and the sum of their lengths in terms."""
     if moment.as_of is None:

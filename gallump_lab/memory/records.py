@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 Tier = Literal["hot", "warm", "cold"]
 Role = Literal["user", "assistant"]
-Reason = Literal["kept", "over budget", "in HOT", "duplicate", "superseded", "below threshold", "over window"]
+Reason = Literal[
+    "kept", "over budget", "in HOT", "duplicate", "superseded", "below threshold", "excluded", "over window"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,34 @@ class Slot:
     session_id: str | None = None
     created_at: datetime | None = None
     """The time it speaks of, UTC."""
+
+
+Item = tuple[str, int]
+"""A slot's kind and item id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the analyst decided of single items for one question: it is recorded with the turn."""
+
+    pinned: tuple[Item, ...] = ()
+    """Passages and insights that stand first in their tier, in this order."""
+    excluded: tuple[Item, ...] = ()
+    """What stays out, of any tier."""
+
+    def __post_init__(self) -> None:
+        for name in ("pinned", "excluded"):
+            value = getattr(self, name)
+            try:
+                items = tuple((str(kind), int(item)) for kind, item in value)
+            except (TypeError, ValueError) as error:
+                msg = f"{name} must be pairs of a slot's kind and item_id, such as ('passage', 12), not {value!r}."
+                raise ValueError(msg) from error
+            object.__setattr__(self, name, items)
+
+    def ids(self, kind: str) -> list[int]:
+        """Give the pinned ids of one kind."""
+        return [item for found, item in self.pinned if found == kind]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,7 +128,7 @@ class SessionManager:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
             raise ValueError(msg)
         self.cache, self._store = cache, storage
-        self._clock, self._ids, self._config, self._model = clock, ids, config, model
+        self._clock, self._ids, self.config, self._model = clock, ids, config, model
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
         """Give the session of this id if it is still live, else a new one.
@@ -139,12 +139,12 @@ class SessionManager:
             A str; its `.new` and `.notice` say whether and why another session began.
         """
         with self._store.write() as con:
-            return self._live_or_new(con, session_id, self._config(con).session_minutes)
+            return self._live_or_new(con, session_id, self.config(con).session_minutes)
 
     def live(self, session_id: str) -> bool:
         """Whether a session exists and has not ended."""
         with self._store.read() as con:
-            return self._why_not(con, session_id, self._config(con).session_minutes) is None
+            return self._why_not(con, session_id, self.config(con).session_minutes) is None
 
     def add_message(  # noqa: PLR0913 (the guide's arguments and two more)
         self,
@@ -184,7 +184,7 @@ class SessionManager:
         """
         draft = self._checked(role, text, symbol, created_at, state)
         with self._store.write() as con:
-            why_not = self._why_not(con, session_id, self._config(con).session_minutes)
+            why_not = self._why_not(con, session_id, self.config(con).session_minutes)
             if why_not and ((role == "user" and created_at is None) or "ended" not in why_not):
                 msg = f"session_id: {why_not} Get one from get_or_create_session()."
                 raise ValueError(msg)
@@ -216,13 +216,17 @@ class SessionManager:
         """
         draft = self._checked("user", text, symbol, None)
         with self._store.write() as con:
-            config = self._config(con)
+            config = self.config(con)
             check(con, config)
             session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
             question = self._write(con, session, draft)
         moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
+
+    def now(self) -> datetime:
+        """Tell the clock's time, UTC."""
+        return self._clock()
 
     def upkeep(self, since: int, until: int) -> None:
         """Keep recall's index in order: every so many messages, sort a part of it (see `index.sort`)."""
@@ -235,7 +239,7 @@ class SessionManager:
         The question is the session's newest message if a user's; it does not stand in its own context.
         """
         with self._store.read() as con:
-            config = self._config(con)
+            config = self.config(con)
             newest = con.execute(
                 "select message_id, role, text from messages where session_id = ? order by message_id desc limit 1",
                 [session_id],
@@ -321,14 +325,15 @@ class SessionManager:
         return lambda con: self._write(con, session_id, draft)
 
     def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
-        notice = None
+        notice = continues = None
         if session_id is not None:
             notice = self._why_not(con, session_id, minutes)
             if notice is None:
                 return SessionId(session_id)
+            continues = session_id if "ended" in notice else None
         made = self._ids()
         now = times.naive(self._clock(), "clock()")
-        con.execute("insert into sessions values (?, ?, ?, 0, null, null)", [made, now, now])
+        con.execute("insert into sessions values (?, ?, ?, 0, null, null, ?)", [made, now, now, continues])
         return SessionId(made, new=True, notice=notice and f"{notice} A new session began.")
 
     def _why_not(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> str | None:

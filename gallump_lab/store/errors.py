@@ -2,7 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class StoreError(Exception):
@@ -30,7 +36,7 @@ class DamagedFile(StoreError):
 
 
 class LabBusy(StoreError):
-    """Another process held the file for the whole wait.
+    """Another process or thread held the file for the whole wait.
 
     Attributes
     ----------
@@ -40,10 +46,12 @@ class LabBusy(StoreError):
         Seconds.
     """
 
-    def __init__(self, path: Path, pid: int | None, waited: float) -> None:
-        self.pid, self.waited = pid, waited
-        if pid == os.getpid():
-            who = "this process, through a duckdb.connect() of its own: close that connection"
+    def __init__(self, path: Path, pid: int | None, waited: float, *, thread: bool = False) -> None:
+        self.pid, self.waited = os.getpid() if thread else pid, waited
+        if thread:
+            who = "another thread of this process: let its step finish"
+        elif pid == os.getpid():
+            who = "this process, through a DuckDB connection or result of its own: close it"
         elif pid is not None:
             who = f"process {pid}: close what it runs, or let it finish"
         else:
@@ -61,14 +69,13 @@ class QueryRefused(StoreError, ValueError):
 _NOT_A_DATABASE = "not a valid DuckDB database file"
 _LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
 _TWICE = re.compile(r"Unique file handle conflict")
-_FULL = re.compile(
-    r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write all bytes"
-)
+_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write")
+_UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed)")
 _DENIED = re.compile(r"Permission denied|Read-only file system|Access is denied|Operation not permitted")
 _NEWER = re.compile(
     r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer"
 )
-_DAMAGED = re.compile(r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|INTERNAL|invalidated")
+_DAMAGED = re.compile(r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|invalidated")
 
 
 def is_locked(error: Exception) -> bool:
@@ -92,9 +99,41 @@ def holder(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def translated(error: Exception, path: Path) -> StoreError | None:  # noqa: PLR0911 (one return a trouble)
+def is_durable(error: Exception) -> bool:
+    """Whether a commit that failed has been done all the same: its log was written, the file itself could not be."""
+    return "COMMIT succeeded and is durable" in str(error)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's."""
+    import duckdb
+
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        interrupt = KeyboardInterrupt()
+        for note in getattr(error, "__notes__", ()):
+            interrupt.add_note(note)
+        raise interrupt from error
+    except duckdb.Error as error:
+        mine = _translated(error, path)
+        if mine is None:
+            raise
+        raise mine from error
+
+
+def _translated(error: "duckdb.Error", path: Path) -> StoreError | None:  # noqa: PLR0911 (one return a trouble)
     """Turn DuckDB's error into ours; None when it is none of the file's troubles."""
+    import duckdb
+
     text = str(error)
+    about_file = isinstance(error, (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException))
+    unwritten = isinstance(error, duckdb.TransactionException) and _UNWRITTEN.match(text)
+    if not (about_file or unwritten or type(error) is duckdb.Error):  # other classes may quote the user's own words
+        return None
     if _FULL.search(text):
         return DiskFull(f"No room to write {path}: {text.splitlines()[0]}. The step was undone; free some space.")
     if _DENIED.search(text):

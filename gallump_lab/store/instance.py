@@ -1,7 +1,8 @@
-"""The one in-memory DuckDB instance of a process, to which lab files and snapshots are attached."""
+"""DuckDB instances in memory: one for each lab file, to which it is attached step by step, and private ones."""
 
+import ctypes
 import os
-import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,35 +10,81 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-# Nothing is fetched unasked: no extension is ever installed or loaded by itself.
+# Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
 # A commit writes the file itself rather than a log that the detach then writes over; both are on disk when it returns.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "checkpoint_threshold": "1KB",
+    "python_enable_replacements": False,
 }
-_LOCK = threading.Lock()
-_INSTANCES: dict[int, "duckdb.DuckDBPyConnection"] = {}
+_THREADED: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
 
 
-def cursor() -> "duckdb.DuckDBPyConnection":
-    """Give a cursor of the process's instance; a forked child makes an instance of its own."""
-    import duckdb
+class Instance:
+    """One DuckDB instance, made when it is first used.
 
-    with _LOCK:
-        pid = os.getpid()
-        if pid not in _INSTANCES:
-            _INSTANCES[pid] = duckdb.connect(":memory:", config=_SETTINGS)
-        return _INSTANCES[pid].cursor()
+    Closing it undoes what was not committed and lets go of every file, whatever state it is in; so a step that does not
+    end well needs no other remedy.
+
+    Parameters
+    ----------
+    threads : int, optional
+        How many it computes with; all the machine's by default.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._settings = {} if threads is None else {"threads": threads, "async_threads": 0}
+        self._con: duckdb.DuckDBPyConnection | None = None
+        self.clean = True
+
+    def cursor(self) -> "duckdb.DuckDBPyConnection":
+        """Give a cursor; of a new instance if the last step left this one unclean."""
+        if not self.clean:
+            self.close()
+        if self._con is None:
+            self._con = _connect(**self._settings)
+        return self._con.cursor()
+
+    def close(self) -> None:
+        """Let go of memory and files."""
+        if self._con is not None:
+            self._con.close()
+        self._con, self.clean = None, True
+
+
+def seal(con: "duckdb.DuckDBPyConnection") -> None:
+    """Shut a connection's instance off, for good, from every file that is not open yet and from its settings."""
+    con.execute("set enable_external_access = false")
+    con.execute("set disabled_filesystems = 'LocalFileSystem'")  # it would let the attached file itself be read
+    con.execute("set lock_configuration = true")
 
 
 @contextmanager
 def scratch() -> Iterator["duckdb.DuckDBPyConnection"]:
     """Give a private in-memory database for SQL over frames and files, without any lab."""
-    import duckdb
-
-    con = duckdb.connect(":memory:", config=_SETTINGS)
+    con = _connect()
     try:
         yield con
     finally:
         con.close()
+
+
+def _connect(**settings: int) -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
+    con = duckdb.connect(":memory:", config=_SETTINGS | settings)
+    if settings.get("threads") != 1:
+        _THREADED.add(con)
+    return con
+
+
+def _forked() -> None:
+    """Keep a child from ever destroying its parent's instances with threads: it would wait for threads it lacks."""
+    for con in _THREADED:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(con))
+    _THREADED.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

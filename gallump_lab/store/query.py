@@ -47,7 +47,7 @@ def frame(
     """
     import duckdb
 
-    with catalogue.read() as con:
+    with catalogue.sealed() as con:
         statements = con.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in (
             duckdb.StatementType.SELECT,
@@ -60,25 +60,26 @@ def frame(
         if seconds is not None:
             timer.start()
         try:
-            found_frame = con.execute(sql, params).df()
+            return table(con, sql, params)
         except duckdb.InterruptException as error:
             msg = (
                 f"The statement held the lab for {seconds:g} s, which keeps other notebooks out. "
                 "Run it on a copy: lab.snapshot().sql(...)."
             )
             raise QueryRefused(msg) from error
+        except (duckdb.PermissionException, duckdb.TransactionException) as error:
+            msg = f"sql reads the lab's own tables, and neither writes nor reaches a file: {error}"
+            raise QueryRefused(msg) from error
         finally:
             timer.cancel()
-    return utc(found_frame)
 
 
-def table(con: "DuckDBPyConnection", sql: str, params: Sequence[Any] | None = None) -> "pd.DataFrame":
-    """Give the result of one of our own statements as a DataFrame with UTC times."""
-    return utc(con.execute(sql, params).df())
-
-
-def utc(found: "pd.DataFrame") -> "pd.DataFrame":
-    """Mark every naive timestamp column as the UTC that it is."""
-    for name in found.columns[[kind.kind == "M" and getattr(kind, "tz", None) is None for kind in found.dtypes]]:
-        found[name] = found[name].dt.tz_localize("UTC")
+def table(
+    con: "DuckDBPyConnection", sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+) -> "pd.DataFrame":
+    """Give a statement's result as a DataFrame that marks every naive timestamp as the UTC that it is."""
+    found = con.execute(sql, params).df()
+    for name, column in zip(found.columns, con.description or (), strict=True):
+        if str(column[1]).startswith("TIMESTAMP") and getattr(found[name].dtype, "tz", None) is None:
+            found[name] = found[name].dt.tz_localize("UTC")
     return found

@@ -136,7 +136,35 @@ create table applied (applied_id bigint not null, config_id text not null, appli
 create table cache (key text primary key, value json not null, expires_at timestamp);
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("sessions, recall, turns, insights", _FIRST),)
+_SECOND = """
+alter table sessions add column continues text;         -- the ended session that it goes on from
+alter table turns add column chosen json;               -- what the analyst pinned and excluded
+create table drafts (                                   -- replies that are coming in; one that stays: its kernel died
+    question_id bigint not null,
+    session_id text not null,
+    symbol text,
+    text text not null,
+    turn json not null,                                 -- the turn's columns as they are known so far
+    slots json not null,
+    owner text not null                                 -- the machine and process that writes it
+);
+create sequence decision_ids;
+create table decisions (
+    decision_id bigint not null,
+    turn_id bigint not null,
+    position integer not null,                          -- in the turn's recommendations, from 0
+    symbol text not null,
+    verdict text not null,                              -- accepted or rejected
+    note text not null,
+    decided_at timestamp not null
+);
+create table forgotten (message_id bigint not null, forgotten_at timestamp not null);
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("sessions, recall, turns, insights", _FIRST),
+    ("continued sessions, choices, drafts, decisions, forgetting", _SECOND),
+)
 
 _MIGRATIONS_TABLE = """
     select list(column_name order by column_index) from duckdb_columns()

@@ -1,28 +1,26 @@
 """A frozen copy of a lab in memory: a study on it holds nothing, and its data cannot move."""
 
-import itertools
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gallump_lab.store import instance, query
+from gallump_lab.store import query
+from gallump_lab.store.errors import StoreError
+from gallump_lab.store.instance import Instance, seal
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-_NUMBERS = itertools.count(1)
-
 
 class Snapshot:
     """What a lab held at one moment; `lab.snapshot()` makes it."""
 
-    def __init__(self, alias: str, source: Path) -> None:
-        self._alias, self.source = alias, source
-        self._finalizer = weakref.finalize(self, _detach, alias)
+    def __init__(self, copy: Instance, source: Path) -> None:
+        self._copy: Instance | None = copy
+        self.source = source
 
     @classmethod
     def take(cls, store: Store) -> Self:
@@ -33,25 +31,30 @@ class Snapshot:
         StoreError
             If the lab cannot be read.
         """
-        alias = f"snapshot_{next(_NUMBERS)}"
-        owner = instance.cursor()
-        owner.execute(f"attach ':memory:' as {alias}")
-        owner.close()
-        snapshot = cls(alias, store.path)
-        with store.write() as con:  # reads the lab and writes the copy; a read-only transaction could not
-            con.execute(f"copy from database {store.alias} to {alias}")
-        return snapshot
+        copy = Instance()
+        with store.lend(copy) as con:
+            con.execute("copy from database lab to memory")
+        with copy.cursor() as con:
+            seal(con)
+        return cls(copy, store.path)
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the copy inside one read-only transaction, as long as need be."""
-        con = instance.cursor()
-        try:
-            con.execute(f"use {self._alias}")
+        """Give a connection to the copy inside one read-only transaction, as long as need be.
+
+        Raises
+        ------
+        StoreError
+            If the snapshot is closed.
+        """
+        if self._copy is None:
+            msg = f"This snapshot of {self.source} is closed. Take another: lab.snapshot()."
+            raise StoreError(msg)
+        with self._copy.cursor() as con:
             con.execute("begin transaction read only")
             yield con
-        finally:
-            con.close()
+
+    sealed = read
 
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Run one reading statement on the copy, however long it takes; see `gallump_lab.store.frame`."""
@@ -59,14 +62,10 @@ class Snapshot:
 
     def close(self) -> None:
         """Free the memory; the snapshot cannot be read after that."""
-        self._finalizer()
+        if self._copy is not None:
+            self._copy.close()
+        self._copy = None
 
     def __repr__(self) -> str:
         """Name the lab it was taken of."""
         return f"<Snapshot of {self.source.name}>"
-
-
-def _detach(alias: str) -> None:
-    con = instance.cursor()
-    con.execute(f"detach {alias}")
-    con.close()

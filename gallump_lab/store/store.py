@@ -1,18 +1,30 @@
 """A lab file, attached for one step at a time so that it belongs to nobody."""
 
 import contextlib
-import itertools
+import os
 import random
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from gallump_lab.store import instance, schema
-from gallump_lab.store.errors import LabBusy, NotALab, holder, is_locked, is_unfinished, translated
+from gallump_lab.store import schema
+from gallump_lab.store.errors import (
+    LabBusy,
+    NoPermission,
+    NotALab,
+    StoreError,
+    holder,
+    is_durable,
+    is_locked,
+    is_unfinished,
+    told,
+)
+from gallump_lab.store.instance import Instance, seal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,19 +37,48 @@ class Catalogue(Protocol):
         """Give a connection inside one read-only transaction."""
         ...
 
+    def sealed(self) -> AbstractContextManager["DuckDBPyConnection"]:
+        """Give a connection that only reads and reaches nothing else: no file, no setting, no Python variable."""
+        ...
 
-@dataclass
+
 class _File:
     """What the threads of this process share of one lab file: they take turns, so the file is attached once."""
 
-    alias: str
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    owner: int | None = None
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self.turn, self.owner = threading.RLock(), 0
+        self.instance = Instance(threads=1)  # for a step's few rows a second thread costs more than it gives
 
 
-_NUMBERS = itertools.count(1)
-_FILES: dict[Path, _File] = {}
+_FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
 _FILES_LOCK = threading.Lock()
+
+
+def _before_fork() -> None:
+    """Wait for the steps of other threads: DuckDB in the child would take their files for attached for ever."""
+    _FILES_LOCK.acquire()
+    for file in _FILES.values():
+        file.turn.acquire(timeout=10)
+
+
+def _in_parent() -> None:
+    for file in _FILES.values():
+        with contextlib.suppress(RuntimeError):  # a step that took longer than the wait goes on
+            file.turn.release()
+    _FILES_LOCK.release()
+
+
+def _in_child() -> None:
+    for file in _FILES.values():
+        file.renew()
+    _FILES_LOCK.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
 
 
 class Store:
@@ -51,18 +92,14 @@ class Store:
     path : Path
         The file; `Store.open` makes it when it is missing.
     wait : float
-        Seconds that a step tries while another process holds the file.
+        Seconds that a step tries while another thread or process holds the file.
     """
 
     def __init__(self, path: Path, *, wait: float = 10.0) -> None:
         self.path, self.wait = path, wait
+        self._known: tuple[int, int] | None = None
         with _FILES_LOCK:
-            self._file = _FILES.setdefault(path, _File(f"lab_{next(_NUMBERS)}"))
-
-    @property
-    def alias(self) -> str:
-        """The name under which this process attaches the file."""
-        return self._file.alias
+            self._file = _FILES.setdefault(path, _File())
 
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
@@ -73,18 +110,16 @@ class Store:
         StoreError
             NotALab, NewerLab, NoPermission, DiskFull, DamagedFile or LabBusy; the file is left as it was.
         """
-        if str(path) in ("", ":memory:"):
-            msg = f"A lab is a file; give its path, such as 'lab.duckdb', not {str(path)!r}."
-            raise NotALab(msg)
-        store = cls(Path(path).expanduser().resolve(), wait=wait)
-        with store.read() as con:
+        store = cls(_place(path), wait=wait)
+        with store.write() as con:
             missing = schema.missing(con, store.path)
         for migration in missing:
             with store.write() as con:
                 schema.apply(con, migration)
         return store
 
-    def read(self) -> AbstractContextManager["DuckDBPyConnection"]:
+    @contextmanager
+    def read(self) -> Iterator["DuckDBPyConnection"]:
         """Give a connection to the lab inside one read-only transaction, at most 100 ms long.
 
         Raises
@@ -92,75 +127,130 @@ class Store:
         StoreError
             If the file cannot be used (LabBusy after `wait` seconds).
         """
-        return self._step("begin transaction read only")
+        with self.lend(self._file.instance) as con:
+            con.execute("begin transaction read only")
+            yield con
+            con.execute("commit")
 
-    def write(self) -> AbstractContextManager["DuckDBPyConnection"]:
+    @contextmanager
+    def write(self) -> Iterator["DuckDBPyConnection"]:
         """Give a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
+
+        An interrupt that comes during the commit carries a note that the step may have been written.
 
         Raises
         ------
         StoreError
             As `read`.
         """
-        return self._step("begin transaction")
-
-    @contextmanager
-    def _step(self, begin: str) -> Iterator["DuckDBPyConnection"]:
         import duckdb
 
-        if self._file.owner == threading.get_ident():
-            msg = "A step on the lab inside another step: finish the first one."
-            raise RuntimeError(msg)
-        with self._file.turn:
-            self._file.owner = threading.get_ident()
-            con = instance.cursor()
+        with self.lend(self._file.instance, write=True) as con:
+            con.execute("begin transaction")
+            yield con
             try:
-                self._attach(con)
-                try:
-                    con.execute(f"use {self.alias}")
-                    con.execute(begin)
-                    yield con
-                    con.execute("commit")
-                except BaseException:
-                    with contextlib.suppress(duckdb.Error):  # an aborted transaction may already be gone
-                        con.execute("rollback")
-                    raise
-                finally:
-                    self._detach(con)
+                con.execute("commit")
             except duckdb.Error as error:
-                mine = translated(error, self.path)
-                if mine is None:
+                if not is_durable(error):
                     raise
-                raise mine from error
+            except (KeyboardInterrupt, RuntimeError) as error:
+                error.add_note(f"The step on {self.path} may have been written or not: look before you repeat it.")
+                raise
+
+    @contextmanager
+    def sealed(self) -> Iterator["DuckDBPyConnection"]:
+        """Give a connection that only reads the lab and reaches nothing else: no file, no setting, no Python variable.
+
+        Raises
+        ------
+        StoreError
+            As `read`.
+        """
+        alone = Instance()
+        with contextlib.closing(alone), self.lend(alone) as con:
+            seal(con)
+            yield con
+
+    @contextmanager
+    def lend(self, instance: Instance, *, write: bool = False) -> Iterator["DuckDBPyConnection"]:
+        """Attach the file to an instance as `lab` for one step.
+
+        Raises
+        ------
+        StoreError
+            As `read`.
+        """
+        import duckdb
+
+        with self._turn() as deadline, told(self.path):
+            con = instance.cursor()
+            instance.clean = False
+            try:
+                self._attach(con, deadline, "type duckdb" if write else "type duckdb, read_only")
+                con.execute("use lab")
+                self._recognize(con)
+                yield con
+                # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
+                with contextlib.suppress(duckdb.Error):
+                    con.execute("use memory")
+                    con.execute("detach lab")
+                    instance.clean = True
             finally:
                 con.close()
-                self._file.owner = None
+                if not instance.clean:
+                    instance.close()
 
-    def _attach(self, con: "DuckDBPyConnection") -> None:
+    @contextmanager
+    def _turn(self) -> Iterator[float]:
+        """Wait until no other thread uses the file; give the moment until which to wait for other processes."""
+        file, me, begun = self._file, threading.get_ident(), time.monotonic()
+        if file.owner == me:
+            msg = "A step on the lab inside another step: finish the first one."
+            raise RuntimeError(msg)
+        try:
+            if not file.turn.acquire(timeout=self.wait):
+                raise LabBusy(self.path, None, self.wait, thread=True)
+            file.owner = me
+            yield begun + self.wait
+        finally:
+            if file.owner == me:
+                file.owner = 0
+            with contextlib.suppress(RuntimeError):  # it is not ours when the wait was in vain
+                file.turn.release()
+
+    def _attach(self, con: "DuckDBPyConnection", deadline: float, options: str) -> None:
         import duckdb
 
         begun = time.monotonic()
         while True:
-            try:
-                con.execute(f"attach ? as {self.alias} (type duckdb)", [str(self.path)])
-            except duckdb.Error as error:
-                waited = time.monotonic() - begun
-                # A file that another process is creating looks too short for a moment; half a second settles it.
-                patience = (
-                    self.wait if is_locked(error) else min(self.wait, 0.5) if is_unfinished(error, self.path) else 0
+            if self._known is not None and not self.path.exists():
+                msg = (
+                    f"{self.path} is gone: it was moved or deleted while it was in use. "
+                    "Put it back, or open the lab where it is now."
                 )
-                if waited < patience:
+                raise StoreError(msg)
+            try:
+                con.execute(f"attach ? as lab ({options})", [str(self.path)])
+            except duckdb.Error as error:
+                now = time.monotonic()
+                # A file that another process is creating looks too short for a moment; half a second settles it.
+                if now < deadline and (is_locked(error) or (is_unfinished(error, self.path) and now < begun + 0.5)):
                     time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 (spreads the tries of several processes)
                 elif is_locked(error):
-                    raise LabBusy(self.path, holder(error), waited) from error
+                    raise LabBusy(self.path, holder(error), now - deadline + self.wait) from error
                 else:
                     raise
             else:
                 return
 
-    def _detach(self, con: "DuckDBPyConnection") -> None:
-        con.execute("use memory")
-        con.execute(f"detach {self.alias}")
+    def _recognize(self, con: "DuckDBPyConnection") -> None:
+        """See that another file in the known one's place, such as a backup that was put back, is a lab like it."""
+        status = self.path.stat()
+        found = status.st_dev, status.st_ino
+        if self._known not in (None, found) and schema.missing(con, self.path):
+            msg = f"{self.path} was replaced by a lab of an older version. Open it again; that brings it up to date."
+            raise StoreError(msg)
+        self._known = found
 
     def backup(self, path: str | Path) -> Path:
         """Copy the lab into a new file, in one step, while others go on using it.
@@ -172,22 +262,32 @@ class Store:
         StoreError
             If the lab cannot be read or the copy not be written.
         """
-        target = Path(path).expanduser().resolve()
-        if target.exists():
-            msg = f"{target} exists already; a backup never overwrites. Give another path or delete it."
-            raise FileExistsError(msg)
-        copy = Store(target, wait=self.wait)
-        other = instance.cursor()
+        target = _place(path)
         try:
-            copy._attach(other)
-            try:
-                with self._step("begin transaction") as con:
-                    con.execute(f"copy from database {self.alias} to {copy.alias}")
-            finally:
-                copy._detach(other)
+            target.touch(exist_ok=False)
+        except FileExistsError:
+            msg = f"{target} exists already; a backup never overwrites. Give another path or delete it."
+            raise FileExistsError(msg) from None
+        except OSError as error:
+            msg = f"The backup {target} cannot be written: {error.strerror}. Give another path."
+            raise NoPermission(msg) from error
+        alone = Instance()
+        try:  # half a copy is none: the whole one takes the place of the empty file
+            with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
+                copy = Path(folder, target.name)
+                with contextlib.closing(alone), self.lend(alone) as con, told(target):
+                    con.execute("attach ? as target (type duckdb)", [str(copy)])
+                    con.execute("copy from database lab to target")
+                    con.execute("detach target")
+                copy.replace(target)
         except BaseException:
-            target.unlink(missing_ok=True)  # half a copy is none
+            target.unlink(missing_ok=True)
             raise
-        finally:
-            other.close()
         return target
+
+
+def _place(path: str | Path) -> Path:
+    if str(path) in ("", ".", ":memory:") or "\0" in str(path):
+        msg = f"A lab is a file; give its path, such as 'lab.duckdb', not {str(path)!r}."
+        raise NotALab(msg)
+    return Path(path).expanduser().resolve()

@@ -1,11 +1,12 @@
 """Replay: the prompt of every past turn again, from a snapshot. Under its own config it gives the same bytes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.prompt import Prompt, PromptBuilder, PromptTooLong
+from gallump_lab.brain.turns import chosen_of
 from gallump_lab.config import Config
 from gallump_lab.market.records import MarketContext
 from gallump_lab.memory import recall
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _TURNS = """
-select turn_id, m.text, t.session_id, t.symbol, asked_at, seen_message, seen_insight, market::text, toml, token_factor,
-       retrieval, template, prompt_sha256
+select turn_id, m.text as question, t.session_id, t.symbol, chosen::text as chosen, asked_at,
+       seen_message, seen_insight,
+       market::text as market, toml, token_factor, retrieval, template, prompt_sha256,
+       (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten
 from turns t left join messages m on m.message_id = t.question_id left join configs using (config_id) order by turn_id
 """
 
@@ -33,7 +36,7 @@ class Replayed:
     """None where `problem` says why it cannot be built."""
     recorded_sha256: str
     changed: tuple[str, ...] = ()
-    """What is not as it was ("template", "retrieval"), so that the prompt cannot be called the same."""
+    """What is not as it was (template, retrieval, forgotten messages), so that the prompt cannot be called the same."""
     problem: str | None = None
     """What is gone, or does not fit, in words."""
 
@@ -90,31 +93,40 @@ def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
         Under its own config a turn is identical, unless the template or the way of retrieval has changed since.
     """
     with snapshot.read() as con:
-        return Replay(turns=tuple(_again(con, row, config) for row in con.execute(_TURNS).fetchall()))
+        found = con.execute(_TURNS)
+        names = [column[0] for column in found.description]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return Replay(turns=tuple(_again(con, row, config) for row in rows))
 
 
-def _again(con: "DuckDBPyConnection", row: Sequence[Any], config: Config | None) -> Replayed:
-    turn_id, question, session_id, symbol, at, message, insight, market, toml, factor, retrieval, template, sha = row
-    if question is None or toml is None:
-        gone = "its question" if question is None else "its configuration"
-        return Replayed(turn_id=turn_id, prompt=None, recorded_sha256=sha, problem=f"{gone} is gone")
-    used = Config.from_toml(toml) if config is None else config
-    seen = MarketContext.from_dict(json.loads(market))
+def _again(con: "DuckDBPyConnection", turn: Mapping[str, Any], config: Config | None) -> Replayed:
+    known = {"turn_id": turn["turn_id"], "recorded_sha256": turn["prompt_sha256"]}
+    if turn["question"] is None or turn["toml"] is None:
+        gone = "question was forgotten" if turn["question"] is None else "configuration is gone"
+        return Replayed(**known, prompt=None, problem=f"its {gone}")
+    used = Config.from_toml(turn["toml"]) if config is None else config
+    seen = MarketContext.from_dict(json.loads(turn["market"]))
     session = context(
         con,
-        question,
-        session_id=session_id,
-        symbol=symbol,
+        turn["question"],
+        session_id=turn["session_id"],
+        symbol=turn["symbol"],
         symbols=seen.symbols,
-        moment=Moment(at=times.aware(at), seen_message=message, seen_insight=insight),
+        moment=Moment(
+            at=times.aware(turn["asked_at"]), seen_message=turn["seen_message"], seen_insight=turn["seen_insight"]
+        ),
         config=used,
-        factor=factor,
+        factor=turn["token_factor"],
+        choice=chosen_of(turn["chosen"]),
     )
     builder = PromptBuilder(used.template, used.budget)
     try:
-        prompt = builder.build_trading_prompt(question, seen, session)
+        prompt = builder.build_trading_prompt(turn["question"], seen, session)
     except PromptTooLong as error:
-        return Replayed(turn_id=turn_id, prompt=None, recorded_sha256=sha, problem=str(error))
-    same = {"retrieval": retrieval == recall.VERSION, "template": config is not None or template == builder.template}
-    changed = tuple(name for name, is_same in same.items() if not is_same)
-    return Replayed(turn_id=turn_id, prompt=prompt, recorded_sha256=sha, changed=changed)
+        return Replayed(**known, prompt=None, problem=str(error))
+    same = {
+        "retrieval": turn["retrieval"] == recall.VERSION,
+        "template": config is not None or turn["template"] == builder.template,
+        "forgotten messages": not turn["forgotten"],
+    }
+    return Replayed(**known, prompt=prompt, changed=tuple(name for name, is_same in same.items() if not is_same))

@@ -36,7 +36,7 @@ def fill(path: Path, sessions: int) -> None:
     message = passage = 0
     for number in range(sessions):
         at = start + timedelta(minutes=100 * number)
-        tables["sessions"].append((f"s{number}", at, at, 20, "synthetic", "AAPL"))
+        tables["sessions"].append((f"s{number}", at, at, 20, "synthetic", "AAPL", None))
         for place in range(20):
             text = " ".join(dice.choices(WORDS, k=dice.choice([12, 12, 100])))
             message += 1

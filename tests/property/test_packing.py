@@ -52,6 +52,7 @@ def test_what_is_kept_fits_stands_once_and_is_not_in_hot(
     standing = pack(hot, hot_budget)
     packed = pack_warm(found, standing, budget)
     texts = [slot.text for slot in packed if slot.kept]
+    assert sorted(slot.item_id for slot in packed) == [slot.item_id for slot in found]
     assert sum(slot.tokens for slot in packed if slot.kept) <= budget
     assert len(texts) == len(set(texts))
     assert not set(texts) & {slot.text for slot in standing if slot.kept}

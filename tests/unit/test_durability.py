@@ -72,3 +72,93 @@ def test_a_writer_that_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> N
     )
     assert torn["n"].tolist() == [0]
     assert len(lab.recall("Where is the stop?").slots) > 0
+
+
+FULL_DISK = """
+import resource, signal, sys
+from gallump_lab import Lab
+from gallump_lab.store import DiskFull
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+lab = Lab.open(sys.argv[1])
+session = lab.sessions.get_or_create_session()
+for i in range(12):
+    limit(lab.store.path.stat().st_size + 4_000 * i)
+    for again in range(2):
+        try:
+            lab.sessions.add_message(session, "user", f"full {i} {again} " + "stop " * 200)
+            print(f"full {i} {again}")
+        except DiskFull as error:
+            assert "undone" in str(error)
+    limit(resource.RLIM_INFINITY)
+    lab.sessions.add_message(session, "user", f"room {i} 0")
+    print(f"room {i} 0", flush=True)
+    sys.stdin.readline()
+"""
+
+INTERRUPTED = """
+import random, signal, sys
+from gallump_lab import Lab
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+dice = random.Random(1)
+lab = Lab.open(sys.argv[1])
+session = lab.sessions.get_or_create_session()
+interrupts = 0
+for i in range(150):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.0001, 0.03))
+        lab.sessions.add_message(session, "user", f"sure {i} 0")
+        said = "sure"
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        interrupts += 1
+        said = "open"
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if said == "sure":
+        print(f"sure {i} 0")
+    lab.sessions.add_message(session, "user", f"after {i} 0")
+    print(f"after {i} 0")
+assert interrupts > 20, interrupts
+print("end", flush=True)
+sys.stdin.readline()
+"""
+
+
+def _acknowledged(said: list[str], path: Path) -> set[str]:
+    """What was acknowledged and is not in the lab, as another process sees it; nothing may be there twice."""
+    found = [" ".join(text.split()[:3]) for text in Lab.open(path).messages["text"]]
+    assert len(found) == len(set(found))
+    return set(said) - set(found)
+
+
+def _process(code: str, path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_on_a_full_disk_what_is_acknowledged_is_kept_and_the_lab_stays_free(tmp_path: Path) -> None:
+    path = tmp_path / "lab.duckdb"
+    said: list[str] = []
+    with _process(FULL_DISK, path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line.strip())
+            if line.startswith("room"):
+                assert _acknowledged(said, path) == set()  # while the process that met the full disk lives on
+                process.stdin.write("go\n")
+                process.stdin.flush()
+    assert process.returncode == 0
+    assert sum(line.startswith("room") for line in said) == 12
+
+
+def test_interrupts_lose_nothing_acknowledged_and_leave_the_lab_free(tmp_path: Path) -> None:
+    path = tmp_path / "lab.duckdb"
+    with _process(INTERRUPTED, path) as process:
+        assert process.stdout is not None
+        said = list(iter(process.stdout.readline, "end\n"))
+        assert _acknowledged([line.strip() for line in said], path) == set()
+        process.communicate("go\n")
+    assert process.returncode == 0

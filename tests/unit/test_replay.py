@@ -96,6 +96,6 @@ def test_a_turn_that_cannot_be_replayed_says_why_and_does_not_stop_the_others(tm
         con.execute("delete from messages where message_id = (select question_id from turns where turn_id = 2)")
     found = study.replay(lab.snapshot()).frame
     assert found["identical"].tolist() == [True, False, True]
-    assert found["problem"].tolist()[1] == "its question is gone"
+    assert found["problem"].tolist()[1] == "its question was forgotten"
     tiny = study.replay(lab.snapshot(), Config(budget=Budget(hot=0, warm=0, cold=0, window=300, reply=1)))
     assert tiny.frame["problem"].str.contains("the window leaves 299").sum() == 2

@@ -1,20 +1,26 @@
 """The lab file: who may use it, what is refused, what survives."""
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 
 from gallump_lab import Lab
 from gallump_lab.store import (
     Cache,
+    Catalogue,
     DamagedFile,
     DiskFull,
     LabBusy,
@@ -27,6 +33,21 @@ from gallump_lab.store import (
     StoreError,
     frame,
 )
+from gallump_lab.store.instance import Instance
+
+
+class Text(str):
+    """A text that JSON would give back as a plain one."""
+
+    __slots__ = ()
+
+
+def _run(code: str, *arguments: str) -> list[str]:
+    """Run Python in a process of its own; give what it printed, by lines."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert not found.returncode, found.stderr
+    return found.stdout.splitlines()
 
 
 def test_another_process_may_use_the_file_between_steps(tmp_path: Path) -> None:
@@ -51,10 +72,12 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["", ":memory:"])
-def test_a_lab_needs_a_file(path: str) -> None:
+@pytest.mark.parametrize("path", ["", ".", ":memory:", "a\0b", Path()])
+def test_a_lab_and_its_backup_need_a_file(tmp_path: Path, path: str) -> None:
     with pytest.raises(NotALab, match=r"lab\.duckdb"):
         Store.open(path)
+    with pytest.raises(NotALab, match=r"lab\.duckdb"):
+        Store.open(tmp_path / "lab.duckdb").backup(path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -62,10 +85,24 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         Store.open(tmp_path / "nowhere" / "lab.duckdb")
 
 
-def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "create table theirs as select 42 as answer",
+        "create view theirs as select 42 as answer",
+        "create macro theirs(a) as a + 1",
+        "create sequence theirs",
+        "create type theirs as enum ('a')",
+        "create schema theirs",
+        "create table migrations (id integer)",
+        "create table migrations as select 1 as number, 'theirs' as name, now()::timestamp as applied_at",
+        "create table migrations (number integer, name text, applied_at timestamp)",
+    ],
+)
+def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path, theirs: str) -> None:
     path = tmp_path / "theirs.duckdb"
     with duckdb.connect(path) as con:
-        con.execute("create table theirs as select 42 as answer")
+        con.execute(theirs)
     before = path.read_bytes()
     with pytest.raises(NotALab, match="not a lab"):
         Store.open(path)
@@ -177,6 +214,100 @@ def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
     assert sorted(lab.messages["text"]) == sorted(f"t{n} {i}" for n in range(4) for i in range(10))
 
 
+def test_threads_wait_no_longer_than_they_were_told(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb", wait=0.2)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store.read():
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    with pytest.raises(LabBusy, match="another thread of this process"):
+        Cache(store).get("x")
+    done.set()
+    thread.join()
+    assert Cache(store).get("x") is None
+
+
+@pytest.mark.parametrize("moment", ["cursor", "_attach"])
+def test_an_interrupt_while_a_step_begins_leaves_the_lab_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    owner = Instance if moment == "cursor" else Store
+    begin = getattr(owner, moment)
+
+    def interrupted(*args: Any) -> None:
+        begin(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, moment, interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            Cache(store).set("a", 1)
+    monkeypatch.undo()
+    with duckdb.connect(store.path) as other:
+        assert other.execute("select count(*) from cache").fetchone() == (0,)
+    assert Cache(store).set("a", 1)
+
+
+def test_a_file_that_is_gone_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    Cache(store).set("a", 1)
+    kept = store.path.rename(tmp_path / "moved.duckdb")
+    for use in (lambda: Cache(store).get("a"), lambda: Cache(store).set("b", 1), lambda: Snapshot.take(store)):
+        with pytest.raises(StoreError, match="moved or deleted"):
+            use()
+    assert not store.path.exists()
+    kept.rename(store.path)
+    assert Cache(store).get("a") == 1
+
+
+def test_a_backup_that_is_put_back_is_used_and_anything_else_refused(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    Cache(store).set("a", 1)
+    kept = store.backup(tmp_path / "backup.duckdb")
+    Cache(store).set("a", 2)
+    kept.replace(store.path)
+    assert Cache(store).get("a") == 1
+    duckdb.connect(tmp_path / "empty.duckdb").close()
+    (tmp_path / "empty.duckdb").replace(store.path)
+    with pytest.raises(StoreError, match="Open it again"):
+        Cache(store).set("a", 3)
+
+
+FORKED = """
+import os, sys, threading
+from gallump_lab.store import Cache, Snapshot, Store
+store = Store.open(sys.argv[1])
+cache, done = Cache(store), threading.Event()
+cache.set("before", 1)
+snapshot = Snapshot.take(store)
+def busy():
+    while not done.is_set():
+        cache.set("busy", 1)
+thread = threading.Thread(target=busy)
+thread.start()
+for i in range(5):
+    child = os.fork()
+    if not child:
+        cache.set(f"child {i}", i)
+        assert snapshot.sql("select key from cache")["key"].tolist() == ["before"]
+        sys.exit()
+    print(os.waitpid(child, 0)[1], cache.get(f"child {i}"), flush=True)
+done.set()
+thread.join()
+"""
+
+
+def test_a_forked_child_uses_the_lab_and_ends(tmp_path: Path) -> None:
+    assert _run(FORKED, str(tmp_path / "lab.duckdb")) == [f"0 {i}" for i in range(5)]
+
+
 def test_an_error_inside_a_step_undoes_it_and_frees_the_file(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "lab.duckdb")
 
@@ -210,6 +341,35 @@ def test_a_backup_holds_everything_and_never_overwrites(tmp_path: Path) -> None:
         lab.backup(kept)
 
 
+@pytest.mark.parametrize("place", ["nowhere/backup.duckdb", "lab.duckdb/backup.duckdb"])
+def test_a_backup_that_cannot_be_written_names_its_own_path(tmp_path: Path, place: str) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    with pytest.raises(NoPermission, match=r"backup\.duckdb"):
+        store.backup(tmp_path / place)
+
+
+def test_a_backup_that_finds_no_room_names_its_own_path_and_leaves_nothing(tmp_path: Path) -> None:
+    path = Store.open(tmp_path / "lab.duckdb").path
+    code = """
+import resource, signal, sys
+from gallump_lab.store import Cache, DiskFull, Store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = Store.open(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
+try:
+    store.backup(sys.argv[2])
+except DiskFull as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(Cache(store).set("a", 1), store.backup(sys.argv[2]))
+"""
+    target = tmp_path / "backup.duckdb"
+    found = _run(code, str(path), str(target))
+    assert found[0].startswith(f"No room to write {target}:")
+    assert found[1] == f"True {target}"
+    assert sorted(tmp_path.iterdir()) == [target, path]
+
+
 def test_a_snapshot_does_not_move_and_holds_nothing(tmp_path: Path) -> None:
     lab = Lab.open(tmp_path / "lab.duckdb")
     session = lab.sessions.get_or_create_session()
@@ -219,6 +379,9 @@ def test_a_snapshot_does_not_move_and_holds_nothing(tmp_path: Path) -> None:
     shutil.move(lab.store.path, tmp_path / "moved.duckdb")
     assert snapshot.sql("select text from messages")["text"].tolist() == ["before"]
     snapshot.close()
+    snapshot.close()
+    with pytest.raises(StoreError, match="closed"):
+        snapshot.sql("select 1")
 
 
 def test_two_snapshots_can_be_read_while_the_lab_is(tmp_path: Path) -> None:
@@ -246,6 +409,68 @@ def test_sql_only_reads(tmp_path: Path, sql: str) -> None:
     store = Store.open(tmp_path / "lab.duckdb")
     with pytest.raises(QueryRefused, match="one statement that reads"):
         frame(store, sql)
+
+
+@pytest.mark.parametrize("of", [lambda store: store, Snapshot.take])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "explain analyze copy (select 1) to '{folder}/x'",
+        "explain analyze insert into cache values ('a', '1', null)",
+        "explain analyze set threads = 7",
+        "explain analyze create table x as select 1",
+        "from read_text('{folder}/notes.csv')",
+        "from query('from read_text(''{folder}/notes.csv'')')",
+        "from '{folder}/notes.csv'",
+        "select size from read_blob('{folder}/lab.duckdb')",
+        "from '{folder}/lab.duckdb'",
+        "from glob('{folder}/*')",
+        "select * from variable",
+    ],
+)
+def test_sql_reaches_nothing_but_the_lab(tmp_path: Path, sql: str, of: Callable[[Store], Catalogue]) -> None:
+    (tmp_path / "notes.csv").write_text("a\n1\n")
+    store = Store.open(tmp_path / "lab.duckdb")
+    catalogue = of(store)
+    threads = frame(catalogue, "select current_setting('threads') as n")["n"].tolist()
+    variable = pd.DataFrame({"a": [1]})
+    with pytest.raises((QueryRefused, duckdb.Error)):
+        frame(catalogue, sql.format(folder=tmp_path))
+    assert len(variable) == 1
+    assert not (tmp_path / "x").exists()
+    assert frame(catalogue, "select key from cache")["key"].tolist() == []
+    assert frame(catalogue, "select current_setting('threads') as n")["n"].tolist() == threads
+    Cache(store).set("a", 1)
+
+
+@pytest.mark.parametrize("sql", ["explain select 1", "explain analyze from cache", "describe cache", "show tables"])
+def test_sql_explains_and_describes(tmp_path: Path, sql: str) -> None:
+    assert len(frame(Store.open(tmp_path / "lab.duckdb"), sql)) > 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "selec corrupt",
+        "select checksum",
+        "select 'INTERNAL checksum'::int",
+        "from corrupt",
+        "select error('invalidated')",
+    ],
+)
+def test_a_mistake_in_sql_is_not_taken_for_a_damaged_file(tmp_path: Path, sql: str) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    with pytest.raises(duckdb.Error):
+        frame(store, sql)
+    with pytest.raises(duckdb.Error), store.write() as con:
+        con.execute(sql)
+    assert Cache(store).get("a") is None
+
+
+def test_dates_stay_dates(tmp_path: Path) -> None:
+    found = frame(Store.open(tmp_path / "lab.duckdb"), "select date '2013-02-28' as day, timestamp '2013-02-28' as t")
+    assert found["day"].tolist() == [pd.Timestamp(2013, 2, 28)]
+    assert found["t"].tolist() == [datetime(2013, 2, 28, tzinfo=UTC)]
 
 
 def test_sql_binds_values_and_gives_utc_times(tmp_path: Path) -> None:
@@ -287,7 +512,26 @@ def test_what_would_not_come_back_equal_is_refused(tmp_path: Path, value: object
     assert cache.get("key") is None
 
 
-@pytest.mark.parametrize(("key", "minutes"), [("", None), (5, None), ("a", 0), ("a", -1), ("a", True), ("a", "5")])
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        (np.float64(1.5), "holds a float64, which would come back as a float"),
+        ([Text("a")], "holds a Text, which would come back as a str"),
+        ({"a": {1: 2}}, "has the key 1, which is no text"),
+        ("\ud83d", "half a surrogate pair"),
+        ({"\ud83d": 1}, "has the key"),
+        (functools.reduce(lambda inner, _: [inner], range(100_000), []), "nested too deep"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said(tmp_path: Path, value: object, wrong: str) -> None:
+    cache = Cache(Store.open(tmp_path / "lab.duckdb"))
+    with pytest.raises(ValueError, match=wrong):
+        cache.set("key", value)
+
+
+@pytest.mark.parametrize(
+    ("key", "minutes"), [("", None), ("\ud83d", None), (5, None), ("a", 0), ("a", -1), ("a", True), ("a", "5")]
+)
 def test_bad_keys_and_expiries_are_refused(tmp_path: Path, key: str, minutes: float | None) -> None:
     cache = Cache(Store.open(tmp_path / "lab.duckdb"))
     with pytest.raises(ValueError, match="must be"):

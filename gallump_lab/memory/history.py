@@ -1,0 +1,157 @@
+"""Past sessions at hand: find them, hand them on as Markdown, forget them for good."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab.memory.text import term_id, terms
+from gallump_lab.store import Catalogue, Store, query, times
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+_SESSIONS = """
+with matching as (
+    select session_id, count(distinct term) as hits
+    from postings join passages using (passage_id) join messages using (message_id)
+    where term in (select unnest($terms::bigint[])) group by session_id
+)
+select s.session_id, s.title, s.symbol, s.created_at, s.last_at, s.messages, s.continues,
+       (select sum(cost_usd) from turns t where t.session_id = s.session_id) as cost_usd
+from sessions s left join matching m using (session_id)
+where s.messages > 0 and (not $searching or m.hits = len($terms) or contains(lower(s.title), lower($search)))
+order by s.last_at desc, s.rowid desc limit $limit
+"""
+
+
+def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.DataFrame":
+    """List sessions, the one of the newest message first.
+
+    Parameters
+    ----------
+    search : str
+        Only sessions that say all its words, in whatever form and order, or whose title holds it.
+    limit : int
+        At most so many.
+
+    Returns
+    -------
+    pandas.DataFrame
+        session_id, title, symbol, created_at and last_at (UTC), messages, continues (the session it goes on from, or
+        missing), cost_usd (missing where no cost is known).
+    """
+    asked = sorted(set(map(term_id, terms(search))))
+    given = {"terms": asked, "search": search.strip(), "searching": bool(search.strip()), "limit": limit}
+    with catalogue.read() as con:
+        return query.table(con, _SESSIONS, given)
+
+
+def markdown(catalogue: Catalogue, session_id: str) -> str:
+    """Give a session as a Markdown document: title, then every message with its speaker and time.
+
+    Raises
+    ------
+    ValueError
+        If there is no such session.
+    """
+    with catalogue.read() as con:
+        session = con.execute(
+            "select title, symbol, created_at, continues from sessions where session_id = ?", [session_id]
+        ).fetchone()
+        said = con.execute(
+            "select role, text, created_at, state from messages where session_id = ? order by message_id", [session_id]
+        ).fetchall()
+    if session is None:
+        msg = f"session_id {session_id!r} is not in this lab; lab.history() lists them."
+        raise ValueError(msg)
+    title, symbol, began, continues = session
+    facts = [f"{began:%Y-%m-%d %H:%M} UTC", symbol and f"about {symbol}", continues and f"continues {continues}"]
+    parts = [f"# {title or 'Session'}", ", ".join(filter(None, facts))]
+    for role, text, at, state in said:
+        broken = "" if state == "complete" else f", {state}"
+        parts += [f"**{role.capitalize()}** ({at:%Y-%m-%d %H:%M} UTC{broken})", text]
+    return "\n\n".join(parts) + "\n"
+
+
+def forget(store: Store, now: datetime, *, message_id: int | None = None, session_id: str | None = None) -> int:
+    """Delete a message, or a session with all its messages, for good.
+
+    With the messages go their index rows, every slot that showed them, what their turns recorded of what was said, and
+    the insights that rest on them alone. What a turn cost stays, and that the messages were there and when they were
+    forgotten, so that a replay can say what is gone.
+
+    Returns
+    -------
+    int
+        How many messages were forgotten.
+
+    Raises
+    ------
+    ValueError
+        If neither or both are given, or there is no such message or session.
+    """
+    if (message_id is None) == (session_id is None):
+        msg = f"Give a message_id or a session_id, not {message_id!r} and {session_id!r}."
+        raise ValueError(msg)
+    with store.write() as con:
+        rows = con.execute(
+            "select message_id from messages where message_id = ? or session_id = ?", [message_id, session_id]
+        ).fetchall()
+        gone = [i for (i,) in rows]
+        known = gone or con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone()
+        if not known:
+            what = f"message_id {message_id!r}" if session_id is None else f"session_id {session_id!r}"
+            msg = f"{what} is not in this lab; lab.messages and lab.history() list what is."
+            raise ValueError(msg)
+        _delete(con, gone)
+        con.execute("insert into forgotten select unnest(?), ?", [gone, times.naive(now)])
+        if session_id is not None:
+            con.execute("delete from sessions where session_id = ?", [session_id])
+    return len(gone)
+
+
+def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
+    given: dict[str, Any] = {"gone": list(gone)}
+    con.execute(
+        "update sessions set messages = messages - n, title = null from "
+        "(select session_id, count(*) as n from messages where message_id in (select unnest($gone)) group by all) g "
+        "where g.session_id = sessions.session_id",
+        given,
+    )
+    con.execute(
+        "update sessions set title = left(regexp_replace(trim(m.text), '\\s+', ' ', 'g'), 80) from "
+        "(select session_id, arg_min(text, message_id) as text from messages where role = 'user' "
+        "and message_id not in (select unnest($gone)) group by session_id) m "
+        "where m.session_id = sessions.session_id and title is null",
+        given,
+    )
+    con.execute(
+        "delete from postings where passage_id in "
+        "(select passage_id from passages where message_id in (select unnest($gone)))",
+        given,
+    )
+    for table in ("slots", "passages"):
+        con.execute(f"delete from {table} where message_id in (select unnest($gone))", given)  # noqa: S608
+    # A turn stays as a row of figures, for what it cost was spent; nothing of what was said stays in it.
+    con.execute(
+        "update turns set recommendations = '[]', dropped = '[]', fault = null "
+        "where reply_id in (select unnest($gone))",
+        given,
+    )
+    con.execute(
+        "delete from slots where turn_id in (select turn_id from turns where question_id in (select unnest($gone)))",
+        given,
+    )
+    con.execute("update turns set market = '{}', watchlist = '[]' where question_id in (select unnest($gone))", given)
+    alone = con.execute(
+        "select insight_id from insights where list_has_any(sources, $gone) and list_has_all($gone, sources)", given
+    ).fetchall()
+    for table in ("insights", "insight_events"):
+        con.execute(f"delete from {table} where insight_id in (select unnest(?))", [[i for (i,) in alone]])  # noqa: S608
+    con.execute(
+        "update insights set sources = list_filter(sources, lambda source: not list_contains($gone, source)) "
+        "where list_has_any(sources, $gone)",
+        given,
+    )
+    con.execute("delete from messages where message_id in (select unnest($gone))", given)

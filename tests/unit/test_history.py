@@ -1,0 +1,224 @@
+"""Past talk at hand: continue, search, export, forget, try again, choose, decide, recover."""
+
+import itertools
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gallump_lab import Config, Lab, Model, study
+from gallump_lab.brain.faults import BrainFault
+from gallump_lab.memory.records import Choice
+
+START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, clock: Clock) -> Lab:
+    numbers = itertools.count(1)
+    return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
+
+
+def test_a_session_that_has_ended_is_continued_by_one_that_names_it(lab: Lab, clock: Clock) -> None:
+    first = lab.ask("My rule: no position over earnings.", watchlist=["MSFT"])
+    clock.now += timedelta(hours=2)
+    second = lab.ask("What was my rule?", session_id=first.session_id)
+    assert (second.session_id, second.notice is not None) == ("session-2", True)
+    frame = lab.history()
+    assert frame["session_id"].tolist() == ["session-2", "session-1"]
+    assert frame["continues"].iloc[0] == "session-1"
+    assert frame["title"].tolist() == ["What was my rule?", "My rule: no position over earnings."]
+    assert frame["symbol"].iloc[1] == "MSFT"
+    assert frame["cost_usd"].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("giraffes", ["session-2"]),
+        ("earning position", ["session-1"]),
+        ("what stop", []),
+        ("", ["session-2", "session-1"]),
+    ],
+)
+def test_sessions_are_found_by_what_was_said(lab: Lab, search: str, found: list[str]) -> None:
+    lab.ask("My rule: no position over earnings.")
+    lab.ask("Where does a giraffe trade?")
+    assert lab.history(search)["session_id"].tolist() == found
+
+
+def test_a_session_exports_as_markdown(lab: Lab) -> None:
+    reply = lab.ask("Is AAPL cheap at $190?", watchlist=["AAPL"])
+    document = lab.export(reply.session_id)
+    assert document.startswith("# Is AAPL cheap at $190?\n\n2013-03-01 22:00 UTC, about AAPL\n\n**User** (2013-03-01")
+    assert reply.text in document
+    with pytest.raises(ValueError, match=r"lab\.history"):
+        lab.export("nowhere")
+
+
+def test_a_forgotten_message_is_gone_from_everywhere_and_a_replay_says_so(lab: Lab) -> None:
+    secret = lab.ask("My account number is 4711-giraffe.")
+    insight = lab.insights.add("The account is 4711-giraffe", sources=[secret.question_id])
+    lab.insights.add("Rests on both", sources=[secret.question_id, secret.reply_id])
+    after = lab.ask("Which account has a giraffe?")
+    assert "4711-giraffe" in after.prompt.text
+    assert lab.forget(message_id=secret.question_id) == 1
+    lab.forget(message_id=after.reply_id)
+    copy = lab.snapshot()
+    for table in lab.sql("select table_name as name from duckdb_tables() where not internal")["name"]:
+        assert "4711" not in copy.sql(f"select * from {table}").to_csv(), table  # noqa: S608
+    assert insight not in lab.insights.frame["insight_id"].tolist()
+    assert lab.insights.frame["sources"].iloc[0].tolist() == [secret.reply_id]
+    assert lab.recall("giraffe account").frame.query("kept").empty or "4711" not in repr(lab.recall("giraffe account"))
+    found = study.replay(copy).frame
+    assert found["problem"].tolist()[0] == "its question was forgotten"
+    assert "forgotten messages" in found["changed"].tolist()[1]
+    assert lab.history()["title"].iloc[-1] != "My account number is 4711-giraffe."
+
+
+def test_a_forgotten_session_is_gone_and_ids_are_not_used_again(lab: Lab) -> None:
+    reply = lab.ask("Where does a giraffe trade?")
+    assert lab.forget(session_id=reply.session_id) == 2
+    assert lab.history().empty
+    assert lab.messages.empty
+    again = lab.ask("And a zebra?", session_id=reply.session_id)
+    assert again.question_id > reply.reply_id
+    assert "not in this lab" in again.notice
+    for wrong in ({}, {"message_id": 1, "session_id": "x"}, {"message_id": 99}, {"session_id": "nowhere"}):
+        with pytest.raises(ValueError, match="not"):
+            lab.forget(**wrong)
+
+
+def test_what_was_spent_stays_known_after_forgetting(lab: Lab) -> None:
+    reply = lab.ask("Is it cheap?")
+    lab.forget(session_id=reply.session_id)
+    assert lab.turns[["model", "output_tokens"]].notna().all(axis=None)
+
+
+def test_a_failed_question_is_asked_again_without_being_stored_twice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.apply(Config(model=Model(max_retries=0, timeout=5)))
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    with pytest.raises(BrainFault) as caught:
+        lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
+    question = caught.value.reply.question_id
+    with pytest.raises(BrainFault):
+        lab.retry(question)
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
+    reply = lab.retry(question)
+    assert reply.question_id == question
+    assert lab.messages["text"].tolist() == ["Is AAPL cheap?", reply.text]
+    assert "**AAPL**" in reply.text
+    assert [said["turn"] is None for said in lab.transcript()] == [True, False]
+    with pytest.raises(ValueError, match="has a reply"):
+        lab.retry(question)
+    with pytest.raises(ValueError, match="no question"):
+        lab.retry(reply.reply_id)
+
+
+def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: Lab, clock: Clock) -> None:
+    for i in range(30):
+        lab.ask(f"Thought {i}: the AAPL gap at {400 + i} may close soon.")
+    pinned_insight = lab.insights.add("Old lesson", symbol="IBM")
+    lab.insights.add("Newer lesson", symbol="AAPL")
+    clock.now += timedelta(hours=1)
+    question = "Which AAPL gap may close?"
+    before = [slot for slot in lab.preview(question, ["AAPL"]).slots if slot.tier == "warm"]
+    first, last = before[0], [slot for slot in before if slot.reason == "over budget"][-1]
+    choice = Choice(
+        pinned=[(last.kind, last.item_id), ("insight", pinned_insight)], excluded=[(first.kind, first.item_id)]
+    )
+    preview = lab.preview(question, ["AAPL"], choice=choice)
+    reasons = {(slot.kind, slot.item_id): slot.reason for slot in preview.slots}
+    assert reasons[last.kind, last.item_id] == "kept"
+    assert reasons[first.kind, first.item_id] == "excluded"
+    assert [slot.text for slot in preview.slots if slot.tier == "cold"][0] == "Old lesson"  # noqa: RUF015
+    reply = lab.ask(question, ["AAPL"], choice=choice)
+    assert reply.prompt.sha256 == preview.prompt.sha256
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+    recorded = lab.slots(reply.turn_id)
+    assert [(s.tier, s.rank, s.text, s.reason) for s in recorded] == [
+        (s.tier, s.rank, s.text, s.reason) for s in reply.prompt.slots
+    ]
+    with pytest.raises(ValueError, match="turn_id 999"):
+        lab.slots(999)
+
+
+def test_a_bad_choice_is_named() -> None:
+    with pytest.raises(ValueError, match="pinned must be pairs"):
+        Choice(pinned=[5])
+
+
+def test_decisions_on_recommendations_are_kept_with_their_notes(lab: Lab) -> None:
+    reply = lab.ask("Is AAPL worth it?", watchlist=["AAPL"])
+    assert len(reply.recommendations) == 1
+    lab.decide(reply.turn_id, 0, "rejected", "too early")
+    lab.decide(reply.turn_id, 0, "accepted", "after all")
+    (decision,) = lab.transcript()[-1]["turn"]["decisions"].values()
+    assert (decision["verdict"], decision["note"], decision["decided_at"]) == ("accepted", "after all", START)
+    assert lab.decisions["verdict"].tolist() == ["rejected", "accepted"]
+    for wrong, words in (((reply.turn_id, 5, "accepted"), "position 5"), ((reply.turn_id, 0, "maybe"), "verdict must")):
+        with pytest.raises(ValueError, match=words):
+            lab.decide(*wrong)
+
+
+DYING = """
+import os, sys, time
+from gallump_lab import Lab
+from gallump_lab.brain import turns
+turns.DRAFT_SECONDS = 0
+lab = Lab.open(sys.argv[1])
+def die(piece, heard=[]):
+    heard.append(piece)
+    if len(heard) == 6:
+        os.kill(os.getpid(), 9)
+lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=die)
+"""
+
+
+def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "lab.duckdb"
+    found = subprocess.run([sys.executable, "-c", DYING, str(path)], capture_output=True, text=True, check=False)
+    assert found.returncode == -9, found.stderr
+    lab = Lab.open(path)
+    question, reply = lab.transcript()
+    assert (question["text"], reply["text"], reply["state"]) == (
+        "Is AAPL cheap?",
+        "**Offline analyst: no model was asked.** ",
+        "stopped",
+    )
+    assert "kernel ended" in reply["turn"]["fault"]
+    assert lab.sql("select count(*) as n from drafts")["n"].tolist() == [0]
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+    assert len(Lab.open(path).transcript()) == 2
+
+
+def test_a_draft_of_a_living_process_is_left_alone(lab: Lab, tmp_path: Path) -> None:
+    from gallump_lab.brain import turns
+
+    seen: list[int] = []
+
+    def look(_: str) -> None:
+        if not seen:
+            seen.append(len(Lab.open(tmp_path / "lab.duckdb").transcript()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "DRAFT_SECONDS", 0)
+        reply = lab.ask("Is AAPL cheap?", on_text=look)
+    assert seen == [1]
+    assert [said["text"] for said in lab.transcript()] == ["Is AAPL cheap?", reply.text]
+    assert lab.sql("select count(*) as n from drafts")["n"].tolist() == [0]
