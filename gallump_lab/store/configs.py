@@ -20,7 +20,8 @@ def stored(config: Config) -> Config:
 def keep(con: "DuckDBPyConnection", config: Config) -> str:
     """Write a configuration into the lab, once, inside the caller's transaction; give its id."""
     kept = stored(config)
-    con.execute("insert or ignore into configs values (?, ?)", [kept.id, kept.to_toml()])
+    if not con.execute("select 1 from configs where config_id = ?", [kept.id]).fetchone():
+        con.execute("insert into configs values (?, ?)", [kept.id, kept.to_toml()])
     return kept.id
 
 
