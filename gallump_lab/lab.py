@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gallump_lab.brain import decisions, turns
 from gallump_lab.brain import transcript as transcripts
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.conversation import Conversation, who_answers
 from gallump_lab.brain.decisions import Verdict
-from gallump_lab.brain.prices import price
-from gallump_lab.brain.prompt import Prompt, PromptBuilder
-from gallump_lab.brain.records import Usage
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
@@ -25,7 +22,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import history, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.records import Choice, Moment, Slot
-from gallump_lab.memory.sessions import Received, SessionManager, checked_text, new_id
+from gallump_lab.memory.sessions import SessionManager, checked_text, new_id
 from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
 
 if TYPE_CHECKING:
@@ -68,10 +65,11 @@ class Lab:
         self.store, self._clock, self._given = store, clock, config
         self._base_url = config.model.base_url if config else None
         self.cache = Cache(store, clock)
-        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=self._config, model=self._model)
+        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=self._config, model=who_answers)
         self.insights = Insights(store, clock)
         broker = FileBroker(clock=clock) if broker is None else broker
-        self._market = ContextBuilder(broker, self.cache, MarketScanner(broker))
+        market = ContextBuilder(broker, self.cache, MarketScanner(broker))
+        self._talk = Conversation(store, self.sessions, market, clock)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -183,8 +181,8 @@ class Lab:
         """
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
-        received = self.sessions.receive(session_id, prompt, symbol, check=self._affordable)
-        return self._answer(received, symbols, choice, on_text, stop)
+        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
+        return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def retry(
         self,
@@ -209,68 +207,8 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
-        received, symbols, choice = turns.again(self.store, self.sessions, question_id, check=self._affordable)
-        return self._answer(received, symbols, choice, on_text, stop)
-
-    def _answer(
-        self,
-        received: Received,
-        symbols: Sequence[str],
-        choice: Choice,
-        on_text: Callable[[str], None] | None,
-        stop: threading.Event | None,
-    ) -> Reply:
-        config = received.config
-        brain = Brain(model=config.model, budget=config.budget)
-        built = self._prompt(
-            received.text,
-            symbols=symbols,
-            session_id=received.session_id,
-            moment=received.moment,
-            config=config,
-            model=brain.model_name,
-            choice=choice,
-        )
-        turn = turns.Turn(
-            self.store,
-            self.sessions,
-            received,
-            built,
-            model=brain.model_name,
-            symbol=symbols[0] if symbols else None,
-            watchlist=symbols,
-            choice=choice,
-        )
-
-        def hear(piece: str) -> None:
-            turn.hear(piece)
-            if on_text is not None:
-                on_text(piece)
-
-        answer = brain.send(built, on_text=hear, stop=stop)
-        turn_id, reply_id = turn.finish(answer)
-        reply = Reply(
-            answer=answer,
-            prompt=built,
-            session_id=received.session_id,
-            notice=received.session_id.notice,
-            turn_id=turn_id,
-            question_id=received.question_id,
-            reply_id=reply_id,
-            budget=config.budget,
-        )
-        if answer.fault is not None:
-            answer.fault.reply = reply
-        answer.raise_if_failed()
-        return reply
-
-    def _model(self, config: Config) -> str:
-        return Brain(model=config.model).model_name
-
-    def _affordable(self, con: "DuckDBPyConnection", config: Config) -> None:
-        brain = Brain(model=config.model)
-        if not brain.offline:
-            turns.check_spending(con, self._clock(), config.model, brain.model_name)
+        received, symbols, choice = turns.again(self.store, self.sessions, question_id, check=self._talk.afford)
+        return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def preview(
         self,
@@ -290,24 +228,16 @@ class Lab:
         ValueError, PromptTooLong, StoreError
             As `ask`.
         """
-        config = self.config if config is None else config
-        symbols = validate_symbols(watchlist)
-        prompt, model = checked_text(prompt, "prompt"), self._model(config)
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
-        built = self._prompt(
-            prompt,
-            symbols=symbols,
+        return self._talk.preview(
+            checked_text(prompt, "prompt"),
+            symbols=validate_symbols(watchlist),
             session_id=session_id,
             moment=self._now(),
-            config=config,
-            model=model,
+            config=self.config if config is None else config,
             choice=choice,
         )
-        known = price(model, config.model.prices)
-        cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
-        most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
-        return Preview(prompt=built, model=model, budget=config.budget, cost_usd=cost, most_usd=most)
 
     def recall(
         self,
@@ -344,7 +274,7 @@ class Lab:
         """
         config = self.config
         config = replace(config, budget=recall.budget(config.budget, tokens))
-        query, model = recall.checked(query), self._model(config)
+        query, model = recall.checked(query), who_answers(config)
         if as_of is not None:
             times.naive(as_of, "as_of")
         moment = replace(self._now(), as_of=as_of)
@@ -367,33 +297,6 @@ class Lab:
         with self.store.read() as con:
             message, insight = memory.newest(con)
         return Moment(at=self._clock(), seen_message=message, seen_insight=insight)
-
-    def _prompt(  # noqa: PLR0913 (a moment's givens)
-        self,
-        question: str,
-        *,
-        symbols: Sequence[str],
-        session_id: str | None,
-        moment: Moment,
-        config: Config,
-        model: str,
-        choice: Choice,
-    ) -> Prompt:
-        market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
-        memory.make_ready()
-        with self.store.read() as con:
-            session = memory.context(
-                con,
-                question,
-                session_id=session_id,
-                symbol=symbols[0] if symbols else None,
-                symbols=market.symbols,
-                moment=moment,
-                config=config,
-                factor=memory.learnt_factor(con, model, config),
-                choice=choice,
-            )
-        return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
 
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None

@@ -1,5 +1,6 @@
 """The record of turns: what each saw that cannot be computed again, what it carried, and how it ended."""
 
+import contextlib
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Store, configs, times
+from gallump_lab.store import Store, StoreError, configs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -81,7 +82,7 @@ class Turn:
     ) -> None:
         self._store, self._sessions, self._received = store, sessions, received
         self._pieces: list[str] = []
-        self._begun = self._saved = time.monotonic()
+        self._saved = time.monotonic()
         self._drafted = False
         moment = received.moment
         self._row: dict[str, Any] = {
@@ -109,27 +110,20 @@ class Turn:
         """Take a piece of the reply's text; about once a second it is saved, in case the kernel dies."""
         self._pieces.append(piece)
         now = time.monotonic()
-        if now - self._saved < DRAFT_SECONDS:
-            return
-        self._saved = now
-        row, text = self._row, storable("".join(self._pieces))
+        if now - self._saved >= DRAFT_SECONDS:
+            self._saved = now
+            with contextlib.suppress(StoreError):  # tried again in a second; a lab that stays away shows at the end
+                self._save(storable("".join(self._pieces)))
+
+    def _save(self, text: str) -> None:
+        row = self._row
         with self._store.write() as con:
             if self._drafted:
                 con.execute("update drafts set text = ? where question_id = ?", [text, row["question_id"]])
             else:
                 configs.keep(con, self._received.config)
-                con.execute(
-                    "insert into drafts values (?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        row["question_id"],
-                        row["session_id"],
-                        row["symbol"],
-                        text,
-                        _json(row),
-                        _json(self._slots),
-                        _owner(),
-                    ],
-                )
+                given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._slots)]
+                con.execute("insert into drafts values (?, ?, ?, ?, ?, ?, ?)", [*given, _owner()])
         self._drafted = True
 
     def finish(self, answer: Answer) -> tuple[int, int | None]:

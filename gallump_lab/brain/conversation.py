@@ -1,0 +1,154 @@
+"""One turn, front to back: market and memory into a prompt, the prompt into a reply, the reply into the lab."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gallump_lab.brain import turns
+from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.prices import price
+from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.records import Usage
+from gallump_lab.brain.reply import Preview, Reply
+from gallump_lab.config import Config
+from gallump_lab.market.context import ContextBuilder
+from gallump_lab.memory import context as memory
+from gallump_lab.memory.records import Choice, Moment
+from gallump_lab.memory.sessions import Received, SessionManager
+from gallump_lab.store import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def who_answers(config: Config) -> str:
+    """Name who answers under a configuration: its model, or the offline analyst."""
+    return Brain(model=config.model).model_name
+
+
+class Conversation:
+    """Answers questions that a lab has received.
+
+    Parameters
+    ----------
+    store : Store
+        The lab file.
+    sessions : SessionManager
+        Its sessions.
+    market : ContextBuilder
+        Gives the market of a prompt.
+    clock : callable
+        Tells the time, UTC.
+    """
+
+    def __init__(
+        self, store: Store, sessions: SessionManager, market: ContextBuilder, clock: Callable[[], datetime]
+    ) -> None:
+        self._store, self._sessions, self._market, self._clock = store, sessions, market, clock
+
+    def afford(self, con: "DuckDBPyConnection", config: Config) -> None:
+        """Stop a call that would go over the configured spending limit; see `turns.check_spending`."""
+        brain = Brain(model=config.model)
+        if not brain.offline:
+            turns.check_spending(con, self._clock(), config.model, brain.model_name)
+
+    def prompt(  # noqa: PLR0913 (a moment's givens)
+        self,
+        question: str,
+        *,
+        symbols: Sequence[str],
+        session_id: str | None,
+        moment: Moment,
+        config: Config,
+        choice: Choice,
+    ) -> Prompt:
+        """Build the prompt of a question at a moment."""
+        market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
+        memory.make_ready()
+        with self._store.read() as con:
+            session = memory.context(
+                con,
+                question,
+                session_id=session_id,
+                symbol=symbols[0] if symbols else None,
+                symbols=market.symbols,
+                moment=moment,
+                config=config,
+                factor=memory.learnt_factor(con, who_answers(config), config),
+                choice=choice,
+            )
+        return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
+
+    def preview(  # noqa: PLR0913 (a moment's givens)
+        self,
+        question: str,
+        *,
+        symbols: Sequence[str],
+        session_id: str | None,
+        moment: Moment,
+        config: Config,
+        choice: Choice,
+    ) -> Preview:
+        """Build the prompt of a question that is not asked, and estimate what asking would cost."""
+        built = self.prompt(
+            question, symbols=symbols, session_id=session_id, moment=moment, config=config, choice=choice
+        )
+        model = who_answers(config)
+        known = price(model, config.model.prices)
+        cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
+        most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
+        return Preview(prompt=built, model=model, budget=config.budget, cost_usd=cost, most_usd=most)
+
+    def answer(
+        self,
+        received: Received,
+        symbols: Sequence[str],
+        choice: Choice,
+        *,
+        on_text: Callable[[str], None] | None,
+        stop: threading.Event | None,
+    ) -> Reply:
+        """Ask, store the reply with its turn, and raise what went wrong once that is done."""
+        config = received.config
+        brain = Brain(model=config.model, budget=config.budget)
+        built = self.prompt(
+            received.text,
+            symbols=symbols,
+            session_id=received.session_id,
+            moment=received.moment,
+            config=config,
+            choice=choice,
+        )
+        turn = turns.Turn(
+            self._store,
+            self._sessions,
+            received,
+            built,
+            model=brain.model_name,
+            symbol=symbols[0] if symbols else None,
+            watchlist=symbols,
+            choice=choice,
+        )
+
+        def hear(piece: str) -> None:
+            turn.hear(piece)
+            if on_text is not None:
+                on_text(piece)
+
+        answer = brain.send(built, on_text=hear, stop=stop)
+        turn_id, reply_id = turn.finish(answer)
+        reply = Reply(
+            answer=answer,
+            prompt=built,
+            session_id=received.session_id,
+            notice=received.session_id.notice,
+            turn_id=turn_id,
+            question_id=received.question_id,
+            reply_id=reply_id,
+            budget=config.budget,
+        )
+        if answer.fault is not None:
+            answer.fault.reply = reply
+        answer.raise_if_failed()
+        return reply
