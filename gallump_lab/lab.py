@@ -104,7 +104,8 @@ class Lab:
         StoreError
             If the file cannot be used; it is left as it was.
         """
-        store = Store.open(path or os.environ.get("GALLUMP_LAB", "lab.duckdb"), wait=wait)
+        path = os.environ.get("GALLUMP_LAB", "lab.duckdb") if path is None else path
+        store = Store.open(path, wait=wait)
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id)
         turns.recover(store, lab.sessions)
         return lab

@@ -85,14 +85,20 @@ _COLUMNS = (
     "role",
     "created_at",
     "message_id",
+    "kind",
     "item_id",
     "text",
 )
 
 
 def frame(slots: Sequence[Slot]) -> "pd.DataFrame":
-    """Give slots as a DataFrame, one row each, with a column for each signal (millionths)."""
+    """Give slots as a DataFrame, one row each, with a column `signal_...` for each signal (millionths)."""
     import pandas as pd
 
-    rows = [{name: getattr(slot, name) for name in _COLUMNS} | dict(slot.signals) for slot in slots]
-    return pd.DataFrame(rows, columns=[*_COLUMNS, *dict.fromkeys(name for slot in slots for name in slot.signals)])
+    rows = [
+        {name: getattr(slot, name) for name in _COLUMNS}
+        | {f"signal_{name}": value for name, value in slot.signals.items()}
+        for slot in slots
+    ]
+    signals = dict.fromkeys(f"signal_{name}" for slot in slots for name in slot.signals)
+    return pd.DataFrame(rows, columns=[*_COLUMNS, *signals])

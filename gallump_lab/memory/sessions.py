@@ -214,7 +214,7 @@ class SessionManager:
         ValueError
             If the text or symbol cannot be used; nothing is stored.
         """
-        draft = self._checked("user", text, symbol, None)
+        draft = self._checked("user", checked_text(text, "prompt"), symbol, None)
         with self._store.write() as con:
             config = self.config(con)
             check(con, config)

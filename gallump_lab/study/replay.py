@@ -1,6 +1,7 @@
 """Replay: the prompt of every past turn again, from a snapshot. Under its own config it gives the same bytes."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -72,9 +73,13 @@ class Replay:
         return pd.DataFrame(rows, columns=columns).astype({"tokens": "Int64"})
 
     def __repr__(self) -> str:
-        """Count the turns and those that are byte for byte what was sent."""
+        """Count the turns and those that are byte for byte what was sent, and say what has changed for the others."""
         same = sum(turn.identical for turn in self.turns)
-        return f"<Replay of {len(self.turns)} turns, {same} byte for byte as sent>"
+        why = Counter(
+            reason for turn in self.turns for reason in (turn.problem and "not built", *turn.changed) if reason
+        )
+        reasons = "".join(f"; {number} with {reason}" for reason, number in sorted(why.items()))
+        return f"<Replay of {len(self.turns)} turns, {same} byte for byte as sent{reasons}>"
 
 
 def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:

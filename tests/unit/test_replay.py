@@ -85,7 +85,7 @@ def test_a_changed_template_or_retrieval_is_never_called_identical(tmp_path: Pat
     found = study.replay(lab.snapshot())
     assert found.frame["changed"].tolist() == ["template", "retrieval"]
     assert not found.frame["identical"].any()
-    assert repr(found) == "<Replay of 2 turns, 0 byte for byte as sent>"
+    assert repr(found) == "<Replay of 2 turns, 0 byte for byte as sent; 1 with retrieval; 1 with template>"
 
 
 def test_a_turn_that_cannot_be_replayed_says_why_and_does_not_stop_the_others(tmp_path: Path) -> None:
