@@ -12,21 +12,27 @@ import anywidget
 
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
-from gallump_lab.brain.recommendations import prose
-from gallump_lab.brain.records import Recommendation
 from gallump_lab.market.symbols import SymbolError, validate_symbol
-from gallump_lab.ui.markdown import Growing, render, visible
+from gallump_lab.store import StoreError
+from gallump_lab.ui.entries import entry, file_name, sessions, words
+from gallump_lab.ui.markdown import Growing, visible
 
 if TYPE_CHECKING:
+    from gallump_lab.brain.reply import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100
-"""How many messages a view shows when it is drawn, the newest of the lab."""
+"""How many messages a view shows when it is drawn, the newest, and how many more it loads at a time."""
 REPAINTS = 20
 """How often a second a growing reply is painted at most; the notebook's channel drops floods."""
 
 NEW = "new"
 """Stands for the session that a question is about to begin."""
+COMING = "A reply is still coming: stop it or wait for it."
+
+
+class ReplyComing(RuntimeError):
+    """Something was asked of the chat that has to wait until the reply under way has ended."""
 
 
 class ChatWidget(anywidget.AnyWidget):
@@ -43,11 +49,14 @@ class ChatWidget(anywidget.AnyWidget):
         Symbols at the start; the reader can change them. The first is the symbol of the messages.
     session_id : str, optional
         The session to carry on; without it the lab's newest session, if that has not ended.
+        The chat says so where the lab does not know it.
 
     Attributes
     ----------
     session_id : str or None
         The session that the next question carries on; None before the first.
+    shown : str or None
+        The session that is shown alone; None for the transcript of the whole lab.
     watchlist : tuple of str
         The symbols as they stand in the chat.
     error : Exception or None
@@ -64,11 +73,17 @@ class ChatWidget(anywidget.AnyWidget):
 
     def __init__(self, lab: "Lab", watchlist: str | Iterable[str] = (), session_id: str | None = None) -> None:
         self.lab = lab
+        self.shown: str | None = None
         self.session_id = session_id or _newest_live(lab)
+        self._notice = ""
+        if session_id is not None and not _known(lab, session_id):
+            self.session_id = None
+            self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
         self.watchlist = _symbols(watchlist)
         self.error: Exception | None = None
         self._turn: _Turn | None = None
         self._views: set[str] = set()
+        self._listed: dict[str, dict[str, Any]] = {}
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
         # or after it, never twice.
         self._lock = threading.Lock()
@@ -90,16 +105,51 @@ class ChatWidget(anywidget.AnyWidget):
             case {"type": "watchlist", "text": text, "view": view}:
                 self._watch(text, view)
             case {"type": "ask", "text": text, "watchlist": watchlist, "view": view}:
-                self._ask(text, watchlist, view)
+                if self._watch(watchlist, view):
+                    self._begin(_Turn(view, text, symbol=next(iter(self.watchlist), None)))
+            case {"type": "retry", "question": question_id, "view": view}:
+                self._begin(_Turn(view, "", question_id=question_id))
             case {"type": "stop"}:
                 if turn := self._turn:
                     turn.stop.set()
+            case {"view": view}:
+                self._do(view, lambda: self._serve(view, content))
+
+    def _serve(self, view: str, content: Mapping[str, Any]) -> None:
+        """Do what a view asks for that takes its time."""
+        match content:
+            case {"type": "earlier", "before": before}:
+                self._tell_earlier(view, before)
+            case {"type": "sessions", "search": search}:
+                self.send({"type": "sessions", "view": view, "search": search, "sessions": self._list(search)})
+            case {"type": "show", "session": session_id}:
+                self._show(view, session_id, session_id or _newest_live(self.lab))
+            case {"type": "new"}:
+                self._show(view, None, None, "Your next question begins a new session.")
+            case {"type": "export", "session": session_id}:
+                self._export(view, session_id)
+            case {"type": "forget", "message": message_id, "session": session_id}:
+                self._forget(view, message_id, session_id)
+            case {"type": "decide", "message": message_id, "position": position, "verdict": verdict, "note": note}:
+                self._decide(message_id, position, verdict, note)
 
     def _start(self, action: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=action, args=arguments, name="gallump-chat", daemon=True).start()
 
-    def _refuse(self, view: str, words: str) -> None:
-        self.send({"type": "refused", "view": view, "words": words})
+    def _do(self, view: str, action: Callable[[], None]) -> None:
+        """Do something on a thread of its own, and tell the view that asked for it if it fails."""
+
+        def attempt() -> None:
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
+                self.error = error
+                self.send({"type": "trouble", "view": view, "words": words(error)})
+
+        self._start(attempt)
+
+    def _refuse(self, view: str, said: str) -> None:
+        self.send({"type": "refused", "view": view, "words": said})
 
     def _watch(self, text: str, view: str) -> bool:
         try:
@@ -110,38 +160,91 @@ class ChatWidget(anywidget.AnyWidget):
         self.send({"type": "watchlist", "view": view, "text": ", ".join(self.watchlist)})
         return True
 
-    def _tell_history(self, view: str) -> None:
+    def _tell_history(self, view: str | None, by: str | None = None) -> None:
+        """Tell what there is to show: to a view that has just been drawn, or to all, once one of them changed it."""
         with self._lock:
             try:
                 content = self._history()
             except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
                 self.error = error
-                content = {"fault": _words(error), "offline": True}
-            self.send({"type": "history", "view": view, **content})
+                content = {"fault": words(error), "offline": True}
+            self.send({"type": "history", "view": view, "by": by, **content})
         # What the first question needs takes seconds to load; meanwhile the reader types it.
         for package in ("pandas",) if content["offline"] else ("pandas", "anthropic"):
             importlib.import_module(package)
 
     def _history(self) -> dict[str, Any]:
         config, turn = self.lab.config, self._turn
-        rows = self.lab.transcript(limit=HISTORY)
+        rows = self.lab.transcript(limit=HISTORY, session_id=self.shown)
         return {
-            "entries": [_entry(row) for row in (turn.without(rows) if turn else rows)],
+            "entries": [entry(row) for row in (turn.without(rows) if turn else rows)],
             "running": turn and turn.told(),
             "earlier": len(rows) == HISTORY,
+            "place": self._place(),
+            "notice": self._notice,
             "watchlist": ", ".join(self.watchlist),
             "minutes": config.session_minutes,
             "offline": Brain(model=config.model).offline,
         }
 
-    def _ask(self, text: str, watchlist: str, view: str) -> None:
-        if not self._watch(watchlist, view):
-            return
+    def _tell_earlier(self, view: str, before: int) -> None:
+        rows = self.lab.transcript(limit=HISTORY, before=before, session_id=self.shown)
+        entries = [entry(row) for row in rows]
+        self.send({"type": "earlier", "view": view, "entries": entries, "earlier": len(rows) == HISTORY})
+
+    def _list(self, search: str) -> list[dict[str, Any]]:
+        found = sessions(self.lab.history(search))
+        self._listed |= {row["id"]: row for row in found}
+        return found
+
+    def _place(self) -> dict[str, Any] | None:
+        """Give the session that is shown alone."""
+        if self.shown is None:
+            return None
+        if self.shown not in self._listed:
+            self._list("")
+        return {"title": "", **self._listed.get(self.shown, {}), "live": _live(self.lab, self.shown)}
+
+    def _show(self, view: str, shown: str | None, session_id: str | None, notice: str = "") -> None:
+        """Show one session alone, or all of them; the next question goes where the reader looks."""
         with self._lock:
             if self._turn:
-                self._refuse(view, "A reply is still coming: stop it or wait for it. Your text stays here.")
+                raise ReplyComing(COMING)
+            self.shown, self.session_id, self._notice = shown, session_id, notice
+        self._tell_history(None, by=view)
+
+    def _export(self, view: str, session_id: str) -> None:
+        text, title = self.lab.export(session_id), self._listed.get(session_id, {}).get("title", "")
+        self.send({"type": "exported", "view": view, "name": file_name(title), "text": text})
+
+    def _forget(self, view: str, message_id: int | None, session_id: str | None) -> None:
+        with self._lock:
+            if self._turn:
+                raise ReplyComing(COMING)
+            self.lab.forget(message_id=message_id, session_id=session_id)
+            self._listed.clear()
+            gone = session_id is not None
+            if gone and session_id == self.session_id:
+                self.session_id = None
+            if not (gone and session_id == self.shown):
+                self.send({"type": "forgotten", "message": message_id, "session": session_id})
                 return
-            self._turn = turn = _Turn(text, next(iter(self.watchlist), None), view)
+        self._show(view, None, _newest_live(self.lab))
+
+    def _decide(self, message_id: int, position: int, verdict: Any, note: str) -> None:
+        """Record a decision, and tell it as the lab holds it."""
+        (row,) = self._message(message_id)
+        self.lab.decide(row["turn"]["turn_id"], position, verdict, note)
+        (row,) = self._message(message_id)
+        idea = entry(row)["turn"]["ideas"][position]
+        self.send({"type": "decided", "message": message_id, "position": position, "idea": idea})
+
+    def _begin(self, turn: "_Turn") -> None:
+        with self._lock:
+            if self._turn:
+                self._refuse(turn.view, f"{COMING} Your text stays here.")
+                return
+            self._turn, self._notice = turn, ""
         self._start(self._converse, turn)
         self._start(self._paint, turn)
 
@@ -150,35 +253,59 @@ class ChatWidget(anywidget.AnyWidget):
         reply, self.error = None, None
         try:
             with self._lock:
-                turn.session = self.session_id if _live(self.lab, self.session_id) else NEW
-                turn.after = max((row["message_id"] for row in self.lab.transcript(limit=1)), default=0)
+                if turn.question_id is None:
+                    turn.session = self.session_id if _live(self.lab, self.session_id) else NEW
+                    turn.after = max((row["message_id"] for row in self.lab.transcript(limit=1)), default=0)
+                else:
+                    (asked,) = self._message(turn.question_id)
+                    turn.text, turn.session = asked["text"], asked["session_id"]
                 self.send({"type": "started", "view": turn.view, **turn.told()})
             try:
-                reply = self.lab.ask(
-                    turn.text,
-                    watchlist=self.watchlist,
-                    session_id=self.session_id,
-                    on_text=turn.take,
-                    stop=turn.stop,
-                )
+                reply = self._put(turn)
             except BrainFault as fault:
                 self.error, reply = fault, fault.reply
-            entries = self._stored(reply)
+            ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
+            # As the lab stored them, so that a reopened chat shows the same.
+            entries = [entry(row) for each in ids for row in self._message(each)]
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             self.error = error
-            entries = [turn.question() | {"session": None, "fault": _words(error)}]
+            entries = [{**self._unanswered(turn), "fault": words(error)}]
         turn.over.set()
         turn.fresh.set()
         with self._lock:
             self._turn = None
-            self.session_id = str(reply.session_id) if reply else self.session_id
-            # What was not stored goes back to where it was typed.
-            self.send({"type": "done", "view": turn.view, "entries": entries, "restore": "" if reply else turn.text})
+            stored = "id" in entries[0]
+            if stored:
+                self.session_id = entries[0]["session"]
+                self.shown = self.shown and self.session_id
+            self.send(
+                {
+                    "type": "done",
+                    "view": turn.view,
+                    "entries": entries,
+                    "place": self._place(),
+                    "notice": (reply and reply.notice) or "",
+                    "restore": "" if stored else turn.text,  # what was not stored goes back to where it was typed
+                }
+            )
 
-    def _stored(self, reply: Any) -> list[dict[str, Any]]:
-        """Give a turn's question and reply as the lab holds them, so that a reopened chat shows the same."""
-        ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
-        return [_entry(row) for each in ids for row in self.lab.transcript(limit=1, before=each + 1)]
+    def _put(self, turn: "_Turn") -> "Reply":
+        if turn.question_id is not None:
+            return self.lab.retry(turn.question_id, on_text=turn.take, stop=turn.stop)
+        return self.lab.ask(
+            turn.text, watchlist=self.watchlist, session_id=self.session_id, on_text=turn.take, stop=turn.stop
+        )
+
+    def _message(self, message_id: int) -> list[dict[str, Any]]:
+        return self.lab.transcript(limit=1, before=message_id + 1)
+
+    def _unanswered(self, turn: "_Turn") -> dict[str, Any]:
+        """Give the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
+        try:
+            rows = self.lab.transcript(limit=HISTORY)
+        except StoreError:  # the reader is told of the turn's own failure
+            rows = []
+        return next((entry(row) for row in rows if turn.asked(row)), turn.question() | {"session": None})
 
     def _paint(self, turn: "_Turn") -> None:
         while turn.fresh.wait() and not turn.over.is_set():
@@ -192,8 +319,10 @@ class ChatWidget(anywidget.AnyWidget):
 class _Turn:
     """A question under way: what has come of its reply, and the signals between its threads."""
 
-    def __init__(self, text: str, symbol: str | None, view: str) -> None:
-        self.text, self.symbol, self.view = text, symbol, view
+    def __init__(self, view: str, text: str, *, symbol: str | None = None, question_id: int | None = None) -> None:
+        self.view, self.text, self.symbol = view, text, symbol
+        self.question_id = question_id
+        """Of a stored question that is asked again."""
         self.session: str | None = NEW
         self.after: float = math.inf
         self.stop = threading.Event()
@@ -217,14 +346,27 @@ class _Turn:
         return {"role": "user", "text": visible(self.text), "symbol": self.symbol, "session": self.session}
 
     def told(self) -> dict[str, Any]:
-        """Give the question and all that has been painted of its reply."""
-        return {"question": self.question(), "settled": self._reply.settled, "open": self._reply.open}
+        """Give the question, unless it stands in the transcript, and all that has been painted of its reply."""
+        question = self.question() if self.question_id is None else None
+        return {
+            "question": question,
+            "session": self.session,
+            "settled": self._reply.settled,
+            "open": self._reply.open,
+        }
+
+    def asked(self, row: Mapping[str, Any]) -> bool:
+        """Whether a stored message is this turn's question."""
+        if self.question_id is not None:
+            return bool(row["message_id"] == self.question_id)
+        new = row["message_id"] > self.after and row["role"] == "user"
+        return bool(new and row["text"].strip() == self.text.strip())
 
     def without(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Leave out what the lab has already stored of this turn: its question, and what followed in its session."""
         for row in rows:
-            if row["message_id"] > self.after and row["role"] == "user" and row["text"].strip() == self.text.strip():
-                first, session = row["message_id"], row["session_id"]
+            if self.asked(row):
+                first, session = row["message_id"] + (self.question_id is not None), row["session_id"]
                 return [each for each in rows if each["message_id"] < first or each["session_id"] != session]
         return list(rows)
 
@@ -243,40 +385,5 @@ def _newest_live(lab: "Lab") -> str | None:
     return newest if _live(lab, newest) else None
 
 
-def _words(error: Exception) -> str:
-    """Say a failure: an error made for the reader speaks for itself, any other is named."""
-    made_for_reader = isinstance(error, ValueError) or type(error).__module__.startswith("gallump_lab.")
-    return str(error) if made_for_reader and str(error) else f"{type(error).__name__}: {error}"
-
-
-def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a message of the lab into what the front end shows: plain text, or HTML that is sanitised."""
-    turn, reply, text = row["turn"], row["role"] == "assistant", row["text"]
-    if turn:  # a table shows the recommendations, so not also the words that they are remembered by
-        text = text.removesuffix(prose(Recommendation(**each) for each in turn["recommendations"]))
-    shown = {"html": render(text)} if reply else {"text": visible(text)}
-    return {
-        "role": row["role"],
-        "session": row["session_id"],
-        "at": row["created_at"].isoformat(),
-        "symbol": row["symbol"],
-        "state": turn["state"] if turn and not reply else row["state"],
-        "turn": turn and _facts(turn),
-        **shown,
-    }
-
-
-def _facts(turn: Mapping[str, Any]) -> dict[str, Any]:
-    """Choose what the line under a reply tells."""
-    used, budget = turn["used"], turn["budget"]
-    return {
-        "model": turn["model"],
-        "tokens_in": turn["input_tokens"],
-        "tokens_out": turn["output_tokens"],
-        "cost": turn["cost_usd"],
-        "seconds": turn["latency"],
-        "tiers": [[tier.upper(), used[tier], budget[tier]] for tier in ("hot", "warm", "cold")],
-        "fault": turn["fault"],
-        "dropped": turn["dropped"],
-        "recommendations": turn["recommendations"],
-    }
+def _known(lab: "Lab", session_id: str) -> bool:
+    return _live(lab, session_id) or bool(lab.transcript(limit=1, session_id=session_id))

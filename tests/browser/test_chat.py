@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nbformat
-from messages_server import DROP, end, say, start, text, tool
+from messages_server import DROP, Status, end, say, start, text, tool
 from playwright.sync_api import expect
 
 OPEN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')\nlab.chat(watchlist=['AAPL'])"
@@ -16,6 +16,45 @@ HOSTILE = """<script>window.hacked = 1</script><img src=x onerror="window.hacked
 | <style>body { display: none }</style> |
 |---|
 | <b onmouseover="window.hacked = 5">cell</b> |"""
+
+CLOCKED = """
+from datetime import datetime
+from pathlib import Path
+from gallump_lab import Lab
+lab = Lab.open('lab.duckdb', clock=lambda: datetime.fromisoformat(Path('clock').read_text()))
+lab.chat()"""
+LONG = """
+from gallump_lab import Lab
+lab = Lab.open('lab.duckdb')
+session = lab.sessions.get_or_create_session(None)
+for i in range(250):
+    lab.sessions.add_message(session, 'user' if i % 2 == 0 else 'assistant', f'Note {i}')
+lab.chat()"""
+
+
+def picture(notebook, name):
+    """Keep a picture to look at, in the light and the dark theme."""
+    for theme in ("Dark", "Light"):
+        notebook.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
+        )
+        expect(notebook.page.locator("#jupyterlab-splash")).to_have_count(0)
+        notebook.chat.screenshot(path=notebook.folder / f"{name}-{theme.lower()}.png")
+
+
+def two_sessions(notebook):
+    """Talk twice, an hour apart."""
+    clock, now = notebook.folder / "clock", datetime(2026, 3, 2, 9, tzinfo=UTC)
+    clock.write_text(now.isoformat())
+    notebook.open(CLOCKED)
+    for hours, question in enumerate(("Is a dividend due?", "What of the earnings call?")):
+        clock.write_text((now + timedelta(hours=hours)).isoformat())
+        notebook.ask(question)
+        expect(notebook.replies).to_have_count(hours + 1)
+
+
+def narrow(notebook):
+    notebook.chat.evaluate("chat => { chat.style.width = '320px' }")
 
 
 def within(outer, inner):
@@ -81,10 +120,7 @@ def test_shift_enter_breaks_the_line_and_an_input_method_does_not_send(notebook)
 def test_an_ended_session_shows_a_divider_and_a_new_one_begins(notebook):
     clock, now = notebook.folder / "clock", datetime(2026, 3, 2, 9, tzinfo=UTC)
     clock.write_text(now.isoformat())
-    notebook.open(
-        "from datetime import datetime\nfrom pathlib import Path\nfrom gallump_lab import Lab\n"
-        "lab = Lab.open('lab.duckdb', clock=lambda: datetime.fromisoformat(Path('clock').read_text()))\nlab.chat()"
-    )
+    notebook.open(CLOCKED)
     notebook.ask("Before the break")
     expect(notebook.replies).to_have_count(1)
     divider = notebook.log.locator(".gl-divider")
@@ -151,24 +187,195 @@ def test_a_fault_is_said_at_the_reply_and_the_question_is_kept(notebook, claude)
     expect(notebook.box).to_have_value("A typo above")
 
 
-def test_recommendations_and_those_left_out_stand_under_the_reply_at_any_width(notebook, claude):
-    idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430.5, "stop": 400, "target": None}
+def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, claude):
+    claude.queue(Status.error(401, "authentication_error", "Unknown key"), say("Here it is."))
+    notebook.open(OPEN)
+    notebook.ask("Will the key do?")
+    expect(notebook.log.locator(".gl-fault")).to_contain_text("refused the key")
+    expect(notebook.box).to_have_value("")
+    picture(notebook, "retry")
+    notebook.saved()
+    notebook.page.reload()
+    notebook.log.get_by_role("button", name="Retry").click()
+    expect(notebook.replies).to_contain_text("Here it is.")
+    expect(notebook.log.locator("article")).to_have_count(2)
+    expect(notebook.log.locator(".gl-fault")).to_have_count(0)
+    expect(notebook.log.get_by_role("button", name="Retry")).to_have_count(0)
+    assert len(claude.requests) == 2
+
+
+def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped(notebook, claude):
+    claude.delay = 0.3
+    claude.queue([start(), *text(*(f"word{i} " for i in range(9)), threading.Event()), *end()])
+    notebook.open(OPEN)
+    notebook.ask("Go on at length")
+    expect(notebook.log).to_contain_text("word8")
+    notebook.restart()
+    notebook.run("notebook:run-all-cells")
+    expect(notebook.replies).to_contain_text("word0 word1")
+    expect(notebook.replies.locator(".gl-mark")).to_have_text("stopped")
+    expect(notebook.replies.locator(".gl-fault")).to_contain_text("kernel ended before the reply had")
+    claude.delay = 0
+    notebook.ask("Where were we?")
+    expect(notebook.replies.nth(1)).to_contain_text("Where were we?")
+
+
+def test_a_limit_reached_is_said_under_the_reply(notebook, claude):
+    claude.queue(
+        say("As far as it ", "goes", stop_reason="max_tokens"), say("I would rather not.", stop_reason="refusal")
+    )
+    notebook.open(OPEN)
+    notebook.ask("All of it, please")
+    expect(notebook.replies).to_contain_text("The reply reached its limit")
+    notebook.ask("And this?")
+    expect(notebook.replies.nth(1)).to_contain_text("The model declined to go on")
+
+
+def test_an_unknown_session_is_said(notebook):
+    notebook.open("from gallump_lab import Lab\nLab.open('lab.duckdb').chat(session_id='nowhere')")
+    expect(notebook.chat.get_by_role("status")).to_contain_text("'nowhere' is not in this lab")
+    notebook.ask("Hello?")
+    expect(notebook.replies).to_have_count(1)
+    expect(notebook.chat.get_by_role("status")).to_be_hidden()
+
+
+def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, claude):
+    idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430, "stop": 400, "target": 500}
     idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It holds its mean."}
-    call = tool({"recommendations": [idea, {**idea, "symbol": "no symbol"}]})
+    call = tool({"recommendations": [idea, {**idea, "target": None}, {**idea, "symbol": "no symbol"}]})
     claude.queue([start(), *text(f"| {'wide | ' * 30}\n|{'--|' * 30}\n\n`{'long' * 200}`"), *call, *end()])
     notebook.open(OPEN)
     notebook.ask("Any idea?")
-    ideas = notebook.replies.get_by_role("group", name="Recommendations")
-    for cell in ("buy", "AAPL", "5%", "$430.50", "$400.00", "3 months", "60%", "It holds its mean."):
-        expect(ideas).to_contain_text(cell)
-    expect(ideas).to_contain_text("Nothing is sent to a broker")
-    expect(notebook.replies).not_to_contain_text("confidence 60%")
+    first, second = (notebook.replies.get_by_role("group", name="buy AAPL").nth(place) for place in range(2))
+    for words in ("$430.00", "$400.00", "$500.00", "$30.00 (7%)", "$70.00 (16.3%)", "2.3 R", "5%", "3 months"):
+        expect(first).to_contain_text(words)
+    expect(first).to_contain_text("confidence 60%")
+    expect(first).to_contain_text("It holds its mean.")
+    expect(second).not_to_contain_text("Risk")
+    expect(notebook.replies).to_contain_text("nothing is ordered")
     expect(notebook.replies).to_contain_text("left out")
     expect(notebook.replies).to_contain_text("no symbol")
-    notebook.chat.evaluate("chat => { chat.style.width = '320px' }")
+    expect(notebook.replies.locator(".gl-text").first).not_to_contain_text("confidence 60%")
+    second.get_by_label("Note").fill("half a thought")
+    first.get_by_label("Note").fill("<b>Good</b> odds")
+    first.get_by_role("button", name="Accept").click()
+    expect(first).to_contain_text("Accepted")
+    expect(first).to_contain_text("<b>Good</b> odds")
+    expect(second.get_by_label("Note")).to_have_value("half a thought")
+    second.get_by_role("button", name="Reject").click()
+    expect(second).to_contain_text("Rejected")
+    picture(notebook, "cards")
+    notebook.saved()
+    notebook.page.reload()
+    expect(first).to_contain_text("<b>Good</b> odds")
+    first.get_by_role("button", name="Change").click()
+    expect(first.get_by_label("Note")).to_have_value("<b>Good</b> odds")
+    first.get_by_role("button", name="Reject").press("Enter")
+    expect(first).to_contain_text("Rejected")
+    expect(first.get_by_role("button", name="Change")).to_be_focused()
+    narrow(notebook)
     overflows = "log => [log, ...log.querySelectorAll('article')].some(each => each.scrollWidth > each.clientWidth)"
     assert not notebook.log.evaluate(overflows)
     assert notebook.replies.locator("table").first.evaluate("table => table.scrollWidth > table.clientWidth")
+    picture(notebook, "cards-narrow")
+
+
+def test_sessions_are_found_opened_carried_on_and_exported(notebook):
+    two_sessions(notebook)
+    notebook.chat.get_by_role("button", name="Sessions").click()
+    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
+    expect(drawer.get_by_role("listitem")).to_have_count(2)
+    expect(drawer.get_by_role("listitem").first).to_contain_text("What of the earnings call?")
+    expect(drawer.get_by_role("listitem").first).to_contain_text("2 messages")
+    picture(notebook, "sessions")
+    drawer.get_by_label("Search sessions").press_sequentially("dividends")
+    expect(drawer.get_by_role("listitem")).to_have_count(1)
+    with notebook.page.expect_download() as download:
+        drawer.get_by_role("button", name="Export").click()
+    assert download.value.suggested_filename == "is-a-dividend-due.md"
+    assert "Is a dividend due?" in Path(download.value.path()).read_text()
+    drawer.get_by_role("button", name="Is a dividend due?").click()
+    expect(drawer).to_be_hidden()
+    expect(notebook.log).not_to_contain_text("earnings")
+    shown = notebook.chat.get_by_role("group", name="Session shown")
+    expect(shown).to_contain_text("Your next question begins a new one that goes on from it")
+    picture(notebook, "session")
+    notebook.ask("And the one after?")
+    expect(notebook.replies).to_have_count(2)
+    expect(shown).to_contain_text("Your next question goes on with this session")
+    expect(notebook.chat.get_by_role("status")).to_contain_text("A new session began")
+    shown.get_by_role("button", name="What it goes on from").click()
+    expect(notebook.log.locator("article")).to_have_count(2)
+    shown.get_by_role("button", name="All messages").click()
+    expect(notebook.log.locator("article")).to_have_count(6)
+    expect(shown).to_be_hidden()
+
+
+def test_a_message_or_a_session_is_forgotten_for_good_once_that_is_confirmed(notebook):
+    two_sessions(notebook)
+    question = notebook.log.locator("article").first
+    question.hover()
+    question.get_by_role("button", name="Forget this message").click()
+    expect(question.get_by_role("button", name="Keep")).to_be_focused()
+    question.get_by_role("button", name="Forget", exact=True).click()
+    expect(notebook.log.locator("article")).to_have_count(3)
+    notebook.chat.get_by_role("button", name="Sessions").click()
+    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
+    drawer.get_by_label("Search sessions").fill("earnings")
+    expect(drawer.get_by_role("listitem")).to_have_count(1)
+    drawer.get_by_role("button", name="Forget this session").click()
+    drawer.get_by_role("button", name="Keep").click()
+    drawer.get_by_role("button", name="Forget this session").click()
+    drawer.get_by_role("button", name="Forget", exact=True).click()
+    expect(drawer).to_contain_text("No session says that")
+    expect(notebook.log.locator("article")).to_have_count(1)
+    drawer.get_by_label("Search sessions").press("Escape")
+    expect(drawer).to_be_hidden()
+    notebook.saved()
+    notebook.page.reload()
+    expect(notebook.log.locator("article")).to_have_count(1)
+    expect(notebook.log).not_to_contain_text("earnings")
+
+
+def test_a_new_session_begins_when_it_is_asked_for(notebook):
+    notebook.open(OPEN)
+    notebook.ask("In the first")
+    expect(notebook.replies).to_have_count(1)
+    notebook.chat.get_by_role("button", name="New session").click()
+    expect(notebook.chat.get_by_role("status")).to_contain_text("Your next question begins a new session")
+    notebook.ask("In the second")
+    expect(notebook.replies).to_have_count(2)
+    expect(notebook.log.locator(".gl-divider")).to_have_text("New session")
+
+
+def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_there(notebook, claude):
+    hold = threading.Event()
+    claude.queue([start(), *text("A first line.\n\n", hold, *(f"Line {i}.\n\n" for i in range(40))), *end()])
+    notebook.open(LONG)
+    expect(notebook.log).to_contain_text("Note 249")
+    expect(notebook.log).not_to_contain_text("Note 149")
+    down = notebook.chat.get_by_role("button", name="Newest")
+    expect(down).to_be_hidden()
+    notebook.ask("Take your time")
+    expect(notebook.log).to_contain_text("A first line.")
+    notebook.log.evaluate("log => { log.scrollTop = 0 }")
+    expect(notebook.log).to_contain_text("Note 149")
+    kept = notebook.log.get_by_text("Note 154", exact=True)
+    expect(kept).to_be_in_viewport()
+    place = within(notebook.log, kept)
+    picture(notebook, "scrolled")
+    hold.set()
+    expect(notebook.replies.last).to_contain_text("Line 39.")
+    assert within(notebook.log, kept) == place
+    down.click()
+    expect(notebook.log.get_by_text("Line 39.")).to_be_in_viewport()
+    expect(down).to_be_hidden()
+    expect(notebook.log).not_to_contain_text("Note 49")
+    earlier = notebook.log.get_by_role("button", name="Earlier messages")
+    earlier.focus()
+    expect(notebook.log).to_contain_text("Note 0")
+    expect(earlier).to_be_hidden()
+    expect(notebook.log).to_be_focused()
 
 
 def test_the_first_notebook_runs_and_its_offline_analyst_is_a_visible_state(notebook):

@@ -10,9 +10,11 @@ import pytest
 from comm.base_comm import BaseComm
 from messages_server import MessagesServer, Status, end, say, start, text
 
-from gallump_lab import Config, Lab, Model
+from gallump_lab import Budget, Config, Lab, Model
+from gallump_lab.brain.records import Recommendation
 from gallump_lab.market.symbols import SymbolError
 from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
+from gallump_lab.ui.entries import file_name, risk
 
 
 class FrontEnd(BaseComm):
@@ -207,3 +209,52 @@ def test_the_newest_messages_are_shown_and_earlier_ones_are_mentioned(chat, lab)
     history = front.history()
     assert history["earlier"] is True
     assert [history["entries"][0]["text"], history["entries"][-1]["text"]] == ["Note 1", f"Note {HISTORY}"]
+
+
+def test_a_question_too_long_for_the_window_is_kept_in_the_lab_and_not_put_back_into_the_box(tmp_path):
+    small = Budget(hot=200, warm=100, cold=50, window=6_000)
+    lab = Lab.open(tmp_path / "lab.duckdb", config=Config(budget=small))
+    front = FrontEnd(lab.chat())
+    front.ask("one two three " * 10_000)
+    done = front.until("done")[1]
+    assert done["restore"] == ""
+    (question,) = done["entries"]
+    assert question["id"] == lab.transcript()[0]["message_id"]
+    assert "window" in question["fault"]
+
+
+def test_retry_answers_the_stored_question_and_a_question_with_a_reply_is_not_asked_again(chat, claude, lab):
+    front = FrontEnd(chat)
+    claude.queue(
+        Status.error(400, "invalid_request_error", "No"), [start(), *text("Ye", hold := threading.Event(), "s")]
+    )
+    front.ask("Now?")
+    (failed,) = front.until("done")[1]["entries"]
+    front.say("retry", question=failed["id"])
+    before = front.until("grown")[0]
+    assert before[0]["question"] is None
+    history = front.history()
+    assert [entry["id"] for entry in history["entries"]] == [failed["id"]]
+    assert history["running"]["session"] == failed["session"]
+    front.say("show", session=None)
+    assert "still coming" in front.until("trouble")[1]["words"]
+    hold.set()
+    assert [entry["role"] for entry in front.until("done")[1]["entries"]] == ["user", "assistant"]
+    front.say("retry", question=failed["id"])
+    assert "has a reply" in front.until("done")[1]["entries"][0]["fault"]
+    assert len(lab.transcript()) == 2
+
+
+def test_risk_is_told_where_entry_stands_between_stop_and_target():
+    given = {"symbol": "AAPL", "confidence": 0.5, "entry": 100.0}
+    long = risk(Recommendation(action="buy", stop=90.0, target=125.0, **given))
+    assert long == {"risk": 10.0, "reward": 25.0, "multiple": 2.5, "risk_share": 0.1, "reward_share": 0.25}
+    assert risk(Recommendation(action="short", stop=105.0, target=90.0, **given))["multiple"] == 2.0
+    assert risk(Recommendation(action="hold", stop=105.0, target=125.0, **given)) is None
+    assert risk(Recommendation(action="hold", stop=100.0, target=125.0, **given)) is None
+    assert risk(Recommendation(action="buy", stop=90.0, **given)) is None
+
+
+def test_a_file_is_named_by_plain_letters_alone():
+    assert file_name("Is AAPL <b>../worth</b> it?") == "is-aapl-b-worth-b-it.md"
+    assert file_name("…") == "session.md"
