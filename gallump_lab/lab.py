@@ -21,7 +21,7 @@ from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import history, recall
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import Choice, Moment, Slot
+from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
 from gallump_lab.memory.sessions import SessionManager, checked_text, new_id
 from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from gallump_lab.ui.chat import ChatWidget
 
-AS_IT_COMES = Choice()
 SQL_SECONDS = 2.0
 """So long may the analyst's own SQL hold the file."""
 
@@ -192,7 +191,7 @@ class Lab:
         on_text: Callable[[str], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Reply:
-        """Ask a stored question again that got no reply; it is not stored a second time.
+        """Ask a stored question again that got no reply, or one that failed or was stopped; it is not stored twice.
 
         Parameters
         ----------
@@ -204,7 +203,7 @@ class Lab:
         Raises
         ------
         ValueError
-            If there is no such question, or it has a reply.
+            If there is no such question, or it has a whole reply.
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
@@ -342,6 +341,12 @@ class Lab:
         decisions.decide(self.store, self._clock(), turn_id, position, verdict=verdict, note=note)
 
     @property
+    def spent_today(self) -> float:
+        """What the UTC day's turns cost, USD, as recorded; `model.max_usd_per_day` bounds it."""
+        with self.store.read() as con:
+            return turns.spent_today(con, self._clock())
+
+    @property
     def decisions(self) -> "pd.DataFrame":
         """Every decision on a recommendation, oldest first; the newest of a recommendation holds."""
         return self.sql("select * from decisions order by decision_id")
@@ -389,7 +394,9 @@ class Lab:
         """
         return self.store.backup(path)
 
-    def chat(self, watchlist: Sequence[str] = (), session_id: str | None = None) -> "ChatWidget":
+    def chat(
+        self, watchlist: Sequence[str] = (), session_id: str | None = None, *, static: bool = False
+    ) -> "ChatWidget":
         """Open the chat: a transcript and an input, for a notebook's cell.
 
         Parameters
@@ -398,10 +405,12 @@ class Lab:
             Symbols to show the market of; the first is the questions' own.
         session_id : str, optional
             A session to carry on; the newest one if it has not ended.
+        static : bool
+            Also save the session's transcript into the cell's output, for readers without the chat's front end.
         """
         from gallump_lab.ui.chat import ChatWidget
 
-        return ChatWidget(self, watchlist=watchlist, session_id=session_id)
+        return ChatWidget(self, watchlist=watchlist, session_id=session_id, static=static)
 
     def __repr__(self) -> str:
         """Name the file and what answers."""

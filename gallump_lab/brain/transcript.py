@@ -13,7 +13,10 @@ with said as (
     from messages where message_id < coalesce($before::bigint, message_id + 1)
     and session_id = coalesce($session, session_id) order by message_id desc limit $limit
 ),
-newest as (select question_id, max(turn_id) as turn_id from turns group by question_id having max(reply_id) is null)
+newest as (
+    from (from turns qualify row_number() over (partition by question_id order by turn_id desc) = 1)
+    select question_id, turn_id where reply_id is null
+)
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state,
        t.turn_id, t.model, t.state, t.fault, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
        t.cost_usd, t.latency, t.sections::text, t.used::text, t.recommendations::text, t.dropped::text, c.toml,
@@ -49,9 +52,9 @@ def transcript(
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state and turn: None, or a dict of turn_id,
         question_id, model, state, fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds),
-        tokens (estimated, by section), used and budget (tokens of hot, warm and cold), recommendations, dropped and
-        decisions (by position: verdict, note, decided_at). A turn without a reply stands on its question, the newest
-        where it was tried again.
+        tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and reply),
+        recommendations, dropped and decisions (by position: verdict, note, decided_at). A turn without a reply stands
+        on its question, the newest where it was tried again.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def _entry(row: Sequence[Any]) -> dict[str, Any]:
             "latency": latency,
             "tokens": json.loads(sections),
             "used": json.loads(used),
-            "budget": {"hot": budget.hot, "warm": budget.warm, "cold": budget.cold},
+            "budget": {name: getattr(budget, name) for name in ("hot", "warm", "cold", "window", "reply")},
             "recommendations": json.loads(recommendations),
             "dropped": json.loads(dropped),
         }

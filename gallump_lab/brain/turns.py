@@ -169,12 +169,12 @@ def again(
     *,
     check: "Callable[[DuckDBPyConnection, Config], None]",
 ) -> tuple[Received, list[str], Choice]:
-    """Give a stored question that has no reply as if it came now, with the symbols and choice of its last turn.
+    """Give a stored question that has no whole reply as if it came now, with the symbols and choice of its last turn.
 
     Raises
     ------
     ValueError
-        If there is no such question, or it has a reply.
+        If there is no such question, or it has a reply that did not fail and was not stopped.
     """
     with store.read() as con:
         config = sessions.config(con)
@@ -186,10 +186,11 @@ def again(
             msg = f"question_id {question_id!r} is no question of this lab; lab.messages lists them."
             raise ValueError(msg)
         turns = con.execute(
-            "select watchlist::text, chosen::text, reply_id from turns where question_id = ? order by turn_id",
+            "select watchlist::text, chosen::text, m.state from turns left join messages m on message_id = reply_id "
+            "where question_id = ? order by turn_id",
             [question_id],
         ).fetchall()
-        if any(reply_id is not None for _, _, reply_id in turns):
+        if any(state not in {None, "failed", "stopped"} for _, _, state in turns):
             msg = f"question_id {question_id} has a reply; ask a new question instead."
             raise ValueError(msg)
         _, seen_insight = newest(con)
@@ -281,10 +282,15 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, mo
             f"Set model.prices[{model!r}] = (USD in, USD out), per million tokens."
         )
         raise PriceUnknown(msg)
+    if (spent := spent_today(con, now)) >= limit:
+        raise SpendingLimit(spent, limit)
+
+
+def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
+    """Sum the recorded costs of the UTC day, USD."""
     day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
     (spent,) = con.execute(
         "select coalesce(sum(cost_usd), 0) from turns where asked_at >= ? and asked_at < ?",
         [day, day + timedelta(days=1)],
     ).fetchone() or (0.0,)
-    if spent >= limit:
-        raise SpendingLimit(spent, limit)
+    return float(spent)

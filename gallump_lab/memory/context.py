@@ -11,13 +11,12 @@ from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.memory import hot, insights, recall, text
 from gallump_lab.memory.packing import PassedOver, pack, shown
-from gallump_lab.memory.records import Choice, Moment, Reason, SessionContext, Slot
+from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Reason, SessionContext, Slot
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_AS_IT_COMES = Choice()
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -31,7 +30,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     config: Config,
     factor: float,
     symbols: Sequence[str] = (),
-    choice: Choice = _AS_IT_COMES,
+    choice: Choice = AS_IT_COMES,
 ) -> SessionContext:
     """Take what the tiers give for a question at a moment.
 

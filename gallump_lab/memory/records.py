@@ -100,6 +100,10 @@ class Choice:
         return [item for found, item in self.pinned if found == kind]
 
 
+AS_IT_COMES = Choice()
+"""Nothing pinned, nothing excluded."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SessionContext:
     """What memory gives to a prompt, in the guide's three parts, with the slots that say why."""

@@ -1,10 +1,9 @@
 """The chat: a transcript and an input in a notebook's output."""
 
 import importlib
-import math
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,14 @@ import anywidget
 
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
+from gallump_lab.config import Config
 from gallump_lab.market.symbols import SymbolError, validate_symbol
+from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import Choice
 from gallump_lab.store import StoreError
-from gallump_lab.ui.entries import entry, file_name, sessions, words
-from gallump_lab.ui.markdown import Growing, visible
+from gallump_lab.ui.entries import entry, file_name, page, sessions, words
+from gallump_lab.ui.inspector import carried, preview, source
+from gallump_lab.ui.running import NEW, Running
 
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Reply
@@ -26,9 +29,15 @@ HISTORY = 100
 REPAINTS = 20
 """How often a second a growing reply is painted at most; the notebook's channel drops floods."""
 
-NEW = "new"
-"""Stands for the session that a question is about to begin."""
 COMING = "A reply is still coming: stop it or wait for it."
+
+
+_FRONT = Path(__file__).with_name("front")
+
+
+def _joined(*names: str) -> str:
+    """Join the front end's files into the one module that the browser loads."""
+    return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)
 
 
 class ReplyComing(RuntimeError):
@@ -39,7 +48,8 @@ class ChatWidget(anywidget.AnyWidget):
     """The chat of a lab: transcript, watchlist and input, to be shown as a cell's output.
 
     The front end keeps nothing. Each view asks for the history when it is drawn, and everything travels as custom
-    messages, never as synced state, so no word of a conversation is saved into the notebook.
+    messages, never as synced state, so no word of a conversation is saved into the notebook,
+    unless `static` asks for it.
 
     Parameters
     ----------
@@ -50,6 +60,9 @@ class ChatWidget(anywidget.AnyWidget):
     session_id : str, optional
         The session to carry on; without it the lab's newest session, if that has not ended.
         The chat says so where the lab does not know it.
+    static : bool
+        Whether the cell's output also holds the transcript as it stands, escaped, for readers without the chat's front
+        end (nbconvert, GitHub). It is then saved into the notebook; without it no word of a conversation is.
 
     Attributes
     ----------
@@ -68,11 +81,13 @@ class ChatWidget(anywidget.AnyWidget):
         If the watchlist holds what is not a symbol.
     """
 
-    _esm = Path(__file__).with_name("chat.js")
-    _css = Path(__file__).with_name("chat.css")
+    _esm = _joined("parts.js", "entries.js", "inspector.js", "chat.js")
+    _css = _joined("chat.css", "inspector.css")
 
-    def __init__(self, lab: "Lab", watchlist: str | Iterable[str] = (), session_id: str | None = None) -> None:
-        self.lab = lab
+    def __init__(
+        self, lab: "Lab", watchlist: str | Iterable[str] = (), session_id: str | None = None, *, static: bool = False
+    ) -> None:
+        self.lab, self._static = lab, static
         self.shown: str | None = None
         self.session_id = session_id or _newest_live(lab)
         self._notice = ""
@@ -81,7 +96,7 @@ class ChatWidget(anywidget.AnyWidget):
             self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
         self.watchlist = _symbols(watchlist)
         self.error: Exception | None = None
-        self._turn: _Turn | None = None
+        self._turn: Running | None = None
         self._views: set[str] = set()
         self._listed: dict[str, dict[str, Any]] = {}
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
@@ -96,6 +111,13 @@ class ChatWidget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"<ChatWidget session={self.session_id!r}>"
 
+    def _repr_mimebundle_(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        found: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**given)
+        if found and self._static:
+            rows = self.lab.transcript(limit=HISTORY, session_id=self.session_id) if self.session_id else []
+            found[0]["text/html"] = page([entry(row) for row in rows])
+        return found
+
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         """Take a view's message; it must return at once, for the kernel waits."""
         match content:
@@ -106,32 +128,33 @@ class ChatWidget(anywidget.AnyWidget):
                 self._watch(text, view)
             case {"type": "ask", "text": text, "watchlist": watchlist, "view": view}:
                 if self._watch(watchlist, view):
-                    self._begin(_Turn(view, text, symbol=next(iter(self.watchlist), None)))
+                    choice = Choice(pinned=content.get("pinned", ()), excluded=content.get("excluded", ()))
+                    self._begin(Running(view, text, symbol=next(iter(self.watchlist), None), choice=choice))
             case {"type": "retry", "question": question_id, "view": view}:
-                self._begin(_Turn(view, "", question_id=question_id))
+                self._begin(Running(view, "", question_id=question_id))
             case {"type": "stop"}:
                 if turn := self._turn:
                     turn.stop.set()
             case {"view": view}:
-                self._do(view, lambda: self._serve(view, content))
+                self._do(view, lambda: self._serve(**content))
 
-    def _serve(self, view: str, content: Mapping[str, Any]) -> None:
+    def _serve(self, type: str, **content: Any) -> None:  # noqa: A002 (as views call it)
         """Do what a view asks for that takes its time."""
-        match content:
-            case {"type": "earlier", "before": before}:
-                self._tell_earlier(view, before)
-            case {"type": "sessions", "search": search}:
-                self.send({"type": "sessions", "view": view, "search": search, "sessions": self._list(search)})
-            case {"type": "show", "session": session_id}:
-                self._show(view, session_id, session_id or _newest_live(self.lab))
-            case {"type": "new"}:
-                self._show(view, None, None, "Your next question begins a new session.")
-            case {"type": "export", "session": session_id}:
-                self._export(view, session_id)
-            case {"type": "forget", "message": message_id, "session": session_id}:
-                self._forget(view, message_id, session_id)
-            case {"type": "decide", "message": message_id, "position": position, "verdict": verdict, "note": note}:
-                self._decide(message_id, position, verdict, note)
+        served: dict[str, Callable[..., None]] = {
+            "earlier": self._tell_earlier,
+            "sync": self._tell_fresh,
+            "sessions": self._tell_sessions,
+            "show": lambda view, session: self._show(view, session, session or _newest_live(self.lab)),
+            "new": lambda view: self._show(view, None, None, "Your next question begins a new session."),
+            "export": self._export,
+            "forget": self._forget,
+            "decide": self._decide,
+            "preview": self._preview,
+            "context": lambda view, message: self._inspected(view, carried(self.lab, message), of=message),
+            "source": lambda view, **item: self.send({"type": "source", "view": view, **source(self.lab, **item)}),
+            "budget": self._apply,
+        }
+        served[type](**content)
 
     def _start(self, action: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=action, args=arguments, name="gallump-chat", daemon=True).start()
@@ -184,13 +207,45 @@ class ChatWidget(anywidget.AnyWidget):
             "notice": self._notice,
             "watchlist": ", ".join(self.watchlist),
             "minutes": config.session_minutes,
+            "budget": _tiers(config),
+            "spending": self._spending(config),
             "offline": Brain(model=config.model).offline,
         }
+
+    def _spending(self, config: Config) -> dict[str, float] | None:
+        """Give what the day's replies cost and may cost, USD, where a limit is set."""
+        limit = config.model.max_usd_per_day
+        return None if limit is None else {"spent": self.lab.spent_today, "limit": limit}
+
+    def _tell_fresh(self, view: str, newest: int) -> None:
+        """Tell a view what another notebook has added to the lab meanwhile."""
+        with self._lock:
+            if self._turn:
+                return
+            rows = self.lab.transcript(limit=HISTORY, session_id=self.shown)
+            found = [entry(row) for row in rows if row["message_id"] > newest]
+            if found:
+                self.send({"type": "fresh", "view": view, "entries": found, "gap": len(found) == HISTORY})
+
+    def _preview(self, view: str, serial: int, **asked: Any) -> None:
+        self._inspected(view, preview(self.lab, self.session_id, **asked), serial=serial)
+
+    def _inspected(self, view: str, found: Mapping[str, Any], *, of: int | None = None, serial: int = 0) -> None:
+        self.send({"type": "inspected", "view": view, "of": of, "serial": serial, **found})
+
+    def _apply(self, view: str, budget: Mapping[str, int]) -> None:
+        """Put budgets in force for the questions to come."""
+        config = self.lab.config
+        self.lab.apply(replace(config, budget=replace(config.budget, **budget)))
+        self.send({"type": "applied", "by": view, "budget": dict(budget)})
 
     def _tell_earlier(self, view: str, before: int) -> None:
         rows = self.lab.transcript(limit=HISTORY, before=before, session_id=self.shown)
         entries = [entry(row) for row in rows]
         self.send({"type": "earlier", "view": view, "entries": entries, "earlier": len(rows) == HISTORY})
+
+    def _tell_sessions(self, view: str, search: str) -> None:
+        self.send({"type": "sessions", "view": view, "search": search, "sessions": self._list(search)})
 
     def _list(self, search: str) -> list[dict[str, Any]]:
         found = sessions(self.lab.history(search))
@@ -213,33 +268,33 @@ class ChatWidget(anywidget.AnyWidget):
             self.shown, self.session_id, self._notice = shown, session_id, notice
         self._tell_history(None, by=view)
 
-    def _export(self, view: str, session_id: str) -> None:
-        text, title = self.lab.export(session_id), self._listed.get(session_id, {}).get("title", "")
+    def _export(self, view: str, session: str) -> None:
+        text, title = self.lab.export(session), self._listed.get(session, {}).get("title", "")
         self.send({"type": "exported", "view": view, "name": file_name(title), "text": text})
 
-    def _forget(self, view: str, message_id: int | None, session_id: str | None) -> None:
+    def _forget(self, view: str, message: int | None, session: str | None) -> None:
         with self._lock:
             if self._turn:
                 raise ReplyComing(COMING)
-            self.lab.forget(message_id=message_id, session_id=session_id)
+            self.lab.forget(message_id=message, session_id=session)
             self._listed.clear()
-            gone = session_id is not None
-            if gone and session_id == self.session_id:
+            gone = session is not None
+            if gone and session == self.session_id:
                 self.session_id = None
-            if not (gone and session_id == self.shown):
-                self.send({"type": "forgotten", "message": message_id, "session": session_id})
+            if not (gone and session == self.shown):
+                self.send({"type": "forgotten", "message": message, "session": session})
                 return
         self._show(view, None, _newest_live(self.lab))
 
-    def _decide(self, message_id: int, position: int, verdict: Any, note: str) -> None:
-        """Record a decision, and tell it as the lab holds it."""
-        (row,) = self._message(message_id)
+    def _decide(self, view: str, message: int, position: int, verdict: Any, note: str) -> None:
+        """Record a decision, and tell every view, as the lab holds it."""
+        (row,) = self._message(message)
         self.lab.decide(row["turn"]["turn_id"], position, verdict, note)
-        (row,) = self._message(message_id)
+        (row,) = self._message(message)
         idea = entry(row)["turn"]["ideas"][position]
-        self.send({"type": "decided", "message": message_id, "position": position, "idea": idea})
+        self.send({"type": "decided", "by": view, "message": message, "position": position, "idea": idea})
 
-    def _begin(self, turn: "_Turn") -> None:
+    def _begin(self, turn: "Running") -> None:
         with self._lock:
             if self._turn:
                 self._refuse(turn.view, f"{COMING} Your text stays here.")
@@ -248,9 +303,10 @@ class ChatWidget(anywidget.AnyWidget):
         self._start(self._converse, turn)
         self._start(self._paint, turn)
 
-    def _converse(self, turn: "_Turn") -> None:
+    def _converse(self, turn: "Running") -> None:
         """Put the question, and tell how it ended: every way ends in entries that the reader sees."""
         reply, self.error = None, None
+        more: dict[str, Any] = {}
         try:
             with self._lock:
                 if turn.question_id is None:
@@ -267,6 +323,7 @@ class ChatWidget(anywidget.AnyWidget):
             ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
             # As the lab stored them, so that a reopened chat shows the same.
             entries = [entry(row) for each in ids for row in self._message(each)]
+            more = {"spending": self._spending(self.lab.config)}
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             self.error = error
             entries = [{**self._unanswered(turn), "fault": words(error)}]
@@ -286,20 +343,26 @@ class ChatWidget(anywidget.AnyWidget):
                     "place": self._place(),
                     "notice": (reply and reply.notice) or "",
                     "restore": "" if stored else turn.text,  # what was not stored goes back to where it was typed
+                    **more,
                 }
             )
 
-    def _put(self, turn: "_Turn") -> "Reply":
+    def _put(self, turn: "Running") -> "Reply":
         if turn.question_id is not None:
             return self.lab.retry(turn.question_id, on_text=turn.take, stop=turn.stop)
         return self.lab.ask(
-            turn.text, watchlist=self.watchlist, session_id=self.session_id, on_text=turn.take, stop=turn.stop
+            turn.text,
+            watchlist=self.watchlist,
+            session_id=self.session_id,
+            choice=turn.choice,
+            on_text=turn.take,
+            stop=turn.stop,
         )
 
     def _message(self, message_id: int) -> list[dict[str, Any]]:
         return self.lab.transcript(limit=1, before=message_id + 1)
 
-    def _unanswered(self, turn: "_Turn") -> dict[str, Any]:
+    def _unanswered(self, turn: "Running") -> dict[str, Any]:
         """Give the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
         try:
             rows = self.lab.transcript(limit=HISTORY)
@@ -307,7 +370,7 @@ class ChatWidget(anywidget.AnyWidget):
             rows = []
         return next((entry(row) for row in rows if turn.asked(row)), turn.question() | {"session": None})
 
-    def _paint(self, turn: "_Turn") -> None:
+    def _paint(self, turn: "Running") -> None:
         while turn.fresh.wait() and not turn.over.is_set():
             turn.fresh.clear()
             with self._lock:
@@ -316,64 +379,13 @@ class ChatWidget(anywidget.AnyWidget):
             turn.over.wait(1 / REPAINTS)
 
 
-class _Turn:
-    """A question under way: what has come of its reply, and the signals between its threads."""
-
-    def __init__(self, view: str, text: str, *, symbol: str | None = None, question_id: int | None = None) -> None:
-        self.view, self.text, self.symbol = view, text, symbol
-        self.question_id = question_id
-        """Of a stored question that is asked again."""
-        self.session: str | None = NEW
-        self.after: float = math.inf
-        self.stop = threading.Event()
-        self.fresh = threading.Event()
-        self.over = threading.Event()
-        self._deltas: deque[str] = deque()
-        self._reply = Growing()
-
-    def take(self, delta: str) -> None:
-        """Take a piece of the reply, on the asking thread."""
-        self._deltas.append(delta)
-        self.fresh.set()
-
-    def grow(self) -> dict[str, str]:
-        """Render what has come since; give the finished blocks that are new, and the open one."""
-        gained = self._reply.add("".join(self._deltas.popleft() for _ in range(len(self._deltas))))
-        return {"settled": gained, "open": self._reply.open}
-
-    def question(self) -> dict[str, Any]:
-        """Give the question as an entry, before the lab has stored it."""
-        return {"role": "user", "text": visible(self.text), "symbol": self.symbol, "session": self.session}
-
-    def told(self) -> dict[str, Any]:
-        """Give the question, unless it stands in the transcript, and all that has been painted of its reply."""
-        question = self.question() if self.question_id is None else None
-        return {
-            "question": question,
-            "session": self.session,
-            "settled": self._reply.settled,
-            "open": self._reply.open,
-        }
-
-    def asked(self, row: Mapping[str, Any]) -> bool:
-        """Whether a stored message is this turn's question."""
-        if self.question_id is not None:
-            return bool(row["message_id"] == self.question_id)
-        new = row["message_id"] > self.after and row["role"] == "user"
-        return bool(new and row["text"].strip() == self.text.strip())
-
-    def without(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Leave out what the lab has already stored of this turn: its question, and what followed in its session."""
-        for row in rows:
-            if self.asked(row):
-                first, session = row["message_id"] + (self.question_id is not None), row["session_id"]
-                return [each for each in rows if each["message_id"] < first or each["session_id"] != session]
-        return list(rows)
-
-
 def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:
     symbols = given.replace(",", " ").split() if isinstance(given, str) else given
     return tuple(dict.fromkeys(map(validate_symbol, symbols)))
+
+
+def _tiers(config: Config) -> dict[str, int]:
+    return {tier: getattr(config.budget, tier) for tier in TIERS}
 
 
 def _live(lab: "Lab", session_id: str | None) -> bool:

@@ -1,7 +1,8 @@
 """The lab's records as the chat's front end shows them: JSON values, text made visible, Markdown sanitised."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.recommendations import prose
@@ -23,7 +24,7 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
     turn, reply, text = row["turn"], row["role"] == "assistant", row["text"]
     if turn:  # cards show the recommendations, so not also the words that they are remembered by
         text = text.removesuffix(prose(Recommendation(**each) for each in turn["recommendations"]))
-    shown = {"html": render(text)} if reply else {"text": visible(text)}
+    shown = {"text": visible(text)} | ({"html": render(text)} if reply else {})
     return {
         "id": row["message_id"],
         "role": row["role"],
@@ -96,6 +97,20 @@ def sessions(found: "pd.DataFrame") -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def page(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Give entries as HTML that needs no front end: user text escaped, replies sanitised."""
+    if not entries:
+        return "<p>No session is going on.</p>"
+    said = []
+    for each in entries:
+        head = " \u00b7 ".join(filter(None, ("Analyst" if "html" in each else "You", each["symbol"], each["at"][:16])))
+        body = each.get("html") or f'<p style="white-space: pre-wrap">{escape(each["text"])}</p>'
+        fault = each["turn"] and each["turn"]["fault"]
+        note = f"<p><em>{escape(fault)}</em></p>" if fault else ""
+        said.append(f"<article><h4>{escape(head)}</h4>{body}{note}</article>")
+    return "\n".join(said)
 
 
 def file_name(title: str) -> str:

@@ -226,7 +226,7 @@ def test_a_question_too_long_for_the_window_is_kept_in_the_lab_and_not_put_back_
 def test_retry_answers_the_stored_question_and_a_question_with_a_reply_is_not_asked_again(chat, claude, lab):
     front = FrontEnd(chat)
     claude.queue(
-        Status.error(400, "invalid_request_error", "No"), [start(), *text("Ye", hold := threading.Event(), "s")]
+        Status.error(400, "invalid_request_error", "No"), [start(), *text("Ye", hold := threading.Event(), "s"), *end()]
     )
     front.ask("Now?")
     (failed,) = front.until("done")[1]["entries"]

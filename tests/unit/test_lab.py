@@ -289,7 +289,7 @@ def test_the_transcript_tells_each_turn(lab: Lab) -> None:
     question, answer = lab.transcript()
     assert (question["role"], question["text"], question["turn"]) == ("user", "Is AAPL cheap?", None)
     assert (answer["text"], answer["created_at"], answer["session_id"]) == (reply.text, NOW, reply.session_id)
-    assert answer["turn"]["budget"] == {"hot": 2_000, "warm": 500, "cold": 200}
+    assert answer["turn"]["budget"] == {"hot": 2_000, "warm": 500, "cold": 200, "window": 100_000, "reply": 4_096}
     assert answer["turn"]["tokens"] == {k: v for k, v in reply.tokens.items() if k != "prompt"}
     lab.ask("And MSFT?")
     assert lab.transcript(limit=2)[0]["text"] == "And MSFT?"

@@ -1,205 +1,10 @@
 // The chat's front end. The kernel holds the conversation; a view asks for it when it is drawn ("ready") and then follows
-// what it is told. Nothing is kept in the widget's saved state. HTML comes from the kernel alone, sanitised there, and is
-// set in one place (`html`); everything else is text.
+// what it is told. Nothing is kept in the widget's saved state.
 
 const PATIENCE_MS = 5000;
 const NEAR_PX = 48;
 const PAUSE_MS = 200;
-
-/** Make an element; strings among the children become text. */
-function make(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value != null) made.setAttribute(name, value);
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
-function button(words, act, attributes = {}) {
-  const made = make("button", { type: "button", ...attributes }, words);
-  made.addEventListener("click", act);
-  return made;
-}
-
-/** A button for what cannot be undone: it gives way to the question whether it is meant. */
-function forgetting(what, act) {
-  const place = make("span", { class: "gl-forget" });
-  const rest = () => place.replaceChildren(first);
-  const first = button("Forget", () => {
-    const keep = button("Keep", () => (rest(), first.focus()));
-    place.replaceChildren(`Forget ${what} for good? `, button("Forget", () => (rest(), act()), { class: "gl-gone" }), keep);
-    keep.focus();
-  });
-  first.setAttribute("aria-label", `Forget ${what}`);
-  rest();
-  return place;
-}
-
-/** Make an element of HTML that the kernel has sanitised. */
-function html(className, sanitised) {
-  const made = make("div", { class: className, dir: "auto" });
-  made.innerHTML = sanitised;
-  return made;
-}
-
-const count = new Intl.NumberFormat("en-US");
-const price = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
-const percent = new Intl.NumberFormat("en-US", { style: "percent" });
-const share = new Intl.NumberFormat("en-US", { style: "percent", maximumFractionDigits: 1 });
-
-/** Say a cost so that small ones do not become zero. */
-function cost(usd) {
-  return usd && usd < 0.1 ? `$${usd.toPrecision(2)}` : price.format(usd);
-}
-
-function clock(moment) {
-  const time = moment.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
-  const today = moment.toDateString() === new Date().toDateString();
-  return today ? time : `${moment.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" })}, ${time}`;
-}
-
-/** Show what was decided on a recommendation, or what it takes to decide. */
-function decision(idea, decide) {
-  const place = make("div", { class: "gl-decision" });
-  const choose = () => {
-    const note = make("input", { type: "text", maxlength: "2000", placeholder: "Note", "aria-label": "Note", dir: "auto" });
-    note.value = idea.decision?.note ?? "";
-    const say = (verdict) => (event) => event.detail < 2 && decide(verdict, note.value);
-    place.replaceChildren(note, button("Accept", say("accepted")), button("Reject", say("rejected")));
-    return note;
-  };
-  if (!idea.decision) return choose(), place;
-  const { verdict, note, at } = idea.decision;
-  place.append(
-    make("b", { class: `gl-${verdict}` }, verdict === "accepted" ? "Accepted" : "Rejected"),
-    make("time", { datetime: at }, clock(new Date(at))),
-    make("span", { class: "gl-text", dir: "auto" }, note),
-    button("Change", () => choose().focus()),
-  );
-  return place;
-}
-
-function card(idea, decide) {
-  const figures = [
-    ["Entry", idea.entry],
-    ["Stop", idea.stop],
-    ["Target", idea.target],
-  ].map(([name, value]) => [name, value == null ? "–" : price.format(value)]);
-  if (idea.risk) {
-    const { risk, risk_share, reward, reward_share, multiple } = idea.risk;
-    figures.push(["Risk", `${price.format(risk)} (${share.format(risk_share)})`]);
-    figures.push(["Reward", `${price.format(reward)} (${share.format(reward_share)})`]);
-    figures.push(["Reward to risk", `${multiple.toFixed(1)} R`]);
-  }
-  const name = `${idea.action} ${idea.symbol}`;
-  const more = [idea.size, idea.horizon, `confidence ${percent.format(idea.confidence)}`].filter(Boolean);
-  const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)));
-  const terms = figures.map(([term, figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, figure)));
-  const why = idea.rationale ? make("p", { class: "gl-text", dir: "auto" }, idea.rationale) : null;
-  const made = make("div", { class: "gl-card", role: "group", "aria-label": name });
-  made.append(head, make("dl", {}, ...terms), ...(why ? [why] : []), decision(idea, decide));
-  return made;
-}
-
-/** The line under a reply: what it cost and which share of each tier's budget it carried. */
-function facts(turn) {
-  const said = [
-    turn.model,
-    turn.tokens_in == null ? null : `${count.format(turn.tokens_in)} tokens in`,
-    turn.tokens_out == null ? null : `${count.format(turn.tokens_out)} out`,
-    turn.cost == null ? null : cost(turn.cost),
-    turn.seconds < 0.1 ? "under 0.1 s" : `${turn.seconds.toFixed(1)} s`,
-  ];
-  const tiers = turn.tiers.map(([name, used, budget]) => {
-    const share = `${Math.min(100, budget ? (100 * used) / budget : 0)}%`;
-    const bar = make("span", { class: "gl-bar", "aria-hidden": "true" }, make("i"));
-    bar.firstChild.style.width = share;
-    return make(
-      "span",
-      { class: "gl-tier", title: `${name}: ${count.format(used)} of ${count.format(budget)} tokens` },
-      `${name} ${count.format(used)}/${count.format(budget)}`,
-      bar,
-    );
-  });
-  const spoken = said.filter(Boolean).map((words) => make("span", {}, words));
-  return make("p", { class: "gl-facts", "aria-label": "Tokens, cost, time and memory" }, ...spoken, ...tiers);
-}
-
-const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined", failed: "failed" };
-const NOTES = {
-  stopped: "Stopped. What had arrived is kept.",
-  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones.",
-  refused: "The model declined to go on. What had arrived is kept; ask in other words.",
-};
-
-/** Show one message: who, when, what, and for a reply what came with it. `tell` takes what the reader does with it. */
-function article(entry, tell) {
-  const { turn, id } = entry;
-  const reply = entry.role === "assistant";
-  const moment = entry.at ? new Date(entry.at) : new Date();
-  const mark = MARKS[entry.state];
-  const head = make(
-    "header",
-    {},
-    make("b", {}, reply ? "Analyst" : "You"),
-    entry.symbol && !reply ? make("span", { class: "gl-symbol" }, entry.symbol) : null,
-    mark ? make("span", { class: "gl-mark" }, mark) : null,
-    id == null ? null : forgetting("this message", () => tell({ type: "forget", message: id, session: null })),
-    make("time", { datetime: moment.toISOString() }, clock(moment)),
-  );
-  const made = make("article", { class: reply ? "gl-reply" : "gl-question", "data-id": id }, head);
-  made.append(reply ? html("gl-text", entry.html) : make("div", { class: "gl-text", dir: "auto" }, entry.text));
-  if (turn?.ideas.length) {
-    const words = "Recommendations, to accept or to reject. What you decide is recorded; nothing is ordered.";
-    const group = make("div", { class: "gl-ideas", role: "group", "aria-label": "Recommendations" }, make("p", {}, words));
-    const decide = (position) => (verdict, note) => tell({ type: "decide", message: id, position, verdict, note });
-    made.cards = turn.ideas.map((idea, position) => card(idea, decide(position)));
-    made.redraw = (position, idea) => {
-      const old = made.cards[position];
-      const inside = old.contains(document.activeElement);
-      old.replaceWith((made.cards[position] = card(idea, decide(position))));
-      if (inside) made.cards[position].querySelector("button").focus();
-    };
-    group.append(...made.cards);
-    made.append(group);
-  }
-  if (turn?.dropped.length) {
-    const reasons = turn.dropped.map((reason) => make("li", {}, reason));
-    made.append(make("div", { class: "gl-aside" }, "Recommendations left out:", make("ul", {}, ...reasons)));
-  }
-  const fault = entry.fault ?? turn?.fault;
-  if (fault) made.append(make("p", { class: "gl-fault" }, fault));
-  else if (NOTES[entry.state]) made.append(make("p", { class: "gl-aside" }, NOTES[entry.state]));
-  if (!reply && id != null) {
-    const retry = button("Retry", (event) => event.detail < 2 && tell({ type: "retry", question: id }));
-    made.append(make("p", { class: "gl-retry" }, fault || entry.state !== "complete" ? null : "No reply was recorded. ", retry));
-  }
-  if (turn?.seconds != null) made.append(facts(turn));
-  return Object.assign(made, { session: entry.session, moment, message: id, answers: reply ? turn?.question : null });
-}
-
-/** Show a session in the list of them. */
-function listed(row, here, tell) {
-  const said = [
-    row.symbol,
-    clock(new Date(row.at)),
-    `${count.format(row.messages)} ${row.messages === 1 ? "message" : "messages"}`,
-    row.cost == null ? null : cost(row.cost),
-    row.continues ? "goes on from an earlier one" : null,
-  ];
-  const open = button(row.title, () => tell({ type: "show", session: row.id }), {
-    class: "gl-open",
-    dir: "auto",
-    "aria-current": here ? "true" : null,
-  });
-  const actions = make(
-    "p",
-    { class: "gl-actions" },
-    button("Export", () => tell({ type: "export", session: row.id }), { title: "Download as Markdown" }),
-    forgetting("this session", () => tell({ type: "forget", message: null, session: row.id })),
-  );
-  const spans = said.filter(Boolean).map((words) => make("span", {}, words));
-  return make("li", {}, open, make("p", { class: "gl-facts" }, ...spans), actions);
-}
+const SYNC_MS = 2000;
 
 function render({ model, el }) {
   const view = Math.random().toString(36).slice(2);
@@ -211,13 +16,16 @@ function render({ model, el }) {
   let place = null; // the session that is shown alone
   let loading = false; // whether earlier messages are on their way
   let searching = null;
+  let synced = 0; // when it was last asked what is new
 
   const watchlist = make("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: "AAPL, MSFT" });
   const tell = (content) => model.send({ view, ...content });
   const offline = make("span", { class: "gl-offline" }, "Offline analyst: no model is asked");
+  const spending = make("span", { class: "gl-spending", hidden: "" });
   const past = button("Sessions", () => show(drawer.hidden), { "aria-expanded": "false" });
+  const context = button("Context", () => inspect(seen.root.hidden), { "aria-expanded": "false" });
   const fresh = button("New session", () => tell({ type: "new" }));
-  const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, past, fresh);
+  const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, spending, past, fresh, context);
   const search = make("input", { type: "search", placeholder: "Search all that was said", "aria-label": "Search sessions" });
   const list = make("ul", {});
   const drawer = make("aside", { class: "gl-drawer", "aria-label": "Sessions", hidden: "" }, search, list);
@@ -225,7 +33,9 @@ function render({ model, el }) {
   const log = make("div", { class: "gl-log", role: "log", "aria-live": "off", "aria-label": "Transcript", tabindex: "0" });
   const older = button("Earlier messages", () => more(), { class: "gl-older" });
   const down = button("↓ Newest", () => ((follow = true), toEnd(), box.focus()), { class: "gl-down", hidden: "" });
-  const middle = make("div", { class: "gl-middle" }, log, down, drawer);
+  const seen = inspector({ tell, typed: () => ({ text: box.value, watchlist: watchlist.value }), reveal, changed: chose, closed: () => inspect(false) });
+  const middle = make("div", { class: "gl-middle" }, make("div", { class: "gl-said" }, log, down), seen.root, drawer);
+  const chosen = make("p", { class: "gl-notice", "aria-live": "polite" });
   const notice = make("p", { class: "gl-notice", role: "status" });
   const box = make("textarea", { rows: "1", "aria-label": "Your question", placeholder: "Your question" });
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
@@ -235,7 +45,8 @@ function render({ model, el }) {
   // it puts on a field inside a cell, which forbids line breaks and undoing.
   const root = make("section", { class: "gl-chat", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true" });
   root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
-  root.append(top, bar, middle, notice, form);
+  root.append(top, bar, middle, notice, chosen, form);
+  tell.inspect = (message) => (inspect(true), seen.look(message));
   el.append(root);
 
   const say = (words = "") => (notice.textContent = words);
@@ -246,7 +57,7 @@ function render({ model, el }) {
   function divide() {
     log.querySelectorAll(".gl-divider, .gl-to").forEach((old) => old.remove());
     const seen = new Set();
-    const waiting = new Map(); // questions without a reply, by message id
+    const waiting = new Map(); // where Retry belongs, by the id of a question without a whole reply
     let before = null;
     for (const each of log.querySelectorAll("article")) {
       if (each.session == null) continue; // not stored, so in no session
@@ -261,7 +72,8 @@ function render({ model, el }) {
       } else if (each.answers == null) {
         if (before?.session === each.session) waiting.delete(before.message ?? before); // no turn is recorded
       } else {
-        waiting.delete(each.answers);
+        if (each.whole) waiting.delete(each.answers);
+        else waiting.has(each.answers) && waiting.set(each.answers, each);
         if (before?.message !== each.answers) {
           const asked = log.querySelector(`[data-id="${each.answers}"] > .gl-text`)?.textContent ?? "an earlier question";
           each.firstChild.after(make("p", { class: "gl-to", dir: "auto" }, `To: ${asked}`));
@@ -270,17 +82,63 @@ function render({ model, el }) {
       seen.add(each.session);
       before = each;
     }
-    for (const each of log.querySelectorAll(".gl-question")) {
-      each.classList.toggle("gl-waiting", waiting.has(each.message));
-    }
+    const unanswered = new Set(waiting.values());
+    for (const each of log.querySelectorAll("article")) each.classList.toggle("gl-waiting", unanswered.has(each));
   }
 
-  /** Put a stored message where it belongs: in the place of what was shown of it, or at the end. */
+  /** Put a stored message where it belongs: in the place of what was shown of it, or in the order of arrival. */
   function put(entry) {
     const made = article(entry, tell);
     const old = entry.id == null ? null : log.querySelector(`[data-id="${entry.id}"]`);
-    if (old) old.replaceWith(made);
+    if (old) return old.replaceWith(made);
+    const later = entry.id == null ? null : [...log.querySelectorAll("article[data-id]")].find((each) => each.message > entry.id);
+    if (later) later.before(made);
     else log.append(made);
+  }
+
+  /** Show a message of the transcript; give whether it is there. */
+  function reveal(message) {
+    const found = log.querySelector(`[data-id="${message}"]`);
+    if (!found) return false;
+    found.scrollIntoView({ block: "center" });
+    found.setAttribute("tabindex", "-1");
+    found.focus({ preventScroll: true });
+    found.classList.remove("gl-found");
+    requestAnimationFrame(() => found.classList.add("gl-found"));
+    return true;
+  }
+
+  function inspect(open) {
+    seen.root.hidden = !open;
+    context.setAttribute("aria-expanded", String(open));
+    if (open) seen.look(null);
+    else context.focus();
+  }
+
+  /** Say what was chosen for the next question, whether or not the inspector is open. */
+  function chose(pins, outs) {
+    const said = [pins && `${count.format(pins)} pinned`, outs && `${count.format(outs)} excluded`].filter(Boolean);
+    if (!said.length) return chosen.replaceChildren();
+    chosen.replaceChildren(`For the next question: ${said.join(", ")}. `, button("Clear", () => seen.clear()));
+  }
+
+  /** Say what the day has cost, where it is bounded. */
+  function spent(told) {
+    if (told === undefined) return;
+    spending.hidden = !told;
+    if (!told) return;
+    const over = told.spent >= told.limit;
+    spending.classList.toggle("gl-over", over);
+    const words = `${cost(told.spent)} of ${cost(told.limit)} today`;
+    spending.textContent = over ? `Spending limit reached: ${words}` : words;
+    spending.title = "By the UTC day. model.max_usd_per_day sets the limit.";
+  }
+
+  /** Ask whether another notebook has added to the lab meanwhile. */
+  function sync() {
+    if (!drawn || running || sent || Date.now() - synced < SYNC_MS) return;
+    synced = Date.now();
+    tell({ type: "sync", newest: Math.max(0, ...[...log.querySelectorAll("article[data-id]")].map((each) => each.message)) });
   }
 
   /** Change the transcript without its being read out. */
@@ -358,6 +216,8 @@ function render({ model, el }) {
       older.hidden = !message.earlier;
       loading = false;
       stand(message.place);
+      spent(message.spending);
+      seen.start(message.budget);
       say(message.notice);
       quietly(() => {
         const hint = make("p", { class: "gl-hint" }, "Ask about a trade idea.");
@@ -398,6 +258,17 @@ function render({ model, el }) {
       }
       if (!drawer.hidden) tell({ type: "sessions", search: search.value });
     },
+    fresh(message) {
+      if (message.view !== view || running) return;
+      message.entries.forEach(put);
+      seen.refresh();
+    },
+    inspected: (message) => message.view === view && seen.told.inspected(message),
+    source: (message) => message.view === view && seen.told.source(message),
+    applied(message) {
+      seen.told.applied(message);
+      if (message.by === view) say("In force for the questions to come, in every notebook that uses this lab.");
+    },
     decided(message) {
       log.querySelector(`[data-id="${message.message}"]`)?.redraw(message.position, message.idea);
     },
@@ -405,6 +276,7 @@ function render({ model, el }) {
       begin(message);
       if (message.view !== view) return;
       if (message.question && box.value === sent?.text) box.value = "";
+      if (message.question) seen.sent();
       settle();
       follow = true;
     },
@@ -417,8 +289,11 @@ function render({ model, el }) {
       clear();
       entries.forEach(put);
       stand(message.place);
+      spent(message.spending);
       say(message.notice);
       if (message.view !== view) return;
+      const reply = entries.at(-1);
+      if (!seen.root.hidden) seen.look(reply.role === "assistant" && !box.value ? reply.id : null);
       if (!box.value) box.value = restore;
       fit();
     },
@@ -440,7 +315,7 @@ function render({ model, el }) {
   function receive(message) {
     if (!drawn && message.type !== "history") return;
     told[message.type]?.(message);
-    if (["history", "started", "done", "forgotten"].includes(message.type)) divide();
+    if (["history", "started", "done", "forgotten", "fresh"].includes(message.type)) divide();
     toEnd();
   }
 
@@ -467,7 +342,7 @@ function render({ model, el }) {
     box.focus();
     if (sent || !box.value.trim()) return;
     sent = { text: box.value, timer: setTimeout(late, PATIENCE_MS) };
-    model.send({ type: "ask", view, text: box.value, watchlist: watchlist.value });
+    tell({ type: "ask", text: box.value, watchlist: watchlist.value, ...seen.choice() });
   }
 
   form.addEventListener("submit", (event) => {
@@ -481,17 +356,32 @@ function render({ model, el }) {
       submit();
     }
   });
-  box.addEventListener("input", fit);
+  box.addEventListener("input", () => {
+    fit();
+    if (seen.of != null) seen.look(null);
+    else seen.refresh();
+  });
+  for (const event of ["focusin", "pointerenter"]) root.addEventListener(event, sync);
+  document.addEventListener("visibilitychange", sync);
   root.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "s") {
+      event.preventDefault();
+      const { key, code, keyCode, ctrlKey, metaKey, shiftKey } = event;
+      // Saving is JupyterLab's; it hears what comes from outside the chat.
+      el.dispatchEvent(new KeyboardEvent("keydown", { key, code, keyCode, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true }));
+    }
     if (event.key !== "Escape" || event.isComposing) return;
     if (drawer.contains(event.target)) show(false);
     else if (running) model.send({ type: "stop" });
+    else if (seen.root.contains(event.target)) inspect(false);
+    else box.focus();
   });
   stop.addEventListener("click", (event) => {
     box.focus();
     if (event.detail < 2) model.send({ type: "stop" }); // a double click on Send must not stop what it sent
   });
-  watchlist.addEventListener("change", () => model.send({ type: "watchlist", view, text: watchlist.value }));
+  watchlist.addEventListener("change", () => tell({ type: "watchlist", text: watchlist.value }));
+  watchlist.addEventListener("input", () => seen.refresh());
   search.addEventListener("input", () => {
     clearTimeout(searching);
     searching = setTimeout(() => tell({ type: "sessions", search: search.value }), PAUSE_MS);
@@ -514,6 +404,7 @@ function render({ model, el }) {
     stopAsking();
     model.off("msg:custom", receive);
     resized.disconnect();
+    document.removeEventListener("visibilitychange", sync);
     clearTimeout(sent?.timer);
     clearTimeout(searching);
   };

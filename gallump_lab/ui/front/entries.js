@@ -1,0 +1,157 @@
+// The transcript's messages and the drawer's sessions.
+
+/** Show what was decided on a recommendation, or what it takes to decide. */
+function decision(idea, decide) {
+  const place = make("div", { class: "gl-decision" });
+  const choose = () => {
+    const note = make("input", { type: "text", maxlength: "2000", placeholder: "Note", "aria-label": "Note", dir: "auto" });
+    note.value = idea.decision?.note ?? "";
+    const say = (verdict) => (event) => event.detail < 2 && decide(verdict, note.value);
+    place.replaceChildren(note, button("Accept", say("accepted")), button("Reject", say("rejected")));
+    return note;
+  };
+  if (!idea.decision) return choose(), place;
+  const { verdict, note, at } = idea.decision;
+  place.append(
+    make("b", { class: `gl-${verdict}` }, verdict === "accepted" ? "Accepted" : "Rejected"),
+    make("time", { datetime: at }, clock(new Date(at))),
+    make("span", { class: "gl-text", dir: "auto" }, note),
+    button("Change", () => choose().focus()),
+  );
+  return place;
+}
+
+function card(idea, decide) {
+  const figures = [
+    ["Entry", idea.entry],
+    ["Stop", idea.stop],
+    ["Target", idea.target],
+  ].map(([name, value]) => [name, value == null ? "–" : price.format(value)]);
+  if (idea.risk) {
+    const { risk, risk_share, reward, reward_share, multiple } = idea.risk;
+    figures.push(["Risk", `${price.format(risk)} (${share.format(risk_share)})`]);
+    figures.push(["Reward", `${price.format(reward)} (${share.format(reward_share)})`]);
+    figures.push(["Reward to risk", `${multiple.toFixed(1)} R`]);
+  }
+  const name = `${idea.action} ${idea.symbol}`;
+  const more = [idea.size, idea.horizon, `confidence ${percent.format(idea.confidence)}`].filter(Boolean);
+  const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)));
+  const terms = figures.map(([term, figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, figure)));
+  const why = idea.rationale ? make("p", { class: "gl-text", dir: "auto" }, idea.rationale) : null;
+  const made = make("div", { class: "gl-card", role: "group", "aria-label": name });
+  made.append(head, make("dl", {}, ...terms), ...(why ? [why] : []), decision(idea, decide));
+  return made;
+}
+
+/** The line under a reply: what it cost and which share of each tier's budget it carried. */
+function facts(turn, inspect) {
+  const said = [
+    turn.model,
+    turn.tokens_in == null ? null : `${count.format(turn.tokens_in)} tokens in`,
+    turn.tokens_out == null ? null : `${count.format(turn.tokens_out)} out`,
+    turn.cost == null ? null : cost(turn.cost),
+    turn.seconds < 0.1 ? "under 0.1 s" : `${turn.seconds.toFixed(1)} s`,
+  ];
+  const tiers = turn.tiers.map(([name, used, budget]) => {
+    const share = `${Math.min(100, budget ? (100 * used) / budget : 0)}%`;
+    const bar = make("span", { class: "gl-bar", "aria-hidden": "true" }, make("i"));
+    bar.firstChild.style.width = share;
+    return make(
+      "span",
+      { class: "gl-tier", title: `${name}: ${count.format(used)} of ${count.format(budget)} tokens` },
+      `${name} ${count.format(used)}/${count.format(budget)}`,
+      bar,
+    );
+  });
+  const spoken = said.filter(Boolean).map((words) => make("span", {}, words));
+  const open = inspect && button("Context", inspect, { "aria-label": "Context of this reply" });
+  return make("p", { class: "gl-facts", "aria-label": "Tokens, cost, time and memory" }, ...spoken, ...tiers, open);
+}
+
+const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined", failed: "failed" };
+const UNFINISHED = new Set(["stopped", "failed"]); // replies to a question that may be asked again
+const NOTES = {
+  stopped: "Stopped. What had arrived is kept.",
+  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones.",
+  refused: "The model declined to go on. What had arrived is kept; ask in other words.",
+};
+
+/** Show one message: who, when, what, and for a reply what came with it. `tell` takes what the reader does with it. */
+function article(entry, tell) {
+  const { turn, id } = entry;
+  const reply = entry.role === "assistant";
+  const moment = entry.at ? new Date(entry.at) : new Date();
+  const mark = MARKS[entry.state];
+  const head = make(
+    "header",
+    {},
+    make("b", {}, reply ? "Analyst" : "You"),
+    entry.symbol && !reply ? make("span", { class: "gl-symbol" }, entry.symbol) : null,
+    mark ? make("span", { class: "gl-mark" }, mark) : null,
+    copying(() => entry.text, "this message"),
+    id == null ? null : forgetting("this message", () => tell({ type: "forget", message: id, session: null })),
+    make("time", { datetime: moment.toISOString() }, clock(moment)),
+  );
+  const made = make("article", { class: reply ? "gl-reply" : "gl-question", "data-id": id }, head);
+  made.append(reply ? html("gl-text", entry.html) : make("div", { class: "gl-text", dir: "auto" }, entry.text));
+  for (const code of made.querySelectorAll(".gl-text pre")) {
+    const around = make("div", { class: "gl-code" });
+    code.replaceWith(around);
+    around.append(code, copying(() => code.textContent, "this code"));
+  }
+  if (turn?.ideas.length) {
+    const words = "Recommendations, to accept or to reject. What you decide is recorded; nothing is ordered.";
+    const group = make("div", { class: "gl-ideas", role: "group", "aria-label": "Recommendations" }, make("p", {}, words));
+    const decide = (position) => (verdict, note) => tell({ type: "decide", message: id, position, verdict, note });
+    made.cards = turn.ideas.map((idea, position) => card(idea, decide(position)));
+    made.redraw = (position, idea) => {
+      const old = made.cards[position];
+      const inside = old.contains(document.activeElement);
+      old.replaceWith((made.cards[position] = card(idea, decide(position))));
+      if (inside) made.cards[position].querySelector("button").focus();
+    };
+    group.append(...made.cards);
+    made.append(group);
+  }
+  if (turn?.dropped.length) {
+    const reasons = turn.dropped.map((reason) => make("li", {}, reason));
+    made.append(make("div", { class: "gl-aside" }, "Recommendations left out:", make("ul", {}, ...reasons)));
+  }
+  const fault = entry.fault ?? turn?.fault;
+  if (fault) made.append(make("p", { class: "gl-fault" }, fault));
+  else if (NOTES[entry.state]) made.append(make("p", { class: "gl-aside" }, NOTES[entry.state]));
+  const question = reply ? turn?.question : id;
+  if (question != null && (!reply || UNFINISHED.has(entry.state))) {
+    const why = reply || fault || entry.state !== "complete" ? null : "No reply was recorded. ";
+    const retry = button("Retry", (event) => event.detail < 2 && tell({ type: "retry", question }));
+    made.append(make("p", { class: "gl-retry" }, why, retry));
+  }
+  const inspect = reply && tell.inspect ? () => tell.inspect(id) : null;
+  if (turn?.seconds != null) made.append(facts(turn, inspect));
+  const whole = !UNFINISHED.has(entry.state);
+  return Object.assign(made, { session: entry.session, moment, message: id, answers: reply ? turn?.question : null, whole });
+}
+
+/** Show a session in the list of them. */
+function listed(row, here, tell) {
+  const said = [
+    row.symbol,
+    clock(new Date(row.at)),
+    `${count.format(row.messages)} ${row.messages === 1 ? "message" : "messages"}`,
+    row.cost == null ? null : cost(row.cost),
+    row.continues ? "goes on from an earlier one" : null,
+  ];
+  const open = button(row.title, () => tell({ type: "show", session: row.id }), {
+    class: "gl-open",
+    dir: "auto",
+    "aria-current": here ? "true" : null,
+  });
+  const actions = make(
+    "p",
+    { class: "gl-actions" },
+    button("Export", () => tell({ type: "export", session: row.id }), { title: "Download as Markdown" }),
+    forgetting("this session", () => tell({ type: "forget", message: null, session: row.id })),
+  );
+  const spans = said.filter(Boolean).map((words) => make("span", {}, words));
+  return make("li", {}, open, make("p", { class: "gl-facts" }, ...spans), actions);
+}

@@ -1,0 +1,79 @@
+// Small things that the other parts are made of. The files of this folder are joined into one module, in the order that
+// chat.py gives. HTML comes from the kernel alone, sanitised there, and is set in one place (`html`); everything else is
+// text.
+
+/** Make an element; strings among the children become text. */
+function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value != null) made.setAttribute(name, value);
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+function button(words, act, attributes = {}) {
+  const made = make("button", { type: "button", ...attributes }, words);
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** A button for what cannot be undone: it gives way to the question whether it is meant. */
+function forgetting(what, act) {
+  const place = make("span", { class: "gl-forget" });
+  const rest = () => place.replaceChildren(first);
+  const first = button("Forget", () => {
+    const keep = button("Keep", () => (rest(), first.focus()));
+    place.replaceChildren(`Forget ${what} for good? `, button("Forget", () => (rest(), act()), { class: "gl-gone" }), keep);
+    keep.focus();
+  });
+  first.setAttribute("aria-label", `Forget ${what}`);
+  rest();
+  return place;
+}
+
+/** Make an element of HTML that the kernel has sanitised. */
+function html(className, sanitised) {
+  const made = make("div", { class: className, dir: "auto" });
+  made.innerHTML = sanitised;
+  return made;
+}
+
+/** Put a text on the clipboard; `button` says how it went. */
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Over plain HTTP a browser has no clipboard but the selection's.
+    const field = make("textarea", { class: "gl-unseen", "aria-hidden": "true" });
+    field.value = text;
+    button.after(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    button.focus();
+    if (!done) return (button.textContent = "Not copied");
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+}
+
+/** A button that copies what `text` gives. */
+function copying(text, what) {
+  const made = button("Copy", () => copy(text(), made), { class: "gl-copy", "aria-label": `Copy ${what}` });
+  return made;
+}
+
+const count = new Intl.NumberFormat("en-US");
+const price = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+const percent = new Intl.NumberFormat("en-US", { style: "percent" });
+const share = new Intl.NumberFormat("en-US", { style: "percent", maximumFractionDigits: 1 });
+
+/** Say a cost so that small ones do not become zero. */
+function cost(usd) {
+  return usd && usd < 0.1 ? `$${usd.toPrecision(2)}` : price.format(usd);
+}
+
+function clock(moment) {
+  const time = moment.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+  const today = moment.toDateString() === new Date().toDateString();
+  return today ? time : `${moment.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" })}, ${time}`;
+}

@@ -1,0 +1,76 @@
+"""A question under way in the chat."""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gallump_lab.memory.records import AS_IT_COMES, Choice
+from gallump_lab.ui.markdown import Growing, visible
+
+NEW = "new"
+"""Stands for the session that a question is about to begin."""
+
+
+class Running:
+    """A question under way: what has come of its reply, and the signals between its threads."""
+
+    def __init__(
+        self,
+        view: str,
+        text: str,
+        *,
+        symbol: str | None = None,
+        choice: Choice = AS_IT_COMES,
+        question_id: int | None = None,
+    ) -> None:
+        self.view, self.text, self.symbol, self.choice = view, text, symbol, choice
+        self.question_id = question_id
+        """Of a stored question that is asked again."""
+        self.session: str | None = NEW
+        self.after: float = math.inf
+        self.stop = threading.Event()
+        self.fresh = threading.Event()
+        self.over = threading.Event()
+        self._deltas: deque[str] = deque()
+        self._reply = Growing()
+
+    def take(self, delta: str) -> None:
+        """Take a piece of the reply, on the asking thread."""
+        self._deltas.append(delta)
+        self.fresh.set()
+
+    def grow(self) -> dict[str, str]:
+        """Render what has come since; give the finished blocks that are new, and the open one."""
+        gained = self._reply.add("".join(self._deltas.popleft() for _ in range(len(self._deltas))))
+        return {"settled": gained, "open": self._reply.open}
+
+    def question(self) -> dict[str, Any]:
+        """Give the question as an entry, before the lab has stored it."""
+        return {"role": "user", "text": visible(self.text), "symbol": self.symbol, "session": self.session}
+
+    def told(self) -> dict[str, Any]:
+        """Give the question, unless it stands in the transcript, and all that has been painted of its reply."""
+        question = self.question() if self.question_id is None else None
+        return {
+            "question": question,
+            "session": self.session,
+            "settled": self._reply.settled,
+            "open": self._reply.open,
+        }
+
+    def asked(self, row: Mapping[str, Any]) -> bool:
+        """Whether a stored message is this turn's question."""
+        if self.question_id is not None:
+            return bool(row["message_id"] == self.question_id)
+        new = row["message_id"] > self.after and row["role"] == "user"
+        return bool(new and row["text"].strip() == self.text.strip())
+
+    def without(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Leave out what the lab has already stored of this turn: its question, and what followed in its session."""
+        for row in rows:
+            if self.asked(row):
+                first, session = row["message_id"] + (self.question_id is not None), row["session_id"]
+                return [each for each in rows if each["message_id"] < first or each["session_id"] != session]
+        return list(rows)
