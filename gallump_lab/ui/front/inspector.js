@@ -36,7 +36,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   for (const tier of TIERS) {
     const [min, max, step] = RANGES[tier];
     const slider = make("input", { type: "range", min, max, step, "aria-label": `${tier.toUpperCase()} budget` });
-    const figure = make("output", {});
+    const figure = make("span", {});
     slider.addEventListener("input", () => (set({ ...(tried ?? inForce), [tier]: Number(slider.value) }), refresh(0)));
     sliders[tier] = { slider, figure };
     budgets.append(make("label", {}, tier.toUpperCase(), slider, figure));

@@ -1,0 +1,137 @@
+"""A person looks at what a question carries, and changes it: one behaviour a spec."""
+
+import re
+import threading
+
+import pytest
+from messages_server import say
+from playwright.sync_api import expect
+
+REMEMBERS = """
+from datetime import datetime, timedelta, UTC
+from gallump_lab import Lab
+lab = Lab.open('lab.duckdb')
+if not lab.transcript(limit=1):
+    day = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    for i in range(60):
+        session = lab.sessions.get_or_create_session(None)
+        note = f'My AAPL stop number {i} stands at {400 + i}, below its 50-day mean.'
+        lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=day + timedelta(days=i))
+        lab.sessions.add_message(session, 'assistant', f'Noted, {i}.', created_at=day + timedelta(days=i, minutes=1))
+    lab.insights.add('Stops stand below the mean.', kind='lesson', symbol='AAPL', sources=[1, 3])
+lab.chat(watchlist=['AAPL'])"""
+
+
+@pytest.fixture
+def panel(notebook):
+    """Give the open inspector of a chat whose lab remembers sixty sessions."""
+    notebook.open(REMEMBERS)
+    notebook.box.fill("Where is my stop?")
+    notebook.chat.get_by_role("button", name="Context", exact=True).click()
+    found = notebook.chat.get_by_role("complementary", name="Context")
+    expect(found.locator("[data-tier=warm]").first).to_contain_text("My AAPL stop number")
+    return found
+
+
+def kept(panel, tier):
+    return panel.locator(f"details[data-tier={tier}] > ul > .gl-slot")
+
+
+def test_a_question_shows_what_it_would_carry_as_it_is_typed_and_its_reply_what_it_did(notebook, claude, panel):
+    claude.queue(say("It stands at 459."))
+    expect(panel).to_contain_text("Room left: 9")
+    expect(panel).to_contain_text("at most $0.0")
+    expect(panel.get_by_role("img")).to_have_accessible_name(re.compile("WARM [1-9]"))
+    expect(kept(panel, "warm").first).to_contain_text("shares stop")
+    expect(kept(panel, "cold")).to_contain_text("Stops stand below the mean.")
+    notebook.box.fill("What was noted?")
+    expect(kept(panel, "warm").first).to_contain_text("Noted")
+    notebook.box.fill("Where is my stop?")
+    expect(kept(panel, "warm").first).to_contain_text("My AAPL stop number")
+    shown = kept(panel, "warm").count()
+    notebook.box.press("Enter")
+    expect(panel).to_contain_text("This reply: what it was given")
+    expect(kept(panel, "warm")).to_have_count(shown)
+    assert claude.requests[0].prompt.count("My AAPL stop number") == shown
+    notebook.box.press_sequentially("And")
+    expect(panel).to_contain_text("Next question: what it carries")
+    notebook.replies.last.get_by_role("button", name="Context of this reply").click()
+    expect(panel).to_contain_text("This reply: what it was given")
+    expect(panel.get_by_role("group", name="Budgets")).to_be_hidden()
+
+
+def test_a_slider_shows_its_effect_at_once_and_is_put_in_force_when_that_is_asked_for(notebook, claude, panel):
+    before = kept(panel, "warm").count()
+    slider = panel.get_by_label("WARM budget")
+    slider.fill("1000")
+    expect(panel).to_contain_text("of 1,000")
+    expect(kept(panel, "warm").nth(before)).to_be_attached()
+    panel.get_by_role("button", name="Undo").click()
+    expect(kept(panel, "warm")).to_have_count(before)
+    slider.fill("100")
+    expect(panel.get_by_text("Not in, and why (20)")).to_be_visible()
+    panel.get_by_role("button", name="Use from now on").click()
+    expect(notebook.chat.get_by_role("status")).to_contain_text("In force for the questions to come")
+    expect(panel.get_by_role("button", name="Undo")).to_be_hidden()
+    notebook.box.press("Enter")
+    expect(notebook.replies.last).to_contain_text("/100")
+    assert claude.requests[0].prompt.count("My AAPL stop number") == kept(panel, "warm").count() < before
+
+
+def test_what_is_pinned_is_carried_what_is_excluded_is_not_and_only_once(notebook, claude, panel):
+    panel.get_by_text("Not in, and why (20)").click()
+    missed = panel.locator("[data-tier='warm missed'] .gl-slot")
+    wanted, unwanted = missed.last, kept(panel, "warm").first
+    pinned, excluded = (each.locator(".gl-open").inner_text() for each in (wanted, unwanted))
+    wanted.get_by_role("button", name="Pin for the next question").click()
+    expect(kept(panel, "warm").first).to_contain_text(pinned)
+    expect(kept(panel, "warm").first).to_contain_text("pinned by you")
+    out = kept(panel, "warm").filter(has_text=excluded).get_by_role("button", name="Exclude from the next question")
+    out.click()
+    expect(kept(panel, "warm").filter(has_text=excluded)).to_have_count(0)
+    expect(notebook.chat).to_contain_text("For the next question: 1 pinned, 1 excluded.")
+    notebook.box.press("Enter")
+    expect(panel).to_contain_text("This reply: what it was given")
+    assert pinned in claude.requests[0].prompt
+    assert excluded not in claude.requests[0].prompt
+    expect(notebook.chat).not_to_contain_text("For the next question")
+    expect(missed.filter(has_text=excluded)).to_contain_text("excluded by you")
+    notebook.box.fill("Where is my stop?")
+    expect(panel).to_contain_text("Next question")
+    expect(kept(panel, "warm").filter(has_text=excluded)).to_have_count(1)
+
+
+def test_an_item_leads_to_where_it_was_said(notebook, panel):
+    shown = kept(panel, "warm").first.locator(".gl-open")
+    words = shown.inner_text()
+    shown.click()
+    source = panel.get_by_role("group", name="Source")
+    expect(source).to_contain_text("Where this was said")
+    expect(source.locator(".gl-found")).to_contain_text(words)
+    source.get_by_role("button", name="Back").click()
+    kept(panel, "cold").locator(".gl-open").click()
+    expect(source).to_contain_text("What this insight rests on")
+    expect(source.locator("article")).to_have_count(2)
+    source.get_by_role("button", name="Open its session").click()
+    expect(notebook.log.locator("article")).to_have_count(2)
+    expect(notebook.log).to_contain_text("My AAPL stop number 1 stands")
+    source.get_by_role("button", name="Back").click()
+    kept(panel, "warm").filter(has_text="number 1 stands").locator(".gl-open").click()
+    expect(notebook.log.locator("article").first).to_be_focused()
+
+
+def test_a_question_that_cannot_be_asked_says_why_and_typing_is_never_held_up(notebook, claude, panel):
+    notebook.chat.get_by_label("Watchlist").fill("AAPL, <b>")
+    expect(panel.locator(".gl-fault")).to_contain_text("<b>")
+    notebook.chat.get_by_label("Watchlist").fill("AAPL")
+    expect(panel.locator(".gl-fault")).to_be_hidden()
+    hold = threading.Event()
+    claude.queue(say("Slow", hold, "ly."))
+    notebook.box.press("Enter")
+    expect(notebook.log).to_contain_text("Slow")
+    notebook.box.fill("What was noted?")
+    expect(kept(panel, "warm").first).to_contain_text("Noted")
+    hold.set()
+    expect(notebook.replies.last).to_contain_text("Slowly.")
+    expect(notebook.box).to_have_value("What was noted?")
+    expect(panel).to_contain_text("Next question")

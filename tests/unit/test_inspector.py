@@ -1,0 +1,122 @@
+"""What the context inspector shows of a question and of a reply."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gallump_lab import Budget, Choice, Config, Lab
+from gallump_lab.ui.inspector import SNIPPET, carried, preview, source
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ASKED = {"watchlist": "AAPL", "pinned": [], "excluded": [], "budget": None}
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Give a lab whose past session speaks of a stop, and whose present one has begun."""
+    clock = [NOW - timedelta(days=9)]
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: clock[0], ids=iter(("old", "now")).__next__)
+    lab.sessions.get_or_create_session(None)
+    for text in ("My stop on AAPL is $400.", "A stop of 410 now.", "Lunch was late."):
+        lab.sessions.add_message("old", "user", text, symbol="AAPL")
+    clock[0] = NOW
+    lab.sessions.get_or_create_session(None)
+    lab.sessions.add_message("now", "user", "Good morning.", symbol="AAPL")
+    lab.insights.add("Stops stand below the mean.", kind="lesson", symbol=None, sources=[1, 2])
+    return lab
+
+
+def slots(found, tier, *, kept=True):
+    return [each for each in found["slots"] if each["tier"] == tier and each["kept"] == kept]
+
+
+def test_a_question_shows_what_it_would_carry_and_every_token_is_accounted_for(lab):
+    found = preview(lab, "now", text="Where is my stop?", **ASKED)
+    prompt = lab.preview("Where is my stop?", watchlist=["AAPL"], session_id="now").prompt
+    parts = {each["name"]: each["tokens"] for each in found["parts"]}
+    assert list(parts) == ["HOT", "WARM", "COLD", "Market", "Question", "Instructions"]
+    assert sum(parts.values()) == found["tokens"] == prompt.tokens
+    assert all(parts.values())
+    assert [each["budget"] for each in found["parts"]] == [2000, 500, 200, None, None, None]
+    assert (found["window"], found["reply"]) == (100_000, 4_096)
+    assert slots(found, "hot")[0]["why"] == "newest of this session"
+    first, second = slots(found, "warm")
+    assert {first["message"], second["message"]} == {1, 2}
+    assert "shares stop" in first["why"]
+    assert "words" in first["why"]
+    (lesson,) = slots(found, "cold")
+    assert (lesson["kind"], lesson["why"]) == ("insight", "newest")
+    assert lab.transcript(limit=1)[0]["text"] == "Good morning."  # nothing was asked
+
+
+def test_before_anything_is_typed_it_shows_what_any_question_would_carry(lab):
+    found = preview(lab, "now", text="  ", **ASKED)
+    assert slots(found, "hot")
+    assert slots(found, "cold")
+
+
+def test_other_budgets_show_their_effect_and_change_nothing(lab):
+    found = preview(lab, "now", text="Where is my stop?", **ASKED | {"budget": {"warm": 20}})
+    assert len(slots(found, "warm")) == 1
+    (missed,) = slots(found, "warm", kept=False)
+    assert missed["why"] == "no room left in the budget"
+    assert lab.config.budget.warm == 500
+
+
+def test_what_is_pinned_stands_first_and_what_is_excluded_says_so(lab):
+    chosen = {"pinned": [["passage", 3]], "excluded": [["passage", 1]]}
+    found = preview(lab, "now", text="Where is my stop?", **ASKED | chosen)
+    assert slots(found, "warm")[0]["message"] == 3
+    assert "pinned by you" in slots(found, "warm")[0]["why"]
+    assert [each["why"] for each in slots(found, "warm", kept=False)] == ["excluded by you"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"watchlist": "AAPL, <b>"}, "<b>"),
+        ({"budget": {"warm": 99_000}}, "window"),
+        ({"text": "one two three " * 50_000}, "characters|tokens|window"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_gives_the_reason(lab, given, words):
+    found = preview(lab, "now", **{"text": "Well?", **ASKED, **given})
+    assert list(found) == ["problem"]
+    assert any(word in found["problem"] for word in words.split("|"))
+
+
+def test_a_reply_shows_what_it_was_given_as_it_was_recorded(lab):
+    reply = lab.ask("Where is my stop?", ["AAPL"], "now", choice=Choice(excluded=(("passage", 1),)))
+    lab.apply(replace(lab.config, budget=Budget(warm=9)))
+    found = carried(lab, reply.reply_id)
+    assert found["tokens"] == sum(each["tokens"] for each in found["parts"]) == reply.tokens["prompt"]
+    assert [each["budget"] for each in found["parts"]][:3] == [2000, 500, 200]
+    assert [each["message"] for each in slots(found, "warm")] == [2]
+    assert [each["why"] for each in slots(found, "warm", kept=False)] == ["excluded by you"]
+
+
+def test_an_item_leads_to_its_message_with_what_came_before_or_to_what_an_insight_rests_on(lab):
+    found = source(lab, kind="passage", item=3, message=3)
+    assert [each["text"] for each in found["entries"]] == [
+        "My stop on AAPL is $400.",
+        "A stop of 410 now.",
+        "Lunch was late.",
+    ]
+    assert found["message"] == 3
+    assert [each["id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [1, 2]
+    lab.forget(message_id=1)
+    assert [each["id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [2]
+
+
+def test_an_item_is_shown_in_short_with_what_would_act_unseen_made_visible(lab):
+    lab.sessions.add_message("old", "user", "stop \x1b[31m\u202e" + "word " * 150, created_at=NOW)
+    shown = slots(preview(lab, "now", text="Where is my stop?", **ASKED), "warm")
+    (text,) = (each["text"] for each in shown if each["message"] == 5)
+    assert text.startswith("stop \u241b[31m\ufffdword")
+    assert len(text) == SNIPPET + 1
+
+
+def test_a_template_that_counts_items_says_so(lab):
+    lab.apply(Config.guide())
+    assert preview(lab, "now", text="Well?", **ASKED)["items"]
