@@ -17,7 +17,9 @@ QUIET := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
+# Trusted, because a chat that is not comes back as plain text when the page is loaded anew.
 lab: $(INSTALLED) ## Open JupyterLab on the chat; on a remote machine: make lab ARGS=--no-browser
+	@$(PY) -m jupyter trust notebooks/*.ipynb
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_chat.ipynb \
 	$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
