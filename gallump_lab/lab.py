@@ -203,7 +203,7 @@ class Lab:
         Raises
         ------
         ValueError
-            If there is no such question, or it has a whole reply.
+            If there is no such question, or it has a whole reply, or one is coming.
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """

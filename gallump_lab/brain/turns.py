@@ -40,9 +40,13 @@ class SpendingLimit(RuntimeError):
     def __init__(self, spent: float, limit: float) -> None:
         self.spent, self.limit = spent, limit
         super().__init__(
-            f"Today's replies cost ${spent:,.2f} (UTC day), the limit is ${limit:,.2f}. "
+            f"Today's replies cost {_usd(spent)} (UTC day), the limit is {_usd(limit)}. "
             "Raise model.max_usd_per_day, or wait for tomorrow; nothing was asked."
         )
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
 
 
 class Turn:
@@ -174,7 +178,7 @@ def again(
     Raises
     ------
     ValueError
-        If there is no such question, or it has a reply that did not fail and was not stopped.
+        If there is no such question, or it has a reply that did not fail and was not stopped, or one is coming.
     """
     with store.read() as con:
         config = sessions.config(con)
@@ -192,6 +196,10 @@ def again(
         ).fetchall()
         if any(state not in {None, "failed", "stopped"} for _, _, state in turns):
             msg = f"question_id {question_id} has a reply; ask a new question instead."
+            raise ValueError(msg)
+        draft = con.execute("select owner from drafts where question_id = ?", [question_id]).fetchone()
+        if draft and _alive(draft[0]):
+            msg = f"question_id {question_id} is being answered; wait for the reply, or stop it where it was asked."
             raise ValueError(msg)
         _, seen_insight = newest(con)
     session_id, text, symbol, _ = found

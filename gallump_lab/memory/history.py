@@ -70,7 +70,9 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
     parts = [f"# {title or 'Session'}", ", ".join(filter(None, facts))]
     for role, text, at, state in said:
         broken = "" if state == "complete" else f", {state}"
-        parts += [f"**{role.capitalize()}** ({at:%Y-%m-%d %H:%M} UTC{broken})", text]
+        open_fence = sum(line.lstrip().startswith("```") for line in text.splitlines()) % 2
+        closed = f"{text}\n```" if open_fence else text  # else it would swallow what follows
+        parts += [f"**{role.capitalize()}** ({at:%Y-%m-%d %H:%M} UTC{broken})", closed]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,6 +11,7 @@ import anywidget
 
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config
 from gallump_lab.market.symbols import SymbolError, validate_symbol
 from gallump_lab.memory.packing import TIERS
@@ -18,6 +19,7 @@ from gallump_lab.memory.records import Choice
 from gallump_lab.store import StoreError
 from gallump_lab.ui.entries import entry, file_name, page, sessions, words
 from gallump_lab.ui.inspector import carried, preview, source
+from gallump_lab.ui.markdown import visible
 from gallump_lab.ui.running import NEW, Running
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ REPAINTS = 20
 """How often a second a growing reply is painted at most; the notebook's channel drops floods."""
 
 COMING = "A reply is still coming: stop it or wait for it."
-
 
 _FRONT = Path(__file__).with_name("front")
 
@@ -91,7 +92,8 @@ class ChatWidget(anywidget.AnyWidget):
         self.shown: str | None = None
         self.session_id = session_id or _newest_live(lab)
         self._notice = ""
-        if session_id is not None and not _known(lab, session_id):
+        known = session_id is None or _live(lab, session_id) or lab.transcript(limit=1, session_id=session_id)
+        if not known:
             self.session_id = None
             self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
         self.watchlist = _symbols(watchlist)
@@ -207,7 +209,7 @@ class ChatWidget(anywidget.AnyWidget):
             "notice": self._notice,
             "watchlist": ", ".join(self.watchlist),
             "minutes": config.session_minutes,
-            "budget": _tiers(config),
+            "budget": {tier: getattr(config.budget, tier) for tier in TIERS},
             "spending": self._spending(config),
             "offline": Brain(model=config.model).offline,
         }
@@ -224,8 +226,10 @@ class ChatWidget(anywidget.AnyWidget):
                 return
             rows = self.lab.transcript(limit=HISTORY, session_id=self.shown)
             found = [entry(row) for row in rows if row["message_id"] > newest]
-            if found:
-                self.send({"type": "fresh", "view": view, "entries": found, "gap": len(found) == HISTORY})
+            if 0 < len(found) < HISTORY:
+                self.send({"type": "fresh", "view": view, "entries": found})
+        if len(found) == HISTORY:  # there may be more of them
+            self._tell_history(None)
 
     def _preview(self, view: str, serial: int, **asked: Any) -> None:
         self._inspected(view, preview(self.lab, self.session_id, **asked), serial=serial)
@@ -269,7 +273,7 @@ class ChatWidget(anywidget.AnyWidget):
         self._tell_history(None, by=view)
 
     def _export(self, view: str, session: str) -> None:
-        text, title = self.lab.export(session), self._listed.get(session, {}).get("title", "")
+        text, title = visible(self.lab.export(session)), self._listed.get(session, {}).get("title", "")
         self.send({"type": "exported", "view": view, "name": file_name(title), "text": text})
 
     def _forget(self, view: str, message: int | None, session: str | None) -> None:
@@ -309,9 +313,9 @@ class ChatWidget(anywidget.AnyWidget):
         more: dict[str, Any] = {}
         try:
             with self._lock:
+                turn.after = max((row["message_id"] for row in self.lab.transcript(limit=1)), default=0)
                 if turn.question_id is None:
                     turn.session = self.session_id if _live(self.lab, self.session_id) else NEW
-                    turn.after = max((row["message_id"] for row in self.lab.transcript(limit=1)), default=0)
                 else:
                     (asked,) = self._message(turn.question_id)
                     turn.text, turn.session = asked["text"], asked["session_id"]
@@ -327,6 +331,8 @@ class ChatWidget(anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             self.error = error
             entries = [{**self._unanswered(turn), "fault": words(error)}]
+            if isinstance(error, SpendingLimit):  # another notebook's replies may have reached it
+                more = {"spending": {"spent": error.spent, "limit": error.limit}}
         turn.over.set()
         turn.fresh.set()
         with self._lock:
@@ -384,10 +390,6 @@ def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(validate_symbol, symbols)))
 
 
-def _tiers(config: Config) -> dict[str, int]:
-    return {tier: getattr(config.budget, tier) for tier in TIERS}
-
-
 def _live(lab: "Lab", session_id: str | None) -> bool:
     return session_id is not None and lab.sessions.live(session_id)
 
@@ -395,7 +397,3 @@ def _live(lab: "Lab", session_id: str | None) -> bool:
 def _newest_live(lab: "Lab") -> str | None:
     newest = next((row["session_id"] for row in lab.transcript(limit=1)), None)
     return newest if _live(lab, newest) else None
-
-
-def _known(lab: "Lab", session_id: str) -> bool:
-    return _live(lab, session_id) or bool(lab.transcript(limit=1, session_id=session_id))

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def words(error: Exception) -> str:
     """Say a failure: an error made for the reader speaks for itself, any other is named."""
     made_for_reader = isinstance(error, ValueError) or type(error).__module__.startswith("gallump_lab.")
-    return str(error) if made_for_reader and str(error) else f"{type(error).__name__}: {error}"
+    return visible(str(error) if made_for_reader and str(error) else f"{type(error).__name__}: {error}")
 
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give a message of `lab.transcript`."""
     turn, reply, text = row["turn"], row["role"] == "assistant", row["text"]
     if turn:  # cards show the recommendations, so not also the words that they are remembered by
-        text = text.removesuffix(prose(Recommendation(**each) for each in turn["recommendations"]))
+        text = text.removesuffix(prose(Recommendation(**each) for each in turn["recommendations"])).rstrip()
     shown = {"text": visible(text)} | ({"html": render(text)} if reply else {})
     return {
         "id": row["message_id"],
@@ -42,14 +42,14 @@ def _facts(turn: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": turn["turn_id"],
         "question": turn["question_id"],
-        "model": turn["model"],
+        "model": visible(turn["model"]),
         "tokens_in": turn["input_tokens"],
         "tokens_out": turn["output_tokens"],
         "cost": turn["cost_usd"],
         "seconds": turn["latency"],
         "tiers": [[tier.upper(), used[tier], budget[tier]] for tier in ("hot", "warm", "cold")],
-        "fault": turn["fault"],
-        "dropped": turn["dropped"],
+        "fault": turn["fault"] and visible(turn["fault"]),
+        "dropped": [visible(reason) for reason in turn["dropped"]],
         "ideas": [
             {**each, "size": visible(each["size"]), "horizon": visible(each["horizon"])}
             | {"rationale": visible(each["rationale"]), "risk": risk(Recommendation(**each))}

@@ -52,7 +52,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
             config=config,
         )
     except ValueError as error:
-        return {"problem": str(error)}
+        return {"problem": visible(str(error))}
     sections = {section.name: section.tokens for section in found.prompt.sections}
     limits = {name: getattr(found.budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
     items = found.budget.hot_messages is not None or found.budget.cold_insights is not None

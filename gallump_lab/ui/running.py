@@ -30,6 +30,7 @@ class Running:
         """Of a stored question that is asked again."""
         self.session: str | None = NEW
         self.after: float = math.inf
+        """The lab's newest message before this turn."""
         self.stop = threading.Event()
         self.fresh = threading.Event()
         self.over = threading.Event()
@@ -68,9 +69,11 @@ class Running:
         return bool(new and row["text"].strip() == self.text.strip())
 
     def without(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Leave out what the lab has already stored of this turn: its question, and what followed in its session."""
-        for row in rows:
-            if self.asked(row):
-                first, session = row["message_id"] + (self.question_id is not None), row["session_id"]
-                return [each for each in rows if each["message_id"] < first or each["session_id"] != session]
-        return list(rows)
+        """Leave out what the lab has already stored of this turn: its question and its reply."""
+        question = next((row["message_id"] for row in rows if self.asked(row)), None)
+
+        def mine(row: Mapping[str, Any]) -> bool:
+            replied = row["turn"] is not None and row["turn"]["question_id"] == question
+            return bool(row["message_id"] > self.after and (row["message_id"] == question or replied))
+
+        return [row for row in rows if not mine(row)]

@@ -6,22 +6,17 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-import nbformat
 import pytest
 from messages_server import MessagesServer
-from nbformat import NotebookNode
-from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
+from notebook_page import TOKEN, Jupyter, Notebook
+from playwright.sync_api import BrowserContext, expect, sync_playwright
 
-TOKEN = "browser-tests"  # noqa: S105
 PATIENCE_MS = 30_000
-KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     # As the most careless reader would have it: whatever widgets hold is saved into the notebook.
@@ -30,24 +25,6 @@ SETTINGS = {
 FAILED = pytest.StashKey[bool]()
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Jupyter:
-    """A running JupyterLab server."""
-
-    url: str
-    root: Path
-
-    def call(self, endpoint: str, **body: Any) -> Any:
-        """Ask the server's own API: with a body to change something, without one to look."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.url}/api/{endpoint}",
-            data=json.dumps(body).encode() if body else None,
-            headers={"Authorization": f"token {TOKEN}"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return json.load(answer)
 
 
 def _free_port() -> int:
@@ -126,84 +103,34 @@ def claude() -> Iterator[MessagesServer]:
         yield server
 
 
-@dataclass(frozen=True, kw_only=True)
-class Notebook:
-    """A notebook that is open in JupyterLab, and the chat in it."""
-
-    jupyter: Jupyter
-    kernel: str
-    claude: MessagesServer
-    page: Page
-    folder: Path
-    console: list[str] = field(default_factory=list)
-
-    def open(self, *cells: str | NotebookNode) -> None:
-        """Write a notebook of these cells, open it and run it."""
-        path = f"{self.folder.name}/chat.ipynb"
-        setup = f"import os\nos.chdir({str(self.folder)!r})\nos.environ['ANTHROPIC_BASE_URL'] = {self.claude.url!r}"
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in (setup, *cells)],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        )
-        nbformat.write(notebook, self.jupyter.root / path)
-        self.jupyter.call("sessions", path=path, name="", type="notebook", kernel={"id": self.kernel})
-        self.page.goto(f"{self.jupyter.url}/lab/workspaces/{self.folder.name}/tree/{path}?token={TOKEN}")
-        self.run("notebook:run-all-cells")
-
-    def run(self, command: str) -> None:
-        """Execute one of JupyterLab's commands once the kernel is idle."""
-        self.page.wait_for_function(f"{KERNEL}?.status === 'idle'")
-        self.page.evaluate("command => { window.jupyterapp.commands.execute(command) }", command)
-
-    def restart(self) -> None:
-        """Restart the kernel, as a person does."""
-        self.run("kernelmenu:restart")
-        self.page.get_by_role("button", name="Confirm Kernel Restart").click()
-        self.page.wait_for_function(f"{KERNEL}?.status !== 'idle'")
-
-    def saved(self) -> str:
-        """Save the notebook and give the file's text."""
-        file = self.folder / "chat.ipynb"
-        before = file.stat().st_mtime_ns
-        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-        assert file.stat().st_mtime_ns > before
-        return file.read_text()
-
-    @property
-    def chat(self) -> Locator:
-        return self.page.get_by_role("region", name="Chat", exact=True)
-
-    @property
-    def log(self) -> Locator:
-        return self.chat.get_by_role("log")
-
-    @property
-    def box(self) -> Locator:
-        return self.chat.get_by_label("Your question")
-
-    @property
-    def replies(self) -> Locator:
-        """The replies that have ended."""
-        return self.log.locator("article.gl-reply:not([aria-busy])")
-
-    def ask(self, text: str) -> None:
-        """Type a question and press Enter."""
-        self.box.fill(text)
-        self.box.press("Enter")
+def _in_a_page(context: BrowserContext, **given: Any) -> Notebook:
+    page = context.new_page()
+    found = Notebook(page=page, **given)
+    page.on("console", lambda message: found.console.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: found.console.append(f"uncaught: {error}"))
+    return found
 
 
 @pytest.fixture
 def notebook(jupyter, kernel, claude, browser_context, request) -> Iterator[Notebook]:
     folder = jupyter.root / request.node.name
     folder.mkdir()
-    page = browser_context.new_page()
-    found = Notebook(jupyter=jupyter, kernel=kernel, claude=claude, page=page, folder=folder)
-    page.on("console", lambda message: found.console.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: found.console.append(f"uncaught: {error}"))
+    found = _in_a_page(browser_context, jupyter=jupyter, kernel=kernel, claude=claude, folder=folder)
     yield found
-    page.close()
+    found.page.close()
     if request.node.stash[FAILED]:  # whatever still runs there must not spoil the next spec
         jupyter.call(f"kernels/{kernel}/restart", wait=True)
+
+
+@pytest.fixture
+def another(notebook, jupyter, browser_context) -> Iterator[Notebook]:
+    """Give a second notebook in the first one's folder, with a kernel and a page of its own."""
+    own = jupyter.call("kernels", name="python3")["id"]
+    given = {"jupyter": jupyter, "kernel": own, "claude": notebook.claude, "folder": notebook.folder}
+    found = _in_a_page(browser_context, **given, name="another")
+    yield found
+    found.page.close()
+    jupyter.end(own)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,28 +1,13 @@
 """A person chats in JupyterLab: one behaviour a spec."""
 
 import threading
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nbformat
 from messages_server import DROP, Status, end, say, start, text, tool
+from notebook_page import OPEN, within
 from playwright.sync_api import expect
 
-OPEN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')\nlab.chat(watchlist=['AAPL'])"
-HOSTILE = """<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2"> <svg onload="window.hacked = 3">
-
-[a link](javascript:window.hacked=4) ![a picture](https://hostile.example/p.png) <iframe src="https://hostile.example">
-
-| <style>body { display: none }</style> |
-|---|
-| <b onmouseover="window.hacked = 5">cell</b> |"""
-
-CLOCKED = """
-from datetime import datetime
-from pathlib import Path
-from gallump_lab import Lab
-lab = Lab.open('lab.duckdb', clock=lambda: datetime.fromisoformat(Path('clock').read_text()))
-lab.chat()"""
 LONG = """
 from gallump_lab import Lab
 lab = Lab.open('lab.duckdb')
@@ -30,37 +15,6 @@ session = lab.sessions.get_or_create_session(None)
 for i in range(250):
     lab.sessions.add_message(session, 'user' if i % 2 == 0 else 'assistant', f'Note {i}')
 lab.chat()"""
-
-
-def picture(notebook, name):
-    """Keep a picture to look at, in the light and the dark theme."""
-    for theme in ("Dark", "Light"):
-        notebook.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
-        )
-        expect(notebook.page.locator("#jupyterlab-splash")).to_have_count(0)
-        notebook.chat.screenshot(path=notebook.folder / f"{name}-{theme.lower()}.png")
-
-
-def two_sessions(notebook):
-    """Talk twice, an hour apart."""
-    clock, now = notebook.folder / "clock", datetime(2026, 3, 2, 9, tzinfo=UTC)
-    clock.write_text(now.isoformat())
-    notebook.open(CLOCKED)
-    for hours, question in enumerate(("Is a dividend due?", "What of the earnings call?")):
-        clock.write_text((now + timedelta(hours=hours)).isoformat())
-        notebook.ask(question)
-        expect(notebook.replies).to_have_count(hours + 1)
-
-
-def narrow(notebook):
-    notebook.chat.evaluate("chat => { chat.style.width = '320px' }")
-
-
-def within(outer, inner):
-    """Give where and how large a thing is inside another."""
-    around, box = outer.bounding_box(), inner.bounding_box()
-    return box["x"] - around["x"], box["y"] - around["y"], box["width"], box["height"]
 
 
 def test_a_reply_streams_in_and_the_next_one_knows_the_first(notebook, claude):
@@ -103,38 +57,6 @@ def test_stop_stands_where_send_stood_and_keeps_the_partial_even_while_a_cell_ru
     (notebook.folder / "go").touch()
 
 
-def test_shift_enter_breaks_the_line_and_an_input_method_does_not_send(notebook):
-    notebook.open(OPEN)
-    notebook.box.press_sequentially("One")
-    notebook.box.press("Shift+Enter")
-    notebook.box.press_sequentially("Two")
-    notebook.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True})
-    notebook.box.dispatch_event("keydown", {"key": "Enter", "keyCode": 229})
-    expect(notebook.box).to_have_value("One\nTwo")
-    notebook.box.press("Enter")
-    expect(notebook.log.locator("article.gl-question .gl-text")).to_have_text("One\nTwo", use_inner_text=True)
-    expect(notebook.replies).to_have_count(1)
-    expect(notebook.page.locator(".jp-CodeCell")).to_have_count(2)
-
-
-def test_an_ended_session_shows_a_divider_and_a_new_one_begins(notebook):
-    clock, now = notebook.folder / "clock", datetime(2026, 3, 2, 9, tzinfo=UTC)
-    clock.write_text(now.isoformat())
-    notebook.open(CLOCKED)
-    notebook.ask("Before the break")
-    expect(notebook.replies).to_have_count(1)
-    divider = notebook.log.locator(".gl-divider")
-    expect(divider).to_have_count(0)
-    clock.write_text((now + timedelta(minutes=31)).isoformat())
-    notebook.ask("After the break")
-    expect(notebook.replies).to_have_count(2)
-    expect(divider).to_have_text("Session ended after 30 minutes · new session")
-    notebook.ask("Still after the break")
-    expect(notebook.replies).to_have_count(3)
-    expect(divider).to_have_count(1)
-    expect(notebook.log.locator("article").nth(2)).to_contain_text("After the break")
-
-
 def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_written(notebook, claude):
     hold = threading.Event()
     claude.queue([start(), *text("A settled block.\n\nAn open ", hold, "block."), *end()])
@@ -154,22 +76,6 @@ def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_writt
         expect(log.locator("article")).to_have_count(2)
         expect(log).to_contain_text("An open block.")
         expect(log).not_to_contain_text("writing")
-
-
-def test_hostile_text_is_shown_and_not_run(notebook, claude):
-    dialogs, requests = [], []
-    notebook.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    notebook.page.on("request", lambda request: requests.append(request.url))
-    claude.queue(say(*HOSTILE.splitlines(keepends=True)))
-    notebook.open(OPEN)
-    notebook.ask(HOSTILE)
-    expect(notebook.replies).to_contain_text("<script>window.hacked = 1</script><img src=x onerror=")
-    expect(notebook.log.locator("article.gl-question .gl-text")).to_have_text(HOSTILE, use_inner_text=True)
-    notebook.replies.locator("td").hover()
-    expect(notebook.log.locator("script, img, svg, style, iframe, b:not(header b)")).to_have_count(0)
-    assert notebook.page.evaluate("() => window.hacked") is None
-    assert not dialogs
-    assert not [url for url in requests if "hostile.example" in url]
 
 
 def test_a_fault_is_said_at_the_reply_and_the_question_is_kept(notebook, claude):
@@ -193,7 +99,7 @@ def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, c
     notebook.ask("Will the key do?")
     expect(notebook.log.locator(".gl-fault")).to_contain_text("refused the key")
     expect(notebook.box).to_have_value("")
-    picture(notebook, "retry")
+    notebook.picture("retry")
     notebook.saved()
     notebook.page.reload()
     notebook.log.get_by_role("button", name="Retry").click()
@@ -202,6 +108,43 @@ def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, c
     expect(notebook.log.locator(".gl-fault")).to_have_count(0)
     expect(notebook.log.get_by_role("button", name="Retry")).to_have_count(0)
     assert len(claude.requests) == 2
+
+
+def test_a_reply_that_broke_off_offers_retry_and_both_stand_after_it(notebook, claude):
+    claude.queue([start(), *text("Half of ", DROP)], say("All of it."))
+    notebook.open(OPEN)
+    notebook.ask("Will the line hold?")
+    retry = notebook.log.get_by_role("button", name="Retry").filter(visible=True)
+    expect(notebook.replies.first.get_by_role("button", name="Retry")).to_be_visible()
+    expect(retry).to_have_count(1)
+    notebook.picture("broke-off")
+    retry.click()
+    expect(notebook.replies.nth(1)).to_contain_text("All of it.")
+    for _ in range(2):
+        expect(notebook.log.locator("article")).to_have_count(3)
+        expect(notebook.replies.first).to_contain_text("Half of")
+        expect(retry).to_have_count(0)
+        notebook.picture("retried")
+        notebook.saved()
+        notebook.page.reload()
+
+
+def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
+    model = "Model(max_usd_per_day=0.0003)"
+    notebook.open(
+        f"from gallump_lab import Config, Lab, Model\nLab.open('lab.duckdb', config=Config(model={model})).chat()"
+    )
+    claude.queue(say("Worth every cent."))
+    expect(notebook.chat).to_contain_text("$0.00 of $0.00030 today")
+    notebook.ask("The last one?")
+    expect(notebook.replies).to_have_count(1)
+    expect(notebook.chat).to_contain_text("Spending limit reached: $0.00040 of $0.00030 today")
+    notebook.ask("One more?")
+    expect(notebook.log.locator(".gl-fault")).to_contain_text("Raise model.max_usd_per_day, or wait for tomorrow")
+    expect(notebook.box).to_have_value("One more?")
+    expect(notebook.box).to_be_focused()
+    notebook.picture("spent")
+    assert len(claude.requests) == 1
 
 
 def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped(notebook, claude):
@@ -231,14 +174,6 @@ def test_a_limit_reached_is_said_under_the_reply(notebook, claude):
     expect(notebook.replies.nth(1)).to_contain_text("The model declined to go on")
 
 
-def test_an_unknown_session_is_said(notebook):
-    notebook.open("from gallump_lab import Lab\nLab.open('lab.duckdb').chat(session_id='nowhere')")
-    expect(notebook.chat.get_by_role("status")).to_contain_text("'nowhere' is not in this lab")
-    notebook.ask("Hello?")
-    expect(notebook.replies).to_have_count(1)
-    expect(notebook.chat.get_by_role("status")).to_be_hidden()
-
-
 def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, claude):
     idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430, "stop": 400, "target": 500}
     idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It holds its mean."}
@@ -264,7 +199,7 @@ def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, c
     expect(second.get_by_label("Note")).to_have_value("half a thought")
     second.get_by_role("button", name="Reject").click()
     expect(second).to_contain_text("Rejected")
-    picture(notebook, "cards")
+    notebook.picture("cards")
     notebook.saved()
     notebook.page.reload()
     expect(first).to_contain_text("<b>Good</b> odds")
@@ -273,79 +208,11 @@ def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, c
     first.get_by_role("button", name="Reject").press("Enter")
     expect(first).to_contain_text("Rejected")
     expect(first.get_by_role("button", name="Change")).to_be_focused()
-    narrow(notebook)
+    notebook.narrow()
     overflows = "log => [log, ...log.querySelectorAll('article')].some(each => each.scrollWidth > each.clientWidth)"
     assert not notebook.log.evaluate(overflows)
     assert notebook.replies.locator("table").first.evaluate("table => table.scrollWidth > table.clientWidth")
-    picture(notebook, "cards-narrow")
-
-
-def test_sessions_are_found_opened_carried_on_and_exported(notebook):
-    two_sessions(notebook)
-    notebook.chat.get_by_role("button", name="Sessions").click()
-    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
-    expect(drawer.get_by_role("listitem")).to_have_count(2)
-    expect(drawer.get_by_role("listitem").first).to_contain_text("What of the earnings call?")
-    expect(drawer.get_by_role("listitem").first).to_contain_text("2 messages")
-    picture(notebook, "sessions")
-    drawer.get_by_label("Search sessions").press_sequentially("dividends")
-    expect(drawer.get_by_role("listitem")).to_have_count(1)
-    with notebook.page.expect_download() as download:
-        drawer.get_by_role("button", name="Export").click()
-    assert download.value.suggested_filename == "is-a-dividend-due.md"
-    assert "Is a dividend due?" in Path(download.value.path()).read_text()
-    drawer.get_by_role("button", name="Is a dividend due?").click()
-    expect(drawer).to_be_hidden()
-    expect(notebook.log).not_to_contain_text("earnings")
-    shown = notebook.chat.get_by_role("group", name="Session shown")
-    expect(shown).to_contain_text("Your next question begins a new one that goes on from it")
-    picture(notebook, "session")
-    notebook.ask("And the one after?")
-    expect(notebook.replies).to_have_count(2)
-    expect(shown).to_contain_text("Your next question goes on with this session")
-    expect(notebook.chat.get_by_role("status")).to_contain_text("A new session began")
-    shown.get_by_role("button", name="What it goes on from").click()
-    expect(notebook.log.locator("article")).to_have_count(2)
-    shown.get_by_role("button", name="All messages").click()
-    expect(notebook.log.locator("article")).to_have_count(6)
-    expect(shown).to_be_hidden()
-
-
-def test_a_message_or_a_session_is_forgotten_for_good_once_that_is_confirmed(notebook):
-    two_sessions(notebook)
-    question = notebook.log.locator("article").first
-    question.hover()
-    question.get_by_role("button", name="Forget this message").click()
-    expect(question.get_by_role("button", name="Keep")).to_be_focused()
-    question.get_by_role("button", name="Forget", exact=True).click()
-    expect(notebook.log.locator("article")).to_have_count(3)
-    notebook.chat.get_by_role("button", name="Sessions").click()
-    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
-    drawer.get_by_label("Search sessions").fill("earnings")
-    expect(drawer.get_by_role("listitem")).to_have_count(1)
-    drawer.get_by_role("button", name="Forget this session").click()
-    drawer.get_by_role("button", name="Keep").click()
-    drawer.get_by_role("button", name="Forget this session").click()
-    drawer.get_by_role("button", name="Forget", exact=True).click()
-    expect(drawer).to_contain_text("No session says that")
-    expect(notebook.log.locator("article")).to_have_count(1)
-    drawer.get_by_label("Search sessions").press("Escape")
-    expect(drawer).to_be_hidden()
-    notebook.saved()
-    notebook.page.reload()
-    expect(notebook.log.locator("article")).to_have_count(1)
-    expect(notebook.log).not_to_contain_text("earnings")
-
-
-def test_a_new_session_begins_when_it_is_asked_for(notebook):
-    notebook.open(OPEN)
-    notebook.ask("In the first")
-    expect(notebook.replies).to_have_count(1)
-    notebook.chat.get_by_role("button", name="New session").click()
-    expect(notebook.chat.get_by_role("status")).to_contain_text("Your next question begins a new session")
-    notebook.ask("In the second")
-    expect(notebook.replies).to_have_count(2)
-    expect(notebook.log.locator(".gl-divider")).to_have_text("New session")
+    notebook.picture("cards-narrow")
 
 
 def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_there(notebook, claude):
@@ -363,7 +230,7 @@ def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_ther
     kept = notebook.log.get_by_text("Note 154", exact=True)
     expect(kept).to_be_in_viewport()
     place = within(notebook.log, kept)
-    picture(notebook, "scrolled")
+    notebook.picture("scrolled")
     hold.set()
     expect(notebook.replies.last).to_contain_text("Line 39.")
     assert within(notebook.log, kept) == place

@@ -6,9 +6,11 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import nbformat
 import pytest
 from comm.base_comm import BaseComm
 from messages_server import MessagesServer, Status, end, say, start, text
+from nbconvert import HTMLExporter
 
 from gallump_lab import Budget, Config, Lab, Model
 from gallump_lab.brain.records import Recommendation
@@ -243,6 +245,65 @@ def test_retry_answers_the_stored_question_and_a_question_with_a_reply_is_not_as
     front.say("retry", question=failed["id"])
     assert "has a reply" in front.until("done")[1]["entries"][0]["fault"]
     assert len(lab.transcript()) == 2
+
+
+def test_a_retry_under_way_hides_nothing_that_was_said_since(chat, claude):
+    front, hold = FrontEnd(chat), threading.Event()
+    claude.queue(Status.error(400, "invalid_request_error", "No"), say("Two."), [start(), *text("On", hold, "e")])
+    for question in ("First", "Second"):
+        front.ask(question)
+        entries = front.until("done")[1]["entries"]
+    front.say("retry", question=1)
+    front.until("grown")
+    assert [entry["text"] for entry in front.history()["entries"]] == ["First", "Second", "Two."]
+    assert entries[1]["text"] == "Two."
+    hold.set()
+    front.until("done")
+
+
+def test_a_view_is_told_what_another_notebook_added_and_of_much_all_of_it(chat, lab):
+    front = FrontEnd(chat)
+    front.history()
+    session = lab.sessions.get_or_create_session(None)
+    lab.sessions.add_message(session, "user", "From elsewhere")
+    front.say("sync", newest=0)
+    assert [entry["text"] for entry in front.until("fresh")[1]["entries"]] == ["From elsewhere"]
+    for i in range(HISTORY + 1):
+        lab.sessions.add_message(session, "user", f"Note {i}")
+    front.say("sync", newest=1)
+    told = front.until("history")[1]
+    assert told["view"] is None
+    assert told["earlier"] is True
+
+
+def test_a_spending_limit_keeps_the_text_and_shows_how_it_stands(tmp_path, claude):
+    lab = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(max_usd_per_day=0.0003)))
+    front = FrontEnd(lab.chat())
+    claude.queue(say("One."))
+    front.ask("First")
+    front.until("done")
+    front.ask("Second")
+    done = front.until("done")[1]
+    assert done["restore"] == "Second"
+    assert "Today's replies cost" in done["entries"][0]["fault"]
+    assert done["spending"]["spent"] >= done["spending"]["limit"] == 0.0003
+
+
+def test_a_static_chat_leaves_its_transcript_for_readers_without_its_front_end(chat, lab, claude):
+    front = FrontEnd(chat)
+    claude.queue(say("Use **stops** & <script>alert(1)</script>"))
+    front.ask("Is <b>this</b> a\n    plan?")
+    front.until("done")
+    plain, static = (shown._repr_mimebundle_()[0] for shown in (lab.chat(), lab.chat(static=True)))
+    assert "plan" not in repr(plain)
+    cells = [
+        nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data=data)])
+        for data in (plain, static)
+    ]
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=cells))
+    assert page.count("Is &lt;b&gt;this&lt;/b&gt; a\n    plan?") == 1
+    assert "<strong>stops</strong> &amp; &lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "No session" in lab.chat(session_id="nowhere", static=True)._repr_mimebundle_()[0]["text/html"]
 
 
 def test_risk_is_told_where_entry_stands_between_stop_and_target():

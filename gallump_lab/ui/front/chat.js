@@ -17,6 +17,9 @@ function render({ model, el }) {
   let loading = false; // whether earlier messages are on their way
   let searching = null;
   let synced = 0; // when it was last asked what is new
+  let syncing = null;
+  let newest = 0; // the message up to which everything new has been asked for
+  let opener = null; // what opened the inspector
 
   const watchlist = make("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: "AAPL, MSFT" });
   const tell = (content) => model.send({ view, ...content });
@@ -35,74 +38,39 @@ function render({ model, el }) {
   const down = button("↓ Newest", () => ((follow = true), toEnd(), box.focus()), { class: "gl-down", hidden: "" });
   const seen = inspector({ tell, typed: () => ({ text: box.value, watchlist: watchlist.value }), reveal, changed: chose, closed: () => inspect(false) });
   const middle = make("div", { class: "gl-middle" }, make("div", { class: "gl-said" }, log, down), seen.root, drawer);
+  const heard = make("p", { class: "gl-unseen", "aria-live": "polite" }); // what a screen reader says of a turn's end
   const chosen = make("p", { class: "gl-notice", "aria-live": "polite" });
   const notice = make("p", { class: "gl-notice", role: "status" });
   const box = make("textarea", { rows: "1", "aria-label": "Your question", placeholder: "Your question" });
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
   const form = make("form", {}, box, make("div", { class: "gl-buttons" }, send, stop));
-  // JupyterLab must not take what is typed here: neither by its shortcuts (Shift+Enter runs a cell) nor by the guard that
-  // it puts on a field inside a cell, which forbids line breaks and undoing.
-  const root = make("section", { class: "gl-chat", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true" });
+  // JupyterLab must not take what is typed here: neither by its shortcuts (x on a button would cut the cell) nor by the
+  // guard that it puts on a field inside a cell, which forbids line breaks and undoing.
+  const root = make("section", { class: "gl-chat", "aria-label": "Chat" });
   root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
-  root.append(top, bar, middle, notice, chosen, form);
+  root.append(top, bar, middle, notice, chosen, form, heard);
   tell.inspect = (message) => (inspect(true), seen.look(message));
   el.append(root);
 
   const say = (words = "") => (notice.textContent = words);
   const late = () => say("The kernel has not answered yet. If it was restarted, run this cell again; your text stays.");
   const toEnd = () => follow && (log.scrollTop = log.scrollHeight);
+  const shown = (each) => root.contains(each) && each.checkVisibility({ visibilityProperty: true });
 
-  /** Draw anew what depends on more than one message: dividers, which question a reply is to, and who waits for one. */
-  function divide() {
-    log.querySelectorAll(".gl-divider, .gl-to").forEach((old) => old.remove());
-    const seen = new Set();
-    const waiting = new Map(); // where Retry belongs, by the id of a question without a whole reply
-    let before = null;
-    for (const each of log.querySelectorAll("article")) {
-      if (each.session == null) continue; // not stored, so in no session
-      if (before && each.session !== before.session) {
-        const ended = each.moment - before.moment >= minutes * 60000;
-        const words = seen.has(each.session) ? "Earlier session carried on" : "New session";
-        const said = ended ? `Session ended after ${count.format(minutes)} minutes · ${words.toLowerCase()}` : words;
-        each.before(make("p", { class: "gl-divider" }, make("span", {}, said)));
-      }
-      if (each.classList.contains("gl-question")) {
-        waiting.set(each.message ?? each, each);
-      } else if (each.answers == null) {
-        if (before?.session === each.session) waiting.delete(before.message ?? before); // no turn is recorded
-      } else {
-        if (each.whole) waiting.delete(each.answers);
-        else waiting.has(each.answers) && waiting.set(each.answers, each);
-        if (before?.message !== each.answers) {
-          const asked = log.querySelector(`[data-id="${each.answers}"] > .gl-text`)?.textContent ?? "an earlier question";
-          each.firstChild.after(make("p", { class: "gl-to", dir: "auto" }, `To: ${asked}`));
-        }
-      }
-      seen.add(each.session);
-      before = each;
-    }
-    const unanswered = new Set(waiting.values());
-    for (const each of log.querySelectorAll("article")) each.classList.toggle("gl-waiting", unanswered.has(each));
-  }
-
-  /** Put a stored message where it belongs: in the place of what was shown of it, or in the order of arrival. */
-  function put(entry) {
-    const made = article(entry, tell);
-    const old = entry.id == null ? null : log.querySelector(`[data-id="${entry.id}"]`);
-    if (old) return old.replaceWith(made);
-    const later = entry.id == null ? null : [...log.querySelectorAll("article[data-id]")].find((each) => each.message > entry.id);
-    if (later) later.before(made);
-    else log.append(made);
+  /** Lead the reader to a message. */
+  function goTo(message) {
+    message.setAttribute("tabindex", "-1");
+    message.focus({ preventScroll: true });
   }
 
   /** Show a message of the transcript; give whether it is there. */
   function reveal(message) {
     const found = log.querySelector(`[data-id="${message}"]`);
-    if (!found) return false;
+    if (!found || getComputedStyle(seen.root).position === "absolute") return false; // the inspector covers it
     found.scrollIntoView({ block: "center" });
-    found.setAttribute("tabindex", "-1");
-    found.focus({ preventScroll: true });
+    found.from = document.activeElement;
+    goTo(found);
     found.classList.remove("gl-found");
     requestAnimationFrame(() => found.classList.add("gl-found"));
     return true;
@@ -111,15 +79,17 @@ function render({ model, el }) {
   function inspect(open) {
     seen.root.hidden = !open;
     context.setAttribute("aria-expanded", String(open));
-    if (open) seen.look(null);
-    else context.focus();
+    if (!open) return (shown(opener) ? opener : context).focus();
+    opener = document.activeElement;
+    seen.look(null);
+    seen.enter();
   }
 
   /** Say what was chosen for the next question, whether or not the inspector is open. */
   function chose(pins, outs) {
     const said = [pins && `${count.format(pins)} pinned`, outs && `${count.format(outs)} excluded`].filter(Boolean);
     if (!said.length) return chosen.replaceChildren();
-    chosen.replaceChildren(`For the next question: ${said.join(", ")}. `, button("Clear", () => seen.clear()));
+    chosen.replaceChildren(`For the next question: ${said.join(", ")}. `, button("Clear", () => (seen.clear(), box.focus())));
   }
 
   /** Say what the day has cost, where it is bounded. */
@@ -136,16 +106,20 @@ function render({ model, el }) {
 
   /** Ask whether another notebook has added to the lab meanwhile. */
   function sync() {
-    if (!drawn || running || sent || Date.now() - synced < SYNC_MS) return;
+    clearTimeout(syncing);
+    if (!drawn || running || sent) return;
+    const rest = synced + SYNC_MS - Date.now();
+    if (rest > 0) return (syncing = setTimeout(sync, rest));
     synced = Date.now();
-    tell({ type: "sync", newest: Math.max(0, ...[...log.querySelectorAll("article[data-id]")].map((each) => each.message)) });
+    tell({ type: "sync", newest });
   }
 
-  /** Change the transcript without its being read out. */
-  function quietly(change) {
-    log.ariaLive = "off";
-    change();
-    requestAnimationFrame(() => requestAnimationFrame(() => (log.ariaLive = "polite")));
+  /** Have it said how a turn ended: once, and not piece by piece. */
+  function announce(entry) {
+    const made = entry.id == null ? log.lastChild : log.querySelector(`[data-id="${entry.id}"]`);
+    const parts = entry.role === "assistant" ? ".gl-mark, .gl-text, .gl-idea, .gl-aside, .gl-fault" : ".gl-fault";
+    heard.textContent = [...made.querySelectorAll(parts)].map((each) => each.innerText).join("\n");
+    setTimeout(() => heard.replaceChildren(), PATIENCE_MS);
   }
 
   /** Ask for the messages before the first that is shown. */
@@ -160,6 +134,7 @@ function render({ model, el }) {
     drawer.hidden = !open;
     past.setAttribute("aria-expanded", String(open));
     if (!open) return past.focus();
+    list.replaceChildren(); // what it showed may be out of date
     tell({ type: "sessions", search: search.value });
     search.focus();
   }
@@ -206,9 +181,8 @@ function render({ model, el }) {
   const told = {
     history(message) {
       if (message.view ? message.view !== view || drawn : !drawn) return;
-      const first = !drawn;
+      if (!drawn) stopAsking();
       drawn = true;
-      if (first) stopAsking();
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
       root.classList.toggle("gl-is-offline", message.offline);
@@ -219,13 +193,10 @@ function render({ model, el }) {
       spent(message.spending);
       seen.start(message.budget);
       say(message.notice);
-      quietly(() => {
-        const hint = make("p", { class: "gl-hint" }, "Ask about a trade idea.");
-        log.replaceChildren(older, hint, ...message.entries.map((entry) => article(entry, tell)));
-        running = null;
-        root.classList.remove("gl-busy");
-        if (message.running) begin(message.running);
-      });
+      newest = Math.max(0, ...message.entries.map((entry) => entry.id));
+      const hint = make("p", { class: "gl-hint" }, "Ask about a trade idea.");
+      log.replaceChildren(older, hint, ...message.entries.map((entry) => article(entry, tell)));
+      message.running ? begin(message.running) : clear();
       follow = true;
       if (message.by !== view) return;
       drawer.hidden || show(false);
@@ -237,8 +208,8 @@ function render({ model, el }) {
       if (!message.earlier && document.activeElement === older) log.focus({ preventScroll: true });
       older.hidden = !message.earlier;
       const below = log.scrollHeight - log.scrollTop;
-      quietly(() => older.after(...message.entries.map((entry) => article(entry, tell))));
-      divide();
+      older.after(...message.entries.map((entry) => article(entry, tell)));
+      divide(log, minutes);
       log.scrollTop = log.scrollHeight - below; // what was in sight stays where it was
     },
     sessions(message) {
@@ -246,21 +217,20 @@ function render({ model, el }) {
       const rows = message.sessions.map((row) => listed(row, row.id === place?.id, tell));
       list.replaceChildren(...(rows.length ? rows : [make("li", { class: "gl-hint" }, "No session says that.")]));
     },
-    exported(message) {
-      if (message.view !== view) return;
-      const address = URL.createObjectURL(new Blob([message.text], { type: "text/markdown" }));
-      make("a", { href: address, download: message.name }).click();
-      setTimeout(() => URL.revokeObjectURL(address), PATIENCE_MS);
-    },
+    exported: (message) => message.view === view && download(message.name, message.text),
     forgotten(message) {
-      for (const each of log.querySelectorAll("article[data-id]")) {
-        if (each.message === message.message || each.session === message.session) each.remove();
-      }
+      const gone = (each) => each.message === message.message || each.session === message.session;
+      const all = [...log.querySelectorAll("article[data-id]")];
+      const at = all.findIndex((each) => gone(each) && each.contains(document.activeElement));
+      const next = all.slice(at).find((each) => !gone(each)) ?? all.findLast((each) => !gone(each));
+      all.filter(gone).forEach((each) => each.remove());
+      if (at >= 0) next ? goTo(next) : box.focus();
       if (!drawer.hidden) tell({ type: "sessions", search: search.value });
     },
     fresh(message) {
       if (message.view !== view || running) return;
-      message.entries.forEach(put);
+      newest = Math.max(newest, ...message.entries.map((entry) => entry.id));
+      message.entries.filter((entry) => !log.querySelector(`[data-id="${entry.id}"]`)).forEach((entry) => put(log, entry, tell));
       seen.refresh();
     },
     inspected: (message) => message.view === view && seen.told.inspected(message),
@@ -287,12 +257,15 @@ function render({ model, el }) {
     },
     done({ entries, restore, ...message }) {
       clear();
-      entries.forEach(put);
+      entries.forEach((entry) => put(log, entry, tell));
       stand(message.place);
       spent(message.spending);
       say(message.notice);
-      if (message.view !== view) return;
       const reply = entries.at(-1);
+      announce(reply);
+      synced = 0;
+      sync();
+      if (message.view !== view) return;
       if (!seen.root.hidden) seen.look(reply.role === "assistant" && !box.value ? reply.id : null);
       if (!box.value) box.value = restore;
       fit();
@@ -314,9 +287,19 @@ function render({ model, el }) {
 
   function receive(message) {
     if (!drawn && message.type !== "history") return;
+    const focused = root.contains(document.activeElement) ? document.activeElement : null;
+    const within = focused?.closest("article")?.message;
+    const room = [drawer, seen.root].find((each) => each.contains(focused));
     told[message.type]?.(message);
-    if (["history", "started", "done", "forgotten", "fresh"].includes(message.type)) divide();
+    if (["history", "started", "done", "forgotten", "fresh"].includes(message.type)) divide(log, minutes);
     toEnd();
+    if (!focused || shown(document.activeElement)) return;
+    // What had the focus has gone: what stands in its place takes it.
+    const again = within != null && log.querySelector(`[data-id="${within}"]`);
+    if (room === drawer && shown(search)) search.focus();
+    else if (room === seen.root && shown(room)) seen.enter();
+    else if (again) goTo(again);
+    else box.focus();
   }
 
   function stopAsking() {
@@ -364,6 +347,7 @@ function render({ model, el }) {
   for (const event of ["focusin", "pointerenter"]) root.addEventListener(event, sync);
   document.addEventListener("visibilitychange", sync);
   root.addEventListener("keydown", (event) => {
+    event.stopPropagation();
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "s") {
       event.preventDefault();
       const { key, code, keyCode, ctrlKey, metaKey, shiftKey } = event;
@@ -374,7 +358,7 @@ function render({ model, el }) {
     if (drawer.contains(event.target)) show(false);
     else if (running) model.send({ type: "stop" });
     else if (seen.root.contains(event.target)) inspect(false);
-    else box.focus();
+    else [event.target.closest("article")?.from, box].find(shown).focus(); // back to the item that led here
   });
   stop.addEventListener("click", (event) => {
     box.focus();
@@ -407,6 +391,7 @@ function render({ model, el }) {
     document.removeEventListener("visibilitychange", sync);
     clearTimeout(sent?.timer);
     clearTimeout(searching);
+    clearTimeout(syncing);
   };
 }
 

@@ -65,7 +65,7 @@ function facts(turn, inspect) {
   });
   const spoken = said.filter(Boolean).map((words) => make("span", {}, words));
   const open = inspect && button("Context", inspect, { "aria-label": "Context of this reply" });
-  return make("p", { class: "gl-facts", "aria-label": "Tokens, cost, time and memory" }, ...spoken, ...tiers, open);
+  return make("p", { class: "gl-facts", role: "group", "aria-label": "Tokens, cost, time and memory" }, ...spoken, ...tiers, open);
 }
 
 const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined", failed: "failed" };
@@ -92,7 +92,8 @@ function article(entry, tell) {
     id == null ? null : forgetting("this message", () => tell({ type: "forget", message: id, session: null })),
     make("time", { datetime: moment.toISOString() }, clock(moment)),
   );
-  const made = make("article", { class: reply ? "gl-reply" : "gl-question", "data-id": id }, head);
+  const name = `${reply ? "Analyst" : "You"}, ${clock(moment)}`;
+  const made = make("article", { class: reply ? "gl-reply" : "gl-question", "data-id": id, "aria-label": name }, head);
   made.append(reply ? html("gl-text", entry.html) : make("div", { class: "gl-text", dir: "auto" }, entry.text));
   for (const code of made.querySelectorAll(".gl-text pre")) {
     const around = make("div", { class: "gl-code" });
@@ -122,7 +123,7 @@ function article(entry, tell) {
   else if (NOTES[entry.state]) made.append(make("p", { class: "gl-aside" }, NOTES[entry.state]));
   const question = reply ? turn?.question : id;
   if (question != null && (!reply || UNFINISHED.has(entry.state))) {
-    const why = reply || fault || entry.state !== "complete" ? null : "No reply was recorded. ";
+    const why = reply || fault || entry.state !== "complete" ? null : "No reply is recorded. ";
     const retry = button("Retry", (event) => event.detail < 2 && tell({ type: "retry", question }));
     made.append(make("p", { class: "gl-retry" }, why, retry));
   }
@@ -130,6 +131,49 @@ function article(entry, tell) {
   if (turn?.seconds != null) made.append(facts(turn, inspect));
   const whole = !UNFINISHED.has(entry.state);
   return Object.assign(made, { session: entry.session, moment, message: id, answers: reply ? turn?.question : null, whole });
+}
+
+/** Draw anew what depends on more than one message: dividers, which question a reply is to, and who waits for one. */
+function divide(log, minutes) {
+  log.querySelectorAll(".gl-divider, .gl-to").forEach((old) => old.remove());
+  const seen = new Set();
+  const waiting = new Map(); // where Retry belongs, by the id of a question without a whole reply
+  let before = null;
+  for (const each of log.querySelectorAll("article")) {
+    if (each.session == null) continue; // not stored, so in no session
+    if (before && each.session !== before.session) {
+      const ended = each.moment - before.moment >= minutes * 60000;
+      const words = seen.has(each.session) ? "Earlier session carried on" : "New session";
+      const said = ended ? `Session ended after ${count.format(minutes)} minutes · ${words.toLowerCase()}` : words;
+      each.before(make("p", { class: "gl-divider" }, make("span", {}, said)));
+    }
+    if (each.classList.contains("gl-question")) {
+      waiting.set(each.message ?? each, each);
+    } else if (each.answers == null) {
+      if (before?.session === each.session) waiting.delete(before.message ?? before); // no turn is recorded
+    } else {
+      if (each.whole) waiting.delete(each.answers);
+      else waiting.has(each.answers) && waiting.set(each.answers, each);
+      if (before?.message !== each.answers) {
+        const asked = log.querySelector(`[data-id="${each.answers}"] > .gl-text`)?.textContent ?? "an earlier question";
+        each.firstChild.after(make("p", { class: "gl-to", dir: "auto" }, `To: ${asked}`));
+      }
+    }
+    seen.add(each.session);
+    before = each;
+  }
+  const unanswered = new Set(waiting.values());
+  for (const each of log.querySelectorAll("article")) each.classList.toggle("gl-waiting", unanswered.has(each));
+}
+
+/** Put a stored message where it belongs: in the place of what was shown of it, or in the order of arrival. */
+function put(log, entry, tell) {
+  const made = article(entry, tell);
+  const old = entry.id == null ? null : log.querySelector(`[data-id="${entry.id}"]`);
+  if (old) return old.replaceWith(made);
+  const later = entry.id == null ? null : [...log.querySelectorAll("article[data-id]")].find((each) => each.message > entry.id);
+  if (later) later.before(made);
+  else log.append(made);
 }
 
 /** Show a session in the list of them. */

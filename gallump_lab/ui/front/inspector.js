@@ -19,10 +19,11 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   let waiting = 0; // the preview that has been asked for
   let stale = false; // whether there is something newer to ask for
   let resting = null;
+  let from = null; // the item whose source is shown
 
   const title = make("b", {});
   const close = button("Close", () => closed());
-  const next = button("Next question", () => look(null), { hidden: "" });
+  const next = button("Next question", () => (look(null), close.focus()), { hidden: "" });
   const total = make("p", { class: "gl-facts" });
   const problem = make("p", { class: "gl-fault", hidden: "" });
   const bar = make("div", { class: "gl-stack", role: "img" });
@@ -30,7 +31,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   const room = make("p", { class: "gl-facts" });
   const sliders = {};
   const apply = button("Use from now on", () => tell({ type: "budget", budget: tried }));
-  const undo = button("Undo", () => (set(inForce), refresh()));
+  const undo = button("Undo", () => (set(inForce), refresh(), sliders.hot.slider.focus()));
   const chosen = make("p", { class: "gl-actions" }, apply, undo);
   const budgets = make("fieldset", {}, make("legend", {}, "Budgets, in tokens"));
   for (const tier of TIERS) {
@@ -102,7 +103,10 @@ function inspector({ tell, typed, reveal, changed, closed }) {
 
   function slot(item) {
     const made = make("li", { class: "gl-slot", "data-key": keyOf(item) });
-    const open = () => (item.kind !== "insight" && reveal(item.message)) || tell({ type: "source", ...ids(item) });
+    const open = () => {
+      from = keyOf(item);
+      (item.kind !== "insight" && reveal(item.message)) || tell({ type: "source", ...ids(item) });
+    };
     const about = [item.symbol, item.at && item.at.slice(0, 10), item.role === "assistant" ? "Analyst" : item.role && "You"];
     const head = [...about, `${count.format(item.tokens)} tokens`].filter(Boolean).map((said) => make("span", {}, said));
     const pin = button("Pin", () => choose(pinned, excluded, item), { "aria-pressed": "false", "aria-label": "Pin for the next question" });
@@ -126,13 +130,27 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     const name = tier.toUpperCase();
     const words = `${name}: ${kept.length ? `${count.format(kept.length)} kept, ${count.format(part.tokens)} tokens` : "nothing"}`;
     const made = make("details", { "data-tier": tier }, make("summary", {}, words));
-    made.append(make("ul", {}, ...kept.map(slot)));
+    if (kept.length) made.append(make("ul", {}, ...kept.map(slot)));
     if (missed.length) {
       const near = make("details", { "data-tier": `${tier} missed` }, make("summary", {}, `Not in, and why (${missed.length})`));
       near.append(make("ul", {}, ...missed.map(slot)));
       made.append(near);
     }
     return made;
+  }
+
+  /** Remember where among the items the focus is; gives what brings it back once they are drawn anew. */
+  function held() {
+    const at = items.contains(document.activeElement) ? document.activeElement : null;
+    const slot = at?.closest(".gl-slot");
+    const place = slot && [...slot.querySelectorAll("button")].indexOf(at);
+    const tier = at?.closest("details").dataset.tier.split(" ")[0];
+    return () => {
+      if (!at) return;
+      const again = slot && items.querySelector(`[data-key="${slot.dataset.key}"]`)?.querySelectorAll("button")[place];
+      const found = again?.checkVisibility() ? again : items.querySelector(`[data-tier="${tier}"] > summary`);
+      found.focus({ preventScroll: true });
+    };
   }
 
   /** Draw what the kernel has told. */
@@ -164,11 +182,13 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     room.textContent = `Room left: ${left} of ${count.format(size)} tokens, ${count.format(reply)} kept for the reply.`;
     if (told.items) room.textContent += " This configuration counts items in HOT and COLD, not tokens.";
     const before = new Map([...items.querySelectorAll("details")].map((each) => [each.dataset.tier, each.open]));
+    const hold = held();
     items.replaceChildren(...TIERS.map((tier, i) => group(tier, told.slots, parts[i])));
     for (const each of items.querySelectorAll("details")) {
       each.open = before.get(each.dataset.tier) ?? ["warm", "cold"].includes(each.dataset.tier);
     }
     mark();
+    hold();
   }
 
   /** Look at a reply, or (null) at the next question. */
@@ -192,7 +212,12 @@ function inspector({ tell, typed, reveal, changed, closed }) {
       if (stale) refresh(0);
     },
     source(message) {
-      const back = button("Back", () => ((origin.hidden = true), (content.hidden = false), close.focus()));
+      const back = button("Back", () => {
+        origin.hidden = true;
+        content.hidden = false;
+        const item = items.querySelector(`[data-key="${from}"] .gl-open`);
+        (item?.checkVisibility() ? item : close).focus();
+      });
       const found = message.entries.map((entry) => article(entry, () => {}));
       const last = message.entries.at(-1);
       const open = last && button("Open its session", () => tell({ type: "show", session: last.session }));
@@ -236,6 +261,8 @@ function inspector({ tell, typed, reveal, changed, closed }) {
       this.sent();
       refresh(0);
     },
+    /** Take the focus. */
+    enter: () => (content.hidden ? origin.querySelector("button") : close).focus(),
     get of() {
       return of;
     },

@@ -22,7 +22,8 @@ function forgetting(what, act) {
   const rest = () => place.replaceChildren(first);
   const first = button("Forget", () => {
     const keep = button("Keep", () => (rest(), first.focus()));
-    place.replaceChildren(`Forget ${what} for good? `, button("Forget", () => (rest(), act()), { class: "gl-gone" }), keep);
+    const gone = button("Forget", () => (rest(), first.focus(), act()), { class: "gl-gone" });
+    place.replaceChildren(`Forget ${what} for good? `, gone, keep);
     keep.focus();
   });
   first.setAttribute("aria-label", `Forget ${what}`);
@@ -37,10 +38,11 @@ function html(className, sanitised) {
   return made;
 }
 
-/** Put a text on the clipboard; `button` says how it went. */
+/** Put a text on the clipboard; give whether it went well. */
 async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);
+    return true;
   } catch {
     // Over plain HTTP a browser has no clipboard but the selection's.
     const field = make("textarea", { class: "gl-unseen", "aria-hidden": "true" });
@@ -50,16 +52,29 @@ async function copy(text, button) {
     const done = document.execCommand("copy");
     field.remove();
     button.focus();
-    if (!done) return (button.textContent = "Not copied");
+    return done;
   }
-  button.textContent = "Copied";
-  setTimeout(() => (button.textContent = "Copy"), 1500);
 }
 
 /** A button that copies what `text` gives. */
 function copying(text, what) {
-  const made = button("Copy", () => copy(text(), made), { class: "gl-copy", "aria-label": `Copy ${what}` });
+  const made = button("", act, { class: "gl-copy" });
+  const say = (words, name) => ((made.textContent = words), (made.ariaLabel = name));
+  const rest = () => say("Copy", `Copy ${what}`);
+  async function act() {
+    const words = (await copy(text(), made)) ? "Copied" : "Not copied";
+    say(words, words);
+    setTimeout(rest, 1500);
+  }
+  rest();
   return made;
+}
+
+/** Hand a Markdown file to the reader. */
+function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 5000);
 }
 
 const count = new Intl.NumberFormat("en-US");

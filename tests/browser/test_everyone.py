@@ -1,0 +1,346 @@
+"""The chat serves everyone: keyboard alone, screen reader, clipboard, any width. One behaviour a spec."""
+
+import threading
+
+import pytest
+from messages_server import RECOMMENDATION, end, say, start, text, tool
+from notebook_page import OPEN
+from playwright.sync_api import expect
+
+REMEMBERS = """
+from datetime import datetime, timedelta, UTC
+from gallump_lab import Lab
+lab = Lab.open('lab.duckdb')
+day = datetime(2026, 3, 2, 9, tzinfo=UTC)
+for i in range(12):
+    session = lab.sessions.get_or_create_session(None)
+    note = f'My AAPL stop number {i} stands below its 50-day mean, for the trend of that week had turned.'
+    lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=day + timedelta(days=i))
+    lab.sessions.add_message(session, 'assistant', f'Noted, {i}.', created_at=day + timedelta(days=i, minutes=1))
+lab.insights.add('Stops stand below the mean.', kind='lesson', symbol='AAPL', sources=[1, 3])
+lab.chat(watchlist=['AAPL'])"""
+
+# What has the focus, unless the reader could not see that it has it.
+FOCUSED = """chat => {
+  const each = document.activeElement, style = getComputedStyle(each);
+  if (!chat.contains(each)) return `not in the chat: ${each.outerHTML.slice(0, 200)}`;
+  if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 1) return `no outline: ${each.outerHTML}`;
+  if (!each.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return `unseen: ${each.outerHTML}`;
+}"""
+
+# What a screen reader is told unasked.
+HEAR = """chat => {
+  window.heard = [];
+  new MutationObserver((changes) => {
+    for (const { target, addedNodes } of changes) {
+      const place = (target.closest ? target : target.parentElement)?.closest("[aria-live], [role=status], [role=log]");
+      const live = place && (place.ariaLive ?? (place.role === "status" ? "polite" : "off"));
+      const words = live === "polite" ? [...addedNodes].map((each) => each.textContent).join("") : "";
+      if (words) window.heard.push(words);
+    }
+  }).observe(chat, { childList: true, subtree: true, characterData: true });
+}"""
+
+
+class Keyboard:
+    """A person without a mouse; wherever the focus goes, it has to be in sight."""
+
+    def __init__(self, notebook):
+        self.chat, self._keys = notebook.chat, notebook.page.keyboard
+
+    def press(self, *keys):
+        for key in keys:
+            self._keys.press(key)
+        self.look()
+
+    def look(self):
+        assert self.chat.evaluate(FOCUSED) is None
+
+    def reach(self, target, key="Tab"):
+        """Go to a control, step by step."""
+        for _ in range(80):
+            if target.evaluate("each => each === document.activeElement"):
+                return
+            self.press(key)
+        pytest.fail(f"{target} is out of reach")
+
+    def use(self, target, key="Tab"):
+        self.reach(target, key)
+        self._keys.press("Enter")
+
+
+@pytest.fixture
+def keyboard(notebook):
+    return Keyboard(notebook)
+
+
+@pytest.fixture
+def clipboard(notebook):
+    """Give what reads the clipboard."""
+    notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield lambda: notebook.page.evaluate("() => navigator.clipboard.readText()")
+    notebook.page.context.clear_permissions()
+
+
+def test_shift_enter_breaks_the_line_and_an_input_method_does_not_send(notebook):
+    notebook.open(OPEN)
+    notebook.box.press_sequentially("One")
+    notebook.box.press("Shift+Enter")
+    notebook.box.press_sequentially("Two")
+    notebook.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+    notebook.box.dispatch_event("keydown", {"key": "Enter", "keyCode": 229})
+    expect(notebook.box).to_have_value("One\nTwo")
+    notebook.box.press("Enter")
+    expect(notebook.log.locator("article.gl-question .gl-text")).to_have_text("One\nTwo", use_inner_text=True)
+    expect(notebook.replies).to_have_count(1)
+    expect(notebook.page.locator(".jp-CodeCell")).to_have_count(2)
+
+
+def test_asking_stopping_retrying_deciding_and_copying_take_no_mouse(notebook, claude, keyboard, clipboard):
+    hold = threading.Event()
+    claude.queue(
+        [start(), *text("Half of ", threading.Event(), "a reply"), *end()],
+        [start(), *text("Here it ", hold, "is."), *tool({"recommendations": [RECOMMENDATION]}), *end()],
+    )
+    notebook.open(OPEN)
+    expect(notebook.box).to_be_visible()
+    for _ in range(9):
+        if notebook.chat.evaluate("chat => chat.contains(document.activeElement)"):
+            break
+        notebook.page.keyboard.press("Tab")
+    keyboard.press("Escape")
+    expect(notebook.box).to_be_focused()
+    notebook.page.keyboard.type("Go on at length")
+    keyboard.press("Enter")
+    expect(notebook.log).to_contain_text("Half of")
+    keyboard.press("Escape")
+    expect(notebook.replies).to_contain_text("stopped")
+    keyboard.use(notebook.log.get_by_role("button", name="Retry"), "Shift+Tab")
+    expect(notebook.log).to_contain_text("Here it")
+    keyboard.look()
+    notebook.picture("keyboard-retry")
+    hold.set()
+    expect(notebook.replies).to_have_count(2)
+    expect(notebook.log.get_by_role("button", name="Retry")).to_be_hidden()
+    keyboard.reach(notebook.log.get_by_label("Note"))
+    notebook.page.keyboard.type("Good odds")
+    keyboard.use(notebook.log.get_by_role("button", name="Accept"))
+    expect(notebook.log.get_by_role("button", name="Change")).to_be_focused()
+    expect(notebook.log).to_contain_text("Good odds")
+    keyboard.use(notebook.replies.last.get_by_role("button", name="Copy this message"), "Shift+Tab")
+    expect(notebook.replies.last.get_by_role("button", name="Copied")).to_be_focused()
+    notebook.picture("keyboard-copied")
+    assert clipboard() == "Here it is."
+    keyboard.press("Escape")
+    expect(notebook.box).to_be_focused()
+
+
+def test_finding_opening_exporting_and_forgetting_take_no_mouse(notebook, keyboard):
+    notebook.talk_twice()
+    sessions = notebook.chat.get_by_role("button", name="Sessions")
+    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
+    keyboard.use(sessions, "Shift+Tab")
+    expect(drawer.get_by_label("Search sessions")).to_be_focused()
+    notebook.page.keyboard.type("dividend")
+    expect(drawer.get_by_role("listitem")).to_have_count(1)
+    with notebook.page.expect_download():
+        keyboard.use(drawer.get_by_role("button", name="Export"))
+    keyboard.use(drawer.get_by_role("button", name="Is a dividend due?"), "Shift+Tab")
+    expect(drawer).to_be_hidden()
+    expect(notebook.log.locator("article")).to_have_count(2)
+    expect(notebook.box).to_be_focused()
+    keyboard.use(notebook.chat.get_by_role("button", name="All messages"), "Shift+Tab")
+    expect(notebook.log.locator("article")).to_have_count(4)
+    expect(notebook.box).to_be_focused()
+    second = notebook.log.locator("article").nth(1)
+    keyboard.use(second.get_by_role("button", name="Forget this message"), "Shift+Tab")
+    expect(second.get_by_role("button", name="Keep")).to_be_focused()
+    notebook.picture("keyboard-forget")
+    keyboard.use(second.get_by_role("button", name="Forget", exact=True), "Shift+Tab")
+    expect(notebook.log.locator("article")).to_have_count(3)
+    expect(second).to_be_focused()
+    expect(second).to_contain_text("What of the earnings call?")
+    keyboard.use(sessions, "Shift+Tab")
+    keyboard.use(drawer.get_by_role("button", name="Forget this session"))
+    keyboard.use(drawer.get_by_role("button", name="Forget", exact=True), "Shift+Tab")
+    expect(drawer).to_contain_text("No session says that")
+    expect(drawer.get_by_label("Search sessions")).to_be_focused()
+    keyboard.press("Escape")
+    expect(sessions).to_be_focused()
+    keyboard.press("Escape")
+    expect(notebook.box).to_be_focused()
+
+
+def test_the_inspector_takes_no_mouse(notebook, keyboard):
+    notebook.open(REMEMBERS)
+    notebook.box.fill("Where is my stop?")
+    context = notebook.chat.get_by_role("button", name="Context", exact=True)
+    panel = notebook.chat.get_by_role("complementary", name="Context")
+    kept = panel.locator("details[data-tier=warm] > ul > .gl-slot")
+    keyboard.use(context, "Shift+Tab")
+    expect(panel.get_by_role("button", name="Close")).to_be_focused()
+    expect(kept.first).to_contain_text("My AAPL stop")
+    keyboard.reach(panel.get_by_label("WARM budget"))
+    keyboard.press("End")
+    expect(panel).to_contain_text("of 4,000")
+    keyboard.use(panel.get_by_role("button", name="Undo"))
+    keyboard.look()
+    pin = kept.nth(1).get_by_role("button", name="Pin for the next question")
+    pinned = kept.nth(1).locator(".gl-open").inner_text()
+    keyboard.use(pin)
+    first = kept.first.filter(has_text=pinned)
+    expect(first.get_by_role("button", name="Pin for the next question")).to_be_focused()
+    expect(first).to_contain_text("pinned by you")
+    notebook.picture("keyboard-pinned")
+    keyboard.use(first.locator(".gl-open"), "Shift+Tab")
+    expect(notebook.log.locator("article", has_text=pinned)).to_be_focused()
+    keyboard.press("Escape")
+    expect(first.locator(".gl-open")).to_be_focused()
+    insight = panel.locator("[data-tier=cold] .gl-open")
+    keyboard.use(insight)
+    keyboard.reach(panel.get_by_role("button", name="Back"))
+    keyboard.press("Enter")
+    expect(insight).to_be_focused()
+    out = kept.last
+    excluded = out.locator(".gl-open").inner_text()
+    keyboard.use(out.get_by_role("button", name="Exclude"), "Shift+Tab")
+    expect(kept.filter(has_text=excluded)).to_have_count(0)
+    keyboard.look()
+    keyboard.press("Escape")
+    expect(context).to_be_focused()
+    keyboard.use(notebook.chat.get_by_role("button", name="Clear"))
+    expect(notebook.box).to_be_focused()
+    expect(notebook.chat).not_to_contain_text("For the next question:")
+
+
+def test_save_works_in_the_chat_and_no_other_shortcut_of_the_notebook_does(notebook):
+    notebook.open(OPEN)
+    notebook.ask("One question")
+    expect(notebook.replies).to_have_count(1)
+    file = notebook.folder / "chat.ipynb"
+    before = file.read_text()
+    notebook.box.press_sequentially("Half a question")
+    notebook.box.press("Control+s")
+    expect(notebook.page.get_by_text("Saving completed")).to_be_attached()
+    assert file.read_text() != before
+    expect(notebook.box).to_have_value("Half a question")
+    expect(notebook.box).to_be_focused()
+    notebook.replies.get_by_role("button", name="Copy this message").focus()
+    for key in ("a", "b", "x", "d", "d", "m", "Shift+M", "Control+Enter", "Shift+Enter", "0", "0"):
+        notebook.page.keyboard.press(key)
+    expect(notebook.page.locator(".jp-Cell")).to_have_count(2)
+    expect(notebook.page.get_by_role("dialog")).to_have_count(0)
+    expect(notebook.box).to_have_value("Half a question")
+
+
+def test_a_screen_reader_hears_a_finished_reply_once_and_every_control_has_a_name(notebook, claude):
+    pieces = [f"word{i} " for i in range(40)]
+    claude.delay = 0.02
+    claude.queue(
+        [start(), *text(*pieces, "end.\n\n```\ncode\n```"), *tool({"recommendations": [RECOMMENDATION]}), *end()]
+    )
+    notebook.open(OPEN)
+    expect(notebook.box).to_be_visible()
+    notebook.chat.evaluate(HEAR)
+    notebook.ask("Read it to me")
+    expect(notebook.replies).to_have_count(1)
+    (heard,) = notebook.page.evaluate("() => window.heard")
+    assert heard.count("word39 end.") == 1
+    assert "buy AAPL".casefold() in heard.casefold()
+    assert "Read it to me" not in heard
+    notebook.chat.get_by_role("button", name="Context", exact=True).click()
+    notebook.chat.get_by_role("button", name="Sessions").click()
+    expect(notebook.chat.get_by_role("complementary", name="Sessions").get_by_role("listitem")).to_have_count(1)
+    expect(notebook.chat).to_match_aria_snapshot("""
+      - region "Chat":
+        - textbox "Watchlist"
+        - button "Sessions" [expanded]
+        - button "New session"
+        - button "Context" [expanded]
+        - log "Transcript":
+          - article /You, .*/:
+            - button "Copy this message"
+            - button "Forget this message"
+            - time
+            - text: Read it to me
+          - article /Analyst, .*/:
+            - button "Copy this message"
+            - button "Forget this message"
+            - button "Copy this code"
+            - group "Recommendations":
+              - group "buy AAPL":
+                - textbox "Note"
+                - button "Accept"
+                - button "Reject"
+            - group "Tokens, cost, time and memory":
+              - button "Context of this reply"
+        - complementary "Context":
+          - button "Close"
+          - img /Market/
+          - group "Budgets, in tokens":
+            - slider "HOT budget"
+            - slider "WARM budget"
+            - slider "COLD budget"
+        - complementary "Sessions":
+          - searchbox "Search sessions"
+          - list:
+            - listitem:
+              - button "Read it to me"
+              - paragraph:
+                - button "Export"
+                - button "Forget this session"
+        - textbox "Your question"
+        - button "Send"
+    """)
+
+
+def test_messages_and_code_are_copied_with_and_without_a_clipboard(notebook, claude, clipboard):
+    claude.queue(say("Run **this**:\n\n```python\nlab.ask('?')\n```"))
+    notebook.open(OPEN)
+    notebook.ask("What do I run?")
+    expect(notebook.replies).to_have_count(1)
+    notebook.replies.hover()
+    notebook.replies.get_by_role("button", name="Copy this code").click()
+    expect(notebook.replies.get_by_role("button", name="Copied")).to_have_text("Copied")
+    assert clipboard() == "lab.ask('?')\n"
+    notebook.picture("copied")
+    notebook.page.evaluate("() => Object.defineProperty(navigator, 'clipboard', { configurable: true })")
+    notebook.replies.get_by_role("button", name="Copy this message").click()
+    expect(notebook.replies.locator("header").get_by_role("button", name="Copied")).to_be_focused()
+    notebook.box.press("Control+v")
+    expect(notebook.box).to_have_value("Run **this**:\n\n```python\nlab.ask('?')\n```")
+    notebook.page.evaluate("() => { document.execCommand = () => false }")
+    question = notebook.log.locator("article").first
+    question.hover()
+    question.get_by_role("button", name="Copy this message").click()
+    expect(question.get_by_role("button", name="Not copied")).to_be_visible()
+    expect(question.get_by_role("button", name="Copy this message")).to_have_text("Copy")
+
+
+def test_it_fits_from_a_phone_to_a_wide_screen_with_sessions_and_inspector_open(notebook, claude):
+    code = f"```\n{'long ' * 60}\n```\n\n| {'wide | ' * 20}\n|{'--|' * 20}"
+    claude.queue([start(), *text(code), *tool({"recommendations": [RECOMMENDATION]}), *end()])
+    notebook.page.set_viewport_size({"width": 1900, "height": 900})
+    notebook.open(OPEN)
+    notebook.ask("Any idea?")
+    expect(notebook.replies).to_have_count(1)
+    sessions = notebook.chat.get_by_role("button", name="Sessions")
+    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
+    notebook.chat.get_by_role("button", name="Context", exact=True).click()
+    panel = notebook.chat.get_by_role("complementary", name="Context")
+    expect(panel).to_contain_text("Room left")
+    outside = """chat => [...chat.querySelectorAll("*")].filter((each) => {
+      if (!each.checkVisibility() || each.closest("pre, table, .gl-unseen")) return false;
+      const { left, right } = each.getBoundingClientRect(), around = chat.getBoundingClientRect();
+      return left < around.left - 1 || right > around.right + 1;
+    }).map((each) => each.outerHTML)"""
+    for width in (320, 480, 760, 1400):
+        notebook.narrow(width)
+        sessions.click()
+        expect(drawer).to_be_in_viewport()
+        notebook.picture(f"both-{width}")
+        assert notebook.chat.evaluate(outside) == []
+        drawer.get_by_label("Search sessions").press("Escape")
+        notebook.picture(f"context-{width}")
+        assert notebook.chat.evaluate(outside) == []
+    notebook.page.set_viewport_size({"width": 1280, "height": 900})

@@ -1,0 +1,87 @@
+"""Two notebooks, each with its own kernel, talk on one lab: one behaviour a spec."""
+
+import threading
+
+import pytest
+from messages_server import end, say, start, text
+from notebook_page import OPEN
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def both(notebook, another):
+    for each in (notebook, another):
+        each.open(OPEN)
+        expect(each.box).to_be_visible()
+    return notebook, another
+
+
+def come_back(notebook):
+    """Go to a notebook's page and point at its chat."""
+    notebook.page.bring_to_front()
+    notebook.page.mouse.move(0, 0)
+    notebook.chat.hover()
+
+
+def said(notebook):
+    """Give who said what, in the order in which it is shown."""
+    return notebook.log.locator("article").evaluate_all(
+        "all => all.map(each => [each.dataset.id, each.querySelector('.gl-text').innerText.trim()])"
+    )
+
+
+def test_both_ask_at_once_and_each_shows_what_the_other_said_once_it_is_entered(both, claude):
+    hold = threading.Event()
+    claude.queue(*([start(), *text("Half ", hold, "and whole."), *end()] for _ in both))
+    for i, each in enumerate(both):
+        each.ask(f"Question {i}")
+    for each in both:
+        expect(each.log).to_contain_text("Half")
+    hold.set()
+    for i, each in enumerate(both):
+        come_back(each)
+        expect(each.log).to_contain_text(f"Question {1 - i}")
+        expect(each.replies).to_have_count(2)
+        expect(each.log.get_by_role("button", name="Retry").filter(visible=True)).to_have_count(0)
+    first, second = map(said, both)
+    assert first == second
+    assert [text for _, text in first[:2]] == ["Question 0", "Question 1"]
+    assert {text for _, text in first[2:]} == {"Half and whole."}
+    both[0].picture("both")
+
+
+def test_a_reply_under_way_in_one_shows_in_the_other_when_it_has_come_and_spoils_nothing_there(both, claude):
+    first, second = both
+    hold = threading.Event()
+    claude.queue([start(), *text("Slow ", hold, "reply."), *end()], say("Quick reply."))
+    first.ask("A long one")
+    expect(first.log).to_contain_text("Slow")
+    second.ask("A short one")
+    expect(second.replies).to_contain_text("Quick reply.")
+    second.box.fill("Half a thought")
+    come_back(second)
+    expect(second.log).to_contain_text("A long one")
+    second.picture("under-way")
+    hold.set()
+    expect(first.replies.filter(has_text="Slow reply.")).to_have_count(1)
+    come_back(second)
+    expect(second.log).to_contain_text("Slow reply.")
+    expect(second.box).to_have_value("Half a thought")
+    come_back(first)
+    expect(first.log).to_contain_text("Quick reply.")
+    assert said(first) == said(second)
+    second.picture("come")
+
+
+def test_more_than_is_told_at_a_time_is_all_there(both):
+    first, second = both
+    second.ask("Before")
+    expect(second.replies).to_have_count(1)
+    add = "for i in range(150): lab.sessions.add_message(session, 'user', f'Note {i}')"
+    second.open(f"{OPEN}\nsession = lab.sessions.get_or_create_session(None)\n{add}\nlab.chat()")
+    expect(second.log).to_contain_text("Note 149")
+    come_back(first)
+    expect(first.log).to_contain_text("Note 149")
+    expect(first.log.locator("article")).to_have_count(100)
+    first.log.evaluate("log => { log.scrollTop = 0 }")
+    expect(first.log).to_contain_text("Before")

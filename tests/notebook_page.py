@@ -1,0 +1,148 @@
+"""A notebook that is open in JupyterLab, driven as a person does: what the browser specs share."""
+
+import json
+import urllib.request
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from messages_server import MessagesServer
+from nbformat import NotebookNode
+from playwright.sync_api import Locator, Page, expect
+
+TOKEN = "browser-tests"  # noqa: S105
+KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+OPEN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')\nlab.chat(watchlist=['AAPL'])"
+CLOCKED = """
+from datetime import datetime
+from pathlib import Path
+from gallump_lab import Lab
+lab = Lab.open('lab.duckdb', clock=lambda: datetime.fromisoformat(Path('clock').read_text()))
+lab.chat()"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jupyter:
+    """A running JupyterLab server."""
+
+    url: str
+    root: Path
+
+    def call(self, endpoint: str, **body: Any) -> Any:
+        """Ask the server's own API: with a body to change something, without one to look."""
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.url}/api/{endpoint}",
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"token {TOKEN}"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def end(self, kernel: str) -> None:
+        """End a kernel."""
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.url}/api/kernels/{kernel}", method="DELETE", headers={"Authorization": f"token {TOKEN}"}
+        )
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notebook:
+    """A notebook that is open in JupyterLab, and the chat in it."""
+
+    jupyter: Jupyter
+    kernel: str
+    claude: MessagesServer
+    page: Page
+    folder: Path
+    name: str = "chat"
+    console: list[str] = field(default_factory=list)
+
+    def open(self, *cells: str | NotebookNode) -> None:
+        """Write a notebook of these cells, open it and run it."""
+        path = f"{self.folder.name}/{self.name}.ipynb"
+        setup = f"import os\nos.chdir({str(self.folder)!r})\nos.environ['ANTHROPIC_BASE_URL'] = {self.claude.url!r}"
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in (setup, *cells)],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
+        nbformat.write(notebook, self.jupyter.root / path)
+        self.jupyter.call("sessions", path=path, name="", type="notebook", kernel={"id": self.kernel})
+        self.page.goto(f"{self.jupyter.url}/lab/workspaces/{self.folder.name}-{self.name}/tree/{path}?token={TOKEN}")
+        self.run("notebook:run-all-cells")
+
+    def run(self, command: str) -> None:
+        """Execute one of JupyterLab's commands once the kernel is idle."""
+        self.page.wait_for_function(f"{KERNEL}?.status === 'idle'")
+        self.page.evaluate("command => { window.jupyterapp.commands.execute(command) }", command)
+
+    def restart(self) -> None:
+        """Restart the kernel, as a person does."""
+        self.run("kernelmenu:restart")
+        self.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        self.page.wait_for_function(f"{KERNEL}?.status !== 'idle'")
+
+    def saved(self) -> str:
+        """Save the notebook and give the file's text."""
+        file = self.folder / f"{self.name}.ipynb"
+        before = file.stat().st_mtime_ns
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        assert file.stat().st_mtime_ns > before
+        return file.read_text()
+
+    @property
+    def chat(self) -> Locator:
+        return self.page.get_by_role("region", name="Chat", exact=True)
+
+    @property
+    def log(self) -> Locator:
+        return self.chat.get_by_role("log")
+
+    @property
+    def box(self) -> Locator:
+        return self.chat.get_by_label("Your question")
+
+    @property
+    def replies(self) -> Locator:
+        """The replies that have ended."""
+        return self.log.locator("article.gl-reply:not([aria-busy])")
+
+    def ask(self, text: str) -> None:
+        """Type a question and press Enter."""
+        self.box.fill(text)
+        self.box.press("Enter")
+
+    def at(self, moment: datetime) -> None:
+        """Set the clock of a lab that was opened as in CLOCKED."""
+        (self.folder / "clock").write_text(moment.isoformat())
+
+    def talk_twice(self) -> None:
+        """Talk in two sessions, an hour apart."""
+        now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+        self.at(now)
+        self.open(CLOCKED)
+        for hours, question in enumerate(("Is a dividend due?", "What of the earnings call?")):
+            self.at(now + timedelta(hours=hours))
+            self.ask(question)
+            expect(self.replies).to_have_count(hours + 1)
+
+    def narrow(self, width: int = 320) -> None:
+        """Make the chat so many pixels wide."""
+        self.chat.evaluate("(chat, width) => { chat.style.width = `${width}px` }", width)
+
+    def picture(self, name: str) -> None:
+        """Keep a picture to look at, in the dark and the light theme."""
+        for theme in ("Dark", "Light"):
+            self.page.evaluate(
+                "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
+            )
+            expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+            self.chat.screenshot(path=self.folder / f"{name}-{theme.lower()}.png")
+
+
+def within(outer: Locator, inner: Locator) -> tuple[float, ...]:
+    """Give where and how large a thing is inside another."""
+    around, box = outer.bounding_box(), inner.bounding_box()
+    return box["x"] - around["x"], box["y"] - around["y"], box["width"], box["height"]
