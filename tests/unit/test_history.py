@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from messages_server import DROP, MessagesServer, say, start, text
 
 from gallump_lab import Config, Lab, Model, study
 from gallump_lab.brain.faults import BrainFault
@@ -205,6 +206,48 @@ def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(tmp_path: P
     assert lab.sql("select count(*) as n from drafts")["n"].tolist() == [0]
     assert study.replay(lab.snapshot()).frame["identical"].all()
     assert len(Lab.open(path).transcript()) == 2
+
+
+def test_a_question_whose_reply_broke_off_is_asked_again_and_both_replies_stay(lab: Lab, monkeypatch) -> None:
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        server.queue([start(), *text("Half of ", DROP)], say("All of it."))
+        with pytest.raises(BrainFault) as caught:
+            lab.ask("Will the line hold?")
+        reply = lab.retry(caught.value.reply.question_id)
+    assert lab.messages["text"].tolist() == ["Will the line hold?", "Half of ", "All of it."]
+    assert "Half of" not in server.requests[1].prompt
+    assert [said["state"] for said in lab.transcript()] == ["complete", "failed", "complete"]
+    with pytest.raises(ValueError, match="has a reply"):
+        lab.retry(reply.question_id)
+    lab.forget(message_id=reply.reply_id)
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
+    assert lab.retry(reply.question_id).question_id == reply.question_id
+
+
+def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, monkeypatch) -> None:
+    refused = []
+
+    def try_again(_piece: str) -> None:
+        with lab.store.write() as con:  # as another notebook sees it about a second later
+            con.execute("update drafts set text = text")
+            drafted = con.execute("select question_id from drafts").fetchall()
+        for (question,) in drafted:
+            with pytest.raises(ValueError, match="is being answered") as caught:
+                lab.retry(question)
+            refused.append(caught.value)
+
+    monkeypatch.setattr("gallump_lab.brain.turns.DRAFT_SECONDS", 0)
+    lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=try_again)
+    assert refused
+    assert len(lab.turns) == 1
+
+
+def test_an_open_code_fence_in_one_message_does_not_swallow_the_next(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    for said in ("Look:\n```python\nx = 1", "And then?"):
+        lab.sessions.add_message(session, "user", said)
+    assert "x = 1\n```\n\n**User**" in lab.export(session)
 
 
 def test_a_draft_of_a_living_process_is_left_alone(lab: Lab, tmp_path: Path) -> None:
