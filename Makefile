@@ -35,8 +35,9 @@ check: $(INSTALLED) ## Check style and types
 bench: $(INSTALLED) ## Print the benchmarks' figures
 	@for file in tests/benchmarks/*.py; do echo "$$file" && $(PY) "$$file" $(ARGS) || exit 1; done
 
-data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from the packages that it comes from
+data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from what it comes from
 	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 --with bokeh_sampledata==2026.1 python data/make_bars.py
+	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 python data/make_sample.py
 
 lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --group dev --generate-hashes \

@@ -2,10 +2,10 @@
 
 from importlib.metadata import version
 
-from gallump_lab import study
+from gallump_lab import datasets, study
 from gallump_lab.config import Budget, Config, ConfigError, Model, Recall
 from gallump_lab.lab import Lab
 from gallump_lab.memory.records import Choice
 
 __version__ = version("gallump-lab")
-__all__ = ["Budget", "Choice", "Config", "ConfigError", "Lab", "Model", "Recall", "study"]
+__all__ = ["Budget", "Choice", "Config", "ConfigError", "Lab", "Model", "Recall", "datasets", "study"]

@@ -106,19 +106,32 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Recall:
-    """How WARM finds and orders what is relevant of earlier talk."""
+    """How WARM finds and orders what is relevant of earlier talk: how much each signal counts; 0 turns it off."""
 
-    k1: float = 0.9
+    words: float = 1.0
+    """Words in common with the question: BM25, relative to all that the question's words weigh."""
+    meaning: float = 1.0
+    """Likeness of the question's and the passage's vectors: their cosine."""
+    neighbours: float = 1.0
+    """How much the passages beside one in its session count for both: 1 as measured, 0 not at all."""
+    speaker: float = 0.5
+    """For what a speaker said whom the question names."""
+    role: float = 0.4
+    """For the analysts' own words, over the assistant's."""
+    symbol: float = 0.2
+    """For what was said of the asked symbol."""
+    dates: float = 0.8
+    """For what was said when the question says ("last week", "in May")."""
+    recency: float = 0.05
+    """For what was said lately; it halves in 90 days."""
+    k1: float = 0.5
     """BM25's term saturation (Robertson and Zaragoza 2009)."""
     b: float = 0.4
     """BM25's length normalisation, 0 for none to 1 for full."""
-    symbol: float = 0.25
-    """What a passage about the asked symbol gains, as a share of the best BM25 score."""
 
     def __post_init__(self) -> None:
-        _number("Recall", "k1", self.k1, 0, 10)
-        _number("Recall", "b", self.b, 0, 1)
-        _number("Recall", "symbol", self.symbol, 0, 10)
+        for name in (each.name for each in fields(self)):
+            _number("Recall", name, getattr(self, name), 0, 1 if name in {"b", "neighbours"} else 10)
 
 
 @dataclass(frozen=True, kw_only=True)

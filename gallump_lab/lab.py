@@ -1,13 +1,17 @@
 """Lab: the front door. It wires the rooms; what they do is theirs."""
 
 import os
+import shutil
+import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from gallump_lab import datasets
 from gallump_lab.brain import decisions, turns
 from gallump_lab.brain import transcript as transcripts
 from gallump_lab.brain.conversation import Conversation, who_answers
@@ -19,16 +23,18 @@ from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import history, recall
+from gallump_lab.memory import history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
+from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
-from gallump_lab.memory.sessions import SessionManager, checked_text, new_id
+from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
+    from gallump_lab.datasets import Dataset
     from gallump_lab.ui.chat import ChatWidget
 
 SQL_SECONDS = 2.0
@@ -107,6 +113,19 @@ class Lab:
         store = Store.open(path, wait=wait)
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id)
         turns.recover(store, lab.sessions)
+        return lab
+
+    @classmethod
+    def sample(cls, **options: Any) -> Self:
+        """Open a private copy of the bundled sample lab, which goes when the object does.
+
+        It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
+        questions with answer and evidence (`lab.questions`). `options` are those of `open`.
+        """
+        folder = tempfile.mkdtemp(prefix="gallump-sample-")
+        lab = cls.open(Path(folder) / "sample.duckdb", **options)
+        weakref.finalize(lab, shutil.rmtree, folder, ignore_errors=True)
+        lab.import_dataset(datasets.sample())
         return lab
 
     @property
@@ -278,10 +297,11 @@ class Lab:
         if as_of is not None:
             times.naive(as_of, "as_of")
         moment = replace(self._now(), as_of=as_of)
-        memory.make_ready()
+        memory.make_ready(self.sessions.corpus, self.store)
         with self.store.read() as con:
             found = memory.context(
                 con,
+                self.sessions.corpus,
                 query,
                 session_id=session_id,
                 symbol=None if symbol is None else validate_symbol(symbol),
@@ -369,6 +389,54 @@ class Lab:
             If it writes, is not one statement, or takes too long.
         """
         return frame(self.store, sql, params, seconds=SQL_SECONDS)
+
+    def import_messages(self, frame: "pd.DataFrame") -> imports.Imported:
+        """Import past messages in bulk: a million in minutes, with a progress bar; see `memory.imports.messages`.
+
+        A batch is in the lab whole or not at all; importing the same again adds what is missing and nothing twice.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            A row a message, in order of arrival: role, text and created_at (or time), and perhaps session_id (without
+            it, 30 minutes of silence end a session), symbol, speaker, key (its name in its source) and conversation.
+
+        Returns
+        -------
+        Imported
+            Counts; rows that cannot be used are left out and told in its `problems`.
+
+        Raises
+        ------
+        DatasetError
+            If a column that is needed is missing.
+        """
+        return imports.messages(self.store, frame, clock=self._clock, session_minutes=self.config.session_minutes)
+
+    def import_questions(self, frame: "pd.DataFrame") -> imports.Imported:
+        """Import questions with their evidence, to measure recall with; see `memory.imports.questions`.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            A row a question: text and asked_at, and perhaps answer, kind, session_id, symbol, conversation, and
+            evidence: the keys of imported messages of the same conversation.
+
+        Raises
+        ------
+        DatasetError
+            If a column that is needed is missing.
+        """
+        return imports.questions(self.store, frame, clock=self._clock)
+
+    def import_dataset(self, dataset: "Dataset") -> imports.Imported:
+        """Import all of a dataset, such as `datasets.read(path)` gives: messages, questions and insights."""
+        return imports.dataset(self.store, dataset, clock=self._clock, session_minutes=self.config.session_minutes)
+
+    @property
+    def questions(self) -> "pd.DataFrame":
+        """Every question to measure recall with, its evidence as message ids; see `memory.labels.questions`."""
+        return labels.questions(self.store)
 
     @property
     def messages(self) -> "pd.DataFrame":

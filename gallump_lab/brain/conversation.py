@@ -65,10 +65,11 @@ class Conversation:
     ) -> Prompt:
         """Build the prompt of a question at a moment."""
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
-        memory.make_ready()
+        memory.make_ready(self._sessions.corpus, self._store)
         with self._store.read() as con:
             session = memory.context(
                 con,
+                self._sessions.corpus,
                 question,
                 session_id=session_id,
                 symbol=symbols[0] if symbols else None,

@@ -20,7 +20,7 @@ newest as (
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state,
        t.turn_id, t.model, t.state, t.fault, t.input_tokens, t.output_tokens, t.cache_read_tokens, t.cache_write_tokens,
        t.cost_usd, t.latency, t.sections::text, t.used::text, t.recommendations::text, t.dropped::text, c.toml,
-       t.question_id
+       t.question_id, s.speaker
 from said s
 left join newest n on s.role = 'user' and n.question_id = s.message_id
 left join turns t on (s.role = 'assistant' and t.reply_id = s.message_id) or t.turn_id = n.turn_id
@@ -50,11 +50,11 @@ def transcript(
     Returns
     -------
     list of dict
-        message_id, session_id, role, text, created_at (UTC), symbol, state and turn: None, or a dict of turn_id,
-        question_id, model, state, fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds),
-        tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and reply),
-        recommendations, dropped and decisions (by position: verdict, note, decided_at). A turn without a reply stands
-        on its question, the newest where it was tried again.
+        message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
+        turn_id, question_id, model, state, fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
+        (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
+        reply), recommendations, dropped and decisions (by position: verdict, note, decided_at). A turn without a reply
+        stands on its question, the newest where it was tried again.
 
     Raises
     ------
@@ -81,10 +81,11 @@ def transcript(
 
 def _entry(row: Sequence[Any]) -> dict[str, Any]:
     names = ("message_id", "session_id", "role", "text", "created_at", "symbol", "state")
-    found = dict(zip(names, row[:7], strict=True)) | {"created_at": times.aware(row[4]), "turn": None}
+    found = dict(zip(names, row[:7], strict=True))
+    found |= {"created_at": times.aware(row[4]), "speaker": row[-1], "turn": None}
     if row[7] is not None:
         turn_id, model, state, fault, fresh, output, read, written, cost, latency = row[7:17]
-        sections, used, recommendations, dropped, toml, question_id = row[17:]
+        sections, used, recommendations, dropped, toml, question_id = row[17:-1]
         budget = Config.from_toml(toml).budget
         found["turn"] = {
             "turn_id": turn_id,

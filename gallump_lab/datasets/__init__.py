@@ -1,1 +1,72 @@
-"""Bundled data and readers of public sets."""
+"""Readers of conversations from a path that the user gives: LoCoMo, BEAM, and plain CSV or JSONL."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from gallump_lab.bundled import bundled
+from gallump_lab.datasets.records import Dataset, DatasetError
+
+Format = Literal["locomo", "beam", "table"]
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "table",
+    ".tsv": "table",
+    ".jsonl": "table",
+    ".ndjson": "table",
+    ".json": "locomo",
+}
+
+__all__ = ["Dataset", "DatasetError", "read", "sample"]
+
+
+def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A002 (what it is)
+    """Read conversations, with their questions if there are any.
+
+    Records that cannot be used are left out, counted and named in the dataset's `problems`.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .csv or .jsonl file of messages, a folder with messages.csv or messages.jsonl (and perhaps questions and
+        insights beside it), a .json file of LoCoMo, or a folder of BEAM (one chat, or a folder for each).
+    format : {"locomo", "beam", "table"}, optional
+        What it is; by default what its name says.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    DatasetError
+        If it is in none of these formats.
+    """
+    from gallump_lab.datasets import beam, locomo, table
+
+    path = Path(path).expanduser()
+    if not path.exists():
+        msg = f"There is no file or folder {path}. Give the path of the conversations to read."
+        raise FileNotFoundError(msg)
+    format = _guessed(path) if format is None else format  # noqa: A001
+    readers = {"locomo": locomo.read, "beam": beam.read, "table": table.read}
+    if format not in readers:
+        msg = f"format must be one of {', '.join(get_args(Format))}, not {format!r}."
+        raise DatasetError(msg)
+    return readers[format](path)
+
+
+def sample() -> Dataset:
+    """Give the bundled sample: two years of synthetic talk over real bars, with labelled questions and insights."""
+    return read(bundled("sample"), "table")
+
+
+def _guessed(path: Path) -> Format:
+    if path.is_dir():
+        if any(path.glob("messages.*")):
+            return "table"
+        if any(path.glob("chat.json")) or any(path.glob("*/chat.json")):
+            return "beam"
+    elif found := _SUFFIXES.get(path.suffix.lower()):
+        return found
+    msg = (
+        f"{path} is not known as a dataset. Give a .csv or .jsonl file of messages, LoCoMo's .json file, or a folder "
+        "with messages.csv, messages.jsonl or BEAM's chat.json; or say which it is with format=."
+    )
+    raise DatasetError(msg)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
-from gallump_lab.memory import hot, insights, recall, text
+from gallump_lab.memory import hot, insights, recall, text, vectors
+from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.packing import PassedOver, pack, shown
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Reason, SessionContext, Slot
-from gallump_lab.store import times
+from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,6 +23,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 def context(  # noqa: PLR0913 (a moment's givens)
     con: "DuckDBPyConnection",
+    corpus: Corpus,
     question: str,
     *,
     session_id: str | None,
@@ -38,6 +40,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
     ----------
     con : DuckDBPyConnection
         A lab or a snapshot of it, inside a read step.
+    corpus : Corpus
+        Its passages in memory.
     question : str
         What is asked; it does not stand in its own context.
     session_id : str, optional
@@ -66,7 +70,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
         hot.candidates(con, said, budget, factor), hot_room, most=budget.hot_messages, passed_over=excluded
     )
 
-    ranked = recall.rank(con, question, symbol=symbol, moment=moment, settings=config.recall)
+    view = corpus.at(con, moment)
+    ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
     most = max(recall.CANDIDATES, budget.warm // recall.LEAST)
     warm_slots = pack_warm(recall.candidates(con, ranked, factor, most), hot_slots, budget.warm, excluded)
@@ -90,6 +95,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
                 "symbol": message.symbol,
                 "created_at": message.created_at,
                 "state": message.state,
+                "speaker": message.speaker,
             }
             for message in said
         ],
@@ -170,8 +176,10 @@ def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
     return found or (0, 0)
 
 
-def make_ready() -> None:
+def make_ready(corpus: Corpus, catalogue: Catalogue) -> None:
     """Load what ranking and counting need, before a step on the lab and not inside it."""
     importlib.import_module("numpy")
     text.terms("ready")
     tokens.count("ready")
+    vectors.make_ready()
+    corpus.catch_up(catalogue)

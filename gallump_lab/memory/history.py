@@ -60,7 +60,9 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
             "select title, symbol, created_at, continues from sessions where session_id = ?", [session_id]
         ).fetchone()
         said = con.execute(
-            "select role, text, created_at, state from messages where session_id = ? order by message_id", [session_id]
+            "select coalesce(speaker, role), text, created_at, state from messages where session_id = ? "
+            "order by message_id",
+            [session_id],
         ).fetchall()
     if session is None:
         msg = f"session_id {session_id!r} is not in this lab; lab.history() lists them."
@@ -68,11 +70,11 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
     title, symbol, began, continues = session
     facts = [f"{began:%Y-%m-%d %H:%M} UTC", symbol and f"about {symbol}", continues and f"continues {continues}"]
     parts = [f"# {title or 'Session'}", ", ".join(filter(None, facts))]
-    for role, text, at, state in said:
+    for speaker, text, at, state in said:
         broken = "" if state == "complete" else f", {state}"
         open_fence = sum(line.lstrip().startswith("```") for line in text.splitlines()) % 2
         closed = f"{text}\n```" if open_fence else text  # else it would swallow what follows
-        parts += [f"**{role.capitalize()}** ({at:%Y-%m-%d %H:%M} UTC{broken})", closed]
+        parts += [f"**{speaker[:1].upper()}{speaker[1:]}** ({at:%Y-%m-%d %H:%M} UTC{broken})", closed]
     return "\n\n".join(parts) + "\n"
 
 
@@ -80,8 +82,9 @@ def forget(store: Store, now: datetime, *, message_id: int | None = None, sessio
     """Delete a message, or a session with all its messages, for good.
 
     With the messages go their index rows, every slot that showed them, what their turns recorded of what was said, and
-    the insights that rest on them alone. What a turn cost stays, and that the messages were there and when they were
-    forgotten, so that a replay can say what is gone.
+    the insights and labelled questions that rest on them alone. What a turn cost stays, and that the messages were
+    there and when they were forgotten, so that a replay can say what is gone. Importing a forgotten message again does
+    not bring it back: a hash of it stays.
 
     Returns
     -------
@@ -128,11 +131,12 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
         "where m.session_id = sessions.session_id and title is null",
         given,
     )
-    con.execute(
-        "delete from postings where passage_id in "
-        "(select passage_id from passages where message_id in (select unnest($gone)))",
-        given,
-    )
+    for table in ("postings", "embeddings"):
+        con.execute(
+            f"delete from {table} where passage_id in "  # noqa: S608
+            "(select passage_id from passages where message_id in (select unnest($gone)))",
+            given,
+        )
     for table in ("slots", "passages"):
         con.execute(f"delete from {table} where message_id in (select unnest($gone))", given)  # noqa: S608
     # A turn stays as a row of figures, for what it cost was spent; nothing of what was said stays in it.
@@ -151,6 +155,16 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
     ).fetchall()
     for table in ("insights", "insight_events"):
         con.execute(f"delete from {table} where insight_id in (select unnest(?))", [[i for (i,) in alone]])  # noqa: S608
+    con.execute(
+        "delete from questions where question_id in "
+        "(select question_id from labels group by question_id having list_has_all($gone, list(message_id)))",
+        given,
+    )
+    con.execute(
+        "delete from labels where message_id in (select unnest($gone)) "
+        "or question_id not in (select question_id from questions)",
+        given,
+    )
     con.execute(
         "update insights set sources = list_filter(sources, lambda source: not list_contains($gone, source)) "
         "where list_has_any(sources, $gone)",

@@ -12,6 +12,7 @@ from gallump_lab.store import times
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
 LEAST = 40
 """So many of a session's newest messages are candidates at least, and as many more as the budget may hold."""
 
@@ -25,15 +26,15 @@ def messages(
     """
     as_of = moment.as_of and times.naive(moment.as_of)
     rows = con.execute(
-        "select message_id, session_id, role, text, symbol, created_at, state, count(*) over () from messages "
+        "select message_id, session_id, role, text, symbol, created_at, state, speaker, count(*) over () from messages "
         "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
         "window newer as (order by message_id desc) "
         "qualify row_number() over newer <= ? or sum(tokens) over newer - tokens <= ? order by message_id desc",
         [session_id, moment.seen_message, as_of, LEAST, most],
     ).fetchall()
     said = [
-        Message(message_id=i, session_id=s, role=r, text=t, symbol=y, created_at=times.aware(at), state=state)
-        for i, s, r, t, y, at, state, _ in reversed(rows)
+        Message(**dict(zip(_MESSAGE, row, strict=False)) | {"created_at": times.aware(row[5])})
+        for row in reversed(rows)
     ]
     return said, rows[0][-1] if rows else 0
 

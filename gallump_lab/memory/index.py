@@ -1,13 +1,17 @@
 """Recall's own tables: a message's passages and their terms, written in the message's transaction.
 
 Postings are read by term, so they are kept sorted by term; new ones stand unsorted at the end until a pass of `sort`
-takes them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for long.
+takes them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for
+long.
 """
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gallump_lab.memory import vectors
 from gallump_lab.memory.text import Passage, passages, term_id, terms
 from gallump_lab.store import Store
 
@@ -17,7 +21,13 @@ UNSORTED = 3_000
 """So many passages, or a twentieth of all if that is more, may stand unsorted before a pass begins."""
 
 if TYPE_CHECKING:
+    import numpy as np
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    from gallump_lab.memory.vectors import Codes
+
+    Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,37 +37,101 @@ class Entry:
     passages: list[Passage]
     counts: list[Counter[int]]
     """How often each term stands in each passage, by the term's number."""
+    codes: "Codes"
+    """What each passage means, a row a passage."""
 
 
 def entry(text: str) -> Entry:
-    """Cut a text into passages and count their terms."""
+    """Cut a text into passages, count their terms and embed them."""
     found = passages(text)
-    return Entry(passages=found, counts=[Counter(map(term_id, terms(text[p.start : p.stop]))) for p in found])
+    texts = [text[p.start : p.stop] for p in found]
+    return Entry(
+        passages=found,
+        counts=[Counter(map(term_id, terms(each))) for each in texts],
+        codes=vectors.encode(vectors.BUILT_IN.embed(texts)),
+    )
 
 
-def write(con: "DuckDBPyConnection", message_id: int, rows: Entry) -> None:
-    """Write a message's index rows inside the caller's transaction."""
-    lengths = [count.total() for count in rows.counts]
-    written = con.execute(
-        "insert into passages select nextval('passage_ids'), $message, * from "
-        "(select unnest($start), unnest($stop), unnest($tokens), unnest($terms)) returning passage_id",
-        {
-            "message": message_id,
-            "start": [p.start for p in rows.passages],
-            "stop": [p.stop for p in rows.passages],
-            "tokens": [p.tokens for p in rows.passages],
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The index rows of some messages as arrays, postings sorted by term; what is not known yet is a place."""
+
+    passages: "dict[str, NDArray[Any]]"
+    """message (its place among the messages), start, stop, tokens and terms, a value a passage."""
+    postings: "dict[str, NDArray[Any]]"
+    """term, passage (its place among the passages), frequency and terms, a value a posting."""
+    codes: "Codes"
+    """A row a passage."""
+
+
+def rows(entries: Sequence[Entry]) -> Rows:
+    """Lay the entries of some messages out for `write`."""
+    import numpy as np
+
+    found = [(place, p) for place, each in enumerate(entries) for p in each.passages]
+    counts = [count for each in entries for count in each.counts]
+    lengths = np.array([count.total() for count in counts], np.int32)
+    terms = np.fromiter((term for count in counts for term in count), np.int64)
+    passage = np.repeat(np.arange(len(counts)), [len(count) for count in counts])
+    order = np.lexsort((passage, terms))
+    frequency = np.fromiter((number for count in counts for number in count.values()), np.int64)
+    return Rows(
+        passages={
+            "message": np.array([place for place, _ in found], np.int64),
+            "start": np.array([p.start for _, p in found], np.int32),
+            "stop": np.array([p.stop for _, p in found], np.int32),
+            "tokens": np.array([p.tokens for _, p in found], np.int32),
             "terms": lengths,
         },
-    ).fetchall()
-    ids = sorted(passage_id for (passage_id,) in written)
-    postings = [
-        (term, passage, number, length)
-        for passage, count, length in zip(ids, rows.counts, lengths, strict=True)
-        for term, number in count.items()
-    ]
-    if postings:
-        columns = [list(column) for column in zip(*postings, strict=True)]
-        con.execute("insert into postings select unnest(?), unnest(?), unnest(?), unnest(?)", columns)
+        postings={
+            "term": terms[order],
+            "passage": passage[order],
+            "frequency": frequency[order],
+            "terms": lengths[passage[order]],
+        },
+        codes=np.concatenate([each.codes for each in entries]),
+    )
+
+
+def write(con: "DuckDBPyConnection", message_ids: "Ids", found: Rows) -> None:
+    """Write the index rows of messages inside the caller's transaction."""
+    ids = next_ids(con, "passage_ids", len(found.passages["message"]))
+    with lent(con, found.passages | {"passage_id": ids, "message": message_ids[found.passages["message"]]}):
+        con.execute("insert into passages select passage_id, message, start, stop, tokens, terms from given")
+    embed(con, vectors.BUILT_IN.name, ids, found.codes)
+    with lent(con, found.postings | {"passage": ids[found.postings["passage"]]}):
+        con.execute("insert into postings select term, passage, frequency, terms from given")
+
+
+def embed(con: "DuckDBPyConnection", model: str, passage_ids: "Ids", codes: "Codes") -> None:
+    """Write what passages mean to a model."""
+    columns = [f"c{i}" for i in range(vectors.CODE)]
+    given = {name: codes[:, i].copy() for i, name in enumerate(columns)} | {"passage_id": passage_ids}
+    with lent(con, given):
+        con.execute(f"insert into embeddings select ?, passage_id, {', '.join(columns)} from given", [model])  # noqa: S608
+
+
+def next_ids(con: "DuckDBPyConnection", sequence: str, number: int) -> "Ids":
+    """Take so many ids from a sequence, in order."""
+    import numpy as np
+
+    found = con.execute("select nextval(?) as id from range(?)", [sequence, number]).fetchnumpy()
+    return np.sort(np.asarray(found["id"], np.int64))
+
+
+@contextmanager
+def lent(con: "DuckDBPyConnection", given: "Mapping[str, NDArray[Any]]") -> Iterator[None]:
+    """Let statements of a step read arrays as the table `given`; after an error the step's connection goes anyway."""
+    import duckdb
+
+    try:
+        con.register("given", dict(given))
+        yield
+        con.unregister("given")
+    except duckdb.Error as error:
+        if "KeyboardInterrupt" in str(error).strip().splitlines()[-1]:  # so it comes while DuckDB looks at an array
+            raise KeyboardInterrupt from error
+        raise
 
 
 def sort(store: Store) -> bool:

@@ -148,12 +148,55 @@ class Insights:
                 known_from=known_from,
                 distiller=distiller,
             )
-            (known,) = con.execute("select known_from from insights where insight_id = ?", [new]).fetchone() or (None,)
-            con.execute(
-                "insert into insight_events values (nextval('insight_event_ids'), ?, 'superseded', ?, ?, ?)",
-                [insight_id, new, known, times.naive(self._clock())],
-            )
+            self.replaced(con, insight_id, new)
         return new
+
+    def replaced(self, con: "DuckDBPyConnection", old: int, new: int) -> None:
+        """Record, inside the caller's transaction, that one insight superseded another; once is enough."""
+        con.execute(
+            "insert into insight_events "
+            "select nextval('insight_event_ids'), $old, 'superseded', $new, known_from, $now from insights "
+            "where insight_id = $new and not exists "
+            "(from insight_events where insight_id = $old and event = 'superseded')",
+            {"old": old, "new": new, "now": times.naive(self._clock())},
+        )
+
+    def once(  # noqa: PLR0913 (an insight's fields)
+        self,
+        con: "DuckDBPyConnection",
+        text: str,
+        *,
+        kind: str,
+        symbol: str | None,
+        sources: Sequence[int],
+        valid_from: datetime | None,
+        known_from: datetime,
+    ) -> tuple[int, bool]:
+        """Store an imported insight inside the caller's transaction unless an equal one is there; say if it is new.
+
+        Raises
+        ------
+        ValueError
+            As `add`.
+        """
+        found = con.execute(
+            "select insight_id from insights where text = ? and kind = ? and symbol is not distinct from ? "
+            "and known_from = ? and valid_from = ?",
+            [one_line(storable(text)), kind, symbol, times.naive(known_from), times.naive(valid_from or known_from)],
+        ).fetchone()
+        if found:
+            return int(found[0]), False
+        made = self._add(
+            con,
+            text,
+            kind=kind,
+            symbol=symbol,
+            sources=sources,
+            valid_from=valid_from,
+            known_from=known_from,
+            distiller="import",
+        )
+        return made, True
 
     def _add(  # noqa: PLR0913 (an insight's fields)
         self,

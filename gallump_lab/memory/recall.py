@@ -1,16 +1,18 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Recall
+from gallump_lab.memory import corpus, signals, vectors
+from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
 from gallump_lab.memory.records import Message, Moment, Slot
+from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
-from gallump_lab.memory.text import indented, one_line, storable, term_id, terms
+from gallump_lab.memory.text import indented, one_line, storable
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -21,22 +23,17 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.int64]
 
-CANDIDATES = 100
+CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
 
 LEAST = 8
 """No passage costs fewer tokens: its date and speaker alone take as many."""
 
-SCORED = 1_000
-"""So many passages, the best by BM25, are scored by the other signals."""
+FIRST = 100
+"""So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-QUERY_TERMS = 64
-"""Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
-
-VERSION = f"{TEXT} bm25-1 {SCORED} {QUERY_TERMS}"
+VERSION = f"{TEXT} signals-1 {FIRST} {vectors.BUILT_IN.name}"
 """Names how passages are found and shown, embedding model included; a replay under another name says so."""
-
-MILLION = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,40 +100,57 @@ def budget(config: Budget, warm: int) -> Budget:
     return replace(config, warm=warm, window=config.window + warm)
 
 
-def rank(con: "DuckDBPyConnection", question: str, *, symbol: str | None, moment: Moment, settings: Recall) -> Ranked:
-    """Order the passages up to a moment by relevance to a question.
+def rank(  # noqa: PLR0913 (a moment's givens)
+    con: "DuckDBPyConnection",
+    view: View,
+    question: str,
+    *,
+    symbol: str | None,
+    moment: Moment,
+    settings: Recall,
+) -> Ranked:
+    """Order the passages of a moment by relevance to a question.
 
-    BM25 with Lucene's idf, ln(1 + (N - df + 0.5) / (df + 0.5)) (Robertson and Zaragoza 2009, "The Probabilistic
-    Relevance Framework: BM25 and Beyond"), over the passages that had arrived (and, with `as_of`, that speak of no
-    later time): document frequencies and the average length are those of the moment. Each term's share is rounded to a
-    millionth, so a score is a sum of integers and the same on every machine; ties go to the earlier passage. A passage
-    of the question's symbol gains `Recall.symbol` times the best BM25 score.
+    The best `FIRST` by BM25 and the nearest `FIRST` in meaning, and up to three passages before and after each of them
+    in its session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths,
+    so they are the same on every machine; ties go to the earlier passage. Document frequencies and the average length
+    are those of the moment.
     """
     import numpy as np
 
-    asked = [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
-    newest, number, length = _corpus(con, moment)
-    term, passage, frequency, terms_in = _postings(con, asked, newest, moment)
-    if not len(passage):
+    if not len(view):
         return Ranked(passage_ids=[], scores=[], signals=[])
-    _, which, held_by = np.unique(term, return_inverse=True, return_counts=True)
-    idf = np.log1p((number - held_by + 0.5) / (held_by + 0.5))[which]
-    norm = settings.k1 * (1 - settings.b + settings.b * terms_in * (number / length))
-    shares = np.rint(MILLION * idf * frequency * (settings.k1 + 1) / (frequency + norm)).astype(np.int64)
-    ids, where = np.unique(passage, return_inverse=True)
-    bm25 = np.zeros(len(ids), np.int64)
-    np.add.at(bm25, where, shares)
-
-    best = np.lexsort((ids, -bm25))[:SCORED]
-    ids, bm25 = ids[best], bm25[best]
-    same = np.isin(ids, _of_symbol(con, ids, symbol)) if symbol and settings.symbol else np.zeros(len(ids), bool)
-    bonus = np.where(same, int(bm25[0]) * round(settings.symbol * 1000) // 1000, 0)
-    scores = bm25 + bonus
-    order = np.lexsort((ids, -scores))
+    asked = signals.ask(
+        view,
+        question,
+        postings=_postings(con, view, signals.needed(question)),
+        symbol=corpus.hashed(con, symbol) if symbol else 0,
+        moment=moment,
+        settings=settings,
+    )
+    first = [signals.words.best(view, asked, FIRST)] if settings.words else []
+    first += [signals.meaning.nearest(view, asked, FIRST)] if settings.meaning else []
+    if not first:  # what remains tells no question from another: the newest
+        first = [np.arange(max(0, len(view) - FIRST), len(view))]
+    elif not asked.words:  # it says only when, or who spoke
+        first = [np.flatnonzero(signals.dates.within(view, asked) | signals.people.named(view, asked))[-FIRST:]]
+    best = np.unique(np.concatenate(first))
+    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.words.BESIDE)]))
+    places = around[around != corpus.NONE]
+    gains = {
+        name: np.rint(weight * score(view, places, asked)).astype(np.int64)
+        for name, score in signals.SIGNALS.items()
+        if (weight := getattr(settings, name))
+    }
+    scores = sum(gains.values(), np.zeros(len(places), np.int64))
+    order = np.lexsort((places, -scores))
+    columns = {name: gained[order].tolist() for name, gained in gains.items()}
     return Ranked(
-        passage_ids=ids[order].tolist(),
+        passage_ids=view.passage_id[places[order]].tolist(),
         scores=scores[order].tolist(),
-        signals=[{"bm25": int(bm25[i]), "symbol": int(bonus[i])} for i in order],
+        signals=[dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        if columns
+        else [{} for _ in order],
     )
 
 
@@ -159,52 +173,19 @@ def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], m
     return Ranked(passage_ids=order, scores=[sum(each.values()) for each in found], signals=found)
 
 
-def _corpus(con: "DuckDBPyConnection", moment: Moment) -> tuple[int, int, int]:
-    """Give the newest passage of the moment, the number of passages and the sum of their lengths in terms."""
-    if moment.as_of is None:
-        sql = (
-            "select coalesce(max(passage_id), 0), count(*), coalesce(sum(terms), 0) from passages where message_id <= ?"
-        )
-        found = con.execute(sql, [moment.seen_message]).fetchone()
-    else:
-        found = con.execute(
-            "select coalesce(max(passage_id), 0), count(*), coalesce(sum(terms), 0) from passages join messages using "
-            "(message_id) where message_id <= ? and created_at <= ?",
-            [moment.seen_message, times.naive(moment.as_of)],
-        ).fetchone()
-    newest, number, length = found or (0, 0, 0)
-    return newest, number, max(int(length), 1)
-
-
-def _postings(con: "DuckDBPyConnection", asked: list[int], newest: int, moment: Moment) -> "tuple[Ids, ...]":
-    """Give the postings of the asked terms: term, passage, how often, and the passage's length."""
-    import numpy as np
-
-    if moment.as_of is None:
-        found = con.execute(
-            "select term, passage_id, frequency, terms from postings "
-            "where term in (select unnest(?::bigint[])) and passage_id <= ?",
-            [asked, newest],
-        ).fetchnumpy()
-    else:
-        found = con.execute(
-            "select term, passage_id, frequency, postings.terms from postings join passages using (passage_id) "
-            "join messages using (message_id) "
-            "where term in (select unnest(?::bigint[])) and passage_id <= ? and created_at <= ?",
-            [asked, newest, times.naive(moment.as_of)],
-        ).fetchnumpy()
-    return tuple(np.asarray(column, np.int64) for column in found.values())
-
-
-def _of_symbol(con: "DuckDBPyConnection", ids: "Ids", symbol: str) -> "Ids":
+def _postings(con: "DuckDBPyConnection", view: View, asked: list[int]) -> "dict[int, tuple[Ids, Ids]]":
+    """Give for each asked term the places of the passages that hold it, and how often each does."""
     import numpy as np
 
     found = con.execute(
-        "select passage_id from passages join messages using (message_id) "
-        "where symbol = ? and passage_id in (select unnest(?))",
-        [symbol, ids.tolist()],
+        "select term, passage_id, frequency from postings where term in (select unnest(?::bigint[])) "
+        "and passage_id <= ?",
+        [asked, int(view.passage_id[-1])],
     ).fetchnumpy()
-    return np.asarray(found["passage_id"], np.int64)
+    place = view.places[np.asarray(found["passage_id"])].astype(np.int64)
+    there = place != corpus.NONE
+    term, place, frequency = (np.asarray(each)[there] for each in (found["term"], place, found["frequency"]))
+    return {number: (place[term == number], frequency[term == number].astype(np.int64)) for number in asked}
 
 
 def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int) -> list[Slot]:
@@ -220,7 +201,7 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: i
     }
     labels: dict[str, int] = {}
     slots = []
-    for number, (item, score, signals) in enumerate(
+    for number, (item, score, gained) in enumerate(
         zip(ranked.passage_ids[:most], ranked.scores, ranked.signals, strict=False), 1
     ):
         (start, stop, cost), message = found[item]
@@ -237,7 +218,7 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: i
                 line=label + indented(message.text[start:stop]),
                 tokens=tokens.scaled(labels[label] + cost, factor),
                 score=score,
-                signals=signals,
+                signals=gained,
                 role=message.role,
                 symbol=message.symbol,
                 session_id=message.session_id,

@@ -39,6 +39,8 @@ class Message:
     """The time it speaks of, UTC."""
     state: str = "complete"
     """complete, or why a reply is not: stopped, cut, refused, failed."""
+    speaker: str | None = None
+    """Who said it, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +113,8 @@ class SessionContext:
     session_id: str | None = None
     current_messages: Sequence[Mapping[str, Any]] = ()
     """The session's newest messages before the question, oldest first, with the guide's keys `role` and `message`, and
-    `message_id`, `symbol`, `created_at`, `state`. HOT's kept slots say which parts of them stand in the prompt."""
+    `message_id`, `symbol`, `created_at`, `state`, `speaker`. HOT's kept slots say which parts of them stand in the
+    prompt."""
     relevant_history: Sequence[str] = ()
     """WARM's kept passages, as they stand in the prompt, oldest first."""
     insights: Sequence[str] = ()

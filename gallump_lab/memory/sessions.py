@@ -4,46 +4,28 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
-from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.market.symbols import validate_symbol
-from gallump_lab.memory import index
+from gallump_lab.memory import index, messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.messages import State, checked_name, checked_text, checked_time
 from gallump_lab.memory.records import Moment, Role, SessionContext
-from gallump_lab.memory.text import one_line, storable
+from gallump_lab.memory.text import storable
 from gallump_lab.store import Cache, Store, configs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MAX_CHARACTERS = 200_000
 UPKEEP_EVERY = 20
-State = Literal["complete", "stopped", "cut", "refused", "failed"]
 
 
 def new_id() -> str:
     """Make a session id; the id factory that is used where none is given."""
     return uuid.uuid4().hex
-
-
-def checked_text(text: str, name: str = "text") -> str:
-    """Give a text as it can be stored.
-
-    Raises
-    ------
-    ValueError
-        If it is no text, empty or too long; `name` is what the message calls it.
-    """
-    if not isinstance(text, str) or not text.strip():
-        msg = f"{name} must be words to remember, not {text!r}."
-        raise ValueError(msg)
-    if len(text) > MAX_CHARACTERS:
-        msg = f"{name} has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
-        raise ValueError(msg)
-    return storable(text)
 
 
 class SessionId(str):
@@ -81,20 +63,6 @@ class Received:
     """The one in force when the question came."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Draft:
-    """A message that is checked and counted, ready to be written; its times are naive UTC."""
-
-    role: str
-    text: str
-    symbol: str | None
-    created_at: datetime
-    arrived_at: datetime
-    state: str
-    tokens: int
-    rows: index.Entry
-
-
 class SessionManager:
     """Sessions and messages of one lab.
 
@@ -127,7 +95,7 @@ class SessionManager:
         if storage is None:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
             raise ValueError(msg)
-        self.cache, self._store = cache, storage
+        self.cache, self._store, self.corpus = cache, storage, Corpus()
         self._clock, self._ids, self.config, self._model = clock, ids, config, model
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
@@ -146,7 +114,7 @@ class SessionManager:
         with self._store.read() as con:
             return self._why_not(con, session_id, self.config(con).session_minutes) is None
 
-    def add_message(  # noqa: PLR0913 (the guide's arguments and two more)
+    def add_message(  # noqa: PLR0913 (the guide's arguments and three more)
         self,
         session_id: str,
         role: Role,
@@ -155,6 +123,7 @@ class SessionManager:
         created_at: datetime | None = None,
         *,
         state: State = "complete",
+        speaker: str | None = None,
     ) -> int:
         """Store a message; once this returns, it survives a crash.
 
@@ -171,6 +140,8 @@ class SessionManager:
             The time it speaks of, with a time zone; the clock's by default.
         state : {"complete", "stopped", "cut", "refused", "failed"}
             Whether it is whole, or why not.
+        speaker : str, optional
+            Who said it, by name, where several analysts share a lab.
 
         Returns
         -------
@@ -182,13 +153,13 @@ class SessionManager:
         ValueError
             If an argument cannot be used; the message says which and how to mend it.
         """
-        draft = self._checked(role, text, symbol, created_at, state)
+        batch = messages.ready([self._checked(role, text, symbol, created_at, state=state, speaker=speaker)])
         with self._store.write() as con:
             why_not = self._why_not(con, session_id, self.config(con).session_minutes)
             if why_not and ((role == "user" and created_at is None) or "ended" not in why_not):
                 msg = f"session_id: {why_not} Get one from get_or_create_session()."
                 raise ValueError(msg)
-            message_id = self._write(con, session_id, draft)
+            (message_id,) = messages.write(con, [session_id], batch)
         self.upkeep(message_id - 1, message_id)
         return message_id
 
@@ -214,13 +185,14 @@ class SessionManager:
         ValueError
             If the text or symbol cannot be used; nothing is stored.
         """
-        draft = self._checked("user", checked_text(text, "prompt"), symbol, None)
+        draft = self._checked("user", checked_text(text, "prompt"), symbol)
+        batch = messages.ready([draft])
         with self._store.write() as con:
             config = self.config(con)
             check(con, config)
             session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
-            question = self._write(con, session, draft)
+            (question,) = messages.write(con, [session], batch)
         moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
 
@@ -251,13 +223,26 @@ class SessionManager:
             )
             factor = learnt_factor(con, self._model(config), config)
             return context(
-                con, question, session_id=session_id, symbol=symbol, moment=moment, config=config, factor=factor
+                con,
+                self.corpus,
+                question,
+                session_id=session_id,
+                symbol=symbol,
+                moment=moment,
+                config=config,
+                factor=factor,
             )
 
-    def _checked(
-        self, role: str, text: str, symbol: str | None, created_at: datetime | None, state: str = "complete"
-    ) -> "_Draft":
-        """Check a message, and do all that writing it needs before the lab is held."""
+    def _checked(  # noqa: PLR0913 (a message's fields)
+        self,
+        role: Role,
+        text: str,
+        symbol: str | None,
+        created_at: datetime | None = None,
+        *,
+        state: State = "complete",
+        speaker: str | None = None,
+    ) -> messages.Draft:
         if role not in get_args(Role):
             msg = f"role must be 'user' or 'assistant', not {role!r}."
             raise ValueError(msg)
@@ -266,63 +251,26 @@ class SessionManager:
             raise ValueError(msg)
         text = checked_text(text)
         now = times.naive(self._clock(), "clock()")
-        at = now if created_at is None else times.naive(created_at)
-        if at > now + timedelta(minutes=1):
-            msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
-            raise ValueError(msg)
-        return _Draft(
+        return messages.Draft(
             role=role,
             text=text,
             symbol=None if symbol is None else validate_symbol(symbol),
-            created_at=at,
+            created_at=now if created_at is None else checked_time(times.naive(created_at), now),
             arrived_at=now,
             state=state,
-            tokens=tokens.count(text),
-            rows=index.entry(text),
+            speaker=None if speaker is None else checked_name(speaker, "speaker"),
         )
-
-    def _write(self, con: "DuckDBPyConnection", session_id: str, draft: "_Draft") -> int:
-        """Write a message, its session's row and its index rows inside one transaction."""
-        (message_id,) = con.execute(
-            "insert into messages values (nextval('message_ids'), ?, ?, ?, ?, ?, ?, ?, ?) returning message_id",
-            [
-                session_id,
-                draft.role,
-                draft.text,
-                draft.symbol,
-                draft.created_at,
-                draft.arrived_at,
-                draft.tokens,
-                draft.state,
-            ],
-        ).fetchone() or (0,)
-        title = one_line(draft.text)[:80] if draft.role == "user" else None
-        con.execute(
-            "update sessions set created_at = if(messages = 0, $at, least(created_at, $at)), "
-            "last_at = if(messages = 0, $at, greatest(last_at, $at)), messages = messages + 1, "
-            "title = coalesce(title, $title), symbol = coalesce(symbol, $symbol) where session_id = $session",
-            {"at": draft.created_at, "title": title, "symbol": draft.symbol, "session": session_id},
-        )
-        index.write(con, message_id, draft.rows)
-        return int(message_id)
 
     def reply(
         self, session_id: str, text: str, symbol: str | None, state: State
     ) -> Callable[["DuckDBPyConnection"], int]:
         """Make ready a reply of any length; what is returned stores it inside a transaction, with its turn."""
         now = times.naive(self._clock(), "clock()")
-        text = storable(text)
-        draft = _Draft(
-            role="assistant",
-            text=text,
-            symbol=symbol,
-            created_at=now,
-            arrived_at=now,
-            state=state,
-            tokens=tokens.count(text),
-            rows=index.entry(text),
+        draft = messages.Draft(
+            role="assistant", text=storable(text), symbol=symbol, created_at=now, arrived_at=now, state=state
         )
-        return lambda con: self._write(con, session_id, draft)
+        batch = messages.ready([draft])
+        return lambda con: messages.write(con, [session_id], batch)[0]
 
     def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
         notice = continues = None

@@ -62,23 +62,44 @@ def terms(text: str) -> list[str]:
     list of str
         In the order of the text, repeated as they repeat.
     """
-    found: list[str] = []
-    for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
-        kind, piece = match.lastgroup, match[0]
-        if kind == "ticker":
-            found.append(piece.replace("-", ".").casefold())
-        elif kind == "number":
-            number = piece.replace(",", "")
-            found.append(number.rstrip("0").rstrip(".") if "." in number else number)
-        elif kind == "cjk":
-            found.extend(piece[i : i + 2] for i in range(max(len(piece) - 1, 1)))
-        elif kind == "sign":
-            found.append(piece)
-        else:
-            word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", _plain(piece.casefold()))
-            if word and word not in _STOP_WORDS:
-                found.append(_stemmer().stemWord(word))
+    return [term for match in _pieces(text) for term in _terms_of(match.lastgroup or "", match[0])]
+
+
+def words(text: str) -> list[str]:
+    """Cut a text into the words that say something, in lower case and without accents, and its tickers and numbers."""
+    found = []
+    for match in _pieces(text):
+        word = _word(match[0]) if match.lastgroup == "word" else match[0]
+        if word:
+            found.append(word)
     return found
+
+
+def _pieces(text: str) -> Iterator[re.Match[str]]:
+    return _TOKEN.finditer(unicodedata.normalize("NFKC", text))
+
+
+@lru_cache(maxsize=100_000)
+def _terms_of(kind: str, piece: str) -> tuple[str, ...]:
+    """Give the terms of one piece; pieces recur, so they are kept."""
+    if kind == "ticker":
+        return (piece.replace("-", ".").casefold(),)
+    if kind == "number":
+        number = piece.replace(",", "")
+        return (number.rstrip("0").rstrip(".") if "." in number else number,)
+    if kind == "cjk":
+        return tuple(piece[i : i + 2] for i in range(max(len(piece) - 1, 1)))
+    if kind == "sign":
+        return (piece,)
+    word = _word(piece)
+    return (_stemmer().stemWord(word),) if word else ()
+
+
+@lru_cache(maxsize=100_000)
+def _word(piece: str) -> str:
+    """Give a word as it is compared; nothing of one that says nothing."""
+    word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", _plain(piece.casefold()))
+    return "" if word in _STOP_WORDS else word
 
 
 def _plain(word: str) -> str:

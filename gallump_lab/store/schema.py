@@ -161,9 +161,47 @@ create table decisions (
 create table forgotten (message_id bigint not null, forgotten_at timestamp not null);
 """
 
+_THIRD = """
+alter table messages add column speaker text;           -- who spoke, by name
+create table embeddings (                               -- what passages mean, as codes of signs and magnitudes
+    model text not null,
+    passage_id bigint not null,
+    c0 ubigint not null, c1 ubigint not null, c2 ubigint not null, c3 ubigint not null,
+    c4 ubigint not null, c5 ubigint not null, c6 ubigint not null, c7 ubigint not null
+);
+create table imported (                                 -- so that importing again adds nothing
+    hash bigint not null,                               -- 64 bits of the message; stays when the message is forgotten
+    source bigint,                                      -- 64 bits of its name in its source, to which evidence refers
+    message_id bigint not null
+);
+create sequence question_ids;
+create table questions (                                -- what recall is measured with
+    question_id bigint not null,
+    text text not null,
+    answer text,                                        -- null: there is none
+    kind text not null,
+    asked_at timestamp not null,                        -- nothing that speaks of a later time may be used
+    seen_message bigint not null,                       -- and nothing that arrived later
+    session_id text,                                    -- the session in which it is asked
+    symbol text,
+    conversation text,                                  -- the cluster that it belongs to
+    origin text not null,                               -- where it comes from: dataset, human or silver
+    arrived_at timestamp not null
+);
+create table labels (                                   -- which messages a question needs; the newest of a pair holds
+    question_id bigint not null,
+    message_id bigint not null,
+    grade utinyint not null,                            -- 0 of no use, 1 on the subject, 2 helps, 3 evidence
+    origin text not null,                               -- reader, human or silver
+    labeller text not null,
+    labelled_at timestamp not null
+);
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("sessions, recall, turns, insights", _FIRST),
     ("continued sessions, choices, drafts, decisions, forgetting", _SECOND),
+    ("speakers, embeddings, imports, questions, labels", _THIRD),
 )
 
 _MIGRATIONS_TABLE = """

@@ -1,6 +1,6 @@
 """Times are UTC: aware in Python, naive in DuckDB (its own time zone type needs a package that pandas has dropped)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def now() -> datetime:
@@ -25,3 +25,11 @@ def naive(moment: datetime, name: str = "created_at") -> datetime:
 def aware(moment: datetime) -> datetime:
     """Turn a table's naive UTC into an aware time."""
     return moment.replace(tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Count a time's microseconds since 1970."""
+    return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ from gallump_lab.brain.turns import chosen_of
 from gallump_lab.config import Config
 from gallump_lab.market.records import MarketContext
 from gallump_lab.memory import recall
-from gallump_lab.memory.context import context
+from gallump_lab.memory.context import context, make_ready
+from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import Moment
 from gallump_lab.store import Snapshot, times
 
@@ -97,14 +98,16 @@ def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
     Replay
         Under its own config a turn is identical, unless the template or the way of retrieval has changed since.
     """
+    corpus = Corpus()
+    make_ready(corpus, snapshot)
     with snapshot.read() as con:
         found = con.execute(_TURNS)
         names = [column[0] for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        return Replay(turns=tuple(_again(con, row, config) for row in rows))
+        return Replay(turns=tuple(_again(con, corpus, row, config) for row in rows))
 
 
-def _again(con: "DuckDBPyConnection", turn: Mapping[str, Any], config: Config | None) -> Replayed:
+def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Mapping[str, Any], config: Config | None) -> Replayed:
     known = {"turn_id": turn["turn_id"], "recorded_sha256": turn["prompt_sha256"]}
     if turn["question"] is None or turn["toml"] is None:
         gone = "question was forgotten" if turn["question"] is None else "configuration is gone"
@@ -113,6 +116,7 @@ def _again(con: "DuckDBPyConnection", turn: Mapping[str, Any], config: Config | 
     seen = MarketContext.from_dict(json.loads(turn["market"]))
     session = context(
         con,
+        corpus,
         turn["question"],
         session_id=turn["session_id"],
         symbol=turn["symbol"],

@@ -25,7 +25,7 @@ _REASONS = {
     "below threshold": "too far from the question",
     "excluded": "excluded by you",
 }
-_SIGNALS = {"bm25": "words", "symbol": "symbol", "pin": "pinned by you"}
+_SIGNALS = {"dates": "time", "pin": "pinned by you"}
 
 
 def preview(  # noqa: PLR0913 (a question's givens)

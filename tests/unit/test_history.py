@@ -58,8 +58,8 @@ def test_a_session_that_has_ended_is_continued_by_one_that_names_it(lab: Lab, cl
     ],
 )
 def test_sessions_are_found_by_what_was_said(lab: Lab, search: str, found: list[str]) -> None:
-    lab.ask("My rule: no position over earnings.")
-    lab.ask("Where does a giraffe trade?")
+    for said in ("My rule: no position over earnings.", "Where does a giraffe trade?"):
+        lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", said)
     assert lab.history(search)["session_id"].tolist() == found
 
 

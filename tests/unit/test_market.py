@@ -135,8 +135,11 @@ def test_symbols_are_found_in_a_prompt(prompt, found):
 def test_the_readme_gives_the_sha256_of_every_bundled_file():
     readme = bundled("README.md")
     listed = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", readme.read_text(encoding="utf-8"), re.MULTILINE))
-    files = [path for path in readme.parent.iterdir() if path.is_file() and path.suffix not in {".md", ".py"}]
-    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} == listed
+    source = {".md", ".py", ".pyc", ".toml"}
+    files = [path for path in readme.parent.rglob("*") if path.is_file() and path.suffix not in source]
+    assert {
+        path.relative_to(readme.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    } == listed
 
 
 def test_the_bundled_broker_serves_the_last_closes_of_five_stocks(bundled_broker):

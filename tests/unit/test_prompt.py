@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab import Budget, Config, Lab, tokens
@@ -54,6 +54,7 @@ said = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "m
 lines = st.lists(st.text(min_size=1, max_size=80), max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(said, max_size=8), st.text(min_size=1, max_size=100), lines, lines)
 def test_the_guides_preset_gives_the_guides_text(
     messages: list[dict[str, str]], question: str, history: list[str], insights: list[str]
@@ -209,7 +210,7 @@ def test_every_token_is_accounted_for(tmp_path: Path) -> None:
 
 
 def test_a_long_message_is_shown_up_to_where_the_budget_ends(tmp_path: Path) -> None:
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, config=Config(budget=Budget(hot=150)))
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, config=Config(budget=Budget(hot=150, warm=0)))
     session = lab.sessions.get_or_create_session()
     lab.sessions.add_message(
         session, "assistant", " ".join(f"Reason {i} is that volume fell again." for i in range(60))

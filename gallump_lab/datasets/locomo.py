@@ -1,0 +1,131 @@
+"""LoCoMo (Maharana et al. 2024, "Evaluating Very Long-Term Conversational Memory of LLM Agents"), as published."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, frame
+
+KINDS: Mapping[int, str] = {1: "multi hop", 2: "temporal", 3: "open domain", 4: "single hop", 5: "no answer"}
+"""What the file's category numbers mean: not the order in which the paper lists the kinds, but the one in which its
+evaluation scores them."""
+
+_EVIDENCE = re.compile(r"D\d+:\d+")
+_MINUTE = timedelta(minutes=1)
+
+
+def read(path: Path) -> Dataset:
+    """Read LoCoMo's JSON: a list of conversations, each with its questions.
+
+    Both people are role "user" and told apart by `speaker`. A session begins at its `session_N_date_time`, taken as
+    UTC, and each message comes a minute after the one before. An image stands in the text as its caption. Questions are
+    asked a minute after the last message; those of category 5 have no answer and no evidence.
+
+    Raises
+    ------
+    DatasetError
+        If the file is not LoCoMo's JSON.
+    """
+    problems = Problems()
+    messages: list[dict[str, Any]] = []
+    questions: list[dict[str, Any]] = []
+    for number, sample in enumerate(_samples(path), 1):
+        if not isinstance(sample, dict) or not isinstance(sample.get("conversation"), dict):
+            problems.leave_out(f"conversation {number}", "it has no 'conversation' with sessions")
+            continue
+        name = str(sample.get("sample_id") or f"conversation {number}")
+        said = list(_messages(name, sample["conversation"], problems))
+        messages += said
+        if said:
+            asked_at = max(message["created_at"] for message in said) + _MINUTE
+            keys = {message["key"] for message in said}
+            questions += _questions(name, sample.get("qa") or [], keys, asked_at, problems)
+    return Dataset(
+        messages=frame(messages, MESSAGES),
+        questions=frame(questions, QUESTIONS),
+        insights=frame((), INSIGHTS),
+        problems=problems.told(),
+        left_out=problems.left_out,
+    )
+
+
+def _samples(path: Path) -> list[Any]:
+    try:
+        found = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read as JSON: {error}."
+        raise DatasetError(msg) from error
+    found = found if isinstance(found, list) else [found]
+    if not any(isinstance(sample, dict) and "conversation" in sample for sample in found):
+        msg = (
+            f"{path} is not LoCoMo: a list of objects with 'conversation' and 'qa'. "
+            "Conversations of your own are read from .csv or .jsonl, a row or line a message."
+        )
+        raise DatasetError(msg)
+    return found
+
+
+def _messages(name: str, conversation: Mapping[str, Any], problems: Problems) -> Iterator[dict[str, Any]]:
+    numbers = (re.fullmatch(r"session_(\d+)", key) for key in conversation)
+    for number in sorted(int(found[1]) for found in numbers if found):
+        session, turns = f"{name} session_{number}", conversation[f"session_{number}"]
+        if not isinstance(turns, list):
+            problems.leave_out(session, f"a session must be a list of messages, not {turns!r:.60}")
+            continue
+        when = conversation.get(f"session_{number}_date_time")
+        try:
+            begun = datetime.strptime(str(when), "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
+        except ValueError:
+            why = f"its time must be such as '1:56 pm on 8 May, 2023', not {when!r:.60}"
+            problems.leave_out(session, why, records=len(turns))
+            continue
+        for place, turn in enumerate(turns):
+            said = _text(turn) if isinstance(turn, dict) else ""
+            if not said or not turn.get("dia_id"):
+                problems.leave_out(f"{session}, message {place + 1}", f"it needs dia_id and text, not {turn!r:.80}")
+                continue
+            yield {
+                "role": "user",
+                "text": said,
+                "created_at": begun + place * _MINUTE,
+                "session_id": session,
+                "speaker": turn.get("speaker"),
+                "key": turn["dia_id"],
+                "conversation": name,
+            }
+
+
+def _text(turn: Mapping[str, Any]) -> str:
+    image = f" [image: {turn['blip_caption']}]" if turn.get("blip_caption") else ""
+    return f"{turn.get('text') or ''}{image}".strip()
+
+
+def _questions(
+    name: str, listed: list[Any], keys: set[str], asked_at: datetime, problems: Problems
+) -> Iterator[dict[str, Any]]:
+    for number, qa in enumerate(listed, 1):
+        where = f"{name}, question {number}"
+        if not isinstance(qa, dict) or not qa.get("question") or qa.get("category") not in KINDS:
+            problems.leave_out(where, f"it needs a question and a category from 1 to 5, not {qa!r:.80}")
+            continue
+        kind = KINDS[qa["category"]]
+        evidence: list[str] = []
+        if kind != "no answer":
+            named = [str(entry) for entry in qa.get("evidence") or ()]
+            evidence = list(dict.fromkeys(key for entry in named for key in _EVIDENCE.findall(entry)))
+            strangers = [key for key in evidence if key not in keys]
+            strangers += [entry for entry in named if not _EVIDENCE.search(entry)]
+            if strangers:
+                problems.note(f"{where}: evidence {', '.join(strangers)} names no message; passed over.")
+        answer = qa.get("answer")
+        yield {
+            "text": str(qa["question"]),
+            "answer": None if kind == "no answer" or answer is None else str(answer),
+            "kind": kind,
+            "asked_at": asked_at,
+            "evidence": [key for key in evidence if key in keys],
+            "conversation": name,
+        }

@@ -1,0 +1,120 @@
+"""A dataset as the lab takes it: conversations, questions on them with their evidence, and insights."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
+QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "conversation")
+INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by")
+TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
+NAMED = 30
+"""So many problems of a sort are told one by one; the rest are counted."""
+
+
+class DatasetError(ValueError):
+    """A file, folder or frame is no dataset that can be read; the message says why and what would do."""
+
+
+class Problems:
+    """What was wrong with single records and what was taken otherwise: the first are named, the rest counted."""
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._named: tuple[list[str], list[str]] = ([], [])
+        self._unnamed = [0, 0]
+
+    def leave_out(self, where: str, why: str, records: int = 1) -> None:
+        """Count records that cannot be used; say where they stand and why."""
+        self.left_out += records
+        self._tell(0, f"{where}: {why.rstrip('.')}; left out.")
+
+    def note(self, words: str) -> None:
+        """Say what was taken otherwise than it stands."""
+        self._tell(1, words)
+
+    def _tell(self, which: int, words: str) -> None:
+        if len(self._named[which]) < NAMED:
+            self._named[which].append(words)
+        else:
+            self._unnamed[which] += 1
+
+    def told(self) -> tuple[str, ...]:
+        """Give the problems in words."""
+        found: list[str] = []
+        for named, unnamed in zip(self._named, self._unnamed, strict=True):
+            found += named
+            found += [f"... and {unnamed:,} more."] if unnamed else []
+        return tuple(found)
+
+
+def frame(
+    rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...], index: "pd.Index | None" = None
+) -> "pd.DataFrame":
+    """Give rows as a frame of these columns: times are UTC, all else is objects, None where there is nothing."""
+    import pandas as pd
+
+    rows = list(rows)
+    return pd.DataFrame(
+        {
+            name: pd.Series(
+                [row.get(name) for row in rows],
+                dtype="datetime64[us, UTC]" if name in TIMES else object,
+                index=index,
+            )
+            for name in columns
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Conversations from a source, ready for `Lab.import_dataset`.
+
+    An evidence or source key names the message of that key in the same conversation.
+    """
+
+    messages: "pd.DataFrame"
+    """role, text, created_at (UTC), session_id, symbol, speaker, key, conversation: a row a message, in order of
+    arrival; sessions without an id are cut by silence."""
+    questions: "pd.DataFrame"
+    """text, answer (None: there is none), kind, asked_at (UTC; nothing later may be used), session_id (the one in which
+    it is asked, or None), symbol, evidence (a list of message keys), conversation."""
+    insights: "pd.DataFrame"
+    """kind, symbol, text, sources (a list of message keys), valid_from, known_from (UTC), key, superseded_by (the key
+    of a later insight, or None)."""
+    problems: tuple[str, ...] = ()
+    """What was wrong or taken otherwise, in words."""
+    left_out: int = 0
+    """How many records could not be used."""
+
+    def split(self) -> "list[Dataset]":
+        """Give a dataset for each conversation, in order, with its questions and the insights that rest on it."""
+        names = list(dict.fromkeys(self.messages["conversation"]))
+        if len(names) < 2:
+            return [self]
+        found = []
+        for name in names:
+            messages = self.messages[[each == name for each in self.messages["conversation"]]]
+            keys = set(messages["key"])
+            found.append(
+                replace(
+                    self,
+                    messages=messages,
+                    questions=self.questions[[each == name for each in self.questions["conversation"]]],
+                    insights=self.insights[[not keys.isdisjoint(each) for each in self.insights["sources"]]],
+                )
+            )
+        return found
+
+    def __repr__(self) -> str:
+        """Count what there is, then tell the problems."""
+        said = self.messages
+        head = (
+            f"Dataset: {len(said):,} messages in {said['conversation'].nunique(dropna=False):,} conversations, "
+            f"{len(self.questions):,} questions, {len(self.insights):,} insights; {self.left_out:,} records left out"
+        )
+        return "\n".join([head, *self.problems])

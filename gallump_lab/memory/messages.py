@@ -1,0 +1,135 @@
+"""Messages on their way into a lab: checked, then counted and cut outside of any step, then written, one or many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from gallump_lab import tokens
+from gallump_lab.memory import index
+from gallump_lab.memory.records import Role
+from gallump_lab.memory.text import one_line, storable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MAX_CHARACTERS = 200_000
+MAX_NAME = 100
+State = Literal["complete", "stopped", "cut", "refused", "failed"]
+
+
+def checked_text(text: str, name: str = "text") -> str:
+    """Give a text as it can be stored.
+
+    Raises
+    ------
+    ValueError
+        If it is no text, empty or too long; `name` is what the message calls it.
+    """
+    if not isinstance(text, str) or not text.strip():
+        msg = f"{name} must be words to remember, not {text!r}."
+        raise ValueError(msg)
+    if len(text) > MAX_CHARACTERS:
+        msg = f"{name} has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
+        raise ValueError(msg)
+    return storable(text)
+
+
+def checked_time(at: datetime, now: datetime) -> datetime:
+    """Give a message's time, naive UTC, if it is not later than now by more than a minute.
+
+    Raises
+    ------
+    ValueError
+        If it lies in the future.
+    """
+    if at > now + timedelta(minutes=1):
+        msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
+        raise ValueError(msg)
+    return at
+
+
+def checked_name(name: str, what: str) -> str:
+    """Give a speaker's name or a session's id as it can be stored.
+
+    Raises
+    ------
+    ValueError
+        If it is not a short text on one line; `what` is what the message calls it.
+    """
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        msg = f"{what} must be a name of at most {MAX_NAME} characters on one line, not {name!r:.60}."
+        raise ValueError(msg)
+    return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A message that is checked but not stored; its times are naive UTC."""
+
+    role: Role
+    text: str
+    symbol: str | None
+    created_at: datetime
+    arrived_at: datetime
+    state: State = "complete"
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Messages counted and cut, ready to be written."""
+
+    columns: dict[str, Any]
+    """Arrays by column, a value a message."""
+    rows: index.Rows
+
+
+def ready(drafts: Sequence[Draft]) -> Batch:
+    """Do all that writing messages needs before the lab is held."""
+    import numpy as np
+
+    def words(values: list[str | None]) -> Any:  # "" is nothing: a column must not begin with None alone
+        return np.array([value or "" for value in values], object)
+
+    return Batch(
+        columns={
+            "role": words([d.role for d in drafts]),
+            "text": words([d.text for d in drafts]),
+            "symbol": words([d.symbol for d in drafts]),
+            "speaker": words([d.speaker for d in drafts]),
+            "state": words([d.state for d in drafts]),
+            "title": words([one_line(d.text)[:80] if d.role == "user" else None for d in drafts]),
+            "created_at": np.array([d.created_at for d in drafts], "datetime64[us]"),
+            "arrived_at": np.array([d.arrived_at for d in drafts], "datetime64[us]"),
+            "tokens": np.array([tokens.count(d.text) for d in drafts], np.int64),
+        },
+        rows=index.rows([index.entry(d.text) for d in drafts]),
+    )
+
+
+def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:
+    """Write messages and their index rows, and what their sessions' rows say, inside the caller's transaction.
+
+    The sessions are there already. Ids follow the order of the batch.
+    """
+    import numpy as np
+
+    ids = index.next_ids(con, "message_ids", len(session_ids))
+    given = batch.columns | {"message_id": ids, "session_id": np.array(session_ids, object)}
+    with index.lent(con, given):
+        con.execute(
+            "insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, "
+            "arrived_at, tokens, state, nullif(speaker, '') from given"
+        )
+        con.execute(
+            "update sessions set created_at = if(messages = 0, first, least(created_at, first)), "
+            "last_at = if(messages = 0, last, greatest(last_at, last)), messages = messages + number, "
+            "title = coalesce(title, new_title), symbol = coalesce(symbol, new_symbol) from ("
+            "select session_id, min(created_at) as first, max(created_at) as last, count(*) as number, "
+            "arg_min(nullif(title, ''), message_id) as new_title, "
+            "arg_min(nullif(symbol, ''), message_id) as new_symbol from given group by session_id) said "
+            "where said.session_id = sessions.session_id"
+        )
+    index.write(con, ids, batch.rows)
+    return [int(i) for i in ids]

@@ -1,0 +1,122 @@
+"""A question as the signals see it."""
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gallump_lab.config import Recall
+from gallump_lab.memory.signals import dates
+from gallump_lab.memory.text import term_id, terms, words
+from gallump_lab.store.times import microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallump_lab.memory.corpus import View
+    from gallump_lab.memory.records import Moment
+
+    Places = NDArray[np.int64]
+
+MILLION = 1_000_000
+
+QUERY_TERMS = 64
+"""Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where a term stands."""
+
+    idf: float
+    places: "Places"
+    """The passages that hold it."""
+    shares: "NDArray[np.float64]"
+    """BM25's saturated term frequency in each, 0 to k1 + 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, taken apart."""
+
+    words: list[str]
+    """What it asks for, without the names and dates that only say whom and when."""
+    found: list[Found]
+    """The same words' terms, where they stand."""
+    idf: "Callable[[str], float]"
+    """How rare a word is; one that stands nowhere is as rare as can be."""
+    speakers: list[int]
+    """Hashes of the speakers whom it names."""
+    symbol: int
+    """The hash of its symbol, 0 for none."""
+    spans: list[tuple[int, int]]
+    """The times that it names, from and to, in microseconds since 1970."""
+    at: int
+    """When it is asked, in microseconds since 1970."""
+    settings: Recall
+
+
+def needed(question: str) -> list[int]:
+    """Give the numbers of the terms whose postings a question needs."""
+    return [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
+
+
+def ask(  # noqa: PLR0913 (a question's givens)
+    view: "View",
+    question: str,
+    *,
+    postings: "dict[int, tuple[Places, Places]]",
+    symbol: int,
+    moment: "Moment",
+    settings: Recall,
+) -> Asked:
+    """Take a question apart.
+
+    Parameters
+    ----------
+    postings : dict
+        For each of the question's terms the places that hold it, and how often each does.
+    symbol : int
+        Its symbol's hash, 0 for none.
+    """
+    said = [name for name, key in view.speakers.items() if _names(question, name) and (view.speaker == key).any()]
+    spans, dated = dates.spans(question, moment.at)
+    rest = question.replace(dated, " ") if dated else question
+    dropped = {term for name in said for term in terms(name)}
+    kept = [word for word in words(rest) if not dropped.issuperset(terms(word))]
+    known = {number: _found(view, *each, settings) for number, each in postings.items()}
+    rarest = math.log1p((len(view) + 0.5) / 0.5)
+
+    def idf(word: str) -> float:
+        return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
+
+    wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
+    return Asked(
+        words=kept,
+        found=[known[number] for number in wanted if number in known],
+        idf=idf,
+        speakers=[view.speakers[name] for name in said],
+        symbol=symbol,
+        spans=spans,
+        at=microseconds(moment.at),
+        settings=settings,
+    )
+
+
+def _names(question: str, name: str) -> bool:
+    return re.search(rf"\b{re.escape(name)}\b", question, re.IGNORECASE) is not None
+
+
+def _found(view: "View", places: "Places", frequency: "Places", settings: Recall) -> Found:
+    """Weigh a term by BM25, with Lucene's idf, ln(1 + (N - df + 0.5) / (df + 0.5))."""
+    k1, b = settings.k1, settings.b
+    length = view.terms[places] / view.mean
+    return Found(
+        idf=math.log1p((len(view) - len(places) + 0.5) / (len(places) + 0.5)),
+        places=places,
+        shares=frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * length)),
+    )

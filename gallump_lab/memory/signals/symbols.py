@@ -1,0 +1,20 @@
+"""The symbol that was talked of: a message's own, which is the first of the watchlist that it was sent with."""
+
+from typing import TYPE_CHECKING
+
+from gallump_lab.memory.signals.asked import MILLION, Asked
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallump_lab.memory.corpus import Places, View
+
+
+def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
+    """Give a million to a passage of a message with the question's symbol."""
+    import numpy as np
+
+    same = (view.symbol[places] == asked.symbol) & (asked.symbol != 0)
+    found: NDArray[np.int64] = MILLION * same.astype(np.int64)
+    return found

@@ -1,0 +1,158 @@
+"""Meaning as numbers: texts become vectors, and vectors become codes of 512 bits, small enough to keep in memory.
+
+The built-in embedder sums static word vectors (WordLlama's, MIT), which need no network, no GPU and no downloaded
+model. A text's vector is a constant: it depends on nothing but the text, so it is written with the message and holds
+for every moment. What weighs words by how rare they are is the question's side alone.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gallump_lab.memory.text import words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
+
+    Vectors = NDArray[np.int64]
+    Codes = NDArray[np.uint64]
+
+DIMENSIONS = 256
+CODE = 8
+"""A code has so many 64-bit numbers: four of signs, four of magnitudes."""
+SMALL, LARGE = 3, 10
+"""What a value counts that lies below or above the vector's root mean square: about a normal variable's mean there."""
+WEIGHT = 16
+"""A word's weight is a whole number: so many parts of its idf."""
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors; another model than the built-in one implements this."""
+
+    name: str
+    """What its vectors are stored under; a change means that every passage is embedded anew."""
+
+    def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
+        """Give a row of `DIMENSIONS` whole numbers a text, the same on every machine; zeros for a text without words.
+
+        `weight` says how much each word of a question counts; a model that weighs words by itself may ignore it.
+        """
+
+
+class WordVectors:
+    """The built-in embedder: the sum of the vectors of a text's words that say something."""
+
+    name = "wordllama-256"
+
+    def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
+        """See `Embedder.embed`."""
+        import numpy as np
+
+        table = _table()
+        found = np.zeros((len(texts), DIMENSIONS), np.int64)
+        for place, text in enumerate(texts):
+            said = words(text)
+            tokens = [_tokens(word) for word in said]
+            ids = [token for each in tokens for token in each]
+            if ids and weight is None:
+                found[place] = table[ids].sum(0, dtype=np.int64)
+            elif ids and weight is not None:
+                shares = [weight(word) for word, each in zip(said, tokens, strict=True) for _ in each]
+                found[place] = np.array(shares, np.int64) @ table[ids].astype(np.int64)
+        return found
+
+
+BUILT_IN = WordVectors()
+
+
+def encode(vectors: "Vectors") -> "Codes":
+    """Give each vector's code: a bit for each value's sign, and one for whether it exceeds the root mean square.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, `CODE`) of uint64; zeros for a vector of zeros.
+    """
+    import numpy as np
+
+    squares = vectors * vectors
+    large = squares * DIMENSIONS > squares.sum(1, keepdims=True)
+    bits = np.concatenate([vectors > 0, large], axis=1)
+    return np.packbits(bits, axis=1).view(np.uint64)
+
+
+def decode(codes: "Codes") -> "NDArray[np.float64]":
+    """Give back what a code tells of its vector: (n, `DIMENSIONS`) of small whole numbers."""
+    import numpy as np
+
+    bits = np.unpackbits(np.ascontiguousarray(codes).view(np.uint8), axis=1)
+    signs, large = bits[:, :DIMENSIONS], bits[:, DIMENSIONS:]
+    found = np.where(large, LARGE, SMALL) * np.where(signs, 1.0, -1.0)
+    found[~codes.any(1)] = 0
+    return found
+
+
+def distance(codes: "Codes", code: "Codes") -> "NDArray[np.int64]":
+    """Count by how many signs each code differs from one: the Hamming distance, 0 to `DIMENSIONS`."""
+    import numpy as np
+
+    half = CODE // 2
+    found = np.zeros(len(codes), np.int64)
+    for column in range(half):
+        found += np.bitwise_count(codes[:, column] ^ code[column])
+    return found
+
+
+def _home() -> Path:
+    spec = find_spec("wordllama")  # found, not imported: only its data are used
+    if spec is None or spec.origin is None:
+        msg = "The package wordllama is missing; it carries the word vectors. Install gallump_lab again."
+        raise ModuleNotFoundError(msg)
+    return Path(spec.origin).parent
+
+
+@cache
+def _table() -> "NDArray[np.int8]":
+    """Give the token vectors as small whole numbers, so that sums are exact: (32,000, `DIMENSIONS`)."""
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    (weights,) = load_file(_home() / "weights" / "l2_supercat_256.safetensors").values()
+    # 4.2 is about the 99.95th percentile of the magnitudes; what lies beyond is cut.
+    scaled: NDArray[np.int8] = np.clip(np.rint(weights.astype(np.float32) * np.float32(127 / 4.2)), -127, 127).astype(
+        np.int8
+    )
+    return scaled
+
+
+@cache
+def _tokenizer() -> "Tokenizer":
+    from tokenizers import Tokenizer
+
+    found = Tokenizer.from_file(str(_home() / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    found.no_padding()
+    return found
+
+
+_KNOWN: dict[str, tuple[int, ...]] = {}
+_MOST = 200_000
+
+
+def _tokens(word: str) -> tuple[int, ...]:
+    """Give a word's tokens; words recur, so they are kept."""
+    found = _KNOWN.get(word)
+    if found is None:
+        if len(_KNOWN) >= _MOST:
+            _KNOWN.clear()
+        encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
+        found = _KNOWN[word] = tuple(encoded.ids)
+    return found
+
+
+def make_ready() -> None:
+    """Load what embedding needs."""
+    BUILT_IN.embed(["ready"])

@@ -1,0 +1,109 @@
+"""Laws of recall that hold for any history: what came later plays no part, and what is in memory is what is on disk."""
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gallump_lab import Lab
+from gallump_lab.config import Recall
+from gallump_lab.memory import context as memory
+from gallump_lab.memory import recall
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.records import Moment
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+NOW = START + timedelta(days=400)
+WORDS = "stop target AAPL IBM mean halt dividend long risk 400 410 March".split()
+EVERYTHING = Recall(**dict.fromkeys((each.name for each in fields(Recall) if each.name != "b"), 0.7))
+QUESTION = "Where did Ann put her stop for AAPL in March, long of the mean?"
+
+messages = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["user", "assistant"]),
+            "text": st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join),
+            "created_at": st.integers(0, 30).map(lambda days: START + timedelta(days=days)),
+            "session_id": st.sampled_from(["a", "b", "c"]),
+            "symbol": st.sampled_from(["AAPL", "IBM", None]),
+            "speaker": st.sampled_from(["Ann", "Bob", None]),
+        }
+    ),
+    min_size=2,
+    max_size=14,
+)
+slow = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def lab_of(rows, folder):
+    lab = Lab.open(folder / f"{len(list(folder.iterdir()))}.duckdb", clock=lambda: NOW)
+    if rows:
+        lab.import_messages(pd.DataFrame(rows))
+    return lab
+
+
+def ranked(lab, moment):
+    """Give the ranking of the question: each passage's text and time, its score and its signals."""
+    memory.make_ready(lab.sessions.corpus, lab.store)
+    with lab.store.read() as con:
+        view = lab.sessions.corpus.at(con, moment)
+        found = recall.rank(con, view, QUESTION, symbol="AAPL", moment=moment, settings=EVERYTHING)
+        slots = recall.candidates(con, found, 1.0, 100)
+    return [(slot.text, slot.created_at, slot.score, slot.signals) for slot in slots]
+
+
+@slow
+@given(rows=messages, cut=st.integers(0, 14))
+def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(rows, cut, tmp_path):
+    """A moment's ranking, statistics included, is that of a lab that holds nothing but what had arrived."""
+    all_of_it, part = lab_of(rows, tmp_path), lab_of(rows[:cut], tmp_path)
+    moment = Moment(at=NOW, seen_message=min(cut, len(rows)), seen_insight=0)
+    assert ranked(all_of_it, moment) == ranked(part, moment)
+
+
+@slow
+@given(rows=messages, days=st.integers(-1, 31))
+def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(rows, days, tmp_path):
+    at = START + timedelta(days=days)
+    all_of_it, part = lab_of(rows, tmp_path), lab_of([r for r in rows if r["created_at"] <= at], tmp_path)
+    found = ranked(all_of_it, Moment(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
+    assert found == ranked(part, Moment(at=NOW, seen_message=len(rows), seen_insight=0))
+
+
+@slow
+@given(rows=messages, parts=st.lists(st.integers(1, 5), max_size=5), gone=st.integers(1, 14))
+def test_passages_kept_up_in_memory_are_those_on_disk(rows, parts, gone, tmp_path):
+    lab = lab_of([], tmp_path)
+    kept_up, moment, begin = lab.sessions.corpus, Moment(at=NOW, seen_message=99, seen_insight=0), 0
+
+    def same():
+        with lab.store.read() as con:
+            view, fresh = kept_up.at(con, moment), Corpus().at(con, moment)
+        for name in (
+            "passage_id",
+            "message_id",
+            "terms",
+            "session",
+            "role",
+            "symbol",
+            "speaker",
+            "created_at",
+            "codes",
+        ):
+            assert np.array_equal(getattr(view, name), getattr(fresh, name)), name
+        everywhere = np.arange(len(view))
+        for steps in (-3, -2, -1, 1, 2, 3):
+            assert np.array_equal(view.beside(everywhere, steps), fresh.beside(everywhere, steps))
+        return view
+
+    for part in [*parts, len(rows)]:
+        if rows[begin : begin + part]:
+            lab.import_messages(pd.DataFrame(rows[begin : begin + part]))
+        begin += part
+        before = same()
+    if gone in set(before.message_id.tolist()):
+        lab.forget(message_id=gone)
+        assert gone not in same().message_id

@@ -1,0 +1,286 @@
+"""Readers: LoCoMo, BEAM, CSV and JSONL become one kind of dataset; what is malformed is left out and named."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gallump_lab import datasets
+from gallump_lab.datasets import DatasetError
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)
+
+
+LOCOMO = [
+    {
+        "sample_id": "conv-1",
+        "conversation": {
+            "speaker_a": "Ann",
+            "speaker_b": "Bob",
+            "session_2_date_time": "12:05 am on 9 May, 2023",
+            "session_2": [{"speaker": "Bob", "dia_id": "D2:1", "text": "", "blip_caption": "a grey cat"}],
+            "session_1_date_time": "1:56 pm on 8 May, 2023",
+            "session_1": [
+                {"speaker": "Ann", "dia_id": "D1:1", "text": "I sold my bike."},
+                {"speaker": "Bob", "dia_id": "D1:2", "text": "Why?", "blip_caption": "a red bike"},
+                {"speaker": "Ann", "text": "No id."},
+            ],
+            "session_3_date_time": "some day in May",
+            "session_3": [{"speaker": "Ann", "dia_id": "D3:1", "text": "Lost."}] * 2,
+            "session_10_date_time": "9:00 am on 1 June, 2023",
+        },
+        "qa": [
+            {"question": "What did Ann sell?", "answer": "a bike", "evidence": ["D1:1; D1:2"], "category": 4},
+            {"question": "How many cats?", "answer": 1, "evidence": ["D2:1", "D9:9", "D"], "category": 1},
+            {"question": "What did Bob sell?", "adversarial_answer": "a bike", "evidence": ["D1:1"], "category": 5},
+            {"question": "Of no kind", "category": 9},
+        ],
+    },
+    {
+        "conversation": {
+            "session_1_date_time": "1:00 pm on 1 June, 2023",
+            "session_1": [{"dia_id": "D1:1", "text": "Hi"}],
+        }
+    },
+    {"conversation": "none"},
+]
+
+
+@pytest.fixture
+def locomo(tmp_path: Path) -> Path:
+    path = tmp_path / "locomo.json"
+    path.write_text(json.dumps(LOCOMO), "utf-8")
+    return path
+
+
+def test_locomo_messages_have_their_sessions_times_speakers_and_captions(locomo: Path) -> None:
+    said = datasets.read(locomo).messages
+    assert said["text"].tolist() == ["I sold my bike.", "Why? [image: a red bike]", "[image: a grey cat]", "Hi"]
+    assert said["created_at"].tolist()[:3] == [at(2023, 5, 8, 13, 56), at(2023, 5, 8, 13, 57), at(2023, 5, 9, 0, 5)]
+    assert said["speaker"].tolist() == ["Ann", "Bob", "Bob", None]
+    assert set(said["role"]) == {"user"}
+    assert said["key"].tolist() == ["D1:1", "D1:2", "D2:1", "D1:1"]
+    assert said["session_id"].tolist()[:3] == ["conv-1 session_1", "conv-1 session_1", "conv-1 session_2"]
+    assert said["session_id"].is_unique is False
+    assert said["conversation"].tolist() == ["conv-1"] * 3 + ["conversation 2"]
+
+
+def test_locomo_questions_are_labels_and_the_fifth_kind_has_no_answer(locomo: Path) -> None:
+    asked = datasets.read(locomo).questions
+    assert asked["kind"].tolist() == ["single hop", "multi hop", "no answer"]
+    assert asked["answer"].tolist() == ["a bike", "1", None]
+    assert asked["evidence"].tolist() == [["D1:1", "D1:2"], ["D2:1"], []]
+    assert set(asked["asked_at"]) == {at(2023, 5, 9, 0, 6)}
+
+
+def test_what_is_malformed_in_locomo_is_counted_and_named(locomo: Path) -> None:
+    found = datasets.read(locomo)
+    assert found.left_out == 5
+    words = repr(found)
+    assert "4 messages in 2 conversations, 3 questions" in words
+    for problem in (
+        "conv-1 session_1, message 3: it needs dia_id and text",
+        "conv-1 session_3: its time must be such as '1:56 pm on 8 May, 2023', not 'some day in May'; left out",
+        "conv-1, question 2: evidence D9:9, D names no message",
+        "conv-1, question 4: it needs a question and a category from 1 to 5",
+        "conversation 3: it has no 'conversation' with sessions; left out",
+    ):
+        assert problem in words
+
+
+def test_a_set_splits_into_its_conversations(locomo: Path) -> None:
+    first, second = datasets.read(locomo).split()
+    assert (len(first.messages), len(first.questions), len(second.messages), len(second.questions)) == (3, 3, 1, 0)
+    assert [len(part.messages) for part in second.split()] == [1]
+
+
+BEAM = [
+    {
+        "batch_number": 1,
+        "time_anchor": None,
+        "turns": [
+            [
+                {"role": "user", "id": 0, "content": "How do I save? ->-> 1,2", "time_anchor": "March-15-2024"},
+                {"role": "assistant", "id": 1, "content": "Spend less."},
+            ],
+            [{"role": "user", "id": 2, "content": "Thanks."}, {"role": "system", "id": 3, "content": "?"}],
+        ],
+    },
+    {"batch_number": 2, "turns": [[{"role": "user", "id": 4, "content": "I saved 10."}]]},
+    {"batch_number": 3, "time_anchor": "June-1-2024", "turns": [[{"role": "user", "id": 5, "content": "20 now."}]]},
+]
+PROBING = {
+    "abstention": [{"question": "What is my shoe size?", "ideal_response": "It was not said."}],
+    "knowledge_update": [
+        {"question": "How much?", "answer": "20", "source_chat_ids": {"old": [4], "new": [5, 99]}},
+        {"answer": "no question"},
+    ],
+}
+
+
+def chat(folder: Path, batches: object = BEAM) -> Path:
+    folder.mkdir()
+    (folder / "chat.json").write_text(json.dumps(batches), "utf-8")
+    (folder / "probing_questions").mkdir()
+    (folder / "probing_questions" / "probing_questions.json").write_text(json.dumps(PROBING), "utf-8")
+    return folder
+
+
+def test_a_chat_of_beam_is_read_with_its_anchors_and_questions(tmp_path: Path) -> None:
+    found = datasets.read(chat(tmp_path / "7"))
+    said, asked = found.messages, found.questions
+    assert said["text"].tolist() == ["How do I save?", "Spend less.", "Thanks.", "I saved 10.", "20 now."]
+    assert said["role"].tolist() == ["user", "assistant", "user", "user", "user"]
+    assert said["created_at"].tolist() == [
+        at(2024, 3, 15, 9, 0),
+        at(2024, 3, 15, 9, 1),
+        at(2024, 3, 15, 9, 2),
+        at(2024, 3, 16, 9, 0),
+        at(2024, 6, 1, 9, 0),
+    ]
+    assert said["session_id"].nunique() == 3
+    assert asked["kind"].tolist() == ["no answer", "knowledge update"]
+    assert asked["answer"].tolist() == [None, "20"]
+    assert asked["evidence"].tolist() == [[], ["4", "5"]]
+    assert set(asked["asked_at"]) == {at(2024, 6, 1, 9, 1)}
+    assert found.left_out == 2
+    assert "evidence 99 names no message" in repr(found)
+
+
+def test_a_folder_of_chats_is_a_set_of_conversations(tmp_path: Path) -> None:
+    chat(tmp_path / "1")
+    chat(tmp_path / "2", [{"plan-1": BEAM[:1]}, {"plan-2": BEAM[1:]}])
+    one, two = datasets.read(tmp_path).split()
+    assert one.messages["text"].tolist() == two.messages["text"].tolist()
+    assert (len(one.questions), len(two.questions)) == (2, 2)
+
+
+def table(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_csv_of_messages_in_any_common_encoding(tmp_path: Path, encoding: str) -> None:
+    text = 'Role,Content,Time,Ticker,Session,id\r\nuser,"Is Zürich\r\ncheap?",2024-05-31T11:30:00+02:00,zurn,,1\r\n'
+    found = datasets.read(
+        table(tmp_path / "talk.csv", text + "Assistant, Yes ,2024-05-31 09:31Z,nan,s1,2\r\n", encoding)
+    )
+    first, second = found.messages.to_dict("records")
+    assert (first["role"], first["text"], first["symbol"]) == ("user", "Is Zürich\r\ncheap?", "zurn")
+    assert (first["created_at"], first["session_id"], first["key"]) == (at(2024, 5, 31, 9, 30), None, "1")
+    assert (second["role"], second["symbol"], second["session_id"]) == ("assistant", None, "s1")
+    assert found.problems == ()
+    assert found.questions.empty
+
+
+@pytest.mark.parametrize("by", [";", "\t"])
+def test_other_separators_are_seen(tmp_path: Path, by: str) -> None:
+    text = f"role{by}text{by}created_at\nuser{by}A, b, c{by}2024-05-31\n"
+    assert datasets.read(table(tmp_path / "talk.csv", text)).messages["text"].tolist() == ["A, b, c"]
+
+
+def test_malformed_lines_of_a_csv_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    lines = [
+        "role,text,created_at,symbol",
+        "user,fine,2024-05-31T09:30:00Z,AAPL",
+        "bot,hello,2024-05-31T09:30:00Z,",
+        "user,,2024-05-31T09:30:00Z,",
+        "user,when?,yesterday,",
+        "user,a,b,c,d,e",
+        'user,"a "quoted" word",2024-05-31T09:30:00Z,',
+        "user,no zone,2024-05-31 09:30,",
+        "user,bad \xff byte,2024-05-31T09:30:00Z,",
+        "user,short,2024-05-31T09:30:00Z",
+        f"user,{'x' * 150_000},2024-05-31T09:30:00Z,",
+    ]
+    found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines), "latin-1"))
+    assert [text[:7] for text in found.messages["text"]] == ["fine", "no zone", "short", "xxxxxxx"]
+    assert found.messages.index.tolist() == [2, 8, 10, 11]
+    assert found.left_out == 6
+    assert sorted(found.problems) == [
+        "1 times have no time zone; they were taken as UTC.",
+        "line 3: role must be 'user' or 'assistant', not 'bot'; left out.",
+        "line 4: text must be words to remember, not ''; left out.",
+        "line 5: created_at must be a time such as 2024-05-31T09:30:00Z, not 'yesterday'; left out.",
+        "line 6: it has 6 fields, the header 4; left out.",
+        "line 7: it is not CSV (',' expected after '\"'); left out.",
+        "line 9: it is not UTF-8; left out.",
+    ]
+
+
+def test_of_many_problems_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    found = datasets.read(table(tmp_path / "talk.csv", "role,text,time\n" + "bot,hi,2024-05-31\n" * 100))
+    assert found.left_out == 100
+    assert len(found.problems) < 50
+    assert found.problems[-2:] == ("... and 70 more.", "100 times have no time zone; they were taken as UTC.")
+
+
+def test_json_lines_with_everything(tmp_path: Path) -> None:
+    rows = [
+        {
+            "role": "user",
+            "text": "a",
+            "created_at": "2024-05-31T09:30:00Z",
+            "session": 3,
+            "speaker": "Ann",
+            "key": "k1",
+        },
+        {"role": "user", "text": "half \ud83d a pair", "created_at": "2024-05-31T09:30:00.5+05:30", "new": 1},
+        ["no", "object"],
+    ]
+    lines = [*map(json.dumps, rows), "", "{broken"]
+    found = datasets.read(table(tmp_path / "talk.jsonl", "\n".join(lines)))
+    assert found.messages["session_id"].tolist() == ["3", None]
+    assert found.messages["created_at"].tolist()[1] == datetime(2024, 5, 31, 4, 0, 0, 500_000, tzinfo=UTC)
+    assert found.left_out == 2
+    assert found.problems[0].startswith("line 3: it must be an object with role, text and created_at, not ['no'")
+    assert found.problems[1].startswith("line 5: it is not JSON")
+
+
+def test_a_folder_has_questions_and_insights_beside_its_messages(tmp_path: Path) -> None:
+    table(tmp_path / "messages.csv", "role,text,time,key\nuser,My stop is 180.,2024-05-31T09:30Z,m1\n")
+    table(
+        tmp_path / "questions.csv",
+        "question,answer,category,asked_at,evidence\nWhat is my stop?,180,single fact,2024-06-01T00:00Z,m1; m2\n",
+    )
+    row = {"kind": "level", "symbol": "AAPL", "text": "Stop 180", "sources": ["m1"], "known_from": "2024-06-01T00:00Z"}
+    table(tmp_path / "insights.jsonl", json.dumps(row))
+    found = datasets.read(tmp_path)
+    assert found.questions[["text", "answer", "kind"]].to_numpy().tolist() == [
+        ["What is my stop?", "180", "single fact"]
+    ]
+    assert found.questions["evidence"].tolist() == [["m1", "m2"]]
+    assert found.insights["sources"].tolist() == [["m1"]]
+    assert pd.isna(found.insights["valid_from"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("talk.csv", "role,text\nuser,hi\n", r"created_at \(or time, timestamp, .*\) is missing; there is: role, text"),
+        ("talk.csv", "", "is empty; it needs a header"),
+        ("talk.json", "[1, 2]", "is not LoCoMo"),
+        ("talk.json", "{", "cannot be read as JSON"),
+        ("talk.docx", "?", "is not known as a dataset"),
+        ("talk.jsonl", "", "column role .* is missing; there is: no columns"),
+    ],
+)
+def test_what_is_no_dataset_is_refused_with_what_would_do(tmp_path: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        datasets.read(table(tmp_path / name, text))
+
+
+def test_a_path_or_format_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="There is no file or folder"):
+        datasets.read(tmp_path / "nothing.csv")
+    with pytest.raises(DatasetError, match="is not known as a dataset"):
+        datasets.read(tmp_path)
+    with pytest.raises(DatasetError, match="no chat of BEAM"):
+        datasets.read(tmp_path, format="beam")
+    with pytest.raises(DatasetError, match="format must be one of locomo, beam, table, not 'xml'"):
+        datasets.read(tmp_path, format="xml")

@@ -1,0 +1,277 @@
+"""Bulk import: any frame, once however often, whole batches or nothing, and what came with it."""
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gallump_lab import Lab
+from gallump_lab.datasets import Dataset, DatasetError
+from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, frame
+from gallump_lab.memory import labels
+from gallump_lab.store import Store, schema
+
+NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
+SAID = NOW - timedelta(days=30)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+
+
+def talk(*texts: str, minutes: int = 1, **columns: object) -> pd.DataFrame:
+    times = [SAID + timedelta(minutes=minutes * place) for place in range(len(texts))]
+    return pd.DataFrame({"role": "user", "text": texts, "created_at": times} | columns)
+
+
+def test_messages_come_in_the_order_of_their_rows_with_all_they_say(lab: Lab) -> None:
+    rows = talk("Apple is cheap.", "It is not.", symbol=["aapl", None], session_id="s1", speaker=["Ann", None])
+    rows["role"] = ["user", "assistant"]
+    found = lab.import_messages(rows)
+    assert repr(found) == "Imported 2 messages in 1 sessions; 0 were there, 0 left out"
+    columns = ["message_id", "role", "text", "symbol", "speaker", "created_at", "arrived_at", "state"]
+    first, second = lab.messages[columns].astype(object).to_numpy().tolist()
+    assert first == [1, "user", "Apple is cheap.", "AAPL", "Ann", SAID, NOW, "complete"]
+    assert second[1:3] == ["assistant", "It is not."]
+    assert pd.isna(second[3:5]).all()
+    session = lab.history().iloc[0]
+    assert session[["session_id", "title", "symbol", "messages"]].tolist() == ["s1", "Apple is cheap.", "AAPL", 2]
+    assert (session["created_at"], session["last_at"]) == (SAID, SAID + timedelta(minutes=1))
+
+
+def test_what_was_imported_is_recalled_and_told_with_its_speaker(lab: Lab) -> None:
+    lab.import_messages(talk("The giraffe thesis is broken.", "Nothing else.", speaker="Ann", session_id="s1"))
+    assert "giraffe thesis" in repr(lab.recall("giraffe thesis"))
+    assert [said["speaker"] for said in lab.transcript()] == ["Ann", "Ann"]
+    assert "**Ann** (2024-05-02" in lab.export("s1")
+
+
+def test_messages_without_a_session_are_cut_by_silence_in_each_conversation(lab: Lab) -> None:
+    rows = talk("a1", "b1", "a2", "b2", "a3", minutes=10, conversation=["a", "b", "a", "b", "a"])
+    rows.loc[4, "created_at"] += timedelta(minutes=11)
+    assert lab.import_messages(rows).sessions == 3
+    said = lab.messages.groupby("session_id", sort=False)["text"].agg(list)
+    assert said.tolist() == [["a1", "a2"], ["b1", "b2"], ["a3"]]
+
+
+def test_the_lab_s_own_silence_and_the_order_of_time_decide(lab: Lab) -> None:
+    rows = talk("first", "second", "third", minutes=30).iloc[[2, 0, 1]]
+    lab.import_messages(rows)
+    assert len(lab.history()) == 1
+    assert lab.messages["text"].tolist() == ["third", "first", "second"]
+    later = talk("fourth", "fifth", minutes=31).assign(conversation="other")
+    assert lab.import_messages(later).sessions == 2
+
+
+def test_rows_that_cannot_be_used_are_left_out_and_named(lab: Lab) -> None:
+    rows = talk("fine", "x" * 200_001, "two words", "later", " ", "odd", "long name")
+    rows["symbol"] = [None, None, "AA PL", None, None, None, None]
+    rows["role"] = ["user"] * 5 + ["bot", "user"]
+    rows.loc[3, "created_at"] = NOW + timedelta(days=1)
+    rows["speaker"] = [None] * 6 + ["n" * 101]
+    found = lab.import_messages(rows)
+    assert lab.messages["text"].tolist() == ["fine"]
+    assert (found.messages, found.left_out) == (1, 6)
+    for words in (
+        "row 1: text has 200,001 characters; a message takes at most 200,000. Split it; left out.",
+        "row 2: symbol must be 1 to 15 letters and digits",
+        "row 3: created_at 2024-06-02 12:00:00 UTC lies in the future",
+        "row 4: text must be words to remember, not ' '",
+        "row 5: role must be 'user' or 'assistant', not 'bot'; left out.",
+        "row 6: speaker must be a name of at most 100 characters",
+    ):
+        assert words in repr(found)
+
+
+@pytest.mark.parametrize(
+    "created_at",
+    ["2024-05-02T12:00:00", datetime(2024, 5, 2, 12, tzinfo=UTC).replace(tzinfo=None), np.datetime64("2024-05-02T12")],
+)
+def test_times_without_a_zone_are_utc_and_said_to_be(lab: Lab, created_at: object) -> None:
+    found = lab.import_messages(pd.DataFrame({"role": ["user"], "text": ["hi"], "time": [created_at]}))
+    assert lab.messages["created_at"].tolist() == [datetime(2024, 5, 2, 12, tzinfo=UTC)]
+    assert found.problems == ("1 times have no time zone; they were taken as UTC.",)
+
+
+def test_a_frame_without_a_needed_column_is_refused(lab: Lab) -> None:
+    with pytest.raises(DatasetError, match=r"column text .* is missing; there is: role, created_at"):
+        lab.import_messages(talk("a").drop(columns="text"))
+    with pytest.raises(DatasetError, match="DataFrame is needed"):
+        lab.import_messages([{"role": "user"}])
+    with pytest.raises(DatasetError, match=r"column asked_at .* is missing"):
+        lab.import_questions(pd.DataFrame({"text": ["What?"]}))
+
+
+def test_importing_again_adds_only_what_is_new_and_equal_messages_are_counted(lab: Lab) -> None:
+    rows = talk("yes", "yes", "no", minutes=0)
+    lab.import_messages(rows)
+    more = pd.concat([rows, talk("yes", "later", minutes=0)], ignore_index=True)
+    found = lab.import_messages(more)
+    assert (found.messages, found.already) == (2, 3)
+    assert lab.messages["text"].tolist() == ["yes", "yes", "no", "yes", "later"]
+
+
+def test_an_import_joins_a_session_that_is_there(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "Now.", "MSFT")
+    lab.import_messages(talk("Long ago.", symbol="AAPL", session_id=session))
+    row = lab.history().iloc[0]
+    assert (row["messages"], row["title"], row["symbol"]) == (2, "Now.", "MSFT")
+    assert (row["created_at"], row["last_at"]) == (SAID, NOW)
+    assert lab.sessions.live(session)
+
+
+def test_a_forgotten_message_stays_forgotten(lab: Lab) -> None:
+    rows = talk("My account is 4711.", "Nothing.", session_id="s1", key=["m1", "m2"])
+    lab.import_messages(rows)
+    lab.import_questions(
+        pd.DataFrame({"text": ["4711?", "Both?"], "asked_at": [NOW, NOW], "evidence": [["m1"], ["m1", "m2"]]})
+    )
+    lab.forget(message_id=1)
+    assert lab.questions[["text", "evidence"]].to_numpy().tolist() == [["Both?", [2]]]
+    found = lab.import_messages(rows)
+    assert (found.messages, found.already) == (0, 2)
+    assert lab.messages["text"].tolist() == ["Nothing."]
+    copy = lab.snapshot()
+    for table in lab.sql("select table_name as name from duckdb_tables() where not internal")["name"]:
+        assert "4711" not in copy.sql(f"select * from {table}").to_csv(), table  # noqa: S608
+
+
+def small(name: str) -> Dataset:
+    said = [
+        {"role": "user", "text": text, "created_at": SAID + timedelta(days=day), "key": key, "conversation": name}
+        for day, (key, text) in enumerate({"k1": "My stop is 180.", "k2": "My stop is 190 now."}.items())
+    ]
+    asked = {"text": "My stop?", "answer": "190", "kind": "changed fact", "asked_at": NOW, "evidence": ["k2", "k9"]}
+    level = {"kind": "level", "symbol": "AAPL", "known_from": SAID + timedelta(days=1)}
+    learnt = [
+        level | {"text": f"Stop 180 of {name}", "sources": ["k1"], "key": "i1", "superseded_by": "i2"},
+        level | {"text": f"Stop 190 of {name}", "sources": ["k2"], "key": "i2", "known_from": NOW},
+        level | {"text": " ", "sources": []},
+        level | {"text": "Of no known kind", "kind": "rumour", "sources": []},
+    ]
+    return Dataset(
+        messages=frame(said, MESSAGES),
+        questions=frame([asked | {"conversation": name}], QUESTIONS),
+        insights=frame(learnt, INSIGHTS),
+        problems=("a line was odd",),
+        left_out=1,
+    )
+
+
+def test_a_dataset_comes_with_its_questions_and_insights_once(lab: Lab) -> None:
+    lab.import_dataset(small("one"))
+    found = lab.import_dataset(small("two"))
+    assert (found.messages, found.sessions, found.questions, found.insights, found.left_out) == (2, 2, 1, 2, 3)
+    assert found.problems[0] == "a line was odd"
+    assert "row 0: k9 is no imported message of this lab; passed over." in found.problems
+    assert lab.questions["evidence"].tolist() == [[2], [4]]
+    assert lab.questions["conversation"].tolist() == ["one", "two"]
+    assert lab.questions[["kind", "answer", "seen_message"]].to_numpy().tolist() == [
+        ["changed fact", "190", 2],
+        ["changed fact", "190", 4],
+    ]
+    learnt = lab.insights.frame
+    assert learnt["sources"].tolist() == [[1], [2], [3], [4]]
+    assert learnt["superseded_by"].fillna(0).tolist() == [2, 0, 4, 0]
+    again = lab.import_dataset(small("one")) + lab.import_dataset(small("two"))
+    assert (again.messages, again.questions, again.insights, again.already) == (0, 0, 0, 10)
+    assert len(lab.insights) == 4
+    assert lab.sql("select count(*) as n from insight_events")["n"].tolist() == [6]
+
+
+def test_a_backup_and_a_snapshot_carry_what_was_imported(lab: Lab, tmp_path: Path) -> None:
+    lab.import_dataset(small("one"))
+    copy = Lab.open(lab.backup(tmp_path / "copy.duckdb"), clock=lambda: NOW)
+    pd.testing.assert_frame_equal(copy.questions, lab.questions)
+    pd.testing.assert_frame_equal(labels.questions(lab.snapshot()), lab.questions)
+    assert copy.import_dataset(small("one")).already == 5
+
+
+def test_a_person_s_newer_label_decides_what_is_evidence(lab: Lab) -> None:
+    lab.import_dataset(small("one"))
+    labels.label(lab.store, 1, 1, 3, NOW, labeller="Ann")
+    labels.label(lab.store, 1, 2, 1, NOW, labeller="Ann")
+    labels.label(lab.store, 1, 2, 3, NOW, origin="silver", labeller="program")
+    assert lab.questions["evidence"].tolist() == [[1]]
+    for wrong, words in (
+        ((1, 1, 4), "grade must be"),
+        ((1, 9, 3), "message_id 9 is not"),
+        ((9, 1, 3), "question_id 9"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            labels.label(lab.store, *wrong, NOW)
+
+
+def test_no_bar_is_shown_for_what_takes_no_time(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    lab.import_messages(talk("a", "b"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab, tmp_path: Path) -> None:
+    rows = talk(*(f"message {number}" for number in range(300)))
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gallump_lab.memory.imports.MESSAGES", 20)
+        other = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+        threads = [
+            threading.Thread(target=lambda one=one: found.append(one.import_messages(rows))) for one in (lab, other)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sum(each.messages for each in found) == 300
+    assert lab.messages["text"].nunique() == len(lab.messages) == 300
+    assert len(lab.history()) == 1
+
+
+DYING = """
+import os, sys
+import pandas as pd
+from gallump_lab import Lab
+from gallump_lab.memory import imports
+imports.MESSAGES = 10
+made = []
+def ready(drafts, usual=imports.ready):
+    made.append(drafts)
+    if len(made) == 4:
+        os.kill(os.getpid(), 9)
+    return usual(drafts)
+imports.ready = ready
+Lab.open(sys.argv[1]).import_messages(pd.read_csv(sys.argv[2]))
+"""
+
+
+def test_an_import_whose_kernel_died_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    rows = talk(*(f"message {number}" for number in range(50)))
+    rows.to_csv(tmp_path / "talk.csv", index=False)
+    command = [sys.executable, "-c", DYING, str(tmp_path / "lab.duckdb"), str(tmp_path / "talk.csv")]
+    assert subprocess.run(command, check=False).returncode == -9
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    assert len(lab.messages) == 30
+    found = lab.import_messages(rows)
+    assert (found.messages, found.already) == (20, 30)
+    assert lab.messages["text"].tolist() == rows["text"].tolist()
+    assert lab.history()["messages"].tolist() == [50]
+
+
+def test_a_lab_of_the_version_before_takes_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        with Store.open(tmp_path / "lab.duckdb").write() as con:
+            con.execute("insert into sessions values ('old', now()::timestamp, now()::timestamp, 1, 'Hi', null, null)")
+            con.execute(
+                "insert into messages values (nextval('message_ids'), 'old', 'user', 'Hi', null, now()::timestamp, "
+                "now()::timestamp, 1, 'complete')"
+            )
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    lab.import_messages(talk("Imported.", speaker="Ann"))
+    assert lab.messages["text"].tolist() == ["Hi", "Imported."]
+    assert [said["speaker"] for said in lab.transcript()] == [None, "Ann"]

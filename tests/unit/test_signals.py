@@ -1,0 +1,123 @@
+"""What each signal gives to which passage."""
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from gallump_lab import Config, Lab
+from gallump_lab.config import Recall
+from gallump_lab.memory.signals import MILLION, SIGNALS, dates
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOTHING = Recall(**dict.fromkeys((each.name for each in fields(Recall) if each.name not in {"k1", "b"}), 0.0))
+
+
+def day(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def remember(tmp_path, *rows):
+    """Make a lab of messages, an hour apart and in one session unless said otherwise."""
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+    said = [
+        {"role": "user", "session_id": "s", "created_at": NOW - timedelta(hours=len(rows) - i), **row}
+        for i, row in enumerate(rows)
+    ]
+    lab.import_messages(pd.DataFrame(said))
+    return lab
+
+
+def gains(lab, question, about=None, **weights):
+    """Give what the signals that are on give to each message's first passage."""
+    lab.apply(Config(recall=replace(NOTHING, **weights)))
+    slots = lab.recall(question, symbol=about, tokens=100_000 - 7_000).slots
+    return {slot.message_id: dict(slot.signals) for slot in reversed(slots)}
+
+
+def test_each_signal_has_a_weight_and_can_be_turned_off(tmp_path):
+    lab = remember(tmp_path, {"text": "My stop is 400", "symbol": "AAPL", "speaker": "Ann"})
+    for name in SIGNALS:
+        (found,) = gains(lab, "Where was Ann's stop today?", "AAPL", **{name: 0.5}).values()
+        assert list(found) == [name]
+        assert 0 < found[name] <= MILLION
+    assert gains(lab, "Where was Ann's stop today?", "AAPL") == {1: {}}
+
+
+def test_rare_words_count_more_than_common_ones_and_words_beside_count_too(tmp_path):
+    texts = ("The stop is tight.", "The stop is wide.", "The stop is where the halibut swims.", "Quite.", "Indeed.")
+    found = gains(remember(tmp_path, *({"text": text} for text in texts)), "stop halibut", words=1.0)
+    assert found[3]["words"] > found[1]["words"] > 0
+    assert 4 not in found or found[4] == {"words": 0}
+    found = gains(remember(tmp_path / "..", *({"text": text} for text in texts)), "halibut", words=1.0, neighbours=1.0)
+    assert found[3]["words"] > found[4]["words"] > found[5]["words"] > 0
+
+
+def test_neighbours_end_with_the_session(tmp_path):
+    rows = ({"text": "halibut"}, {"text": "Quite.", "session_id": "t"}, {"text": "Indeed."})
+    found = gains(remember(tmp_path, *rows), "halibut", words=1.0, neighbours=1.0)
+    assert found[3]["words"] > 0
+    assert found.get(2, {}).get("words", 0) == 0
+
+
+def test_what_means_the_same_is_found_without_a_word_in_common(tmp_path):
+    texts = ("The physician examined my child.", "Crude oil fell on Monday.", "The bond auction went badly.")
+    found = gains(remember(tmp_path, *({"text": text} for text in texts)), "a doctor for kids", meaning=1.0)
+    assert found[1]["meaning"] > 1.5 * max(found[2]["meaning"], found[3]["meaning"])
+
+
+def test_a_speaker_who_is_named_counts_and_the_name_is_not_looked_for_in_the_texts(tmp_path):
+    rows = ({"text": "I sell now.", "speaker": "Ann"}, {"text": "Ann Ann Ann", "speaker": "Bob"})
+    found = gains(remember(tmp_path, *rows), "What did ann sell?", speaker=0.5, words=1.0)
+    assert found[1]["speaker"] == MILLION // 2
+    assert found.get(2, {"speaker": 0, "words": 0}) == {"speaker": 0, "words": 0}
+
+
+def test_the_analysts_own_words_count_over_the_assistants(tmp_path):
+    found = gains(remember(tmp_path, {"text": "a"}, {"text": "b", "role": "assistant"}), "x", role=0.4)
+    assert found == {1: {"role": 400_000}, 2: {"role": 0}}
+
+
+def test_of_two_like_passages_the_newer_holds(tmp_path):
+    rows = ({"text": "old", "created_at": NOW - timedelta(days=90)}, {"text": "new", "created_at": NOW})
+    found = gains(remember(tmp_path, *rows), "x", recency=1.0)
+    assert found == {1: {"recency": 500_000}, 2: {"recency": 1_000_000}}
+
+
+@pytest.mark.parametrize(
+    ("question", "begin", "end", "said"),
+    [
+        ("What did I say on 2026-05-07?", "2026-05-07", "2026-05-08", "2026-05-07"),
+        ("the trade of 7 May 2026", "2026-05-07", "2026-05-08", "7 May 2026"),
+        ("the trade of May 7th, 2026", "2026-05-07", "2026-05-08", "May 7th, 2026"),
+        ("in May 2012, before that", "2012-05-01", "2012-06-01", "May 2012"),
+        ("in December 2012", "2012-12-01", "2013-01-01", "December 2012"),
+        ("Who bought in 2012?", "2012-01-01", "2013-01-01", "2012"),
+        ("What did I do yesterday?", "2026-11-21", "2026-11-22", "yesterday"),
+        ("What did I say this morning?", "2026-11-22", "2026-11-23", "this morning"),
+        ("three weeks ago", "2026-10-29", "2026-11-05", "three weeks ago"),
+        ("What did we decide last week?", "2026-11-08", "2026-11-23", "last week"),
+        ("this month", "2026-10-23", "2026-11-23", "this month"),
+    ],
+)
+def test_words_of_time_are_understood(question, begin, end, said):
+    (found,), words = dates.spans(question, NOW)
+    assert [datetime.fromtimestamp(each / 1e6, UTC) for each in found] == [day(begin), day(end)]
+    assert words == said
+
+
+@pytest.mark.parametrize(
+    "question", ["", "How may I help?", "30 February 2012x", "Sell 100 at 2,012.50", "in marching order"]
+)
+def test_what_is_no_time_is_not_taken_for_one(question):
+    assert dates.spans(question, NOW) == ([], "")
+
+
+def test_a_date_without_a_year_is_that_day_of_any_year(tmp_path):
+    found, words = dates.spans("What happened on 7 May?", NOW)
+    assert words == "7 May"
+    assert len(found) == dates.YEARS + 1
+    rows = [{"text": "x", "created_at": day(at)} for at in ("2024-05-07", "2025-05-12", "2026-02-01")]
+    found = gains(remember(tmp_path, *rows), "What happened on 7 May?", dates=1.0)
+    assert [found[i]["dates"] for i in (1, 2, 3)] == [1_000_000, 500_000, 0]
