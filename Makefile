@@ -33,7 +33,8 @@ check: $(INSTALLED) ## Check style and types
 	$(PY) -m mypy
 
 bench: $(INSTALLED) ## Print the benchmarks' figures
-	@for file in tests/benchmarks/*.py; do echo "$$file" && $(PY) "$$file" $(ARGS) || exit 1; done
+	@chromium="$$($(PY) tests/chromium.py)" && for file in tests/benchmarks/*.py; do \
+	echo "$$file" && GALLUMP_CHROMIUM="$$chromium" $(PY) "$$file" $(ARGS) || exit 1; done
 
 data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from what it comes from
 	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 --with bokeh_sampledata==2026.1 python data/make_bars.py

@@ -1,18 +1,32 @@
 """A notebook that is open in JupyterLab, driven as a person does: what the browser specs share."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import nbformat
 from messages_server import MessagesServer
 from nbformat import NotebookNode
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
 TOKEN = "browser-tests"  # noqa: S105
+PATIENCE_MS = 30_000
+SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # As the most careless reader would have it: whatever widgets hold is saved into the notebook.
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+}
 KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 OPEN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')\nlab.chat(watchlist=['AAPL'])"
 CLOCKED = """
@@ -40,12 +54,85 @@ class Jupyter:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             return json.load(answer)
 
+    def kernel(self) -> str:
+        """Start a kernel and give its id."""
+        return str(self.call("kernels", name="python3")["id"])
+
     def end(self, kernel: str) -> None:
         """End a kernel."""
         request = urllib.request.Request(  # noqa: S310
             f"{self.url}/api/kernels/{kernel}", method="DELETE", headers={"Authorization": f"token {TOKEN}"}
         )
         urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+
+
+@contextmanager
+def serve(root: Path, home: Path) -> Iterator[Jupyter]:
+    """Serve the notebooks under `root`, with no key, no proxy and no setting but those made in `home`."""
+    for name, settings in SETTINGS.items():
+        path = home / "settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+    port = _free_port()
+    options = (
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={root}",
+        f"--IdentityProvider.token={TOKEN}",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        "--allow-root",
+        "--no-browser",
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
+    environment |= {"JUPYTERLAB_SETTINGS_DIR": f"{home}/settings", "JUPYTERLAB_WORKSPACES_DIR": f"{home}/workspaces"}
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        environment[name] = str(home / name.lower())
+    server = Jupyter(url=f"http://127.0.0.1:{port}", root=root)
+    log = home / "server.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=environment | {"NO_PROXY": "*", "no_proxy": "*"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            _wait_for(server, process, log)
+            yield server
+        finally:
+            process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _wait_for(server: Jupyter, process: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            server.call("status")
+        except URLError:
+            time.sleep(0.1)
+        else:
+            return
+    msg = f"JupyterLab did not start:\n{log.read_text()}"
+    raise RuntimeError(msg)
+
+
+@contextmanager
+def browse(chromium: dict[str, Any]) -> Iterator[BrowserContext]:
+    """Open a browser; `chromium` is what Playwright's `chromium.launch` takes."""
+    with sync_playwright() as playwright, playwright.chromium.launch(**chromium) as browser:
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US", timezone_id="UTC")
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
 
 
 @dataclass(frozen=True, kw_only=True)

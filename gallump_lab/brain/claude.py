@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,8 @@ from gallump_lab.brain.prices import price
 from gallump_lab.brain.records import Answer, State, Usage
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from anthropic import APIError, AsyncAnthropic, AsyncStream
 
     from gallump_lab.brain.prompt import Prompt
@@ -269,10 +271,24 @@ async def _stream(request: dict[str, Any], model: "Model", put: Callable[[object
     key, token = _environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN")
     # Said outright, so that the SDK looks for no credentials of its own: a local server gets none.
     who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
-    client = anthropic.AsyncAnthropic(**who, base_url=_base_url(model) or None, timeout=model.timeout, max_retries=0)
+    client = anthropic.AsyncAnthropic(
+        **who,
+        base_url=_base_url(model) or None,
+        timeout=model.timeout,
+        max_retries=0,
+        http_client=anthropic.DefaultAsyncHttpxClient(verify=_certificates()),
+    )
     async with client, await _open(client, request, model) as stream:
         async for event in stream:
             put(event)
+
+
+@cache
+def _certificates() -> "SSLContext":
+    """Read the certificates that servers are known by once; it takes 20 ms, more than all else of a request."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _check(model: "Model") -> None:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from gallump_lab.config import Config
+from gallump_lab.config import Budget, Config
 from gallump_lab.memory.records import Slot
 from gallump_lab.store import Catalogue, times
 
@@ -79,6 +80,11 @@ def transcript(
     return found
 
 
+@lru_cache(maxsize=64)
+def _budget(toml: str) -> Budget:
+    return Config.from_toml(toml).budget
+
+
 def _entry(row: Sequence[Any]) -> dict[str, Any]:
     names = ("message_id", "session_id", "role", "text", "created_at", "symbol", "state")
     found = dict(zip(names, row[:7], strict=True))
@@ -86,7 +92,7 @@ def _entry(row: Sequence[Any]) -> dict[str, Any]:
     if row[7] is not None:
         turn_id, model, state, fault, fresh, output, read, written, cost, latency = row[7:17]
         sections, used, recommendations, dropped, toml, question_id = row[17:-1]
-        budget = Config.from_toml(toml).budget
+        budget = _budget(toml)
         found["turn"] = {
             "turn_id": turn_id,
             "question_id": question_id,

@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ HISTORY = 100
 """How many messages a view shows when it is drawn, the newest, and how many more it loads at a time."""
 REPAINTS = 20
 """How often a second a growing reply is painted at most; the notebook's channel drops floods."""
+REST = 4
+"""A repaint's pause is at least so many times as long as it took: a long table is rendered anew each time."""
 
 COMING = "A reply is still coming: stop it or wait for it."
 
@@ -379,10 +382,11 @@ class ChatWidget(anywidget.AnyWidget):
     def _paint(self, turn: "Running") -> None:
         while turn.fresh.wait() and not turn.over.is_set():
             turn.fresh.clear()
+            begun = time.perf_counter()
             with self._lock:
                 if self._turn is turn:
                     self.send({"type": "grown", **turn.grow()})
-            turn.over.wait(1 / REPAINTS)
+            turn.over.wait(max(1 / REPAINTS, REST * (time.perf_counter() - begun)))
 
 
 def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -16,45 +16,37 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 WORDS = Path(__file__).read_text().split() + [f"word{i}" for i in range(3_000)]
 
 
-def fill(path: Path, sessions: int) -> None:
+def plain(dice: random.Random, _message: int) -> str:
+    """Give the text of a message: short, now and then longer."""
+    return " ".join(dice.choices(WORDS, k=dice.choice([12, 12, 100])))
+
+
+def fill(path: Path, sessions: int, say: Callable[[random.Random, int], str] = plain) -> None:
     """Write a synthetic history of `sessions` sessions of 20 messages each, as many turns would have left it."""
     import pandas as pd
 
     from gallump_lab import Lab
-    from gallump_lab.memory import index
 
     dice = random.Random(1)
-    lab = Lab.open(path)
-    start = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=700)
-    tables: dict[str, list[tuple[object, ...]]] = {"sessions": [], "messages": [], "passages": [], "postings": []}
-    message = passage = 0
-    for number in range(sessions):
-        at = start + timedelta(minutes=100 * number)
-        tables["sessions"].append((f"s{number}", at, at, 20, "synthetic", "AAPL", None))
-        for place in range(20):
-            text = " ".join(dice.choices(WORDS, k=dice.choice([12, 12, 100])))
-            message += 1
-            role = ("user", "assistant")[place % 2]
-            tables["messages"].append((message, f"s{number}", role, text, "AAPL", at, at, 40, "complete"))
-            rows = index.entry(text)
-            for found, count in zip(rows.passages, rows.counts, strict=True):
-                passage += 1
-                tables["passages"].append((passage, message, found.start, found.stop, found.tokens, count.total()))
-                tables["postings"] += [(term, passage, n, count.total()) for term, n in count.items()]
-    with lab.store.write() as con:
-        for name, found in tables.items():
-            con.register("filled", pd.DataFrame(found))
-            con.execute(f"insert into {name} select * from filled")  # noqa: S608 (the names above)
-        con.execute("select nextval('message_ids') from range(?)", [message]).fetchall()
-        con.execute("select nextval('passage_ids') from range(?)", [passage]).fetchall()
-    while index.sort(lab.store):
-        pass
+    start = datetime.now(UTC) - timedelta(days=700)
+    rows = [
+        {
+            "session_id": f"s{number // 20}",
+            "role": ("user", "assistant")[number % 2],
+            "text": say(dice, number + 1),
+            "symbol": "AAPL",
+            "created_at": start + timedelta(minutes=100 * (number // 20), seconds=number % 20),
+        }
+        for number in range(20 * sessions)
+    ]
+    Lab.open(path).import_messages(pd.DataFrame(rows))
 
 
 def measure(path: Path, turns: int) -> dict[str, float]:

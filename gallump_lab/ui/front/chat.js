@@ -16,6 +16,7 @@ function render({ model, el }) {
   let place = null; // the session that is shown alone
   let loading = false; // whether earlier messages are on their way
   let searching = null;
+  let width = 0; // at which the messages were measured
   let synced = 0; // when it was last asked what is new
   let syncing = null;
   let newest = 0; // the message up to which everything new has been asked for
@@ -120,6 +121,23 @@ function render({ model, el }) {
     const parts = entry.role === "assistant" ? ".gl-mark, .gl-text, .gl-idea, .gl-aside, .gl-fault" : ".gl-fault";
     heard.textContent = [...made.querySelectorAll(parts)].map((each) => each.innerText).join("\n");
     setTimeout(() => heard.replaceChildren(), PATIENCE_MS);
+  }
+
+  /** Let the browser pass over messages that are out of sight, once it knows their heights, so that nothing jumps. */
+  function measure() {
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        for (const each of log.querySelectorAll("article:not(.gl-measured, [aria-busy])")) each.classList.add("gl-measured");
+      }),
+    );
+  }
+
+  /** Keep the end in sight; at another width every message is measured again. */
+  function resize() {
+    if (log.clientWidth !== width) for (const each of log.querySelectorAll(".gl-measured")) each.classList.remove("gl-measured");
+    width = log.clientWidth;
+    measure();
+    toEnd();
   }
 
   /** Ask for the messages before the first that is shown. */
@@ -292,6 +310,7 @@ function render({ model, el }) {
     const room = [drawer, seen.root].find((each) => each.contains(focused));
     told[message.type]?.(message);
     if (["history", "started", "done", "forgotten", "fresh"].includes(message.type)) divide(log, minutes);
+    if (message.type !== "grown") measure();
     toEnd();
     if (!focused || shown(document.activeElement)) return;
     // What had the focus has gone: what stands in its place takes it.
@@ -375,7 +394,7 @@ function render({ model, el }) {
     down.hidden = follow;
     if (log.scrollTop < NEAR_PX && log.scrollHeight > log.clientHeight) more();
   });
-  const resized = new ResizeObserver(toEnd);
+  const resized = new ResizeObserver(resize);
   resized.observe(log);
 
   model.on("msg:custom", receive);

@@ -87,8 +87,10 @@ function cost(usd) {
   return usd && usd < 0.1 ? `$${usd.toPrecision(2)}` : price.format(usd);
 }
 
+const hour = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
+const day = new Intl.DateTimeFormat([], { day: "numeric", month: "short", year: "numeric" });
+
 function clock(moment) {
-  const time = moment.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
   const today = moment.toDateString() === new Date().toDateString();
-  return today ? time : `${moment.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" })}, ${time}`;
+  return today ? hour.format(moment) : `${day.format(moment)}, ${hour.format(moment)}`;
 }
