@@ -16,7 +16,7 @@ from typing import Any
 from urllib.error import URLError
 
 import nbformat
-from messages_server import MessagesServer
+from messages_server import MessagesServer, say
 from nbformat import NotebookNode
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
@@ -210,6 +210,7 @@ class Notebook:
         now = datetime(2026, 3, 2, 9, tzinfo=UTC)
         self.at(now)
         self.open(CLOCKED)
+        self.claude.queue(*(say("Noted.") for _ in range(2)))  # nothing of the first is said again
         for hours, question in enumerate(("Is a dividend due?", "What of the earnings call?")):
             self.at(now + timedelta(hours=hours))
             self.ask(question)

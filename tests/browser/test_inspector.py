@@ -102,9 +102,10 @@ def test_what_is_pinned_is_carried_what_is_excluded_is_not_and_only_once(noteboo
 
 
 def test_an_item_leads_to_where_it_was_said(notebook, panel):
-    shown = kept(panel, "warm").first.locator(".gl-open")
-    words = shown.inner_text()
-    shown.click()
+    notebook.box.fill("Where did stop number 1 stand?")
+    early = kept(panel, "warm").filter(has_text="number 1 stands").locator(".gl-open")
+    words = early.inner_text()
+    early.click()
     source = panel.get_by_role("group", name="Source")
     expect(source).to_contain_text("Where this was said")
     expect(source.locator(".gl-found")).to_contain_text(words)
@@ -116,7 +117,7 @@ def test_an_item_leads_to_where_it_was_said(notebook, panel):
     expect(notebook.log.locator("article")).to_have_count(2)
     expect(notebook.log).to_contain_text("My AAPL stop number 1 stands")
     source.get_by_role("button", name="Back").click()
-    kept(panel, "warm").filter(has_text="number 1 stands").locator(".gl-open").click()
+    early.click()
     expect(notebook.log.locator("article").first).to_be_focused()
 
 
