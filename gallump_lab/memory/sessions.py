@@ -114,6 +114,13 @@ class SessionManager:
         with self._store.read() as con:
             return self._why_not(con, session_id, self.config(con).session_minutes) is None
 
+    def standing(self, session_id: str | None) -> tuple[bool, int]:
+        """Say in one step whether a session is live, and which message is the lab's newest (0 for none)."""
+        with self._store.read() as con:
+            minutes = self.config(con).session_minutes
+            live = session_id is not None and self._why_not(con, session_id, minutes) is None
+            return live, newest_ids(con)[0]
+
     def add_message(  # noqa: PLR0913 (the guide's arguments and three more)
         self,
         session_id: str,

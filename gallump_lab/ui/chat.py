@@ -316,9 +316,9 @@ class ChatWidget(anywidget.AnyWidget):
         more: dict[str, Any] = {}
         try:
             with self._lock:
-                turn.after = max((row["message_id"] for row in self.lab.transcript(limit=1)), default=0)
+                live, turn.after = self.lab.sessions.standing(self.session_id)
                 if turn.question_id is None:
-                    turn.session = self.session_id if _live(self.lab, self.session_id) else NEW
+                    turn.session = self.session_id if live else NEW
                 else:
                     (asked,) = self._message(turn.question_id)
                     turn.text, turn.session = asked["text"], asked["session_id"]
