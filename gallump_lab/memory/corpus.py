@@ -34,6 +34,7 @@ from passages p join messages m using (message_id)
 left join embeddings e on e.passage_id = p.passage_id and e.model = $model
 where p.passage_id > $after order by p.passage_id limit $limit
 """  # noqa: S608 (only constants)
+_NEWS = "select (select count(*) from forgotten), (select max(passage_id) from passages)"
 _SPEAKERS = """
 select distinct lower(speaker), hash(lower(speaker)) from messages where message_id >= ? and speaker is not null
 """
@@ -142,11 +143,13 @@ class Corpus:
         import numpy as np
 
         with self._lock:
-            (forgotten,) = con.execute("select count(*) from forgotten").fetchone() or (0,)
+            forgotten, newest = con.execute(_NEWS).fetchone() or (0, None)
             if forgotten != self._forgotten:
                 self._clear()
                 self._forgotten = forgotten
             after = int(self._columns["passage_id"][self._length - 1]) if self._length else 0
+            if newest is None or newest <= after:
+                return 0
             found = con.execute(_READ, {"model": self.embedder.name, "after": after, "limit": limit}).fetchnumpy()
             number = len(found["passage_id"])
             if number:

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import tokens
@@ -314,7 +315,7 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
     given["pinned"] = list(pinned)
     ranked = con.execute(_ALIVE, given).fetchall()
     lines = [text if plain else f"- {_label(symbol, valid)}: {text}" for _, _, symbol, text, valid, _ in ranked]
-    costs = [tokens.count(f"{line}\n") for line in lines]
+    costs = [_cost(line) for line in lines]
     signals = [
         {"symbol": MILLION * (row[2] in symbols)} | ({"pin": MILLION} if row[0] in pinned else {}) for row in ranked
     ]
@@ -335,6 +336,11 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
         )
         for rank, (row, line, cost, gained) in enumerate(zip(ranked, lines, costs, signals, strict=True), 1)
     ]
+
+
+@lru_cache(maxsize=10_000)
+def _cost(line: str) -> int:
+    return tokens.count(f"{line}\n")
 
 
 def _label(symbol: str | None, valid: datetime) -> str:

@@ -89,11 +89,21 @@ def decode(codes: "Codes") -> "NDArray[np.float64]":
     """Give back what a code tells of its vector: (n, `DIMENSIONS`) of small whole numbers."""
     import numpy as np
 
-    bits = np.unpackbits(np.ascontiguousarray(codes).view(np.uint8), axis=1)
-    signs, large = bits[:, :DIMENSIONS], bits[:, DIMENSIONS:]
-    found = np.where(large, LARGE, SMALL) * np.where(signs, 1.0, -1.0)
+    signs, sizes = _meanings()
+    octets = np.ascontiguousarray(codes).view(np.uint8)
+    half = octets.shape[1] // 2
+    found = (signs[octets[:, :half]] * sizes[octets[:, half:]]).reshape(len(codes), DIMENSIONS)
     found[~codes.any(1)] = 0
     return found
+
+
+@cache
+def _meanings() -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """Give what each octet of a code means: eight signs, or eight magnitudes."""
+    import numpy as np
+
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
+    return 2 * bits - 1, SMALL + (LARGE - SMALL) * bits
 
 
 def distance(codes: "Codes", code: "Codes") -> "NDArray[np.int64]":

@@ -29,6 +29,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   const bar = make("div", { class: "gl-stack", role: "img" });
   const legend = make("ul", { class: "gl-legend" });
   const room = make("p", { class: "gl-facts" });
+  const whole = make("div", { class: "gl-stack gl-window", role: "img" });
   const sliders = {};
   const apply = button("Use from now on", () => tell({ type: "budget", budget: tried }));
   const undo = button("Undo", () => (set(inForce), refresh(), sliders.hot.slider.focus()));
@@ -45,7 +46,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   budgets.append(chosen);
   const items = make("div", {});
   const origin = make("div", { class: "gl-source", role: "group", "aria-label": "Source", hidden: "" });
-  const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, room, budgets, items);
+  const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, whole, room, budgets, items);
   const root = make("aside", { class: "gl-context", "aria-label": "Context", hidden: "" });
   content.prepend(make("header", {}, title, next, close));
   root.append(content, origin);
@@ -153,32 +154,41 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     };
   }
 
+  /** Draw parts side by side, each as wide as its tokens. */
+  function stack(place, what, parts) {
+    const there = parts.filter((part) => part.tokens);
+    const said = there.map(({ name, tokens }) => `${name} ${count.format(tokens)}`);
+    place.ariaLabel = `${what}: ${said.join(", ")}`;
+    place.replaceChildren(
+      ...there.map(({ name, tokens }, i) => {
+        const made = make("i", { "data-part": name, title: `${said[i]} tokens` });
+        made.style.flexGrow = tokens;
+        return made;
+      }),
+    );
+  }
+
   /** Draw what the kernel has told. */
   function draw(told) {
     problem.hidden = !told.problem;
     problem.textContent = told.problem ?? "";
-    for (const each of [total, bar, legend, room, items]) each.hidden = Boolean(told.problem);
+    for (const each of [total, bar, legend, whole, room, items]) each.hidden = Boolean(told.problem);
     if (told.problem) return;
     const { parts, tokens, window: size, reply } = told;
     const money = told.most == null ? null : `${cost(told.cost)}, at most ${cost(told.most)} with the reply`;
     const facts = [`${count.format(tokens)} tokens`, money].filter(Boolean);
     total.replaceChildren(...facts.map((said) => make("span", {}, said)));
-    const shown = parts.filter((part) => part.tokens);
-    bar.replaceChildren(
-      ...shown.map(({ name, tokens }) => {
-        const made = make("i", { "data-part": name, title: `${name}: ${count.format(tokens)} tokens` });
-        made.style.flexGrow = tokens;
-        return made;
-      }),
-    );
-    bar.ariaLabel = shown.map(({ name, tokens }) => `${name} ${count.format(tokens)}`).join(", ");
+    stack(bar, "The prompt", parts);
     legend.replaceChildren(
       ...parts.map(({ name, tokens, budget }) => {
         const figure = budget == null ? count.format(tokens) : `${count.format(tokens)} of ${count.format(budget)}`;
         return make("li", {}, make("i", { "data-part": name }), make("span", {}, name), make("b", {}, figure));
       }),
     );
-    const left = count.format(Math.max(0, size - reply - tokens));
+    const free = Math.max(0, size - reply - tokens);
+    const inWindow = { Prompt: tokens, "Kept for the reply": reply, "Room left": free };
+    stack(whole, "The window", Object.entries(inWindow).map(([name, tokens]) => ({ name, tokens })));
+    const left = count.format(free);
     room.textContent = `Room left: ${left} of ${count.format(size)} tokens, ${count.format(reply)} kept for the reply.`;
     if (told.items) room.textContent += " This configuration counts items in HOT and COLD, not tokens.";
     const before = new Map([...items.querySelectorAll("details")].map((each) => [each.dataset.tier, each.open]));
