@@ -217,7 +217,8 @@ def _empty() -> dict[str, Any]:
 def _longer(column: Any, room: int, fill: int) -> Any:
     import numpy as np
 
-    found = np.full((room + 1, *column.shape[1:]), fill, column.dtype)
+    # Column by column, as codes are compared: one after the other over all passages.
+    found = np.full((room + 1, *column.shape[1:]), fill, column.dtype, order="F")
     found[: len(column)] = column
     return found
 

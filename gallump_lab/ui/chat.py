@@ -1,5 +1,6 @@
 """The chat: a transcript and an input in a notebook's output."""
 
+import contextlib
 import importlib
 import threading
 import time
@@ -15,6 +16,7 @@ from gallump_lab.brain.faults import BrainFault
 from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config
 from gallump_lab.market.symbols import SymbolError, validate_symbol
+from gallump_lab.memory.context import make_ready
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import Choice
 from gallump_lab.store import StoreError
@@ -200,6 +202,8 @@ class ChatWidget(anywidget.AnyWidget):
         # What the first question needs takes seconds to load; meanwhile the reader types it.
         for package in ("pandas",) if content["offline"] else ("pandas", "anthropic"):
             importlib.import_module(package)
+        with contextlib.suppress(StoreError):  # a lab that cannot be read is told with the question
+            make_ready(self.lab.sessions.corpus, self.lab.store)
 
     def _history(self) -> dict[str, Any]:
         config, turn = self.lab.config, self._turn

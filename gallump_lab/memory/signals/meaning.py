@@ -48,8 +48,8 @@ def nearest(view: "View", asked: Asked, most: int) -> "Places":
     (code,) = vectors.encode(vector(view, asked)[None])
     if not code.any():
         return np.zeros(0, np.int64)
-    far = vectors.distance(view.codes, code)
-    return top(np.flatnonzero(view.codes.any(1)), -far, most)
+    found = top(np.arange(len(view)), -vectors.distance(view.codes, code), most)
+    return found[view.codes[found].any(1)]
 
 
 def vector(view: "View", asked: Asked) -> "NDArray[np.int64]":
