@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -120,12 +120,16 @@ class Lab:
         """Open a private copy of the bundled sample lab, which goes when the object does.
 
         It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
-        questions with answer and evidence (`lab.questions`). `options` are those of `open`.
+        questions with answer and evidence (`lab.questions`). `options` are those of `open`; unless a clock is given,
+        the lab's begins a day after the newest message.
         """
+        talk = datasets.sample()
+        begins, now = talk.messages["created_at"].max().to_pydatetime() + timedelta(days=1), times.now()
+        options.setdefault("clock", lambda: begins + (times.now() - now))
         folder = tempfile.mkdtemp(prefix="gallump-sample-")
         lab = cls.open(Path(folder) / "sample.duckdb", **options)
         weakref.finalize(lab, shutil.rmtree, folder, ignore_errors=True)
-        lab.import_dataset(datasets.sample())
+        lab.import_dataset(talk)
         return lab
 
     @property

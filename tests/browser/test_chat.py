@@ -154,8 +154,12 @@ def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped(notebook, claud
     notebook.ask("Go on at length")
     expect(notebook.log).to_contain_text("word8")
     notebook.restart()
+    expect(notebook.chat.get_by_role("status")).to_contain_text("The kernel was restarted")
+    expect(notebook.chat.get_by_role("button", name="Stop")).to_be_hidden()
+    notebook.box.fill("Half a thought")
     notebook.run("notebook:run-all-cells")
     expect(notebook.replies).to_contain_text("word0 word1")
+    expect(notebook.box).to_have_value("Half a thought")
     expect(notebook.replies.locator(".gl-mark")).to_have_text("stopped")
     expect(notebook.replies.locator(".gl-fault")).to_contain_text("kernel ended before the reply had")
     claude.delay = 0

@@ -4,6 +4,7 @@
 const PATIENCE_MS = 5000;
 const NEAR_PX = 48;
 const PAUSE_MS = 200;
+const DRAFT_MS = 60_000; // so long after a view has gone the next one takes over what was typed there
 const SYNC_MS = 2000;
 
 function render({ model, el }) {
@@ -55,6 +56,7 @@ function render({ model, el }) {
   el.append(root);
 
   const say = (words = "") => (notice.textContent = words);
+  const covered = () => getComputedStyle(seen.root).position === "absolute"; // the inspector lies over the transcript
   const late = () => say("The kernel has not answered yet. If it was restarted, run this cell again; your text stays.");
   const toEnd = () => follow && (log.scrollTop = log.scrollHeight);
   const shown = (each) => root.contains(each) && each.checkVisibility({ visibilityProperty: true });
@@ -68,7 +70,7 @@ function render({ model, el }) {
   /** Show a message of the transcript; give whether it is there. */
   function reveal(message) {
     const found = log.querySelector(`[data-id="${message}"]`);
-    if (!found || getComputedStyle(seen.root).position === "absolute") return false; // the inspector covers it
+    if (!found || covered()) return false;
     found.scrollIntoView({ block: "center" });
     found.from = document.activeElement;
     goTo(found);
@@ -265,6 +267,7 @@ function render({ model, el }) {
       if (message.view !== view) return;
       if (message.question && box.value === sent?.text) box.value = "";
       if (message.question) seen.sent();
+      if (!seen.root.hidden && covered()) inspect(false);
       settle();
       follow = true;
     },
@@ -397,7 +400,24 @@ function render({ model, el }) {
   const resized = new ResizeObserver(resize);
   resized.observe(log);
 
+  /** The kernel has gone, and with it whoever would end what is under way. */
+  function lost() {
+    if (!drawn) return;
+    if (running) {
+      running.reply.querySelector(".gl-mark").textContent = "broken off";
+      running.reply.removeAttribute("aria-busy");
+      running = null;
+      root.classList.remove("gl-busy");
+    }
+    settle();
+    say("The kernel was restarted. Run this cell again: the conversation is kept, and so is what you have typed.");
+  }
+
   model.on("msg:custom", receive);
+  model.on("comm_live_update", lost);
+  const left = globalThis.gallumpLabDraft; // of a cell that was run again
+  if (left && Date.now() - left.at < DRAFT_MS) box.value = left.text;
+  delete globalThis.gallumpLabDraft;
   // The first call may come before JupyterLab has its subshell, and then waits behind a running cell.
   const ready = () => model.send({ type: "ready", view });
   const asking = setInterval(ready, 1000);
@@ -406,6 +426,8 @@ function render({ model, el }) {
   return () => {
     stopAsking();
     model.off("msg:custom", receive);
+    model.off("comm_live_update", lost);
+    if (box.value.trim()) globalThis.gallumpLabDraft = { text: box.value, at: Date.now() };
     resized.disconnect();
     document.removeEventListener("visibilitychange", sync);
     clearTimeout(sent?.timer);
