@@ -296,25 +296,16 @@ class Lab:
             If an argument cannot be used.
         """
         config = self.config
-        config = replace(config, budget=recall.budget(config.budget, tokens))
-        query, model = recall.checked(query), who_answers(config)
-        if as_of is not None:
-            times.naive(as_of, "as_of")
-        moment = replace(self._now(), as_of=as_of)
-        memory.make_ready(self.sessions.corpus, self.store)
-        with self.store.read() as con:
-            found = memory.context(
-                con,
-                self.sessions.corpus,
-                query,
-                session_id=session_id,
-                symbol=None if symbol is None else validate_symbol(symbol),
-                moment=moment,
-                config=config,
-                factor=memory.learnt_factor(con, model, config, as_of),
-            )
-        return recall.Recalled(
-            query=query, budget=tokens, slots=tuple(slot for slot in found.slots if slot.tier == "warm")
+        return memory.recalled(
+            self.store,
+            self.sessions.corpus,
+            query,
+            session_id=session_id,
+            symbol=None if symbol is None else validate_symbol(symbol),
+            moment=replace(self._now(), as_of=as_of),
+            config=config,
+            model=who_answers(config),
+            tokens=tokens,
         )
 
     def _now(self) -> Moment:

@@ -37,6 +37,23 @@ lab = Lab.open('lab.duckdb', clock=lambda: datetime.fromisoformat(Path('clock').
 lab.chat()"""
 
 
+def remembering(sessions: int, where: str) -> str:
+    """Give a cell that opens the chat on a lab of so many past sessions, each of which says where a stop stands."""
+    return f"""
+from datetime import datetime, timedelta, UTC
+from gallump_lab import Lab
+lab = Lab.open('lab.duckdb')
+if not lab.transcript(limit=1):
+    day = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    for i in range({sessions}):
+        at, session = day + timedelta(days=i), lab.sessions.get_or_create_session(None)
+        note = f'My AAPL stop number {{i}} stands {where}.'
+        lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=at)
+        lab.sessions.add_message(session, 'assistant', f'Noted, {{i}}.', created_at=at + timedelta(minutes=1))
+    lab.insights.add('Stops stand below the mean.', kind='lesson', symbol='AAPL', sources=[1, 3])
+lab.chat(watchlist=['AAPL'])"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Jupyter:
     """A running JupyterLab server."""

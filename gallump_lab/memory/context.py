@@ -108,6 +108,44 @@ def context(  # noqa: PLR0913 (a moment's givens)
     )
 
 
+def recalled(  # noqa: PLR0913 (a moment's givens)
+    catalogue: Catalogue,
+    corpus: Corpus,
+    query: str,
+    *,
+    session_id: str | None,
+    symbol: str | None,
+    moment: Moment,
+    config: Config,
+    model: str,
+    tokens: int,
+) -> recall.Recalled:
+    """Give what WARM alone recalls for a query within so many of the model's tokens; see `Lab.recall`.
+
+    Raises
+    ------
+    ValueError
+        If the query, the budget or the moment's `as_of` cannot be used.
+    """
+    query, config = recall.checked(query), replace(config, budget=recall.budget(config.budget, tokens))
+    if moment.as_of is not None:
+        times.naive(moment.as_of, "as_of")
+    make_ready(corpus, catalogue)
+    with catalogue.read() as con:
+        factor = learnt_factor(con, model, config, moment.as_of)
+        found = context(
+            con,
+            corpus,
+            query,
+            session_id=session_id,
+            symbol=symbol,
+            moment=moment,
+            config=config,
+            factor=factor,
+        )
+    return recall.Recalled(query=query, budget=tokens, slots=tuple(slot for slot in found.slots if slot.tier == "warm"))
+
+
 def _excluding(choice: Choice) -> PassedOver:
     out = set(choice.excluded)
     return lambda slot: "excluded" if (slot.kind, slot.item_id) in out else None

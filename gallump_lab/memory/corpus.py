@@ -64,7 +64,7 @@ class View:
     role: "NDArray[np.uint8]"
     """`USER` or `ASSISTANT`."""
     symbol: "NDArray[np.uint64]"
-    """The symbol's hash, as `Corpus.hashed` gives it; 0 for none."""
+    """The symbol's hash, as `hashed` gives it; 0 for none."""
     speaker: "NDArray[np.uint64]"
     created_at: "Places"
     """The time it speaks of: microseconds since 1970, UTC."""
@@ -144,11 +144,11 @@ class Corpus:
 
         with self._lock:
             forgotten, newest = con.execute(_NEWS).fetchone() or (0, None)
-            if forgotten != self._forgotten:
-                self._clear()
-                self._forgotten = forgotten
             after = int(self._columns["passage_id"][self._length - 1]) if self._length else 0
-            if newest is None or newest <= after:
+            if forgotten != self._forgotten or (newest or 0) < after:  # the latter: another file stands there now
+                self._clear()
+                self._forgotten, after = forgotten, 0
+            if newest is None or newest == after:
                 return 0
             found = con.execute(_READ, {"model": self.embedder.name, "after": after, "limit": limit}).fetchnumpy()
             number = len(found["passage_id"])
@@ -186,19 +186,16 @@ class Corpus:
         import numpy as np
 
         session, before, after = (self._columns[name] for name in ("session", "before", "after"))
-        order = begin + np.argsort(session[begin:end], kind="stable")
-        same = session[order[1:]] == session[order[:-1]]
-        before[begin:end] = after[begin:end] = NONE
-        before[order[1:][same]] = order[:-1][same]
-        after[order[:-1][same]] = order[1:][same]
-        firsts, lasts = np.append(True, ~same), np.append(~same, True)
-        for first, last in zip(order[firsts].tolist(), order[lasts].tolist(), strict=True):
-            key = int(session[first])
-            earlier = self._last.get(key)
-            if earlier is not None:
-                before[first] = earlier
-                after[earlier] = first
-            self._last[key] = last
+        earlier, later = _sides(session[begin:end])
+        before[begin:end] = np.where(earlier == NONE, NONE, begin + earlier)
+        after[begin:end] = np.where(later == NONE, NONE, begin + later)
+        for first in (begin + np.flatnonzero(earlier == NONE)).tolist():
+            last = self._last.get(int(session[first]))
+            if last is not None:
+                before[first] = last
+                after[last] = first
+        lasts = begin + np.flatnonzero(later == NONE)
+        self._last |= zip(session[lasts].tolist(), lasts.tolist(), strict=True)
 
     def _make_room(self, length: int) -> None:
         if length > len(self._columns["passage_id"]):
@@ -235,14 +232,20 @@ def _at(columns: dict[str, Any], length: int, moment: Moment) -> tuple[dict[str,
         found = {name: column[there] for name, column in found.items()}
         places = np.full(len(places), NONE, np.int32)
         places[found["passage_id"]] = np.arange(len(there))
-        # Who stands beside whom is settled among those that were there.
-        order = np.argsort(found["session"], kind="stable")
-        same = found["session"][order[1:]] == found["session"][order[:-1]]
-        found["before"] = np.full(len(there), NONE)
-        found["after"] = np.full(len(there), NONE)
-        found["before"][order[1:][same]] = order[:-1][same]
-        found["after"][order[:-1][same]] = order[1:][same]
+        found["before"], found["after"] = _sides(found["session"])  # among those that were there
     return found, places
+
+
+def _sides(session: "NDArray[np.uint64]") -> "tuple[Places, Places]":
+    """Give the place before each one of the same session, and the one after it; `NONE` where there is none."""
+    import numpy as np
+
+    order = np.argsort(session, kind="stable")
+    same = session[order[1:]] == session[order[:-1]]
+    before, after = np.full(len(session), NONE), np.full(len(session), NONE)
+    before[order[1:][same]] = order[:-1][same]
+    after[order[:-1][same]] = order[1:][same]
+    return before, after
 
 
 def hashed(con: "DuckDBPyConnection", word: str) -> int:

@@ -1,8 +1,7 @@
 """Recall's own tables: a message's passages and their terms, written in the message's transaction.
 
 Postings are read by term, so they are kept sorted by term; new ones stand unsorted at the end until a pass of `sort`
-takes them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for
-long.
+takes them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for long.
 """
 
 from collections import Counter

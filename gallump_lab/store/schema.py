@@ -185,7 +185,7 @@ create table questions (                                -- what recall is measur
     session_id text,                                    -- the session in which it is asked
     symbol text,
     conversation text,                                  -- the cluster that it belongs to
-    origin text not null,                               -- where it comes from: dataset, human or silver
+    origin text not null,                               -- where it comes from: reader, human or silver
     arrived_at timestamp not null
 );
 create table labels (                                   -- which messages a question needs; the newest of a pair holds

@@ -26,7 +26,6 @@ from gallump_lab.ui.markdown import visible
 from gallump_lab.ui.running import NEW, Running
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100
@@ -328,7 +327,7 @@ class ChatWidget(anywidget.AnyWidget):
                     turn.text, turn.session = asked["text"], asked["session_id"]
                 self.send({"type": "started", "view": turn.view, **turn.told()})
             try:
-                reply = self._put(turn)
+                reply = turn.put(self.lab, self.watchlist, self.session_id)
             except BrainFault as fault:
                 self.error, reply = fault, fault.reply
             ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
@@ -359,18 +358,6 @@ class ChatWidget(anywidget.AnyWidget):
                     **more,
                 }
             )
-
-    def _put(self, turn: "Running") -> "Reply":
-        if turn.question_id is not None:
-            return self.lab.retry(turn.question_id, on_text=turn.take, stop=turn.stop)
-        return self.lab.ask(
-            turn.text,
-            watchlist=self.watchlist,
-            session_id=self.session_id,
-            choice=turn.choice,
-            on_text=turn.take,
-            stop=turn.stop,
-        )
 
     def _message(self, message_id: int) -> list[dict[str, Any]]:
         return self.lab.transcript(limit=1, before=message_id + 1)

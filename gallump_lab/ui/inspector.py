@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.memory import packing
 from gallump_lab.memory.records import Choice, Item, Slot
 from gallump_lab.memory.text import one_line, terms
-from gallump_lab.ui.entries import entry
+from gallump_lab.store import StoreError
+from gallump_lab.ui.entries import entry, words
 from gallump_lab.ui.markdown import visible
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def preview(  # noqa: PLR0913 (a question's givens)
             choice=Choice(pinned=tuple(pinned), excluded=tuple(excluded)),
             config=config,
         )
-    except ValueError as error:
-        return {"problem": visible(str(error))}
+    except (ValueError, StoreError) as error:
+        return {"problem": words(error)}
     sections = {section.name: section.tokens for section in found.prompt.sections}
     limits = {name: getattr(found.budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
     items = found.budget.hot_messages is not None or found.budget.cold_insights is not None
@@ -104,8 +105,8 @@ def _told(
 
 
 def _slot(slot: Slot, asked: set[str]) -> dict[str, Any]:
-    words = (word.strip(".,;:!?()[]\"'*_`") for word in slot.text.split())
-    shared = dict.fromkeys(word.casefold() for word in words if asked.intersection(terms(word)))
+    said = (word.strip(".,;:!?()[]\"'*_`") for word in slot.text.split())
+    shared = dict.fromkeys(word.casefold() for word in said if asked.intersection(terms(word)))
     text = visible(one_line(slot.text))
     return {
         "tier": slot.tier,

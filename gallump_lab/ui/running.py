@@ -4,10 +4,14 @@ import math
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.records import AS_IT_COMES, Choice
 from gallump_lab.ui.markdown import Growing, visible
+
+if TYPE_CHECKING:
+    from gallump_lab.brain.reply import Reply
+    from gallump_lab.lab import Lab
 
 NEW = "new"
 """Stands for the session that a question is about to begin."""
@@ -36,6 +40,12 @@ class Running:
         self.over = threading.Event()
         self._deltas: deque[str] = deque()
         self._reply = Growing()
+
+    def put(self, lab: "Lab", watchlist: Sequence[str], session_id: str | None) -> "Reply":
+        """Ask the question, or ask it again; see `Lab.ask` and `Lab.retry`."""
+        if self.question_id is not None:
+            return lab.retry(self.question_id, on_text=self.take, stop=self.stop)
+        return lab.ask(self.text, watchlist, session_id, choice=self.choice, on_text=self.take, stop=self.stop)
 
     def take(self, delta: str) -> None:
         """Take a piece of the reply, on the asking thread."""

@@ -4,21 +4,10 @@ import threading
 
 import pytest
 from messages_server import RECOMMENDATION, end, say, start, text, tool
-from notebook_page import OPEN
+from notebook_page import OPEN, remembering
 from playwright.sync_api import expect
 
-REMEMBERS = """
-from datetime import datetime, timedelta, UTC
-from gallump_lab import Lab
-lab = Lab.open('lab.duckdb')
-day = datetime(2026, 3, 2, 9, tzinfo=UTC)
-for i in range(12):
-    session = lab.sessions.get_or_create_session(None)
-    note = f'My AAPL stop number {i} stands below its 50-day mean, for the trend of that week had turned.'
-    lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=day + timedelta(days=i))
-    lab.sessions.add_message(session, 'assistant', f'Noted, {i}.', created_at=day + timedelta(days=i, minutes=1))
-lab.insights.add('Stops stand below the mean.', kind='lesson', symbol='AAPL', sources=[1, 3])
-lab.chat(watchlist=['AAPL'])"""
+REMEMBERS = remembering(12, "below its 50-day mean, for the trend of that week had turned")
 
 # What has the focus, unless the reader could not see that it has it.
 FOCUSED = """chat => {

@@ -5,21 +5,10 @@ import threading
 
 import pytest
 from messages_server import say
+from notebook_page import remembering
 from playwright.sync_api import expect
 
-REMEMBERS = """
-from datetime import datetime, timedelta, UTC
-from gallump_lab import Lab
-lab = Lab.open('lab.duckdb')
-if not lab.transcript(limit=1):
-    day = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    for i in range(60):
-        session = lab.sessions.get_or_create_session(None)
-        note = f'My AAPL stop number {i} stands at {400 + i}, below its 50-day mean.'
-        lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=day + timedelta(days=i))
-        lab.sessions.add_message(session, 'assistant', f'Noted, {i}.', created_at=day + timedelta(days=i, minutes=1))
-    lab.insights.add('Stops stand below the mean.', kind='lesson', symbol='AAPL', sources=[1, 3])
-lab.chat(watchlist=['AAPL'])"""
+REMEMBERS = remembering(60, "at {400 + i}, below its 50-day mean")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from clock import Clock
 from messages_server import DROP, MessagesServer, say, start, text
 
 from gallump_lab import Config, Lab, Model, study
@@ -16,17 +17,9 @@ from gallump_lab.memory.records import Choice
 START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

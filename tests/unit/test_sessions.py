@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from clock import Clock
 
 from gallump_lab import Config, Lab
 from gallump_lab.memory.sessions import SessionManager
@@ -13,19 +14,9 @@ from gallump_lab.store import Store
 START = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
 
-class Clock:
-    """A clock that goes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
