@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
 QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "conversation")
@@ -93,21 +95,21 @@ class Dataset:
 
     def split(self) -> "list[Dataset]":
         """Give a dataset for each conversation, in order, with its questions and the insights that rest on it."""
+        import numpy as np
+
+        def rows(wanted: list[bool]) -> "NDArray[np.bool_]":
+            return np.array(wanted, bool)  # an empty list would choose no columns instead of no rows
+
         names = list(dict.fromkeys(self.messages["conversation"]))
         if len(names) < 2:
             return [self]
         found = []
         for name in names:
-            messages = self.messages[[each == name for each in self.messages["conversation"]]]
+            messages = self.messages[rows([each == name for each in self.messages["conversation"]])]
+            questions = self.questions[rows([each == name for each in self.questions["conversation"]])]
             keys = set(messages["key"])
-            found.append(
-                replace(
-                    self,
-                    messages=messages,
-                    questions=self.questions[[each == name for each in self.questions["conversation"]]],
-                    insights=self.insights[[not keys.isdisjoint(each) for each in self.insights["sources"]]],
-                )
-            )
+            insights = self.insights[rows([not keys.isdisjoint(each) for each in self.insights["sources"]])]
+            found.append(replace(self, messages=messages, questions=questions, insights=insights))
         return found
 
     def __repr__(self) -> str:

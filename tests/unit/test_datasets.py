@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gallump_lab import datasets
+from gallump_lab import Lab, datasets
 from gallump_lab.datasets import DatasetError
 
 
@@ -96,6 +96,13 @@ def test_a_set_splits_into_its_conversations(locomo: Path) -> None:
     first, second = datasets.read(locomo).split()
     assert (len(first.messages), len(first.questions), len(second.messages), len(second.questions)) == (3, 3, 1, 0)
     assert [len(part.messages) for part in second.split()] == [1]
+
+
+def test_each_conversation_goes_into_a_lab_of_its_own(locomo: Path, tmp_path: Path) -> None:
+    for number, part in enumerate(datasets.read(locomo).split()):
+        lab = Lab.open(tmp_path / f"{number}.duckdb")
+        assert lab.import_dataset(part).messages == len(part.messages)
+        assert len(lab.questions) == len(part.questions)
 
 
 BEAM = [
