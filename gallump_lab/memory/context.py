@@ -3,22 +3,45 @@
 import importlib
 import sys
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
-from gallump_lab.config import Config
+from gallump_lab.config import Budget, Config
 from gallump_lab.memory import hot, insights, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.packing import PassedOver, pack, shown
-from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Reason, SessionContext, Slot
+from gallump_lab.memory.records import AS_IT_COMES, Choice, Message, Moment, Reason, SessionContext, Slot
 from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What the tiers have for a question at a moment, before any of it is weighed against a budget."""
+
+    said: Sequence[Message]
+    """The session's newest messages, oldest first."""
+    number: int
+    """How many messages the session has."""
+    hot: Sequence[Slot]
+    warm: Sequence[Slot]
+    """In the order in which they are kept: of equal statements the newest stands best."""
+    cold: Sequence[Slot]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """The tiers' candidates, decided."""
+
+    hot: Sequence[Slot]
+    warm: Sequence[Slot]
+    cold: Sequence[Slot]
 
 
 def context(  # noqa: PLR0913 (a moment's givens)
@@ -34,7 +57,60 @@ def context(  # noqa: PLR0913 (a moment's givens)
     symbols: Sequence[str] = (),
     choice: Choice = AS_IT_COMES,
 ) -> SessionContext:
-    """Take what the tiers give for a question at a moment.
+    """Take what the tiers give for a question at a moment, within the configuration's budget.
+
+    The arguments are those of `gather`.
+    """
+    found = gather(
+        con,
+        corpus,
+        question,
+        session_id=session_id,
+        symbol=symbol,
+        moment=moment,
+        config=config,
+        factor=factor,
+        symbols=symbols,
+        choice=choice,
+    )
+    packed = pack_all(found, config.budget, choice)
+    return SessionContext(
+        session_id=session_id,
+        current_messages=[
+            {
+                "role": message.role,
+                "message": message.text,
+                "message_id": message.message_id,
+                "symbol": message.symbol,
+                "created_at": message.created_at,
+                "state": message.state,
+                "speaker": message.speaker,
+            }
+            for message in found.said
+        ],
+        relevant_history=[slot.line for slot in in_time(packed.warm)],
+        insights=[slot.line for slot in packed.cold if slot.kept],
+        slots=[*shown(packed.hot), *shown(packed.warm), *shown(packed.cold)],
+        moment=moment,
+        token_factor=factor,
+        messages_in_session=found.number + 1,
+    )
+
+
+def gather(  # noqa: PLR0913 (a moment's givens)
+    con: "DuckDBPyConnection",
+    corpus: Corpus,
+    question: str,
+    *,
+    session_id: str | None,
+    symbol: str | None,
+    moment: Moment,
+    config: Config,
+    factor: float,
+    symbols: Sequence[str] = (),
+    choice: Choice = AS_IT_COMES,
+) -> Gathered:
+    """Order what each tier has for a question at a moment.
 
     Parameters
     ----------
@@ -51,7 +127,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     moment : Moment
         Nothing that arrived later is used, statistics included.
     config : Config
-        Budgets and recall's settings.
+        Recall's settings, and budgets: what could not stand in them is not fetched.
     factor : float
         The model's tokens per cl100k token (see `learnt_factor`).
     symbols : sequence of str
@@ -60,51 +136,46 @@ def context(  # noqa: PLR0913 (a moment's givens)
         What the analyst pinned or excluded for this question.
     """
     budget = config.budget
-    guide = config.template == "guide"
-
     said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
-    # Where the guide counts items instead of tokens, the items rule.
-    hot_room = sys.maxsize if budget.hot_messages else budget.hot
-    excluded = _excluding(choice)
-    hot_slots = pack(
-        hot.candidates(con, said, budget, factor), hot_room, most=budget.hot_messages, passed_over=excluded
-    )
-
     view = corpus.at(con, moment)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
     most = max(recall.CANDIDATES, budget.warm // recall.LEAST)
-    warm_slots = pack_warm(recall.candidates(con, ranked, factor, most), hot_slots, budget.warm, excluded)
-
     about = {*symbols, symbol} - {None}
-    cold_slots = pack(
-        insights.candidates(
-            con, sorted(filter(None, about)), moment, factor, plain=guide, pinned=choice.ids("insight")
+    return Gathered(
+        said=said,
+        number=number,
+        hot=hot.candidates(con, said, budget, factor),
+        warm=newest_first(recall.candidates(con, ranked, factor, most)),
+        cold=insights.candidates(
+            con,
+            sorted(filter(None, about)),
+            moment,
+            factor,
+            plain=config.template == "guide",
+            pinned=choice.ids("insight"),
         ),
-        sys.maxsize if budget.cold_insights else budget.cold,
-        most=budget.cold_insights,
+    )
+
+
+def pack_all(found: Gathered, budget: Budget, choice: Choice = AS_IT_COMES) -> Packed:
+    """Fill every tier's budget; where the guide counts items instead of tokens, the items rule."""
+    excluded = _excluding(choice)
+    standing = pack(
+        found.hot,
+        sys.maxsize if budget.hot_messages else budget.hot,
+        most=budget.hot_messages,
         passed_over=excluded,
     )
-    return SessionContext(
-        session_id=session_id,
-        current_messages=[
-            {
-                "role": message.role,
-                "message": message.text,
-                "message_id": message.message_id,
-                "symbol": message.symbol,
-                "created_at": message.created_at,
-                "state": message.state,
-                "speaker": message.speaker,
-            }
-            for message in said
-        ],
-        relevant_history=[slot.line for slot in in_time(warm_slots)],
-        insights=[slot.line for slot in cold_slots if slot.kept],
-        slots=[*shown(hot_slots), *shown(warm_slots), *shown(cold_slots)],
-        moment=moment,
-        token_factor=factor,
-        messages_in_session=number + 1,
+    return Packed(
+        hot=standing,
+        warm=pack(found.warm, budget.warm, passed_over=already_said(standing, excluded)),
+        cold=pack(
+            found.cold,
+            sys.maxsize if budget.cold_insights else budget.cold,
+            most=budget.cold_insights,
+            passed_over=excluded,
+        ),
     )
 
 
@@ -151,35 +222,51 @@ def _excluding(choice: Choice) -> PassedOver:
     return lambda slot: "excluded" if (slot.kind, slot.item_id) in out else None
 
 
-def pack_warm(
-    candidates: Sequence[Slot], hot_slots: Sequence[Slot], budget: int, excluded: PassedOver = lambda _: None
-) -> list[Slot]:
-    """Pack WARM's candidates past what HOT shows already and past what says the same in the same words."""
+def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
+    """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order.
+
+    Only the first `recall.CANDIDATES` change places, so that the order does not depend on how many are looked at.
+    """
+    first, rest = candidates[: recall.CANDIDATES], candidates[recall.CANDIDATES :]
+    equals: dict[Hashable, list[Slot]] = {}
+    for slot in first:
+        equals.setdefault((_who(slot), text.statement(slot.text)), []).append(slot)
+    for group in equals.values():
+        best = max(group, key=lambda slot: ("pin" in slot.signals, *_when(slot)))
+        group.sort(key=lambda slot: slot is not best)
+    moved = (equals[_who(slot), text.statement(slot.text)].pop(0) for slot in first)
+    return [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate([*moved, *rest], 1)]
+
+
+def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: None) -> PassedOver:
+    """Say of WARM's candidates, asked in their order, which HOT shows already or which say no more than another does.
+
+    A statement is a duplicate if it equals an earlier one, or is a part of one that is not older.
+    """
     standing: dict[int | None, str] = {}
+    said: dict[Hashable, list[tuple[datetime, str]]] = {}
     for slot in hot_slots:
         if slot.kept:
             standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
-    said = {recall.statement(slot) for slot in hot_slots if slot.kept}
-    equals: dict[Hashable, list[Slot]] = {}
-    for slot in candidates:
-        equals.setdefault(recall.statement(slot), []).append(slot)
-    for group in equals.values():  # the newest (or a pinned one) takes the best place, the others keep their order
-        best = max(group, key=lambda slot: ("pin" in slot.signals, *_when(slot)))
-        group.sort(key=lambda slot: slot is not best)
-    ordered = [replace(equals[recall.statement(slot)].pop(0), rank=rank) for rank, slot in enumerate(candidates, 1)]
+            said.setdefault(_who(slot), []).append((slot.created_at or _NEVER, text.statement(slot.text)))
 
     def passed_over(slot: Slot) -> Reason | None:
         if why := excluded(slot):
             return why
         if slot.text in standing.get(slot.message_id, ""):
             return "in HOT"
-        statement = recall.statement(slot)
-        if statement in said:
+        at, statement, others = slot.created_at or _NEVER, text.statement(slot.text), said.setdefault(_who(slot), [])
+        if any(statement in other and (statement == other or at <= when) for when, other in others):
             return "duplicate"
-        said.add(statement)
+        others.append((at, statement))
         return None
 
-    return pack(ordered, budget, passed_over=passed_over)
+    return passed_over
+
+
+def _who(slot: Slot) -> Hashable:
+    """Give whom a statement must be of, and about what, to be another's duplicate."""
+    return slot.speaker or slot.role, slot.symbol
 
 
 def _when(slot: Slot) -> tuple[datetime, int]:

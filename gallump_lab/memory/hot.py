@@ -73,6 +73,7 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
                 symbol=message.symbol,
                 session_id=message.session_id,
                 created_at=message.created_at,
+                speaker=message.speaker,
             )
         )
     return slots
@@ -95,6 +96,7 @@ def _cut(said: Sequence[Message], characters: int, factor: float) -> list[Slot]:
             symbol=message.symbol,
             session_id=message.session_id,
             created_at=message.created_at,
+            speaker=message.speaker,
         )
         for rank, (message, line, cost) in enumerate(
             zip(reversed(said), reversed(lines), reversed(costs), strict=True), 1

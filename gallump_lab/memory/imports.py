@@ -29,6 +29,8 @@ _Name = tuple[str | None, str]
 MESSAGES = 5_000
 CHARACTERS = 2_000_000
 """A batch holds at most so many messages of so many characters together: its step on the lab stays under 2 seconds."""
+INSIGHTS = 100
+"""So many insights are stored in one step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,7 +277,7 @@ def insights(
     clock: Callable[[], datetime],
     conversations: Mapping[str, str | None] | None = None,
 ) -> Imported:
-    """Import insights in the order of their rows, each once, each in a step of its own.
+    """Import insights in the order of their rows, each once, some in a step.
 
     `conversations` says in which one a source's key stands, where it is in any.
 
@@ -287,39 +289,42 @@ def insights(
     problems = Problems()
     learnt = table.insights(given, problems)
     label = learnt.index.name or "row"
-    rows = list(zip(learnt.index, _rows(learnt), strict=True))
-    names = [[((conversations or {}).get(key), key) for key in row["sources"]] for _, row in rows]
-    sources = _resolved(store, names)
+    rows = [
+        (where, row, [((conversations or {}).get(key), key) for key in row["sources"]])
+        for where, row in zip(learnt.index, _rows(learnt), strict=True)
+    ]
+    sources = _resolved(store, (names for *_, names in rows))
     book, done = Insights(store, clock), dict[str, int]()
     added = already = 0
     replaces: dict[str, list[str]] = {}
-    for _, row in rows:
+    for _, row, _ in rows:
         replaces.setdefault(row["superseded_by"], []).append(row["key"])
-    for (where, row), wanted in zip(rows, names, strict=True):
-        here = f"{label} {where}"
-        older = [done[old] for old in replaces.get(row["key"], ()) if old in done]
-        try:
-            with store.write() as con:
-                insight_id, new = book.once(
-                    con,
-                    row["text"],
-                    kind=row["kind"],
-                    symbol=row["symbol"],
-                    sources=_messages_of(wanted, sources, here, problems),
-                    valid_from=row["valid_from"],
-                    known_from=row["known_from"],
-                )
+    for begin in range(0, len(rows), INSIGHTS):
+        with store.write() as con:
+            for where, row, wanted in rows[begin : begin + INSIGHTS]:
+                here = f"{label} {where}"
+                older = [done[old] for old in replaces.get(row["key"], ()) if old in done]
+                try:
+                    insight_id, new = book.once(
+                        con,
+                        row["text"],
+                        kind=row["kind"],
+                        symbol=row["symbol"],
+                        sources=_messages_of(wanted, sources, here, problems),
+                        valid_from=row["valid_from"],
+                        known_from=row["known_from"],
+                    )
+                except ValueError as error:  # nothing of it has been written
+                    problems.leave_out(here, str(error))
+                    continue
                 pairs = [(old, insight_id) for old in older]
                 if row["superseded_by"] in done:
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
                     book.replaced(con, old, newer)
-        except ValueError as error:
-            problems.leave_out(here, str(error))
-            continue
-        added, already = added + new, already + (not new)
-        if row["key"] is not None:
-            done[row["key"]] = insight_id
+                added, already = added + new, already + (not new)
+                if row["key"] is not None:
+                    done[row["key"]] = insight_id
     return Imported(
         insights=added,
         already=already,

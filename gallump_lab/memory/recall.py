@@ -1,6 +1,5 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-1 {FIRST} {vectors.BUILT_IN.name}"
+VERSION = f"{TEXT} signals-2 {FIRST} {vectors.BUILT_IN.name}"
 """Names how passages are found and shown, embedding model included; a replay under another name says so."""
 
 
@@ -192,7 +191,7 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: i
     """Give the first `most` ranked passages as slots, each with its message, speaker and what it costs in a prompt."""
     rows = con.execute(
         "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
-        "state from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        "state, speaker from passages join messages using (message_id) where passage_id in (select unnest(?))",
         [ranked.passage_ids[:most]],
     ).fetchall()
     found = {
@@ -205,7 +204,10 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: i
         zip(ranked.passage_ids[:most], ranked.scores, ranked.signals, strict=False), 1
     ):
         (start, stop, cost), message = found[item]
-        label = " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.role))) + ":"
+        label = (
+            " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role)))
+            + ":"
+        )
         labels[label] = labels.get(label) or tokens.count(label)
         slots.append(
             Slot(
@@ -223,14 +225,10 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: i
                 symbol=message.symbol,
                 session_id=message.session_id,
                 created_at=message.created_at,
+                speaker=message.speaker,
             )
         )
     return slots
 
 
-_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state")
-
-
-def statement(slot: Slot) -> Hashable:
-    """Give what two duplicates share: who said what of which symbol, without case and white space."""
-    return slot.role, slot.symbol, one_line(slot.text).casefold()
+_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")

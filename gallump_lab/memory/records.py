@@ -72,6 +72,8 @@ class Slot:
     session_id: str | None = None
     created_at: datetime | None = None
     """The time it speaks of, UTC."""
+    speaker: str | None = None
+    """Who said it, by name."""
 
 
 Item = tuple[str, int]

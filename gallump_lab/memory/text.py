@@ -31,6 +31,7 @@ _STOP_WORDS = frozenset(
     you your
     """.split()
 )
+_FILLERS = frozenset("a an the is am are so well then just really very again also still yes ok okay please".split())
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(
     rf"(?P<ticker>\b[A-Z]{{1,5}}[.-][A-Z]{{1,2}}\b)"
@@ -73,6 +74,29 @@ def words(text: str) -> list[str]:
         if word:
             found.append(word)
     return found
+
+
+@lru_cache(maxsize=20_000)
+def statement(text: str) -> str:
+    """Give what two texts share that state the same: their words, stemmed, without fillers, each between spaces.
+
+    A negation is a word, and nothing that tells a plan from a fact, or one direction from another, is a filler.
+    """
+    spelt = _NOT.sub(" not", _IS.sub(r"\1", text))
+    said = (_stated(match.lastgroup or "", match[0]) for match in _pieces(spelt))
+    return f" {' '.join(filter(None, said))} "
+
+
+_NOT = re.compile(r"n['\u2019]t\b", re.IGNORECASE)
+_IS = re.compile(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=100_000)
+def _stated(kind: str, piece: str) -> str:
+    if kind != "word":
+        return " ".join(_terms_of(kind, piece))
+    word = _plain(piece.casefold())
+    return "" if word in _FILLERS else _stemmer().stemWord(word)
 
 
 def _pieces(text: str) -> Iterator[re.Match[str]]:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab import Budget, tokens
-from gallump_lab.memory.context import pack_warm
+from gallump_lab.memory.context import already_said, newest_first
 from gallump_lab.memory.packing import NEAR_MISSES, pack, shown
+from gallump_lab.memory.recall import CANDIDATES
 from gallump_lab.memory.records import Slot
 from gallump_lab.memory.text import PASSAGE_TOKENS, indented, passages
 
@@ -32,6 +33,10 @@ def slots(draw: st.DrawFn, tier: str = "warm") -> list[Slot]:
     ]
 
 
+def pack_warm(found: list[Slot], standing: list[Slot], budget: int) -> list[Slot]:
+    return pack(newest_first(found), budget, passed_over=already_said(standing))
+
+
 def kept(found: list[Slot]) -> list[int]:
     return [slot.item_id for slot in found if slot.kept]
 
@@ -43,6 +48,15 @@ def test_a_larger_budget_keeps_all_that_a_smaller_one_kept(
     standing = pack(hot, hot_budget)
     small, large = pack_warm(found, standing, budget), pack_warm(found, standing, budget + more)
     assert kept(large)[: len(kept(small))] == kept(small)
+
+
+@given(slots(), st.integers(0, 60), st.integers(0, 800))
+def test_looking_at_more_candidates_changes_nothing_among_the_first(found: list[Slot], few: int, budget: int) -> None:
+    found = [*found, *found]
+    few = CANDIDATES + few
+    assert [slot.text for slot in newest_first(found)[:few]] == [slot.text for slot in newest_first(found[:few])]
+    one, other = pack_warm(found[:few], [], budget), pack_warm(found, [], budget)
+    assert kept(other)[: len(kept(one))] == kept(one)
 
 
 @given(slots(), slots("hot"), st.integers(0, 800), st.integers(0, 400))
