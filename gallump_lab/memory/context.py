@@ -2,23 +2,22 @@
 
 import importlib
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Config
 from gallump_lab.memory import hot, insights, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.duplicates import already_said, newest_first, when
 from gallump_lab.memory.packing import PassedOver, pack, shown
-from gallump_lab.memory.records import AS_IT_COMES, Choice, Message, Moment, Reason, SessionContext, Slot
+from gallump_lab.memory.records import AS_IT_COMES, Choice, Message, Moment, SessionContext, Slot
 from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +108,7 @@ def gather(  # noqa: PLR0913 (a moment's givens)
     factor: float,
     symbols: Sequence[str] = (),
     choice: Choice = AS_IT_COMES,
+    known: dict[int, Slot] | None = None,
 ) -> Gathered:
     """Order what each tier has for a question at a moment.
 
@@ -134,6 +134,8 @@ def gather(  # noqa: PLR0913 (a moment's givens)
         Further symbols that the question is about, for COLD.
     choice : Choice
         What the analyst pinned or excluded for this question.
+    known : dict of int to Slot, optional
+        Keeps the passages that were fetched, from one question to another of the same factor.
     """
     budget = config.budget
     said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
@@ -146,7 +148,7 @@ def gather(  # noqa: PLR0913 (a moment's givens)
         said=said,
         number=number,
         hot=hot.candidates(con, said, budget, factor),
-        warm=newest_first(recall.candidates(con, ranked, factor, most)),
+        warm=newest_first(recall.candidates(con, ranked, factor, most, known)),
         cold=insights.candidates(
             con,
             sorted(filter(None, about)),
@@ -222,60 +224,9 @@ def _excluding(choice: Choice) -> PassedOver:
     return lambda slot: "excluded" if (slot.kind, slot.item_id) in out else None
 
 
-def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
-    """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order.
-
-    Only the first `recall.CANDIDATES` change places, so that the order does not depend on how many are looked at.
-    """
-    first, rest = candidates[: recall.CANDIDATES], candidates[recall.CANDIDATES :]
-    equals: dict[Hashable, list[Slot]] = {}
-    for slot in first:
-        equals.setdefault((_who(slot), text.statement(slot.text)), []).append(slot)
-    for group in equals.values():
-        best = max(group, key=lambda slot: ("pin" in slot.signals, *_when(slot)))
-        group.sort(key=lambda slot: slot is not best)
-    moved = (equals[_who(slot), text.statement(slot.text)].pop(0) for slot in first)
-    return [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate([*moved, *rest], 1)]
-
-
-def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: None) -> PassedOver:
-    """Say of WARM's candidates, asked in their order, which HOT shows already or which say no more than another does.
-
-    A statement is a duplicate if it equals an earlier one, or is a part of one that is not older.
-    """
-    standing: dict[int | None, str] = {}
-    said: dict[Hashable, list[tuple[datetime, str]]] = {}
-    for slot in hot_slots:
-        if slot.kept:
-            standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
-            said.setdefault(_who(slot), []).append((slot.created_at or _NEVER, text.statement(slot.text)))
-
-    def passed_over(slot: Slot) -> Reason | None:
-        if why := excluded(slot):
-            return why
-        if slot.text in standing.get(slot.message_id, ""):
-            return "in HOT"
-        at, statement, others = slot.created_at or _NEVER, text.statement(slot.text), said.setdefault(_who(slot), [])
-        if any(statement in other and (statement == other or at <= when) for when, other in others):
-            return "duplicate"
-        others.append((at, statement))
-        return None
-
-    return passed_over
-
-
-def _who(slot: Slot) -> Hashable:
-    """Give whom a statement must be of, and about what, to be another's duplicate."""
-    return slot.speaker or slot.role, slot.symbol
-
-
-def _when(slot: Slot) -> tuple[datetime, int]:
-    return slot.created_at or _NEVER, slot.item_id
-
-
 def in_time(slots: Sequence[Slot]) -> list[Slot]:
     """Give the kept slots in the order in which they were said."""
-    return sorted((slot for slot in slots if slot.kept), key=_when)
+    return sorted((slot for slot in slots if slot.kept), key=when)
 
 
 def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: datetime | None = None) -> float:

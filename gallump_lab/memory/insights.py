@@ -286,6 +286,12 @@ def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
         )
 
 
+def cited(con: "DuckDBPyConnection") -> dict[int, frozenset[int]]:
+    """Give the messages that each insight rests on, by insight id."""
+    rows = con.execute("select insight_id, sources from insights").fetchall()
+    return {insight_id: frozenset(sources) for insight_id, sources in rows}
+
+
 def candidates(  # noqa: PLR0913 (a moment's givens)
     con: "DuckDBPyConnection",
     symbols: Sequence[str],

@@ -1,5 +1,6 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from gallump_lab.config import Budget, Recall
 from gallump_lab.memory import corpus, signals, vectors
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
-from gallump_lab.memory.records import Message, Moment, Slot
+from gallump_lab.memory.records import Moment, Slot
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import indented, one_line, storable
@@ -187,48 +188,54 @@ def _postings(con: "DuckDBPyConnection", view: View, asked: list[int]) -> "dict[
     return {number: (place[term == number], frequency[term == number].astype(np.int64)) for number in asked}
 
 
-def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int) -> list[Slot]:
-    """Give the first `most` ranked passages as slots, each with its message, speaker and what it costs in a prompt."""
+def candidates(
+    con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, known: dict[int, Slot] | None = None
+) -> list[Slot]:
+    """Give the first `most` ranked passages as slots; `known` keeps what was fetched, from one question to another."""
+    found, first = {} if known is None else known, ranked.passage_ids[:most]
+    found |= slots(con, [item for item in first if item not in found], factor)
+    return [
+        replace(found[item], rank=number, score=score, signals=gained)
+        for number, (item, score, gained) in enumerate(zip(first, ranked.scores, ranked.signals, strict=False), 1)
+    ]
+
+
+def slots(con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float) -> dict[int, Slot]:
+    """Give passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
     rows = con.execute(
         "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
-        "state, speaker from passages join messages using (message_id) where passage_id in (select unnest(?))",
-        [ranked.passage_ids[:most]],
+        "speaker from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        [passage_ids],
     ).fetchall()
-    found = {
-        row[0]: (row[1:4], Message(**dict(zip(_MESSAGE, row[4:], strict=True)) | {"created_at": times.aware(row[9])}))
-        for row in rows
-    }
     labels: dict[str, int] = {}
-    slots = []
-    for number, (item, score, gained) in enumerate(
-        zip(ranked.passage_ids[:most], ranked.scores, ranked.signals, strict=False), 1
-    ):
-        (start, stop, cost), message = found[item]
-        label = (
-            " ".join(filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role)))
-            + ":"
-        )
+    found = {}
+    for item, start, stop, cost, message_id, session_id, role, text, symbol, created_at, speaker in rows:
+        label = " ".join(filter(None, (f"{created_at:%Y-%m-%d}", symbol, speaker or role))) + ":"
         labels[label] = labels.get(label) or tokens.count(label)
-        slots.append(
-            Slot(
-                tier="warm",
-                kind="passage",
-                item_id=item,
-                message_id=message.message_id,
-                rank=number,
-                text=message.text[start:stop],
-                line=label + indented(message.text[start:stop]),
-                tokens=tokens.scaled(labels[label] + cost, factor),
-                score=score,
-                signals=gained,
-                role=message.role,
-                symbol=message.symbol,
-                session_id=message.session_id,
-                created_at=message.created_at,
-                speaker=message.speaker,
-            )
+        found[item] = Slot(
+            tier="warm",
+            kind="passage",
+            item_id=item,
+            message_id=message_id,
+            rank=0,
+            text=text[start:stop],
+            line=label + indented(text[start:stop]),
+            tokens=tokens.scaled(labels[label] + cost, factor),
+            role=role,
+            symbol=symbol,
+            session_id=session_id,
+            created_at=times.aware(created_at),
+            speaker=speaker,
         )
-    return slots
+    return found
 
 
-_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
+def of_messages(con: "DuckDBPyConnection", message_ids: Sequence[int], factor: float) -> dict[int, list[Slot]]:
+    """Give messages as their passages, by message id, each in the order of its text."""
+    rows = con.execute(
+        "select passage_id from passages where message_id in (select unnest(?))", [list(map(int, message_ids))]
+    ).fetchall()
+    found: dict[int, list[Slot]] = {}
+    for _, slot in sorted(slots(con, [item for (item,) in rows], factor).items()):
+        found.setdefault(slot.message_id or 0, []).append(slot)
+    return found

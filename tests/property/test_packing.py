@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab import Budget, tokens
-from gallump_lab.memory.context import already_said, newest_first
+from gallump_lab.memory.duplicates import FIRST, already_said, newest_first
 from gallump_lab.memory.packing import NEAR_MISSES, pack, shown
-from gallump_lab.memory.recall import CANDIDATES
 from gallump_lab.memory.records import Slot
 from gallump_lab.memory.text import PASSAGE_TOKENS, indented, passages
 
@@ -53,7 +52,7 @@ def test_a_larger_budget_keeps_all_that_a_smaller_one_kept(
 @given(slots(), st.integers(0, 60), st.integers(0, 800))
 def test_looking_at_more_candidates_changes_nothing_among_the_first(found: list[Slot], few: int, budget: int) -> None:
     found = [*found, *found]
-    few = CANDIDATES + few
+    few = FIRST + few
     assert [slot.text for slot in newest_first(found)[:few]] == [slot.text for slot in newest_first(found[:few])]
     one, other = pack_warm(found[:few], [], budget), pack_warm(found, [], budget)
     assert kept(other)[: len(kept(one))] == kept(one)

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-ONLY_ON_PYPI = {"wordllama"}  # comes with the checkout
+ONLY_ON_PYPI = {"wordllama", "ir-measures"}
 ON_CONDA_FORGE = {"duckdb": "python-duckdb", "playwright": "playwright-python"}
 LOCK = (ROOT / "requirements.lock").read_text()
 
@@ -36,8 +36,9 @@ def test_conda_and_pyproject_name_the_same_packages_in_the_same_versions(conda):
     assert sorted(packages) == sorted(["pip", f"python {PROJECT['project']['requires-python']}", *wanted])
 
 
-def test_conda_installs_the_checkout_itself(conda):
-    assert conda[1] == {"pip": ["-e ."]}
+def test_conda_installs_the_checkout_itself_and_what_its_tests_need_of_pypi(conda):
+    others = [f"{one.name} {one.specifier}" for one in map(Requirement, group("test"))]
+    assert conda[1] == {"pip": ["-e .", *(each for each in others if each.split()[0] in ONLY_ON_PYPI)]}
 
 
 def test_the_lock_holds_a_fitting_version_of_everything():

@@ -1,0 +1,68 @@
+"""What says the same: of equal statements a prompt holds one, the newest."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from gallump_lab.memory.packing import PassedOver
+from gallump_lab.memory.records import Reason, Slot
+from gallump_lab.memory.text import statement
+
+FIRST = 60
+"""So many candidates change places among each other; the order does not depend on how many more are looked at."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
+    """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order."""
+    first, rest = candidates[:FIRST], candidates[FIRST:]
+    equals: dict[Hashable, list[Slot]] = {}
+    for slot in first:
+        equals.setdefault((_who(slot), statement(slot.text)), []).append(slot)
+    for group in equals.values():
+        best = max(group, key=lambda slot: ("pin" in slot.signals, *when(slot)))
+        group.sort(key=lambda slot: slot is not best)
+    moved = (equals[_who(slot), statement(slot.text)].pop(0) for slot in first)
+    return [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate([*moved, *rest], 1)]
+
+
+def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: None) -> PassedOver:
+    """Say of WARM's candidates, asked in their order, which HOT shows already or which say no more than another does.
+
+    A statement is a duplicate if it equals an earlier one, or is a part of one that is not older.
+    """
+    standing: dict[int | None, str] = {}
+    said: dict[Hashable, list[tuple[datetime, str]]] = {}
+    for slot in hot_slots:
+        if slot.kept:
+            standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
+            said.setdefault(_who(slot), []).append((slot.created_at or _NEVER, statement(slot.text)))
+
+    def passed_over(slot: Slot) -> Reason | None:
+        if why := excluded(slot):
+            return why
+        if slot.text in standing.get(slot.message_id, ""):
+            return "in HOT"
+        at, stated, others = slot.created_at or _NEVER, statement(slot.text), said.setdefault(_who(slot), [])
+        if any(stated in other and (stated == other or at <= then) for then, other in others):
+            return "duplicate"
+        others.append((at, stated))
+        return None
+
+    return passed_over
+
+
+def _who(slot: Slot) -> Hashable:
+    """Give whom a statement must be of, and about what, to be another's duplicate."""
+    return slot.speaker or slot.role, slot.symbol
+
+
+def says(whole: Slot, part: Slot) -> bool:
+    """Tell whether one slot states all that another does, said by the same of the same symbol."""
+    return _who(whole) == _who(part) and statement(part.text) in statement(whole.text)
+
+
+def when(slot: Slot) -> tuple[datetime, int]:
+    """Give what puts slots in the order in which they were said."""
+    return slot.created_at or _NEVER, slot.item_id

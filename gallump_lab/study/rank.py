@@ -1,0 +1,192 @@
+"""Rank once: every question's candidates under each retriever, as they would have stood when it was asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, cast
+
+from gallump_lab.config import Config, Recall
+from gallump_lab.memory import context as memory
+from gallump_lab.memory import insights, labels, recall
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.records import Moment, Slot
+from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.memory.text import terms
+from gallump_lab.store import Snapshot, configs
+from gallump_lab.study.evidence import Needs
+from gallump_lab.study.ranks import Asked, Ranking, Ranks
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+OFF = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
+RETRIEVERS: dict[str, Recall] = {
+    "newest first": Recall(**OFF | {"recency": 1.0}),
+    "BM25": Recall(**OFF | {"words": 1.0}),
+    "vectors": Recall(**OFF | {"meaning": 1.0}),
+    "both": Recall(**OFF | {"words": 1.0, "meaning": 1.0}),
+    "all signals": Recall(),
+}
+"""Retrievers to compare: plain ones, and the default."""
+
+
+class NothingToMeasure(ValueError):
+    """A study needs questions of which it is known which messages they rest on; there are none."""
+
+
+def rank(  # noqa: PLR0913 (what a study may choose)
+    snapshot: Snapshot,
+    retrievers: Mapping[str, Recall] | Sequence[str] | None = None,
+    questions: "pd.DataFrame | None" = None,
+    *,
+    hot: int = 8_000,
+    warm: int = 4_000,
+    cold: int = 2_000,
+    factor: float = 1.0,
+) -> Ranks:
+    """Order every question's candidates under each retriever, as they would have stood when it was asked.
+
+    Nothing later than the question is used, by arrival and by the time it speaks of. An interrupt keeps what is done.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What `lab.snapshot()` gives.
+    retrievers : mapping of str to Recall, or sequence of str, optional
+        Settings by name, or names of `study.RETRIEVERS`; by default what is applied in the lab.
+    questions : pandas.DataFrame, optional
+        Rows of `lab.questions`; by default all.
+    hot, warm, cold : int
+        Up to so many of the model's tokens each tier can be swept.
+    factor : float
+        The model's tokens per cl100k token.
+
+    Raises
+    ------
+    NothingToMeasure
+        If no question has evidence.
+    ValueError
+        If a retriever's name is unknown.
+    """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    corpus = Corpus()
+    memory.make_ready(corpus, snapshot)
+    wanted = labels.questions(snapshot) if questions is None else questions
+    rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
+    if not rows:
+        msg = (
+            f"None of {len(wanted):,} questions says which messages it rests on. Label some with lab.label(...), or "
+            "import a dataset with questions."
+        )
+        raise NothingToMeasure(msg)
+    with snapshot.read() as con:
+        applied = configs.applied(con)
+        window = applied.budget.window + hot + warm + cold
+        largest = replace(applied.budget, hot=hot, warm=warm, cold=cold, window=window)
+        known = _Known(
+            corpus=corpus,
+            config=replace(applied, budget=largest),
+            retrievers=_named(retrievers, applied.recall),
+            factor=factor,
+            seen_insight=memory.newest(con)[1],
+            cited=insights.cited(con),
+            passages={},
+        )
+        done: list[tuple[Asked, list[Ranking]]] = []
+        try:
+            done.extend(_one(con, row, known) for row in tqdm(rows, desc="Ranking", unit=" questions", delay=2))
+        except KeyboardInterrupt:
+            if not done:
+                raise
+    return Ranks(
+        asked=[asked for asked, _ in done],
+        retrievers=known.retrievers,
+        found={name: [rankings[place] for _, rankings in done] for place, name in enumerate(known.retrievers)},
+        passages=known.passages,
+        config=applied,
+        limits={"hot": hot, "warm": warm, "cold": cold},
+        factor=factor,
+        unlabelled=len(wanted) - len(rows),
+        left=len(rows) - len(done),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What holds for every question of a snapshot."""
+
+    corpus: Corpus
+    config: Config
+    retrievers: Mapping[str, Recall]
+    factor: float
+    seen_insight: int
+    cited: Mapping[int, frozenset[int]]
+    passages: dict[int, Slot]
+
+
+def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, list[Ranking]]:
+    """Rank one question's candidates under each retriever."""
+    at = row.asked_at.to_pydatetime()
+    moment = Moment(at=at, seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at)
+    symbol, session, cluster = (
+        value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
+    )
+    gathered = [
+        memory.gather(
+            con,
+            known.corpus,
+            row.text,
+            session_id=session,
+            symbol=symbol,
+            moment=moment,
+            config=replace(known.config, recall=settings),
+            factor=known.factor,
+            known=known.passages,
+        )
+        for settings in known.retrievers.values()
+    ]
+    asked = Asked(
+        question_id=int(row.question_id),
+        text=row.text,
+        kind=row.kind,
+        conversation=cluster or session or f"question {row.question_id}",
+        needs=Needs(
+            evidence=recall.of_messages(con, row.evidence, known.factor),
+            words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
+            cited=known.cited,
+        ),
+        hot=_within(gathered[0].hot, known.config.budget.hot),
+        cold=_within(gathered[0].cold, known.config.budget.cold),
+    )
+    return asked, [_ranking(each.warm) for each in gathered]
+
+
+def _ranking(slots: Sequence[Slot]) -> Ranking:
+    import numpy as np
+
+    gained = [[slot.signals.get(name, 0) for name in SIGNALS] for slot in slots]
+    return Ranking(
+        items=np.array([slot.item_id for slot in slots], np.int64),
+        scores=np.array([slot.score for slot in slots], np.int64),
+        signals=np.array(gained, np.int64).reshape(len(slots), len(SIGNALS)),
+    )
+
+
+def _within(slots: Sequence[Slot], most: int) -> list[Slot]:
+    """Leave out what no budget of so many tokens could hold."""
+    ends = accumulate(slot.tokens for slot in slots)
+    return [slot for slot, end in zip(slots, ends, strict=True) if end - slot.tokens <= most]
+
+
+def _named(retrievers: Mapping[str, Recall] | Sequence[str] | None, applied: Recall) -> dict[str, Recall]:
+    if retrievers is None:
+        return {"applied": applied}
+    if isinstance(retrievers, Mapping):
+        return dict(retrievers)
+    known = {"applied": applied} | RETRIEVERS
+    if strangers := [name for name in retrievers if name not in known]:
+        msg = f"retrievers: {', '.join(map(repr, strangers))} unknown; there are {', '.join(known)}, or give settings."
+        raise ValueError(msg)
+    return {name: known[name] for name in retrievers}

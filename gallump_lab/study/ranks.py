@@ -1,0 +1,196 @@
+"""Every question's candidates under each retriever, in order, for any budget to be tried on; and their file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab.config import Config, Recall
+from gallump_lab.memory import recall
+from gallump_lab.memory.records import Slot
+from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.study.evidence import Needs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """One question's WARM candidates under one retriever, in the order in which they are kept."""
+
+    items: "Ints"
+    """Passage ids."""
+    scores: "Ints"
+    """Millionths."""
+    signals: "Ints"
+    """(candidates, signals): what each of `SIGNALS` gave, in millionths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One question and what does not depend on a retriever."""
+
+    question_id: int
+    text: str
+    kind: str
+    conversation: str
+    needs: Needs
+    hot: Sequence[Slot]
+    cold: Sequence[Slot]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """Every question's candidates; `study.rank` makes it, `study.sweep` and `study.relevance` use it."""
+
+    asked: Sequence[Asked]
+    retrievers: Mapping[str, Recall]
+    found: Mapping[str, Sequence[Ranking]]
+    """By retriever, a ranking a question."""
+    passages: Mapping[int, Slot]
+    """Every passage that is a candidate somewhere, by its id."""
+    config: Config
+    """What was applied in the lab."""
+    limits: Mapping[str, int]
+    """Up to how many of the model's tokens hot, warm and cold can be swept."""
+    factor: float
+    """The model's tokens per cl100k token."""
+    unlabelled: int = 0
+    """Questions without evidence, which were left out."""
+    left: int = 0
+    """Questions that were not ranked because of an interrupt."""
+
+    def warm(self, retriever: str, place: int) -> list[Slot]:
+        """Give one question's WARM candidates, ranked and scored."""
+        found = self.found[retriever][place]
+        return [
+            replace(
+                self.passages[item],
+                rank=rank,
+                score=score,
+                signals={name: gained for name, gained in zip(SIGNALS, row, strict=True) if gained},
+            )
+            for rank, (item, score, row) in enumerate(
+                zip(found.items.tolist(), found.scores.tolist(), found.signals.tolist(), strict=True), 1
+            )
+        ]
+
+    @property
+    def conversations(self) -> list[str]:
+        """Give each question's cluster."""
+        return [each.conversation for each in self.asked]
+
+    def __repr__(self) -> str:
+        """Count what was ranked."""
+        head = (
+            f"Ranks: {len(self.asked):,} questions in {len(set(self.conversations)):,} conversations, "
+            f"{len(self.retrievers)} retriever{'s' * (len(self.retrievers) != 1)}: {', '.join(self.retrievers)}"
+        )
+        notes = [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
+        notes += [f"Interrupted: {self.left:,} questions are not ranked."] if self.left else []
+        return "\n".join([head, *notes])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the ranks to one file; `Ranks.load` reads it."""
+        import numpy as np
+
+        target = Path(path)
+        meta = {
+            "version": recall.VERSION,
+            "retrievers": {name: asdict(settings) for name, settings in self.retrievers.items()},
+            "config": self.config.to_toml(),
+            "limits": dict(self.limits),
+            "factor": self.factor,
+            "unlabelled": self.unlabelled,
+            "left": self.left,
+            "passages": [_plain(slot) for slot in self.passages.values()],
+            "asked": [
+                {name: getattr(each, name) for name in ("question_id", "text", "kind", "conversation")}
+                | {
+                    "hot": [_plain(slot) for slot in each.hot],
+                    "cold": [_plain(slot) for slot in each.cold],
+                    "evidence": {key: [_plain(part) for part in parts] for key, parts in each.needs.evidence.items()},
+                    "words": sorted(each.needs.words),
+                    "cited": {insight: sorted(sources) for insight, sources in each.needs.cited.items()},
+                }
+                for each in self.asked
+            ],
+        }
+        arrays: dict[str, Any] = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+        for number, rankings in enumerate(self.found.values()):
+            arrays[f"ends{number}"] = np.cumsum([len(each.items) for each in rankings])
+            for name in ("items", "scores", "signals"):
+                arrays[f"{name}{number}"] = np.concatenate([getattr(each, name) for each in rankings])
+        with target.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Ranks":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is none of ours, or its ranks were made by another version of recall.
+        """
+        import numpy as np
+
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            meta = json.loads(arrays["meta"].tobytes())
+            version = meta["version"]
+        except (KeyError, ValueError, EOFError) as error:
+            msg = f"{path} holds no ranks; Ranks.save writes them."
+            raise ValueError(msg) from error
+        if version != recall.VERSION:
+            msg = (
+                f"{path} was ranked by another version of recall ({version}; this is {recall.VERSION}). "
+                "Rank again: study.rank(...)."
+            )
+            raise ValueError(msg)
+        found = {}
+        for number, name in enumerate(meta["retrievers"]):
+            ends = arrays[f"ends{number}"][:-1]
+            columns = {key: np.split(arrays[f"{key}{number}"], ends) for key in ("items", "scores", "signals")}
+            rows = zip(*columns.values(), strict=True)
+            found[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
+        slots = [_slot(given) for given in meta["passages"]]
+        asked = []
+        for given in meta["asked"]:
+            needs = Needs(
+                evidence={int(key): [_slot(part) for part in parts] for key, parts in given.pop("evidence").items()},
+                words=frozenset(given.pop("words")),
+                cited={int(insight): frozenset(sources) for insight, sources in given.pop("cited").items()},
+            )
+            hot, cold = ([_slot(slot) for slot in given.pop(tier)] for tier in ("hot", "cold"))
+            asked.append(Asked(**given, hot=hot, cold=cold, needs=needs))
+        return cls(
+            asked=asked,
+            retrievers={name: Recall(**settings) for name, settings in meta["retrievers"].items()},
+            found=found,
+            passages={slot.item_id: slot for slot in slots},
+            config=Config.from_toml(meta["config"]),
+            **{name: meta[name] for name in ("limits", "factor", "unlabelled", "left")},
+        )
+
+
+_EXTRA = ("signals", "kept", "reason")
+
+
+def _plain(slot: Slot) -> dict[str, Any]:
+    """Give a slot as JSON; what packing says of it is not part of a rank."""
+    given = {each.name: getattr(slot, each.name) for each in fields(slot) if each.name not in _EXTRA}
+    return given | {"created_at": slot.created_at and slot.created_at.isoformat()}
+
+
+def _slot(given: dict[str, Any]) -> Slot:
+    at = given["created_at"]
+    return Slot(**given | {"created_at": at and datetime.fromisoformat(at)})

@@ -1,0 +1,206 @@
+"""What each budget of a grid gives one question, from one ranking.
+
+Of each thing that a question needs (a passage, a word of the answer) the ranking tells at how many tokens of a tier it
+comes in: its price. Packing keeps prefixes, so the prices say all, and a thousand budgets cost comparisons instead of
+prompts. The figures equal `evidence.measure` of the packed tiers to the last digit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gallump_lab.memory.duplicates import already_said, says
+from gallump_lab.memory.records import Slot
+from gallump_lab.study import metrics
+from gallump_lab.study.evidence import MEASURES, Needs, least, length, said
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
+
+TIERS = ("hot", "warm", "cold")
+SPENT = ("tokens_hot", "tokens_warm", "tokens_cold")
+HELD = ("hot_holds", "warm_holds", "cold_holds")
+"""The share of the evidence messages that a tier holds by itself."""
+COLUMNS = (*MEASURES, *SPENT, *HELD)
+NEVER = 2**62
+"""The price of what no budget brings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tier:
+    """One tier's slots, as far as they stand in a prompt: at which tokens each ends, and what it gives."""
+
+    ends: "Ints"
+    useful: "Flags"
+    parts: "Ints"
+    """The price of each passage that the question needs."""
+    words: "Ints"
+    """The price of each word of the answer."""
+
+    def used(self, budgets: "Ints") -> "tuple[Ints, Ints]":
+        """Give the tokens that are spent of each budget, and those of them that the question needs."""
+        import numpy as np
+
+        kept = np.searchsorted(self.ends, budgets, side="right")
+        costs = np.diff(self.ends, prepend=0)
+        spent, needed = (np.concatenate([[0], np.cumsum(each)]) for each in (costs, costs * self.useful))
+        return spent[kept], needed[kept]
+
+
+def tally(
+    needs: Needs, hot: Sequence[Slot], warm: Sequence[Slot], cold: Sequence[Slot], budgets: Mapping[str, "Ints"]
+) -> "dict[str, Floats]":
+    """Measure what each combination of budgets holds of what a question needs.
+
+    Parameters
+    ----------
+    needs : Needs
+        What the question needs, with evidence.
+    hot, warm, cold : sequence of Slot
+        Each tier's candidates in the order in which they are kept.
+    budgets : mapping of str to array of int
+        The model's tokens of hot, warm and cold, ascending.
+
+    Returns
+    -------
+    dict of str to array
+        For each of `COLUMNS` (hot, warm, cold): see `evidence.measure`; tokens that are used; what a tier holds alone.
+    """
+    import numpy as np
+
+    parts = [part for each in needs.evidence.values() for part in each]
+    words = sorted(needs.words)
+    learnt = _tier(needs, [], words, cold)
+    strict_cold, lenient_cold = (_learnt(needs, cold, learnt.ends, share) for share in (1.0, 0.5))
+    standing = [replace(slot, kept=True) for slot in hot]
+    session = _tier(needs, parts, words, hot)
+    said_so = {id(slot): [says(slot, part) for part in parts] for slot in warm}
+    kept = np.searchsorted(session.ends, budgets["hot"], side="right")
+    shape = tuple(len(budgets[tier]) for tier in TIERS)
+    found = {name: np.full(shape, np.nan) for name in COLUMNS}
+    spent_cold, needed_cold = learnt.used(budgets["cold"])
+    spans = _spans(needs)
+    for number in np.unique(kept).tolist():
+        over = already_said(standing[:number])
+        seen = [slot for slot in warm if over(slot) is None]
+        recalled = _tier(needs, parts, words, seen, said_so)
+        end = int(session.ends[number - 1]) if number else 0
+        spent_hot, needed_hot = (each[0] for each in session.used(np.array([end])))
+        spent_warm, needed_warm = recalled.used(budgets["warm"])
+        in_hot, in_warm = session.parts[:, None] <= end, recalled.parts[:, None] <= budgets["warm"]
+        held = in_hot | in_warm
+        strict = np.stack([held[span].all(0) for span in spans])
+        lenient = np.stack([_lengths(parts[span]) @ held[span] >= least(parts[span]) for span in spans])
+        cells = {
+            "strict": strict[:, :, None] | (strict_cold[:, None] <= budgets["cold"])[:, None, :],
+            "lenient": lenient[:, :, None] | (lenient_cold[:, None] <= budgets["cold"])[:, None, :],
+        }
+        known = (session.words[:, None] <= end) | (recalled.words[:, None] <= budgets["warm"])
+        known = known[:, :, None] | (learnt.words[:, None] <= budgets["cold"])[:, None, :]
+        used = spent_hot + spent_warm[:, None] + spent_cold
+        needed = needed_hot + needed_warm[:, None] + needed_cold
+        with np.errstate(invalid="ignore"):
+            block = {
+                "recall": cells["strict"].sum(0) / len(spans),
+                "any": cells["strict"].any(0),
+                "all": cells["strict"].all(0),
+                "lenient": cells["lenient"].sum(0) / len(spans),
+                "coverage": known.sum(0) / len(words) if words else np.nan,
+                "ndcg": _ndcg(needs, seen, recalled.ends, budgets["warm"])[:, None],
+                "wasted": 1 - needed / np.where(used > 0, used, np.nan),
+                "tokens_hot": spent_hot,
+                "tokens_warm": spent_warm[:, None],
+                "tokens_cold": spent_cold,
+                "hot_holds": np.stack([in_hot[span].all(0) for span in spans]).sum(0)[:, None] / len(spans),
+                "warm_holds": np.stack([in_warm[span].all(0) for span in spans]).sum(0)[:, None] / len(spans),
+                "cold_holds": (strict_cold[:, None] <= budgets["cold"]).sum(0) / len(spans),
+            }
+        for name, values in block.items():
+            found[name][kept == number] = values
+    return found
+
+
+def _tier(
+    needs: Needs,
+    parts: Sequence[Slot],
+    words: Sequence[str],
+    slots: Sequence[Slot],
+    said_so: Mapping[int, Sequence[bool]] | None = None,
+) -> _Tier:
+    import numpy as np
+
+    ends = np.cumsum([slot.tokens for slot in slots], dtype=np.int64)
+    known = said_so or {id(slot): [says(slot, part) for part in parts] for slot in slots}
+    rows = [known[id(slot)] for slot in slots]
+    prices = np.full(len(parts), NEVER)
+    bought = dict[str, int]()
+    useful = []
+    for slot, row, end in zip(slots, rows, ends.tolist(), strict=True):
+        for place, is_said in enumerate(row):
+            if is_said and prices[place] == NEVER:
+                prices[place] = end
+        for word in needs.words & said(slot.text):
+            bought.setdefault(word, end)
+        useful.append(needs.useful(slot) if slot.kind == "insight" else slot.message_id in needs.evidence or any(row))
+    return _Tier(
+        ends=ends,
+        useful=np.array(useful, bool),
+        parts=prices,
+        words=np.array([bought.get(word, NEVER) for word in words], np.int64),
+    )
+
+
+def _learnt(needs: Needs, cold: Sequence[Slot], ends: "Ints", share: float) -> "Ints":
+    """Give each evidence message's price in insights that cite it and carry such a share of the answer's words."""
+    import numpy as np
+
+    return np.array(
+        [
+            next(
+                (
+                    end
+                    for slot, end in zip(cold, ends.tolist(), strict=True)
+                    if needs.by_insight(message_id, slot, share)
+                ),
+                NEVER,
+            )
+            for message_id in needs.evidence
+        ],
+        np.int64,
+    )
+
+
+def _spans(needs: Needs) -> list[slice]:
+    """Give where each evidence message's passages stand among all of them."""
+    spans, begin = [], 0
+    for parts in needs.evidence.values():
+        spans.append(slice(begin, begin + len(parts)))
+        begin += len(parts)
+    return spans
+
+
+def _lengths(parts: Sequence[Slot]) -> "Ints":
+    import numpy as np
+
+    return np.array([length(part.text) for part in parts], np.int64)
+
+
+def _ndcg(needs: Needs, seen: Sequence[Slot], ends: "Ints", budgets: "Ints") -> "Floats":
+    """Give WARM's nDCG at each budget."""
+    import numpy as np
+
+    prices = dict[int, int]()
+    for slot, end in zip(seen, ends.tolist(), strict=True):
+        prices.setdefault(slot.message_id or 0, end)
+    gained, best = np.zeros(len(budgets)), 0.0
+    for rank, (message_id, price) in enumerate(list(prices.items())[: metrics.CUTOFF], 1):
+        if message_id in needs.evidence:
+            gained += metrics.gain(rank) * (price <= budgets)
+    for rank in range(1, min(metrics.CUTOFF, len(needs.evidence)) + 1):
+        best += metrics.gain(rank)
+    return gained / best

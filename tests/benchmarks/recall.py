@@ -1,0 +1,217 @@
+"""How much of what labelled questions need is recalled, beside plain rankings in the same run.
+
+    python tests/benchmarks/recall.py --format sample
+    python tests/benchmarks/recall.py --format locomo --path locomo.json [--tokens 200,500,1000,2000]
+    python tests/benchmarks/recall.py --format beam --path folder [--retriever NAME] [--ablation]
+
+Prints a table, and JSON on the last line: questions, recall_at_5, recall_at_10, ndcg_at_10, mrr, and for each number of
+tokens strict (every sentence of the evidence message is in), lenient (half of its tokens, or 80 of them) and coverage
+(the share of the reference answer's content words that stand in the kept text); each as [value, low, high] with 95%
+intervals clustered by conversation (t, G - 1 degrees; null below five conversations). `peers` holds the same for
+
+- bm25s: BM25 over whole messages (bm25s, stemmed, English stop words), packed greedily;
+- plain mix: half bm25s, half WordLlama's own cosine, neighbours lent 0.3 back and 0.15 ahead, packed greedily.
+
+Datasets of several conversations are a lab for each; the sample is one lab. Questions without evidence are left out.
+"""
+
+import argparse
+import json
+import logging
+import math
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gallump_lab import Lab, datasets, study, tokens
+from gallump_lab.config import Recall
+from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.memory.text import terms
+from gallump_lab.study import metrics, statistics
+from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.tally import tally
+
+Rows = list[dict[str, Any]]
+
+
+def labs(form: str, path: Path | None, folder: Path) -> Iterator[Lab]:
+    """Give a lab for each conversation; the sample's are one lab."""
+    if form == "sample":
+        yield Lab.sample()
+        return
+    for number, part in enumerate(datasets.read(path or "", form).split()):  # type: ignore[arg-type]
+        lab = Lab.open(folder / f"{number}.duckdb")
+        lab.import_dataset(part)
+        yield lab
+
+
+def ours(ranks: Ranks, name: str, budgets: list[int]) -> Rows:
+    """Measure one retriever of the package: WARM alone."""
+    grid = {"hot": np.zeros(1, int), "warm": np.array(budgets), "cold": np.zeros(1, int)}
+    rows = []
+    for place, asked in enumerate(ranks.asked):
+        warm = ranks.warm(name, place)
+        found = tally(asked.needs, [], warm, [], grid)
+        row = _row(asked.kind, asked.conversation, metrics.order(warm), asked.needs.evidence)
+        for number, budget in enumerate(budgets):
+            for key, measure in (("strict", "recall"), ("lenient", "lenient"), ("coverage", "coverage")):
+                row[f"{key} {budget}"] = float(found[measure][0, number, 0])
+        rows.append(row)
+    return rows
+
+
+def _row(kind: str, conversation: str, order: list[int], evidence: Any) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "conversation": conversation,
+        "recall_at_5": metrics.recall_at(order, evidence, 5),
+        "recall_at_10": metrics.recall_at(order, evidence, 10),
+        "ndcg_at_10": metrics.ndcg(order, evidence),
+        "mrr": metrics.reciprocal_rank(order, evidence),
+    }
+
+
+def peers(lab: Lab, ranks: Ranks, budgets: list[int]) -> dict[str, Rows]:
+    """Measure plain rankings of whole messages, which look at the same messages as ours did."""
+    import bm25s
+    import Stemmer
+    import wordllama
+
+    said = lab.messages
+    texts = [
+        f"{who if isinstance(who, str) else role}: {text}"
+        for who, role, text in zip(said["speaker"], said["role"], said["text"], strict=True)
+    ]
+    costs = [tokens.count(text) for text in texts]
+    home = Path(wordllama.__file__).parent
+    model = wordllama.WordLlama.load(cache_dir=home, disable_download=True)
+    stemmer = Stemmer.Stemmer("english")
+
+    def cut(given: list[str]) -> Any:
+        return bm25s.tokenize(given, stopwords="en", stemmer=stemmer, show_progress=False)
+
+    index = bm25s.BM25(method="lucene")
+    index.index(cut(texts), show_progress=False)
+    questions = [asked.text for asked in ranks.asked]
+    vectors = model.embed(texts, norm=True)
+    dense = model.embed(questions, norm=True) @ vectors.T
+    ids = said["message_id"].to_numpy()
+    content = [frozenset(terms(text)) for text in said["text"]]
+    asked_at = lab.questions.set_index("question_id")["asked_at"]
+    found: dict[str, Rows] = {"bm25s": [], "plain mix": []}
+    for place, asked in enumerate(ranks.asked):
+        lexical = np.zeros(len(texts))
+        where, scores = index.retrieve(cut([asked.text]), k=len(texts), show_progress=False)
+        lexical[where[0]] = scores[0]
+        lexical /= lexical.max() + 1e-9
+        mixed = 0.5 * lexical + 0.5 * dense[place]
+        lent = mixed.copy()
+        lent[1:] += 0.3 * mixed[:-1]
+        lent[:-1] += 0.15 * mixed[1:]
+        there = (said["created_at"] <= asked_at[asked.question_id]).to_numpy()
+        for name, score in (("bm25s", lexical), ("plain mix", lent)):
+            order = [int(i) for i in np.argsort(-score, kind="stable") if there[i]]
+            row = _row(asked.kind, asked.conversation, [int(ids[i]) for i in order], asked.needs.evidence)
+            for budget in budgets:
+                used, kept = 0, []
+                for i in order:
+                    if used + costs[i] <= budget:
+                        used += costs[i]
+                        kept.append(i)
+                held = len({int(ids[i]) for i in kept}.intersection(asked.needs.evidence)) / len(asked.needs.evidence)
+                words = frozenset[str]().union(*(content[i] for i in kept))
+                row[f"strict {budget}"] = row[f"lenient {budget}"] = held
+                needed = asked.needs.words
+                row[f"coverage {budget}"] = len(needed & words) / len(needed) if needed else math.nan
+            found[name].append(row)
+    return found
+
+
+def ablations(settings: Recall) -> dict[str, Recall]:
+    """Give settings with one signal off each, and what they are built up from, step by step."""
+    off = {f"without {name}": replace(settings, **{name: 0.0}) for name in (*SIGNALS, "neighbours")}
+    plain = replace(settings, **dict.fromkeys((*SIGNALS, "neighbours"), 0.0))
+    steps, built = {}, plain
+    for name in ("words", "meaning", "neighbours", "speaker", "role", "symbol", "dates", "recency"):
+        built = replace(built, **{name: getattr(settings, name)})
+        steps[f"+ {name}"] = built
+    return {"all signals": settings} | off | steps
+
+
+def summary(rows: Rows, budgets: list[int]) -> dict[str, Any]:
+    """Estimate every measure with its interval."""
+    conversations = [row["conversation"] for row in rows]
+
+    def of(name: str) -> list[float | None]:
+        given = [row[name] for row in rows]
+        ends = statistics.interval(statistics.estimates(given, conversations))
+        return [None if math.isnan(end) else round(end, 4) for end in ends]
+
+    found: dict[str, Any] = {"questions": len(rows)}
+    found |= {name: of(name) for name in ("recall_at_5", "recall_at_10", "ndcg_at_10", "mrr")}
+    found["tokens"] = {
+        str(budget): {name: of(f"{name} {budget}") for name in ("strict", "lenient", "coverage")} for budget in budgets
+    }
+    return found
+
+
+def table(found: dict[str, dict[str, Any]], budgets: list[int]) -> None:
+    """Print a line a retriever."""
+    names = [f"{name}@{budget}" for name in ("strict", "lenient", "coverage") for budget in budgets]
+    width = max(map(len, found)) + 2
+    print(f"{'':{width}}{'n':>5} R@5   R@10  nDCG  MRR   ", *names)
+    for name, each in found.items():
+        values = [each[key][0] for key in ("recall_at_5", "recall_at_10", "ndcg_at_10", "mrr")]
+        line = [f"{value:.3f}" for value in values]
+        for kind in ("strict", "lenient", "coverage"):
+            for budget in budgets:
+                value, low, _ = each["tokens"][str(budget)][kind]
+                about = f" ±{value - low:.3f}" if low is not None and kind == "strict" else ""
+                line.append("-" if value is None else f"{value:.3f}{about}")
+        print(f"{name:{width}}{each['questions']:>5}", *line)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.add_argument("--format", choices=("locomo", "beam", "sample"), default="sample")
+    parse.add_argument("--path", type=Path)
+    parse.add_argument("--tokens", default="200,500,1000,2000")
+    parse.add_argument("--retriever", default="all signals", choices=[*study.RETRIEVERS])
+    parse.add_argument("--ablation", action="store_true", help="also with each signal off, and built up step by step")
+    given = parse.parse_args()
+    logging.disable(logging.DEBUG)  # bm25s's
+    if given.format != "sample" and not given.path:
+        parse.error("--path says where the dataset is.")
+    budgets = sorted({int(each) for each in given.tokens.split(",")})
+    retrievers = {given.retriever: study.RETRIEVERS[given.retriever]}
+    if given.ablation:
+        retrievers |= ablations(study.RETRIEVERS["all signals"])
+    rows: dict[str, Rows] = {name: [] for name in (*retrievers, "bm25s", "plain mix")}
+    with tempfile.TemporaryDirectory() as folder:
+        for lab in labs(given.format, given.path, Path(folder)):
+            ranks = study.rank(lab.snapshot(), retrievers, warm=max(budgets))
+            for name in retrievers:
+                rows[name] += ours(ranks, name, budgets)
+            for name, found in peers(lab, ranks, budgets).items():
+                rows[name] += found
+    found = {name: summary(each, budgets) for name, each in rows.items()}
+    table(found, budgets)
+    kinds = sorted({row["kind"] for row in rows[given.retriever]})
+    for kind in kinds if len(kinds) > 1 else []:
+        print(f"\n{kind}")
+        chosen = {
+            name: [row for row in rows[name] if row["kind"] == kind] for name in (given.retriever, "bm25s", "plain mix")
+        }
+        table({name: summary(each, budgets) for name, each in chosen.items()}, budgets)
+    named = {name: each for name, each in found.items() if name not in retrievers}
+    print(json.dumps(found[given.retriever] | {"retriever": given.retriever, "peers": named}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
