@@ -1,8 +1,8 @@
 """Statistics that hold where questions come in clusters: those of one conversation resemble each other.
 
-A mean's interval is cluster-robust: the variance is taken between conversations, with Student's t of G - 1 degrees for
-G conversations (Liang and Zeger 1986, "Longitudinal data analysis using generalized linear models"; Cameron and Miller
-2015, "A Practitioner's Guide to Cluster-Robust Inference"). Below five conversations there is none.
+Intervals are cluster-robust: the variance is the jackknife's over conversations, with Student's t of G - 1 degrees for
+G of them (MacKinnon, Nielsen and Webb 2023, "Cluster-robust inference: A guide to empirical practice"). A share's is
+taken of its log-odds, so it lies within 0 and 1 and holds near them too. Below five conversations there is none.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,20 @@ class Estimates:
     low: "Floats"
     """NaN below five conversations."""
     high: "Floats"
+    p: "Floats"
+    """The two-sided probability of a mean so far from 0 if the true one is 0; NaN for shares."""
     n: "NDArray[np.int64]"
     """How many questions were scored."""
     clusters: "NDArray[np.int64]"
     """In how many conversations."""
-    p: "Floats"
-    """The two-sided probability of a value so far from 0 if the true one is 0."""
+
+    def interval(self, column: int = 0) -> tuple[float, float, float]:
+        """Give one column's value, low and high."""
+        return float(self.value[column]), float(self.low[column]), float(self.high[column])
 
 
-def estimates(values: "ArrayLike", clusters: "ArrayLike", *, level: float = LEVEL) -> Estimates:
-    """Estimate the mean of each column, with a cluster-robust interval.
+def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
+    """Estimate the mean of values from 0 to 1.
 
     Parameters
     ----------
@@ -46,36 +50,88 @@ def estimates(values: "ArrayLike", clusters: "ArrayLike", *, level: float = LEVE
         (questions,) or (questions, columns); NaN is unscored and left out of its column.
     clusters : array
         (questions,): the conversation of each.
-    level : float
-        Of the interval.
     """
     import numpy as np
     from scipy import special  # type: ignore[import-untyped]
 
-    given = np.asarray(values, np.float64)
-    table = given.reshape(len(given), -1)
-    _, group = np.unique(np.asarray(clusters, str), return_inverse=True)
-    scored = ~np.isnan(table)
-    sums, counts = (np.zeros((group.max(initial=-1) + 1, table.shape[1])) for _ in range(2))
-    np.add.at(sums, group, np.where(scored, table, 0))
-    np.add.at(counts, group, scored)
+    sums, counts = _by_cluster(values, clusters)
     n, number = counts.sum(0), (counts > 0).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums.sum(0) / n
-        residuals = sums - counts * mean
-        error = np.sqrt(number / (number - 1) * (residuals**2).sum(0)) / n
-        reach = special.stdtrit(number - 1, (1 + level) / 2) * error
-        apart = np.where(error > 0, mean / error, np.where(mean == 0, 0, np.inf * np.sign(mean)))
-        p = 2 * special.stdtr(number - 1, -np.abs(apart))
+        odds, without = _log_odds(sums.sum(0), n), _log_odds(sums.sum(0) - sums, n - counts)
+        reach = _reach(without - odds, counts > 0, number)
+        low, high = special.expit(odds - reach), special.expit(odds + reach)
+    enough = number >= CLUSTERS
+    return Estimates(
+        value=mean,
+        low=np.where(enough, np.minimum(low, mean), np.nan),
+        high=np.where(enough, np.maximum(high, mean), np.nan),
+        p=np.full(mean.shape, np.nan),
+        n=n.astype(np.int64),
+        clusters=number.astype(np.int64),
+    )
+
+
+def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
+    """Estimate the mean of differences that are paired by question, and how likely it is by chance.
+
+    The arguments are those of `shares`; the values are of any size.
+    """
+    import numpy as np
+    from scipy import special
+
+    sums, counts = _by_cluster(values, clusters)
+    n, number = counts.sum(0), (counts > 0).sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = sums.sum(0) / n
+        reach = _reach((sums.sum(0) - sums) / (n - counts) - mean, counts > 0, number)
+        error = reach / special.stdtrit(number - 1, (1 + LEVEL) / 2)
+        apart = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0, np.inf))
+        p = 2 * special.stdtr(number - 1, -apart)
     enough = number >= CLUSTERS
     return Estimates(
         value=mean,
         low=np.where(enough, mean - reach, np.nan),
         high=np.where(enough, mean + reach, np.nan),
+        p=np.where(enough, p, np.nan),
         n=n.astype(np.int64),
         clusters=number.astype(np.int64),
-        p=np.where(enough, p, np.nan),
     )
+
+
+def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Floats]":
+    """Sum and count the scored values of each conversation: (conversations, columns) each."""
+    import numpy as np
+
+    given = np.asarray(values, np.float64)
+    table = given.reshape(len(given), -1)
+    _, group = np.unique(np.asarray(clusters, str), return_inverse=True)
+    number = int(group.max(initial=-1)) + 1
+    scored = ~np.isnan(table)
+    # One after the other, so that a column's sum does not depend on how many there are.
+    sums = [
+        np.bincount(group, np.where(there, column, 0), number) for column, there in zip(table.T, scored.T, strict=True)
+    ]
+    counts = [np.bincount(group, there, number) for there in scored.T]
+    return np.stack(sums, 1), np.stack(counts, 1)
+
+
+def _log_odds(sums: "Floats", n: "Floats") -> "Floats":
+    """Give the log-odds of a share, half a success and half a failure added (Haldane 1956, Anscombe 1956)."""
+    import numpy as np
+
+    found: Floats = np.log((sums + 0.5) / (n - sums + 0.5))
+    return found
+
+
+def _reach(shifts: "Floats", there: "NDArray[np.bool_]", number: "NDArray[np.int64]") -> "Floats":
+    """Give half an interval's width from how far each conversation's absence shifts the estimate."""
+    import numpy as np
+    from scipy import special
+
+    spread = np.where(there, shifts, 0) ** 2
+    found: Floats = special.stdtrit(number - 1, (1 + LEVEL) / 2) * np.sqrt((number - 1) / number * spread.sum(0))
+    return found
 
 
 def holm(p: "ArrayLike") -> "Floats":
@@ -94,20 +150,12 @@ def holm(p: "ArrayLike") -> "Floats":
     return found
 
 
-def interval(estimate: "Estimates", column: int = 0, *, share: bool = True) -> tuple[float, float, float]:
-    """Give one column's value, low and high; a share's ends lie within 0 and 1."""
-    low, high = float(estimate.low[column]), float(estimate.high[column])
-    if share:
-        low, high = max(low, 0.0) if low == low else low, min(high, 1.0) if high == high else high  # noqa: PLR0124
-    return float(estimate.value[column]), low, high
-
-
 def caution(clusters: Sequence[Any]) -> str:
     """Say in words when the conversations are too few for an interval; empty otherwise."""
     number = len(set(map(str, clusters)))
     if number >= CLUSTERS:
         return ""
     return (
-        f"{number} conversation{'s' * (number != 1)} of {CLUSTERS} that an interval takes: the means are of these "
-        "alone and say nothing of others."
+        f"{number} conversation{'s' * (number != 1)} where an interval takes {CLUSTERS}: the means are of these alone "
+        "and say nothing of others."
     )

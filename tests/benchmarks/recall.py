@@ -149,7 +149,7 @@ def summary(rows: Rows, budgets: list[int]) -> dict[str, Any]:
 
     def of(name: str) -> list[float | None]:
         given = [row[name] for row in rows]
-        ends = statistics.interval(statistics.estimates(given, conversations))
+        ends = statistics.shares(given, conversations).interval()
         return [None if math.isnan(end) else round(end, 4) for end in ends]
 
     found: dict[str, Any] = {"questions": len(rows)}

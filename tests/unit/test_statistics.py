@@ -1,0 +1,73 @@
+"""Intervals hold what they promise, and comparisons agree with known libraries."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gallump_lab.study import statistics
+
+RUNS = 3_000
+
+
+def conversations(number, mean, alike, seed, sizes=(5, 60)):
+    """Draw `RUNS` samples of yes and no; shares differ by conversation (beta-binomial, `alike` its correlation)."""
+    dice = np.random.default_rng(seed)
+    parts = [share * (1 - alike) / alike for share in (mean, 1 - mean)]
+    clusters = np.repeat(np.arange(number), dice.integers(*sizes, number))
+    shares = dice.beta(*parts, size=(number, RUNS))[clusters]
+    return (dice.random(shares.shape) < shares).astype(float), clusters
+
+
+@pytest.mark.parametrize("number", [5, 20, 150])
+@pytest.mark.parametrize("mean", [0.5, 0.8, 0.9])
+def test_a_shares_interval_holds_the_true_one_in_19_of_20_samples(number, mean):
+    values, clusters = conversations(number, mean, 0.1, seed=number)
+    found = statistics.shares(values, clusters)
+    assert 0.93 <= np.mean((found.low <= mean) & (mean <= found.high)) <= 0.97
+
+
+@pytest.mark.parametrize("number", [5, 20, 150])
+def test_equal_retrievers_are_called_different_in_1_of_20_samples_at_most(number):
+    one, clusters = conversations(number, 0.8, 0.1, seed=number + 1)
+    same = np.random.default_rng(1).random(one.shape) < 0.7
+    other = np.where(same, one, one[np.random.default_rng(2).permutation(len(one))])  # as good, on other questions
+    both = np.where(np.random.default_rng(3).random(one.shape) < 0.5, one - other, other - one)
+    assert np.mean(statistics.differences(both, clusters).p < 0.05) <= 0.055
+
+
+def test_where_every_question_is_a_conversation_it_is_the_paired_t_test():
+    dice = np.random.default_rng(0)
+    one, other = dice.random(40), dice.random(40)
+    found = statistics.differences(one - other, np.arange(40))
+    known = stats.ttest_rel(one, other)
+    assert found.interval() == pytest.approx((np.mean(one - other), *known.confidence_interval()))
+    assert found.p[0] == pytest.approx(known.pvalue)
+
+
+def test_below_five_conversations_there_is_no_interval_and_it_is_said():
+    found = statistics.shares([1.0, 0.0, 1.0, 1.0], ["a", "b", "c", "d"])
+    assert found.value[0] == 0.75
+    assert np.isnan([found.low[0], found.high[0]]).all()
+    assert "4 conversations where an interval takes 5" in statistics.caution(["a", "b", "c", "d", "d"])
+    assert statistics.caution("abcde") == ""
+
+
+def test_what_was_not_scored_does_not_count_and_nothing_scored_is_not_zero():
+    table = np.array([[1.0, np.nan], [np.nan, np.nan], [0.0, np.nan]])
+    found = statistics.shares(table, [1, 2, 3])
+    assert found.value.tolist()[0] == 0.5
+    assert np.isnan(found.value[1])
+    assert found.n.tolist() == [2, 0]
+    assert found.clusters.tolist() == [2, 0]
+
+
+def test_a_share_that_never_varies_keeps_an_interval_within_0_and_1():
+    found = statistics.shares(np.ones((60, 1)), np.arange(60) % 6)
+    assert found.value[0] == 1
+    assert 0.9 < found.low[0] <= found.high[0] <= 1
+
+
+def test_holm_multiplies_the_smallest_by_all_the_next_by_one_less():
+    given = [0.01, 0.04, float("nan"), 0.03]
+    assert statistics.holm(given) == pytest.approx([0.03, 0.06, float("nan"), 0.06], nan_ok=True)
+    assert statistics.holm([0.5, 0.9]).tolist() == [1, 1]
