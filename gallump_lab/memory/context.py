@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -108,7 +108,6 @@ def gather(  # noqa: PLR0913 (a moment's givens)
     factor: float,
     symbols: Sequence[str] = (),
     choice: Choice = AS_IT_COMES,
-    known: dict[int, Slot] | None = None,
 ) -> Gathered:
     """Order what each tier has for a question at a moment.
 
@@ -134,30 +133,44 @@ def gather(  # noqa: PLR0913 (a moment's givens)
         Further symbols that the question is about, for COLD.
     choice : Choice
         What the analyst pinned or excluded for this question.
-    known : dict of int to Slot, optional
-        Keeps the passages that were fetched, from one question to another of the same factor.
     """
-    budget = config.budget
-    said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
+    said, number, standing = session(con, session_id, moment, config, factor)
     view = corpus.at(con, moment)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
-    most = max(recall.CANDIDATES, budget.warm // recall.LEAST)
-    about = {*symbols, symbol} - {None}
+    recalled = newest_first(recall.candidates(con, ranked, factor, recall.most(config.budget.warm)))
     return Gathered(
         said=said,
         number=number,
-        hot=hot.candidates(con, said, budget, factor),
-        warm=newest_first(recall.candidates(con, ranked, factor, most, known)),
-        cold=insights.candidates(
-            con,
-            sorted(filter(None, about)),
-            moment,
-            factor,
-            plain=config.template == "guide",
-            pinned=choice.ids("insight"),
-        ),
+        hot=standing,
+        warm=[replace(slot, rank=rank) if slot.rank != rank else slot for rank, slot in enumerate(recalled, 1)],
+        cold=learnt(con, {*symbols, symbol}, moment, config, factor, pinned=choice.ids("insight")),
     )
+
+
+def session(
+    con: "DuckDBPyConnection", session_id: str | None, moment: Moment, config: Config, factor: float
+) -> tuple[Sequence[Message], int, Sequence[Slot]]:
+    """Give what HOT has: the session's newest messages, how many it has in all, and the candidates."""
+    if session_id is None:
+        return [], 0, []
+    budget = config.budget
+    said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
+    return said, number, hot.candidates(con, said, budget, factor)
+
+
+def learnt(  # noqa: PLR0913 (a moment's givens)
+    con: "DuckDBPyConnection",
+    symbols: Collection[str | None],
+    moment: Moment,
+    config: Config,
+    factor: float,
+    *,
+    pinned: Sequence[int] = (),
+) -> list[Slot]:
+    """Give what COLD has: the insights that were alive."""
+    about = sorted(filter(None, symbols))
+    return insights.candidates(con, about, moment, factor, plain=config.template == "guide", pinned=pinned)
 
 
 def pack_all(found: Gathered, budget: Budget, choice: Choice = AS_IT_COMES) -> Packed:

@@ -1,7 +1,6 @@
 """What says the same: of equal statements a prompt holds one, the newest."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from gallump_lab.memory.packing import PassedOver
@@ -23,8 +22,7 @@ def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
     for group in equals.values():
         best = max(group, key=lambda slot: ("pin" in slot.signals, *when(slot)))
         group.sort(key=lambda slot: slot is not best)
-    moved = (equals[_who(slot), statement(slot.text)].pop(0) for slot in first)
-    return [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate([*moved, *rest], 1)]
+    return [*(equals[_who(slot), statement(slot.text)].pop(0) for slot in first), *rest]
 
 
 def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: None) -> PassedOver:

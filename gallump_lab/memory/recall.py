@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ids = NDArray[np.int64]
+    Postings = dict[int, tuple[Ids, Ids]]
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -108,13 +109,14 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     symbol: str | None,
     moment: Moment,
     settings: Recall,
+    found: "Postings | None" = None,
 ) -> Ranked:
     """Order the passages of a moment by relevance to a question.
 
     The best `FIRST` by BM25 and the nearest `FIRST` in meaning, and up to three passages before and after each of them
     in its session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths,
     so they are the same on every machine; ties go to the earlier passage. Document frequencies and the average length
-    are those of the moment.
+    are those of the moment. `found` is what `postings` gives of the question, for those who rank it more than once.
     """
     import numpy as np
 
@@ -123,7 +125,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     asked = signals.ask(
         view,
         question,
-        postings=_postings(con, view, signals.needed(question)),
+        postings=postings(con, view, question) if found is None else found,
         symbol=corpus.hashed(con, symbol) if symbol else 0,
         moment=moment,
         settings=settings,
@@ -173,10 +175,13 @@ def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], m
     return Ranked(passage_ids=order, scores=[sum(each.values()) for each in found], signals=found)
 
 
-def _postings(con: "DuckDBPyConnection", view: View, asked: list[int]) -> "dict[int, tuple[Ids, Ids]]":
-    """Give for each asked term the places of the passages that hold it, and how often each does."""
+def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
+    """Give for each term of a question the places of the passages that hold it, and how often each does."""
     import numpy as np
 
+    if not len(view):
+        return {}
+    asked = signals.needed(question)
     found = con.execute(
         "select term, passage_id, frequency from postings where term in (select unnest(?::bigint[])) "
         "and passage_id <= ?",
@@ -188,12 +193,15 @@ def _postings(con: "DuckDBPyConnection", view: View, asked: list[int]) -> "dict[
     return {number: (place[term == number], frequency[term == number].astype(np.int64)) for number in asked}
 
 
-def candidates(
-    con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, known: dict[int, Slot] | None = None
-) -> list[Slot]:
-    """Give the first `most` ranked passages as slots; `known` keeps what was fetched, from one question to another."""
-    found, first = {} if known is None else known, ranked.passage_ids[:most]
-    found |= slots(con, [item for item in first if item not in found], factor)
+def most(warm: int) -> int:
+    """Give how many candidates a budget of so many tokens may come to hold."""
+    return max(CANDIDATES, warm // LEAST)
+
+
+def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int) -> list[Slot]:
+    """Give the first `most` ranked passages as slots."""
+    first = ranked.passage_ids[:most]
+    found = slots(con, first, factor)
     return [
         replace(found[item], rank=number, score=score, signals=gained)
         for number, (item, score, gained) in enumerate(zip(first, ranked.scores, ranked.signals, strict=False), 1)
@@ -202,6 +210,8 @@ def candidates(
 
 def slots(con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float) -> dict[int, Slot]:
     """Give passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
+    if not passage_ids:
+        return {}
     rows = con.execute(
         "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
         "speaker from passages join messages using (message_id) where passage_id in (select unnest(?))",

@@ -1,14 +1,16 @@
 """Rank once: every question's candidates under each retriever, as they would have stood when it was asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import insights, labels, recall
-from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.corpus import Corpus, View
+from gallump_lab.memory.duplicates import newest_first
+from gallump_lab.memory.recall import Ranked
 from gallump_lab.memory.records import Moment, Slot
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
@@ -92,7 +94,6 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             factor=factor,
             seen_insight=memory.newest(con)[1],
             cited=insights.cited(con),
-            passages={},
         )
         done: list[tuple[Asked, list[Ranking]]] = []
         try:
@@ -123,7 +124,16 @@ class _Known:
     factor: float
     seen_insight: int
     cited: Mapping[int, frozenset[int]]
-    passages: dict[int, Slot]
+    passages: dict[int, Slot] = field(default_factory=dict)
+    _views: dict[tuple[Any, ...], View] = field(default_factory=dict)
+
+    def at(self, con: "DuckDBPyConnection", moment: Moment) -> View:
+        """Give a moment's passages; questions that follow each other often share theirs."""
+        key = (moment.seen_message, moment.as_of)
+        if key not in self._views:
+            self._views.clear()
+            self._views[key] = self.corpus.at(con, moment)
+        return self._views[key]
 
 
 def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, list[Ranking]]:
@@ -133,20 +143,14 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
     symbol, session, cluster = (
         value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
     )
-    gathered = [
-        memory.gather(
-            con,
-            known.corpus,
-            row.text,
-            session_id=session,
-            symbol=symbol,
-            moment=moment,
-            config=replace(known.config, recall=settings),
-            factor=known.factor,
-            known=known.passages,
-        )
+    view = known.at(con, moment)
+    postings = recall.postings(con, view, row.text)
+    ranked = [
+        recall.rank(con, view, row.text, symbol=symbol, moment=moment, settings=settings, found=postings)
         for settings in known.retrievers.values()
     ]
+    _, _, hot = memory.session(con, session, moment, known.config, known.factor)
+    cold = memory.learnt(con, {symbol}, moment, known.config, known.factor) if known.cited else []
     asked = Asked(
         question_id=int(row.question_id),
         text=row.text,
@@ -157,20 +161,25 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
             words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
             cited=known.cited,
         ),
-        hot=_within(gathered[0].hot, known.config.budget.hot),
-        cold=_within(gathered[0].cold, known.config.budget.cold),
+        hot=_within(hot, known.config.budget.hot),
+        cold=_within(cold, known.config.budget.cold),
     )
-    return asked, [_ranking(each.warm) for each in gathered]
+    return asked, [_ranking(con, each, known) for each in ranked]
 
 
-def _ranking(slots: Sequence[Slot]) -> Ranking:
+def _ranking(con: "DuckDBPyConnection", ranked: Ranked, known: _Known) -> Ranking:
     import numpy as np
 
-    gained = [[slot.signals.get(name, 0) for name in SIGNALS] for slot in slots]
+    first = ranked.passage_ids[: recall.most(known.config.budget.warm)]
+    known.passages.update(recall.slots(con, [item for item in first if item not in known.passages], known.factor))
+    place = {item: number for number, item in enumerate(first)}
+    moved = [place[slot.item_id] for slot in newest_first([known.passages[item] for item in first])]
     return Ranking(
-        items=np.array([slot.item_id for slot in slots], np.int64),
-        scores=np.array([slot.score for slot in slots], np.int64),
-        signals=np.array(gained, np.int64).reshape(len(slots), len(SIGNALS)),
+        items=np.array([first[number] for number in moved], np.int64),
+        scores=np.array([ranked.scores[number] for number in moved], np.int64),
+        signals=np.array(
+            [[ranked.signals[number].get(name, 0) for name in SIGNALS] for number in moved], np.int64
+        ).reshape(len(moved), len(SIGNALS)),
     )
 
 

@@ -182,12 +182,12 @@ class Ranks:
         )
 
 
-_EXTRA = ("signals", "kept", "reason")
+_PACKING = ("kept", "reason")
 
 
 def _plain(slot: Slot) -> dict[str, Any]:
     """Give a slot as JSON; what packing says of it is not part of a rank."""
-    given = {each.name: getattr(slot, each.name) for each in fields(slot) if each.name not in _EXTRA}
+    given = {each.name: getattr(slot, each.name) for each in fields(slot) if each.name not in _PACKING}
     return given | {"created_at": slot.created_at and slot.created_at.isoformat()}
 
 

@@ -42,7 +42,7 @@ def tables(lab: Lab) -> dict[str, list]:
     return {name: lab.sql(f"select * from {name} order by {by}").to_csv() for name, by in TABLES.items()}  # noqa: S608
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows=ROWS, size=st.integers(1, 5), stops=st.lists(st.integers(0, 4), max_size=3))
 def test_an_import_is_its_messages_added_one_by_one(rows: list[dict], size: int, stops: list[int]) -> None:
     frame = pd.DataFrame(rows, columns=COLUMNS)

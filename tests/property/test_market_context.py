@@ -4,7 +4,7 @@ import json
 from datetime import UTC, date, datetime, time
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab.market import (
@@ -82,7 +82,6 @@ def contexts(draw):
     )
 
 
-@settings(deadline=None)
 @given(contexts())
 def test_a_recorded_context_comes_back_exactly_and_says_the_same(context):
     again = MarketContext.from_dict(json.loads(json.dumps(context.to_dict(), allow_nan=False)))
@@ -92,7 +91,6 @@ def test_a_recorded_context_comes_back_exactly_and_says_the_same(context):
     assert again.portfolio_lines() == context.portfolio_lines()
 
 
-@settings(deadline=None)
 @given(contexts())
 def test_every_line_is_one_printable_line(context):
     for line in context.market_lines() + context.portfolio_lines():
@@ -100,7 +98,6 @@ def test_every_line_is_one_printable_line(context):
         assert line == line.strip() != ""
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="AaBbMSFT1. /-=^$_\n,é", max_size=40), st.sets(SYMBOLS, max_size=5))
 def test_what_a_prompt_names_is_a_symbol_once(prompt, universe):
     found = symbols_in(prompt, universe)
@@ -109,7 +106,6 @@ def test_what_a_prompt_names_is_a_symbol_once(prompt, universe):
     assert "$" in prompt or set(found) <= universe
 
 
-@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2013, 4, 1)))  # noqa: DTZ001
 def test_at_any_moment_bars_are_those_of_the_past_and_returns_those_of_the_whole(moment):
     def closes(broker):

@@ -4,7 +4,7 @@ import math
 
 import ir_measures
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, R, nDCG
 
@@ -20,7 +20,6 @@ def theirs(measure, ranked, wanted):
     return ir_measures.calc_aggregate([measure], qrels, run)[measure]
 
 
-@settings(deadline=None)
 @given(rankings, relevant, st.integers(1, 20))
 def test_recall_ndcg_and_mrr_agree_with_trec_eval(ranked, wanted, k):
     if not ranked:  # trec_eval scores no query without results; ours is zero

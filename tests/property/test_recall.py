@@ -35,7 +35,7 @@ messages = st.lists(
     min_size=2,
     max_size=14,
 )
-slow = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def lab_of(rows, folder):

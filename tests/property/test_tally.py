@@ -1,7 +1,7 @@
 """The sweep's arithmetic gives what packing every budget and measuring what stands there gives, to the last digit."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab.memory.duplicates import already_said, newest_first
@@ -49,7 +49,6 @@ def needs(draw, warm, hot):
 budgets = st.lists(st.integers(0, 150), min_size=1, max_size=4, unique=True).map(sorted).map(np.array)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_prices_say_what_every_packed_budget_holds(data):
     hot, warm, cold = (data.draw(slots(tier)) for tier in TIERS)
