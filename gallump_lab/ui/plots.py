@@ -1,19 +1,12 @@
-"""Charts, each from records that hold the figures. The colours are Okabe and Ito's (for the colour-blind)."""
+"""The chat's charts, each from records that hold the figures."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gallump_lab.picture import COLOURS, Picture
 
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Preview
 
-COLOURS = {
-    "HOT": "#D55E00",
-    "WARM": "#E69F00",
-    "COLD": "#0072B2",
-    "market": "#009E73",
-    "question": "#CC79A7",
-    "instructions": "#999999",
-}
 _GROUPS = {
     "hot": ("HOT", "the current session"),
     "warm": ("WARM", "relevant earlier talk"),
@@ -25,43 +18,6 @@ _GROUPS = {
     "instructions": ("instructions", "instructions"),
     "schema": ("instructions", "recommendation schema"),
 }
-
-
-class Picture:
-    """A chart that a notebook shows without any network: as Vega-Lite, as PNG where that is not known, and as words.
-
-    Attributes
-    ----------
-    chart : altair chart
-        To change or to save in another format.
-    words : str
-        What it shows, in a line or a few; its plain repr.
-    """
-
-    def __init__(self, chart: Any, words: str) -> None:
-        self.chart, self.words = chart, words
-
-    def png(self) -> bytes:
-        """Draw the chart as a PNG image."""
-        import vl_convert
-
-        drawn: bytes = vl_convert.vegalite_to_png(self.chart.to_json(), scale=2)
-        return drawn
-
-    def save(self, path: str | Path) -> None:
-        """Write the chart as a PNG file."""
-        Path(path).write_bytes(self.png())
-
-    def __repr__(self) -> str:
-        """Say in words what the chart shows."""
-        return self.words
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {
-            "text/plain": self.words,
-            "image/png": self.png(),
-            "application/vnd.vegalite.v6+json": self.chart.to_dict(),
-        }
 
 
 def prompt_tokens(preview: "Preview") -> Picture:
