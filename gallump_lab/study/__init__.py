@@ -1,7 +1,20 @@
 """What-if on a snapshot of recorded conversations."""
 
+from gallump_lab.study.best import Best
 from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, rank
 from gallump_lab.study.ranks import Ranks
 from gallump_lab.study.replay import Replay, Replayed, replay
+from gallump_lab.study.sweep import Sweep, sweep
 
-__all__ = ["RETRIEVERS", "NothingToMeasure", "Ranks", "Replay", "Replayed", "rank", "replay"]
+__all__ = [
+    "RETRIEVERS",
+    "Best",
+    "NothingToMeasure",
+    "Ranks",
+    "Replay",
+    "Replayed",
+    "Sweep",
+    "rank",
+    "replay",
+    "sweep",
+]

@@ -61,6 +61,8 @@ class Ranks:
     """Up to how many of the model's tokens hot, warm and cold can be swept."""
     factor: float
     """The model's tokens per cl100k token."""
+    data_hash: str = ""
+    """Of the snapshot."""
     unlabelled: int = 0
     """Questions without evidence, which were left out."""
     left: int = 0
@@ -107,6 +109,7 @@ class Ranks:
             "config": self.config.to_toml(),
             "limits": dict(self.limits),
             "factor": self.factor,
+            "data_hash": self.data_hash,
             "unlabelled": self.unlabelled,
             "left": self.left,
             "passages": [_plain(slot) for slot in self.passages.values()],
@@ -178,7 +181,7 @@ class Ranks:
             found=found,
             passages={slot.item_id: slot for slot in slots},
             config=Config.from_toml(meta["config"]),
-            **{name: meta[name] for name in ("limits", "factor", "unlabelled", "left")},
+            **{name: meta[name] for name in ("limits", "factor", "data_hash", "unlabelled", "left")},
         )
 
 

@@ -79,15 +79,14 @@ def tally(
     strict_cold, lenient_cold = (_learnt(needs, cold, learnt.ends, share) for share in (1.0, 0.5))
     standing = [replace(slot, kept=True) for slot in hot]
     session = _tier(needs, parts, words, hot)
-    said_so = {id(slot): [says(slot, part) for part in parts] for slot in warm}
+    said_so: dict[int, list[bool]] = {}
     kept = np.searchsorted(session.ends, budgets["hot"], side="right")
     shape = tuple(len(budgets[tier]) for tier in TIERS)
     found = {name: np.full(shape, np.nan) for name in COLUMNS}
     spent_cold, needed_cold = learnt.used(budgets["cold"])
     spans = _spans(needs)
     for number in np.unique(kept).tolist():
-        over = already_said(standing[:number])
-        seen = [slot for slot in warm if over(slot) is None]
+        seen = _seen(warm, standing[:number], int(budgets["warm"][-1]))
         recalled = _tier(needs, parts, words, seen, said_so)
         end = int(session.ends[number - 1]) if number else 0
         spent_hot, needed_hot = (each[0] for each in session.used(np.array([end])))
@@ -125,17 +124,33 @@ def tally(
     return found
 
 
+def _seen(warm: Sequence[Slot], standing: Sequence[Slot], most: int) -> list[Slot]:
+    """Give what is not passed over, as far as so many tokens reach."""
+    over, seen, used = already_said(standing), [], 0
+    for slot in warm:
+        if over(slot) is None:
+            used += slot.tokens
+            if used > most:
+                break
+            seen.append(slot)
+    return seen
+
+
 def _tier(
     needs: Needs,
     parts: Sequence[Slot],
     words: Sequence[str],
     slots: Sequence[Slot],
-    said_so: Mapping[int, Sequence[bool]] | None = None,
+    known: dict[int, list[bool]] | None = None,
 ) -> _Tier:
+    """Price a tier's slots; `known` keeps which of the parts each of them says, from one call to the next."""
     import numpy as np
 
     ends = np.cumsum([slot.tokens for slot in slots], dtype=np.int64)
-    known = said_so or {id(slot): [says(slot, part) for part in parts] for slot in slots}
+    known = {} if known is None else known
+    for slot in slots:
+        if id(slot) not in known:
+            known[id(slot)] = [says(slot, part) for part in parts]
     rows = [known[id(slot)] for slot in slots]
     prices = np.full(len(parts), NEVER)
     bought = dict[str, int]()

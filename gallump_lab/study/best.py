@@ -1,0 +1,189 @@
+"""The winner of a sweep, chosen on some conversations and reported on the others."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab.config import Config
+from gallump_lab.study import statistics
+
+if TYPE_CHECKING:
+    from gallump_lab.study.sweep import Sweep
+
+TIERS = ("hot", "warm", "cold")
+Interval = tuple[float, float, float]
+"""A value, its low and its high; NaN where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """A configuration that a sweep chose; `lab.apply(best)` puts it in force and records why."""
+
+    config: Config
+    retriever: str
+    objective: str
+    chosen: Interval
+    """The objective on the conversations that chose it."""
+    reported: Interval
+    """The same on the others."""
+    gain: Interval
+    """How much more it is there than what is applied, paired by question."""
+    tokens: float
+    """Memory's tokens that it takes a question there, on average."""
+    tokens_applied: float
+    """The same of what is applied."""
+    words: str
+    """All this in words, and what could not be judged."""
+    run: dict[str, Any]
+    """What is recorded when it is applied."""
+
+    def __repr__(self) -> str:
+        """Say it in words."""
+        return self.words
+
+
+def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, seed: int) -> Best:
+    """Choose on half of the conversations, report on the other; see `Sweep.best`."""
+    import numpy as np
+
+    values, tokens = sweep.values[objective], sweep.values["tokens"]
+    names = np.unique(np.array(sweep.ranks.conversations, str))
+    order = np.random.default_rng(seed).permutation(len(names))
+    clusters = np.array(sweep.ranks.conversations, str)
+    first = np.isin(clusters, names[order[: (len(names) + 1) // 2]])
+    rest = ~first
+    with np.errstate(invalid="ignore"):
+        worth, spent = _mean(values[first]), _mean(tokens[first])
+    able = sweep.considered & (spent <= most) & ~np.isnan(worth)
+    if least is not None:
+        able &= worth >= least
+    if not able.any():
+        raise ValueError(_refusal(sweep, objective, worth, spent, most=most, least=least))
+    (rows,) = np.nonzero(able)
+    key = [(spent[row], -worth[row]) if least is not None else (-worth[row], spent[row]) for row in rows.tolist()]
+    row = int(rows[min(range(len(rows)), key=key.__getitem__)])
+    chosen = statistics.shares(values[first][:, row], clusters[first]).interval()
+    reported = statistics.shares(values[rest][:, row], clusters[rest]).interval() if rest.any() else (math.nan,) * 3
+    gain: Interval = (math.nan,) * 3
+    applied = sweep.applied
+    if applied is not None and rest.any():
+        gain = statistics.differences((values[:, row] - values[:, applied])[rest], clusters[rest]).interval()
+    there = rest if rest.any() else first
+    used = {
+        name: float(tokens[there][:, place].mean())
+        for name, place in (("it", row), ("applied", applied))
+        if place is not None
+    }
+    config = replace(
+        sweep.ranks.config,
+        budget=sweep.budget(row),
+        recall=sweep.ranks.retrievers[str(sweep.retriever[row])],
+    )
+    found: dict[str, Any] = {
+        "config": config,
+        "retriever": str(sweep.retriever[row]),
+        "objective": objective,
+        "chosen": chosen,
+        "reported": reported,
+        "gain": gain,
+        "tokens": used["it"],
+        "tokens_applied": used.get("applied", math.nan),
+    }
+    words = _words(sweep, found, row, (int(first.sum()), len(set(clusters[first])), len(set(clusters[rest]))))
+    figures = {
+        name: _plain(found[name]) for name in ("objective", "chosen", "reported", "gain", "tokens", "tokens_applied")
+    }
+    run = {
+        "study": "sweep",
+        "data_hash": sweep.ranks.data_hash,
+        "retriever": found["retriever"],
+        "figures": figures | {"questions": len(clusters), "conversations": len(names), "seed": seed},
+        "words": words,
+    }
+    return Best(**found, words=words, run=run)
+
+
+def _mean(values: Any) -> Any:
+    """Give the mean of each column's scored values; NaN where none is."""
+    import numpy as np
+
+    scored = ~np.isnan(values)
+    number = scored.sum(0)
+    return np.where(number > 0, np.where(scored, values, 0).sum(0) / np.maximum(number, 1), np.nan)
+
+
+def _refusal(  # noqa: PLR0913 (all that was asked)
+    sweep: "Sweep", objective: str, worth: Any, spent: Any, *, most: float, least: float | None
+) -> str:
+    import numpy as np
+
+    considered = sweep.considered & ~np.isnan(worth)
+    if not considered.any():
+        return f"No question scores {objective}: it takes reference answers or evidence that these have not."
+    cheapest = float(spent[considered].min())
+    if cheapest > most:
+        return f"Every configuration takes more than {most:,.0f} tokens a question; the cheapest takes {cheapest:,.0f}."
+    affordable = worth[considered & (spent <= most)].max()
+    return f"No configuration reaches a {objective} of {least:g} within the bounds; the best has {affordable:.3f}."
+
+
+def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, int, int]) -> str:
+    asked, chose, others = sizes
+    objective, gain = found["objective"], found["gain"]
+    budget = ", ".join(
+        f"{tier.upper()} {value:,}" for tier, value in zip(TIERS, sweep.budgets[row].tolist(), strict=True)
+    )
+    lines = [
+        f"Best {objective}: {found['retriever']}, {budget}.",
+        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(found['chosen'])}.",
+    ]
+    if not others:
+        lines.append("There is one conversation alone: nothing is left to report on, so expect less elsewhere.")
+    else:
+        lines.append(
+            f"On {others} conversations that had no part in the choice: {shown(found['reported'])}, with "
+            f"{found['tokens']:,.0f} of memory's tokens a question."
+        )
+    if row == sweep.applied:
+        lines.append("It is what is applied already.")
+    elif sweep.applied is None:
+        lines.append("The sweep does not hold what is applied, so there is no comparison with it.")
+    elif others:
+        lines.append(
+            f"Against what is applied ({found['tokens_applied']:,.0f} tokens): {gain[0]:+.3f}{_ends(gain, '+')}, "
+            f"{verdict(gain)}."
+        )
+    lines += [
+        f"No question is helped by {tier.upper()}, so it was not measured and keeps its applied budget."
+        for tier in TIERS
+        if not sweep.exercised[tier]
+    ]
+    caution = statistics.caution(range(others)) if others else ""
+    return "\n".join([*lines, *([f"To report on there are {caution}"] if caution else [])])
+
+
+def verdict(gain: Interval) -> str:
+    """Say in words whether a difference is one."""
+    _, low, high = gain
+    if math.isnan(low):
+        return "too few conversations to tell it from chance"
+    if low <= 0 <= high:
+        return "a difference inside the noise"
+    return "more than chance would give" if low > 0 else "less than chance would give"
+
+
+def shown(interval: Interval) -> str:
+    """Give an interval as it is read."""
+    return f"{interval[0]:.3f}{_ends(interval)}"
+
+
+def _ends(interval: Interval, sign: str = "") -> str:
+    _, low, high = interval
+    return "" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def _plain(value: Any) -> Any:
+    """Give figures as JSON takes them: what is not a number is nothing."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,116 @@
+"""The studies' charts, each from the records that hold the figures."""
+
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab.picture import COLOURS, Picture
+
+if TYPE_CHECKING:
+    from gallump_lab.study.sweep import Sweep
+
+SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+"""Okabe and Ito's colours, for things without a colour of their own."""
+INK = "#333333"
+NAMES = {
+    "recall": "evidence recall",
+    "any": "share of questions with some evidence",
+    "all": "share of questions with all evidence",
+    "lenient": "evidence recall, lenient",
+    "coverage": "answer coverage",
+    "ndcg": "nDCG@10",
+}
+_HINTS = ("retriever", "hot", "warm", "cold", "tokens")
+
+
+def front(sweep: "Sweep", objective: str) -> Picture:
+    """Draw every configuration's objective against its tokens, the Pareto front, what is applied and the knee."""
+    import altair as alt
+    import pandas as pd
+
+    frame, best, knee = sweep.frame, sweep.pareto(objective), sweep.knee(objective)
+    x = alt.X("tokens:Q", title="memory's tokens a question, mean")
+    y = alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(zero=False))
+    hints = [*_HINTS[:-1], alt.Tooltip("tokens", format=",.0f"), alt.Tooltip(objective, format=".3f")]
+    some = frame.iloc[:: max(1, len(frame) // 1_000)][[*_HINTS, objective]]
+    cloud = alt.Chart(some).mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=hints)
+    edge = alt.Chart(best[[*_HINTS, objective, f"{objective}_low", f"{objective}_high"]])
+    blue = COLOURS["COLD"]
+    band = edge.mark_area(opacity=0.18, color=blue).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q")
+    line = edge.mark_line(point={"color": blue}, color=blue).encode(x=x, y=y, tooltip=hints)
+    marked = {"knee": knee} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
+    scale = {"shape": ["diamond", "circle"], "color": [COLOURS["HOT"], INK]}
+    points = (
+        alt.Chart(pd.DataFrame([{"what": name} | row[["tokens", objective]].to_dict() for name, row in marked.items()]))
+        .mark_point(size=160, strokeWidth=3, filled=False)
+        .encode(
+            x=x,
+            y=y,
+            **{
+                name: alt.value(values[0])
+                if len(marked) == 1
+                else {
+                    "field": "what",
+                    "type": "nominal",
+                    "title": None,
+                    "scale": {"domain": [*marked], "range": values},
+                }
+                for name, values in scale.items()
+            },
+        )
+    )
+    ends = best.iloc[[0, -1]]
+    (least, most), (low, high) = ends["tokens"], ends[objective]
+    subtitle = f"{len(frame):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
+    chart = (cloud + band + line + points).properties(
+        title=alt.TitleParams(f"What {NAMES[objective]} costs", subtitle=subtitle), width=520, height=300
+    )
+    words = (
+        f"{NAMES[objective].capitalize()} against tokens: {low:.3f} for {least:,.0f} to {high:.3f} for {most:,.0f}; "
+        + "; ".join(f"{name} {row[objective]:.3f} for {row['tokens']:,.0f}" for name, row in marked.items())
+    )
+    return Picture(finished(chart), words)
+
+
+def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
+    """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
+    import altair as alt
+    import pandas as pd
+
+    budget = sweep.ranks.config.budget
+    frame = sweep.frame
+    for other in {"hot", "warm", "cold"} - {tier}:
+        nearest = min(sweep.grid[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
+        frame = frame[frame[other] == nearest]
+    frame = frame[[*_HINTS, objective, f"{objective}_low", f"{objective}_high"]]
+    chart = alt.Chart(frame)
+    names = [*sweep.ranks.retrievers]
+    colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(domain=names, range=SERIES[: len(names)]))
+    x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, tokens")
+    band = chart.mark_area(opacity=0.12).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q", color=colour)
+    line = chart.mark_line(point=True).encode(
+        x=x,
+        y=alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(zero=False)),
+        color=colour,
+        tooltip=[*_HINTS, alt.Tooltip(objective, format=".3f")],
+    )
+    applied = alt.Chart(pd.DataFrame({"x": [getattr(budget, tier)]})).mark_rule(strokeDash=[4, 4], color=INK)
+    rule = applied.encode(x="x:Q")
+    title = alt.TitleParams(
+        f"What {tier.upper()}'s tokens bring",
+        subtitle="95% intervals by conversation; the dashed line is what is applied",
+    )
+    found = (band + line + rule).properties(title=title, width=520, height=300)
+    last = frame[frame[tier] == frame[tier].max()]
+    words = (
+        f"{NAMES[objective].capitalize()} by {tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} tokens: "
+        + ", ".join(f"{row['retriever']} {row[objective]:.3f}" for _, row in last.iterrows())
+    )
+    return Picture(finished(found), words)
+
+
+def finished(chart: Any) -> Any:
+    """Give a chart the looks that all share: on white, so that it reads in a dark theme too."""
+    return (
+        chart.configure(background="white", padding=12)
+        .configure_axis(grid=True, gridColor="#eeeeee")
+        .configure_title(anchor="start", subtitleColor="#666666")
+    )

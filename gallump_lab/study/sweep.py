@@ -1,0 +1,307 @@
+"""Sweep many: every budget of a grid measured on the same ranks, and which of them is worth its tokens."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab.brain.prices import price
+from gallump_lab.config import Budget
+from gallump_lab.study import charts, statistics
+from gallump_lab.study.best import Best, choose
+from gallump_lab.study.evidence import MEASURES
+from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.tally import COLUMNS, HELD, SPENT, TIERS, tally
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from gallump_lab.picture import Picture
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+GRID: Mapping[str, Sequence[int]] = {
+    "hot": (0, 500, 1_000, 2_000, 4_000),
+    "warm": (0, 100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000),
+    "cold": (0, 50, 100, 200, 400),
+}
+"""The budgets that are tried by default, in the model's tokens, beside the applied ones."""
+TRUE = ("recall", "any", "all", "lenient", "coverage", "ndcg")
+"""The measures of which more is better; each may be the objective."""
+
+
+def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Sweep":
+    """Measure every combination of budgets, under every retriever, on the same ranks.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        What `study.rank` gives.
+    grid : mapping of str to sequence of int, optional
+        The budgets of hot, warm and cold, in the model's tokens; a tier that is left out keeps its applied budget. By
+        default `GRID` and the applied budgets, as far as the ranks reach.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    ValueError
+        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, or no combination
+        fits the window beside the reply.
+    """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    axes = _axes(ranks, grid)
+    found: dict[str, dict[str, Any]] = {name: {column: [] for column in COLUMNS} for name in ranks.retrievers}
+    with tqdm(total=len(ranks.asked) * len(found), desc="Sweeping", unit=" questions", delay=2) as bar:
+        for name, columns in found.items():
+            for place, asked in enumerate(ranks.asked):
+                warm = [ranks.passages[item] for item in ranks.found[name][place].items.tolist()]
+                cells = tally(asked.needs, asked.hot, warm, asked.cold, axes)
+                for column, values in cells.items():
+                    columns[column].append(values)
+                bar.update()
+    return Sweep(ranks, axes, found)
+
+
+def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
+    import numpy as np
+
+    budget, limits = ranks.config.budget, ranks.limits
+    if grid is None:
+        wanted = {
+            tier: [each for each in (*GRID[tier], getattr(budget, tier)) if each <= limits[tier]] for tier in TIERS
+        }
+    else:
+        if strangers := sorted(set(grid) - set(TIERS)):
+            msg = f"grid: {', '.join(map(repr, strangers))} unknown; the tiers are hot, warm and cold."
+            raise ValueError(msg)
+        wanted = {tier: list(grid.get(tier, [getattr(budget, tier)])) for tier in TIERS}
+    for tier, values in wanted.items():
+        for each in values:
+            if not isinstance(each, (int, np.integer)) or isinstance(each, bool) or each < 0:
+                msg = f"grid[{tier!r}] must be whole numbers of tokens of at least 0, not {each!r}."
+                raise ValueError(msg)
+            if each > limits[tier]:
+                msg = (
+                    f"grid[{tier!r}] goes to {each:,} tokens, but the ranks reach to {limits[tier]:,}: "
+                    f"study.rank(..., {tier}={each})."
+                )
+                raise ValueError(msg)
+        if not values:
+            msg = f"grid[{tier!r}] is empty; give at least one budget."
+            raise ValueError(msg)
+    least = sum(min(values) for values in wanted.values()) + budget.reply
+    if least > budget.window:
+        msg = (
+            f"grid: no combination fits the window of {budget.window:,} tokens beside the reply's {budget.reply:,}; "
+            f"the smallest takes {least:,}."
+        )
+        raise ValueError(msg)
+    return {tier: np.unique(np.array(values, np.int64)) for tier, values in wanted.items()}
+
+
+class Sweep:
+    """Every retriever and budget of a grid: what it held, cost and wasted; `study.sweep` makes it.
+
+    Attributes
+    ----------
+    ranks : Ranks
+        What was swept.
+    grid : dict of str to array of int
+        The budgets of hot, warm and cold, ascending.
+    retriever : array of str
+        Of each configuration.
+    budgets : array of int
+        (configurations, 3): hot, warm and cold.
+    values : dict of str to array of float
+        For each measure, (questions, configurations).
+    """
+
+    def __init__(
+        self, ranks: Ranks, grid: "dict[str, Ints]", found: "Mapping[str, Mapping[str, Sequence[Floats]]]"
+    ) -> None:
+        import numpy as np
+
+        self.ranks, self.grid = ranks, grid
+        points = np.stack(np.meshgrid(*(grid[tier] for tier in TIERS), indexing="ij"), -1).reshape(-1, 3)
+        valid = points.sum(1) + ranks.config.budget.reply <= ranks.config.budget.window
+        self.retriever = np.repeat(np.array(list(found), object), int(valid.sum()))
+        self.budgets = np.tile(points[valid], (len(found), 1))
+        self.values: dict[str, Floats] = {
+            name: np.concatenate(
+                [np.stack(columns[name]).reshape(len(ranks.asked), -1)[:, valid] for columns in found.values()], axis=1
+            )
+            for name in COLUMNS
+        }
+        self.values["tokens"] = sum((self.values[name] for name in SPENT), np.zeros(1))
+
+    @cached_property
+    def exercised(self) -> dict[str, bool]:
+        """Whether a tier helps any question within the grid; one that helps none was not measured by them."""
+        return {tier: bool((self.values[name] > 0).any()) for tier, name in zip(TIERS, HELD, strict=True)}
+
+    @cached_property
+    def frame(self) -> "pd.DataFrame":
+        """One row a configuration.
+
+        retriever; hot, warm, cold (budgets in the model's tokens); each of recall, any, all, lenient, coverage, ndcg
+        and wasted (see `study.evidence.measure`), with its 95% interval in `..._low` and `..._high` (NaN below five
+        conversations); tokens_hot, tokens_warm, tokens_cold and tokens (used of them, a question's mean); usd (of these
+        tokens, a question, at the input's price; NaN where it is unknown); hot_holds, warm_holds, cold_holds (the
+        recall that a tier has by itself; NaN where it helps no question).
+        """
+        import numpy as np
+        import pandas as pd
+
+        columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
+        for name in (*MEASURES, *SPENT, "tokens", *HELD):
+            found = statistics.shares(self.values[name], self.ranks.conversations) if name in MEASURES else None
+            columns[name] = found.value if found else self.values[name].mean(0)
+            if found:
+                columns |= {f"{name}_low": found.low, f"{name}_high": found.high}
+        for tier, name in zip(TIERS, HELD, strict=True):
+            if not self.exercised[tier]:
+                columns[name] = np.full(len(self.budgets), np.nan)
+        columns["usd"] = columns["tokens"] * self._usd
+        return pd.DataFrame(columns)
+
+    @property
+    def _usd(self) -> float:
+        model = self.ranks.config.model
+        found = price(model.name, model.prices)
+        return found.input / 1e6 if found else math.nan
+
+    @cached_property
+    def applied(self) -> int | None:
+        """The row of what is applied in the lab; None if the sweep does not hold it."""
+        import numpy as np
+
+        config = self.ranks.config
+        same = [name for name, settings in self.ranks.retrievers.items() if settings == config.recall]
+        budget = [getattr(config.budget, tier) for tier in TIERS]
+        (rows,) = np.nonzero((self.budgets == budget).all(1) & np.isin(self.retriever, same))
+        return int(rows[0]) if len(rows) else None
+
+    @cached_property
+    def considered(self) -> "NDArray[np.bool_]":
+        """Which rows a choice may fall on: a tier that helps no question keeps its applied budget, or the nearest."""
+        import numpy as np
+
+        found = np.ones(len(self.budgets), bool)
+        for place, tier in enumerate(TIERS):
+            if not self.exercised[tier]:
+                applied = getattr(self.ranks.config.budget, tier)
+                nearest = min(self.grid[tier].tolist(), key=lambda each: (abs(each - applied), each))
+                found &= self.budgets[:, place] == nearest
+        return found
+
+    def pareto(self, objective: str = "recall") -> "pd.DataFrame":
+        """Give the rows of `frame` that no other beats with as few tokens, fewest first."""
+        checked(objective)
+        frame = self.frame[self.considered].sort_values(["tokens", objective], ascending=[True, False], kind="stable")
+        best = frame[objective].cummax().shift(fill_value=-math.inf)
+        return frame[frame[objective] > best]
+
+    def knee(self, objective: str = "recall") -> "pd.Series[Any]":
+        """Give the row of the Pareto front after which further tokens bring least.
+
+        It lies farthest above the line between the front's ends (Satopaa et al. 2011, "Finding a 'Kneedle' in a
+        Haystack").
+        """
+        front = self.pareto(objective)
+        ends = front.iloc[[0, -1]]
+        reach = [float(ends[name].iloc[1] - ends[name].iloc[0]) or 1.0 for name in ("tokens", objective)]
+        x, y = (
+            (front[name] - ends[name].iloc[0]) / width for name, width in zip(("tokens", objective), reach, strict=True)
+        )
+        found: pd.Series[Any] = front.iloc[int((y - x).argmax())]
+        return found
+
+    def best(
+        self,
+        objective: str = "recall",
+        *,
+        tokens: float | None = None,
+        usd: float | None = None,
+        least: float | None = None,
+        seed: int = 0,
+    ) -> Best:
+        """Choose the configuration that is worth most, and report what it is worth where it was not chosen.
+
+        Half of the conversations choose, the other half reports: a winner of many looks better than it is where it won.
+
+        Parameters
+        ----------
+        objective : {"recall", "any", "all", "lenient", "coverage", "ndcg"}
+            What to have most of.
+        tokens, usd : float, optional
+            At most so many of memory's tokens a question on average, or so many dollars.
+        least : float, optional
+            Choose the cheapest that reaches this much of the objective instead.
+        seed : int
+            Divides the conversations.
+
+        Raises
+        ------
+        ValueError
+            If the objective is unknown, or nothing satisfies the bounds; the nearest is named.
+        """
+        checked(objective)
+        bounds = [each for each in (tokens, None if usd is None else usd / self._usd) if each is not None]
+        return choose(self, objective, most=min(bounds, default=math.inf), least=least, seed=seed)
+
+    def budget(self, row: int) -> Budget:
+        """Give a row's budget; what is not swept is as applied."""
+        from dataclasses import replace
+
+        return replace(self.ranks.config.budget, **dict(zip(TIERS, map(int, self.budgets[row].tolist()), strict=True)))
+
+    def plot(self, objective: str = "recall") -> "Picture":
+        """Draw the objective against the tokens that it takes, the Pareto front, what is applied and the knee."""
+        return charts.front(self, checked(objective))
+
+    def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
+        """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
+        return charts.lines(self, tier, checked(objective))
+
+    def __repr__(self) -> str:
+        """Say what was swept, where the knee is and what is applied."""
+        knee, head = self.knee(), f"Sweep: {len(self.budgets):,} configurations on {len(self.ranks.asked):,} questions"
+        lines = [head, f"knee:    {_row(knee)}"]
+        if self.applied is not None:
+            lines.append(f"applied: {_row(self.frame.iloc[self.applied])}")
+        lines += [
+            f"No question is helped by {tier.upper()}: it was not measured."
+            for tier in TIERS
+            if not self.exercised[tier]
+        ]
+        lines += [each for each in [statistics.caution(self.ranks.conversations)] if each]
+        return "\n".join(lines)
+
+
+def checked(objective: str) -> str:
+    """Give the objective back if there is such a one.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    if objective not in TRUE:
+        msg = f"objective must be one of {', '.join(TRUE)}, not {objective!r}."
+        raise ValueError(msg)
+    return objective
+
+
+def _row(row: "pd.Series[Any]") -> str:
+    interval = "" if math.isnan(row["recall_low"]) else f" [{row['recall_low']:.3f}, {row['recall_high']:.3f}]"
+    return (
+        f"{row['retriever']}, HOT {row['hot']:,} WARM {row['warm']:,} COLD {row['cold']:,}: recall {row['recall']:.3f}"
+        f"{interval}, {row['tokens']:,.0f} tokens"
+    )
