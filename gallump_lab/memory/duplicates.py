@@ -20,7 +20,7 @@ def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
     for slot in first:
         equals.setdefault((_who(slot), statement(slot.text)), []).append(slot)
     for group in equals.values():
-        best = max(group, key=lambda slot: ("pin" in slot.signals, *when(slot)))
+        best = max(group, key=lambda slot: (slot.signals.get("pin", 0), *when(slot)))
         group.sort(key=lambda slot: slot is not best)
     return [*(equals[_who(slot), statement(slot.text)].pop(0) for slot in first), *rest]
 

@@ -1,8 +1,9 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Recall
@@ -69,8 +70,12 @@ class Ranked:
 
     passage_ids: list[int]
     scores: list[int]
-    signals: list[dict[str, int]]
-    """In millionths; a passage's score is their sum."""
+    signals: Mapping[str, list[int]]
+    """By signal, a value a passage, in millionths; a passage's score is their sum."""
+
+    def gained(self, place: int) -> dict[str, int]:
+        """Give what each signal gave to the passage at a place."""
+        return {name: column[place] for name, column in self.signals.items()}
 
 
 def checked(query: str) -> str:
@@ -109,24 +114,26 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     symbol: str | None,
     moment: Moment,
     settings: Recall,
-    found: "Postings | None" = None,
+    memo: dict[Hashable, Any] | None = None,
 ) -> Ranked:
     """Order the passages of a moment by relevance to a question.
 
     The best `FIRST` by BM25 and the nearest `FIRST` in meaning, and up to three passages before and after each of them
     in its session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths,
     so they are the same on every machine; ties go to the earlier passage. Document frequencies and the average length
-    are those of the moment. `found` is what `postings` gives of the question, for those who rank it more than once.
+    are those of the moment. `memo` keeps what others' ranking of the same question
+    at the same moment can use.
     """
     import numpy as np
 
     if not len(view):
-        return Ranked(passage_ids=[], scores=[], signals=[])
+        return Ranked(passage_ids=[], scores=[], signals={})
+    memo = {} if memo is None else memo
     asked = signals.ask(
         view,
         question,
-        postings=postings(con, view, question) if found is None else found,
-        symbol=corpus.hashed(con, symbol) if symbol else 0,
+        postings=_once(memo, "postings", lambda: postings(con, view, question)),
+        symbol=_once(memo, "symbol", lambda: corpus.hashed(con, symbol)) if symbol else 0,
         moment=moment,
         settings=settings,
     )
@@ -139,21 +146,25 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     best = np.unique(np.concatenate(first))
     around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.words.BESIDE)]))
     places = around[around != corpus.NONE]
+    same = (settings.neighbours, settings.k1, settings.b, places.tobytes())
     gains = {
-        name: np.rint(weight * score(view, places, asked)).astype(np.int64)
+        name: np.rint(weight * _once(memo, (name, *same), partial(score, view, places, asked))).astype(np.int64)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
-    columns = {name: gained[order].tolist() for name, gained in gains.items()}
     return Ranked(
         passage_ids=view.passage_id[places[order]].tolist(),
         scores=scores[order].tolist(),
-        signals=[dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        if columns
-        else [{} for _ in order],
+        signals={name: gained[order].tolist() for name, gained in gains.items()},
     )
+
+
+def _once(memo: dict[Hashable, Any], key: Hashable, make: Callable[[], Any]) -> Any:
+    if key not in memo:
+        memo[key] = make()
+    return memo[key]
 
 
 def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], moment: Moment) -> Ranked:
@@ -167,12 +178,16 @@ def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], m
         [pinned, moment.seen_message, as_of],
     ).fetchall()
     there = {passage for (passage,) in rows}
-    signals = dict(zip(ranked.passage_ids, ranked.signals, strict=True))
+    place = {passage: number for number, passage in enumerate(ranked.passage_ids)}
     first = [passage for passage in dict.fromkeys(pinned) if passage in there]
     order = [*first, *(passage for passage in ranked.passage_ids if passage not in there)]
     best = max(ranked.scores, default=0) + MILLION
-    found = [signals.get(passage, {}) | ({"pin": best} if passage in there else {}) for passage in order]
-    return Ranked(passage_ids=order, scores=[sum(each.values()) for each in found], signals=found)
+    columns = {
+        name: [column[place[passage]] if passage in place else 0 for passage in order]
+        for name, column in ranked.signals.items()
+    }
+    columns["pin"] = [best] * len(first) + [0] * (len(order) - len(first))
+    return Ranked(passage_ids=order, scores=[sum(row) for row in zip(*columns.values(), strict=True)], signals=columns)
 
 
 def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
@@ -203,8 +218,8 @@ def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: i
     first = ranked.passage_ids[:most]
     found = slots(con, first, factor)
     return [
-        replace(found[item], rank=number, score=score, signals=gained)
-        for number, (item, score, gained) in enumerate(zip(first, ranked.scores, ranked.signals, strict=False), 1)
+        replace(found[item], rank=place + 1, score=ranked.scores[place], signals=ranked.gained(place))
+        for place, item in enumerate(first)
     ]
 
 

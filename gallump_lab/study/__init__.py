@@ -3,6 +3,7 @@
 from gallump_lab.study.best import Best
 from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, rank
 from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.relevance import Relevance, ablations, relevance
 from gallump_lab.study.replay import Replay, Replayed, replay
 from gallump_lab.study.sweep import Sweep, sweep
 
@@ -11,10 +12,13 @@ __all__ = [
     "Best",
     "NothingToMeasure",
     "Ranks",
+    "Relevance",
     "Replay",
     "Replayed",
     "Sweep",
+    "ablations",
     "rank",
+    "relevance",
     "replay",
     "sweep",
 ]

@@ -169,7 +169,7 @@ def verdict(gain: Interval) -> str:
         return "too few conversations to tell it from chance"
     if low <= 0 <= high:
         return "a difference inside the noise"
-    return "more than chance would give" if low > 0 else "less than chance would give"
+    return "better, beyond chance" if low > 0 else "worse, beyond chance"
 
 
 def shown(interval: Interval) -> str:

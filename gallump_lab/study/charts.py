@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.picture import COLOURS, Picture
 
 if TYPE_CHECKING:
+    from gallump_lab.study.relevance import Relevance
     from gallump_lab.study.sweep import Sweep
 
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -114,3 +115,62 @@ def finished(chart: Any) -> Any:
         .configure_axis(grid=True, gridColor="#eeeeee")
         .configure_title(anchor="start", subtitleColor="#666666")
     )
+
+
+def retrievers(relevance: "Relevance") -> Picture:
+    """Draw each retriever's recall within each budget."""
+    import altair as alt
+    import pandas as pd
+
+    frame, names = relevance.frame, [*relevance.measured]
+    rows = [
+        {
+            "retriever": row["retriever"],
+            "tokens": f"{budget:,}",
+            "recall": row[f"recall_{budget}"],
+            "low": row[f"recall_{budget}_low"],
+            "high": row[f"recall_{budget}_high"],
+        }
+        for _, row in frame.iterrows()
+        for budget in relevance.at_tokens
+    ]
+    order = [f"{budget:,}" for budget in relevance.at_tokens]
+    shades = ["#9ecae1", "#4292c6", "#08306b"] if len(order) <= 3 else SERIES
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        y=alt.Y("retriever:N", sort=names, title=None),
+        yOffset=alt.YOffset("tokens:N", sort=order),
+        color=alt.Color(
+            "tokens:N", sort=order, title="within tokens", scale=alt.Scale(domain=order, range=shades[: len(order)])
+        ),
+    )
+    x = alt.X("recall:Q", title=NAMES["recall"], scale=alt.Scale(domain=[0, 1]))
+    dots = base.mark_point(filled=True, size=60).encode(
+        x=x, tooltip=["retriever", "tokens", alt.Tooltip("recall", format=".3f")]
+    )
+    ends = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=NAMES["recall"]), x2="high:Q")
+    title = alt.TitleParams("Which retrieval finds the evidence", subtitle="WARM alone; 95% intervals by conversation")
+    chart = (ends + dots).properties(title=title, width=460, height={"step": 12})
+    words = f"Evidence recall within {relevance.main.split('_')[1]} tokens: " + ", ".join(
+        f"{row['retriever']} {row[relevance.main]:.3f}" for _, row in frame.iterrows()
+    )
+    return Picture(finished(chart), words)
+
+
+def signals(relevance: "Relevance") -> Picture:
+    """Draw what is lost without each signal."""
+    import altair as alt
+
+    frame = relevance.signals()
+    base = alt.Chart(frame).encode(y=alt.Y("signal:N", sort=[*frame["signal"]], title=None))
+    title = f"recall lost without it, within {relevance.main.split('_')[1]} tokens"
+    dots = base.mark_point(filled=True, size=80, color=COLOURS["COLD"]).encode(
+        x=alt.X("difference:Q", title=title), tooltip=["signal", alt.Tooltip("difference", format="+.3f"), "verdict"]
+    )
+    ends = base.mark_rule(strokeWidth=2, color=COLOURS["COLD"]).encode(x=alt.X("low:Q", title=title), x2="high:Q")
+    zero = alt.Chart(frame.head(1)).mark_rule(strokeDash=[4, 4], color=INK).encode(x=alt.datum(0))
+    head = alt.TitleParams("What each signal is worth", subtitle="paired by question; 95% intervals by conversation")
+    chart = (zero + ends + dots).properties(title=head, width=460, height={"step": 24})
+    words = "Recall lost without each signal: " + ", ".join(
+        f"{row['signal']} {row['difference']:+.3f}" for _, row in frame.iterrows()
+    )
+    return Picture(finished(chart), words)

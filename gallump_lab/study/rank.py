@@ -1,6 +1,6 @@
 """Rank once: every question's candidates under each retriever, as they would have stood when it was asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
@@ -144,9 +144,9 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
         value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
     )
     view = known.at(con, moment)
-    postings = recall.postings(con, view, row.text)
+    memo: dict[Hashable, Any] = {}
     ranked = [
-        recall.rank(con, view, row.text, symbol=symbol, moment=moment, settings=settings, found=postings)
+        recall.rank(con, view, row.text, symbol=symbol, moment=moment, settings=settings, memo=memo)
         for settings in known.retrievers.values()
     ]
     _, _, hot = memory.session(con, session, moment, known.config, known.factor)
@@ -174,12 +174,14 @@ def _ranking(con: "DuckDBPyConnection", ranked: Ranked, known: _Known) -> Rankin
     known.passages.update(recall.slots(con, [item for item in first if item not in known.passages], known.factor))
     place = {item: number for number, item in enumerate(first)}
     moved = [place[slot.item_id] for slot in newest_first([known.passages[item] for item in first])]
+    signals = np.zeros((len(moved), len(SIGNALS)), np.int64)
+    for column, name in enumerate(SIGNALS):
+        if name in ranked.signals:
+            signals[:, column] = [ranked.signals[name][number] for number in moved]
     return Ranking(
         items=np.array([first[number] for number in moved], np.int64),
         scores=np.array([ranked.scores[number] for number in moved], np.int64),
-        signals=np.array(
-            [[ranked.signals[number].get(name, 0) for name in SIGNALS] for number in moved], np.int64
-        ).reshape(len(moved), len(SIGNALS)),
+        signals=signals,
     )
 
 

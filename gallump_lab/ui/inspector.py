@@ -131,7 +131,7 @@ def _why(slot: Slot, shared: Sequence[str]) -> str:
     if slot.tier == "hot":
         said.insert(0, "newest of this session")
     elif slot.tier == "cold":
-        said = ["pinned by you"] if "pin" in slot.signals else [f"about {slot.symbol}"] if said else ["newest"]
+        said = ["pinned by you"] if slot.signals.get("pin") else [f"about {slot.symbol}"] if said else ["newest"]
     if shared and slot.tier == "warm":
         said.append(f"shares {', '.join(shared[:6])}")
     return " \u00b7 ".join(said)
