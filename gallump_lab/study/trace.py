@@ -47,13 +47,15 @@ class Trace:
 
     def __repr__(self) -> str:
         """Say what was asked, where the evidence stands, and what the first has more than it."""
+        import pandas as pd
+
         table = self.frame
         lines = [f"{self.asked.text} ({self.retriever})"]
         held = table[table["evidence"] & table["rank"].notna()]
         rest = table[~table["evidence"]]
         for _, row in table.iterrows():
             mark = "*" if row["evidence"] else " "
-            rank = "   -" if row["rank"] is None or row["rank"] != row["rank"] else f"{row['rank']:4}"
+            rank = "   -" if pd.isna(row["rank"]) else f"{row['rank']:4}"
             lines.append(f"{mark}{rank}  {' '.join(str(row['text']).split())[:96]}")
         if len(held) and len(rest) and rest["rank"].iloc[0] < held["rank"].iloc[0]:
             ahead, behind = rest.iloc[0], held.iloc[0]
