@@ -24,7 +24,7 @@ lab: $(INSTALLED) ## Open JupyterLab on the chat; on a remote machine: make lab 
 	$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(INSTALLED) ## Run every test: unit, property, notebooks, browser; some of them: make test ARGS='-k store'
-	@chromium="$$($(PY) tests/chromium.py)" && GALLUMP_CHROMIUM="$$chromium" $(PY) -m pytest tests notebooks \
+	@chromium="$$($(PY) tests/chromium.py)" && GALLUMP_CHROMIUM="$$chromium" TQDM_DISABLE=1 $(PY) -m pytest tests notebooks \
 	--nbval --nbval-current-env --numprocesses=logical --maxprocesses=4 --dist=loadscope $(ARGS)
 
 check: $(INSTALLED) ## Check style and types

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 """Okabe and Ito's colours, for things without a colour of their own."""
 INK = "#333333"
+DIGITS = 4
+"""So exact are the figures in a chart: the same on every machine."""
 NAMES = {
     "recall": "evidence recall",
     "any": "share of questions with some evidence",
@@ -27,11 +29,11 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     import altair as alt
     import pandas as pd
 
-    frame, best, knee = sweep.frame, sweep.pareto(objective), sweep.knee(objective)
+    frame, best, knee = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), sweep.knee(objective)
     x = alt.X("tokens:Q", title="memory's tokens a question, mean")
     y = alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(zero=False))
     hints = [*_HINTS[:-1], alt.Tooltip("tokens", format=",.0f"), alt.Tooltip(objective, format=".3f")]
-    some = frame.iloc[:: max(1, len(frame) // 1_000)][[*_HINTS, objective]]
+    some = frame.iloc[:: max(1, len(frame) // 400)][[*_HINTS, objective]]
     cloud = alt.Chart(some).mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=hints)
     edge = alt.Chart(best[[*_HINTS, objective, f"{objective}_low", f"{objective}_high"]])
     blue = COLOURS["COLD"]
@@ -40,7 +42,14 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     marked = {"knee": knee} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
     scale = {"shape": ["diamond", "circle"], "color": [COLOURS["HOT"], INK]}
     points = (
-        alt.Chart(pd.DataFrame([{"what": name} | row[["tokens", objective]].to_dict() for name, row in marked.items()]))
+        alt.Chart(
+            pd.DataFrame(
+                [
+                    {"what": name} | row[["tokens", objective]].astype(float).round(DIGITS).to_dict()
+                    for name, row in marked.items()
+                ]
+            )
+        )
         .mark_point(size=160, strokeWidth=3, filled=False)
         .encode(
             x=x,
@@ -77,7 +86,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     import pandas as pd
 
     budget = sweep.ranks.config.budget
-    frame = sweep.frame
+    frame = sweep.frame.round(DIGITS)
     for other in {"hot", "warm", "cold"} - {tier}:
         nearest = min(sweep.grid[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
         frame = frame[frame[other] == nearest]
@@ -122,7 +131,7 @@ def retrievers(relevance: "Relevance") -> Picture:
     import altair as alt
     import pandas as pd
 
-    frame, names = relevance.frame, [*relevance.measured]
+    frame, names = relevance.frame.round(DIGITS), [*relevance.measured]
     rows = [
         {
             "retriever": row["retriever"],
@@ -160,7 +169,7 @@ def signals(relevance: "Relevance") -> Picture:
     """Draw what is lost without each signal."""
     import altair as alt
 
-    frame = relevance.signals()
+    frame = relevance.signals().round(DIGITS)
     base = alt.Chart(frame).encode(y=alt.Y("signal:N", sort=[*frame["signal"]], title=None))
     title = f"recall lost without it, within {relevance.main.split('_')[1]} tokens"
     dots = base.mark_point(filled=True, size=80, color=COLOURS["COLD"]).encode(
