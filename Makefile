@@ -41,7 +41,7 @@ data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from 
 	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 python data/make_sample.py
 
 lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.toml; newer versions: make lock ARGS=--upgrade
-	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --group dev --generate-hashes \
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --extra minilm --group dev --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 $(INSTALLED): Makefile pyproject.toml requirements.lock $(STALE) | $(filter .tools/bin/uv,$(UV))

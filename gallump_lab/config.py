@@ -128,10 +128,15 @@ class Recall:
     """BM25's term saturation (Robertson and Zaragoza 2009)."""
     b: float = 0.4
     """BM25's length normalisation, 0 for none to 1 for full."""
+    embedder: str = "wordllama-256"
+    """By whose vectors meaning is compared: the built-in model, "minilm" (an extra), or one that the lab was given."""
 
     def __post_init__(self) -> None:
-        for name in (each.name for each in fields(self)):
+        for name in (each.name for each in fields(self) if each.name != "embedder"):
             _number("Recall", name, getattr(self, name), 0, 1 if name in {"b", "neighbours"} else 10)
+        if not isinstance(self.embedder, str) or not self.embedder.strip():
+            msg = f"Recall.embedder must be an embedder's name such as 'wordllama-256', not {self.embedder!r}."
+            raise ConfigError(msg)
 
 
 @dataclass(frozen=True, kw_only=True)

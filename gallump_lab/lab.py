@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,11 +23,12 @@ from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import history, imports, labels, recall
+from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
 from gallump_lab.memory.sessions import SessionManager, new_id
+from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Lab:
         JSON values that expire.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what `open` takes)
         self,
         store: Store,
         *,
@@ -66,11 +67,14 @@ class Lab:
         broker: Broker | None = None,
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
+        embedders: Iterable[Embedder] = (),
     ) -> None:
         self.store, self._clock, self._given = store, clock, config
         self._base_url = config.model.base_url if config else None
         self.cache = Cache(store, clock)
-        self.sessions = SessionManager(self.cache, store, clock=clock, ids=ids, config=self._config, model=who_answers)
+        self.sessions = SessionManager(
+            self.cache, store, clock=clock, ids=ids, config=self._config, model=who_answers, embedders=embedders
+        )
         self.insights = Insights(store, clock)
         broker = FileBroker(clock=clock) if broker is None else broker
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
@@ -85,6 +89,7 @@ class Lab:
         broker: Broker | None = None,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
+        embedders: Iterable[Embedder] = (),
         wait: float = 10.0,
     ) -> Self:
         """Open a lab file; it is made if it is missing.
@@ -101,6 +106,8 @@ class Lab:
             Tells the time, UTC.
         ids : callable, optional
             Makes session ids.
+        embedders : iterable of Embedder
+            Embedding models of your own (see `memory.vectors.Embedder`); `Config.recall.embedder` takes one by name.
         wait : float
             Seconds that a step tries while another process holds the file.
 
@@ -108,10 +115,12 @@ class Lab:
         ------
         StoreError
             If the file cannot be used; it is left as it was.
+        ValueError
+            If an embedder has no name, or another's.
         """
         path = os.environ.get("GALLUMP_LAB", "lab.duckdb") if path is None else path
         store = Store.open(path, wait=wait)
-        lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id)
+        lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
         return lab
 
@@ -152,8 +161,10 @@ class Lab:
         Raises
         ------
         ConfigError
-            If it is not a Config.
+            If it is not a Config, or names an embedder that is not there.
         """
+        if isinstance(config, Config):
+            self.sessions.corpus.embedder(config.recall.embedder)
         configs.apply(self.store, config, self._clock())
         self._base_url, self._given = config.model.base_url, None
 
@@ -427,6 +438,30 @@ class Lab:
     def import_dataset(self, dataset: "Dataset") -> imports.Imported:
         """Import all of a dataset, such as `datasets.read(path)` gives: messages, questions and insights."""
         return imports.dataset(self.store, dataset, clock=self._clock, session_minutes=self.config.session_minutes)
+
+    def embed(self, embedder: str | None = None) -> int:
+        """Embed every passage that an embedding model has no code of yet, with a progress bar.
+
+        The built-in model's codes come with each message. Another's follow: before a question, those of the last few
+        messages; all the others when you call this. It can be interrupted at any time and goes on where it stopped;
+        others may use the lab meanwhile, and do the same.
+
+        Parameters
+        ----------
+        embedder : str, optional
+            The model's name; the one in force by default.
+
+        Returns
+        -------
+        int
+            How many passages have been embedded.
+
+        Raises
+        ------
+        ConfigError
+            If there is no embedder of this name.
+        """
+        return embedding.embed(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
 
     @property
     def questions(self) -> "pd.DataFrame":

@@ -65,7 +65,7 @@ class Conversation:
     ) -> Prompt:
         """Build the prompt of a question at a moment."""
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
-        memory.make_ready(self._sessions.corpus, self._store)
+        memory.make_ready(self._sessions.corpus, self._store, config.recall.embedder)
         with self._store.read() as con:
             session = memory.context(
                 con,

@@ -148,10 +148,9 @@ class Preview:
         else:
             cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
         sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
-        return (
-            f"Preview for {self.model}: {self.tokens:,} tokens ({cost})\n"
-            f"{_used(self.slots, self.budget)}\nsections: {sections}"
-        )
+        head = f"Preview for {self.model}: {self.tokens:,} tokens ({cost})"
+        notice = self.prompt.session_context.notice
+        return "\n".join(filter(None, [head, _used(self.slots, self.budget), f"sections: {sections}", notice]))
 
 
 def _used(slots: tuple[Slot, ...], budget: Budget) -> str:

@@ -101,7 +101,7 @@ class Turn:
             "market": _json(prompt.market_context.to_dict()),
             "config_id": configs.stored(received.config).id,
             "token_factor": prompt.session_context.token_factor,
-            "retrieval": recall.VERSION,
+            "retrieval": recall.version(received.config.recall.embedder, sum(prompt.session_context.missing.values())),
             "template": prompt.template,
             "prompt_sha256": prompt.sha256,
             "sections": _json({section.name: section.tokens for section in prompt.sections}),

@@ -2,19 +2,19 @@
 
 import importlib
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Config
-from gallump_lab.memory import hot, insights, recall, text, vectors
+from gallump_lab.memory import embedding, hot, insights, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.duplicates import already_said, newest_first, when
 from gallump_lab.memory.packing import PassedOver, pack, shown
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Message, Moment, SessionContext, Slot
-from gallump_lab.store import Catalogue, times
+from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,6 +32,8 @@ class Gathered:
     warm: Sequence[Slot]
     """In the order in which they are kept: of equal statements the newest stands best."""
     cold: Sequence[Slot]
+    missing: Mapping[str, int]
+    """As a `SessionContext` has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         moment=moment,
         token_factor=factor,
         messages_in_session=found.number + 1,
+        missing=found.missing,
     )
 
 
@@ -135,7 +138,7 @@ def gather(  # noqa: PLR0913 (a moment's givens)
         What the analyst pinned or excluded for this question.
     """
     said, number, standing = session(con, session_id, moment, config, factor)
-    view = corpus.at(con, moment)
+    view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
     recalled = newest_first(recall.candidates(con, ranked, factor, recall.most(config.budget.warm)))
@@ -145,6 +148,7 @@ def gather(  # noqa: PLR0913 (a moment's givens)
         hot=standing,
         warm=[replace(slot, rank=rank) if slot.rank != rank else slot for rank, slot in enumerate(recalled, 1)],
         cold=learnt(con, {*symbols, symbol}, moment, config, factor, pinned=choice.ids("insight")),
+        missing={view.embedder.name: view.missing} if view.missing and config.recall.meaning else {},
     )
 
 
@@ -211,12 +215,12 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     Raises
     ------
     ValueError
-        If the query, the budget or the moment's `as_of` cannot be used.
+        If the query, the budget, the embedder or the moment's `as_of` cannot be used.
     """
     query, config = recall.checked(query), replace(config, budget=recall.budget(config.budget, tokens))
     if moment.as_of is not None:
         times.naive(moment.as_of, "as_of")
-    make_ready(corpus, catalogue)
+    make_ready(corpus, catalogue, config.recall.embedder)
     with catalogue.read() as con:
         factor = learnt_factor(con, model, config, moment.as_of)
         found = context(
@@ -229,7 +233,8 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
             config=config,
             factor=factor,
         )
-    return recall.Recalled(query=query, budget=tokens, slots=tuple(slot for slot in found.slots if slot.tier == "warm"))
+    warm = tuple(slot for slot in found.slots if slot.tier == "warm")
+    return recall.Recalled(query=query, budget=tokens, slots=warm, notice=found.notice)
 
 
 def _excluding(choice: Choice) -> PassedOver:
@@ -265,10 +270,17 @@ def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
     return found or (0, 0)
 
 
-def make_ready(corpus: Corpus, catalogue: Catalogue) -> None:
-    """Load what ranking and counting need, before a step on the lab and not inside it."""
+def make_ready(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_IN.name) -> None:
+    """Load what ranking and counting need, before a step on the lab and not inside it; embed what has just arrived.
+
+    Raises
+    ------
+    ConfigError
+        If there is no embedder of this name.
+    """
     importlib.import_module("numpy")
     text.terms("ready")
     tokens.count("ready")
-    vectors.make_ready()
-    corpus.catch_up(catalogue)
+    corpus.catch_up(catalogue, model)
+    if isinstance(catalogue, Store):  # a snapshot stays as it is
+        embedding.catch_up(catalogue, corpus, model)

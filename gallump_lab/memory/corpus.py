@@ -6,9 +6,11 @@ never changes.
 """
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.memory import embedders
 from gallump_lab.memory.records import Moment
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
 from gallump_lab.store import Catalogue, times
@@ -28,11 +30,13 @@ USER, ASSISTANT = 1, 2
 _READ = f"""
 select p.passage_id, p.message_id, p.terms, hash(m.session_id) as session,
        if(m.role = 'user', {USER}, {ASSISTANT}) as role, coalesce(hash(m.symbol), 0) as symbol,
-       coalesce(hash(lower(m.speaker)), 0) as speaker, epoch_us(m.created_at) as created_at,
-       {", ".join(f"coalesce(e.c{i}, 0) as c{i}" for i in range(CODE))}
+       coalesce(hash(lower(m.speaker)), 0) as speaker, epoch_us(m.created_at) as created_at
 from passages p join messages m using (message_id)
-left join embeddings e on e.passage_id = p.passage_id and e.model = $model
 where p.passage_id > $after order by p.passage_id limit $limit
+"""  # noqa: S608 (only constants)
+_READ_CODES = f"""
+select passage_id, {", ".join(f"c{i}" for i in range(CODE))} from embeddings
+where model = $model and passage_id > $after and passage_id <= $last order by passage_id limit $limit
 """  # noqa: S608 (only constants)
 _NEWS = "select (select count(*) from forgotten), (select max(passage_id) from passages)"
 _SPEAKERS = """
@@ -74,6 +78,8 @@ class View:
     """The place of the passage after it in its session; one that is not there yet counts as `NONE`."""
     codes: "NDArray[np.uint64]"
     """(n, `vectors.CODE`); zeros where there is none."""
+    missing: int
+    """So many passages, the newest, have no code yet."""
     places: "NDArray[np.int32]"
     """The place of each passage by its id; `NONE` for an id that is not there."""
     embedder: Embedder
@@ -102,55 +108,98 @@ class View:
         return found
 
 
+class _Codes:
+    """One model's codes of a corpus's passages."""
+
+    def __init__(self) -> None:
+        self.column: Any = _empty_codes()
+        self.until = 0
+        """The newest passage that has one: a model embeds the oldest first (see `embedding`)."""
+        self.shown = 0
+        """So many passages a view may be looking at."""
+
+
 class Corpus:
-    """The passages of one lab or snapshot, kept up as they arrive.
+    """The passages of one lab or snapshot, kept up as they arrive, with the codes of each model that is used.
 
     Parameters
     ----------
-    embedder : Embedder
-        Whose embeddings are used.
+    own : iterable of Embedder
+        The user's embedders, beside those that everybody has.
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be used.
     """
 
-    def __init__(self, embedder: Embedder = BUILT_IN) -> None:
-        self.embedder = embedder
+    def __init__(self, own: Iterable[Embedder] = ()) -> None:
+        self._own = embedders.by_name(own)
         self._lock = threading.Lock()
         self._clear()
 
     def _clear(self) -> None:
         self._length, self._forgotten = 0, 0
-        self._caught_up = False
+        self._caught_up: set[str] = set()
         self._columns: dict[str, Any] = _empty()
+        self._codes: dict[str, _Codes] = {}
         self._last: dict[int, int] = {}
         self._speakers: dict[str, int] = {}
 
-    def catch_up(self, catalogue: Catalogue) -> None:
-        """Read a lab for the first time, in steps that are short enough for others who use it."""
-        while not self._caught_up:
-            with catalogue.read() as con:
-                self._caught_up = self._read(con, STEP) < STEP
+    def embedder(self, model: str) -> Embedder:
+        """Give the embedder of a name; see `embedders.find`."""
+        return embedders.find(model, self._own)
 
-    def at(self, con: "DuckDBPyConnection", moment: Moment) -> View:
-        """Give the passages of a moment; those that have not been read yet are read now."""
-        while self._read(con, STEP) == STEP:
-            pass
+    def embedded(self, model: str) -> int:
+        """Give the newest passage that is known to have a code of a model, 0 for none; no older one lacks it."""
         with self._lock:
-            columns, length, speakers = dict(self._columns), self._length, dict(self._speakers)
-        found, places = _at(columns, length, moment)
-        return View(**found, places=places, speakers=speakers, embedder=self.embedder)
+            return self._codes[model].until if model in self._codes else 0
 
-    def _read(self, con: "DuckDBPyConnection", limit: int) -> int:
-        """Take in passages that are new; all of them anew where some have been forgotten."""
+    def catch_up(self, catalogue: Catalogue, model: str = BUILT_IN.name) -> None:
+        """Load a model and read a lab for the first time, in steps that are short enough for others who use it."""
+        if model not in self._caught_up:
+            self.embedder(model).embed(["ready"])
+        while model not in self._caught_up:
+            with catalogue.read() as con, self._lock:
+                if not self._read(con, model):
+                    self._caught_up.add(model)
+
+    def at(self, con: "DuckDBPyConnection", moment: Moment, model: str = BUILT_IN.name) -> View:
+        """Give the passages of a moment; those that have not been read yet are read now.
+
+        Raises
+        ------
+        ConfigError
+            If there is no embedder of this name.
+        """
+        embedder = self.embedder(model)
+        with self._lock:
+            while self._read(con, model):
+                pass
+            length, codes = self._length, self._codes[model]
+            codes.shown, until, speakers = length, codes.until, dict(self._speakers)
+            columns = self._columns | {"codes": codes.column}
+        found, places = _at(columns, length, moment)
+        missing = int((found["passage_id"] > until).sum())
+        return View(**found, places=places, speakers=speakers, embedder=embedder, missing=missing)
+
+    def _read(self, con: "DuckDBPyConnection", model: str) -> bool:
+        """Take in passages and codes that are new, a step's worth; all anew where some have been forgotten.
+
+        Returns
+        -------
+        bool
+            Whether there may be more.
+        """
         import numpy as np
 
-        with self._lock:
-            forgotten, newest = con.execute(_NEWS).fetchone() or (0, None)
-            after = int(self._columns["passage_id"][self._length - 1]) if self._length else 0
-            if forgotten != self._forgotten or (newest or 0) < after:  # the latter: another file stands there now
-                self._clear()
-                self._forgotten, after = forgotten, 0
-            if newest is None or newest == after:
-                return 0
-            found = con.execute(_READ, {"model": self.embedder.name, "after": after, "limit": limit}).fetchnumpy()
+        forgotten, newest = con.execute(_NEWS).fetchone() or (0, None)
+        if forgotten != self._forgotten or (newest or 0) < self._newest:  # the latter: another file stands there now
+            self._clear()
+            self._forgotten = forgotten
+        number = 0
+        if (newest or 0) > self._newest:
+            found = con.execute(_READ, {"after": self._newest, "limit": STEP}).fetchnumpy()
             number = len(found["passage_id"])
             if number:
                 names = con.execute(_SPEAKERS, [int(np.asarray(found["message_id"])[0])]).fetchall()
@@ -160,7 +209,31 @@ class Corpus:
                     self._clear()
                     raise
                 self._speakers |= dict(names)
-            return number
+        coded = self._read_codes(con, model)
+        return STEP in {number, coded}
+
+    @property
+    def _newest(self) -> int:
+        return int(self._columns["passage_id"][self._length - 1]) if self._length else 0
+
+    def _read_codes(self, con: "DuckDBPyConnection", model: str) -> int:
+        """Take in a model's codes that are new, a step's worth; give their number."""
+        import numpy as np
+
+        codes = self._codes.setdefault(model, _Codes())
+        span = {"after": codes.until, "last": self._newest}
+        if span["after"] >= span["last"]:
+            return 0
+        found = con.execute(_READ_CODES, {"model": model, "limit": STEP} | span).fetchnumpy()
+        ids = np.asarray(found["passage_id"])
+        places, room = self._columns["places"][ids], len(self._columns["passage_id"])
+        if len(codes.column) < room or (places < codes.shown).any():  # a view keeps the codes that it was given
+            codes.column = _longer(codes.column, room, 0)
+        for i in range(CODE):
+            codes.column[places, i] = np.asarray(found[f"c{i}"])
+        if len(ids):
+            codes.until = int(ids[-1])
+        return len(ids)
 
     def _add(self, found: "dict[str, Any]", number: int) -> None:
         import numpy as np
@@ -171,8 +244,6 @@ class Corpus:
         for name in _TYPES:
             if name in found:
                 columns[name][begin:end] = np.asarray(found[name])
-        for i in range(CODE):
-            columns["codes"][begin:end, i] = np.asarray(found[f"c{i}"])
         self._link(begin, end)
         ids = columns["passage_id"][begin:end]
         if ids[-1] >= len(columns["places"]):
@@ -200,7 +271,7 @@ class Corpus:
     def _make_room(self, length: int) -> None:
         if length > len(self._columns["passage_id"]):
             room = max(length + length // 4, 1024)
-            for name in (*_TYPES, "codes"):
+            for name in _TYPES:
                 self._columns[name] = _longer(self._columns[name], room, 0)
 
 
@@ -208,7 +279,13 @@ def _empty() -> dict[str, Any]:
     import numpy as np
 
     columns: dict[str, Any] = {name: np.zeros(0, kind) for name, kind in _TYPES.items()}
-    return columns | {"codes": np.zeros((0, CODE), np.uint64), "places": np.zeros(0, np.int32)}
+    return columns | {"places": np.zeros(0, np.int32)}
+
+
+def _empty_codes() -> "NDArray[np.uint64]":
+    import numpy as np
+
+    return np.zeros((0, CODE), np.uint64)
 
 
 def _longer(column: Any, room: int, fill: int) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Recall
-from gallump_lab.memory import corpus, signals, vectors
+from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
 from gallump_lab.memory.records import Moment, Slot
@@ -34,8 +34,13 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-2 {FIRST} {vectors.BUILT_IN.name}"
-"""Names how passages are found and shown, embedding model included; a replay under another name says so."""
+VERSION = f"{TEXT} signals-2 {FIRST}"
+"""Names how passages are found and shown, whatever the embedding model; a replay under another name says so."""
+
+
+def version(model: str, missing: int) -> str:
+    """Name how passages were found once, with which embedding model and how many passages it had no code of."""
+    return f"{VERSION} {model}" + (f" without {missing}" if missing else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,8 @@ class Recalled:
     budget: int
     """The model's tokens that it could spend."""
     slots: tuple[Slot, ...]
+    notice: str | None = None
+    """In words, when passages are not embedded yet."""
 
     @property
     def tokens(self) -> int:
@@ -58,10 +65,11 @@ class Recalled:
         return frame(self.slots)
 
     def __repr__(self) -> str:
-        """Say what was kept, a line each, then how much was not."""
+        """Say how much was kept, what is not embedded yet, and each that was kept in a line."""
         kept = [slot for slot in self.slots if slot.kept]
         head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
-        return "\n".join([head, *(f"{slot.rank:3} {one_line(slot.line)[:110]}" for slot in kept)])
+        lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}" for slot in kept)
+        return "\n".join([head, *filter(None, [self.notice]), *lines])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +154,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     best = np.unique(np.concatenate(first))
     around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.words.BESIDE)]))
     places = around[around != corpus.NONE]
-    same = (settings.neighbours, settings.k1, settings.b, places.tobytes())
+    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b, places.tobytes())
     gains = {
         name: np.rint(weight * _once(memo, (name, *same), partial(score, view, places, asked))).astype(np.int64)
         for name, score in signals.SIGNALS.items()

@@ -129,4 +129,18 @@ class SessionContext:
     messages_in_session: int = 0
     """Messages of the session, the question itself counted, as the guide counts."""
     missing: Mapping[str, int] = field(default_factory=dict)
-    """Passages that a signal could not score yet, by signal (embeddings that have not caught up)."""
+    """How many passages an embedding model has no code of yet, by its name: meaning does not find them."""
+
+    @property
+    def notice(self) -> str | None:
+        """What is missing, in words; None if nothing is."""
+        return " ".join(not_embedded(self.missing)) or None
+
+
+def not_embedded(missing: Mapping[str, int]) -> list[str]:
+    """Say how many passages have no code yet, a sentence an embedding model."""
+    return [
+        f"{number:,} {'passage is' if number == 1 else 'passages are'} not embedded under {model} yet: "
+        f"run lab.embed({model!r})."
+        for model, number in missing.items()
+    ]

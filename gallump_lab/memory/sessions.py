@@ -1,7 +1,7 @@
 """HOT: sessions and their messages. A session ends after 30 minutes without a message (`Config.session_minutes`)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self, get_args
@@ -15,6 +15,7 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.messages import State, checked_name, checked_text, checked_time
 from gallump_lab.memory.records import Moment, Role, SessionContext
 from gallump_lab.memory.text import storable
+from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Cache, Store, configs, times
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class SessionManager:
         Gives the configuration in force, from inside a step on the lab; the applied one by default.
     model : callable
         Says who answers under a configuration; its own model by default.
+    embedders : iterable of Embedder
+        The user's own, which a configuration may name.
     """
 
     def __init__(  # noqa: PLR0913 (the guide's arguments and the seams)
@@ -91,11 +94,12 @@ class SessionManager:
         ids: Callable[[], str] = new_id,
         config: "Callable[[DuckDBPyConnection], Config]" = configs.applied,
         model: Callable[[Config], str] = lambda config: config.model.name,
+        embedders: Iterable[Embedder] = (),
     ) -> None:
         if storage is None:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
             raise ValueError(msg)
-        self.cache, self._store, self.corpus = cache, storage, Corpus()
+        self.cache, self._store, self.corpus = cache, storage, Corpus(embedders)
         self._clock, self._ids, self.config, self._model = clock, ids, config, model
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
@@ -190,13 +194,14 @@ class SessionManager:
         Raises
         ------
         ValueError
-            If the text or symbol cannot be used; nothing is stored.
+            If the text, the symbol or the embedder in force cannot be used; nothing is stored.
         """
         draft = self._checked("user", checked_text(text, "prompt"), symbol)
         batch = messages.ready([draft])
         with self._store.write() as con:
             config = self.config(con)
             check(con, config)
+            self.corpus.embedder(config.recall.embedder)
             session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
             (question,) = messages.write(con, [session], batch)

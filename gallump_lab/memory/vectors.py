@@ -5,6 +5,7 @@ model. A text's vector is a constant: it depends on nothing but the text, so it 
 for every moment. What weighs words by how rare they are is the question's side alone.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -28,18 +29,22 @@ SMALL, LARGE = 3, 10
 """What a value counts that lies below or above the vector's root mean square: about a normal variable's mean there."""
 WEIGHT = 16
 """A word's weight is a whole number: so many parts of its idf."""
+LENGTH = 10_000
+"""A vector of floats is scaled to this length and rounded."""
 
 
 class Embedder(Protocol):
     """Turns texts into vectors; another model than the built-in one implements this."""
 
     name: str
-    """What its vectors are stored under; a change means that every passage is embedded anew."""
+    """What its codes are stored under; a model that gives other vectors needs another name."""
 
-    def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
-        """Give a row of `DIMENSIONS` whole numbers a text, the same on every machine; zeros for a text without words.
+    def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "NDArray[Any]":
+        """Give a row of numbers a text, of any one length; a text gives the same row whenever it is embedded.
 
-        `weight` says how much each word of a question counts; a model that weighs words by itself may ignore it.
+        `weight` says how much each word of a question counts; a model that weighs words by itself may ignore it. A
+        question, its words with spaces between, is embedded while the lab is held, so one text should take well under
+        100 ms. `DIMENSIONS` whole numbers of at most 2**24 are taken as they are, others as `of` says.
         """
 
 
@@ -67,6 +72,50 @@ class WordVectors:
 
 
 BUILT_IN = WordVectors()
+
+
+def of(embedder: Embedder, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
+    """Give a row of `DIMENSIONS` whole numbers a text, however many dimensions the embedder's vectors have.
+
+    Raises
+    ------
+    ValueError
+        If the embedder does not give a row of finite numbers a text.
+    """
+    import numpy as np
+
+    given = np.asarray(embedder.embed(texts, weight))
+    rows = given.ndim == 2 and len(given) == len(texts) and given.size
+    if not rows or given.dtype.kind not in "iuf" or not np.isfinite(given).all():
+        msg = (
+            f"The embedder {embedder.name!r} must give a row of finite numbers for each of {len(texts)} texts, not an "
+            f"array of shape {given.shape} and type {given.dtype}."
+        )
+        raise ValueError(msg)
+    if given.dtype.kind != "f" and given.shape[1] == DIMENSIONS:
+        return given.astype(np.int64)
+    given = given.astype(np.float64)
+    length = np.sqrt((given * given).sum(1, keepdims=True))
+    whole = np.rint(LENGTH * (given / np.where(length, length, 1)))
+    return (whole @ _projection(given.shape[1])).astype(np.int64)  # whole numbers below 2**53: exact in any order
+
+
+@cache
+def _projection(dimensions: int) -> "NDArray[np.float64]":
+    """Give a fixed random projection in whole numbers: (dimensions, `DIMENSIONS`), its columns at right angles.
+
+    Random projections keep angles (Johnson and Lindenstrauss 1984), orthogonal ones best, and they spread over all
+    values what a model holds in few, which signs need (Charikar 2002, "Similarity Estimation Techniques from Rounding
+    Algorithms"). Fewer dimensions are turned into more without loss.
+    """
+    import numpy as np
+
+    rows = max(dimensions, DIMENSIONS)
+    digest = hashlib.shake_256(b"gallump_lab").digest(rows * DIMENSIONS // 8)
+    bits = np.unpackbits(np.frombuffer(digest, np.uint8)).reshape(rows, DIMENSIONS)
+    orthogonal, upper = np.linalg.qr(2.0 * bits - 1)
+    found: NDArray[np.float64] = np.rint(2**12 * orthogonal * np.sign(np.diag(upper)))[:dimensions]
+    return found
 
 
 def encode(vectors: "Vectors") -> "Codes":
@@ -161,8 +210,3 @@ def _tokens(word: str) -> tuple[int, ...]:
         encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
         found = _KNOWN[word] = tuple(encoded.ids)
     return found
-
-
-def make_ready() -> None:
-    """Load what embedding needs."""
-    BUILT_IN.embed(["ready"])

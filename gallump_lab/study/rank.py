@@ -1,6 +1,6 @@
 """Rank once: every question's candidates under each retriever, as they would have stood when it was asked."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ from gallump_lab.memory.recall import Ranked
 from gallump_lab.memory.records import Moment, Slot
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
+from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, configs
 from gallump_lab.study.evidence import Needs
 from gallump_lab.study.ranks import Asked, Ranking, Ranks
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-OFF = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
+OFF: dict[str, Any] = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
 RETRIEVERS: dict[str, Recall] = {
     "newest first": Recall(**OFF | {"recency": 1.0}),
     "BM25": Recall(**OFF | {"words": 1.0}),
@@ -46,6 +47,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     warm: int = 4_000,
     cold: int = 2_000,
     factor: float = 1.0,
+    embedders: Iterable[Embedder] = (),
 ) -> Ranks:
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
 
@@ -63,17 +65,19 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         Up to so many of the model's tokens each tier can be swept.
     factor : float
         The model's tokens per cl100k token.
+    embedders : iterable of Embedder
+        Your own, if a retriever names one.
 
     Raises
     ------
     NothingToMeasure
         If no question has evidence.
     ValueError
-        If a retriever's name is unknown.
+        If a retriever's name is unknown, or its embedder.
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    corpus = Corpus()
+    corpus = Corpus(embedders)
     memory.make_ready(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
@@ -111,6 +115,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         factor=factor,
         unlabelled=len(wanted) - len(rows),
         left=len(rows) - len(done),
+        missing=known.missing,
     )
 
 
@@ -125,15 +130,18 @@ class _Known:
     seen_insight: int
     cited: Mapping[int, frozenset[int]]
     passages: dict[int, Slot] = field(default_factory=dict)
-    _views: dict[tuple[Any, ...], View] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    _views: dict[str, tuple[Any, View]] = field(default_factory=dict)
 
-    def at(self, con: "DuckDBPyConnection", moment: Moment) -> View:
+    def at(self, con: "DuckDBPyConnection", moment: Moment, settings: Recall) -> View:
         """Give a moment's passages; questions that follow each other often share theirs."""
-        key = (moment.seen_message, moment.as_of)
-        if key not in self._views:
-            self._views.clear()
-            self._views[key] = self.corpus.at(con, moment)
-        return self._views[key]
+        model, key = settings.embedder, (moment.seen_message, moment.as_of)
+        if model not in self._views or self._views[model][0] != key:
+            self._views[model] = key, self.corpus.at(con, moment, model)
+        view = self._views[model][1]
+        if view.missing and settings.meaning:
+            self.missing[model] = max(view.missing, self.missing.get(model, 0))
+        return view
 
 
 def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, list[Ranking]]:
@@ -143,10 +151,11 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
     symbol, session, cluster = (
         value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
     )
-    view = known.at(con, moment)
     memo: dict[Hashable, Any] = {}
     ranked = [
-        recall.rank(con, view, row.text, symbol=symbol, moment=moment, settings=settings, memo=memo)
+        recall.rank(
+            con, known.at(con, moment, settings), row.text, symbol=symbol, moment=moment, settings=settings, memo=memo
+        )
         for settings in known.retrievers.values()
     ]
     _, _, hot = memory.session(con, session, moment, known.config, known.factor)

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import Slot, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study.evidence import Needs
 
@@ -67,6 +67,8 @@ class Ranks:
     """Questions without evidence, which were left out."""
     left: int = 0
     """Questions that were not ranked because of an interrupt."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """How many passages an embedding model had no code of at most, by its name."""
 
     def warm(self, retriever: str, place: int) -> list[Slot]:
         """Give one question's WARM candidates, ranked and scored."""
@@ -96,7 +98,7 @@ class Ranks:
         )
         notes = [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
         notes += [f"Interrupted: {self.left:,} questions are not ranked."] if self.left else []
-        return "\n".join([head, *notes])
+        return "\n".join([head, *notes, *not_embedded(self.missing)])
 
     def save(self, path: str | Path) -> Path:
         """Write the ranks to one file; `Ranks.load` reads it."""
@@ -112,6 +114,7 @@ class Ranks:
             "data_hash": self.data_hash,
             "unlabelled": self.unlabelled,
             "left": self.left,
+            "missing": dict(self.missing),
             "passages": [_plain(slot) for slot in self.passages.values()],
             "asked": [
                 {name: getattr(each, name) for name in ("question_id", "text", "kind", "conversation")}
@@ -181,7 +184,7 @@ class Ranks:
             found=found,
             passages={slot.item_id: slot for slot in slots},
             config=Config.from_toml(meta["config"]),
-            **{name: meta[name] for name in ("limits", "factor", "data_hash", "unlabelled", "left")},
+            **{name: meta[name] for name in ("limits", "factor", "data_hash", "unlabelled", "left", "missing")},
         )
 
 

@@ -38,7 +38,12 @@ def ablations(settings: Recall | None = None) -> dict[str, Recall]:
     """
     whole = Recall() if settings is None else settings
     on = [name for name in (*SIGNALS, "neighbours") if getattr(whole, name)]
-    return {"all signals": whole} | {f"{WITHOUT}{name}": replace(whole, **{name: 0.0}) for name in on}
+    return {"all signals": whole} | {f"{WITHOUT}{name}": _without(whole, name) for name in on}
+
+
+def _without(settings: Recall, name: str) -> Recall:
+    off: dict[str, Any] = {name: 0.0}
+    return replace(settings, **off)
 
 
 def relevance(ranks: Ranks, at_tokens: Sequence[int] = TOKENS) -> "Relevance":
@@ -151,8 +156,8 @@ class Relevance:
         """
         settings, pairs = self.ranks.retrievers, []
         for part in (name for name in settings if name.startswith(WITHOUT)):
-            off = {part.removeprefix(WITHOUT): 0.0}
-            wholes = [name for name in settings if name != part and replace(settings[name], **off) == settings[part]]
+            off = part.removeprefix(WITHOUT)
+            wholes = [name for name in settings if name != part and _without(settings[name], off) == settings[part]]
             pairs += [(whole, part) for whole in wholes[:1]]
         if not pairs:
             msg = "These ranks hold no ablations. Rank them: study.rank(snapshot, study.ablations())."

@@ -2,18 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.prompt import Prompt, PromptBuilder, PromptTooLong
 from gallump_lab.brain.turns import chosen_of
-from gallump_lab.config import Config
+from gallump_lab.config import Config, ConfigError
 from gallump_lab.market.records import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, make_ready
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import Moment
+from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Replayed:
     """None where `problem` says why it cannot be built."""
     recorded_sha256: str
     changed: tuple[str, ...] = ()
-    """What is not as it was (template, retrieval, forgotten messages), so that the prompt cannot be called the same."""
+    """What is not as it was (template, retrieval, embeddings, forgotten messages), so that the prompt cannot be called
+    the same."""
     problem: str | None = None
     """What is gone, or does not fit, in words."""
 
@@ -83,7 +85,7 @@ class Replay:
         return f"<Replay of {len(self.turns)} turns, {same} byte for byte as sent{reasons}>"
 
 
-def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
+def replay(snapshot: Snapshot, config: Config | None = None, *, embedders: Iterable[Embedder] = ()) -> Replay:
     """Build every past turn's prompt again.
 
     Parameters
@@ -92,14 +94,22 @@ def replay(snapshot: Snapshot, config: Config | None = None) -> Replay:
         What `lab.snapshot()` gave.
     config : Config, optional
         A configuration to try; each turn's own by default.
+    embedders : iterable of Embedder
+        Your own, if a configuration names one.
 
     Returns
     -------
     Replay
-        Under its own config a turn is identical, unless the template or the way of retrieval has changed since.
+        Under its own config a turn is identical, unless the template or the way of retrieval has changed since, or
+        passages have been embedded that had no code at the time.
+
+    Raises
+    ------
+    ValueError
+        If one of the embedders cannot be used, or `config` names none that is known.
     """
-    corpus = Corpus()
-    make_ready(corpus, snapshot)
+    corpus = Corpus(embedders)
+    make_ready(corpus, snapshot, (config or Config()).recall.embedder)
     with snapshot.read() as con:
         found = con.execute(_TURNS)
         names = [column[0] for column in found.description]
@@ -113,6 +123,10 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Mapping[str, Any], c
         gone = "question was forgotten" if turn["question"] is None else "configuration is gone"
         return Replayed(**known, prompt=None, problem=f"its {gone}")
     used = Config.from_toml(turn["toml"]) if config is None else config
+    try:
+        corpus.embedder(used.recall.embedder)
+    except ConfigError as error:
+        return Replayed(**known, prompt=None, problem=str(error))
     seen = MarketContext.from_dict(json.loads(turn["market"]))
     session = context(
         con,
@@ -133,8 +147,11 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Mapping[str, Any], c
         prompt = builder.build_trading_prompt(turn["question"], seen, session)
     except PromptTooLong as error:
         return Replayed(**known, prompt=None, problem=str(error))
+    as_then, now = turn["retrieval"], recall.version(used.recall.embedder, sum(session.missing.values()))
+    found_so = as_then.startswith(f"{recall.VERSION} ")
     same = {
-        "retrieval": turn["retrieval"] == recall.VERSION,
+        "retrieval": found_so,
+        "embeddings": not found_so or as_then == now,
         "template": config is not None or turn["template"] == builder.template,
         "forgotten messages": not turn["forgotten"],
     }

@@ -14,7 +14,7 @@ import anywidget
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
 from gallump_lab.brain.turns import SpendingLimit
-from gallump_lab.config import Config
+from gallump_lab.config import Config, ConfigError
 from gallump_lab.market.symbols import SymbolError, validate_symbol
 from gallump_lab.memory.context import make_ready
 from gallump_lab.memory.packing import TIERS
@@ -201,8 +201,8 @@ class ChatWidget(anywidget.AnyWidget):
         # What the first question needs takes seconds to load; meanwhile the reader types it.
         for package in ("pandas",) if content["offline"] else ("pandas", "anthropic"):
             importlib.import_module(package)
-        with contextlib.suppress(StoreError):  # a lab that cannot be read is told with the question
-            make_ready(self.lab.sessions.corpus, self.lab.store)
+        with contextlib.suppress(StoreError, ConfigError):  # told with the question
+            make_ready(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
 
     def _history(self) -> dict[str, Any]:
         config, turn = self.lab.config, self._turn

