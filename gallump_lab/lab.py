@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from gallump_lab.datasets import Dataset
     from gallump_lab.ui.chat import ChatWidget
+    from gallump_lab.ui.explorer import Explorer
 
 SQL_SECONDS = 2.0
 """So long may the analyst's own SQL hold the file."""
@@ -509,6 +510,12 @@ class Lab:
         from gallump_lab.ui.chat import ChatWidget
 
         return ChatWidget(self, watchlist=watchlist, session_id=session_id, static=static)
+
+    def explore(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> "Explorer":
+        """Show a question's prompt with a slider for each tier's budget; nothing is sent or applied. See `preview`."""
+        from gallump_lab.ui.explorer import Explorer
+
+        return Explorer(self, prompt, watchlist, session_id)
 
     def __repr__(self) -> str:
         """Name the file and what answers."""

@@ -1,0 +1,102 @@
+"""Sliders under a prompt: move a tier's budget and see what comes in and what falls out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from gallump_lab.config import ConfigError
+from gallump_lab.memory import packing
+from gallump_lab.picture import COLOURS
+
+if TYPE_CHECKING:
+    from gallump_lab.brain.reply import Preview
+    from gallump_lab.lab import Lab
+    from gallump_lab.memory.records import Slot
+
+MOST = {"hot": 4_000, "warm": 2_000, "cold": 800}
+"""How far each slider goes, in the model's tokens; further where more is applied."""
+STEP = 50
+
+
+class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """One question's prompt under budgets that sliders set; nothing is sent or applied.
+
+    Parameters
+    ----------
+    lab : Lab
+        Whose memory is shown.
+    question : str
+        What would be asked.
+    watchlist : sequence of str
+        Its symbols.
+    session_id : str, optional
+        The session to carry on.
+    """
+
+    def __init__(self, lab: "Lab", question: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> None:
+        self._lab, self._question = lab, question
+        self._watchlist, self._session_id = tuple(watchlist), session_id
+        budget = lab.config.budget
+        self.sliders = {
+            tier: widgets.IntSlider(
+                value=getattr(budget, tier),
+                max=max(most, getattr(budget, tier)),
+                step=STEP,
+                description=tier.upper(),
+                style={"handle_color": COLOURS[tier.upper()]},
+                layout=widgets.Layout(width="28em"),
+            )
+            for tier, most in MOST.items()
+        }
+        self._shown = widgets.HTML()
+        super().__init__([*self.sliders.values(), self._shown])
+        for slider in self.sliders.values():
+            slider.observe(self._redraw, names="value")
+        self._redraw()
+
+    @property
+    def preview(self) -> "Preview":
+        """What the question would send under the sliders' budgets."""
+        config = self._lab.config
+        values = {tier: slider.value for tier, slider in self.sliders.items()}
+        tried = replace(config, budget=replace(config.budget, **values))
+        return self._lab.preview(self._question, self._watchlist, self._session_id, config=tried)
+
+    def __repr__(self) -> str:
+        """Say how full the budgets are; a notebook's file holds nothing of what was said."""
+        return repr(self.preview)
+
+    def _redraw(self, _change: Any = None) -> None:
+        try:
+            self._shown.value = _drawn(self.preview)
+        except ConfigError as error:
+            self._shown.value = f"<p>{escape(str(error))}</p>"
+
+
+def _drawn(preview: "Preview") -> str:
+    """Give the bar, the count and every kept slot; what was said is escaped."""
+    used = packing.used(preview.slots)
+    whole = max(sum(getattr(preview.budget, tier) for tier in used), 1)
+    bar = "".join(
+        f'<span title="{tier.upper()}" style="display:inline-block;height:1em;width:{60 * spent / whole:.1f}em;'
+        f'background:{COLOURS[tier.upper()]}"></span>'
+        for tier, spent in used.items()
+    )
+    count = ", ".join(f"{tier.upper()} {spent:,} of {getattr(preview.budget, tier):,}" for tier, spent in used.items())
+    cost = "" if preview.cost_usd is None else f", ${preview.cost_usd:.4f}"
+    kept = [slot for slot in preview.slots if slot.kept]
+    return (
+        f"<div>{bar}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>"
+        f'<div style="max-height:22em;overflow:auto">{"".join(map(_line, kept))}</div>'
+    )
+
+
+def _line(slot: "Slot") -> str:
+    tier = slot.tier.upper()
+    return (
+        f'<div style="border-left:4px solid {COLOURS[tier]};margin:2px 0;padding-left:6px;line-height:1.35">'
+        f'<span style="opacity:.65">{tier} {slot.tokens}</span> {escape(" ".join(slot.line.split()))}</div>'
+    )
