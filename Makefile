@@ -32,9 +32,10 @@ check: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(INSTALLED) ## Print the benchmarks' figures
+bench: $(INSTALLED) ## Print the benchmarks' figures at small sizes; tests/benchmarks/README.md says how at large ones
+	$(UV) pip install --quiet --python $(PY) --constraint requirements.lock --group bench
 	@chromium="$$($(PY) tests/chromium.py)" && for file in tests/benchmarks/*.py; do \
-	echo "$$file" && GALLUMP_CHROMIUM="$$chromium" $(PY) "$$file" $(ARGS) || exit 1; done
+	echo "$$file" && GALLUMP_CHROMIUM="$$chromium" $(PY) "$$file" || exit 1; done
 
 data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from what it comes from
 	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 --with bokeh_sampledata==2026.1 python data/make_bars.py

@@ -307,14 +307,15 @@ class Lab:
         ValueError
             If an argument cannot be used.
         """
-        config = self.config
+        with self.store.read() as con:
+            config, newest = self._config(con), memory.newest(con)
         return memory.recalled(
             self.store,
             self.sessions.corpus,
             query,
             session_id=session_id,
             symbol=None if symbol is None else validate_symbol(symbol),
-            moment=replace(self._now(), as_of=as_of),
+            moment=Moment(at=self._clock(), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
             config=config,
             model=who_answers(config),
             tokens=tokens,

@@ -34,8 +34,8 @@ PRIOR_TOKENS = 2_000
 """How many cl100k tokens of replies the table's factor weighs as much as."""
 
 _LOCK = threading.Lock()
-_RUN = 1_000
-_ENDLESS = re.compile(rf"\S{{{_RUN}}}")
+RUN = 1_000
+_ENDLESS = re.compile(rf"\S{{{RUN}}}")
 
 
 @cache
@@ -64,7 +64,7 @@ def count(text: str) -> int:
     A run of over 1,000 characters without white space is counted in parts, since the tokenizer takes a time for it that
     grows with its square.
     """
-    if len(text) > _RUN and (runs := _ENDLESS.findall(text)):
+    if len(text) > RUN and (runs := _ENDLESS.findall(text)):
         return len(_encoding().encode_ordinary(_ENDLESS.sub("", text))) + sum(map(count, runs))
     return len(_encoding().encode_ordinary(text)) if text else 0
 

@@ -116,8 +116,11 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
             added += len(stored)
             sessions.update(waiting.sessions[place] for place in stored)
             bar.update(len(batch))
-    for _ in tqdm(iter(lambda: index.sort(store), False), desc="Sorting the index", unit=" parts", delay=1):  # noqa: FBT003
-        pass
+    left = index.sort(store, index.BULK)
+    with tqdm(total=left, desc="Sorting the index", unit=" slices", delay=1) as bar:
+        while left:
+            before, left = left, index.sort(store, index.BULK)
+            bar.update(before - left)
     return Imported(
         messages=added,
         sessions=len(sessions),

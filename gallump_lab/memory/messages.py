@@ -104,7 +104,7 @@ def ready(drafts: Sequence[Draft]) -> Batch:
             "arrived_at": np.array([d.arrived_at for d in drafts], "datetime64[us]"),
             "tokens": np.array([tokens.count(d.text) for d in drafts], np.int64),
         },
-        rows=index.rows([index.entry(d.text) for d in drafts]),
+        rows=index.rows([d.text for d in drafts]),
     )
 
 

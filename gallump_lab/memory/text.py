@@ -33,13 +33,14 @@ _STOP_WORDS = frozenset(
 )
 _FILLERS = frozenset("a an the is am are so well then just really very again also still yes ok okay please".split())
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_TOKEN = re.compile(
-    rf"(?P<ticker>\b[A-Z]{{1,5}}[.-][A-Z]{{1,2}}\b)"
-    rf"|(?P<number>\d[\d,]*(?:\.\d+)?(?![^\W_]))"
-    rf"|(?P<cjk>[{_CJK}]+)"
-    rf"|(?P<word>(?:(?![{_CJK}_])\w)+(?:['\u2019](?:(?![{_CJK}_])\w)+)?)"
-    rf"|(?P<sign>[\u2190-\u27bf\U0001f000-\U0001faff])"
-)
+_KINDS = {
+    "ticker": r"\b[A-Z]{1,5}[.-][A-Z]{1,2}\b",
+    "number": r"\d[\d,]*(?:\.\d+)?(?![^\W_])",
+    "cjk": rf"[{_CJK}]+",
+    "word": rf"[^\W_{_CJK}]+(?:['\u2019][^\W_{_CJK}]+)?",
+    "sign": r"[\u2190-\u27bf\U0001f000-\U0001faff]",
+}
+_TOKEN = re.compile("|".join(_KINDS.values()))
 _LOCAL = threading.local()
 
 
@@ -63,17 +64,12 @@ def terms(text: str) -> list[str]:
     list of str
         In the order of the text, repeated as they repeat.
     """
-    return [term for match in _pieces(text) for term in _terms_of(match.lastgroup or "", match[0])]
+    return [term for piece in _pieces(text) for term in _terms_of(piece)]
 
 
 def words(text: str) -> list[str]:
     """Cut a text into the words that say something, in lower case and without accents, and its tickers and numbers."""
-    found = []
-    for match in _pieces(text):
-        word = _word(match[0]) if match.lastgroup == "word" else match[0]
-        if word:
-            found.append(word)
-    return found
+    return [word for piece in _pieces(text) if (word := _said(piece))]
 
 
 @lru_cache(maxsize=20_000)
@@ -83,8 +79,7 @@ def statement(text: str) -> str:
     A negation is a word, and nothing that tells a plan from a fact, or one direction from another, is a filler.
     """
     spelt = _NOT.sub(" not", _IS.sub(r"\1", text))
-    said = (_stated(match.lastgroup or "", match[0]) for match in _pieces(spelt))
-    return f" {' '.join(filter(None, said))} "
+    return f" {' '.join(filter(None, map(_stated, _pieces(spelt))))} "
 
 
 _NOT = re.compile(r"n['\u2019]t\b", re.IGNORECASE)
@@ -92,20 +87,30 @@ _IS = re.compile(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=100_000)
-def _stated(kind: str, piece: str) -> str:
-    if kind != "word":
-        return " ".join(_terms_of(kind, piece))
+def _stated(piece: str) -> str:
+    if _kind(piece) != "word":
+        return " ".join(_terms_of(piece))
     word = _plain(piece.casefold())
     return "" if word in _FILLERS else _stemmer().stemWord(word)
 
 
-def _pieces(text: str) -> Iterator[re.Match[str]]:
-    return _TOKEN.finditer(unicodedata.normalize("NFKC", text))
+def _pieces(text: str) -> list[str]:
+    return _TOKEN.findall(unicodedata.normalize("NFKC", text))
+
+
+def _kind(piece: str) -> str:
+    return next(kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, piece))
 
 
 @lru_cache(maxsize=100_000)
-def _terms_of(kind: str, piece: str) -> tuple[str, ...]:
-    """Give the terms of one piece; pieces recur, so they are kept."""
+def _said(piece: str) -> str:
+    """Give a piece as `words` does; pieces recur, so they are kept."""
+    return _word(piece) if _kind(piece) == "word" else piece
+
+
+@lru_cache(maxsize=100_000)
+def _terms_of(piece: str) -> tuple[str, ...]:
+    kind = _kind(piece)
     if kind == "ticker":
         return (piece.replace("-", ".").casefold(),)
     if kind == "number":
@@ -119,7 +124,6 @@ def _terms_of(kind: str, piece: str) -> tuple[str, ...]:
     return (_stemmer().stemWord(word),) if word else ()
 
 
-@lru_cache(maxsize=100_000)
 def _word(piece: str) -> str:
     """Give a word as it is compared; nothing of one that says nothing."""
     word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", _plain(piece.casefold()))
@@ -153,6 +157,8 @@ _SHORT = frozenset(
     "e.g. i.e. etc. vs. approx. resp. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k.".split()
 )
 _PIECE = re.compile(r"\S{1,20}")
+_APART = re.compile(r"[^\W_][.!?] [^\W_]")
+"""Two sentences that meet so share no token: together they cost what they cost apart."""
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -200,10 +206,12 @@ def passages(text: str) -> list[Passage]:
     """
     found: list[Passage] = []
     for start, stop, cost in _units(text):
-        if found and found[-1].tokens + cost <= PASSAGE_TOKENS + 2:
-            together = _cost(text[found[-1].start : stop])
+        last = found[-1] if found else None
+        if last and last.tokens + cost <= PASSAGE_TOKENS + 2:
+            apart = last.stop + 1 == start and stop - last.start <= tokens.RUN and _APART.match(text, last.stop - 2)
+            together = last.tokens + cost if apart else _cost(text[last.start : stop])
             if together <= PASSAGE_TOKENS:
-                found[-1] = Passage(start=found[-1].start, stop=stop, tokens=together)
+                found[-1] = Passage(start=last.start, stop=stop, tokens=together)
                 continue
         found.append(Passage(start=start, stop=stop, tokens=cost))
     return found

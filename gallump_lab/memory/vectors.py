@@ -155,15 +155,20 @@ def _meanings() -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
     return 2 * bits - 1, SMALL + (LARGE - SMALL) * bits
 
 
-def distance(codes: "Codes", code: "Codes") -> "NDArray[np.int64]":
+def distance(codes: "Codes", code: "Codes") -> "NDArray[np.int16]":
     """Count by how many signs each code differs from one: the Hamming distance, 0 to `DIMENSIONS`."""
     import numpy as np
 
-    half = CODE // 2
-    found = np.zeros(len(codes), np.int64)
-    for column in range(half):
-        found += np.bitwise_count(codes[:, column] ^ code[column])
+    found = np.zeros(len(codes), np.int16)
+    for begin in range(0, len(codes), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        for column in range(CODE // 2):
+            found[part] += np.bitwise_count(codes[part, column] ^ code[column])
     return found
+
+
+_BLOCK = 50_000
+"""What is compared at a time stays in the processor's cache."""
 
 
 def _home() -> Path:

@@ -35,8 +35,8 @@ class Found:
     idf: float
     places: "Places"
     """The passages that hold it."""
-    shares: "NDArray[np.float64]"
-    """BM25's saturated term frequency in each, 0 to k1 + 1."""
+    frequency: "NDArray[np.uint16]"
+    """How often it stands in each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
     view: "View",
     question: str,
     *,
-    postings: "dict[int, tuple[Places, Places]]",
+    postings: "dict[int, tuple[Places, NDArray[np.uint16]]]",
     symbol: int,
     moment: "Moment",
     settings: Recall,
@@ -88,8 +88,11 @@ def ask(  # noqa: PLR0913 (a question's givens)
     rest = question.replace(dated, " ") if dated else question
     dropped = {term for name in said for term in terms(name)}
     kept = [word for word in words(rest) if not dropped.issuperset(terms(word))]
-    known = {number: _found(view, *each, settings) for number, each in postings.items()}
-    rarest = math.log1p((len(view) + 0.5) / 0.5)
+    known = {
+        number: Found(idf=_idf(len(view), len(places)), places=places, frequency=frequency)
+        for number, (places, frequency) in postings.items()
+    }
+    rarest = _idf(len(view), 0)
 
     def idf(word: str) -> float:
         return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
@@ -111,12 +114,6 @@ def _names(question: str, name: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\b", question, re.IGNORECASE) is not None
 
 
-def _found(view: "View", places: "Places", frequency: "Places", settings: Recall) -> Found:
-    """Weigh a term by BM25, with Lucene's idf, ln(1 + (N - df + 0.5) / (df + 0.5))."""
-    k1, b = settings.k1, settings.b
-    length = view.terms[places] / view.mean
-    return Found(
-        idf=math.log1p((len(view) - len(places) + 0.5) / (len(places) + 0.5)),
-        places=places,
-        shares=frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * length)),
-    )
+def _idf(passages: int, holding: int) -> float:
+    """Weigh a term as Lucene does: ln(1 + (N - df + 0.5) / (df + 0.5))."""
+    return math.log1p((passages - holding + 0.5) / (holding + 0.5))

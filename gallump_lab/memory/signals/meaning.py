@@ -48,7 +48,7 @@ def nearest(view: "View", asked: Asked, most: int) -> "Places":
     (code,) = vectors.encode(vector(view, asked)[None])
     if not code.any():
         return np.zeros(0, np.int64)
-    found = top(np.arange(len(view)), -vectors.distance(view.codes, code), most)
+    found = top(vectors.DIMENSIONS + 1 - vectors.distance(view.codes, code), most)
     return found[view.codes[found].any(1)]
 
 
