@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gallump_lab.datasets import Dataset
     from gallump_lab.ui.chat import ChatWidget
     from gallump_lab.ui.explorer import Explorer
+    from gallump_lab.ui.labeller import Labeller
 
 SQL_SECONDS = 2.0
 """So long may the analyst's own SQL hold the file."""
@@ -422,19 +423,7 @@ class Lab:
         return imports.messages(self.store, frame, clock=self._clock, session_minutes=self.config.session_minutes)
 
     def import_questions(self, frame: "pd.DataFrame") -> imports.Imported:
-        """Import questions with their evidence, to measure recall with; see `memory.imports.questions`.
-
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            A row a question: text and asked_at, and perhaps answer, kind, session_id, symbol, conversation, and
-            evidence: the keys of imported messages of the same conversation.
-
-        Raises
-        ------
-        DatasetError
-            If a column that is needed is missing.
-        """
+        """Import questions with their evidence, to measure recall with; see `memory.imports.questions`."""
         return imports.questions(self.store, frame, clock=self._clock)
 
     def import_dataset(self, dataset: "Dataset") -> imports.Imported:
@@ -469,6 +458,41 @@ class Lab:
     def questions(self) -> "pd.DataFrame":
         """Every question to measure recall with, its evidence as message ids; see `memory.labels.questions`."""
         return labels.questions(self.store)
+
+    @property
+    def labels(self) -> "pd.DataFrame":
+        """The label that holds of each question and message; see `memory.labels.held`."""
+        return labels.held(self.store)
+
+    def add_question(  # noqa: PLR0913 (a question's fields)
+        self,
+        text: str,
+        *,
+        asked_at: datetime | None = None,
+        answer: str | None = None,
+        symbol: str | None = None,
+        session_id: str | None = None,
+        kind: str = "question",
+    ) -> int:
+        """Store a question of your own to measure recall with, and give its id; see `memory.labels.add_one`."""
+        return labels.add_one(
+            self.store,
+            text,
+            self._clock(),
+            asked_at=asked_at,
+            answer=answer,
+            symbol=symbol,
+            session_id=session_id,
+            kind=kind,
+        )
+
+    def question_of(self, turn_id: int) -> int:
+        """Give the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
+        return labels.of_turn(self.store, turn_id, self._clock())
+
+    def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
+        """Say how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
+        labels.label(self.store, question_id, message_id, grade, self._clock(), labeller=labeller)
 
     @property
     def messages(self) -> "pd.DataFrame":
@@ -517,6 +541,14 @@ class Lab:
         from gallump_lab.ui.explorer import Explorer
 
         return Explorer(self, prompt, watchlist, session_id)
+
+    def labeller(
+        self, questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
+    ) -> "Labeller":
+        """Open the labelling widget, for a notebook's cell; see `gallump_lab.ui.labeller.Labeller`."""
+        from gallump_lab.ui.labeller import Labeller
+
+        return Labeller(self, questions, labeller=labeller, static=static)
 
     def __repr__(self) -> str:
         """Name the file and what answers."""

@@ -237,14 +237,14 @@ class Notebook:
         """Make the chat so many pixels wide."""
         self.chat.evaluate("(chat, width) => { chat.style.width = `${width}px` }", width)
 
-    def picture(self, name: str) -> None:
-        """Keep a picture to look at, in the dark and the light theme."""
+    def picture(self, name: str, part: Locator | None = None) -> None:
+        """Keep a picture of the chat, or of another part, to look at, in the dark and the light theme."""
         for theme in ("Dark", "Light"):
             self.page.evaluate(
                 "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
             )
             expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-            self.chat.screenshot(path=self.folder / f"{name}-{theme.lower()}.png")
+            (part or self.chat).screenshot(path=self.folder / f"{name}-{theme.lower()}.png")
 
 
 def within(outer: Locator, inner: Locator) -> tuple[float, ...]:

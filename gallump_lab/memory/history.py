@@ -156,8 +156,11 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
     for table in ("insights", "insight_events"):
         con.execute(f"delete from {table} where insight_id in (select unnest(?))", [[i for (i,) in alone]])  # noqa: S608
     con.execute(
-        "delete from questions where question_id in "
-        "(select question_id from labels group by question_id having list_has_all($gone, list(message_id)))",
+        "delete from questions where question_id in (select question_id from "
+        "(select question_id, message_id from labels group by all having arg_max(grade, rowid) > 0) "
+        "group by question_id having list_has_all($gone, list(message_id))) "
+        "or (session_id, seen_message + 1, text) in "  # asked in the chat
+        "(select (session_id, message_id, text) from messages where message_id in (select unnest($gone)))",
         given,
     )
     con.execute(

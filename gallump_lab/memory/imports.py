@@ -247,6 +247,15 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     Evidence is the keys of imported messages of the same conversation, or of no conversation. Where a key was imported
     more than once, the newest message holds.
 
+    Parameters
+    ----------
+    store : Store
+        The lab file.
+    given : pandas.DataFrame
+        A row a question: text and asked_at, and perhaps answer, kind, session_id, symbol, conversation, and evidence.
+    clock : callable
+        Tells the time, UTC.
+
     Raises
     ------
     DatasetError
@@ -269,7 +278,7 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
             continue
         row["asked_at"] = times.naive(row["asked_at"])
         found.append(labels.Question(**row, evidence=_messages_of(wanted, ids, here, problems)))
-    added = labels.add(store, found, clock(), origin="reader", labeller="import")
+    added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
     return Imported(questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.told())
 
 

@@ -1,11 +1,13 @@
 """Questions to measure recall with, and labels: which messages a question needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory import index
+from gallump_lab.memory.messages import checked_name, checked_text
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 Origin = Literal["reader", "human", "silver"]
 EVIDENCE = 3
 """The grade of a message that the answer rests on; 2 helps, 1 is on the subject, 0 is of no use."""
+CHAT = "chat"
+"""The kind of a question that was asked in the chat."""
 
 _ASKED = """
 select question_id, text, answer, kind, asked_at, session_id, symbol, conversation,
@@ -26,10 +30,32 @@ from questions left join (
 order by question_id
 """
 _THERE = """
-select place from given g where exists (
-    from questions q where q.text = g.text and q.kind = g.kind and q.asked_at = g.asked_at
-    and coalesce(q.answer, '') = g.answer and coalesce(q.session_id, '') = g.session_id
-    and coalesce(q.symbol, '') = g.symbol and coalesce(q.conversation, '') = g.conversation)
+select place, min(question_id) as question_id from given g join questions q
+on q.text = g.text and q.kind = g.kind and q.asked_at = g.asked_at
+and coalesce(q.answer, '') = g.answer and coalesce(q.session_id, '') = g.session_id
+and coalesce(q.symbol, '') = g.symbol and coalesce(q.conversation, '') = g.conversation
+and g.seen in (-1, q.seen_message)
+group by place order by place
+"""
+_HELD = """
+select question_id, message_id, arg_max(grade, rowid) as grade, arg_max(origin, rowid) as origin,
+       arg_max(labeller, rowid) as labeller, arg_max(labelled_at, rowid) as labelled_at
+from labels where origin <> 'silver' group by question_id, message_id order by max(rowid)
+"""
+# A turn's question is the message after the newest that it saw; a question that was tried again has several turns.
+_LISTED = """
+with chat as (
+    from (from turns qualify row_number() over (partition by question_id order by turn_id desc) = 1) t
+    join messages m on m.message_id = t.question_id
+    select t.turn_id, m.text, t.asked_at, t.session_id, t.symbol, t.question_id - 1 as seen_message
+)
+select q.question_id, c.turn_id, coalesce(q.text, c.text) as text, coalesce(q.asked_at, c.asked_at) as asked_at,
+       coalesce(q.kind, $chat) as kind, q.answer, coalesce(q.session_id, c.session_id) as session_id,
+       if(q.question_id is null, c.symbol, q.symbol) as symbol, q.conversation,
+       coalesce(q.seen_message, c.seen_message) as seen_message
+from questions q full join chat c
+on q.kind = $chat and c.session_id = q.session_id and c.seen_message = q.seen_message and c.text = q.text
+order by q.origin is not distinct from 'reader', asked_at, q.question_id, c.turn_id
 """
 
 
@@ -48,8 +74,32 @@ class Question:
     symbol: str | None = None
     conversation: str | None = None
     """The cluster that it belongs to."""
+    seen_message: int | None = None
+    """The newest message that may be used; None: what has arrived so far."""
     evidence: tuple[int, ...] = ()
     """Ids of the messages that the answer rests on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A question that can be labelled."""
+
+    question_id: int | None
+    """None: it was asked in the chat, and nothing has been said of it yet; `of_turn` makes it a question."""
+    turn_id: int | None
+    """The newest turn that answered it, where it was asked in the chat."""
+    asked: Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """The label that holds of a question and a message."""
+
+    question_id: int
+    message_id: int
+    grade: int
+    origin: Origin
+    labeller: str
 
 
 def questions(catalogue: Catalogue) -> "pd.DataFrame":
@@ -66,13 +116,41 @@ def questions(catalogue: Catalogue) -> "pd.DataFrame":
         return query.table(con, _ASKED)
 
 
+def held(catalogue: Catalogue) -> "pd.DataFrame":
+    """Give the label that holds of each question and message, the newest last; a program's are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        question_id, message_id, grade (0 to 3; what has none is not here, and is not 0), origin, labeller and
+        labelled_at (UTC).
+    """
+    with catalogue.read() as con:
+        return query.table(con, _HELD)
+
+
+def holding(catalogue: Catalogue) -> list[Label]:
+    """Give the same as records."""
+    with catalogue.read() as con:
+        names = [each.name for each in fields(Label)]
+        return [Label(**dict(zip(names, row, strict=False))) for row in con.execute(_HELD).fetchall()]
+
+
+def listed(catalogue: Catalogue) -> list[Listed]:
+    """Give every question that can be labelled: the analyst's own and those of the chat by time, then the readers'."""
+    with catalogue.read() as con:
+        rows = con.execute(_LISTED, {"chat": CHAT}).fetchall()
+    names = ("text", "asked_at", "kind", "answer", "session_id", "symbol", "conversation", "seen_message")
+    return [
+        Listed(question_id=row[0], turn_id=row[1], asked=Question(**dict(zip(names, row[2:], strict=True))))
+        for row in rows
+    ]
+
+
 def add(
     store: Store, asked: Sequence[Question], now: datetime, *, origin: Origin = "human", labeller: str = "analyst"
-) -> int:
-    """Store questions with their evidence, all or none of them, each once; give how many were new.
-
-    They may use what has arrived so far.
-    """
+) -> list[tuple[int, bool]]:
+    """Store questions with their evidence, all or none of them, each once; give each one's id and whether it is new."""
     import numpy as np
 
     given: dict[str, Any] = {
@@ -80,18 +158,19 @@ def add(
         for name in ("text", "kind", "answer", "session_id", "symbol", "conversation")
     }
     given["asked_at"] = np.array([question.asked_at for question in asked], "datetime64[us]")
+    given["seen"] = np.array([-1 if each.seen_message is None else each.seen_message for each in asked], np.int64)
     given["place"] = np.arange(len(asked))
     at = times.naive(now)
     with store.write() as con:
         with index.lent(con, given):
-            there = con.execute(_THERE).fetchnumpy()["place"]
-        new = np.setdiff1d(given["place"], there)
+            there = con.execute(_THERE).fetchnumpy()
+        new = np.setdiff1d(given["place"], there["place"])
         ids = index.next_ids(con, "question_ids", len(new))
         with index.lent(con, {name: column[new] for name, column in given.items()} | {"question_id": ids}):
             con.execute(
                 "insert into questions select question_id, text, nullif(answer, ''), kind, asked_at, "
-                "(select coalesce(max(message_id), 0) from messages), nullif(session_id, ''), nullif(symbol, ''), "
-                "nullif(conversation, ''), ?, ? from given",
+                "if(seen >= 0, seen, (select coalesce(max(message_id), 0) from messages)), nullif(session_id, ''), "
+                "nullif(symbol, ''), nullif(conversation, ''), ?, ? from given",
                 [origin, at],
             )
         pairs = [(i, message) for i, place in zip(ids, new, strict=True) for message in asked[place].evidence]
@@ -101,14 +180,106 @@ def add(
                 "insert into labels select question_id, message_id, ?, ?, ?, ? from given",
                 [EVIDENCE, origin, labeller, at],
             )
-    return len(new)
+    found = np.zeros(len(asked), np.int64)
+    found[there["place"]], found[new] = there["question_id"], ids
+    return list(zip(found.tolist(), np.isin(given["place"], new).tolist(), strict=True))
+
+
+def add_one(  # noqa: PLR0913 (a question's fields)
+    store: Store,
+    text: str,
+    now: datetime,
+    *,
+    asked_at: datetime | None = None,
+    answer: str | None = None,
+    symbol: str | None = None,
+    session_id: str | None = None,
+    kind: str = "question",
+) -> int:
+    """Store a question of the analyst's own, once.
+
+    Parameters
+    ----------
+    text : str
+        The question.
+    asked_at : datetime, optional
+        With a time zone; nothing that speaks of a later time may be used. Now by default.
+    answer : str, optional
+        What a good reply says; its words tell how much of it a prompt holds.
+    symbol : str, optional
+        What it is about.
+    session_id : str, optional
+        The session in which it is asked.
+    kind : str
+        Questions of a kind are measured together.
+
+    Returns
+    -------
+    int
+        Its id, to label it by.
+
+    Raises
+    ------
+    ValueError
+        If an argument cannot be used.
+    """
+    question = Question(
+        text=checked_text(text),
+        asked_at=times.naive(now if asked_at is None else asked_at, "asked_at"),
+        kind=checked_name(kind, "kind"),
+        answer=None if answer is None else checked_text(answer, "answer"),
+        session_id=session_id,
+        symbol=None if symbol is None else validate_symbol(symbol),
+    )
+    with store.read() as con:
+        if session_id and not con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone():
+            msg = f"session_id {session_id!r} is not in this lab; lab.history() lists them."
+            raise ValueError(msg)
+    ((question_id, _),) = add(store, [question], now)
+    return question_id
+
+
+def of_turn(store: Store, turn_id: int, now: datetime) -> int:
+    """Give the question that a turn answered, as one to label: it may use what the turn could.
+
+    Returns
+    -------
+    int
+        Its id; it is made if it is not there yet.
+
+    Raises
+    ------
+    ValueError
+        If there is no such turn, or its question was forgotten.
+    """
+    with store.read() as con:
+        row = con.execute(
+            "select text, asked_at, t.session_id, t.symbol, question_id from turns t "
+            "join messages on message_id = question_id where turn_id = ?",
+            [turn_id],
+        ).fetchone()
+        if row is None:
+            msg = f"turn_id {turn_id!r} is not in this lab, or its question was forgotten; lab.turns lists them."
+            raise ValueError(msg)
+        text, asked_at, session_id, symbol, message_id = row
+        there = con.execute(
+            "select question_id from questions where kind = ? and session_id = ? and seen_message = ? and text = ?",
+            [CHAT, session_id, message_id - 1, text],
+        ).fetchone()
+    if there:
+        return int(there[0])
+    asked = Question(
+        text=text, asked_at=asked_at, kind=CHAT, session_id=session_id, symbol=symbol, seen_message=message_id - 1
+    )
+    ((question_id, _),) = add(store, [asked], now)
+    return question_id
 
 
 def label(  # noqa: PLR0913 (a label's fields)
     store: Store,
     question_id: int,
     message_id: int,
-    grade: int,
+    grade: int | None,
     now: datetime,
     *,
     origin: Origin = "human",
@@ -118,8 +289,9 @@ def label(  # noqa: PLR0913 (a label's fields)
 
     Parameters
     ----------
-    grade : int
-        0 of no use, 1 on the subject, 2 helps, 3 the answer rests on it.
+    grade : int or None
+        0 of no use, 1 on the subject, 2 helps, 3 the answer rests on it. None takes back this labeller's newest label
+        of the two: what held before holds again, be it another label or none.
     origin : {"reader", "human", "silver"}
         Whether a dataset, a person or a program says so.
     labeller : str
@@ -128,11 +300,13 @@ def label(  # noqa: PLR0913 (a label's fields)
     Raises
     ------
     ValueError
-        If the grade or origin is another, or there is no such question or message.
+        If the grade or origin is another, or there is no such question or message, or nothing to take back.
     """
-    if not isinstance(grade, int) or isinstance(grade, bool) or not 0 <= grade <= EVIDENCE:
-        msg = f"grade must be a whole number from 0 to {EVIDENCE}, not {grade!r}."
+    known = isinstance(grade, int) and not isinstance(grade, bool) and 0 <= grade <= EVIDENCE
+    if grade is not None and not known:
+        msg = f"grade must be a whole number from 0 to {EVIDENCE}, or None to take one back, not {grade!r}."
         raise ValueError(msg)
+    checked_name(labeller, "labeller")
     if origin not in get_args(Origin):
         msg = f"origin must be one of {', '.join(get_args(Origin))}, not {origin!r}."
         raise ValueError(msg)
@@ -145,7 +319,17 @@ def label(  # noqa: PLR0913 (a label's fields)
         if found != (1, 1):
             msg = f"question_id {question_id!r} or message_id {message_id!r} is not in this lab; see lab.questions."
             raise ValueError(msg)
-        con.execute(
-            "insert into labels values (?, ?, ?, ?, ?, ?)",
-            [question_id, message_id, grade, origin, labeller, times.naive(now)],
-        )
+        if grade is not None:
+            con.execute(
+                "insert into labels values (?, ?, ?, ?, ?, ?)",
+                [question_id, message_id, grade, origin, labeller, times.naive(now)],
+            )
+            return
+        gone = con.execute(
+            "delete from labels where rowid = (select max(rowid) from labels where question_id = ? "
+            "and message_id = ? and origin = ? and labeller = ?) returning 1",
+            [question_id, message_id, origin, labeller],
+        ).fetchone()
+        if gone is None:
+            msg = f"{labeller} has given question {question_id} no label of message {message_id} to take back."
+            raise ValueError(msg)

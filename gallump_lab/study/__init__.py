@@ -5,6 +5,7 @@ from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, rank
 from gallump_lab.study.ranks import Ranks
 from gallump_lab.study.relevance import Relevance, ablations, relevance
 from gallump_lab.study.replay import Replay, Replayed, replay
+from gallump_lab.study.silver import Silver, silver
 from gallump_lab.study.sweep import Sweep, sweep
 
 __all__ = [
@@ -15,10 +16,12 @@ __all__ = [
     "Relevance",
     "Replay",
     "Replayed",
+    "Silver",
     "Sweep",
     "ablations",
     "rank",
     "relevance",
     "replay",
+    "silver",
     "sweep",
 ]

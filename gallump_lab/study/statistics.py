@@ -104,7 +104,7 @@ def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Fl
     import numpy as np
 
     given = np.asarray(values, np.float64)
-    table = given.reshape(len(given), -1)
+    table = given if given.ndim > 1 else given[:, None]
     _, group = np.unique(np.asarray(clusters, str), return_inverse=True)
     number = int(group.max(initial=-1)) + 1
     scored = ~np.isnan(table)

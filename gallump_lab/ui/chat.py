@@ -6,10 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import anywidget
 
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
@@ -24,6 +21,7 @@ from gallump_lab.ui.entries import entry, file_name, page, sessions, words
 from gallump_lab.ui.inspector import carried, preview, source
 from gallump_lab.ui.markdown import visible
 from gallump_lab.ui.running import NEW, Running
+from gallump_lab.ui.widget import Widget, joined
 
 if TYPE_CHECKING:
     from gallump_lab.lab import Lab
@@ -37,19 +35,12 @@ REST = 4
 
 COMING = "A reply is still coming: stop it or wait for it."
 
-_FRONT = Path(__file__).with_name("front")
-
-
-def _joined(*names: str) -> str:
-    """Join the front end's files into the one module that the browser loads."""
-    return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)
-
 
 class ReplyComing(RuntimeError):
     """Something was asked of the chat that has to wait until the reply under way has ended."""
 
 
-class ChatWidget(anywidget.AnyWidget):
+class ChatWidget(Widget):
     """The chat of a lab: transcript, watchlist and input, to be shown as a cell's output.
 
     The front end keeps nothing. Each view asks for the history when it is drawn, and everything travels as custom
@@ -86,13 +77,13 @@ class ChatWidget(anywidget.AnyWidget):
         If the watchlist holds what is not a symbol.
     """
 
-    _esm = _joined("parts.js", "entries.js", "inspector.js", "chat.js")
-    _css = _joined("chat.css", "inspector.css")
+    _esm = joined("parts.js", "entries.js", "inspector.js", "chat.js")
+    _css = joined("chat.css", "inspector.css")
 
     def __init__(
         self, lab: "Lab", watchlist: str | Iterable[str] = (), session_id: str | None = None, *, static: bool = False
     ) -> None:
-        self.lab, self._static = lab, static
+        self.lab, self._saved = lab, static
         self.shown: str | None = None
         self.session_id = session_id or _newest_live(lab)
         self._notice = ""
@@ -109,23 +100,18 @@ class ChatWidget(anywidget.AnyWidget):
         # or after it, never twice.
         self._lock = threading.Lock()
         super().__init__()
-        # ipykernel 7.4 sends a view's messages to the shell that published last on the comm, so they would wait behind
-        # a running cell. They belong where JupyterLab addresses them: on the widgets' own subshell.
-        self.comm._reply_subshell_for = None  # noqa: SLF001
-        self.on_msg(self._receive)
 
     def __repr__(self) -> str:
         return f"<ChatWidget session={self.session_id!r}>"
 
-    def _repr_mimebundle_(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        found: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**given)
-        if found and self._static:
-            rows = self.lab.transcript(limit=HISTORY, session_id=self.session_id) if self.session_id else []
-            found[0]["text/html"] = page([entry(row) for row in rows])
-        return found
+    def _static(self) -> str | None:
+        if not self._saved:
+            return None
+        rows = self.lab.transcript(limit=HISTORY, session_id=self.session_id) if self.session_id else []
+        return page([entry(row) for row in rows])
 
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
-        """Take a view's message; it must return at once, for the kernel waits."""
+        """Take a view's message."""
         match content:
             case {"type": "ready", "view": view} if view not in self._views:
                 self._views.add(view)

@@ -1,6 +1,5 @@
 """What the chat tells its views, and when."""
 
-import queue
 import threading
 import time
 import uuid
@@ -8,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import nbformat
 import pytest
-from comm.base_comm import BaseComm
+from front_end import FrontEnd as AnyFrontEnd
 from messages_server import MessagesServer, Status, end, say, start, text
 from nbconvert import HTMLExporter
 
@@ -19,31 +18,11 @@ from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
 from gallump_lab.ui.entries import file_name, risk
 
 
-class FrontEnd(BaseComm):
-    """Takes the place of the browser at the other end of the widget's comm."""
-
-    def __init__(self, chat):
-        self.told = queue.Queue()
-        super().__init__(primary=False)
-        chat.comm = self
-
-    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):  # noqa: ARG002
-        if data and data.get("method") == "custom":
-            self.told.put(data["content"])
-
-    def say(self, kind, view="v", **content):
-        data = {"method": "custom", "content": {"type": kind, "view": view, **content}}
-        self.handle_msg({"content": {"data": data}, "buffers": []})
+class FrontEnd(AnyFrontEnd):
+    """The browser of a chat."""
 
     def ask(self, question, watchlist=""):
         self.say("ask", text=question, watchlist=watchlist)
-
-    def until(self, kind):
-        """Give what is told up to the first message of a kind, and that message."""
-        before = []
-        while (message := self.told.get(timeout=30))["type"] != kind:
-            before.append(message)
-        return before, message
 
     def history(self):
         """Give what a view that has just been drawn is told."""

@@ -71,3 +71,9 @@ def test_holm_multiplies_the_smallest_by_all_the_next_by_one_less():
     given = [0.01, 0.04, float("nan"), 0.03]
     assert statistics.holm(given) == pytest.approx([0.03, 0.06, float("nan"), 0.06], nan_ok=True)
     assert statistics.holm([0.5, 0.9]).tolist() == [1, 1]
+
+
+def test_nothing_at_all_is_nan_and_not_zero():
+    for found in (statistics.shares([], []), statistics.differences([], []), statistics.shares(np.zeros((0, 2)), [])):
+        assert np.isnan(found.value).all()
+        assert not found.n.any()

@@ -47,8 +47,8 @@ function render({ model, el }) {
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
   const form = make("form", {}, box, make("div", { class: "gl-buttons" }, send, stop));
-  // JupyterLab must not take what is typed here: neither by its shortcuts (x on a button would cut the cell) nor by the
-  // guard that it puts on a field inside a cell, which forbids line breaks and undoing.
+  // JupyterLab must not take what is typed here, neither by its shortcuts (`apart`) nor by the guard that it puts on a
+  // field inside a cell, which forbids line breaks and undoing.
   const root = make("section", { class: "gl-chat", "aria-label": "Chat" });
   root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
   root.append(top, bar, middle, notice, chosen, form, heard);
@@ -368,14 +368,8 @@ function render({ model, el }) {
   });
   for (const event of ["focusin", "pointerenter"]) root.addEventListener(event, sync);
   document.addEventListener("visibilitychange", sync);
+  apart(root, el);
   root.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "s") {
-      event.preventDefault();
-      const { key, code, keyCode, ctrlKey, metaKey, shiftKey } = event;
-      // Saving is JupyterLab's; it hears what comes from outside the chat.
-      el.dispatchEvent(new KeyboardEvent("keydown", { key, code, keyCode, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true }));
-    }
     if (event.key !== "Escape" || event.isComposing) return;
     if (drawer.contains(event.target)) show(false);
     else if (running) model.send({ type: "stop" });

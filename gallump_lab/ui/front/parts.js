@@ -94,3 +94,14 @@ function clock(moment) {
   const today = moment.toDateString() === new Date().toDateString();
   return today ? hour.format(moment) : `${day.format(moment)}, ${hour.format(moment)}`;
 }
+
+/** Keep what is typed here from JupyterLab's shortcuts (x on a button would cut the cell); saving stays JupyterLab's. */
+function apart(root, el) {
+  root.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.key.toLowerCase() !== "s") return;
+    event.preventDefault();
+    const { key, code, keyCode, ctrlKey, metaKey, shiftKey } = event;
+    el.dispatchEvent(new KeyboardEvent("keydown", { key, code, keyCode, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true }));
+  });
+}
