@@ -29,7 +29,8 @@ from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
 from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Cache, Snapshot, Store, configs, frame, times
+from gallump_lab.store import Cache, Snapshot, Store, configs, frame, runs, times
+from gallump_lab.store.runs import Found
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,20 +156,52 @@ class Lab:
         found = configs.applied(con)
         return replace(found, model=replace(found.model, base_url=self._base_url))
 
-    def apply(self, config: Config) -> None:
-        """Put a configuration in force, for the next turn of every notebook that uses the lab.
+    def apply(self, config: Config | Found) -> None:
+        """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
 
         Its base URL holds for this object alone: a lab file never decides where a key is sent.
+
+        Parameters
+        ----------
+        config : Config, or what a study found
+            The latter has a `.config`, and in `.run` how it was found, which is recorded too; see `store.runs.apply`.
 
         Raises
         ------
         ConfigError
-            If it is not a Config, or names an embedder that is not there.
+            If it is neither, or names an embedder that is not there.
         """
-        if isinstance(config, Config):
-            self.sessions.corpus.embedder(config.recall.embedder)
-        configs.apply(self.store, config, self._clock())
-        self._base_url, self._given = config.model.base_url, None
+        wanted = getattr(config, "config", config)
+        if isinstance(wanted, Config):
+            self.sessions.corpus.embedder(wanted.recall.embedder)
+        self._base_url, self._given = runs.apply(self.store, config, self._clock()).model.base_url, None
+
+    @property
+    def runs(self) -> "pd.DataFrame":
+        """What was put in force, oldest first: when, by which study, on which figures and data; see `store.runs`."""
+        return runs.table(self.store)
+
+    def compare(self, a: int, b: int | None = None) -> "pd.DataFrame":
+        """Show in which settings two runs differ, the second the newest by default, and the figures of each.
+
+        Raises
+        ------
+        ValueError
+            If there is no such run.
+        """
+        return runs.compare(self.store, a, b)
+
+    def revert(self, run_id: int | None = None) -> Config:
+        """Put in force again what was before a run, the newest by default; give it. It is recorded as a run, too.
+
+        Raises
+        ------
+        ValueError
+            If there is no such run.
+        """
+        self._given = None
+        runs.revert(self.store, self._clock(), run_id)
+        return self.config
 
     def ask(  # noqa: PLR0913 (the guide's arguments and the seams)
         self,

@@ -49,6 +49,10 @@ _NOTES = {
 }
 
 
+SECTIONS = ("header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema")
+"""The sections' names, in the guide's order."""
+
+
 class PromptTooLong(ValueError):
     """The question, instructions and schema alone do not fit the window.
 
@@ -71,7 +75,7 @@ class Section:
     """One section of a prompt as it stands there."""
 
     name: str
-    """header, hot, question, market, portfolio, warm, cold, instructions or schema."""
+    """One of `SECTIONS`."""
     text: str
     tokens: int
     """The model's, as estimated, with the blank line after it."""

@@ -1,12 +1,9 @@
-"""Configurations in a lab: each once, and which was put in force when."""
+"""Configurations in a lab, each once, and the one in force."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gallump_lab.config import Config, ConfigError
-from gallump_lab.store import times
-from gallump_lab.store.store import Store
+from gallump_lab.config import Config
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,24 +22,11 @@ def keep(con: "DuckDBPyConnection", config: Config) -> str:
     return kept.id
 
 
-def apply(store: Store, config: Config, now: datetime) -> None:
-    """Put a configuration in force for every notebook that uses the lab.
-
-    Raises
-    ------
-    ConfigError
-        If it is not a Config.
-    """
-    if not isinstance(config, Config):
-        msg = f"config must be a gallump_lab.Config, not {config!r}; Config.from_toml reads one from text."
-        raise ConfigError(msg)
-    with store.write() as con:
-        con.execute("insert into applied values (nextval('applied_ids'), ?, ?)", [keep(con, config), times.naive(now)])
-
-
-def applied(con: "DuckDBPyConnection") -> Config:
-    """Give the configuration that was put in force last; the defaults if none was."""
+def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
+    """Give the configuration that was put in force last, or last before a run; the defaults if none was."""
     found = con.execute(
-        "select toml from applied join configs using (config_id) order by applied_id desc limit 1"
+        "select toml from runs join configs using (config_id) where run_id < coalesce(?, run_id + 1) "
+        "order by run_id desc limit 1",
+        [before],
     ).fetchone()
     return Config.from_toml(found[0]) if found else Config()

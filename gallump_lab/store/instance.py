@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
@@ -53,10 +55,16 @@ class Instance:
         self._con, self.clean = None, True
 
 
-def seal(con: "duckdb.DuckDBPyConnection") -> None:
-    """Shut a connection's instance off, for good, from every file that is not open yet and from its settings."""
+def seal(con: "duckdb.DuckDBPyConnection", outlet: "Path | None" = None) -> None:
+    """Shut a connection's instance off, for good, from every file that is not open yet and from its settings.
+
+    `outlet` is a folder that stays open to it; such an instance must have no file attached.
+    """
+    if outlet is not None:
+        con.execute("set allowed_directories = ?", [[str(outlet)]])
     con.execute("set enable_external_access = false")
-    con.execute("set disabled_filesystems = 'LocalFileSystem'")  # it would let the attached file itself be read
+    if outlet is None:
+        con.execute("set disabled_filesystems = 'LocalFileSystem'")  # it would let the attached file itself be read
     con.execute("set lock_configuration = true")
 
 

@@ -198,10 +198,22 @@ create table labels (                                   -- which messages a ques
 );
 """
 
+_FOURTH = """
+alter table applied rename to runs;                     -- what was put in force, when, and on which grounds
+alter table runs rename column applied_id to run_id;
+alter table runs add column study text;                 -- what found it: sweep, revert, ...; null: a person
+alter table runs add column retriever text;
+alter table runs add column data_hash text;             -- of the snapshot that it was found on
+alter table runs add column figures json;               -- what was measured
+alter table runs add column words text;
+alter table runs add column version text;               -- of gallump_lab
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("sessions, recall, turns, insights", _FIRST),
     ("continued sessions, choices, drafts, decisions, forgetting", _SECOND),
     ("speakers, embeddings, imports, questions, labels", _THIRD),
+    ("runs", _FOURTH),
 )
 
 _MIGRATIONS_TABLE = """

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import tempfile
 import threading
 import time
 import weakref
@@ -12,11 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from gallump_lab.store import schema
+from gallump_lab.store import files, schema
 from gallump_lab.store.errors import (
     LabBusy,
-    NoPermission,
-    NotALab,
     StoreError,
     holder,
     is_durable,
@@ -110,7 +107,7 @@ class Store:
         StoreError
             NotALab, NewerLab, NoPermission, DiskFull, DamagedFile or LabBusy; the file is left as it was.
         """
-        store = cls(_place(path), wait=wait)
+        store = cls(files.place(path), wait=wait)
         with store.write() as con:
             missing = schema.missing(con, store.path)
         for migration in missing:
@@ -262,32 +259,9 @@ class Store:
         StoreError
             If the lab cannot be read or the copy not be written.
         """
-        target = _place(path)
-        try:
-            target.touch(exist_ok=False)
-        except FileExistsError:
-            msg = f"{target} exists already; a backup never overwrites. Give another path or delete it."
-            raise FileExistsError(msg) from None
-        except OSError as error:
-            msg = f"The backup {target} cannot be written: {error.strerror}. Give another path."
-            raise NoPermission(msg) from error
-        alone = Instance()
-        try:  # half a copy is none: the whole one takes the place of the empty file
-            with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as folder:
-                copy = Path(folder, target.name)
-                with contextlib.closing(alone), self.lend(alone) as con, told(target):
-                    con.execute("attach ? as target (type duckdb)", [str(copy)])
-                    con.execute("copy from database lab to target")
-                    con.execute("detach target")
-                copy.replace(target)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        target, alone = files.place(path), Instance()
+        with files.fresh(target, "backup") as copy, contextlib.closing(alone), self.lend(alone) as con, told(target):
+            con.execute("attach ? as target (type duckdb)", [str(copy)])
+            con.execute("copy from database lab to target")
+            con.execute("detach target")
         return target
-
-
-def _place(path: str | Path) -> Path:
-    if str(path) in ("", ".", ":memory:") or "\0" in str(path):
-        msg = f"A lab is a file; give its path, such as 'lab.duckdb', not {str(path)!r}."
-        raise NotALab(msg)
-    return Path(path).expanduser().resolve()

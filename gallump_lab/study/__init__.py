@@ -1,27 +1,36 @@
 """What-if on a snapshot of recorded conversations."""
 
+from gallump_lab.store import Snapshot
 from gallump_lab.study.best import Best
 from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, rank
 from gallump_lab.study.ranks import Ranks
 from gallump_lab.study.relevance import Relevance, ablations, relevance
 from gallump_lab.study.replay import Replay, Replayed, replay
+from gallump_lab.study.rerun import OverLimit, Rerun, rerun
 from gallump_lab.study.silver import Silver, silver
 from gallump_lab.study.sweep import Sweep, sweep
+from gallump_lab.study.usage import Tokens, tokens
 
 __all__ = [
     "RETRIEVERS",
     "Best",
     "NothingToMeasure",
+    "OverLimit",
     "Ranks",
     "Relevance",
     "Replay",
     "Replayed",
+    "Rerun",
     "Silver",
+    "Snapshot",
     "Sweep",
+    "Tokens",
     "ablations",
     "rank",
     "relevance",
     "replay",
+    "rerun",
     "silver",
     "sweep",
+    "tokens",
 ]

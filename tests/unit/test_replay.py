@@ -4,7 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gallump_lab import Budget, Config, Lab, Recall, study
+from gallump_lab import Budget, Choice, Config, Lab, Model, Recall, study
 
 START = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "FB")
@@ -15,13 +15,14 @@ CONFIGS = (
     Config(budget=Budget(hot=0, warm=900, cold=0), recall=Recall(k1=1.5, b=0.75, symbol=0.0)),
     Config(budget=Budget.shares(600, 0.2, 0.6, 0.2), session_minutes=5),
     Config(budget=Budget(hot=300, warm=300, cold=300, window=1_600, reply=100)),
+    Config(model=Model(factors={"offline-analyst": 1.7})),
 )
 
 
 def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> list[str]:
     """Talk through many turns of several configurations; give each turn's prompt hash as it was sent."""
     dice = random.Random(seed)
-    session, sent, insights = None, [], []
+    session, sent, insights, picked = None, [], [], ()
     for turn in range(turns):
         now[0] += timedelta(minutes=dice.choice([1, 4, 12, 45, 600]))
         if turn % 9 == 0:
@@ -46,7 +47,9 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
             ]
         )
         watchlist = dice.sample(SYMBOLS, dice.randrange(3))
-        reply = lab.ask(question, watchlist=watchlist, session_id=session)
+        chosen = Choice(**{dice.choice(["pinned", "excluded"]): picked}) if dice.random() < 0.2 else Choice()
+        reply = lab.ask(question, watchlist=watchlist, session_id=session, choice=chosen)
+        picked = tuple((slot.kind, slot.item_id) for slot in reply.prompt.slots if dice.random() < 0.1)
         session = reply.session_id
         sent.append(reply.prompt.sha256)
     return sent

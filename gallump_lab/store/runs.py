@@ -1,0 +1,167 @@
+"""Runs: which configuration was put in force when, and on which grounds. Reverting one is a run, too."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gallump_lab.config import Config, ConfigError
+from gallump_lab.store import configs, query, times
+from gallump_lab.store.store import Catalogue, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+GROUNDS = ("study", "retriever", "data_hash", "figures", "words")
+"""What a run may say of how its configuration was found."""
+
+_ALL = """
+select run_id, applied_at, study, retriever, config_id, lag(config_id) over (order by run_id) as before,
+       words, figures::text as figures, data_hash, version
+from runs order by run_id
+"""
+_ONE = """
+select run_id, study, toml, data_hash, figures::text from runs join configs using (config_id)
+where run_id = coalesce(?, (select max(run_id) from runs))
+"""
+
+
+class Found(Protocol):
+    """A configuration that a study found."""
+
+    @property
+    def config(self) -> Config:
+        """What to put in force."""
+        ...
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """How it was found: any of `GROUNDS` by name; `figures` is JSON."""
+        ...
+
+
+def apply(store: Store, found: Config | Found, now: datetime) -> Config:
+    """Put a configuration in force for every notebook that uses the lab, and record the run; give the configuration.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a Config nor has one.
+    ValueError
+        If its run says something that is not among `GROUNDS`.
+    """
+    config = getattr(found, "config", found)
+    if not isinstance(config, Config):
+        msg = f"config must be a gallump_lab.Config, not {found!r}; Config.from_toml reads one from text."
+        raise ConfigError(msg)
+    grounds = dict(getattr(found, "run", {}))
+    if unknown := [name for name in grounds if name not in GROUNDS]:
+        msg = f"run: {', '.join(map(repr, unknown))} unknown; there are {', '.join(GROUNDS)}."
+        raise ValueError(msg)
+    if grounds.get("figures") is not None:
+        text = json.dumps(grounds["figures"], default=float)
+        grounds["figures"] = json.dumps(json.loads(text, parse_constant=lambda _: None))  # NaN is no JSON
+    with store.write() as con:
+        con.execute(
+            "insert into runs (run_id, config_id, applied_at, version, study, retriever, data_hash, figures, words) "
+            "values (nextval('applied_ids'), ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                configs.keep(con, config),
+                times.naive(now),
+                version("gallump-lab"),
+                *(grounds.get(name) for name in GROUNDS),
+            ],
+        )
+    return config
+
+
+def table(catalogue: Catalogue) -> "pd.DataFrame":
+    """List what was put in force, oldest first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        run_id, applied_at (UTC), study (missing: a person), retriever, config_id, before (the id of what was in force
+        until then; missing: the defaults), words, figures (a dict, or missing), data_hash and version.
+    """
+    with catalogue.read() as con:
+        found = query.table(con, _ALL)
+    found["figures"] = [json.loads(text) if isinstance(text, str) else None for text in found["figures"]]
+    return found
+
+
+def compare(catalogue: Catalogue, a: int, b: int | None = None) -> "pd.DataFrame":
+    """Show in what the configurations of two runs differ, and beside that the figures that each rests on.
+
+    Parameters
+    ----------
+    a, b : int
+        Run ids; `b` is the newest by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        setting, before (run `a`) and after (run `b`): a row for every setting that differs, for `data_hash` if it does,
+        and for every one of the figures.
+
+    Raises
+    ------
+    ValueError
+        If there is no such run.
+    """
+    import pandas as pd
+
+    with catalogue.read() as con:
+        runs = [_run(con, each) for each in (a, b)]
+    before, after = (
+        dict(_leaves(Config.from_toml(toml)))
+        | {"data_hash": data}
+        | dict(_leaves(json.loads(figures or "{}"), "figures"))
+        for _, _, toml, data, figures in runs
+    )
+    rows = [(name, before.get(name), after.get(name)) for name in before | after]
+    shown = [row for row in rows if row[0].startswith("figures") or row[1] != row[2]]
+    return pd.DataFrame(shown, columns=["setting", "before", "after"], dtype=object)
+
+
+def revert(store: Store, now: datetime, run_id: int | None = None) -> Config:
+    """Put in force again what was before a run, the newest by default, as a run of its own; give the configuration.
+
+    Raises
+    ------
+    ValueError
+        If there is no such run.
+    """
+    with store.read() as con:
+        number, study, *_ = _run(con, run_id)
+        config = configs.applied(con, before=number)
+    words = f"What was in force before run {number}" + (f" ({study})" if study else "")
+    return apply(store, _Reverted(config=config, run={"study": "revert", "words": words}), now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reverted:
+    config: Config
+    run: Mapping[str, Any]
+
+
+def _run(con: "DuckDBPyConnection", run_id: int | None) -> tuple[Any, ...]:
+    found: tuple[Any, ...] | None = con.execute(_ONE, [run_id]).fetchone()
+    if found is None:
+        msg = f"run_id {run_id!r} is not in this lab; lab.runs lists them."
+        raise ValueError(msg)
+    return found
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every single value inside records and mappings, by its path."""
+    if is_dataclass(value):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if not isinstance(value, Mapping):
+        yield prefix, value
+        return
+    for name, inner in value.items():
+        yield from _leaves(inner, f"{prefix}.{name}" if prefix else str(name))

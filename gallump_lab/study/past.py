@@ -1,0 +1,170 @@
+"""Past turns as they were recorded, and their prompts built again under any configuration."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gallump_lab.brain.prices import price
+from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.records import Usage
+from gallump_lab.brain.turns import chosen_of
+from gallump_lab.config import Config, Model
+from gallump_lab.market.records import MarketContext
+from gallump_lab.memory import recall
+from gallump_lab.memory.context import context, learnt_factor
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.records import Moment, SessionContext
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Prices = Mapping[str, tuple[float, float]]
+"""USD per million tokens, in and out, by model name."""
+
+_TURNS = """
+select turn_id, q.text as question, r.text as reply, t.session_id, t.symbol, chosen::text as chosen, asked_at,
+       seen_message, seen_insight, model, market::text as market, toml, token_factor, retrieval, template,
+       prompt_sha256, (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
+       output_tokens, cost_usd, latency
+from turns t left join messages q on q.message_id = t.question_id left join messages r on r.message_id = t.reply_id
+left join configs using (config_id)
+where $wanted::bigint[] is null or turn_id in (select unnest($wanted::bigint[])) order by turn_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """One turn as it was recorded."""
+
+    turn_id: int
+    question: str | None
+    """None: forgotten since."""
+    reply: str | None
+    """None: there was none, or it was forgotten since."""
+    session_id: str
+    symbol: str | None
+    chosen: str | None
+    asked_at: datetime
+    """Naive UTC."""
+    seen_message: int
+    seen_insight: int
+    model: str
+    market: str
+    toml: str | None
+    """Its configuration."""
+    token_factor: float
+    retrieval: str
+    template: str
+    prompt_sha256: str
+    forgotten: int
+    """How many of the messages that it could see have been forgotten since."""
+    output_tokens: int | None
+    cost_usd: float | None
+    latency: float | None
+
+    @property
+    def gone(self) -> str | None:
+        """What is needed to build its prompt and is no longer there, in words."""
+        if self.question is None:
+            return "its question was forgotten"
+        return "its configuration is gone" if self.toml is None else None
+
+    @property
+    def config(self) -> Config:
+        """Its own configuration."""
+        return Config.from_toml(self.toml or "")
+
+    def counts_as(self, con: "DuckDBPyConnection", config: Config, model: str | None = None) -> tuple[str, float]:
+        """Give who would answer under a configuration, and the tokens per cl100k token as they were known by then.
+
+        That is `model` if it is given; else who did answer, unless the configuration names another model than the
+        turn's own does.
+        """
+        own = self.config.model
+        model = model or (self.model if config.model.name == own.name else config.model.name)
+        if (model, config.model.factors) == (self.model, own.factors):
+            return model, self.token_factor
+        return model, learnt_factor(con, model, config, times.aware(self.asked_at))
+
+    def context(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> SessionContext:
+        """Take from memory what a configuration would have given it."""
+        return context(
+            con,
+            corpus,
+            self.question or "",
+            session_id=self.session_id,
+            symbol=self.symbol,
+            symbols=self.seen.symbols,
+            moment=Moment(
+                at=times.aware(self.asked_at), seen_message=self.seen_message, seen_insight=self.seen_insight
+            ),
+            config=config,
+            factor=factor,
+            choice=chosen_of(self.chosen),
+        )
+
+    def prompt(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> Prompt:
+        """Build its prompt from what it saw.
+
+        Raises
+        ------
+        PromptTooLong
+            If the question alone does not fit the configuration's window.
+        """
+        session = self.context(con, corpus, config, factor)
+        builder = PromptBuilder(config.template, config.budget)
+        return builder.build_trading_prompt(self.question or "", self.seen, session)
+
+    @property
+    def seen(self) -> MarketContext:
+        """The market that it saw."""
+        return MarketContext.from_dict(json.loads(self.market))
+
+    def changed(self, prompt: Prompt) -> tuple[str, ...]:
+        """Say what is not as it was when this prompt, of its own configuration, was sent."""
+        found_so = self.retrieval.startswith(f"{recall.VERSION} ")
+        now = recall.version(self.config.recall.embedder, sum(prompt.session_context.missing.values()))
+        same = {
+            "retrieval": found_so,
+            "embeddings": not found_so or self.retrieval == now,
+            "template": self.template == prompt.template,
+            "forgotten messages": not self.forgotten,
+        }
+        return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def turns(con: "DuckDBPyConnection", wanted: Sequence[int] | None = None) -> list[Past]:
+    """Read past turns, all or those of some ids, in order.
+
+    Raises
+    ------
+    ValueError
+        If one of the ids is no turn's.
+    """
+    found = con.execute(_TURNS, {"wanted": None if wanted is None else list(wanted)})
+    names = [column[0] for column in found.description]
+    past = [Past(**dict(zip(names, row, strict=True))) for row in found.fetchall()]
+    if strangers := sorted(set(wanted or ()) - {turn.turn_id for turn in past}):
+        msg = f"turn_id {', '.join(map(str, strangers))} not in this snapshot; lab.turns lists them."
+        raise ValueError(msg)
+    return past
+
+
+def checked(prices: Prices | None) -> Prices:
+    """Check a user's prices.
+
+    Raises
+    ------
+    ConfigError
+        If one is not a pair of numbers.
+    """
+    return Model(prices=prices or {}).prices
+
+
+def cost(model: str, prices: Prices, input_tokens: float, output_tokens: float = 0) -> float | None:
+    """Say what so many tokens cost, none of them cached, USD; None where the price is not known."""
+    known = price(model, prices)
+    return known and known.cost(Usage(input_tokens=round(input_tokens), output_tokens=round(output_tokens)))

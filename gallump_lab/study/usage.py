@@ -1,0 +1,329 @@
+"""Tokens: what turns were estimated at and what they took, where it went, what was cut, and what it costs."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gallump_lab.brain.prices import price
+from gallump_lab.brain.prompt import SECTIONS
+from gallump_lab.brain.records import Usage
+from gallump_lab.config import Budget, Config
+from gallump_lab.memory import packing
+from gallump_lab.memory.context import learnt_factor, make_ready
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.picture import Picture
+from gallump_lab.store import Snapshot, configs, query
+from gallump_lab.study import past
+from gallump_lab.study.past import Past, Prices
+from gallump_lab.tokens import OFFLINE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+PRESETS = {
+    "the guide's 5 messages and 10 insights": Config.guide(),
+    "80/15/5 percent of 2,700 tokens": Config(budget=Budget.shares(2_700, 0.80, 0.15, 0.05)),
+    "2,000/500/200 tokens": Config(),
+}
+"""What `Tokens.guide` compares."""
+FIT = 10
+"""Of fewer turns no factor is recommended."""
+MONTH = 365.25 / 12
+"""Days."""
+
+_TURNS = """
+select turn_id, asked_at, model, token_factor, sections::text as sections, input_tokens, output_tokens,
+       cache_read_tokens, cache_write_tokens
+from turns order by turn_id
+"""
+_CUT = """
+select tier,
+       count(*) filter (kept) as kept,
+       count(*) filter (reason = 'over budget') as over_budget,
+       count(*) filter (reason = 'over window') as over_window,
+       count(*) filter (reason not in ('kept', 'over budget', 'over window')) as passed_over,
+       count(distinct turn_id) filter (reason = 'over budget') as turns_over_budget,
+       count(distinct turn_id) filter (reason = 'over window') as turns_over_window
+from slots group by tier order by array_position(['hot', 'warm', 'cold'], tier)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What turns cost, USD, at list prices or the user's; NaN where nothing is priced."""
+
+    mean: float
+    """A turn, on average."""
+    p50: float
+    p95: float
+    month: float
+    """A month at the lab's own pace."""
+    words: str
+    """What the month assumes, and what could not be priced."""
+
+    def __repr__(self) -> str:
+        """Give the figures in a line, and what they rest on."""
+        if math.isnan(self.mean):
+            return f"cost not known: {self.words}"
+        turn = f"${self.mean:.4f} a turn (median {self.p50:.4f}, p95 {self.p95:.4f})"
+        return f"{turn}, ${self.month:,.2f} a month: {self.words}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tokens:
+    """What the turns of a snapshot took; `study.tokens` makes it."""
+
+    turns: "pd.DataFrame"
+    """One row a turn: turn_id, asked_at (UTC), model, factor, estimated (the prompt's tokens), actual (as the server
+    counted them; missing: it did not say), reply (tokens), cost (USD), and the tokens of each section, as estimated."""
+    by_model: "pd.DataFrame"
+    """One row a model: turns; estimated and actual (prompt tokens of the turns whose server said) and their ratio;
+    learnt_factor (its tokens per cl100k token, in use now); recommended_factor and overhead (tokens a call), the best
+    fit of actual = factor x cl100k tokens + overhead, which is the tool's description and what the server adds."""
+    cut: "pd.DataFrame"
+    """One row a tier, over all turns: items that were kept, over_budget, over_window and passed_over (in HOT,
+    duplicate, ...), and in how many turns (turns_over_budget, turns_over_window). Of what was not kept a turn records
+    a tier's first 20, so more may have wanted in."""
+    snapshot: Snapshot = field(repr=False)
+
+    @property
+    def sections(self) -> "pd.DataFrame":
+        """One row a section, in the prompt's order: mean, p95 and max tokens a turn, and share of all prompt tokens."""
+        import pandas as pd
+
+        given = self.turns[list(SECTIONS)].astype("float64")
+        found = {"mean": given.mean(), "p95": given.quantile(0.95), "max": given.max(), "share": given.sum()}
+        frame = pd.DataFrame(found).rename_axis("section").reset_index()
+        frame["share"] /= frame["share"].sum() or math.nan
+        return frame
+
+    @property
+    def by_month(self) -> bool:
+        """Whether `over_time` goes by month: the turns lie more than 92 days apart."""
+        return bool((self.turns["asked_at"].max() - self.turns["asked_at"].min()).days > 92)
+
+    @property
+    def over_time(self) -> "pd.DataFrame":
+        """One row a day or month with turns; see `by_month`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            period (its first moment, UTC), turns, cost (USD), reply (tokens), and each section's tokens in all.
+        """
+        naive = self.turns["asked_at"].dt.tz_localize(None)
+        period = naive.dt.to_period("M" if self.by_month else "D").dt.start_time.dt.tz_localize("UTC")
+        grouped = self.turns.groupby(period.rename("period"))
+        found = grouped[["cost", "reply", *SECTIONS]].sum(min_count=1)
+        found.insert(0, "turns", grouped.size())
+        return found.reset_index()
+
+    @property
+    def cost(self) -> Cost:
+        """What a turn costs, and a month at the lab's own pace."""
+        known = self.turns["cost"].dropna()
+        unpriced = len(self.turns) - len(known)
+        notes = [f"{unpriced:,} of {len(self.turns):,} turns have no price or no usage and are left out"] * (
+            unpriced > 0
+        )
+        if (self.turns["model"] == OFFLINE).any() and not known.any():
+            notes.append(f"the offline analyst is free (prices={{{OFFLINE!r}: (USD in, USD out)}} prices its tokens)")
+        if known.empty:
+            return Cost(mean=math.nan, p50=math.nan, p95=math.nan, month=math.nan, words="; ".join(notes) or NOTHING)
+        first, last = self.turns["asked_at"].min(), self.turns["asked_at"].max()
+        days = (last.normalize() - first.normalize()).days + 1
+        pace = len(self.turns) / days
+        notes.insert(
+            0,
+            f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({len(self.turns):,} in {days:,} "
+            f"day{'s' * (days != 1)}), for {MONTH:.1f} days",
+        )
+        return Cost(
+            mean=float(known.mean()),
+            p50=float(known.median()),
+            p95=float(known.quantile(0.95)),
+            month=float(known.mean()) * pace * MONTH,
+            words="; ".join(notes),
+        )
+
+    @cached_property
+    def guide(self) -> "pd.DataFrame":
+        """What these turns would have used of each tier under each of `PRESETS`; replays them, once.
+
+        Returns
+        -------
+        pandas.DataFrame
+            preset, tier, budget, mean and p95 (of the model's tokens, used by a turn), unused (share of the budget, on
+            average; negative where the guide's count of items takes more), turns (that could be replayed).
+        """
+        import pandas as pd
+
+        rows = _presets(self.snapshot)
+        found = [
+            {
+                "preset": preset,
+                "tier": tier,
+                "budget": getattr(config.budget, tier),
+                "mean": (used := pd.Series([row[preset][tier] for row in rows], dtype="float64")).mean(),
+                "p95": used.quantile(0.95),
+                "unused": 1 - used.mean() / getattr(config.budget, tier),
+                "turns": len(rows),
+            }
+            for preset, config in PRESETS.items()
+            for tier in packing.TIERS
+        ]
+        return pd.DataFrame(found)
+
+    def plot(self) -> Picture:
+        """Draw where tokens went over time, and what was estimated against what the server counted.
+
+        Raises
+        ------
+        ValueError
+            If there is no turn.
+        """
+        from gallump_lab.study import token_charts
+
+        if self.turns.empty:
+            raise ValueError(NOTHING)
+        return token_charts.tokens(self)
+
+    def __repr__(self) -> str:
+        """Sum up."""
+        if self.turns.empty:
+            return NOTHING
+        lines = [f"Tokens of {len(self.turns):,} turns: {self.turns['estimated'].mean():,.0f} a prompt, as estimated"]
+        shares = self.sections.set_index("section")["share"]
+        lines.append(", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share > 0))
+        for row in self.by_model.to_dict("records"):
+            ratio = (
+                "server's count not known" if math.isnan(row["ratio"]) else f"server counted {row['ratio']:.2f} of it"
+            )
+            fits = row["recommended_factor"]
+            better = "" if math.isnan(fits) else f", {fits:.3f} fits best"
+            lines.append(f"{row['model']}: {row['turns']:,} turns; {ratio}; factor {row['learnt_factor']:.3f}{better}")
+        lines += [
+            f"{row['tier'].upper()}: {row['kept']:,} items kept; {row['over_budget']:,} over budget in "
+            f"{row['turns_over_budget']:,} turns, {row['over_window']:,} over window in {row['turns_over_window']:,}"
+            for row in self.cut.to_dict("records")
+        ]
+        return "\n".join([*lines, repr(self.cost)])
+
+
+NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.chat), then take another."
+
+
+def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
+    """Say what turns were estimated at and what they took, where it went, what was cut, and what it costs.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What `lab.snapshot()` gave.
+    prices : mapping of str to (float, float), optional
+        USD per million tokens, in and out, by model name; they win over those of the configuration in force, and they
+        over the list prices.
+
+    Returns
+    -------
+    Tokens
+        Without turns it says so, and its figures are NaN.
+
+    Raises
+    ------
+    ConfigError
+        If a price is no price.
+    """
+    mine = past.checked(prices)
+    with snapshot.read() as con:
+        config = configs.applied(con)
+        turns = _turns(con, {**config.model.prices, **mine})
+        return Tokens(
+            turns=turns, by_model=_by_model(con, turns, config), cut=query.table(con, _CUT), snapshot=snapshot
+        )
+
+
+def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = []
+    for turn_id, at, model, factor, text, *counted in con.execute(_TURNS).fetchall():
+        sections = json.loads(text)
+        usage = None if None in counted[:2] else Usage(**dict(zip(_COUNTED, (n or 0 for n in counted), strict=True)))
+        known = price(model, prices)
+        rows.append(
+            {
+                "turn_id": turn_id,
+                "asked_at": at,
+                "model": model,
+                "factor": factor,
+                "estimated": sum(sections.values()),
+                "actual": usage and usage.prompt_tokens,
+                "reply": usage and usage.output_tokens,
+                "cost": known and usage and known.cost(usage),
+                **{name: sections.get(name, 0) for name in SECTIONS},
+            }
+        )
+    columns = ["turn_id", "asked_at", "model", "factor", "estimated", "actual", "reply", "cost", *SECTIONS]
+    kinds = dict.fromkeys(["actual", "reply", "cost"], "float64") | {"asked_at": "datetime64[us]"}
+    found = pd.DataFrame(rows, columns=columns).astype(kinds)
+    return found.assign(asked_at=found["asked_at"].dt.tz_localize("UTC"))
+
+
+_COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+
+
+def _by_model(con: "DuckDBPyConnection", turns: "pd.DataFrame", config: Config) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = []
+    for model, given in turns.groupby("model"):
+        told = given.dropna(subset=["actual"])
+        factor, overhead = _fit(told["estimated"] / told["factor"], told["actual"])
+        estimated = float(told["estimated"].sum()) if len(told) else math.nan
+        actual = float(told["actual"].sum(min_count=1))
+        rows.append((model, len(given), estimated, actual, actual / estimated, factor, overhead))
+    columns = ["model", "turns", "estimated", "actual", "ratio", "recommended_factor", "overhead"]
+    found = pd.DataFrame(rows, columns=columns)
+    found.insert(5, "learnt_factor", [learnt_factor(con, model, config) for model in found["model"]])
+    return found
+
+
+def _fit(counted: "pd.Series[float]", actual: "pd.Series[float]") -> tuple[float, float]:
+    """Fit actual = factor x counted + overhead by least squares; NaN where the turns are too few or too much alike."""
+    import numpy as np
+
+    if len(counted) < FIT or counted.std() < 0.1 * counted.mean():
+        return math.nan, math.nan
+    factor, overhead = np.polyfit(counted, actual, 1)
+    if overhead < 0:  # a call takes no less than its prompt
+        factor, overhead = (counted * actual).sum() / (counted**2).sum(), 0.0
+    return float(factor), float(overhead)
+
+
+def _presets(snapshot: Snapshot) -> list[dict[str, dict[str, int]]]:
+    """Give what each turn uses of each tier under each preset; an interrupt keeps what is done."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    corpus = Corpus()
+    make_ready(corpus, snapshot)
+    found: list[dict[str, dict[str, int]]] = []
+    try:
+        with snapshot.read() as con:
+            wanted = [turn for turn in past.turns(con) if not turn.gone]
+            used = (_used(con, corpus, turn) for turn in wanted)
+            found.extend(tqdm(used, total=len(wanted), desc="Replaying", unit=" turns", delay=2))
+    except KeyboardInterrupt:
+        if not found:
+            raise
+    return found
+
+
+def _used(con: "DuckDBPyConnection", corpus: Corpus, turn: Past) -> dict[str, dict[str, int]]:
+    return {
+        preset: packing.used(list(turn.context(con, corpus, config, turn.token_factor).slots))
+        for preset, config in PRESETS.items()
+    }
