@@ -112,6 +112,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         passages=known.passages,
         config=applied,
         limits={"hot": hot, "warm": warm, "cold": cold},
+        data_hash=snapshot.hash,
         factor=factor,
         unlabelled=len(wanted) - len(rows),
         left=len(rows) - len(done),
