@@ -46,7 +46,7 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     """Choose on half of the conversations, report on the other; see `Sweep.best`."""
     import numpy as np
 
-    values, tokens = sweep.values[objective], sweep.values["tokens"]
+    values, tokens = sweep.measured[objective], sweep.measured["tokens"]
     names = np.unique(np.array(sweep.ranks.conversations, str))
     order = np.random.default_rng(seed).permutation(len(names))
     clusters = np.array(sweep.ranks.conversations, str)

@@ -1,7 +1,7 @@
 """Every question's candidates under each retriever, in order, for any budget to be tried on; and their file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +84,15 @@ class Ranks:
                 zip(found.items.tolist(), found.scores.tolist(), found.signals.tolist(), strict=True), 1
             )
         ]
+
+    def part(self, places: Iterable[int]) -> "Ranks":
+        """Give the ranks of some of the questions, by their places in `asked`."""
+        chosen = list(places)
+        return replace(
+            self,
+            asked=[self.asked[place] for place in chosen],
+            found={name: [found[place] for place in chosen] for name, found in self.found.items()},
+        )
 
     @property
     def conversations(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ TRUE = ("recall", "any", "all", "lenient", "coverage", "ndcg")
 
 
 def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Sweep":
-    """Measure every combination of budgets, under every retriever, on the same ranks.
+    """Measure every combination of budgets, under every retriever, on the same ranks; an interrupt keeps what is done.
 
     Parameters
     ----------
@@ -57,16 +58,19 @@ def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Swe
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     axes = _axes(ranks, grid)
-    found: dict[str, dict[str, Any]] = {name: {column: [] for column in COLUMNS} for name in ranks.retrievers}
-    with tqdm(total=len(ranks.asked) * len(found), desc="Sweeping", unit=" questions", delay=2) as bar:
-        for name, columns in found.items():
-            for place, asked in enumerate(ranks.asked):
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ranks.retrievers}
+    done = 0
+    try:
+        for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
+            for name, cells in found.items():
                 warm = [ranks.passages[item] for item in ranks.found[name][place].items.tolist()]
-                cells = tally(asked.needs, asked.hot, warm, asked.cold, axes)
-                for column, values in cells.items():
-                    columns[column].append(values)
-                bar.update()
-    return Sweep(ranks, axes, found)
+                cells.append(tally(asked.needs, asked.hot, warm, asked.cold, axes))
+            done = place + 1
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        ranks = replace(ranks.part(range(done)), left=ranks.left + len(ranks.asked) - done)
+    return Sweep(ranks, axes, {name: cells[:done] for name, cells in found.items()})
 
 
 def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
@@ -119,12 +123,12 @@ class Sweep:
         Of each configuration.
     budgets : array of int
         (configurations, 3): hot, warm and cold.
-    values : dict of str to array of float
+    measured : dict of str to array of float
         For each measure, (questions, configurations).
     """
 
     def __init__(
-        self, ranks: Ranks, grid: "dict[str, Ints]", found: "Mapping[str, Mapping[str, Sequence[Floats]]]"
+        self, ranks: Ranks, grid: "dict[str, Ints]", found: "Mapping[str, Sequence[Mapping[str, Floats]]]"
     ) -> None:
         import numpy as np
 
@@ -133,18 +137,22 @@ class Sweep:
         valid = points.sum(1) + ranks.config.budget.reply <= ranks.config.budget.window
         self.retriever = np.repeat(np.array(list(found), object), int(valid.sum()))
         self.budgets = np.tile(points[valid], (len(found), 1))
-        self.values: dict[str, Floats] = {
+        self.measured: dict[str, Floats] = {
             name: np.concatenate(
-                [np.stack(columns[name]).reshape(len(ranks.asked), -1)[:, valid] for columns in found.values()], axis=1
+                [
+                    np.stack([cell[name] for cell in cells]).reshape(len(ranks.asked), -1)[:, valid]
+                    for cells in found.values()
+                ],
+                axis=1,
             )
             for name in COLUMNS
         }
-        self.values["tokens"] = sum((self.values[name] for name in SPENT), np.zeros(1))
+        self.measured["tokens"] = sum((self.measured[name] for name in SPENT), np.zeros(1))
 
     @cached_property
     def exercised(self) -> dict[str, bool]:
         """Whether a tier helps any question within the grid; one that helps none was not measured by them."""
-        return {tier: bool((self.values[name] > 0).any()) for tier, name in zip(TIERS, HELD, strict=True)}
+        return {tier: bool((self.measured[name] > 0).any()) for tier, name in zip(TIERS, HELD, strict=True)}
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
@@ -161,8 +169,8 @@ class Sweep:
 
         columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
         for name in (*MEASURES, *SPENT, "tokens", *HELD):
-            found = statistics.shares(self.values[name], self.ranks.conversations) if name in MEASURES else None
-            columns[name] = found.value if found else self.values[name].mean(0)
+            found = statistics.shares(self.measured[name], self.ranks.conversations) if name in MEASURES else None
+            columns[name] = found.value if found else self.measured[name].mean(0)
             if found:
                 columns |= {f"{name}_low": found.low, f"{name}_high": found.high}
         for tier, name in zip(TIERS, HELD, strict=True):
@@ -258,8 +266,6 @@ class Sweep:
 
     def budget(self, row: int) -> Budget:
         """Give a row's budget; what is not swept is as applied."""
-        from dataclasses import replace
-
         return replace(self.ranks.config.budget, **dict(zip(TIERS, map(int, self.budgets[row].tolist()), strict=True)))
 
     def plot(self, objective: str = "recall") -> "Picture":
@@ -282,6 +288,7 @@ class Sweep:
             if not self.exercised[tier]
         ]
         lines += [each for each in [statistics.caution(self.ranks.conversations)] if each]
+        lines += [f"Interrupted: {self.ranks.left:,} questions are not in it."] if self.ranks.left else []
         return "\n".join(lines)
 
 

@@ -108,7 +108,7 @@ def main() -> None:
         places = dice.integers(len(ranks.asked), size=20)
         anew = rebuild(snapshot, corpus, ranks, sweep.budget(row), places.tolist())
         same = [
-            np.array_equal(sweep.values[name][places, row], [each[name] for each in anew], equal_nan=True)
+            np.array_equal(sweep.measured[name][places, row], [each[name] for each in anew], equal_nan=True)
             for name in MEASURES
         ]
         equal += all(same)

@@ -1,11 +1,14 @@
 """Sweeping budgets and comparing retrievers: what an analyst reads off, and what is refused."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from gallump_lab import Budget, Config, Lab, study
 from gallump_lab.study.sweep import GRID
+from gallump_lab.study.tally import tally
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +92,7 @@ def test_bounds_that_nothing_satisfies_name_what_comes_nearest(sweep):
 
 
 def test_a_tier_that_helps_no_question_is_said_and_keeps_its_budget(ranks):
-    without = [each for each in range(len(ranks.asked)) if not ranks.asked[each].hot]
-    part = study.Ranks(
-        **{name: getattr(ranks, name) for name in ("retrievers", "passages", "config", "limits", "factor")},
-        asked=[ranks.asked[each] for each in without],
-        found={name: [found[each] for each in without] for name, found in ranks.found.items()},
-    )
-    sweep = study.sweep(part)
+    sweep = study.sweep(ranks.part(each for each in range(len(ranks.asked)) if not ranks.asked[each].hot))
     assert sweep.frame["hot_holds"].isna().all()
     assert not sweep.exercised["hot"]
     best = sweep.best()
@@ -130,12 +127,7 @@ def test_a_grid_with_no_point_inside_the_window_is_refused(ranks):
 
 def test_one_conversation_gives_means_without_intervals_and_says_so(ranks):
     name = max(set(ranks.conversations), key=ranks.conversations.count)
-    places = [each for each, other in enumerate(ranks.conversations) if other == name]
-    one = study.Ranks(
-        **{name: getattr(ranks, name) for name in ("retrievers", "passages", "config", "limits", "factor")},
-        asked=[ranks.asked[each] for each in places],
-        found={name: [found[each] for each in places] for name, found in ranks.found.items()},
-    )
+    one = ranks.part(each for each, other in enumerate(ranks.conversations) if other == name)
     sweep = study.sweep(one)
     assert sweep.frame["recall_low"].isna().all()
     assert "1 conversation where an interval takes 5" in repr(sweep)
@@ -192,3 +184,18 @@ def test_the_worst_questions_show_what_outranked_their_evidence(relevance):
 def test_budgets_beyond_what_was_ranked_are_refused(ranks):
     with pytest.raises(ValueError, match=r"whole numbers from 1 to 2,000.*not 4000"):
         study.relevance(ranks, [500, 4_000])
+
+
+def test_an_interrupt_keeps_the_questions_that_were_swept(ranks, monkeypatch):
+    left = [2 * len(ranks.retrievers) + 3]
+
+    def interrupted(*given):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return tally(*given)
+
+    monkeypatch.setattr(sys.modules["gallump_lab.study.sweep"], "tally", interrupted)
+    found = study.sweep(ranks.part(range(9)))
+    assert len(found.ranks.asked) == len(found.measured["recall"]) == 2
+    assert "Interrupted: 7 questions are not in it." in repr(found)
