@@ -171,10 +171,10 @@ class Lab:
         ConfigError
             If it is neither, or names an embedder that is not there.
         """
-        wanted = getattr(config, "config", config)
-        if isinstance(wanted, Config):
-            self.sessions.corpus.embedder(wanted.recall.embedder)
-        self._base_url, self._given = runs.apply(self.store, config, self._clock()).model.base_url, None
+        wanted = runs.wanted(config)
+        self.sessions.corpus.embedder(wanted.recall.embedder)
+        runs.apply(self.store, config, self._clock())
+        self._base_url, self._given = wanted.model.base_url, None
 
     @property
     def runs(self) -> "pd.DataFrame":
@@ -199,8 +199,9 @@ class Lab:
         ValueError
             If there is no such run.
         """
-        self._given = None
-        runs.revert(self.store, self._clock(), run_id)
+        url = self._base_url
+        self.apply(runs.before(self.store, run_id))
+        self._base_url = url
         return self.config
 
     def ask(  # noqa: PLR0913 (the guide's arguments and the seams)

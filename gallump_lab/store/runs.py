@@ -43,8 +43,23 @@ class Found(Protocol):
         ...
 
 
-def apply(store: Store, found: Config | Found, now: datetime) -> Config:
-    """Put a configuration in force for every notebook that uses the lab, and record the run; give the configuration.
+def wanted(found: Config | Found) -> Config:
+    """Give the configuration of what was found.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a Config nor has one.
+    """
+    config = getattr(found, "config", found)
+    if not isinstance(config, Config):
+        msg = f"config must be a gallump_lab.Config, not {found!r}; Config.from_toml reads one from text."
+        raise ConfigError(msg)
+    return config
+
+
+def apply(store: Store, found: Config | Found, now: datetime) -> None:
+    """Put a configuration in force for every notebook that uses the lab, and record the run.
 
     Raises
     ------
@@ -53,10 +68,7 @@ def apply(store: Store, found: Config | Found, now: datetime) -> Config:
     ValueError
         If its run says something that is not among `GROUNDS`.
     """
-    config = getattr(found, "config", found)
-    if not isinstance(config, Config):
-        msg = f"config must be a gallump_lab.Config, not {found!r}; Config.from_toml reads one from text."
-        raise ConfigError(msg)
+    config = wanted(found)
     grounds = dict(getattr(found, "run", {}))
     if unknown := [name for name in grounds if name not in GROUNDS]:
         msg = f"run: {', '.join(map(repr, unknown))} unknown; there are {', '.join(GROUNDS)}."
@@ -75,7 +87,6 @@ def apply(store: Store, found: Config | Found, now: datetime) -> Config:
                 *(grounds.get(name) for name in GROUNDS),
             ],
         )
-    return config
 
 
 def table(catalogue: Catalogue) -> "pd.DataFrame":
@@ -127,25 +138,27 @@ def compare(catalogue: Catalogue, a: int, b: int | None = None) -> "pd.DataFrame
     return pd.DataFrame(shown, columns=["setting", "before", "after"], dtype=object)
 
 
-def revert(store: Store, now: datetime, run_id: int | None = None) -> Config:
-    """Put in force again what was before a run, the newest by default, as a run of its own; give the configuration.
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What was in force before a run; `apply` takes it."""
+
+    config: Config
+    run: Mapping[str, Any]
+
+
+def before(catalogue: Catalogue, run_id: int | None = None) -> Before:
+    """Give what was in force before a run, the newest by default, to be applied again.
 
     Raises
     ------
     ValueError
         If there is no such run.
     """
-    with store.read() as con:
+    with catalogue.read() as con:
         number, study, *_ = _run(con, run_id)
         config = configs.applied(con, before=number)
     words = f"What was in force before run {number}" + (f" ({study})" if study else "")
-    return apply(store, _Reverted(config=config, run={"study": "revert", "words": words}), now)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Reverted:
-    config: Config
-    run: Mapping[str, Any]
+    return Before(config=config, run={"study": "revert", "words": words})
 
 
 def _run(con: "DuckDBPyConnection", run_id: int | None) -> tuple[Any, ...]:

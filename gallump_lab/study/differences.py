@@ -69,7 +69,7 @@ class Difference:
         turn = self.turn
         head = f"Turn {turn.turn_id}, {_quoted(turn.past.question or 'its question was forgotten')}"
         if turn.prompt is None or turn.before is None:
-            return f"{head}\ncannot be compared: {turn.problem or 'its own prompt does not fit its window any more'}"
+            return f"{head}\ncannot be compared: {turn.problem}"
         if turn.prompt is turn.before:
             changed = f"not called the same, for these have changed: {', '.join(turn.changed)}"
             same = "byte for byte as sent" if turn.identical else "not the bytes that were sent"

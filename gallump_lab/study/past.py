@@ -113,6 +113,8 @@ class Past:
         ------
         PromptTooLong
             If the question alone does not fit the configuration's window.
+        ConfigError
+            If the configuration names an embedder that is not there.
         """
         session = self.context(con, corpus, config, factor)
         builder = PromptBuilder(config.template, config.budget)
@@ -125,8 +127,8 @@ class Past:
 
     def changed(self, prompt: Prompt) -> tuple[str, ...]:
         """Say what is not as it was when this prompt, of its own configuration, was sent."""
-        found_so = self.retrieval.startswith(f"{recall.VERSION} ")
         now = recall.version(self.config.recall.embedder, sum(prompt.session_context.missing.values()))
+        found_so = self.retrieval.startswith(f"{recall.VERSION} ")
         same = {
             "retrieval": found_so,
             "embeddings": not found_so or self.retrieval == now,

@@ -28,14 +28,14 @@ class Replayed:
     past: Past
     """The turn as it was recorded."""
     prompt: Prompt | None = None
-    """Under the configuration that was tried, or its own; None where `problem` says why it cannot be built."""
+    """Under the configuration that was tried, or its own; None where it cannot be built."""
     before: Prompt | None = None
-    """Under its own configuration."""
+    """Under its own configuration; None where it cannot be built."""
     changed: tuple[str, ...] = ()
     """What is not as it was (template, retrieval, embeddings, forgotten messages), so that `before` cannot be called
     the same."""
     problem: str | None = None
-    """What is gone, or does not fit, in words."""
+    """Why one of the two cannot be built, in words: what is gone, or does not fit."""
     model: str
     """Whose tokens the prompt's are: who answered, or the model of the configuration that was tried."""
     cost: float | None = None
@@ -215,7 +215,8 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
     before, problem = _built(con, corpus, turn, own)
     prompt, model = before, turn.model
     if config is not None:
-        prompt, problem = _built(con, corpus, turn, config)
+        prompt, reason = _built(con, corpus, turn, config)
+        problem = reason or (problem and f"under its own configuration: {problem}")
         model, _ = turn.counts_as(con, config)
     known = {**own.model.prices, **(config.model.prices if config else {}), **mine}
     return Replayed(
@@ -233,7 +234,6 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
 def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config) -> tuple[Prompt | None, str | None]:
     _, factor = turn.counts_as(con, config)
     try:
-        corpus.embedder(config.recall.embedder)
         return turn.prompt(con, corpus, config, factor), None
-    except (ConfigError, PromptTooLong) as error:
+    except (PromptTooLong, ConfigError) as error:
         return None, str(error)

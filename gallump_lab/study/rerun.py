@@ -2,7 +2,7 @@
 
 import contextlib
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from gallump_lab.brain.records import Answer, Usage
 from gallump_lab.config import Config
 from gallump_lab.memory.context import make_ready
 from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot
 from gallump_lab.study import past
 from gallump_lab.study.past import Past, Prices
@@ -137,13 +138,14 @@ def _pre(text: str) -> str:
 _LEFT = 'style="text-align: left; vertical-align: top"'
 
 
-def rerun(
+def rerun(  # noqa: PLR0913 (what a study may choose)
     snapshot: Snapshot,
     turns: Sequence[int],
     config: Config,
     *,
     confirm: Callable[[str], bool] | None = None,
     prices: Prices | None = None,
+    embedders: Iterable[Embedder] = (),
 ) -> Rerun:
     """Ask chosen turns again, each with the prompt that it would have had under a configuration.
 
@@ -162,6 +164,8 @@ def rerun(
         Gets the words about the cost and says whether to go on; by default the user is asked.
     prices : mapping of str to (float, float), optional
         USD per million tokens, in and out, by model name; they win over the configuration's and the list prices.
+    embedders : iterable of Embedder
+        Your own, if the configuration names one.
 
     Returns
     -------
@@ -171,7 +175,8 @@ def rerun(
     Raises
     ------
     ValueError
-        If a turn id is none of the snapshot's, or a price is no price.
+        If a turn id is none of the snapshot's, a price is no price, one of the embedders cannot be used, or `config`
+        names none that is known.
     OverLimit
         If `config.model.max_usd_per_day` is set, and the estimate is above it or not known.
     """
@@ -179,8 +184,8 @@ def rerun(
 
     known = {**config.model.prices, **past.checked(prices)}
     brain = Brain(model=replace(config.model, prices=known), budget=config.budget)
-    corpus = Corpus()
-    make_ready(corpus, snapshot)
+    corpus = Corpus(embedders)
+    make_ready(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
         wanted = [_built(con, corpus, turn, config, brain.model_name) for turn in past.turns(con, turns)]
     ready = [turn.prompt for turn in wanted if turn.prompt]

@@ -246,6 +246,7 @@ def test_a_turn_whose_embedder_is_gone_says_so(lab):
     other = study.replay(snapshot, Config()).frame
     assert other["tokens"].notna().all()
     assert other["tokens_before"].isna().tolist() == [False, True]
+    assert "under its own configuration: " in other["problem"][1]
 
 
 def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(lab, tmp_path):
