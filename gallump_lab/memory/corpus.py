@@ -31,7 +31,7 @@ USER, ASSISTANT = 1, 2
 _READ = f"""
 select p.passage_id, p.message_id, p.terms, hash(m.session_id) as session,
        if(m.role = 'user', {USER}, {ASSISTANT}) as role, coalesce(hash(m.symbol), 0) as symbol,
-       coalesce(hash(lower(m.speaker)), 0) as speaker, epoch_us(m.created_at) as created_at
+       coalesce(hash(strip_accents(lower(m.speaker))), 0) as speaker, epoch_us(m.created_at) as created_at
 from (from passages where passage_id between $begin and $end) p
 join (from messages where message_id between $first and $last) m using (message_id)
 order by p.passage_id
@@ -44,7 +44,7 @@ _NEWS = "select (select count(*) from forgotten), (select coalesce(max(passage_i
 _NEXT = "select min(passage_id) from passages where passage_id > ?"
 _SAID = "select min(message_id), max(message_id) from passages where passage_id between ? and ?"
 _SPEAKERS = """
-select distinct lower(speaker), hash(lower(speaker)) from messages
+select distinct strip_accents(lower(speaker)), hash(strip_accents(lower(speaker))) from messages
 where message_id between ? and ? and speaker is not null
 """
 _TYPES = {
@@ -90,7 +90,7 @@ class View:
     embedder: Embedder
     """Whose codes they are."""
     speakers: dict[str, int]
-    """The hash of each speaker's name, by the name in lower case; one may speak only after the moment."""
+    """The hash of each speaker's name, by the name in lower case without accents; some speak only after the moment."""
 
     def __len__(self) -> int:
         """Count the passages."""

@@ -34,7 +34,7 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-2 {FIRST}"
+VERSION = f"{TEXT} signals-3 {FIRST}"
 """Names how passages are found and shown, whatever the embedding model; a replay under another name says so."""
 
 

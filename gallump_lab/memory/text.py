@@ -90,7 +90,7 @@ _IS = re.compile(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
 def _stated(piece: str) -> str:
     if _kind(piece) != "word":
         return " ".join(_terms_of(piece))
-    word = _plain(piece.casefold())
+    word = plain(piece.casefold())
     return "" if word in _FILLERS else _stemmer().stemWord(word)
 
 
@@ -126,11 +126,12 @@ def _terms_of(piece: str) -> tuple[str, ...]:
 
 def _word(piece: str) -> str:
     """Give a word as it is compared; nothing of one that says nothing."""
-    word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", _plain(piece.casefold()))
+    word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", plain(piece.casefold()))
     return "" if word in _STOP_WORDS else word
 
 
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
+    """Give a text without its accents."""
     return "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
 
 

@@ -165,6 +165,8 @@ def _run(con: "DuckDBPyConnection", run_id: int | None) -> tuple[Any, ...]:
     found: tuple[Any, ...] | None = con.execute(_ONE, [run_id]).fetchone()
     if found is None:
         msg = f"run_id {run_id!r} is not in this lab; lab.runs lists them."
+        if run_id is None:
+            msg = "Nothing was ever applied in this lab, so there is nothing to compare or to take back."
         raise ValueError(msg)
     return found
 

@@ -219,6 +219,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
 _MIGRATIONS_TABLE = """
     select list(column_name order by column_index) from duckdb_columns()
     where database_name = current_database() and schema_name = 'main' and table_name = 'migrations'"""
+_RECORDED = "select 1 from duckdb_tables() where database_name = current_database() and table_name = 'snapshot'"
 _ANYTHING = """
     from (
         select database_name, internal from duckdb_tables() union all
@@ -253,6 +254,11 @@ def missing(con: "DuckDBPyConnection", path: Path) -> list[int]:
         )
         raise NewerLab(msg)
     return list(range(newest + 1, len(MIGRATIONS) + 1))
+
+
+def is_snapshot(con: "DuckDBPyConnection") -> bool:
+    """Tell a saved snapshot from a lab."""
+    return con.execute(_RECORDED).fetchone() is not None
 
 
 def apply(con: "DuckDBPyConnection", number: int) -> None:

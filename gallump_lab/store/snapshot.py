@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-_RECORDED = "select 1 from duckdb_tables() where database_name = current_database() and table_name = 'snapshot'"
-
 
 class Snapshot:
     """What a lab held at one moment; `lab.snapshot()` makes it.
@@ -70,7 +68,7 @@ class Snapshot:
         copy = Instance()
         with store.lend(copy) as con:
             missing = schema.missing(con, store.path)
-            if not con.execute(_RECORDED).fetchone():
+            if not schema.is_snapshot(con):
                 msg = f"{store.path} is a lab and not a saved snapshot of one: Lab.open(path).snapshot() takes one."
                 raise NotALab(msg)
             con.execute("copy from database lab to memory")

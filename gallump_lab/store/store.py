@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from gallump_lab.store import files, schema
 from gallump_lab.store.errors import (
     LabBusy,
+    NotALab,
     StoreError,
     holder,
     is_durable,
@@ -110,6 +111,12 @@ class Store:
         store = cls(files.place(path), wait=wait)
         with store.write() as con:
             missing = schema.missing(con, store.path)
+            if schema.is_snapshot(con):
+                msg = (
+                    f"{store.path} is a saved snapshot, which nothing may change. Snapshot.load(path) of "
+                    "gallump_lab.study reads it; the file is unchanged."
+                )
+                raise NotALab(msg)
         for migration in missing:
             with store.write() as con:
                 schema.apply(con, migration)

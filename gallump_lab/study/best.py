@@ -158,6 +158,8 @@ def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, in
         for tier in TIERS
         if not sweep.exercised[tier]
     ]
+    if sweep.ranks.left:
+        lines.append(f"Interrupted: {sweep.ranks.left:,} questions had no part in this.")
     caution = statistics.caution(range(others)) if others else ""
     return "\n".join([*lines, *([f"To report on there are {caution}"] if caution else [])])
 

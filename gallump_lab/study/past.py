@@ -16,7 +16,7 @@ from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import Moment, SessionContext
-from gallump_lab.store import times
+from gallump_lab.store import Snapshot, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -153,6 +153,19 @@ def turns(con: "DuckDBPyConnection", wanted: Sequence[int] | None = None) -> lis
         msg = f"turn_id {', '.join(map(str, strangers))} not in this snapshot; lab.turns lists them."
         raise ValueError(msg)
     return past
+
+
+def checked_snapshot(snapshot: object) -> None:
+    """Check that a study was given a snapshot.
+
+    Raises
+    ------
+    ValueError
+        If it was given something else.
+    """
+    if not isinstance(snapshot, Snapshot):
+        msg = f"snapshot must be what lab.snapshot() gives, not {snapshot!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
 
 
 def checked(prices: Prices | None) -> Prices:

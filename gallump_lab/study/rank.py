@@ -16,6 +16,7 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, configs
+from gallump_lab.study import past
 from gallump_lab.study.evidence import Needs
 from gallump_lab.study.ranks import Asked, Ranking, Ranks
 
@@ -71,20 +72,22 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     Raises
     ------
     NothingToMeasure
-        If no question has evidence.
+        If no question has evidence that was there when it was asked.
     ValueError
-        If a retriever's name is unknown, or its embedder.
+        If a retriever or its embedder is unknown, or a number cannot be used.
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
+    past.checked_snapshot(snapshot)
+    _check(hot=hot, warm=warm, cold=cold, factor=factor)
     corpus = Corpus(embedders)
     memory.make_ready(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
     if not rows:
         msg = (
-            f"None of {len(wanted):,} questions says which messages it rests on. Label some with lab.label(...), or "
-            "import a dataset with questions."
+            f"None of {len(wanted):,} questions says which messages it rests on. Give some messages grade 3 "
+            "(lab.label(...) or lab.labeller()), or import a dataset with questions."
         )
         raise NothingToMeasure(msg)
     with snapshot.read() as con:
@@ -99,12 +102,19 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             seen_insight=memory.newest(con)[1],
             cited=insights.cited(con),
         )
-        done: list[tuple[Asked, list[Ranking]]] = []
+        each: list[tuple[Asked, list[Ranking]] | None] = []
         try:
-            done.extend(_one(con, row, known) for row in tqdm(rows, desc="Ranking", unit=" questions", delay=2))
+            each.extend(_one(con, row, known) for row in tqdm(rows, desc="Ranking", unit=" questions", delay=2))
         except KeyboardInterrupt:
-            if not done:
+            if not each:
                 raise
+    done = [one for one in each if one]
+    if not done:
+        msg = (
+            f"All {len(each):,} questions rest on messages that came after they were asked, so nothing can be found "
+            "for them. Give asked_at a time after these messages."
+        )
+        raise NothingToMeasure(msg)
     return Ranks(
         asked=[asked for asked, _ in done],
         retrievers=known.retrievers,
@@ -115,12 +125,13 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         data_hash=snapshot.hash,
         factor=factor,
         unlabelled=len(wanted) - len(rows),
-        left=len(rows) - len(done),
+        left=len(rows) - len(each),
+        later=known.later,
         missing=known.missing,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Known:
     """What holds for every question of a snapshot."""
 
@@ -132,6 +143,7 @@ class _Known:
     cited: Mapping[int, frozenset[int]]
     passages: dict[int, Slot] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
+    later: int = 0
     _views: dict[str, tuple[Any, View]] = field(default_factory=dict)
 
     def at(self, con: "DuckDBPyConnection", moment: Moment, settings: Recall) -> View:
@@ -145,10 +157,17 @@ class _Known:
         return view
 
 
-def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, list[Ranking]]:
-    """Rank one question's candidates under each retriever."""
+def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, list[Ranking]] | None:
+    """Rank one question's candidates under each retriever; None if all that it rests on came later."""
+    import numpy as np
+
     at = row.asked_at.to_pydatetime()
     moment = Moment(at=at, seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at)
+    there = np.isin(row.evidence, known.at(con, moment, next(iter(known.retrievers.values()))).message_id)
+    known.later += not there.all()
+    if not there.any():
+        return None
+    evidence = recall.of_messages(con, np.asarray(row.evidence)[there].tolist(), known.factor)
     symbol, session, cluster = (
         value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
     )
@@ -165,9 +184,9 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
         question_id=int(row.question_id),
         text=row.text,
         kind=row.kind,
-        conversation=cluster or session or f"question {row.question_id}",
+        conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
         needs=Needs(
-            evidence=recall.of_messages(con, row.evidence, known.factor),
+            evidence=evidence,
             words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
             cited=known.cited,
         ),
@@ -202,12 +221,28 @@ def _within(slots: Sequence[Slot], most: int) -> list[Slot]:
 
 
 def _named(retrievers: Mapping[str, Recall] | Sequence[str] | None, applied: Recall) -> dict[str, Recall]:
+    known = {"applied": applied} | RETRIEVERS
     if retrievers is None:
         return {"applied": applied}
-    if isinstance(retrievers, Mapping):
-        return dict(retrievers)
-    known = {"applied": applied} | RETRIEVERS
-    if strangers := [name for name in retrievers if name not in known]:
-        msg = f"retrievers: {', '.join(map(repr, strangers))} unknown; there are {', '.join(known)}, or give settings."
+    given = [retrievers] if isinstance(retrievers, str) else retrievers
+    found = dict(given) if isinstance(given, Mapping) else {name: known.get(name) for name in given}
+    if not found:
+        msg = f"retrievers is empty; there are {', '.join(known)}, or give settings by name."
         raise ValueError(msg)
-    return {name: known[name] for name in retrievers}
+    if strangers := [name for name, settings in found.items() if not isinstance(settings, Recall)]:
+        msg = (
+            f"retrievers: {', '.join(map(repr, strangers))} unknown; there are {', '.join(known)}, or give settings: "
+            "{'mine': Recall(...)}."
+        )
+        raise ValueError(msg)
+    return {name: settings for name, settings in found.items() if settings is not None}
+
+
+def _check(*, factor: float, **most: int) -> None:
+    for tier, tokens in most.items():
+        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+            msg = f"{tier} must be a whole number of tokens of at least 0, not {tokens!r}."
+            raise ValueError(msg)
+    if not isinstance(factor, (int, float)) or not 0.1 <= factor <= 10:
+        msg = f"factor must be a number from 0.1 to 10 (the model's tokens per cl100k token), not {factor!r}."
+        raise ValueError(msg)

@@ -1,16 +1,19 @@
 """Every question's candidates under each retriever, in order, for any budget to be tried on; and their file."""
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import Slot, not_embedded
 from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.store import files
 from gallump_lab.study.evidence import Needs
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class Ranks:
     """Questions without evidence, which were left out."""
     left: int = 0
     """Questions that were not ranked because of an interrupt."""
+    later: int = 0
+    """Questions that rest on a message which came after they were asked; that message is not asked of anyone."""
     missing: Mapping[str, int] = field(default_factory=dict)
     """How many passages an embedding model had no code of at most, by its name."""
 
@@ -101,19 +106,31 @@ class Ranks:
 
     def __repr__(self) -> str:
         """Count what was ranked."""
-        head = (
-            f"Ranks: {len(self.asked):,} questions in {len(set(self.conversations)):,} conversations, "
-            f"{len(self.retrievers)} retriever{'s' * (len(self.retrievers) != 1)}: {', '.join(self.retrievers)}"
+        counts = [(len(self.asked), "question"), (len(set(self.conversations)), "conversation")]
+        asked, talks, others = (
+            f"{number:,} {what}{'s' * (number != 1)}" for number, what in [*counts, (len(self.retrievers), "retriever")]
         )
+        head = f"Ranks: {asked} in {talks}, {others}: {', '.join(self.retrievers)}"
         notes = [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
         notes += [f"Interrupted: {self.left:,} questions are not ranked."] if self.left else []
+        notes += (
+            [f"{self.later:,} rest on messages that came after they were asked; these are left out."]
+            if self.later
+            else []
+        )
         return "\n".join([head, *notes, *not_embedded(self.missing)])
 
     def save(self, path: str | Path) -> Path:
-        """Write the ranks to one file; `Ranks.load` reads it."""
+        """Write the ranks to one new file, whole or not at all; `Ranks.load` reads it.
+
+        Raises
+        ------
+        FileExistsError
+            If something stands at `path` already.
+        """
         import numpy as np
 
-        target = Path(path)
+        target = files.place(path)
         meta = {
             "version": recall.VERSION,
             "retrievers": {name: asdict(settings) for name, settings in self.retrievers.items()},
@@ -123,6 +140,7 @@ class Ranks:
             "data_hash": self.data_hash,
             "unlabelled": self.unlabelled,
             "left": self.left,
+            "later": self.later,
             "missing": dict(self.missing),
             "passages": [_plain(slot) for slot in self.passages.values()],
             "asked": [
@@ -142,7 +160,7 @@ class Ranks:
             arrays[f"ends{number}"] = np.cumsum([len(each.items) for each in rankings])
             for name in ("items", "scores", "signals"):
                 arrays[f"{name}{number}"] = np.concatenate([getattr(each, name) for each in rankings])
-        with target.open("wb") as file:
+        with files.fresh(target, "ranking") as draft, draft.open("wb") as file:
             np.savez_compressed(file, **arrays)
         return target
 
@@ -152,18 +170,20 @@ class Ranks:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ValueError
             If the file is none of ours, or its ranks were made by another version of recall.
         """
         import numpy as np
 
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+                arrays = dict(found)
             meta = json.loads(arrays["meta"].tobytes())
             version = meta["version"]
-        except (KeyError, ValueError, EOFError) as error:
-            msg = f"{path} holds no ranks; Ranks.save writes them."
+        except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+            msg = f"{path} holds no ranks, or not all of them; Ranks.save writes them."
             raise ValueError(msg) from error
         if version != recall.VERSION:
             msg = (
@@ -171,12 +191,12 @@ class Ranks:
                 "Rank again: study.rank(...)."
             )
             raise ValueError(msg)
-        found = {}
+        rankings = {}
         for number, name in enumerate(meta["retrievers"]):
             ends = arrays[f"ends{number}"][:-1]
             columns = {key: np.split(arrays[f"{key}{number}"], ends) for key in ("items", "scores", "signals")}
             rows = zip(*columns.values(), strict=True)
-            found[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
+            rankings[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
         slots = [_slot(given) for given in meta["passages"]]
         asked = []
         for given in meta["asked"]:
@@ -190,10 +210,12 @@ class Ranks:
         return cls(
             asked=asked,
             retrievers={name: Recall(**settings) for name, settings in meta["retrievers"].items()},
-            found=found,
+            found=rankings,
             passages={slot.item_id: slot for slot in slots},
             config=Config.from_toml(meta["config"]),
-            **{name: meta[name] for name in ("limits", "factor", "data_hash", "unlabelled", "left", "missing")},
+            **{
+                name: meta[name] for name in ("limits", "factor", "data_hash", "unlabelled", "left", "later", "missing")
+            },
         )
 
 

@@ -62,6 +62,9 @@ def relevance(ranks: Ranks, at_tokens: Sequence[int] = TOKENS) -> "Relevance":
         If a budget is no positive whole number, or lies beyond what was ranked.
     """
     most = ranks.limits["warm"]
+    if not isinstance(at_tokens, Sequence) or isinstance(at_tokens, str) or not at_tokens:
+        msg = f"at_tokens must be a list of budgets, such as [200, 500], not {at_tokens!r}."
+        raise ValueError(msg)
     for each in at_tokens:
         if not isinstance(each, int) or isinstance(each, bool) or not 0 < each <= most:
             msg = (
@@ -258,6 +261,7 @@ class Relevance:
             interval = statistics.shares(values[self.main], self.ranks.conversations).interval()
             lines.append(f"{name:{width}}  {shown(interval)}")
         lines += [each for each in [statistics.caution(self.ranks.conversations)] if each]
+        lines += [f"Interrupted: {self.ranks.left:,} questions are not in it."] if self.ranks.left else []
         return "\n".join(lines)
 
 

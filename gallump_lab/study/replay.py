@@ -193,6 +193,8 @@ def replay(
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
+    past.checked_snapshot(snapshot)
+    config = getattr(config, "config", config)
     corpus, mine = Corpus(embedders), past.checked(prices)
     make_ready(corpus, snapshot, (config or Config()).recall.embedder)
     wanted: list[Past] = []

@@ -182,6 +182,8 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
+    past.checked_snapshot(snapshot)
+    config = getattr(config, "config", config)
     known = {**config.model.prices, **past.checked(prices)}
     brain = Brain(model=replace(config.model, prices=known), budget=config.budget)
     corpus = Corpus(embedders)

@@ -29,7 +29,7 @@ from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.signals.dates import MONTHS
 from gallump_lab.memory.text import terms
 from gallump_lab.store import Snapshot
-from gallump_lab.study import statistics
+from gallump_lab.study import past, statistics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +127,7 @@ def silver(snapshot: Snapshot) -> Silver:
     """
     import pandas as pd
 
+    past.checked_snapshot(snapshot)
     with snapshot.read() as con:
         replies = con.execute(_REPLIES).fetchall()
         (turns,) = con.execute("select count(*) from turns").fetchone() or (0,)

@@ -2,7 +2,9 @@
 
 Intervals are cluster-robust: the variance is the jackknife's over conversations, with Student's t of G - 1 degrees for
 G of them (MacKinnon, Nielsen and Webb 2023, "Cluster-robust inference: A guide to empirical practice"). A share's is
-taken of its log-odds, so it lies within 0 and 1 and holds near them too. Below five conversations there is none.
+taken of its log-odds, so it lies within 0 and 1. Where all conversations agree they show no spread, so no interval is
+narrower than so many independent questions would give (Clopper and Pearson 1934; for differences, half a question won
+and half one lost more than was seen, after Agresti and Min 2005). Below five conversations there is none.
 """
 
 from collections.abc import Sequence
@@ -60,7 +62,8 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
         mean = sums.sum(0) / n
         odds, without = _log_odds(sums.sum(0), n), _log_odds(sums.sum(0) - sums, n - counts)
         reach = _reach(without - odds, counts > 0, number)
-        low, high = special.expit(odds - reach), special.expit(odds + reach)
+        least, most = _exact(sums.sum(0), n)
+        low, high = np.fmin(special.expit(odds - reach), least), np.fmax(special.expit(odds + reach), most)
     enough = number >= CLUSTERS
     return Estimates(
         value=mean,
@@ -73,9 +76,9 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
 
 
 def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
-    """Estimate the mean of differences that are paired by question, and how likely it is by chance.
+    """Estimate the mean of differences of shares, paired by question, and how likely it is by chance.
 
-    The arguments are those of `shares`; the values are of any size.
+    The arguments are those of `shares`; the values lie within -1 and 1.
     """
     import numpy as np
     from scipy import special
@@ -85,14 +88,16 @@ def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums.sum(0) / n
         reach = _reach((sums.sum(0) - sums) / (n - counts) - mean, counts > 0, number)
-        error = reach / special.stdtrit(number - 1, (1 + LEVEL) / 2)
+        times = special.stdtrit(number - 1, (1 + LEVEL) / 2)
+        reach = np.fmax(reach, times / (n + 2))
+        error = reach / times
         apart = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0, np.inf))
         p = 2 * special.stdtr(number - 1, -apart)
     enough = number >= CLUSTERS
     return Estimates(
         value=mean,
-        low=np.where(enough, mean - reach, np.nan),
-        high=np.where(enough, mean + reach, np.nan),
+        low=np.where(enough, np.maximum(mean - reach, -1), np.nan),
+        high=np.where(enough, np.minimum(mean + reach, 1), np.nan),
         p=np.where(enough, p, np.nan),
         n=n.astype(np.int64),
         clusters=number.astype(np.int64),
@@ -122,6 +127,17 @@ def _log_odds(sums: "Floats", n: "Floats") -> "Floats":
 
     found: Floats = np.log((sums + 0.5) / (n - sums + 0.5))
     return found
+
+
+def _exact(sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":
+    """Give Clopper and Pearson's interval of a share of independent questions."""
+    import numpy as np
+    from scipy import special
+
+    tail, none = (1 - LEVEL) / 2, n - sums
+    low = np.where(sums > 0, special.betaincinv(np.maximum(sums, 1e-9), none + 1, tail), 0)
+    high = np.where(none > 0, special.betaincinv(sums + 1, np.maximum(none, 1e-9), 1 - tail), 1)
+    return low, high
 
 
 def _reach(shifts: "Floats", there: "NDArray[np.bool_]", number: "NDArray[np.int64]") -> "Floats":

@@ -1,7 +1,7 @@
 """Sweep many: every budget of a grid measured on the same ranks, and which of them is worth its tokens."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,9 @@ def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Swe
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
+    if not isinstance(ranks, Ranks):
+        msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
     axes = _axes(ranks, grid)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ranks.retrievers}
     done = 0
@@ -85,7 +88,7 @@ def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, 
         if strangers := sorted(set(grid) - set(TIERS)):
             msg = f"grid: {', '.join(map(repr, strangers))} unknown; the tiers are hot, warm and cold."
             raise ValueError(msg)
-        wanted = {tier: list(grid.get(tier, [getattr(budget, tier)])) for tier in TIERS}
+        wanted = {tier: _listed(tier, grid.get(tier, [getattr(budget, tier)])) for tier in TIERS}
     for tier, values in wanted.items():
         for each in values:
             if not isinstance(each, (int, np.integer)) or isinstance(each, bool) or each < 0:
@@ -108,6 +111,13 @@ def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, 
         )
         raise ValueError(msg)
     return {tier: np.unique(np.array(values, np.int64)) for tier, values in wanted.items()}
+
+
+def _listed(tier: str, budgets: object) -> list[Any]:
+    if isinstance(budgets, Iterable) and not isinstance(budgets, str):
+        return list(budgets)
+    msg = f"grid[{tier!r}] must be a list of budgets, such as [0, 200, 500], not {budgets!r}."
+    raise ValueError(msg)
 
 
 class Sweep:
@@ -220,16 +230,17 @@ class Sweep:
         """Give the row of the Pareto front after which further tokens bring least.
 
         It lies farthest above the line between the front's ends (Satopaa et al. 2011, "Finding a 'Kneedle' in a
-        Haystack").
+        Haystack"); a front of less than three is too short to bend, and its best is given.
         """
         front = self.pareto(objective)
+        if len(front) < 3:
+            return front.iloc[-1]
         ends = front.iloc[[0, -1]]
         reach = [float(ends[name].iloc[1] - ends[name].iloc[0]) or 1.0 for name in ("tokens", objective)]
         x, y = (
             (front[name] - ends[name].iloc[0]) / width for name, width in zip(("tokens", objective), reach, strict=True)
         )
-        found: pd.Series[Any] = front.iloc[int((y - x).argmax())]
-        return found
+        return front.iloc[int((y - x).argmax())]
 
     def best(
         self,
@@ -261,6 +272,10 @@ class Sweep:
             If the objective is unknown, or nothing satisfies the bounds; the nearest is named.
         """
         checked(objective)
+        for name, bound in (("tokens", tokens), ("usd", usd), ("least", least)):
+            if bound is not None and (not isinstance(bound, (int, float)) or bound < 0):
+                msg = f"{name} must be a number of at least 0, not {bound!r}."
+                raise ValueError(msg)
         bounds = [each for each in (tokens, None if usd is None else usd / self._usd) if each is not None]
         return choose(self, objective, most=min(bounds, default=math.inf), least=least, seed=seed)
 
@@ -274,6 +289,9 @@ class Sweep:
 
     def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
         """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
+        if tier not in TIERS:
+            msg = f"tier must be one of {', '.join(TIERS)}, not {tier!r}."
+            raise ValueError(msg)
         return charts.lines(self, tier, checked(objective))
 
     def __repr__(self) -> str:

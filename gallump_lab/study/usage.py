@@ -237,6 +237,7 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
     ConfigError
         If a price is no price.
     """
+    past.checked_snapshot(snapshot)
     mine = past.checked(prices)
     with snapshot.read() as con:
         config = configs.applied(con)

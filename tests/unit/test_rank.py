@@ -11,6 +11,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import Moment
+from gallump_lab.store.errors import NotALab
 from gallump_lab.study.evidence import measure
 from gallump_lab.study.rank import RETRIEVERS
 from gallump_lab.study.tally import TIERS, tally
@@ -143,3 +144,92 @@ def test_a_question_is_ranked_on_what_had_been_said_when_it_was_asked(tmp_path):
     ranks = study.rank(lab.snapshot(), {"mine": Recall(recency=0.5)})
     assert {slot.text for slot in ranks.warm("mine", 0)} == {f"My halibut stop is {400 + day}." for day in range(3)}
     assert RETRIEVERS["all signals"] == Recall()
+
+
+def own(tmp_path, *asked, days=4):
+    """Make a lab of one remark a day, a session each, and questions: (text, day asked, days of the evidence)."""
+    lab = Lab.open(tmp_path / "own.duckdb", clock=lambda: START + timedelta(days=90))
+    said = [
+        {"role": "user", "text": f"Rule {day}: never buy {name}.", "session_id": f"s{day}", "key": str(day)}
+        | {"created_at": START + timedelta(days=day)}
+        for day, name in enumerate(["halibut", "turbot", "plaice", "sole"][:days])
+    ]
+    lab.import_messages(pd.DataFrame(said))
+    rows = [
+        {"text": text, "asked_at": START + timedelta(days=day, hours=1), "evidence": list(map(str, evidence))}
+        for text, day, evidence in asked
+    ]
+    lab.import_questions(pd.DataFrame(rows))
+    return lab
+
+
+def test_what_came_after_a_question_is_not_asked_of_it_and_that_is_said(tmp_path):
+    lab = own(tmp_path, ("What of turbot?", 2, [1]), ("And plaice, and sole?", 2, [2, 3]), ("And sole?", 1, [3]))
+    ranks = study.rank(lab.snapshot())
+    assert [asked.text for asked in ranks.asked] == ["What of turbot?", "And plaice, and sole?"]
+    assert [len(asked.needs.evidence) for asked in ranks.asked] == [1, 1]
+    assert "2 rest on messages that came after they were asked" in repr(ranks)
+    (tmp_path / "late").mkdir()
+    late = own(tmp_path / "late", ("And sole?", 1, [3]))
+    with pytest.raises(study.NothingToMeasure, match="came after they were asked"):
+        study.rank(late.snapshot())
+
+
+def test_questions_that_rest_on_one_session_are_one_conversation_however_often_they_are_asked(tmp_path):
+    asked = [(f"What of turbot, {number}?", 3, [1]) for number in range(7)]
+    ranks = study.rank(own(tmp_path, *asked, ("And sole?", 3, [3])).snapshot())
+    assert len(set(ranks.conversations)) == 2
+    assert "2 conversations where an interval takes 5" in repr(study.relevance(ranks))
+
+
+def test_a_knee_is_no_prompt_without_memory(tmp_path):
+    sweep = study.sweep(study.rank(own(tmp_path, ("What of turbot?", 3, [1])).snapshot()))
+    assert sweep.knee()["recall"] == 1
+
+
+def test_ranks_never_overwrite_and_half_a_file_is_refused(ranks, tmp_path):
+    path = ranks.save(tmp_path / "ranks.npz")
+    with pytest.raises(FileExistsError, match="never overwrites"):
+        ranks.save(path)
+    path.write_bytes(path.read_bytes()[:5_000])
+    with pytest.raises(ValueError, match="not all of them"):
+        study.Ranks.load(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"retrievers": []}, "retrievers is empty"),
+        ({"retrievers": {"mine": 5}}, r"'mine' unknown.*Recall\(\.\.\.\)"),
+        ({"factor": -1}, "factor must be a number from 0.1 to 10"),
+        ({"warm": "a"}, "warm must be a whole number"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(sample, given, words):
+    with pytest.raises(ValueError, match=words):
+        study.rank(sample.snapshot(), **given)
+
+
+def test_a_lab_in_the_place_of_its_snapshot_is_refused(sample, ranks):
+    for take in (study.rank, study.replay, study.tokens, study.silver):
+        with pytest.raises(ValueError, match=r"must be what lab\.snapshot\(\) gives"):
+            take(sample)
+    with pytest.raises(ValueError, match=r"must be what study\.rank\(snapshot\) gives"):
+        study.sweep(sample)
+    with pytest.raises(ValueError, match="at_tokens must be a list"):
+        study.relevance(ranks, 500)
+    with pytest.raises(ValueError, match=r"grid\['warm'\] must be a list"):
+        study.sweep(ranks, {"warm": 500})
+
+
+def test_a_single_retriever_can_be_named_by_itself(sample):
+    assert list(study.rank(sample.snapshot(), "BM25", sample.questions.head(3)).retrievers) == ["BM25"]
+
+
+def test_a_saved_snapshot_is_not_opened_as_a_lab(tmp_path):
+    path = own(tmp_path, ("What of turbot?", 3, [1])).snapshot().save(tmp_path / "saved.duckdb")
+    before = path.read_bytes()
+    with pytest.raises(NotALab, match="saved snapshot"):
+        Lab.open(path)
+    assert path.read_bytes() == before
+    study.Snapshot.load(path)

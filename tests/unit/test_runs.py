@@ -90,7 +90,7 @@ def test_two_runs_are_compared_by_settings_and_figures(lab: Lab) -> None:
 
 
 def test_a_run_is_reverted_and_the_revert_too(lab: Lab) -> None:
-    with pytest.raises(ValueError, match="is not in this lab"):
+    with pytest.raises(ValueError, match="Nothing was ever applied"):
         lab.revert()
     best, other = sweep(lab, 800, 0.7), Config(budget=Budget(warm=100))
     lab.apply(best)

@@ -76,6 +76,14 @@ def test_a_speaker_who_is_named_counts_and_the_name_is_not_looked_for_in_the_tex
     assert found.get(2, {"speaker": 0, "words": 0}) == {"speaker": 0, "words": 0}
 
 
+def test_a_speakers_name_is_known_with_and_without_its_accents(tmp_path):
+    rows = ({"text": "I sell now.", "speaker": "Zo\u00eb"}, {"text": "I buy.", "speaker": "Bj\u00f6rn"})
+    lab = remember(tmp_path, *rows)
+    for question, speaks in (("What did Zoe sell?", 1), ("And ZO\u00cb?", 1), ("bjorn?", 2), ("Bj\u00f6rn's stop?", 2)):
+        found = gains(lab, question, speaker=0.5)
+        assert {message for message, gained in found.items() if gained["speaker"]} == {speaks}
+
+
 def test_the_analysts_own_words_count_over_the_assistants(tmp_path):
     found = gains(remember(tmp_path, {"text": "a"}, {"text": "b", "role": "assistant"}), "x", role=0.4)
     assert found == {1: {"role": 400_000}, 2: {"role": 0}}
@@ -99,8 +107,10 @@ def test_of_two_like_passages_the_newer_holds(tmp_path):
         ("What did I do yesterday?", "2026-11-21", "2026-11-22", "yesterday"),
         ("What did I say this morning?", "2026-11-22", "2026-11-23", "this morning"),
         ("three weeks ago", "2026-10-29", "2026-11-05", "three weeks ago"),
-        ("What did we decide last week?", "2026-11-08", "2026-11-23", "last week"),
-        ("this month", "2026-10-23", "2026-11-23", "this month"),
+        ("What did we decide last week?", "2026-11-09", "2026-11-16", "last week"),
+        ("this month", "2026-11-01", "2026-11-23", "this month"),
+        ("the past month", "2026-10-23", "2026-11-23", "past month"),
+        ("last year", "2025-01-01", "2026-01-01", "last year"),
     ],
 )
 def test_words_of_time_are_understood(question, begin, end, said):

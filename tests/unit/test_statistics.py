@@ -61,10 +61,27 @@ def test_what_was_not_scored_does_not_count_and_nothing_scored_is_not_zero():
     assert found.clusters.tolist() == [2, 0]
 
 
-def test_a_share_that_never_varies_keeps_an_interval_within_0_and_1():
-    found = statistics.shares(np.ones((60, 1)), np.arange(60) % 6)
-    assert found.value[0] == 1
-    assert 0.9 < found.low[0] <= found.high[0] <= 1
+@pytest.mark.parametrize(("number", "mean"), [(6, 0.8), (8, 0.85), (12, 0.9), (20, 0.95), (40, 0.95)])
+def test_few_questions_that_are_nearly_all_right_claim_no_more_than_they_can(number, mean):
+    values = (np.random.default_rng(number).random((number, RUNS)) < mean).astype(float)
+    found = statistics.shares(values, np.arange(number))
+    assert np.mean((found.low <= mean) & (mean <= found.high)) >= 0.95
+
+
+def test_shares_that_never_vary_have_the_exact_interval_of_so_many_questions():
+    found = statistics.shares(np.ones((6, 1)), np.arange(6))
+    known = stats.binomtest(6, 6).proportion_ci(method="exact")
+    assert found.interval() == pytest.approx((1, known.low, 1))
+
+
+def test_differences_that_never_vary_are_not_certain_and_stay_possible():
+    found = statistics.differences(np.full((6, 2), [-1.0, 0.0]), np.arange(6))
+    assert found.low[0] == -1
+    assert found.high[0] < -0.5
+    assert found.p[0] > 0
+    assert found.low[1] < -0.2
+    assert found.high[1] > 0.2
+    assert found.p[1] == 1
 
 
 def test_holm_multiplies_the_smallest_by_all_the_next_by_one_less():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.config import Recall
 from gallump_lab.memory.signals import dates
-from gallump_lab.memory.text import term_id, terms, words
+from gallump_lab.memory.text import plain, term_id, terms, words
 from gallump_lab.store.times import microseconds
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def ask(  # noqa: PLR0913 (a question's givens)
     symbol : int
         Its symbol's hash, 0 for none.
     """
-    said = [name for name, key in view.speakers.items() if _names(question, name) and (view.speaker == key).any()]
+    plainly = plain(question)
+    said = [name for name, key in view.speakers.items() if _names(plainly, name) and (view.speaker == key).any()]
     spans, dated = dates.spans(question, moment.at)
     rest = question.replace(dated, " ") if dated else question
     dropped = {term for name in said for term in terms(name)}

@@ -120,8 +120,17 @@ def _relative(match: re.Match[str], at: datetime) -> tuple[int, int]:
         length = _DAYS[match["ago"].lower()]
         middle = today - timedelta(days=(_COUNTS.get(count) or int(count)) * length)
         begin, end = middle - timedelta(days=length // 2), middle + timedelta(days=length // 2 + 1)
+    elif match["which"].lower() == "past":
+        begin, end = today - timedelta(days=_DAYS[match["unit"].lower()]), tomorrow
     else:
-        length = _DAYS[match["unit"].lower()]
-        back = 2 if match["which"].lower() == "last" else 1
-        begin, end = today - timedelta(days=back * length), tomorrow
+        begin, end = _this(match["unit"].lower(), today), tomorrow
+        if match["which"].lower() == "last":
+            begin, end = _this(match["unit"].lower(), begin - timedelta(days=1)), begin
     return microseconds(begin), microseconds(end)
+
+
+def _this(unit: str, day: datetime) -> datetime:
+    """Give the first day of the calendar's week (from Monday), month or year that a day is in."""
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if unit == "month" else day.replace(month=1, day=1)

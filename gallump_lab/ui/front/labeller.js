@@ -199,6 +199,8 @@ function render({ model, el }) {
     u: () => tell({ type: "undo" }),
   };
   GRADES.forEach((_, grade) => (keysOf[grade] = (event) => event.repeat || give(grade)));
+  // Wherever one clicks, the keys that follow are for the message at hand and not for the notebook around it.
+  root.addEventListener("click", (event) => question && !event.target.closest("button, article") && stand(at));
   root.addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey;
     const act = command ? event.key.toLowerCase() === "z" && !event.shiftKey && keysOf.u : keysOf[event.key];
