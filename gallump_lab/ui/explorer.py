@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST = {"hot": 4_000, "warm": 2_000, "cold": 800}
 """How far each slider goes, in the model's tokens; further where more is applied."""
 STEP = 50
+NEXT = 5
+"""So many of those that no longer fit are shown."""
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -77,20 +79,28 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
 
 def _drawn(preview: "Preview") -> str:
-    """Give the bar, the count and every kept slot; what was said is escaped."""
+    """Give the bars, the counts, every kept slot and the next in line; what was said is escaped."""
     used = packing.used(preview.slots)
-    whole = max(sum(getattr(preview.budget, tier) for tier in used), 1)
-    bar = "".join(
-        f'<span title="{tier.upper()}" style="display:inline-block;height:1em;width:{60 * spent / whole:.1f}em;'
-        f'background:{COLOURS[tier.upper()]}"></span>'
-        for tier, spent in used.items()
-    )
-    count = ", ".join(f"{tier.upper()} {spent:,} of {getattr(preview.budget, tier):,}" for tier, spent in used.items())
+    limits = {tier: getattr(preview.budget, tier) for tier in used}
+    whole = max(sum(limits.values()), sum(used.values()), 1)
+    bars = "".join(_bar(tier.upper(), spent / whole, max(limits[tier], spent) / whole) for tier, spent in used.items())
+    count = ", ".join(f"{tier.upper()} {spent:,} of {limits[tier]:,}" for tier, spent in used.items())
     cost = "" if preview.cost_usd is None else f", ${preview.cost_usd:.4f}"
-    kept = [slot for slot in preview.slots if slot.kept]
+    kept = "".join(_line(slot) for slot in preview.slots if slot.kept)
+    missed = [slot for tier in used for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"]
+    rest = f"<p>Over budget, next in line:</p>{''.join(map(_line, missed[:NEXT]))}" if missed else ""
     return (
-        f"<div>{bar}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>"
-        f'<div style="max-height:22em;overflow:auto">{"".join(map(_line, kept))}</div>'
+        f'<div aria-hidden="true">{bars}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>'
+        f'<div style="max-height:22em;overflow:auto">{kept}<div style="opacity:.6">{rest}</div></div>'
+    )
+
+
+def _bar(tier: str, used: float, room: float) -> str:
+    """Draw a tier's budget as a frame, filled as far as it is used; widths are shares of all budgets."""
+    return (
+        f'<span title="{tier}" style="display:inline-block;height:1em;width:{40 * room:.2f}em;margin-right:2px;'
+        f'box-shadow:inset 0 0 0 1px {COLOURS[tier]}"><span style="display:block;height:1em;width:{40 * used:.2f}em;'
+        f'background:{COLOURS[tier]}"></span></span>'
     )
 
 
