@@ -84,6 +84,8 @@ def test_a_mouse_does_all_of_it_and_nothing_leaves_its_place_when_it_is_narrow(n
     expect(labels.rows.nth(3)).to_have_attribute("aria-current", "true")
     labels.root.get_by_role("button", name="Undo").click()
     expect(labels.graded(2)).to_have_text("no grade")
+    labels.root.get_by_role("group", name="Question", exact=True).click()
+    expect(labels.current).to_be_focused()
     labels.root.get_by_role("button", name="Next question").click()
     expect(labels.root).to_contain_text("Question 2 of 2")
     for width in (320, 760):
