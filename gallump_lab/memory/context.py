@@ -2,13 +2,13 @@
 
 import importlib
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
-from gallump_lab.config import Budget, Config
+from gallump_lab.config import Config
 from gallump_lab.memory import embedding, hot, insights, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.duplicates import already_said, newest_first, when
@@ -18,31 +18,6 @@ from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """What the tiers have for a question at a moment, before any of it is weighed against a budget."""
-
-    said: Sequence[Message]
-    """The session's newest messages, oldest first."""
-    number: int
-    """How many messages the session has."""
-    hot: Sequence[Slot]
-    warm: Sequence[Slot]
-    """In the order in which they are kept: of equal statements the newest stands best."""
-    cold: Sequence[Slot]
-    missing: Mapping[str, int]
-    """As a `SessionContext` has it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Packed:
-    """The tiers' candidates, decided."""
-
-    hot: Sequence[Slot]
-    warm: Sequence[Slot]
-    cold: Sequence[Slot]
 
 
 def context(  # noqa: PLR0913 (a moment's givens)
@@ -60,60 +35,6 @@ def context(  # noqa: PLR0913 (a moment's givens)
 ) -> SessionContext:
     """Take what the tiers give for a question at a moment, within the configuration's budget.
 
-    The arguments are those of `gather`.
-    """
-    found = gather(
-        con,
-        corpus,
-        question,
-        session_id=session_id,
-        symbol=symbol,
-        moment=moment,
-        config=config,
-        factor=factor,
-        symbols=symbols,
-        choice=choice,
-    )
-    packed = pack_all(found, config.budget, choice)
-    return SessionContext(
-        session_id=session_id,
-        current_messages=[
-            {
-                "role": message.role,
-                "message": message.text,
-                "message_id": message.message_id,
-                "symbol": message.symbol,
-                "created_at": message.created_at,
-                "state": message.state,
-                "speaker": message.speaker,
-            }
-            for message in found.said
-        ],
-        relevant_history=[slot.line for slot in in_time(packed.warm)],
-        insights=[slot.line for slot in packed.cold if slot.kept],
-        slots=[*shown(packed.hot), *shown(packed.warm), *shown(packed.cold)],
-        moment=moment,
-        token_factor=factor,
-        messages_in_session=found.number + 1,
-        missing=found.missing,
-    )
-
-
-def gather(  # noqa: PLR0913 (a moment's givens)
-    con: "DuckDBPyConnection",
-    corpus: Corpus,
-    question: str,
-    *,
-    session_id: str | None,
-    symbol: str | None,
-    moment: Moment,
-    config: Config,
-    factor: float,
-    symbols: Sequence[str] = (),
-    choice: Choice = AS_IT_COMES,
-) -> Gathered:
-    """Order what each tier has for a question at a moment.
-
     Parameters
     ----------
     con : DuckDBPyConnection
@@ -129,7 +50,7 @@ def gather(  # noqa: PLR0913 (a moment's givens)
     moment : Moment
         Nothing that arrived later is used, statistics included.
     config : Config
-        Recall's settings, and budgets: what could not stand in them is not fetched.
+        Budgets and recall's settings; where the guide counts items instead of tokens, the items rule.
     factor : float
         The model's tokens per cl100k token (see `learnt_factor`).
     symbols : sequence of str
@@ -137,17 +58,48 @@ def gather(  # noqa: PLR0913 (a moment's givens)
     choice : Choice
         What the analyst pinned or excluded for this question.
     """
-    said, number, standing = session(con, session_id, moment, config, factor)
+    budget, excluded = config.budget, _excluding(choice)
+    said, number, candidates = session(con, session_id, moment, config, factor)
+    standing = pack(
+        candidates,
+        sys.maxsize if budget.hot_messages else budget.hot,
+        most=budget.hot_messages,
+        passed_over=excluded,
+    )
+
     view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
-    recalled = newest_first(recall.candidates(con, ranked, factor, recall.most(config.budget.warm)))
-    return Gathered(
-        said=said,
-        number=number,
-        hot=standing,
-        warm=[replace(slot, rank=rank) if slot.rank != rank else slot for rank, slot in enumerate(recalled, 1)],
-        cold=learnt(con, {*symbols, symbol}, moment, config, factor, pinned=choice.ids("insight")),
+    found = newest_first(recall.candidates(con, ranked, factor, recall.most(budget.warm)))
+    found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
+    warm = pack(found, budget.warm, passed_over=already_said(standing, excluded))
+
+    cold = pack(
+        learnt(con, {*symbols, symbol}, moment, config, factor, pinned=choice.ids("insight")),
+        sys.maxsize if budget.cold_insights else budget.cold,
+        most=budget.cold_insights,
+        passed_over=excluded,
+    )
+    return SessionContext(
+        session_id=session_id,
+        current_messages=[
+            {
+                "role": message.role,
+                "message": message.text,
+                "message_id": message.message_id,
+                "symbol": message.symbol,
+                "created_at": message.created_at,
+                "state": message.state,
+                "speaker": message.speaker,
+            }
+            for message in said
+        ],
+        relevant_history=[slot.line for slot in in_time(warm)],
+        insights=[slot.line for slot in cold if slot.kept],
+        slots=[*shown(standing), *shown(warm), *shown(cold)],
+        moment=moment,
+        token_factor=factor,
+        messages_in_session=number + 1,
         missing={view.embedder.name: view.missing} if view.missing and config.recall.meaning else {},
     )
 
@@ -175,27 +127,6 @@ def learnt(  # noqa: PLR0913 (a moment's givens)
     """Give what COLD has: the insights that were alive."""
     about = sorted(filter(None, symbols))
     return insights.candidates(con, about, moment, factor, plain=config.template == "guide", pinned=pinned)
-
-
-def pack_all(found: Gathered, budget: Budget, choice: Choice = AS_IT_COMES) -> Packed:
-    """Fill every tier's budget; where the guide counts items instead of tokens, the items rule."""
-    excluded = _excluding(choice)
-    standing = pack(
-        found.hot,
-        sys.maxsize if budget.hot_messages else budget.hot,
-        most=budget.hot_messages,
-        passed_over=excluded,
-    )
-    return Packed(
-        hot=standing,
-        warm=pack(found.warm, budget.warm, passed_over=already_said(standing, excluded)),
-        cold=pack(
-            found.cold,
-            sys.maxsize if budget.cold_insights else budget.cold,
-            most=budget.cold_insights,
-            passed_over=excluded,
-        ),
-    )
 
 
 def recalled(  # noqa: PLR0913 (a moment's givens)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
+from gallump_lab.memory.packing import TIERS
 from gallump_lab.study import statistics
 
 if TYPE_CHECKING:
     from gallump_lab.study.sweep import Sweep
 
-TIERS = ("hot", "warm", "cold")
 Interval = tuple[float, float, float]
 """A value, its low and its high; NaN where there is none."""
 

@@ -94,11 +94,11 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     chart = alt.Chart(frame)
     names = [*sweep.ranks.retrievers]
     colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(domain=names, range=SERIES[: len(names)]))
-    x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, tokens")
+    x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, tokens", axis=alt.Axis(tickCount=8))
     band = chart.mark_area(opacity=0.12).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q", color=colour)
     line = chart.mark_line(point=True).encode(
         x=x,
-        y=alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(zero=False)),
+        y=alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(domain=[0, 1])),  # so that tiers compare
         color=colour,
         tooltip=[*_HINTS, alt.Tooltip(objective, format=".3f")],
     )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Budget
+from gallump_lab.memory.packing import TIERS
 from gallump_lab.study import charts, statistics
 from gallump_lab.study.best import Best, choose
 from gallump_lab.study.evidence import MEASURES
 from gallump_lab.study.ranks import Ranks
-from gallump_lab.study.tally import COLUMNS, HELD, SPENT, TIERS, tally
+from gallump_lab.study.tally import COLUMNS, HELD, SPENT, tally
 
 if TYPE_CHECKING:
     import numpy as np

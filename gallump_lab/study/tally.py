@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gallump_lab.memory.duplicates import already_said, says
+from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import Slot
 from gallump_lab.study import metrics
 from gallump_lab.study.evidence import MEASURES, Needs, least, length, said
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-TIERS = ("hot", "warm", "cold")
 SPENT = ("tokens_hot", "tokens_warm", "tokens_cold")
 HELD = ("hot_holds", "warm_holds", "cold_holds")
 """The share of the evidence messages that a tier holds by itself."""

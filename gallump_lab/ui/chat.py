@@ -99,7 +99,7 @@ class ChatWidget(Widget):
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
         # or after it, never twice.
         self._lock = threading.Lock()
-        super().__init__()
+        super().__init__(self._receive)
 
     def __repr__(self) -> str:
         return f"<ChatWidget session={self.session_id!r}>"

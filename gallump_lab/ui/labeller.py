@@ -70,7 +70,7 @@ class Labeller(Widget):
         self._views: set[str] = set()
         # One thread does what the views ask for, so that grades come in the order of the keys.
         self._work = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gallump-labeller")
-        super().__init__()
+        super().__init__(self._receive)
 
     def __repr__(self) -> str:
         done = self._progress(labels.holding(self.lab.store))

@@ -1,5 +1,6 @@
 """What the widgets share: their front end's files, and where their messages go."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,18 @@ def joined(*names: str) -> str:
 class Widget(anywidget.AnyWidget):
     """A widget whose state is the lab's: everything travels as custom messages, so none of it is saved in a notebook.
 
-    A subclass takes a view's messages in `_receive`, which must return at once, for the kernel waits.
+    Parameters
+    ----------
+    receive : callable
+        Takes a view's messages (the widget, the content, buffers); it must return at once, for the kernel waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, receive: Callable[[object, Any, object], None]) -> None:
         super().__init__()
         # ipykernel 7.4 sends a view's messages to the shell that published last on the comm, so they would wait behind
         # a running cell. They belong where JupyterLab addresses them: on the widgets' own subshell.
         self.comm._reply_subshell_for = None  # noqa: SLF001
-        self.on_msg(self._receive)
-
-    def _receive(self, _widget: object, content: Any, _buffers: object) -> None:
-        raise NotImplementedError
+        self.on_msg(receive)
 
     def _static(self) -> str | None:
         """Give HTML for readers without the front end, to be saved into the notebook; None for nothing."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from gallump_lab import Lab, datasets, study
 from gallump_lab.memory import context as memory
+from gallump_lab.memory import labels
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import Moment
 from gallump_lab.store import Snapshot
@@ -44,7 +45,7 @@ def grid(number: int) -> dict[str, list[int]]:
 
 def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Ranks, budget: Any, places: Any) -> list[dict[str, float]]:
     """Build the contexts of some questions anew under a budget, and measure what stands there."""
-    asked_of = {row.question_id: row for row in snapshot_questions(snapshot).itertuples()}
+    asked_of = {row.question_id: row for row in labels.questions(snapshot).itertuples()}
     config = replace(ranks.config, budget=budget, recall=next(iter(ranks.retrievers.values())))
     found = []
     with snapshot.read() as con:
@@ -65,13 +66,6 @@ def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Ranks, budget: Any, place
             )
             found.append(measure(asked.needs, [slot for slot in context.slots if slot.kept]))
     return found
-
-
-def snapshot_questions(snapshot: Snapshot) -> Any:
-    """Give the questions."""
-    from gallump_lab.memory import labels
-
-    return labels.questions(snapshot)
 
 
 def main() -> None:
