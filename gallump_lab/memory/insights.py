@@ -4,11 +4,11 @@ import operator
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from gallump_lab import tokens
 from gallump_lab.market.symbols import validate_symbol
-from gallump_lab.memory.records import Moment, Slot
+from gallump_lab.memory.records import Kind, Moment, Slot
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.store import Catalogue, Store, query, times
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
 MAX_CHARACTERS = 2_000
 MILLION = 1_000_000
 CANDIDATES = 200

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Tier = Literal["hot", "warm", "cold"]
 Role = Literal["user", "assistant"]
+Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
 Reason = Literal[
     "kept", "over budget", "in HOT", "duplicate", "superseded", "below threshold", "excluded", "over window"
 ]
@@ -41,6 +42,29 @@ class Message:
     """complete, or why a reply is not: stopped, cut, refused, failed."""
     speaker: str | None = None
     """Who said it, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """An insight as a distiller gives it, before it is stored."""
+
+    text: str
+    """One statement that reads well by itself, at most 2,000 characters."""
+    kind: Kind
+    sources: tuple[int, ...]
+    """Ids of the session's messages that support it."""
+    symbol: str | None = None
+    speaker: str | None = None
+    """Whose statement it is, by name, where the messages name their speakers."""
+    attribute: str | None = None
+    """What of the symbol (or the speaker, where there is none) it states, such as "stop": a newer statement of the same
+    takes its place. None where nothing later can."""
+    value: str | None = None
+    """What it states of the attribute, in short ("341.5"): equal values say the same. None where that has no short form."""
+    valid_from: datetime | None = None
+    """Since when it holds, UTC; None for the time of its newest source."""
+    valid_until: datetime | None = None
+    """Until when, UTC, where it says so ("by May")."""
 
 
 @dataclass(frozen=True, kw_only=True)
