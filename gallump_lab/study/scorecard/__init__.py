@@ -1,1 +1,1 @@
-"""The scorecard of insights: is each true, new, current, specific and useful, and do the metrics see what they claim."""
+"""The scorecard of insights: is each true, new, current and useful, and do the metrics see what they claim."""
