@@ -60,7 +60,7 @@ class Learnt:
     """What of the symbol (or the speaker, where there is none) it states, such as "stop": a newer statement of the same
     takes its place. None where nothing later can."""
     value: str | None = None
-    """What it states of the attribute, in short ("341.5"); equal values say the same. None where it has no short form."""
+    """What it states of the attribute, in short ("341.5"); equal values say the same. None where there is no such."""
     valid_from: datetime | None = None
     """Since when it holds, UTC; None for the time of its newest source."""
     valid_until: datetime | None = None
