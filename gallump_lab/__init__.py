@@ -3,9 +3,9 @@
 from importlib.metadata import version
 
 from gallump_lab import datasets, study
-from gallump_lab.config import Budget, Config, ConfigError, Model, Recall
+from gallump_lab.config import Budget, Cold, Config, ConfigError, Model, Recall
 from gallump_lab.lab import Lab
 from gallump_lab.memory.records import Choice
 
 __version__ = version("gallump-lab")
-__all__ = ["Budget", "Choice", "Config", "ConfigError", "Lab", "Model", "Recall", "datasets", "study"]
+__all__ = ["Budget", "Choice", "Cold", "Config", "ConfigError", "Lab", "Model", "Recall", "datasets", "study"]

@@ -12,6 +12,7 @@ import tomli_w
 
 Template = Literal["default", "guide"]
 Tools = Literal["auto", "always", "never"]
+Distiller = Literal["rules", "model", "nobody"]
 
 
 class ConfigError(ValueError):
@@ -140,6 +141,35 @@ class Recall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cold:
+    """What COLD learns and how it orders it: how much each signal counts; 0 turns it off."""
+
+    distiller: Distiller = "rules"
+    """Who distils a chat's session once it has ended: fixed rules, which cost nothing and send nothing; the model that
+    answers; or nobody, until `lab.distill()` asks for it."""
+    tokens: int = 200
+    """A session's insights are at most so many cl100k tokens together."""
+    words: float = 1.0
+    """Words in common with the question: BM25, relative to all that the question's words weigh."""
+    meaning: float = 1.0
+    """Likeness of the question's and the insight's vectors: their cosine."""
+    symbol: float = 0.3
+    """For what is about the asked symbols."""
+    dates: float = 0.5
+    """For what was said when the question says ("last week", "in May")."""
+    recency: float = 0.1
+    """For what was said, or said again, lately; it halves in 90 days."""
+
+    def __post_init__(self) -> None:
+        if self.distiller not in get_args(Distiller):
+            msg = f"Cold.distiller must be one of {', '.join(get_args(Distiller))}, not {self.distiller!r}."
+            raise ConfigError(msg)
+        _whole("Cold", "tokens", self.tokens, 1)
+        for name in ("words", "meaning", "symbol", "dates", "recency"):
+            _number("Cold", name, getattr(self, name), 0, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """Which model answers, and within what bounds of time and money."""
 
@@ -201,6 +231,7 @@ class Config:
 
     budget: Budget = field(default_factory=Budget)
     recall: Recall = field(default_factory=Recall)
+    cold: Cold = field(default_factory=Cold)
     model: Model = field(default_factory=Model)
     template: Template = "default"
     """Which prompt template: "default", or "guide" for the integration guide's text."""
@@ -208,7 +239,7 @@ class Config:
     """Minutes without a message after which a session has ended."""
 
     def __post_init__(self) -> None:
-        for part in fields(self)[:3]:
+        for part in fields(self)[: len(_PARTS)]:
             value, kind = getattr(self, part.name), part.default_factory
             if not isinstance(value, kind):  # type: ignore[arg-type]
                 msg = f"Config.{part.name} must be a {kind.__name__}, not {value!r}."  # type: ignore[union-attr]
@@ -246,8 +277,7 @@ class Config:
         except tomllib.TOMLDecodeError as error:
             msg = f"The configuration is not TOML: {error}."
             raise ConfigError(msg) from error
-        parts: dict[str, Any] = {"budget": Budget, "recall": Recall, "model": Model}
-        for name, kind in parts.items():
+        for name, kind in _PARTS.items():
             if name in table:
                 table[name] = _record(kind, table[name], f"{name}.")
         made: Self = _record(cls, table, "")
@@ -266,7 +296,7 @@ def _plain(record: Any) -> dict[str, Any]:
     return found
 
 
-_PARTS = frozenset({"budget", "recall", "model"})
+_PARTS: Mapping[str, Any] = {"budget": Budget, "recall": Recall, "cold": Cold, "model": Model}
 
 
 def _record(kind: Any, table: object, prefix: str) -> Any:

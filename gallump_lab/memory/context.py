@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
-from gallump_lab.memory import embedding, hot, insights, recall, text, vectors
+from gallump_lab.memory import cold, embedding, hot, ledger, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.duplicates import already_said, newest_first, when
 from gallump_lab.memory.packing import PassedOver, pack, shown
@@ -74,11 +74,19 @@ def context(  # noqa: PLR0913 (a moment's givens)
     found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing, excluded))
 
-    cold = pack(
-        learnt(con, {*symbols, symbol}, moment, config, factor, pinned=choice.ids("insight")),
+    insights = pack(
+        learnt(
+            con,
+            question,
+            symbols={*symbols, symbol},
+            moment=moment,
+            config=config,
+            factor=factor,
+            pinned=choice.ids("insight"),
+        ),
         sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
-        passed_over=excluded,
+        passed_over=excluded if config.template == "guide" else cold.shown_already(standing, warm, excluded),
     )
     return SessionContext(
         session_id=session_id,
@@ -95,8 +103,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
             for message in said
         ],
         relevant_history=[slot.line for slot in in_time(warm)],
-        insights=[slot.line for slot in cold if slot.kept],
-        slots=[*shown(standing), *shown(warm), *shown(cold)],
+        insights=[slot.line for slot in insights if slot.kept],
+        slots=[*shown(standing), *shown(warm), *shown(insights)],
         moment=moment,
         token_factor=factor,
         messages_in_session=number + 1,
@@ -117,16 +125,25 @@ def session(
 
 def learnt(  # noqa: PLR0913 (a moment's givens)
     con: "DuckDBPyConnection",
+    question: str,
+    *,
     symbols: Collection[str | None],
     moment: Moment,
     config: Config,
     factor: float,
-    *,
     pinned: Sequence[int] = (),
 ) -> list[Slot]:
-    """Give what COLD has: the insights that were alive."""
-    about = sorted(filter(None, symbols))
-    return insights.candidates(con, about, moment, factor, plain=config.template == "guide", pinned=pinned)
+    """Give what COLD has: the insights that were alive, in order of what they are worth to the question."""
+    return cold.candidates(
+        con,
+        question,
+        symbols=frozenset(filter(None, symbols)),
+        moment=moment,
+        settings=config.cold,
+        factor=factor,
+        plain=config.template == "guide",
+        pinned=pinned,
+    )
 
 
 def recalled(  # noqa: PLR0913 (a moment's givens)
@@ -213,5 +230,10 @@ def make_ready(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_
     text.terms("ready")
     tokens.count("ready")
     corpus.catch_up(catalogue, model)
+    if not corpus.insights_ready:
+        with catalogue.read() as con:
+            standing = ledger.standing(con)
+        cold.make_ready(standing)
+        corpus.insights_ready = True
     if isinstance(catalogue, Store):  # a snapshot stays as it is
         embedding.catch_up(catalogue, corpus, model)

@@ -141,6 +141,8 @@ class Corpus:
     def __init__(self, own: Iterable[Embedder] = ()) -> None:
         self._own = embedders.by_name(own)
         self._lock = threading.Lock()
+        self.insights_ready = False
+        """Whether the insights of the lab have been analysed once."""
         self._clear()
 
     def _clear(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.memory import ledger
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.store import Catalogue, Store, query, times
 
@@ -150,10 +151,9 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
         given,
     )
     con.execute("update turns set market = '{}', watchlist = '[]' where question_id in (select unnest($gone))", given)
-    alone = con.execute(
-        "select insight_id from insights where list_has_any(sources, $gone) and list_has_all($gone, sources)", given
-    ).fetchall()
-    for table in ("insights", "insight_events"):
+    rest = {insight_id: sources for insight_id, sources in ledger.cited(con).items() if not sources.isdisjoint(gone)}
+    alone = [(insight_id,) for insight_id, sources in rest.items() if sources.issubset(gone)]
+    for table in ("insights", "insight_events", "insight_labels"):
         con.execute(f"delete from {table} where insight_id in (select unnest(?))", [[i for (i,) in alone]])  # noqa: S608
     con.execute(
         "delete from questions where question_id in (select question_id from "
@@ -168,9 +168,10 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
         "or question_id not in (select question_id from questions)",
         given,
     )
-    con.execute(
-        "update insights set sources = list_filter(sources, lambda source: not list_contains($gone, source)) "
-        "where list_has_any(sources, $gone)",
-        given,
-    )
+    for table in ("insights", "insight_events"):
+        con.execute(
+            f"update {table} set sources = "  # noqa: S608
+            "list_filter(sources, lambda source: not list_contains($gone, source)) where list_has_any(sources, $gone)",
+            given,
+        )
     con.execute("delete from messages where message_id in (select unnest($gone))", given)

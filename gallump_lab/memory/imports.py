@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.datasets import table
 from gallump_lab.datasets.records import Dataset, Problems
 from gallump_lab.market.symbols import validate_symbol
-from gallump_lab.memory import index, labels
-from gallump_lab.memory.insights import Insights
+from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, ready, write
+from gallump_lab.memory.records import Learnt
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
@@ -306,7 +306,7 @@ def insights(
         for where, row in zip(learnt.index, _rows(learnt), strict=True)
     ]
     sources = _resolved(store, (names for *_, names in rows))
-    book, done = Insights(store, clock), dict[str, int]()
+    done, now = dict[str, int](), times.naive(clock(), "clock()")
     added = already = 0
     replaces: dict[str, list[str]] = {}
     for _, row, _ in rows:
@@ -317,15 +317,14 @@ def insights(
                 here = f"{label} {where}"
                 older = [done[old] for old in replaces.get(row["key"], ()) if old in done]
                 try:
-                    insight_id, new = book.once(
-                        con,
-                        row["text"],
+                    given_so = Learnt(
+                        text=row["text"],
                         kind=row["kind"],
                         symbol=row["symbol"],
                         sources=_messages_of(wanted, sources, here, problems),
                         valid_from=row["valid_from"],
-                        known_from=row["known_from"],
                     )
+                    insight_id, new = _once(con, given_so, row["known_from"], now)
                 except ValueError as error:  # nothing of it has been written
                     problems.leave_out(here, str(error))
                     continue
@@ -333,7 +332,7 @@ def insights(
                 if row["superseded_by"] in done:
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
-                    book.replaced(con, old, newer)
+                    ledger.replaced(con, old, newer, now)
                 added, already = added + new, already + (not new)
                 if row["key"] is not None:
                     done[row["key"]] = insight_id
@@ -343,6 +342,17 @@ def insights(
         left_out=problems.left_out,
         problems=problems.told(),
     )
+
+
+def _once(con: "DuckDBPyConnection", given: Learnt, known_from: datetime, now: datetime) -> tuple[int, bool]:
+    """Store an insight unless an equal one is there; say if it is new."""
+    made, learnt = ledger.checked(con, given, known_from, now)
+    found = con.execute(
+        "select insight_id from insights where text = ? and kind = ? and symbol is not distinct from ? "
+        "and known_from = ? and valid_from = ?",
+        [made.text, made.kind, made.symbol, learnt, made.valid_from],
+    ).fetchone()
+    return (int(found[0]), False) if found else (ledger.write(con, made, learnt, now, "import"), True)
 
 
 def _rows(found: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -1,39 +1,47 @@
-"""COLD: insights distilled from past sessions, and which of them a prompt gets."""
+"""COLD: what was learnt from past sessions, and what the analyst makes of it."""
 
-import operator
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from gallump_lab import tokens
-from gallump_lab.market.symbols import validate_symbol
-from gallump_lab.memory.records import Kind, Moment, Slot
-from gallump_lab.memory.text import one_line, storable
+from gallump_lab.memory import ledger
+from gallump_lab.memory.ledger import Event
+from gallump_lab.memory.living import Standing
+from gallump_lab.memory.messages import checked_name
+from gallump_lab.memory.records import Kind, Learnt
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-MAX_CHARACTERS = 2_000
-MILLION = 1_000_000
-CANDIDATES = 200
-"""So many insights are ordered; no budget holds more."""
-
-_ALIVE = """
-select insight_id, kind, symbol, text, valid_from, known_from from insights
-where exists (from insight_events e where e.insight_id = insights.insight_id and event = 'added' and event_id <= $seen
-              and e.known_from <= coalesce($as_of::timestamp, e.known_from))
-  and not exists (from insight_events e where e.insight_id = insights.insight_id and event = 'superseded'
-                  and event_id <= $seen and e.known_from <= coalesce($as_of::timestamp, e.known_from))
-order by nullif(list_position($pinned, insight_id), 0) nulls last,
-         coalesce(list_contains($symbols, symbol), false) desc, known_from desc, insight_id desc limit $limit
+ANALYST = "analyst"
+"""The distiller of what a person wrote."""
+GRADES = (0, 1, 2, 3)
+"""What people think of an insight: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt."""
+_HISTORY = """
+select event_id, event, superseded_by, other_id, sources, note, known_from, arrived_at
+from insight_events where insight_id = ? order by event_id
 """
 
 
+class Given(TypedDict, total=False):
+    """What may be said of an insight beside its text; see `Insights.add`."""
+
+    kind: Kind
+    symbol: str | None
+    sources: Sequence[int]
+    speaker: str | None
+    attribute: str | None
+    value: str | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+    known_from: datetime | None
+    distiller: str
+
+
 class Insights:
-    """The insights of a lab: add, supersede, look at them.
+    """The insights of a lab: add, pin, edit, retire, grade, look at them and at where they come from.
 
     Parameters
     ----------
@@ -46,75 +54,58 @@ class Insights:
     def __init__(self, store: Store, clock: Callable[[], datetime] = times.now) -> None:
         self._store, self._clock = store, clock
 
-    def add(  # noqa: PLR0913 (an insight's fields)
-        self,
-        text: str,
-        *,
-        kind: Kind = "fact",
-        symbol: str | None = None,
-        sources: Sequence[int] = (),
-        valid_from: datetime | None = None,
-        known_from: datetime | None = None,
-        distiller: str = "analyst",
-    ) -> int:
+    def add(self, text: str, **given: Unpack[Given]) -> int:
         """Store an insight; the next prompt may hold it.
+
+        Where one stands about the same symbol that says the same, that one takes its sources. Where one states an older
+        value of the same attribute, this takes its place. Where one contradicts it, both say so (`disputed_by`).
 
         Parameters
         ----------
         text : str
             One statement, at most 2,000 characters.
-        kind : {"thesis", "level", "position", "preference", "lesson", "fact"}
+        kind : {"fact", "thesis", "level", "position", "preference", "lesson"}
         symbol : str, optional
             What it is about.
         sources : sequence of int
             Ids of the messages that support it.
-        valid_from, known_from : datetime, optional
-            Since when it holds, and when it was learnt, with a time zone; the clock's by default.
+        speaker : str, optional
+            Whose statement it is, by name.
+        attribute : str, optional
+            What of the symbol it states, such as "stop": a newer statement of the same takes its place.
+        value : str, optional
+            What it states of the attribute, in short ("341.5").
+        valid_from, valid_until : datetime, optional
+            Since when it holds, and until when, with a time zone; since it was learnt, by default.
+        known_from : datetime, optional
+            When it was learnt, with a time zone; the clock's time by default.
         distiller : str
-            Who made it.
+            Who made it; "analyst" by default.
 
         Returns
         -------
         int
-            The insight's id.
+            Its id, or that of the insight which says the same.
 
         Raises
         ------
         ValueError
             If an argument cannot be used, or a source is no message of this lab.
         """
+        learnt, known_from, distiller = _learnt(text, given)
         with self._store.write() as con:
-            return self._add(
-                con,
-                text,
-                kind=kind,
-                symbol=symbol,
-                sources=sources,
-                valid_from=valid_from,
-                known_from=known_from,
-                distiller=distiller,
-            )
+            standing = Standing(con, self._now())
+            return standing.settle(learnt, known_from=known_from, distiller=distiller).insight_id
 
-    def supersede(  # noqa: PLR0913 (an insight's fields)
-        self,
-        insight_id: int,
-        text: str,
-        *,
-        kind: Kind | None = None,
-        symbol: str | None = None,
-        sources: Sequence[int] = (),
-        valid_from: datetime | None = None,
-        known_from: datetime | None = None,
-        distiller: str = "analyst",
-    ) -> int:
-        """Put a newer insight in the place of an older one, which stays in the history.
+    def supersede(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
+        """Put a newer insight in the place of an older one, which stays in the history; a pin goes over to it.
 
         Parameters
         ----------
         insight_id : int
             The older insight; it must not have been superseded already.
-        text, kind, symbol, sources, valid_from, known_from, distiller
-            As in `add`; kind and symbol are the older one's by default.
+        text, **given
+            As in `add`; kind, symbol, speaker and attribute are the older one's by default.
 
         Returns
         -------
@@ -126,145 +117,158 @@ class Insights:
         ValueError
             As `add`, or if the older insight is unknown or superseded.
         """
-        with self._store.write() as con:
-            old = con.execute(
-                "select kind, symbol, (select any_value(superseded_by) from insight_events e "
-                "where e.insight_id = i.insight_id) from insights i where insight_id = ?",
-                [insight_id],
-            ).fetchone()
-            if old is None:
-                msg = f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
-                raise ValueError(msg)
-            if old[2] is not None:
-                msg = f"insight_id {insight_id} was superseded by {old[2]} already; supersede that one."
-                raise ValueError(msg)
-            new = self._add(
-                con,
-                text,
-                kind=kind or old[0],
-                symbol=symbol or old[1],
-                sources=sources,
-                valid_from=valid_from,
-                known_from=known_from,
-                distiller=distiller,
-            )
-            self.replaced(con, insight_id, new)
-        return new
+        return self._succeed(insight_id, text, given, keep=("kind", "symbol", "speaker", "attribute"))
 
-    def replaced(self, con: "DuckDBPyConnection", old: int, new: int) -> None:
-        """Record, inside the caller's transaction, that one insight superseded another; once is enough."""
-        con.execute(
-            "insert into insight_events "
-            "select nextval('insight_event_ids'), $old, 'superseded', $new, known_from, $now from insights "
-            "where insight_id = $new and not exists "
-            "(from insight_events where insight_id = $old and event = 'superseded')",
-            {"old": old, "new": new, "now": times.naive(self._clock())},
-        )
+    def edit(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
+        """Say an insight better: its sources and times stay, the older wording stays in the history.
 
-    def once(  # noqa: PLR0913 (an insight's fields)
-        self,
-        con: "DuckDBPyConnection",
-        text: str,
-        *,
-        kind: str,
-        symbol: str | None,
-        sources: Sequence[int],
-        valid_from: datetime | None,
-        known_from: datetime,
-    ) -> tuple[int, bool]:
-        """Store an imported insight inside the caller's transaction unless an equal one is there; say if it is new.
+        Parameters
+        ----------
+        insight_id : int
+            Which one; it must not have been superseded.
+        text, **given
+            As in `add`; what is not given stays as it is.
+
+        Returns
+        -------
+        int
+            The id of the insight that takes its place.
 
         Raises
         ------
         ValueError
-            As `add`.
+            As `supersede`.
         """
-        found = con.execute(
-            "select insight_id from insights where text = ? and kind = ? and symbol is not distinct from ? "
-            "and known_from = ? and valid_from = ?",
-            [one_line(storable(text)), kind, symbol, times.naive(known_from), times.naive(valid_from or known_from)],
-        ).fetchone()
-        if found:
-            return int(found[0]), False
-        made = self._add(
-            con,
-            text,
-            kind=kind,
-            symbol=symbol,
-            sources=sources,
-            valid_from=valid_from,
-            known_from=known_from,
-            distiller="import",
-        )
-        return made, True
+        keep = ("kind", "symbol", "speaker", "attribute", "value", "sources", "valid_from", "valid_until")
+        return self._succeed(insight_id, text, given, keep=keep)
 
-    def _add(  # noqa: PLR0913 (an insight's fields)
-        self,
-        con: "DuckDBPyConnection",
-        text: str,
-        *,
-        kind: str,
-        symbol: str | None,
-        sources: Sequence[int],
-        valid_from: datetime | None,
-        known_from: datetime | None,
-        distiller: str,
-    ) -> int:
-        if not isinstance(text, str) or not text.strip() or len(text) > MAX_CHARACTERS:
-            shown = f"{len(text):,} characters" if isinstance(text, str) and text.strip() else repr(text)
-            msg = f"text must be one statement of at most {MAX_CHARACTERS:,} characters, not {shown}."
+    def _succeed(self, insight_id: int, text: str, given: Given, *, keep: Sequence[str]) -> int:
+        with self._store.write() as con:
+            old = next((each for each in ledger.standing(con) if each.insight_id == insight_id), None)
+            if old is None:
+                raise ValueError(_not_standing(con, insight_id))
+            fields: dict[str, Any] = {name: getattr(old, name) for name in keep} | dict(given)
+            for name in ("valid_from", "valid_until"):
+                if name not in given and fields.get(name):
+                    fields[name] = times.aware(fields[name])
+            learnt, known_from, distiller = _learnt(text, fields)
+            now = self._now()
+            made, since = ledger.checked(con, learnt, known_from, now)
+            new = ledger.write(con, made, since, now, distiller)
+            ledger.replaced(con, insight_id, new, now)
+        return new
+
+    def pin(self, insight_id: int) -> None:
+        """Let an insight stand first in every prompt's COLD, as long as it stands; `unpin` takes that back.
+
+        Raises
+        ------
+        ValueError
+            If there is no such insight, or another has superseded it.
+        """
+        self._record(insight_id, "pinned")
+
+    def unpin(self, insight_id: int) -> None:
+        """Take a pin back."""
+        self._record(insight_id, "unpinned")
+
+    def retire(self, insight_id: int, note: str = "") -> None:
+        """Keep an insight out of every further prompt; it stays in the history, and distilling does not bring it back.
+
+        Parameters
+        ----------
+        insight_id : int
+            Which one.
+        note : str
+            Why, in the analyst's words.
+
+        Raises
+        ------
+        ValueError
+            If there is no such insight, or another has superseded it.
+        """
+        self._record(insight_id, "retired", note or None)
+
+    def restore(self, insight_id: int) -> None:
+        """Take a retirement back."""
+        self._record(insight_id, "restored")
+
+    def _record(self, insight_id: int, event: Event, note: str | None = None) -> None:
+        now = self._now()
+        with self._store.write() as con:
+            if all(each.insight_id != insight_id for each in ledger.standing(con)):
+                raise ValueError(_not_standing(con, insight_id))
+            ledger.record(con, insight_id, event, now, now, note=note)
+
+    def grade(self, insight_id: int, grade: int, labeller: str = ANALYST) -> None:
+        """Say what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
+
+        The newest grade holds; `study.insights` compares its metrics with them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such insight, or the grade is another.
+        """
+        if grade not in GRADES or isinstance(grade, bool):
+            msg = f"grade must be 0 (wrong), 1 (of no use), 2 (useful) or 3 (belongs in every prompt), not {grade!r}."
             raise ValueError(msg)
-        if kind not in get_args(Kind):
-            msg = f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}."
-            raise ValueError(msg)
-        try:
-            wanted = list(dict.fromkeys(map(operator.index, sources)))
-        except TypeError as error:
-            msg = f"sources must be message ids (whole numbers), not {sources!r}."
-            raise ValueError(msg) from error
-        if not isinstance(distiller, str) or not distiller:
-            msg = f"distiller must be a name, such as 'analyst', not {distiller!r}."
-            raise ValueError(msg)
-        known_ids = con.execute(
-            "select message_id from messages where message_id in (select unnest(?))", [wanted]
-        ).fetchall()
-        strangers = sorted(set(wanted) - {i for (i,) in known_ids})
-        if strangers:
-            msg = f"sources {strangers} are no messages of this lab; lab.messages lists their ids."
-            raise ValueError(msg)
-        now = times.naive(self._clock())
-        learnt = now if known_from is None else times.naive(known_from, "known_from")
-        if learnt > now + timedelta(minutes=1):
-            msg = f"known_from {learnt} UTC lies in the future (it is {now}). Check its year and time zone."
-            raise ValueError(msg)
-        holds = learnt if valid_from is None else times.naive(valid_from, "valid_from")
-        (insight_id,) = con.execute("select nextval('insight_ids')").fetchone() or (0,)
-        con.execute(
-            "insert into insights values (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                insight_id,
-                kind,
-                None if symbol is None else validate_symbol(symbol),
-                one_line(storable(text)),
-                wanted,
-                holds,
-                learnt,
-                distiller,
-            ],
-        )
-        con.execute(
-            "insert into insight_events values (nextval('insight_event_ids'), ?, 'added', null, ?, ?)",
-            [insight_id, learnt, now],
-        )
-        return int(insight_id)
+        name = checked_name(labeller, "labeller")
+        with self._store.write() as con:
+            if not con.execute("select 1 from insights where insight_id = ?", [insight_id]).fetchone():
+                raise ValueError(_unknown(insight_id))
+            con.execute("insert into insight_labels values (?, ?, ?, ?)", [insight_id, grade, name, self._now()])
+
+    def history(self, insight_id: int) -> "pd.DataFrame":
+        """Tell what became of an insight: a row an event, in order.
+
+        Returns
+        -------
+        pandas.DataFrame
+            event_id, event (added, supported, superseded, disputed, retired, restored, pinned, unpinned),
+            superseded_by, other_id (whom it contradicts), sources (further messages that say it), note, known_from (the
+            time it speaks of, UTC), arrived_at (when it came into the lab, UTC).
+
+        Raises
+        ------
+        ValueError
+            If there is no such insight.
+        """
+        with self._store.read() as con:
+            found = query.table(con, _HISTORY, [insight_id])
+        if found.empty:
+            raise ValueError(_unknown(insight_id))
+        return found
+
+    def sources(self, insight_id: int) -> "pd.DataFrame":
+        """Give the messages that an insight rests on, a row each: their ids, who said them, when, text.
+
+        Raises
+        ------
+        ValueError
+            If there is no such insight.
+        """
+        with self._store.read() as con:
+            cited = ledger.cited(con).get(insight_id)
+            if cited is None:
+                raise ValueError(_unknown(insight_id))
+            return query.table(
+                con,
+                "select message_id, session_id, role, speaker, created_at, text from messages "
+                "where message_id in (select unnest(?)) order by message_id",
+                [sorted(cited)],
+            )
+
+    def _now(self) -> datetime:
+        return times.naive(self._clock(), "clock()")
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """Every insight, oldest first, with `superseded_by` (its id, or missing)."""
+        """Every insight, oldest first, what it rests on and what became of it; see `insight_frame`."""
         return insight_frame(self._store)
 
     def __len__(self) -> int:
-        """Count the insights, superseded ones included."""
+        """Count the insights, superseded and retired ones included."""
         return len(self.frame)
 
     def __repr__(self) -> str:
@@ -276,77 +280,39 @@ class Insights:
 
 
 def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
-    """Give every insight of a lab or snapshot as a DataFrame."""
-    with catalogue.read() as con:
-        return query.table(
-            con,
-            "select i.*, (select any_value(superseded_by) from insight_events e where e.insight_id = i.insight_id) "
-            "as superseded_by from insights i order by insight_id",
-        )
+    """Give every insight of a lab or snapshot, oldest first.
 
-
-def cited(con: "DuckDBPyConnection") -> dict[int, frozenset[int]]:
-    """Give the messages that each insight rests on, by insight id."""
-    rows = con.execute("select insight_id, sources from insights").fetchall()
-    return {insight_id: frozenset(sources) for insight_id, sources in rows}
-
-
-def candidates(  # noqa: PLR0913 (a moment's givens)
-    con: "DuckDBPyConnection",
-    symbols: Sequence[str],
-    moment: Moment,
-    factor: float,
-    *,
-    plain: bool,
-    pinned: Sequence[int] = (),
-) -> list[Slot]:
-    """Order the insights that were alive at the moment: those about the asked symbols first, newer before older.
-
-    Parameters
-    ----------
-    symbols : sequence of str
-        What the question is about.
-    moment : Moment
-        Insights and their events up to it.
-    factor : float
-        The model's tokens per cl100k token.
-    plain : bool
-        Give each as its text alone, as the guide does, without symbol and date.
-    pinned : sequence of int
-        Insights that stand first, in this order.
+    Returns
+    -------
+    pandas.DataFrame
+        insight_id, kind, symbol, speaker, text, attribute, value, sources (message ids), valid_from, valid_until and
+        known_from (UTC), distiller, superseded_by (an id, or missing), disputed_by (ids, or missing), pinned, retired,
+        grade (people's newest, or missing).
     """
-    as_of = moment.as_of and times.naive(moment.as_of)
-    given: dict[str, Any] = {"seen": moment.seen_insight, "as_of": as_of, "symbols": list(symbols), "limit": CANDIDATES}
-    given["pinned"] = list(pinned)
-    ranked = con.execute(_ALIVE, given).fetchall()
-    lines = [text if plain else f"- {_label(symbol, valid)}: {text}" for _, _, symbol, text, valid, _ in ranked]
-    costs = [_cost(line) for line in lines]
-    signals = [
-        {"symbol": MILLION * (row[2] in symbols)} | ({"pin": MILLION} if row[0] in pinned else {}) for row in ranked
-    ]
-    return [
-        Slot(
-            tier="cold",
-            kind="insight",
-            item_id=row[0],
-            message_id=None,
-            rank=rank,
-            text=row[3],
-            line=line,
-            tokens=tokens.scaled(cost, factor),
-            score=sum(gained.values()),
-            signals=gained,
-            symbol=row[2],
-            created_at=times.aware(row[4]),
-        )
-        for rank, (row, line, cost, gained) in enumerate(zip(ranked, lines, costs, signals, strict=True), 1)
-    ]
+    with catalogue.read() as con:
+        return query.table(con, ledger.FRAME, ledger.EVER)
 
 
-@lru_cache(maxsize=10_000)
-def _cost(line: str) -> int:
-    return tokens.count(f"{line}\n")
+def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:
+    """Take an insight's fields apart: what it says, when it was learnt, by whom."""
+    fields = dict(given)
+    known_from, distiller = fields.pop("known_from", None), fields.pop("distiller", ANALYST)
+    strangers = [name for name in fields if name not in Learnt.__dataclass_fields__]
+    if strangers:
+        msg = f"{', '.join(strangers)} unknown; an insight has {', '.join(Given.__annotations__)}."
+        raise TypeError(msg)
+    return Learnt(text=text, **{"kind": "fact", "sources": (), **fields}), known_from, distiller
 
 
-def _label(symbol: str | None, valid: datetime) -> str:
-    return f"{symbol}, since {valid:%Y-%m-%d}" if symbol else f"since {valid:%Y-%m-%d}"
+def _unknown(insight_id: object) -> str:
+    return f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
+
+
+def _not_standing(con: "DuckDBPyConnection", insight_id: object) -> str:
+    """Say why an insight cannot be changed: it is unknown, or superseded."""
+    newer = con.execute(
+        "select any_value(superseded_by) from insight_events where insight_id = ? having count(*) > 0", [insight_id]
+    ).fetchone()
+    if newer is None:
+        return _unknown(insight_id)
+    return f"insight_id {insight_id} was superseded by {newer[0]} already; change that one."

@@ -34,8 +34,8 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-3 {FIRST}"
-"""Names how passages are found and shown, whatever the embedding model; a replay under another name says so."""
+VERSION = f"{TEXT} signals-3 {FIRST} insights-2"
+"""Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
 def version(model: str, missing: int) -> str:

@@ -9,7 +9,7 @@ Tier = Literal["hot", "warm", "cold"]
 Role = Literal["user", "assistant"]
 Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
 Reason = Literal[
-    "kept", "over budget", "in HOT", "duplicate", "superseded", "below threshold", "excluded", "over window"
+    "kept", "over budget", "in HOT", "in WARM", "duplicate", "superseded", "below threshold", "excluded", "over window"
 ]
 
 
@@ -98,6 +98,8 @@ class Slot:
     """The time it speaks of, UTC."""
     speaker: str | None = None
     """Who said it, by name."""
+    sources: tuple[int, ...] = ()
+    """The messages that an insight rests on."""
 
 
 Item = tuple[str, int]

@@ -17,6 +17,8 @@ DATA: Mapping[str, str] = {
     "decisions": "select * from decisions",
     "forgotten": "select * from forgotten",
     "insight_events": "select * exclude (arrived_at) from insight_events",
+    "insight_labels": "select * exclude (labelled_at), "
+    "row_number() over (partition by insight_id, labeller order by rowid) as number from insight_labels",
     "insights": "select * from insights",
     # The newest label of a pair holds, so their order counts, and not the time at which a dataset was read.
     "labels": "select * exclude (labelled_at), "
@@ -28,9 +30,11 @@ DATA: Mapping[str, str] = {
     "slots": "select * from slots",
     "turns": "select * from turns",
 }
-"""What counts of each table, as a query. The search index, drafts, the cache and past runs do not: what is said and
-known is the same without them."""
-BESIDES = frozenset({"cache", "drafts", "embeddings", "imported", "migrations", "passages", "postings", "sorting"})
+"""What counts of each table, as a query. The search index, drafts, the cache, past runs and the record
+of distilling do not: what is said and known is the same without them."""
+BESIDES = frozenset(
+    {"cache", "distillings", "drafts", "embeddings", "imported", "migrations", "passages", "postings", "sorting"}
+)
 """The tables that do not count at all."""
 _TABLES = "select table_name from duckdb_tables() where database_name = current_database()"
 

@@ -209,11 +209,48 @@ alter table runs add column words text;
 alter table runs add column version text;               -- of gallump_lab
 """
 
+_FIFTH = """
+alter table insights add column speaker text;           -- whose statement it is, by name
+alter table insights add column attribute text;         -- what of its symbol or speaker it states, such as stop
+alter table insights add column value text;             -- and what it states of that, in short
+alter table insights add column valid_until timestamp;  -- until when it holds, where it says so
+-- An insight's row stays as it is; what becomes of it are events: added, superseded, supported (by further sources),
+-- disputed (by other_id), retired, restored, pinned, unpinned.
+alter table insight_events add column other_id bigint;
+alter table insight_events add column sources bigint[];
+alter table insight_events add column note text;
+create sequence distilling_ids;
+create table distillings (                              -- which session was distilled, by whom, and what came of it
+    distilling_id bigint not null,
+    session_id text not null,
+    distiller text not null,
+    seen_message bigint not null,                       -- the session's newest message that was read
+    began_at timestamp not null,
+    state text not null,                                -- running, complete or failed
+    owner text,                                         -- the machine and process that is at it
+    insights integer,                                   -- new ones
+    merged integer,                                     -- those that said no more than one that was there
+    refused json,                                       -- why each of the others was not taken
+    fault text,
+    input_tokens bigint,
+    output_tokens bigint,
+    cost_usd double,
+    latency double                                      -- seconds
+);
+create table insight_labels (                           -- what people think of insights; the newest of a labeller holds
+    insight_id bigint not null,
+    grade utinyint not null,                            -- 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt
+    labeller text not null,
+    labelled_at timestamp not null
+);
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("sessions, recall, turns, insights", _FIRST),
     ("continued sessions, choices, drafts, decisions, forgetting", _SECOND),
     ("speakers, embeddings, imports, questions, labels", _THIRD),
     ("runs", _FOURTH),
+    ("living insights, distilling", _FIFTH),
 )
 
 _MIGRATIONS_TABLE = """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import insights, labels, recall
+from gallump_lab.memory import labels, ledger, recall
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.duplicates import newest_first
 from gallump_lab.memory.recall import Ranked
@@ -100,7 +100,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             retrievers=_named(retrievers, applied.recall),
             factor=factor,
             seen_insight=memory.newest(con)[1],
-            cited=insights.cited(con),
+            cited=ledger.cited(con),
         )
         each: list[tuple[Asked, list[Ranking]] | None] = []
         try:
@@ -179,7 +179,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
         for settings in known.retrievers.values()
     ]
     _, _, hot = memory.session(con, session, moment, known.config, known.factor)
-    cold = memory.learnt(con, {symbol}, moment, known.config, known.factor) if known.cited else []
+    cold = memory.learnt(con, row.text, symbols={symbol}, moment=moment, config=known.config, factor=known.factor)
     asked = Asked(
         question_id=int(row.question_id),
         text=row.text,
@@ -191,7 +191,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
             cited=known.cited,
         ),
         hot=_within(hot, known.config.budget.hot),
-        cold=_within(cold, known.config.budget.cold),
+        cold=cold,
     )
     return asked, [_ranking(con, each, known) for each in ranked]
 

@@ -143,11 +143,12 @@ class Ranks:
             "later": self.later,
             "missing": dict(self.missing),
             "passages": [_plain(slot) for slot in self.passages.values()],
+            "insights": [_plain(slot) for slot in {s.item_id: s for each in self.asked for s in each.cold}.values()],
             "asked": [
                 {name: getattr(each, name) for name in ("question_id", "text", "kind", "conversation")}
                 | {
                     "hot": [_plain(slot) for slot in each.hot],
-                    "cold": [_plain(slot) for slot in each.cold],
+                    "cold": [[slot.item_id, slot.score, dict(slot.signals), slot.sources] for slot in each.cold],
                     "evidence": {key: [_plain(part) for part in parts] for key, parts in each.needs.evidence.items()},
                     "words": sorted(each.needs.words),
                     "cited": {insight: sorted(sources) for insight, sources in each.needs.cited.items()},
@@ -198,6 +199,7 @@ class Ranks:
             rows = zip(*columns.values(), strict=True)
             rankings[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
         slots = [_slot(given) for given in meta["passages"]]
+        insights = {slot.item_id: slot for slot in map(_slot, meta["insights"])}
         asked = []
         for given in meta["asked"]:
             needs = Needs(
@@ -205,7 +207,11 @@ class Ranks:
                 words=frozenset(given.pop("words")),
                 cited={int(insight): frozenset(sources) for insight, sources in given.pop("cited").items()},
             )
-            hot, cold = ([_slot(slot) for slot in given.pop(tier)] for tier in ("hot", "cold"))
+            hot = [_slot(slot) for slot in given.pop("hot")]
+            cold = [
+                replace(insights[item], rank=rank, score=score, signals=signals, sources=tuple(sources))
+                for rank, (item, score, signals, sources) in enumerate(given.pop("cold"), 1)
+            ]
             asked.append(Asked(**given, hot=hot, cold=cold, needs=needs))
         return cls(
             asked=asked,
@@ -230,4 +236,5 @@ def _plain(slot: Slot) -> dict[str, Any]:
 
 def _slot(given: dict[str, Any]) -> Slot:
     at = given["created_at"]
-    return Slot(**given | {"created_at": at and datetime.fromisoformat(at)})
+    times = {"created_at": at and datetime.fromisoformat(at)}
+    return Slot(**given | times | {"sources": tuple(given["sources"])})

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gallump_lab.memory.cold import Shown
 from gallump_lab.memory.duplicates import already_said, says
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import Slot
@@ -52,6 +53,77 @@ class _Tier:
         return spent[kept], needed[kept]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Beside:
+    """What COLD holds beside the other tiers, by the budgets of WARM and COLD in the last two axes."""
+
+    strict: "Flags"
+    """(evidence, WARM, COLD): whether an insight holds the message; leniently, in the next."""
+    lenient: "Flags"
+    words: "Flags"
+    """(words of the answer, WARM, COLD)."""
+    spent: "Ints"
+    needed: "Ints"
+
+
+class _Learnt:
+    """COLD's insights and what each gives. Which of them stand in a prompt depends on what WARM shows already."""
+
+    def __init__(self, needs: Needs, words: Sequence[str], cold: Sequence[Slot]) -> None:
+        import numpy as np
+
+        self._slots = cold
+        self._costs = np.array([slot.tokens for slot in cold], np.int64)
+        self._useful = self._costs * np.array([needs.useful(slot) for slot in cold], bool)
+        self._strict, self._lenient = (
+            np.array([[needs.by_insight(each, slot, share) for slot in cold] for each in needs.evidence], np.int64)
+            for share in (1.0, 0.5)
+        )
+        carried = [[word in said(slot.text) for slot in cold] for word in words]
+        self._words = np.array(carried, np.int64).reshape(len(words), len(cold))
+
+    def beside(self, hot: Sequence[Slot], warm: Sequence[Slot], ends: "Ints", budgets: Mapping[str, "Ints"]) -> _Beside:
+        """Fill each budget of COLD beside each of WARM."""
+        import numpy as np
+
+        prices = self._prices(hot, warm, ends)
+        masks, which = np.unique(prices > budgets["warm"][:, None], axis=0, return_inverse=True)
+        rows = []
+        for mask in masks:
+            inside = (mask[:, None] & (np.cumsum(mask * self._costs)[:, None] <= budgets["cold"])).astype(np.int64)
+            rows.append(
+                (
+                    self._strict @ inside > 0,
+                    self._lenient @ inside > 0,
+                    self._words @ inside > 0,
+                    self._costs @ inside,
+                    self._useful @ inside,
+                )
+            )
+        strict, lenient, words, spent, needed = (
+            np.stack(each, axis=-2).take(which.ravel(), axis=-2) for each in zip(*rows, strict=True)
+        )
+        return _Beside(strict=strict, lenient=lenient, words=words, spent=spent, needed=needed)
+
+    def _prices(self, hot: Sequence[Slot], warm: Sequence[Slot], ends: "Ints") -> "Ints":
+        """Give at how many tokens of WARM each insight is shown already; -1 if HOT shows it, `NEVER` if none does."""
+        import numpy as np
+
+        shown = Shown(hot)
+        prices = np.array([-1 if shown.holds(slot) else NEVER for slot in self._slots], np.int64)
+        resting: dict[int | None, list[int]] = {}
+        for place in np.flatnonzero(prices == NEVER).tolist():
+            for message_id in self._slots[place].sources:
+                resting.setdefault(message_id, []).append(place)
+        for slot, end in zip(warm, ends.tolist(), strict=True):
+            if slot.message_id in resting:
+                shown.add(slot)
+                for place in resting[slot.message_id]:
+                    if prices[place] == NEVER and shown.holds(self._slots[place]):
+                        prices[place] = end
+        return prices
+
+
 def tally(
     needs: Needs, hot: Sequence[Slot], warm: Sequence[Slot], cold: Sequence[Slot], budgets: Mapping[str, "Ints"]
 ) -> "dict[str, Floats]":
@@ -75,15 +147,13 @@ def tally(
 
     parts = [part for each in needs.evidence.values() for part in each]
     words = sorted(needs.words)
-    learnt = _tier(needs, [], words, cold)
-    strict_cold, lenient_cold = (_learnt(needs, cold, learnt.ends, share) for share in (1.0, 0.5))
+    learnt = _Learnt(needs, words, cold)
     standing = [replace(slot, kept=True) for slot in hot]
     session = _tier(needs, parts, words, hot)
     said_so: dict[int, list[bool]] = {}
     kept = np.searchsorted(session.ends, budgets["hot"], side="right")
     shape = tuple(len(budgets[tier]) for tier in TIERS)
     found = {name: np.full(shape, np.nan) for name in COLUMNS}
-    spent_cold, needed_cold = learnt.used(budgets["cold"])
     spans = _spans(needs)
     for number in np.unique(kept).tolist():
         seen = _seen(warm, standing[:number], int(budgets["warm"][-1]))
@@ -91,18 +161,19 @@ def tally(
         end = int(session.ends[number - 1]) if number else 0
         spent_hot, needed_hot = (each[0] for each in session.used(np.array([end])))
         spent_warm, needed_warm = recalled.used(budgets["warm"])
+        beside = learnt.beside(standing[:number], seen, recalled.ends, budgets)
         in_hot, in_warm = session.parts[:, None] <= end, recalled.parts[:, None] <= budgets["warm"]
         held = in_hot | in_warm
         strict = np.stack([held[span].all(0) for span in spans])
         lenient = np.stack([_lengths(parts[span]) @ held[span] >= least(parts[span]) for span in spans])
         cells = {
-            "strict": strict[:, :, None] | (strict_cold[:, None] <= budgets["cold"])[:, None, :],
-            "lenient": lenient[:, :, None] | (lenient_cold[:, None] <= budgets["cold"])[:, None, :],
+            "strict": strict[:, :, None] | beside.strict,
+            "lenient": lenient[:, :, None] | beside.lenient,
         }
         known = (session.words[:, None] <= end) | (recalled.words[:, None] <= budgets["warm"])
-        known = known[:, :, None] | (learnt.words[:, None] <= budgets["cold"])[:, None, :]
-        used = spent_hot + spent_warm[:, None] + spent_cold
-        needed = needed_hot + needed_warm[:, None] + needed_cold
+        known = known[:, :, None] | beside.words
+        used = spent_hot + spent_warm[:, None] + beside.spent
+        needed = needed_hot + needed_warm[:, None] + beside.needed
         with np.errstate(invalid="ignore"):
             block = {
                 "recall": cells["strict"].sum(0) / len(spans),
@@ -114,10 +185,10 @@ def tally(
                 "wasted": 1 - needed / np.where(used > 0, used, np.nan),
                 "tokens_hot": spent_hot,
                 "tokens_warm": spent_warm[:, None],
-                "tokens_cold": spent_cold,
+                "tokens_cold": beside.spent,
                 "hot_holds": np.stack([in_hot[span].all(0) for span in spans]).sum(0)[:, None] / len(spans),
                 "warm_holds": np.stack([in_warm[span].all(0) for span in spans]).sum(0)[:, None] / len(spans),
-                "cold_holds": (strict_cold[:, None] <= budgets["cold"]).sum(0) / len(spans),
+                "cold_holds": beside.strict.sum(0) / len(spans),
             }
         for name, values in block.items():
             found[name][kept == number] = values
@@ -161,32 +232,12 @@ def _tier(
                 prices[place] = end
         for word in needs.words & said(slot.text):
             bought.setdefault(word, end)
-        useful.append(needs.useful(slot) if slot.kind == "insight" else slot.message_id in needs.evidence or any(row))
+        useful.append(slot.message_id in needs.evidence or any(row))
     return _Tier(
         ends=ends,
         useful=np.array(useful, bool),
         parts=prices,
         words=np.array([bought.get(word, NEVER) for word in words], np.int64),
-    )
-
-
-def _learnt(needs: Needs, cold: Sequence[Slot], ends: "Ints", share: float) -> "Ints":
-    """Give each evidence message's price in insights that cite it and carry such a share of the answer's words."""
-    import numpy as np
-
-    return np.array(
-        [
-            next(
-                (
-                    end
-                    for slot, end in zip(cold, ends.tolist(), strict=True)
-                    if needs.by_insight(message_id, slot, share)
-                ),
-                NEVER,
-            )
-            for message_id in needs.evidence
-        ],
-        np.int64,
     )
 
 

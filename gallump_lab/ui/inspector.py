@@ -21,6 +21,7 @@ _REASONS = {
     "over budget": "no room left in the budget",
     "over window": "no room left in the window",
     "in HOT": "HOT shows it already",
+    "in WARM": "WARM shows it already",
     "duplicate": "said again elsewhere",
     "superseded": "something newer holds",
     "below threshold": "too far from the question",
@@ -131,8 +132,8 @@ def _why(slot: Slot, shared: Sequence[str]) -> str:
     said = [f"{_SIGNALS.get(name, name)} {gain / 1e6:.2f}" for name, gain in slot.signals.items() if gain]
     if slot.tier == "hot":
         said.insert(0, "newest of this session")
-    elif slot.tier == "cold":
-        said = ["pinned by you"] if slot.signals.get("pin") else [f"about {slot.symbol}"] if said else ["newest"]
-    if shared and slot.tier == "warm":
+    elif slot.tier == "cold" and slot.signals.get("pin"):
+        said = ["pinned by you"]
+    if shared and slot.tier != "hot":
         said.append(f"shares {', '.join(shared[:6])}")
     return " \u00b7 ".join(said)

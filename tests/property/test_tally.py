@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gallump_lab.memory.cold import shown_already
 from gallump_lab.memory.duplicates import already_said, newest_first
 from gallump_lab.memory.packing import pack
 from gallump_lab.memory.records import Slot
@@ -28,6 +29,7 @@ def slots(draw, tier):
             line=text,
             tokens=draw(st.integers(1, 30)),
             role=draw(st.sampled_from(["user", "assistant"])),
+            sources=tuple(draw(st.sets(st.integers(1, 6), max_size=2))) if tier == "cold" else (),
         )
         for rank, text in enumerate(texts, 1)
     ]
@@ -62,8 +64,9 @@ def test_prices_say_what_every_packed_budget_holds(data):
         packed = {
             "hot": standing,
             "warm": pack(warm, int(grid["warm"][w]), passed_over=already_said(standing)),
-            "cold": pack(cold, int(grid["cold"][c])),
         }
+        over = shown_already(standing, packed["warm"], lambda _: None)
+        packed["cold"] = pack(cold, int(grid["cold"][c]), passed_over=over)
         kept = [slot for slots in packed.values() for slot in slots if slot.kept]
         expected = measure(wanted, kept)
         for tier in TIERS:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -23,7 +23,12 @@ def fill(path: Path, clock=lambda: NOW) -> Lab:
     lab.apply(Config(budget=Budget(warm=300)))
     first = lab.ask("Is AAPL cheap? Recommend a trade.", watchlist=["AAPL"])
     lesson = lab.insights.add("Sells winners too early", kind="lesson", sources=[first.question_id], known_from=NOW)
-    lab.insights.supersede(lesson, "Sells losers too late")
+    other = lab.insights.supersede(lesson, "Sells losers too late", valid_until=NOW + timedelta(days=9), speaker="Ann")
+    lab.insights.add("Sells losers too late", sources=[first.reply_id], speaker="Ann", kind="lesson")
+    lab.insights.add("Sells losers too early", value="early", attribute="habit", speaker="Ann")
+    lab.insights.retire(other, "no more")
+    for grade in (1, 3):
+        lab.insights.grade(other, grade)
     lab.ask("And IBM, over the same horizon?", choice=Choice(excluded=(("passage", 1),)))
     gone = lab.ask("What is a yield curve?")
     lab.forget(message_id=gone.question_id)
@@ -73,7 +78,7 @@ def test_the_same_data_give_the_same_hash_in_any_order_of_rows_and_at_any_time_o
     one, two = fill(tmp_path / "one.duckdb"), fill(tmp_path / "two.duckdb")
     with two.store.write() as con:
         latencies = con.execute("select latency from turns").fetchall()
-        for table in sorted(content.DATA.keys() - {"labels"}):
+        for table in sorted(content.DATA.keys() - {"labels", "insight_labels"}):
             con.execute(f"create table other as select * from {table} order by rowid desc")  # noqa: S608
             con.execute(f"delete from {table}")  # noqa: S608
             con.execute(f"insert into {table} select * from other")  # noqa: S608
@@ -93,7 +98,7 @@ def test_a_change_of_any_value_that_counts_changes_the_hash(
         "('runs', 'migrations')"
     ).fetchall()
     uncounted = {("labels", "labelled_at"), ("messages", "arrived_at"), ("questions", "arrived_at")}
-    uncounted |= {("insight_events", "arrived_at")}
+    uncounted |= {("insight_events", "arrived_at"), ("insight_labels", "labelled_at")}
     for table, column, kind in columns:
         values = {"TIMESTAMP": "timestamp '1999-09-09'", "JSON": "'[7]'", "BIGINT[]": "[7]", "VARCHAR": "'other'"}
         value = f"{column} is null or not {column}" if kind == "BOOLEAN" else values.get(kind, "199")

@@ -90,10 +90,10 @@ def ask(  # noqa: PLR0913 (a question's givens)
     dropped = {term for name in said for term in terms(name)}
     kept = [word for word in words(rest) if not dropped.issuperset(terms(word))]
     known = {
-        number: Found(idf=_idf(len(view), len(places)), places=places, frequency=frequency)
+        number: Found(idf=rarity(len(view), len(places)), places=places, frequency=frequency)
         for number, (places, frequency) in postings.items()
     }
-    rarest = _idf(len(view), 0)
+    rarest = rarity(len(view), 0)
 
     def idf(word: str) -> float:
         return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
@@ -115,6 +115,6 @@ def _names(question: str, name: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\b", question, re.IGNORECASE) is not None
 
 
-def _idf(passages: int, holding: int) -> float:
-    """Weigh a term as Lucene does: ln(1 + (N - df + 0.5) / (df + 0.5))."""
+def rarity(passages: int, holding: int) -> float:
+    """Weigh a term by how rare it is, as Lucene does: ln(1 + (N - df + 0.5) / (df + 0.5))."""
     return math.log1p((passages - holding + 0.5) / (holding + 0.5))

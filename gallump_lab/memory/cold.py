@@ -1,0 +1,277 @@
+"""COLD's candidates: the insights that were alive at a moment, in order of what they are worth to a question.
+
+The signals are those of recall where they apply: words in common (BM25), likeness in meaning, the asked symbols, words
+of time, and age. Scores are sums of whole millionths and statistics are those of the insights alive at the moment, so
+that a replay orders them alike. Unlike passages, insights are few and short: all of them are scored.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.config import Cold
+from gallump_lab.memory import ledger, vectors
+from gallump_lab.memory.ledger import Known
+from gallump_lab.memory.packing import PassedOver
+from gallump_lab.memory.records import Moment, Reason, Slot
+from gallump_lab.memory.signals import MILLION, dates
+from gallump_lab.memory.signals.asked import QUERY_TERMS, rarity
+from gallump_lab.memory.signals.recency import HALF_LIFE
+from gallump_lab.memory.text import terms, words
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    import numpy as np
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+CANDIDATES = 200
+"""So many insights are candidates; no budget holds more."""
+K1, B = 0.5, 0.4
+"""BM25's term saturation and length normalisation, as in recall."""
+SHOWN = 0.5
+"""An insight says no more than the prompt does already where the messages that it rests on show so much of it."""
+
+
+def candidates(  # noqa: PLR0913 (a moment's givens)
+    con: "DuckDBPyConnection",
+    question: str,
+    *,
+    symbols: Collection[str],
+    moment: Moment,
+    settings: Cold,
+    factor: float,
+    plain: bool = False,
+    pinned: Sequence[int] = (),
+) -> list[Slot]:
+    """Order the insights that were alive at a moment by what they are worth to a question.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        A lab or a snapshot of it, inside a read step.
+    question : str
+        What is asked.
+    symbols : collection of str
+        What the question is about.
+    moment : Moment
+        Insights and their events up to it.
+    settings : Cold
+        How much each signal counts.
+    factor : float
+        The model's tokens per cl100k token.
+    plain : bool
+        Give each as its text alone, as the guide does, without symbol and date.
+    pinned : sequence of int
+        Insights that stand first for this question, in this order; those pinned for good come after them.
+    """
+    found = ledger.alive(con, moment)
+    if not found:
+        return []
+    first = {insight_id: place for place, insight_id in enumerate(pinned)}
+    gains = {name: column.tolist() for name, column in _gains(found, question, symbols, moment, settings).items()}
+    rows = []
+    for place, each in enumerate(found):
+        gained = {name: column[place] for name, column in gains.items()}
+        if each.insight_id in first or each.pinned:
+            gained["pin"] = 10 * MILLION
+        rows.append((each, sum(gained.values()), gained))
+    rows.sort(
+        key=lambda row: (
+            first.get(row[0].insight_id, len(first)),
+            not row[0].pinned,
+            -row[1],
+            -row[0].insight_id,
+        )
+    )
+    slots = []
+    for rank, (each, score, gained) in enumerate(rows[:CANDIDATES], 1):
+        line = each.text if plain else f"- {_label(each)}: {each.text}"
+        slots.append(
+            Slot(
+                tier="cold",
+                kind="insight",
+                item_id=each.insight_id,
+                message_id=None,
+                rank=rank,
+                text=each.text,
+                line=line,
+                tokens=tokens.scaled(_cost(line), factor),
+                score=score,
+                signals=gained,
+                symbol=each.symbol,
+                created_at=times.aware(each.valid_from),
+                speaker=each.speaker,
+                sources=tuple(each.sources),
+            )
+        )
+    return slots
+
+
+def _gains(
+    found: Sequence[Known], question: str, symbols: Collection[str], moment: Moment, settings: Cold
+) -> "Mapping[str, Ints]":
+    """Give what each signal gives each insight, times its weight."""
+    import numpy as np
+
+    spans, dated = dates.spans(question, moment.at)
+    asked = question.replace(dated, " ") if dated else question
+    kept = [_content(each) for each in found]
+    held = Counter(term for counts in kept for term in counts)
+    at = moment.as_of or moment.at
+    ways: dict[str, Callable[[], Ints]] = {
+        "words": lambda: _words(asked, kept, held),
+        "meaning": lambda: _meaning(asked, found, held),
+        "symbol": lambda: np.array([MILLION * (each.symbol in symbols) for each in found], np.int64),
+        "dates": lambda: _dates(found, spans),
+        "recency": lambda: _recency(found, at),
+    }
+    return {
+        name: np.rint(weight * way()).astype(np.int64)
+        for name, way in ways.items()
+        if (weight := getattr(settings, name))
+    }
+
+
+def _words(asked: str, kept: "Sequence[Mapping[str, int]]", held: Mapping[str, int]) -> "Ints":
+    """Give each insight's share of what the question's words weigh; see `gallump_lab.memory.signals.words`."""
+    import numpy as np
+
+    wanted = [term for term, _ in Counter(terms(asked)).most_common(QUERY_TERMS) if term in held]
+    idf = {term: rarity(len(kept), held[term]) for term in wanted}
+    total = sum(idf.values())
+    score = np.zeros(len(kept), np.int64)
+    mean = max(sum(sum(counts.values()) for counts in kept) / len(kept), 1.0)
+    for place, counts in enumerate(kept):
+        there = [term for term in wanted if term in counts]
+        if there:
+            spread = K1 * (1 - B + B * (sum(counts.values()) / mean))
+            score[place] = sum(
+                round(MILLION * idf[term] / total * counts[term] * (K1 + 1) / (counts[term] + spread)) for term in there
+            )
+    return score
+
+
+def _meaning(asked: str, found: Sequence[Known], held: Mapping[str, int]) -> "Ints":
+    """Give each insight's cosine with the question, 0 where it points away."""
+    import numpy as np
+
+    said = words(asked)
+    if not said:
+        return np.zeros(len(found), np.int64)
+    number = len(found)
+    weights = {
+        word: round(vectors.WEIGHT * max(rarity(number, held.get(term, 0)) for term in [*terms(word), word]))
+        for word in said
+    }
+    question = vectors.of(vectors.BUILT_IN, [" ".join(said)], weights.__getitem__)[0].astype(np.float64)
+    question = np.rint(1000 * question / max(np.sqrt(question @ question), 1))
+    rows = vectors.decode(np.stack([_code(_whole(each)) for each in found]))
+    # Whole numbers below 2**53, so the order of summing does not matter.
+    norm = np.sqrt((rows * rows).sum(1)) * np.sqrt(question @ question)
+    cosine: Ints = np.maximum(np.rint(MILLION * (rows @ question) / np.maximum(norm, 1)), 0).astype(np.int64)
+    return cosine
+
+
+def _dates(found: Sequence[Known], spans: "Sequence[tuple[int, int]]") -> "Ints":
+    """Give a million to what holds since a time that the question names."""
+    import numpy as np
+
+    since = np.array([times.microseconds(times.aware(each.valid_from)) for each in found], np.int64)
+    inside = np.zeros(len(found), bool)
+    for begin, end in spans:
+        inside |= (since >= begin) & (since < end)
+    return MILLION * inside.astype(np.int64)
+
+
+def _recency(found: Sequence[Known], at: datetime) -> "Ints":
+    """Give a million to what was said just now, last time, half of it to what was said 90 days ago."""
+    import numpy as np
+
+    said = np.array([times.microseconds(times.aware(each.confirmed)) for each in found], np.int64)
+    return MILLION * HALF_LIFE // (HALF_LIFE + np.maximum(times.microseconds(at) - said, 0))
+
+
+def make_ready(insights: Iterable[Known]) -> None:
+    """Analyse insights before the first question meets them; what was found is kept in the process."""
+    for each in insights:
+        _content(each)
+        _code(_whole(each))
+        _cost(f"- {_label(each)}: {each.text}")
+
+
+def _whole(each: Known) -> str:
+    """Give all that an insight says: its symbol, its speaker and its text."""
+    return " ".join(filter(None, (each.symbol, each.speaker, each.text)))
+
+
+def _content(each: Known) -> Mapping[str, int]:
+    return _counted(_whole(each))
+
+
+@lru_cache(maxsize=50_000)
+def _counted(text: str) -> Mapping[str, int]:
+    return Counter(terms(text))
+
+
+@lru_cache(maxsize=50_000)
+def _code(text: str) -> "NDArray[np.uint64]":
+    """Give what a text means, as a code; insights do not change, so it is kept."""
+    found: NDArray[np.uint64] = vectors.encode(vectors.of(vectors.BUILT_IN, [text]))[0]
+    return found
+
+
+@lru_cache(maxsize=50_000)
+def _cost(line: str) -> int:
+    return tokens.count(f"{line}\n")
+
+
+def _label(each: Known) -> str:
+    since = f"since {each.valid_from:%Y-%m-%d}"
+    return f"{each.symbol}, {since}" if each.symbol else since
+
+
+class Shown:
+    """What a prompt's other tiers show of the messages that an insight rests on; slots are added one after the other.
+
+    The more slots there are the more insights are shown: one that is shown stays so.
+    """
+
+    def __init__(self, slots: Iterable[Slot] = ()) -> None:
+        self._said: dict[int, set[str]] = {}
+        for slot in slots:
+            self.add(slot)
+
+    def add(self, slot: Slot) -> None:
+        """Take in a slot that stands in the prompt."""
+        if slot.message_id is not None:
+            self._said.setdefault(slot.message_id, set()).update(_counted(slot.line))
+
+    def holds(self, insight: Slot) -> bool:
+        """Tell whether the prompt shows half of an insight's words, and all of its numbers, where they were said."""
+        said = [self._said[each] for each in insight.sources if each in self._said]
+        if not said:
+            return False
+        wanted = _counted(insight.text)
+        missing = [term for term in wanted if not any(term in each for each in said)]
+        return len(missing) <= (1 - SHOWN) * len(wanted) and not any(term[0].isdigit() for term in missing)
+
+
+def shown_already(hot: Sequence[Slot], warm: Sequence[Slot], excluded: PassedOver) -> PassedOver:
+    """Say of COLD's candidates which the tiers before show already, where they were said."""
+    standing = Shown(slot for slot in hot if slot.kept)
+    both = Shown(slot for slot in (*hot, *warm) if slot.kept)
+
+    def passed_over(slot: Slot) -> Reason | None:
+        if why := excluded(slot):
+            return why
+        if standing.holds(slot):
+            return "in HOT"
+        return "in WARM" if both.holds(slot) else None
+
+    return passed_over

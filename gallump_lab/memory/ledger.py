@@ -1,0 +1,223 @@
+"""The ledger of insights: rows that never change, and events that say what became of each, in order of arrival."""
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.memory.messages import checked_name
+from gallump_lab.memory.records import Kind, Learnt, Moment
+from gallump_lab.memory.text import one_line, storable
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Event = Literal["added", "superseded", "supported", "disputed", "retired", "restored", "pinned", "unpinned"]
+MAX_CHARACTERS = 2_000
+
+_STATES = """
+select insight_id, bool_or(event = 'added') as added, bool_or(event = 'superseded') as superseded,
+       coalesce(arg_max(event, event_id) filter (event in ('retired', 'restored')) = 'retired', false) as retired,
+       coalesce(arg_max(event, event_id) filter (event in ('pinned', 'unpinned')) = 'pinned', false) as pinned,
+       max(known_from) filter (event = 'supported') as said_again,
+       list_distinct(flatten(list(sources) filter (event = 'supported'))) as further,
+       arg_min(superseded_by, known_from) filter (event = 'superseded') as superseded_by,
+       list_distinct(list(other_id) filter (event = 'disputed')) as disputed_by
+from insight_events where event_id <= $seen and known_from <= coalesce($as_of::timestamp, known_from)
+group by insight_id
+"""
+_STANDING = f"""
+with states as ({_STATES})
+select insight_id, kind, symbol, speaker, attribute, value, text, valid_from, valid_until,
+       greatest(valid_from, coalesce(said_again, valid_from)) as confirmed,
+       list_concat(i.sources, coalesce(further, [])) as sources, pinned, retired
+from insights i join states using (insight_id) where added and not superseded order by insight_id
+"""  # noqa: S608 (constants)
+FRAME = f"""
+with states as ({_STATES})
+select i.insight_id, i.kind, i.symbol, i.speaker, i.text, i.attribute, i.value,
+       list_concat(i.sources, coalesce(further, [])) as sources, i.valid_from, i.valid_until, i.known_from, i.distiller,
+       superseded_by, disputed_by, pinned, retired,
+       (select arg_max(grade, l.rowid) from insight_labels l where l.insight_id = i.insight_id) as grade
+from insights i join states using (insight_id) order by i.insight_id
+"""  # noqa: S608 (constants)
+EVER: dict[str, Any] = {"seen": 2**62, "as_of": None}
+"""All events, whatever the moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """An insight that stands: nothing has superseded it."""
+
+    insight_id: int
+    kind: Kind
+    symbol: str | None
+    speaker: str | None
+    attribute: str | None
+    value: str | None
+    text: str
+    valid_from: datetime
+    """Naive UTC, as all times here."""
+    valid_until: datetime | None
+    confirmed: datetime
+    """When it was said last."""
+    sources: Sequence[int]
+    """Ids of all messages that support it, those that said it again included."""
+    pinned: bool
+    retired: bool
+
+
+def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Known]:
+    """Give the insights that stood at a moment, retired ones too, in order of arrival; None for now."""
+    given = EVER
+    if moment is not None:
+        given = {"seen": moment.seen_insight, "as_of": moment.as_of and times.naive(moment.as_of)}
+    names = [*Known.__dataclass_fields__]
+    return [Known(**dict(zip(names, row, strict=True))) for row in con.execute(_STANDING, given).fetchall()]
+
+
+def alive(con: "DuckDBPyConnection", moment: Moment) -> list[Known]:
+    """Give the insights that a prompt could hold at a moment: neither retired nor past their own horizon."""
+    at = times.naive(moment.as_of or moment.at)
+    return [
+        each
+        for each in standing(con, moment)
+        if not each.retired and (each.valid_until is None or each.valid_until >= at)
+    ]
+
+
+def cited(con: "DuckDBPyConnection") -> dict[int, frozenset[int]]:
+    """Give the messages that each insight rests on, by insight id."""
+    rows = con.execute(
+        "select insight_id, list_concat(any_value(i.sources), coalesce(flatten(list(e.sources)), [])) "
+        "from insights i left join insight_events e using (insight_id) group by insight_id"
+    ).fetchall()
+    return {insight_id: frozenset(sources) for insight_id, sources in rows}
+
+
+def checked(
+    con: "DuckDBPyConnection", given: Learnt, known_from: datetime | None, now: datetime
+) -> tuple[Learnt, datetime]:
+    """Give an insight as it can be stored, its times naive UTC, and when it was learnt, the clock's `now` by default.
+
+    Raises
+    ------
+    ValueError
+        If a field cannot be used, or a source is no message of this lab.
+    """
+    text = given.text
+    if not isinstance(text, str) or not text.strip() or len(text) > MAX_CHARACTERS:
+        shown = f"{len(text):,} characters" if isinstance(text, str) and text.strip() else repr(text)
+        msg = f"text must be one statement of at most {MAX_CHARACTERS:,} characters, not {shown}."
+        raise ValueError(msg)
+    if given.kind not in get_args(Kind):
+        msg = f"kind must be one of {', '.join(get_args(Kind))}, not {given.kind!r}."
+        raise ValueError(msg)
+    try:
+        wanted = tuple(dict.fromkeys(map(operator.index, given.sources)))
+    except TypeError as error:
+        msg = f"sources must be message ids (whole numbers), not {given.sources!r}."
+        raise ValueError(msg) from error
+    known = con.execute("select message_id from messages where message_id in (select unnest(?))", [wanted]).fetchall()
+    if strangers := sorted(set(wanted) - {message_id for (message_id,) in known}):
+        msg = f"sources {strangers} are no messages of this lab; lab.messages lists their ids."
+        raise ValueError(msg)
+    learnt = now if known_from is None else times.naive(known_from, "known_from")
+    if learnt > now + timedelta(minutes=1):
+        msg = f"known_from {learnt} UTC lies in the future (it is {now}). Check its year and time zone."
+        raise ValueError(msg)
+    holds = learnt if given.valid_from is None else times.naive(given.valid_from, "valid_from")
+    ends = None if given.valid_until is None else times.naive(given.valid_until, "valid_until")
+    if ends is not None and ends < holds:
+        msg = f"valid_until {ends} UTC lies before valid_from {holds}. Check both."
+        raise ValueError(msg)
+    names: dict[str, Any] = {}
+    for name in ("speaker", "attribute", "value"):
+        value = getattr(given, name)
+        names[name] = None if value is None else checked_name(value, name)
+    made = replace(
+        given,
+        text=one_line(storable(text)),
+        sources=wanted,
+        symbol=None if given.symbol is None else validate_symbol(given.symbol),
+        valid_from=holds,
+        valid_until=ends,
+        **names,
+    )
+    return made, learnt
+
+
+def write(con: "DuckDBPyConnection", insight: Learnt, known_from: datetime, now: datetime, distiller: str) -> int:
+    """Store an insight that `checked` gave, inside the caller's transaction; times are naive UTC."""
+    if not isinstance(distiller, str) or not distiller:
+        msg = f"distiller must be a name, such as 'analyst', not {distiller!r}."
+        raise ValueError(msg)
+    (insight_id,) = con.execute(
+        "insert into insights (insight_id, kind, symbol, text, sources, valid_from, known_from, distiller, speaker, "
+        "attribute, value, valid_until) values (nextval('insight_ids'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "returning insight_id",
+        [
+            insight.kind,
+            insight.symbol,
+            insight.text,
+            list(insight.sources),
+            insight.valid_from,
+            known_from,
+            distiller,
+            insight.speaker,
+            insight.attribute,
+            insight.value,
+            insight.valid_until,
+        ],
+    ).fetchone() or (0,)
+    record(con, int(insight_id), "added", known_from, now)
+    return int(insight_id)
+
+
+def record(  # noqa: PLR0913 (an event's columns)
+    con: "DuckDBPyConnection",
+    insight_id: int,
+    event: Event,
+    known_from: datetime,
+    now: datetime,
+    *,
+    other: int | None = None,
+    sources: Iterable[int] | None = None,
+    note: str | None = None,
+) -> None:
+    """Store an event inside the caller's transaction; times are naive UTC."""
+    newer = other if event == "superseded" else None
+    con.execute(
+        "insert into insight_events (event_id, insight_id, event, superseded_by, known_from, arrived_at, other_id, "
+        "sources, note) values (nextval('insight_event_ids'), ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            insight_id,
+            event,
+            newer,
+            known_from,
+            now,
+            None if newer else other,
+            None if sources is None else list(sources),
+            note,
+        ],
+    )
+
+
+def replaced(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> None:
+    """Record, inside the caller's transaction, that one insight superseded another; once is enough.
+
+    It holds from when the newer one was known. A pin goes over to it.
+    """
+    found = con.execute(
+        "select event, superseded_by from insight_events where insight_id = ? order by event_id", [old]
+    ).fetchall()
+    (learnt,) = con.execute("select known_from from insights where insight_id = ?", [new]).fetchone() or (now,)
+    if any(event == "superseded" and newer == new for event, newer in found):
+        return
+    record(con, old, "superseded", learnt, now, other=new)
+    pins = [event for event, _ in found if event in {"pinned", "unpinned"}]
+    if pins[-1:] == ["pinned"]:
+        record(con, new, "pinned", learnt, now)
