@@ -16,6 +16,7 @@ from gallump_lab.brain import decisions, turns
 from gallump_lab.brain import transcript as transcripts
 from gallump_lab.brain.conversation import Conversation, who_answers
 from gallump_lab.brain.decisions import Verdict
+from gallump_lab.brain.distilling import Distillation, Learner, distil
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
@@ -27,7 +28,7 @@ from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
-from gallump_lab.memory.sessions import SessionManager, new_id
+from gallump_lab.memory.sessions import Received, SessionId, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Cache, Snapshot, Store, configs, frame, runs, times
 from gallump_lab.store.runs import Found
@@ -82,6 +83,7 @@ class Lab:
         broker = FileBroker(clock=clock) if broker is None else broker
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
         self._talk = Conversation(store, self.sessions, market, clock)
+        self._learner = Learner(store, clock)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -125,6 +127,8 @@ class Lab:
         store = Store.open(path, wait=wait)
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
+        if lab.config.cold.distiller == "rules":
+            lab._learner.catch_up(lab.config)
         return lab
 
     @classmethod
@@ -252,6 +256,8 @@ class Lab:
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
+        if received.session_id.new:  # the one before has ended: what was learnt in it is known from now on
+            received = self._learned(received)
         return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def retry(
@@ -355,6 +361,48 @@ class Lab:
             model=who_answers(config),
             tokens=tokens,
         )
+
+    def _learned(self, received: Received) -> Received:
+        """Distil the sessions that have ended, and let a question see what was learnt in them."""
+        trouble = self._learner.catch_up(received.config)
+        with self.store.read() as con:
+            moment = replace(received.moment, seen_insight=memory.newest(con)[1])
+        notice = " ".join(filter(None, (received.session_id.notice, trouble))) or None
+        return replace(received, moment=moment, session_id=SessionId(received.session_id, new=True, notice=notice))
+
+    def distill(
+        self,
+        session_id: str | None = None,
+        *,
+        by: str | None = None,
+        confirm: Callable[[str], bool] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Distillation:
+        """Distil ended sessions into insights, with a progress bar: each session once by each distiller.
+
+        The chat's own sessions are distilled when they have ended, as `Config.cold.distiller` says; this does it for
+        all, imported ones too. It can be interrupted at any time and goes on where it stopped.
+
+        Parameters
+        ----------
+        session_id : str, optional
+            Only this session; by default every one that has ended and has not been distilled.
+        by : {"rules", "model"}, optional
+            Fixed rules, which cost and send nothing, or the model that answers; what is configured by default.
+        confirm : callable, optional
+            Gets the words about the model's price and says whether to go on; by default the user is asked.
+        stop : threading.Event, optional
+            Once set, the model is not asked any further.
+
+        Raises
+        ------
+        ValueError
+            If there is no such session, or it has not ended, or `by` is neither.
+        NoAccess
+            If the model is to distil and there is nobody to ask.
+        """
+        wanted = None if session_id is None else [session_id]
+        return distil(self.store, self.config, self._clock, by=by, wanted=wanted, confirm=confirm, stop=stop)
 
     def _now(self) -> Moment:
         with self.store.read() as con:

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from gallump_lab import tokens
 from gallump_lab.brain import faults, recommendations
 from gallump_lab.brain.prices import price
+from gallump_lab.brain.received import Received, at
 from gallump_lab.brain.records import Answer, State, Usage
 
 if TYPE_CHECKING:
@@ -37,14 +38,7 @@ PATIENCE = 20.0
 _POLL = 0.05  # seconds between two looks at whether to stop
 _CHARACTERS = 32  # a token; no text comes near it, so whoever sends more than that ignores max_tokens
 _SECRET = 16  # characters; a shorter key ("ollama") is a placeholder, and a word that a reply may hold
-_BILLION = 10**9  # tokens; more than that no call has
 _TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
-_USAGE: Mapping[str, str] = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_tokens": "cache_read_input_tokens",
-    "cache_write_tokens": "cache_creation_input_tokens",
-}
 _STATES: Mapping[str | None, State] = {
     "max_tokens": "cut",
     "model_context_window_exceeded": "cut",
@@ -63,36 +57,92 @@ def reachable(model: "Model") -> bool:
     return any((_environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN"), _base_url(model)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a model is asked, whether for a chat's reply or for anything else."""
+
+    system: str
+    user: str
+    max_tokens: int
+    tool: Mapping[str, Any]
+    """Through which it may give what is no prose; a server that cannot do tools is asked without."""
+    forced: bool = False
+    """Whether it must call the tool."""
+    kept: str = faults.QUESTION_KEPT
+    kept_part: str = faults.REPLY_KEPT
+    """What a fault says was kept, before anything had arrived and after."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """What became of one request; the fields that an `Answer` has too are the same there."""
+
+    text: str
+    calls: tuple[str, ...]
+    """The JSON of each call of the tool."""
+    model: str
+    usage: Usage | None
+    cost_usd: float | None
+    latency: float
+    first_text: float | None
+    stop_reason: str | None
+    state: State
+    interruption: BaseException | None
+    fault: faults.BrainFault | None
+    blocks: tuple[str, ...]
+    """The kinds of its content blocks."""
+
+
 def answer(
     prompt: "Prompt", *, model: "Model", budget: "Budget", on_text: Callable[[str], None], stop: threading.Event
 ) -> Answer:
     """Send a prompt and take the reply as it comes; see `Brain.send`."""
-    started = time.perf_counter()
-    name = model_name(model)
-    reply = _Reply(room=budget.reply * _CHARACTERS)
-    state, error = _receive(partial(_stream, _request(prompt, name, budget.reply), model), reply, on_text, stop)
-    fault = None if state else _fault(error, reply, model)
-    state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
-
-    text = _clean("".join(reply.pieces))
-    found, dropped = recommendations.read([_clean("".join(call)) for call in reply.calls], text)
-    if found and reply.calls and state in {"complete", "cut"}:  # so that it is remembered with the reply's words
+    request = Request(system=prompt.system, user=prompt.user, max_tokens=budget.reply, tool=recommendations.TOOL)
+    got = exchange(request, model=model, on_text=on_text, stop=stop)
+    text, state, fault = got.text, got.state, got.fault
+    found, dropped = recommendations.read(got.calls, text)
+    if found and got.calls and state in {"complete", "cut"}:  # so that it is remembered with the reply's words
         said = recommendations.prose(found)
         said = f"\n\n{said}" if text.strip() else said
         text += said
         on_text(said)
     if state == "complete" and not text.strip():
-        state, fault = "failed", faults.EmptyReply(f"{name} gave an empty reply. Ask again. {faults.QUESTION_KEPT}")
-    usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
-    billed = usage
-    if usage and not reply.ended:  # the server bills what it wrote until it noticed; it had not said how much
-        written = tokens.scaled(tokens.count(text), tokens.FACTORS[tokens.family(name)])
-        billed = replace(usage, output_tokens=max(usage.output_tokens, written))
-    known = price(name, model.prices)
+        state, fault = "failed", faults.EmptyReply(f"{got.model} gave an empty reply. Ask again. {request.kept}")
     return Answer(
         text=text,
         recommendations=found,
         dropped=dropped,
+        model=got.model,
+        usage=got.usage,
+        cost_usd=got.cost_usd,
+        latency=got.latency,
+        first_text=got.first_text,
+        stop_reason=got.stop_reason,
+        state=state,
+        interruption=got.interruption,
+        fault=fault,
+        plain=state == "complete" and got.blocks == ("text",),
+    )
+
+
+def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None], stop: threading.Event) -> Exchange:
+    """Send a request and take what comes until it ends, fails or is stopped."""
+    started = time.perf_counter()
+    name = model_name(model)
+    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=clean)
+    state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
+    fault = None if state else _fault(error, reply, model, request)
+    state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
+    text, calls = clean("".join(reply.pieces)), tuple(clean("".join(call)) for call in reply.calls)
+    usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
+    billed = usage
+    if usage and not reply.ended:  # the server bills what it wrote until it noticed; it had not said how much
+        written = tokens.scaled(tokens.count(text + "".join(calls)), tokens.FACTORS[tokens.family(name)])
+        billed = replace(usage, output_tokens=max(usage.output_tokens, written))
+    known = price(name, model.prices)
+    return Exchange(
+        text=text,
+        calls=calls,
         model=name,
         usage=usage,
         cost_usd=known.cost(billed) if known and billed else None,
@@ -102,12 +152,12 @@ def answer(
         state=state,
         interruption=reply.interruption,
         fault=fault,
-        plain=state == "complete" and reply.blocks == ["text"],
+        blocks=tuple(reply.blocks),
     )
 
 
 def _receive(
-    work: "Work", reply: "_Reply", on_text: Callable[[str], None], stop: threading.Event
+    work: "Work", reply: Received, on_text: Callable[[str], None], stop: threading.Event
 ) -> tuple[State | None, Exception | None]:
     """Take events until the stream ends, and give the error that ended it, or the state that ended the listening."""
     if stop.is_set():
@@ -141,80 +191,6 @@ class _Done:
     error: Exception | None
 
 
-@dataclass
-class _Reply:
-    """What has arrived of a reply. Events are data from outside: any field may be missing or of another type."""
-
-    room: int
-    """Characters that are still taken."""
-    pieces: list[str] = field(default_factory=list)
-    blocks: list[str] = field(default_factory=list)
-    calls: list[list[str]] = field(default_factory=list)
-    usage: dict[str, int] = field(default_factory=dict)
-    stop_reason: str | None = None
-    begun: bool = False
-    ended: bool = False
-    first_at: float | None = None
-    """When its first text came, by the performance counter."""
-    interruption: BaseException | None = None
-    gap: str = ""
-    """What stands between a text block before and the next one."""
-
-    def take(self, event: object) -> str:
-        """Take one event of the stream and give the text that it adds."""
-        kind = _at(event, "type")
-        if kind == "message_start":
-            self.begun = True
-            self._count(_at(event, "message", "usage"))
-        elif kind == "message_delta":
-            reason = _at(event, "delta", "stop_reason")
-            self.stop_reason = _clean(reason) if isinstance(reason, str) else self.stop_reason
-            self.ended = self.ended or self.stop_reason is not None
-            self._count(_at(event, "usage"))
-        elif kind == "message_stop":
-            self.ended = True
-        elif kind == "content_block_start":
-            self._block(_at(event, "content_block", "type"), _at(event, "content_block", "name"))
-        elif kind == "content_block_delta":
-            return self._delta(_at(event, "delta"))
-        return ""
-
-    def _block(self, kind: object, name: object) -> None:
-        self.blocks.append(str(kind))
-        if kind == "text" and self.pieces:
-            self.gap = "\n\n"
-        elif kind == "tool_use" and name == recommendations.NAME:
-            self.calls.append([])
-        elif kind == "tool_use":
-            self.blocks[-1] = "unknown tool"
-
-    def _delta(self, delta: object) -> str:
-        kind = _at(delta, "type")
-        given = _at(delta, {"text_delta": "text", "input_json_delta": "partial_json"}.get(str(kind), "thinking"))
-        piece = given[: max(self.room, 0)] if isinstance(given, str) else ""
-        self.room -= len(piece) + 1
-        if kind == "input_json_delta" and self.blocks[-1:] == ["tool_use"]:
-            self.calls[-1].append(piece)
-        if kind != "text_delta" or not piece:
-            return ""
-        self.first_at = self.first_at or time.perf_counter()
-        text, self.gap = self.gap + _clean(piece), ""
-        self.pieces.append(text)
-        return text
-
-    def _count(self, usage: object) -> None:
-        for ours, theirs in _USAGE.items():
-            value = _at(usage, theirs)
-            if type(value) is int and 0 <= value < _BILLION:
-                self.usage[ours] = value
-
-
-def _at(value: object, *names: str) -> object:
-    for name in names:
-        value = getattr(value, name, None)
-    return value
-
-
 def _environment(name: str) -> str:
     return os.environ.get(name, "").strip()
 
@@ -228,20 +204,20 @@ def _secrets() -> list[str]:
     return [secret for secret in found if len(secret) >= _SECRET]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Make a text one that can be stored: without keys, and without what is no character."""
     return faults.without(_secrets(), text).encode("utf-8", "replace").decode()
 
 
-def _request(prompt: "Prompt", name: str, max_tokens: int) -> dict[str, Any]:
-    request: dict[str, Any] = {
+def _body(request: Request, name: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
         "model": name,
-        "max_tokens": max_tokens,
-        "messages": [{"role": "user", "content": prompt.user}],
+        "max_tokens": request.max_tokens,
+        "messages": [{"role": "user", "content": request.user}],
     }
-    if prompt.system:
-        request["system"] = [{"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}]
-    return request
+    if request.system:
+        body["system"] = [{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]
+    return body
 
 
 def _run(work: "Work", put: Callable[[object], None], ended: threading.Event) -> None:
@@ -264,10 +240,10 @@ async def _until(ended: threading.Event, work: Coroutine[Any, Any, None]) -> Exc
     return result if isinstance(result, Exception) else None
 
 
-async def _stream(request: dict[str, Any], model: "Model", put: Callable[[object], None]) -> None:
+async def _stream(request: Request, model: "Model", put: Callable[[object], None]) -> None:
     import anthropic
 
-    _check(model)
+    _check(model, request.kept)
     key, token = _environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN")
     # Said outright, so that the SDK looks for no credentials of its own: a local server gets none.
     who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
@@ -291,15 +267,15 @@ def _certificates() -> "SSLContext":
     return httpx.create_ssl_context()
 
 
-def _check(model: "Model") -> None:
+def _check(model: "Model", kept: str) -> None:
     """Refuse a key or base URL that cannot be used; the HTTP library's own error would repeat it."""
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         value = _environment(name)
         if not (value.isascii() and value.isprintable()):
-            msg = f"{name} holds a character that no key has. Copy the key again. {faults.QUESTION_KEPT}"
+            msg = f"{name} holds a character that no key has. Copy the key again. {kept}"
             raise faults.NoAccess(msg)
     if not _server(model):
-        msg = f"The base URL must be http:// or https:// and a host. Mend ANTHROPIC_BASE_URL. {faults.QUESTION_KEPT}"
+        msg = f"The base URL must be http:// or https:// and a host. Mend ANTHROPIC_BASE_URL. {kept}"
         raise faults.BadRequest(msg)
 
 
@@ -312,18 +288,21 @@ def _server(model: "Model") -> str:
     return parts.netloc.rpartition("@")[2] if parts.scheme in {"http", "https"} else ""
 
 
-async def _open(client: "AsyncAnthropic", request: dict[str, Any], model: "Model") -> "AsyncStream[Any]":
+async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "AsyncStream[Any]":
     """Send the request, again if that may help, until a stream begins.
 
     A request that was sent and got no answer is not sent again: the server may be at work on it, and bill both.
     """
     from anthropic import APIConnectionError, APIStatusError
 
-    tools = {"tools": [recommendations.TOOL], "tool_choice": {"type": "auto"}} if model.tools != "never" else {}
+    body, tools = _body(request, model_name(model)), dict[str, Any]()
+    if model.tools != "never":
+        choice = {"type": "tool", "name": request.tool["name"]} if request.forced else {"type": "auto"}
+        tools = {"tools": [request.tool], "tool_choice": choice}
     tries = 0
     while True:
         try:
-            stream: AsyncStream[Any] = await client.messages.create(**{**request, **tools}, stream=True)
+            stream: AsyncStream[Any] = await client.messages.create(**{**body, **tools}, stream=True)
         except (APIStatusError, APIConnectionError) as error:
             if tools and model.tools == "auto" and _cannot_do_tools(error):
                 tools.clear()
@@ -345,7 +324,7 @@ def _cannot_do_tools(error: "APIError") -> bool:
 def _pause(error: "APIError", tries: int) -> float | None:
     """Say how many seconds to wait before the request is sent again; None if that would not help, or take too long."""
     status: int | None = getattr(error, "status_code", None)
-    headers: Mapping[str, str] = getattr(_at(error, "response"), "headers", {})
+    headers: Mapping[str, str] = getattr(at(error, "response"), "headers", {})
     if status is None:
         again = type(error.__cause__).__name__ == "ConnectError"
     else:
@@ -356,7 +335,7 @@ def _pause(error: "APIError", tries: int) -> float | None:
     return min(0.5 * 2.0**tries, 8.0) if wait is None else wait
 
 
-def _fault(error: Exception | None, reply: _Reply, model: "Model") -> faults.BrainFault | None:
+def _fault(error: Exception | None, reply: Received, model: "Model", request: Request) -> faults.BrainFault | None:
     """Name what ended a stream; None if the reply had come to its end.
 
     The SDK's errors are left out of the fault's context: they carry the request's headers, and the key with them.
@@ -365,7 +344,7 @@ def _fault(error: Exception | None, reply: _Reply, model: "Model") -> faults.Bra
         return error.with_traceback(None) if isinstance(error, faults.BrainFault) else None
     import anthropic
 
-    kept = faults.REPLY_KEPT if reply.pieces else faults.QUESTION_KEPT
+    kept = request.kept_part if reply.pieces else request.kept
     server = _server(model)
     if isinstance(error, anthropic.APIStatusError):
         return faults.status_fault(error, server=server, model=model_name(model), kept=kept, secrets=_secrets())

@@ -95,6 +95,11 @@ def price(model: str, overrides: Mapping[str, tuple[float, float]] | None = None
     return None
 
 
+def confirmed(words: str) -> bool:
+    """Tell the user what asking a model will take, and say whether to go on; the way to ask where none is given."""
+    return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
+
+
 def _plain(name: str) -> str:
     return re.sub(r"(?<=\d)\.(?=\d)", "-", name.lower())  # some providers write 4.5 for 4-5
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +16,7 @@ from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Store, StoreError, configs, times
+from gallump_lab.store import Store, StoreError, configs, owner, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -127,7 +125,7 @@ class Turn:
             else:
                 configs.keep(con, self._received.config)
                 given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._slots)]
-                con.execute("insert into drafts values (?, ?, ?, ?, ?, ?, ?)", [*given, _owner()])
+                con.execute("insert into drafts values (?, ?, ?, ?, ?, ?, ?)", [*given, owner.me()])
         self._drafted = True
 
     def finish(self, answer: Answer) -> tuple[int, int | None]:
@@ -198,7 +196,7 @@ def again(
             msg = f"question_id {question_id} has a reply; ask a new question instead."
             raise ValueError(msg)
         draft = con.execute("select owner from drafts where question_id = ?", [question_id]).fetchone()
-        if draft and _alive(draft[0]):
+        if draft and owner.alive(draft[0]):
             msg = f"question_id {question_id} is being answered; wait for the reply, or stop it where it was asked."
             raise ValueError(msg)
         _, seen_insight = newest(con)
@@ -234,7 +232,7 @@ def recover(store: Store, sessions: SessionManager) -> int:
     """Turn the drafts of kernels that have died into replies, marked as stopped; give their number."""
     with store.read() as con:
         found = con.execute("select text, turn::text, slots::text, owner from drafts").fetchall()
-    orphans = [(text, json.loads(turn), json.loads(slots)) for text, turn, slots, owner in found if not _alive(owner)]
+    orphans = [(text, json.loads(turn), json.loads(slots)) for text, turn, slots, who in found if not owner.alive(who)]
     for text, row, slots in orphans:
         write = sessions.reply(row["session_id"], text, row["symbol"], "stopped")
         with store.write() as con:
@@ -242,24 +240,6 @@ def recover(store: Store, sessions: SessionManager) -> int:
                 outcome = {"state": "stopped", "fault": DIED, "plain": False, "recommendations": "[]", "dropped": "[]"}
                 _write(con, row | outcome | {"reply_id": write(con)}, slots)
     return len(orphans)
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()} {os.getpid()}"
-
-
-def _alive(owner: str) -> bool:
-    """Whether the process that wrote a draft still runs; one on another machine counts as running."""
-    host, _, pid = owner.rpartition(" ")
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _json(value: object) -> str:
@@ -295,10 +275,11 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, mo
 
 
 def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
-    """Sum the recorded costs of the UTC day, USD."""
+    """Sum the recorded costs of the UTC day, USD: those of turns and of distilling."""
     day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
     (spent,) = con.execute(
-        "select coalesce(sum(cost_usd), 0) from turns where asked_at >= ? and asked_at < ?",
-        [day, day + timedelta(days=1)],
+        "select (select coalesce(sum(cost_usd), 0) from turns where asked_at >= $day and asked_at < $next) + "
+        "(select coalesce(sum(cost_usd), 0) from distillings where began_at >= $day and began_at < $next)",
+        {"day": day, "next": day + timedelta(days=1)},
     ).fetchone() or (0.0,)
     return float(spent)

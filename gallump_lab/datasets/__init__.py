@@ -18,7 +18,12 @@ _SUFFIXES: dict[str, Format] = {
 __all__ = ["Dataset", "DatasetError", "read", "sample"]
 
 
-def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A002 (what it is)
+def read(
+    path: str | Path,
+    format: Format | None = None,  # noqa: A002 (what it is)
+    *,
+    observations: bool = False,
+) -> Dataset:
     """Read conversations, with their questions if there are any.
 
     Records that cannot be used are left out, counted and named in the dataset's `problems`.
@@ -30,13 +35,15 @@ def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A0
         insights beside it), a .json file of LoCoMo, or a folder of BEAM (one chat, or a folder for each).
     format : {"locomo", "beam", "table"}, optional
         What it is; by default what its name says.
+    observations : bool
+        LoCoMo alone: give the facts that its authors had noted of each session as insights.
 
     Raises
     ------
     FileNotFoundError
         If there is nothing at `path`.
     DatasetError
-        If it is in none of these formats.
+        If it is in none of these formats, or `observations` are asked of another than LoCoMo.
     """
     from gallump_lab.datasets import beam, locomo, table
 
@@ -45,11 +52,15 @@ def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A0
         msg = f"There is no file or folder {path}. Give the path of the conversations to read."
         raise FileNotFoundError(msg)
     format = _guessed(path) if format is None else format  # noqa: A001
-    readers = {"locomo": locomo.read, "beam": beam.read, "table": table.read}
-    if format not in readers:
+    if format not in get_args(Format):
         msg = f"format must be one of {', '.join(get_args(Format))}, not {format!r}."
         raise DatasetError(msg)
-    return readers[format](path)
+    if format == "locomo":
+        return locomo.read(path, observations=observations)
+    if observations:
+        msg = f"observations must be False for the format {format!r}: LoCoMo alone has them. Leave it out."
+        raise DatasetError(msg)
+    return beam.read(path) if format == "beam" else table.read(path)
 
 
 def sample() -> Dataset:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,23 @@ evaluation scores them."""
 
 _EVIDENCE = re.compile(r"D\d+:\d+")
 _MINUTE = timedelta(minutes=1)
+_SILENCE = timedelta(minutes=30)
+"""So long after a session's last message its observations are known."""
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, *, observations: bool = False) -> Dataset:
     """Read LoCoMo's JSON: a list of conversations, each with its questions.
 
     Both people are role "user" and told apart by `speaker`. A session begins at its `session_N_date_time`, taken as
     UTC, and each message comes a minute after the one before. An image stands in the text as its caption. Questions are
     asked a minute after the last message; those of category 5 have no answer and no evidence.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    observations : bool
+        Give what its authors had noted of each session as insights: facts, known once the session has ended.
 
     Raises
     ------
@@ -32,6 +41,7 @@ def read(path: Path) -> Dataset:
     problems = Problems()
     messages: list[dict[str, Any]] = []
     questions: list[dict[str, Any]] = []
+    insights: list[dict[str, Any]] = []
     for number, sample in enumerate(_samples(path), 1):
         if not isinstance(sample, dict) or not isinstance(sample.get("conversation"), dict):
             problems.leave_out(f"conversation {number}", "it has no 'conversation' with sessions")
@@ -43,10 +53,12 @@ def read(path: Path) -> Dataset:
             asked_at = max(message["created_at"] for message in said) + _MINUTE
             keys = {message["key"] for message in said}
             questions += _questions(name, sample.get("qa") or [], keys, asked_at, problems)
+        if observations:
+            insights += _insights(name, sample.get("observation"), said, problems)
     return Dataset(
         messages=frame(messages, MESSAGES),
         questions=frame(questions, QUESTIONS),
-        insights=frame((), INSIGHTS),
+        insights=frame(insights, INSIGHTS),
         problems=problems.told(),
         left_out=problems.left_out,
     )
@@ -112,20 +124,71 @@ def _questions(
             problems.leave_out(where, f"it needs a question and a category from 1 to 5, not {qa!r:.80}")
             continue
         kind = KINDS[qa["category"]]
-        evidence: list[str] = []
-        if kind != "no answer":
-            named = [str(entry) for entry in qa.get("evidence") or ()]
-            evidence = list(dict.fromkeys(key for entry in named for key in _EVIDENCE.findall(entry)))
-            strangers = [key for key in evidence if key not in keys]
-            strangers += [entry for entry in named if not _EVIDENCE.search(entry)]
-            if strangers:
-                problems.note(f"{where}: evidence {', '.join(strangers)} names no message; passed over.")
+        evidence, strangers = _cited([] if kind == "no answer" else qa.get("evidence"), keys)
+        if strangers:
+            problems.note(f"{where}: evidence {', '.join(strangers)} names no message; passed over.")
         answer = qa.get("answer")
         yield {
             "text": str(qa["question"]),
             "answer": None if kind == "no answer" or answer is None else str(answer),
             "kind": kind,
             "asked_at": asked_at,
-            "evidence": [key for key in evidence if key in keys],
+            "evidence": evidence,
             "conversation": name,
         }
+
+
+def _insights(
+    name: str, listed: object, said: Sequence[Mapping[str, Any]], problems: Problems
+) -> Iterator[dict[str, Any]]:
+    """Give the observations of each session in order, numbered as they stand there, those left out counted."""
+    if not isinstance(listed, dict):
+        problems.note(f"{name}: it has no 'observation' with sessions, so no insights.")
+        return
+    at = {message["key"]: message["created_at"] for message in said}
+    ends = {message["session_id"]: message["created_at"] for message in said}
+    numbers = (re.fullmatch(r"session_(\d+)_observation", key) for key in listed)
+    for number in sorted(int(found[1]) for found in numbers if found):
+        noted = _noted(listed[f"session_{number}_observation"])
+        where, end = f"{name} session_{number}", ends.get(f"{name} session_{number}")
+        if noted is None or end is None:
+            why = "an observation must be a list for each speaker" if noted is None else "it has no message to rest on"
+            problems.leave_out(f"{where}, observations", why, records=1 if noted is None else len(noted))
+            continue
+        for place, each in enumerate(noted, 1):
+            here = f"{where}, observation {place}"
+            if not isinstance(each, list) or len(each) != 2 or not isinstance(each[0], str) or not each[0].strip():
+                problems.leave_out(here, f"it needs a text and dia_ids, not {each!r:.80}")
+                continue
+            sources, strangers = _cited(each[1], at)
+            if not sources:
+                problems.leave_out(here, f"it rests on no message: {each[1]!r:.60}")
+                continue
+            if strangers:
+                problems.note(f"{here}: {', '.join(strangers)} names no message; passed over.")
+            newest = max(at[key] for key in sources)
+            yield {
+                "kind": "fact",
+                "text": each[0].strip(),
+                "sources": sources,
+                "valid_from": newest,
+                "known_from": max(end, newest) + _SILENCE,
+                "key": f"{where} observation {place}",
+                "conversation": name,
+            }
+
+
+def _noted(observed: object) -> list[Any] | None:
+    """Give all speakers' observations of a session, one after the other; None if they are not lists."""
+    if not isinstance(observed, dict) or not all(isinstance(each, list) for each in observed.values()):
+        return None
+    return [each for noted in observed.values() for each in noted]
+
+
+def _cited(named: object, known: Container[str]) -> tuple[list[str], list[str]]:
+    """Give the message keys that an entry names, each once: those that are known, and what is not."""
+    entries = [str(each) for each in (named if isinstance(named, list) else [named] if named else [])]
+    keys = list(dict.fromkeys(key for entry in entries for key in _EVIDENCE.findall(entry)))
+    strangers = [key for key in keys if key not in known]
+    strangers += [entry for entry in entries if not _EVIDENCE.search(entry)]
+    return [key for key in keys if key in known], strangers

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
 QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "conversation")
-INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by")
+INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by", "conversation")
 TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
 NAMED = 30
 """So many problems of a sort are told one by one; the rest are counted."""
@@ -87,7 +87,7 @@ class Dataset:
     it is asked, or None), symbol, evidence (a list of message keys), conversation."""
     insights: "pd.DataFrame"
     """kind, symbol, text, sources (a list of message keys), valid_from, known_from (UTC), key, superseded_by (the key
-    of a later insight, or None)."""
+    of a later insight, or None), conversation (None: the one that its sources stand in)."""
     problems: tuple[str, ...] = ()
     """What was wrong or taken otherwise, in words."""
     left_out: int = 0
@@ -108,7 +108,8 @@ class Dataset:
             messages = self.messages[rows([each == name for each in self.messages["conversation"]])]
             questions = self.questions[rows([each == name for each in self.questions["conversation"]])]
             keys = set(messages["key"])
-            insights = self.insights[rows([not keys.isdisjoint(each) for each in self.insights["sources"]])]
+            where = zip(self.insights["sources"], self.insights["conversation"], strict=True)
+            insights = self.insights[rows([own == name if own else not keys.isdisjoint(each) for each, own in where])]
             found.append(replace(self, messages=messages, questions=questions, insights=insights))
         return found
 

@@ -291,7 +291,7 @@ def insights(
 ) -> Imported:
     """Import insights in the order of their rows, each once, some in a step.
 
-    `conversations` says in which one a source's key stands, where it is in any.
+    `conversations` says in which one a source's key stands, where it is in any and the insight does not name its own.
 
     Raises
     ------
@@ -302,7 +302,7 @@ def insights(
     learnt = table.insights(given, problems)
     label = learnt.index.name or "row"
     rows = [
-        (where, row, [((conversations or {}).get(key), key) for key in row["sources"]])
+        (where, row, [(row["conversation"] or (conversations or {}).get(key), key) for key in row["sources"]])
         for where, row in zip(learnt.index, _rows(learnt), strict=True)
     ]
     sources = _resolved(store, (names for *_, names in rows))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.prices import price
+from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt, PromptTooLong
 from gallump_lab.brain.records import Answer, Usage
 from gallump_lab.config import Config
@@ -193,7 +193,7 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     ready = [turn.prompt for turn in wanted if turn.prompt]
     words = _estimate(ready, brain) if ready else "None of these turns can be asked again."
     found: list[Asked] = []
-    if ready and (brain.offline or (confirm or _yes)(words)):
+    if ready and (brain.offline or (confirm or confirmed)(words)):
         with contextlib.suppress(KeyboardInterrupt):
             for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
                 found.append(_ask(brain, turn))
@@ -247,10 +247,6 @@ def _cost(prompts: Sequence[Prompt], brain: Brain, output_tokens: int) -> float 
             return None
         total += cost
     return total
-
-
-def _yes(words: str) -> bool:
-    return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def _ask(brain: Brain, turn: Asked) -> Asked:

@@ -105,6 +105,98 @@ def test_each_conversation_goes_into_a_lab_of_its_own(locomo: Path, tmp_path: Pa
         assert len(lab.questions) == len(part.questions)
 
 
+NOTED = {
+    "session_2_observation": {"Bob": [["Bob has a grey cat.", "D2:1"]]},
+    "session_1_observation": {
+        "Ann": [
+            [" Ann sold her bike. ", "D1:1"],
+            ["Both spoke of a bike.", ["D1:2", "D1:1; D7:7", "here"]],
+            ["No id."],
+        ],
+        "Bob": [["Bob asked why.", "D1:2, D1:2"], ["Of nowhere", "D8:1"], ["", "D1:1"]],
+    },
+    "session_3_observation": {"Ann": [["Lost.", "D3:1"], ["Lost too.", "D3:2"]]},
+    "session_9_observation": "none",
+}
+
+
+def observed(tmp_path: Path, *samples: object) -> Path:
+    path = tmp_path / "observed.json"
+    path.write_text(json.dumps(samples), "utf-8")
+    return path
+
+
+def test_locomo_observations_are_insights_where_they_are_asked_for(tmp_path: Path) -> None:
+    path = observed(tmp_path, LOCOMO[0] | {"observation": NOTED})
+    assert datasets.read(path).insights.empty
+    found = datasets.read(path, observations=True)
+    learnt = found.insights
+    assert learnt["text"].tolist() == [
+        "Ann sold her bike.",
+        "Both spoke of a bike.",
+        "Bob asked why.",
+        "Bob has a grey cat.",
+    ]
+    assert learnt["sources"].tolist() == [["D1:1"], ["D1:2", "D1:1"], ["D1:2"], ["D2:1"]]
+    assert learnt["valid_from"].tolist() == [
+        at(2023, 5, 8, 13, 56),
+        at(2023, 5, 8, 13, 57),
+        at(2023, 5, 8, 13, 57),
+        at(2023, 5, 9, 0, 5),
+    ]
+    assert learnt["known_from"].tolist() == [at(2023, 5, 8, 14, 27)] * 3 + [at(2023, 5, 9, 0, 35)]
+    assert learnt["key"].tolist() == [
+        "conv-1 session_1 observation 1",
+        "conv-1 session_1 observation 2",
+        "conv-1 session_1 observation 4",
+        "conv-1 session_2 observation 1",
+    ]
+    assert set(learnt["kind"]) == {"fact"}
+    assert learnt[["symbol", "superseded_by"]].isna().all(axis=None)
+
+
+def test_what_is_malformed_in_locomo_observations_is_counted_and_named(tmp_path: Path) -> None:
+    path = observed(tmp_path, LOCOMO[0] | {"observation": NOTED})
+    found = datasets.read(path, observations=True)
+    assert found.left_out - datasets.read(path).left_out == 3 + 2 + 1
+    words = repr(found)
+    for problem in (
+        "conv-1 session_1, observation 2: D7:7, here names no message; passed over",
+        "conv-1 session_1, observation 3: it needs a text and dia_ids, not ['No id.']; left out",
+        "conv-1 session_1, observation 5: it rests on no message: 'D8:1'; left out",
+        "conv-1 session_1, observation 6: it needs a text and dia_ids, not ['', 'D1:1']; left out",
+        "conv-1 session_3, observations: it has no message to rest on; left out",
+        "conv-1 session_9, observations: an observation must be a list for each speaker; left out",
+    ):
+        assert problem in words
+
+
+def test_a_conversation_of_locomo_without_observations_says_so(locomo: Path) -> None:
+    found = datasets.read(locomo, observations=True)
+    assert found.insights.empty
+    assert "conv-1: it has no 'observation' with sessions, so no insights." in found.problems
+    assert found.left_out == 5
+
+
+def test_observations_come_into_a_lab_with_their_sources(tmp_path: Path) -> None:
+    found = datasets.read(observed(tmp_path, LOCOMO[0] | {"observation": NOTED}), observations=True)
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    assert lab.import_dataset(found).insights == 4
+    said = dict(zip(lab.messages["message_id"], lab.messages["text"], strict=True))
+    cited = [[said[each] for each in sources] for sources in lab.insights.frame["sources"]]
+    assert cited[0] == ["I sold my bike."]
+    assert cited[1] == ["Why? [image: a red bike]", "I sold my bike."]
+    assert lab.import_dataset(found).insights == 0
+
+
+def test_observations_are_locomos_alone(tmp_path: Path) -> None:
+    path = table(tmp_path / "talk.csv", "role,text,time\nuser,hi,2024-05-31T09:30Z\n")
+    with pytest.raises(DatasetError, match="observations must be False for the format 'table': LoCoMo alone has them"):
+        datasets.read(path, observations=True)
+    with pytest.raises(DatasetError, match="'beam'"):
+        datasets.read(chat(tmp_path / "7"), observations=True)
+
+
 BEAM = [
     {
         "batch_number": 1,
@@ -291,3 +383,23 @@ def test_a_path_or_format_that_is_not_there(tmp_path: Path) -> None:
         datasets.read(tmp_path, format="beam")
     with pytest.raises(DatasetError, match="format must be one of locomo, beam, table, not 'xml'"):
         datasets.read(tmp_path, format="xml")
+
+
+def test_observations_rest_on_the_messages_of_their_own_conversation(tmp_path: Path) -> None:
+    other = {
+        "sample_id": "conv-2",
+        "conversation": {
+            "session_1_date_time": "1:00 pm on 1 June, 2023",
+            "session_1": [{"speaker": "Cid", "dia_id": "D1:1", "text": "I bought a boat."}],
+        },
+        "observation": {"session_1_observation": {"Cid": [["Cid owns a boat.", "D1:1"]]}},
+    }
+    found = datasets.read(observed(tmp_path, LOCOMO[0] | {"observation": NOTED}, other), observations=True)
+    assert [len(part.insights) for part in found.split()] == [4, 1]
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    lab.import_dataset(found)
+    said = dict(zip(lab.messages["message_id"], lab.messages["text"], strict=True))
+    learnt = lab.insights.frame
+    cited = {text: said[sources[0]] for text, sources in zip(learnt["text"], learnt["sources"], strict=True)}
+    assert cited["Ann sold her bike."] == "I sold my bike."
+    assert cited["Cid owns a boat."] == "I bought a boat."

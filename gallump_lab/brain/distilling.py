@@ -1,0 +1,271 @@
+"""Distil a lab's ended sessions, by fixed rules or by the model, with a progress bar, resumable."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gallump_lab.brain import claude, distiller
+from gallump_lab.brain.faults import NoAccess
+from gallump_lab.brain.prices import confirmed
+from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
+from gallump_lab.config import Config
+from gallump_lab.memory import distilling, ledger, rules
+from gallump_lab.memory.distilling import Taken, together
+from gallump_lab.memory.living import Standing
+from gallump_lab.store import Store, times
+
+NAMED = 10
+"""So many refusals and failures are told one by one; the rest are counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """What distilling brought."""
+
+    distiller: str
+    """Who distilled."""
+    sessions: int = 0
+    """Sessions that were distilled."""
+    insights: int = 0
+    """New insights."""
+    merged: int = 0
+    """Insights that say no more than one which stood; it took their sources."""
+    refused: tuple[str, ...] = ()
+    """Why each of the others was not taken, in words."""
+    failed: tuple[str, ...] = ()
+    """Which sessions could not be distilled and why; they are tried again next time."""
+    left: int = 0
+    """Sessions that are still to be distilled."""
+    cost_usd: float | None = 0.0
+    """None where one's cost is not known."""
+
+    def __repr__(self) -> str:
+        """Count what came of it, then tell what was refused and what failed."""
+        head = (
+            f"Distilled {_sessions(self.sessions)} by {self.distiller}: {self.insights:,} new insights, "
+            f"{self.merged:,} said again, {len(self.refused):,} refused"
+        )
+        head += f", {self.left:,} to be done" if self.left else ""
+        head += "" if self.cost_usd == 0 else "; cost not known" if self.cost_usd is None else f"; ${self.cost_usd:.4f}"
+        return "\n".join([head, *_first(self.refused), *_first(self.failed)])
+
+
+class Learner:
+    """Distils a chat's sessions once they have ended, without being asked.
+
+    Parameters
+    ----------
+    store : Store
+        The lab file.
+    clock : callable
+        Tells the time, UTC.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store, self._clock = store, clock
+        self._thread: threading.Thread | None = None
+        self._trouble: list[str] = []
+
+    def catch_up(self, config: Config) -> str | None:
+        """Distil what is due, as the configuration says: by rules at once, by the model in the background.
+
+        Returns
+        -------
+        str or None
+            What went wrong since the last time, in words; what could not be distilled is tried again.
+        """
+        try:
+            if config.cold.distiller == "rules":
+                for _ in distilling.by_rules(self._store, config, self._clock(), chats=True):
+                    pass
+            elif config.cold.distiller == "model" and claude.reachable(config.model) and not self._busy():
+                self._thread = threading.Thread(target=self._ask, args=(config,), name="gallump-learner", daemon=True)
+                self._thread.start()
+        except Exception as error:  # noqa: BLE001 - the question that waits for this is answered all the same
+            self._trouble.append(f"{type(error).__name__}: {error}")
+        told, self._trouble = self._trouble, []
+        return f"Past sessions could not be distilled; lab.distill() tries again. {' '.join(told)}" if told else None
+
+    def _busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Wait until what is under way in the background has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _ask(self, config: Config) -> None:
+        try:
+            with self._store.read() as con:
+                name, minutes = claude.model_name(config.model), config.session_minutes
+                wanted = distilling.due(con, name, self._clock(), minutes, chats=True)
+            found = distil(self._store, config, self._clock, by="model", wanted=wanted, confirm=lambda _: True)
+            self._trouble += found.failed[:1]
+        except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
+            self._trouble.append(f"{type(error).__name__}: {error}")
+
+
+def _first(words: Sequence[str]) -> list[str]:
+    more = len(words) - NAMED
+    return [*words[:NAMED], *([f"... and {more:,} more."] if more > 0 else [])]
+
+
+def distil(  # noqa: PLR0913 (the seams)
+    store: Store,
+    config: Config,
+    clock: Callable[[], datetime],
+    *,
+    by: str | None = None,
+    wanted: Sequence[str] | None = None,
+    confirm: Callable[[str], bool] | None = None,
+    stop: threading.Event | None = None,
+) -> Distillation:
+    """Distil the ended sessions that are due; an interrupt keeps what is done. See `Lab.distill`.
+
+    Raises
+    ------
+    ValueError
+        If `by` is none of the distillers, or a wanted session is not in the lab or has not ended.
+    NoAccess
+        If the model is to distil and there is nobody to ask.
+    """
+    by = config.cold.distiller if by is None else by
+    if by == "nobody":
+        by = "rules"
+    if by not in {"rules", "model"}:
+        msg = f"by must be 'rules' or 'model', not {by!r}."
+        raise ValueError(msg)
+    with store.read() as con:
+        for session_id in wanted or ():
+            distilling.check_ended(con, session_id, clock(), config.session_minutes)
+    if by == "rules":
+        return _by_rules(store, config, clock(), wanted)
+    return _by_model(store, config, clock, wanted, confirm=confirm, stop=stop or threading.Event())
+
+
+def _by_rules(store: Store, config: Config, now: datetime, wanted: Sequence[str] | None) -> Distillation:
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    takings: list[Taken] = []
+    done = total = 0
+    with tqdm(desc="Distilling", unit=" sessions", delay=1) as bar:
+        try:
+            for number, total, taken in distilling.by_rules(store, config, now, wanted=wanted):
+                takings.append(taken)
+                done += number
+                bar.total = total
+                bar.update(number)
+        except KeyboardInterrupt:
+            if not done:
+                raise
+    found = together(takings)
+    return Distillation(
+        distiller=rules.NAME,
+        sessions=done,
+        insights=found.insights,
+        merged=found.merged,
+        refused=found.refused,
+        left=total - done,
+    )
+
+
+def _by_model(  # noqa: PLR0913 (the seams)
+    store: Store,
+    config: Config,
+    clock: Callable[[], datetime],
+    wanted: Sequence[str] | None,
+    *,
+    confirm: Callable[[str], bool] | None,
+    stop: threading.Event,
+) -> Distillation:
+    from tqdm import tqdm
+
+    model, name = config.model, claude.model_name(config.model)
+    if not claude.reachable(model):
+        msg = (
+            "There is neither a key nor a base URL, so no model can distil. Set ANTHROPIC_API_KEY, or let the rules do "
+            "it: lab.distill(by='rules')."
+        )
+        raise NoAccess(msg)
+    minutes = config.session_minutes
+    with store.read() as con:
+        sessions = distilling.due(con, name, clock(), minutes, wanted=wanted)
+    result = Distillation(distiller=name, left=len(sessions))
+    if not sessions or not (confirm or confirmed)(_price(store, config, sessions, name, clock())):
+        return result
+    for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1):
+        try:
+            with store.read() as con:
+                check_spending(con, clock(), model, name)
+        except (SpendingLimit, PriceUnknown) as error:
+            return replace(result, failed=(*result.failed, str(error)))
+        result, interruption = _one(store, config, clock, session_id, result, stop)
+        if interruption is not None or stop.is_set():
+            break
+    return result
+
+
+def _price(store: Store, config: Config, sessions: Sequence[str], name: str, now: datetime) -> str:
+    """Say what distilling sessions will take."""
+    sent, most = 0, 0.0
+    known = True
+    for session_id in sessions:
+        with store.read() as con:
+            session = distilling.read(con, session_id, name, config.session_minutes, now)
+        tokens, cost = distiller.estimate(session.messages, model=config.model)
+        sent, known = sent + tokens, known and cost is not None
+        most += cost or 0.0
+    price = f"at most ${most:.4f}" if known else "the price is not known"
+    return f"Distilling {_sessions(len(sessions))} with {name}: {sent:,} tokens of prompts, as estimated: {price}."
+
+
+def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
+    store: Store,
+    config: Config,
+    clock: Callable[[], datetime],
+    session_id: str,
+    result: Distillation,
+    stop: threading.Event,
+) -> tuple[Distillation, BaseException | None]:
+    """Distil one session; a failure is recorded with its cost and leaves it to be tried again."""
+    claimed = distilling.claim(store, session_id, result.distiller, config.session_minutes, clock())
+    if claimed is None:
+        return replace(result, left=result.left - 1), None
+    number, session = claimed
+    with store.read() as con:
+        symbols = {message.symbol for message in session.messages}
+        known = [each for each in ledger.standing(con) if each.symbol in symbols and not each.retired]
+    got = distiller.ask(session.messages, known[::-1], model=config.model, stop=stop)
+    usage = got.usage
+    outcome = {
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "cost_usd": got.cost_usd,
+        "latency": got.latency,
+        "fault": got.notice,
+    }
+    with store.write() as con:
+        taken = None
+        if got.state == "complete":
+            taken = distilling.settle(Standing(con, times.naive(clock())), session, got.learnt, result.distiller)
+            taken = replace(taken, refused=(*got.refused, *taken.refused))
+        distilling.record(con, number, "failed" if taken is None else "complete", taken, **outcome)
+    cost = None if result.cost_usd is None or got.cost_usd is None else result.cost_usd + got.cost_usd
+    if taken is None:
+        why = f"Session {session_id}: {got.notice}"
+        return replace(result, failed=(*result.failed, why), cost_usd=cost), got.interruption
+    result = replace(
+        result,
+        sessions=result.sessions + 1,
+        insights=result.insights + taken.insights,
+        merged=result.merged + taken.merged,
+        refused=(*result.refused, *taken.refused),
+        left=result.left - 1,
+        cost_usd=cost,
+    )
+    return result, got.interruption
+
+
+def _sessions(number: int) -> str:
+    return f"{number:,} session{'s' * (number != 1)}"

@@ -1,0 +1,243 @@
+"""From a message to its statements: what its author states, freed of greetings, asides, questions and requests.
+
+A text is data: whatever it holds, these patterns take a time that grows with its length alone, and of a very long one
+only the beginning and the end are read.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gallump_lab.memory.text import one_line, storable
+
+READ = 4_000
+"""Of a longer text so many characters are read at its beginning and as many at its end; between is pasted matter."""
+LONGEST = 320
+"""Characters of a statement; of a longer sentence the first clauses that fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A sentence that states something."""
+
+    text: str
+    """Its author's words on one line, without what leads up to it and without its last full stop."""
+    lead: str = ""
+    """What was cut before it, such as "note to self"."""
+    follows: bool = False
+    """Whether the sentence directly before it in the message is a statement too."""
+
+
+_HIDDEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]")
+_MARKUP = re.compile(
+    r"</?[A-Za-z!][^<>]{0,300}>"  # a tag
+    r"|\[(?:image|photo|picture|file|attachment)\b[^\]\n]{0,500}\]"
+    r"|https?://\S+"
+    r"|(?<!\w)[*_`~]+|[*_`~]+(?!\w)",  # emphasis, but no factor: 60*337
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
+_LISTED = re.compile(r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+")
+_NOT_SAID = (">", "|", "=", "\t", "    ")  # what others said, tables, rules, code
+_FENCES = ("```", "~~~")
+_END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])")
+_SHORT = frozenset(
+    "e.g. i.e. etc. vs. approx. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k. jan. feb.".split()
+)
+_BREAK = re.compile(r"\s*[,;:]\s+|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*")
+
+_WORD = r"[^\W\d_][\w'\u2019]*"
+_GREETS = (
+    r"hey|hiya?|hello|yo|(?:good )?(?:morning|afternoon|evening)|thanks?(?: you)?(?: so much| a lot)?|thx|congrats"
+)
+_CALLS = (
+    r"cheers|okay|ok|right|alright|so|well|anyways?|yeah|yep|yup|yes|no|nope|nah|wow|woah|whoa|ugh|ouch|h+m+|oh|ah|aw+"
+    r"|haha\w*|lol|cool|nice|great|awesome|sure|absolutely|definitely|totally|exactly|btw|by the way|fyi|actually"
+    r"|honestly|listen|look|quick one|heads up|congratulations|anyhow|now|first|also"
+)
+_OPENING = re.compile(
+    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?|(?i:{_CALLS})(?:\s+quick one)?)"
+    r"(?:\s*[,.!:;\u2026\u2013\u2014-]+\s+|[\s.!]*$)|(?i:and|but|btw|oh|ok|okay|yeah|by the way)\s+)"
+)
+_TOLD = re.compile(
+    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note|remember|keep in mind"
+    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|to be clear(?: on \w+)?|let me tell you"
+    r"|i (?:wanted|want|have) to (?:tell|let) you(?: know)?|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?"
+    r"(?=[\s,:])[\s,:]*)",
+    re.IGNORECASE,
+)
+_MINE = re.compile(
+    r"(?i:\b(?:i|i'm|i'd|my|me|we|our|rules?|limits?|lessons?|plans?|targets?|stops?|exits?|entry|buy|sell|forecast)\b)|\d|[A-Z]{2,}"
+)
+_OWN = re.compile(r"\b(?:i|i'm|i've|i'd|my|we|our)\b|\d", re.IGNORECASE)
+_MARKER = re.compile(r"^(?:[\w'-]+ ){0,2}(?:rules?|limits?|lessons?|principles?|policy|plan)\b", re.IGNORECASE)
+_YOU = re.compile(r"\byou(?:'\w+|r|rs|rself)?\b", re.IGNORECASE)
+_ASIDE = re.compile(r"(?:before|after|while|as|for|from|since|just)\b(?!.*\d)", re.IGNORECASE)
+_TAIL = re.compile(
+    r"[,;]?\s+(?:(?:please\s+)?(?:mark|note|log|pencil|write|remember)\s+(?:it|that|this)(?:\s+(?:in|down))?"
+    r"|please|thanks|thank you|thx|lol|haha|ok|okay|right|you know|mark my words)$",
+    re.IGNORECASE,
+)
+
+_GOES_ON = re.compile(
+    r"\$?\d[\d.,]*(?: (?!percent|per cent|is|was|on|in|for|will|would|by)|$)|[A-Z]{1,5},? \d[\d,]*, \d"
+    r"|(?:not|hard|only|from|i (?:leave|sell|exit|go|buy|add|cut|wait))\b(?=.{0,30}$)|(?:below|under|above|over|after|past|beyond|at) (?:that|this|it|there)\b",
+    re.IGNORECASE,
+)
+"""What cannot stand without the sentence before it."""
+_AUX = r"(?:is|are|was|were|do|does|did|can|could|should|would|will|has|have|had|am|might|isn't|aren't|don't|doesn't|didn't)"
+_ASKS = re.compile(
+    r"(?:(?:what|which|who|whose|where|why|how)\b"
+    rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b"
+    rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
+    r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there|this|that"
+    r"|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
+    re.IGNORECASE,
+)
+_STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
+_SUPPOSES = re.compile(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
+_ORDERS = re.compile(
+    r"(?:please\b|kindly\b|(?:do(?:n't| not)\s+)?(?:give|show|tell|remind|mark|do|draw|play|poke|translate|summari[sz]e|write"
+    r"|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk|spell|describe"
+    r"|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care|take your|take a look|keep (?:it|up|going|us|me)"
+    r"|be|see you|look at|check out|start me|convince|challenge|pretend|act|ignore|disregard|reply|respond|answer"
+    r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your|to (?:hear|see|know)))|i should like|forget (?:all|your|every|the|about|everything))\b(?!\s*[:=]))",
+    re.IGNORECASE,
+)
+_MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
+_PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
+_COMMANDS = re.compile(
+    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules|guidelines|previous|prior|above|context)\b"
+    r"|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human|developer)\s*:|\bas an ai\b"
+    r"|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not|can't|cannot)\b"
+    r"|\bfrom now on,? you\b|\b(?:reply|respond|answer)(?: only)? with\b",
+    re.IGNORECASE,
+)
+
+
+def statements(
+    text: str, names: Sequence[str] = (), subject: Callable[[str], object] = lambda _: None
+) -> list[Statement]:
+    """Take a message apart into what it states, in order.
+
+    Parameters
+    ----------
+    text : str
+        The message as it was said.
+    names : sequence of str
+        Who takes part: a name that a sentence only calls is left out.
+    subject : callable
+        Says what a text is about, if anything: what leads up to a statement stays if it names that.
+    """
+    calls = _called(names)
+    found: list[Statement] = []
+    follows = False
+    for sentence in _sentences(text):
+        statement = _statement(sentence, calls, subject, follows=follows)
+        if statement and follows and _GOES_ON.match(statement.text):
+            found[-1] = replace(found[-1], text=f"{found[-1].text}. {statement.text}")
+        elif statement:
+            found.append(statement)
+        follows = statement is not None
+    return found
+
+
+def _called(names: Sequence[str]) -> re.Pattern[str] | None:
+    short = (
+        sorted({part for name in names for part in (name, name[:3], name.split()[0]) if len(part) > 2}) if names else []
+    )
+    return re.compile(rf"(?:{'|'.join(map(re.escape, short))})\s*[,!:]+\s+") if short else None
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Cut what was said into sentences, without markup."""
+    for line in _lines(text):
+        start = 0
+        for end in [*_END.finditer(line), None]:
+            stop = end.end() if end else len(line)
+            piece = line[start:stop].strip()
+            last = piece.rsplit(maxsplit=1)[-1:]
+            if end and last and last[0].casefold().lstrip("(\"'") in _SHORT:
+                continue
+            start = stop
+            if piece:
+                yield piece
+
+
+def _lines(text: str) -> Iterator[str]:
+    if len(text) > 2 * READ:
+        head, tail = text[:READ], text[-READ:]
+        text = f"{head[: head.rfind(' ') + 1]}\n{tail[tail.find(' ') + 1 :]}"  # no word, no number is cut in two
+    fenced = False
+    for line in storable(text).splitlines():
+        if line.lstrip().startswith(_FENCES):
+            fenced = not fenced
+        elif not fenced and not line.startswith(_NOT_SAID):
+            plain = _MARKUP.sub(" ", _LINK.sub(r"\1", _HIDDEN.sub(" ", _LISTED.sub("", line, count=1))))
+            yield one_line(plain)
+
+
+def _statement(
+    sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object], *, follows: bool
+) -> Statement | None:
+    """Give what a sentence states; None for a question, a request, a greeting."""
+    if _COMMANDS.search(sentence) or _PLEASE.search(sentence):
+        return None
+    said, lead = _opened(sentence, calls, subject)
+    clauses = _BREAK.split(said)
+    if said.rstrip("\"')\u201d ").endswith(("?", "\uff1f")) or any(map(_ASKS.match, clauses[1:])):
+        said = _before_question(said)
+    elif len(clauses) > 1 and _ORDERS.match(clauses[-1]) and not _SUPPOSES.match(said):
+        said = said[: -len(clauses[-1])]
+    said = _closed(_clauses(said))
+    if not said or _COMMANDS.search(said) or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
+        return None
+    if _MOVES.match(said) and not _OWN.search(said):  # "put them next to each other" asks, "put the stop at 320" tells
+        return None
+    return Statement(text=said, lead=lead, follows=follows)
+
+
+def _opened(sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object]) -> tuple[str, str]:
+    """Cut what a sentence opens with, however much of it; give the rest, and the last lead-in that says something."""
+    lead = ""
+    for _ in range(8):
+        match = _OPENING.match(sentence) or _TOLD.match(sentence) or (calls and calls.match(sentence))
+        if match and match.end():
+            sentence = sentence[match.end() :]
+            continue
+        before, colon, rest = sentence.partition(": ")
+        if not colon or not rest or len(before.split()) > 8:
+            break
+        lead = before
+        marker = _MARKER.match(before)
+        if marker and _YOU.search(before):
+            return f"{marker[0]}: {rest}", lead
+        aside = _YOU.search(before) or _ASIDE.match(before) or not _MINE.search(before)
+        if rest[0].isdigit() or subject(before) or not aside:
+            break
+        sentence = rest
+    return sentence, lead
+
+
+def _before_question(sentence: str) -> str:
+    """Give what a sentence states of its author before it turns into a question: "my stop is 321, too tight?"."""
+    borders = list(_BREAK.finditer(sentence))
+    head = sentence[: borders[-1].start()] if borders else ""
+    if len(head.split()) < 3 or _ASKS.match(head) or _SUPPOSES.match(head) or not _OWN.search(head):
+        return ""
+    return head
+
+
+def _clauses(sentence: str) -> str:
+    """Give the first clauses of a sentence that is too long, or its first words."""
+    if len(sentence) <= LONGEST:
+        return sentence
+    cut = max((m.start() for m in _BREAK.finditer(sentence, LONGEST // 3, LONGEST)), default=0)
+    return sentence[: cut or sentence.rfind(" ", 0, LONGEST)] if cut or " " in sentence[:LONGEST] else ""
+
+
+def _closed(sentence: str) -> str:
+    sentence = sentence.strip(" ,;:-\u2013\u2014\"'").rstrip(".!\u2026 ")
+    while tail := _TAIL.search(sentence):
+        sentence = sentence[: tail.start()].rstrip(".!\u2026,; ")
+    return sentence
