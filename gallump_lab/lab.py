@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gallump_lab.ui.chat import ChatWidget
     from gallump_lab.ui.explorer import Explorer
     from gallump_lab.ui.labeller import Labeller
+    from gallump_lab.ui.reviewer import Reviewer
 
 SQL_SECONDS = 2.0
 """So long may the analyst's own SQL hold the file."""
@@ -127,8 +128,7 @@ class Lab:
         store = Store.open(path, wait=wait)
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
-        if lab.config.cold.distiller == "rules":
-            lab._learner.catch_up(lab.config)
+        lab._learner.catch_up(lab.config, asking=False)
         return lab
 
     @classmethod
@@ -256,9 +256,7 @@ class Lab:
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
-        if received.session_id.new:  # the one before has ended: what was learnt in it is known from now on
-            received = self._learned(received)
-        return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
+        return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
 
     def retry(
         self,
@@ -297,7 +295,8 @@ class Lab:
     ) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
-        Nothing is sent or stored. `choice` is as in `ask`; `config` is one to try instead of the one in force.
+        Nothing is sent, and the question is not stored; sessions that have ended are distilled by rules first, as they
+        are when it is asked. `choice` is as in `ask`; `config` is one to try instead of the one in force.
 
         Raises
         ------
@@ -306,12 +305,15 @@ class Lab:
         """
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
+        text, symbols, in_force = checked_text(prompt, "prompt"), validate_symbols(watchlist), self.config
+        if session_id is None:
+            self._learner.catch_up(in_force, asking=False)
         return self._talk.preview(
-            checked_text(prompt, "prompt"),
-            symbols=validate_symbols(watchlist),
+            text,
+            symbols=symbols,
             session_id=session_id,
             moment=self._now(),
-            config=self.config if config is None else config,
+            config=in_force if config is None else config,
             choice=choice,
         )
 
@@ -363,12 +365,14 @@ class Lab:
         )
 
     def _learned(self, received: Received) -> Received:
-        """Distil the sessions that have ended, and let a question see what was learnt in them."""
-        trouble = self._learner.catch_up(received.config)
-        with self.store.read() as con:
-            moment = replace(received.moment, seen_insight=memory.newest(con)[1])
-        notice = " ".join(filter(None, (received.session_id.notice, trouble))) or None
-        return replace(received, moment=moment, session_id=SessionId(received.session_id, new=True, notice=notice))
+        """Distil the sessions that have ended, and let the first question of a new one see what was learnt in them."""
+        session, moment = received.session_id, received.moment
+        if session.new:
+            self._learner.catch_up(received.config)
+            with self.store.read() as con:
+                moment = replace(moment, seen_insight=memory.newest(con)[1])
+        notice = " ".join(filter(None, (session.notice, self._learner.told()))) or None
+        return replace(received, moment=moment, session_id=SessionId(session, new=session.new, notice=notice))
 
     def distill(
         self,
@@ -631,6 +635,14 @@ class Lab:
         from gallump_lab.ui.labeller import Labeller
 
         return Labeller(self, questions, labeller=labeller, static=static)
+
+    def reviewer(
+        self, insights: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
+    ) -> "Reviewer":
+        """Open the widget to review insights, for a notebook's cell; see `gallump_lab.ui.reviewer.Reviewer`."""
+        from gallump_lab.ui.reviewer import Reviewer
+
+        return Reviewer(self, insights, labeller=labeller, static=static)
 
     def __repr__(self) -> str:
         """Name the file and what answers."""

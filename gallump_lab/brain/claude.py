@@ -20,7 +20,7 @@ from gallump_lab import tokens
 from gallump_lab.brain import faults, recommendations
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.received import Received, at
-from gallump_lab.brain.records import Answer, State, Usage
+from gallump_lab.brain.records import Answer, Recommendation, State, Usage
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -101,6 +101,7 @@ def answer(
     got = exchange(request, model=model, on_text=on_text, stop=stop)
     text, state, fault = got.text, got.state, got.fault
     found, dropped = recommendations.read(got.calls, text)
+    found = tuple(_cleaned(each) for each in found)  # a key may have stood in the JSON's escapes
     if found and got.calls and state in {"complete", "cut"}:  # so that it is remembered with the reply's words
         said = recommendations.prose(found)
         said = f"\n\n{said}" if text.strip() else said
@@ -202,6 +203,11 @@ def _base_url(model: "Model") -> str:
 def _secrets() -> list[str]:
     found = (_environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN"))
     return [secret for secret in found if len(secret) >= _SECRET]
+
+
+def _cleaned(idea: Recommendation) -> Recommendation:
+    said = {name: clean(getattr(idea, name)) for name in ("size", "horizon", "rationale")}
+    return replace(idea, **said)
 
 
 def clean(text: str) -> str:

@@ -1,22 +1,27 @@
 """Distil a lab's ended sessions, by fixed rules or by the model, with a progress bar, resumable."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from gallump_lab.brain import claude, distiller
 from gallump_lab.brain.faults import NoAccess
-from gallump_lab.brain.prices import confirmed
+from gallump_lab.brain.prices import confirmed, price
+from gallump_lab.brain.records import Usage
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Taken, together
 from gallump_lab.memory.living import Standing
+from gallump_lab.memory.records import Moment
 from gallump_lab.store import Store, times
 
 NAMED = 10
 """So many refusals and failures are told one by one; the rest are counted."""
+FORGOTTEN = "A message of it was forgotten meanwhile, so nothing that was learnt of it was kept."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,24 +72,28 @@ class Learner:
         self._thread: threading.Thread | None = None
         self._trouble: list[str] = []
 
-    def catch_up(self, config: Config) -> str | None:
+    def catch_up(self, config: Config, *, asking: bool = True) -> None:
         """Distil what is due, as the configuration says: by rules at once, by the model in the background.
 
-        Returns
-        -------
-        str or None
-            What went wrong since the last time, in words; what could not be distilled is tried again.
+        Parameters
+        ----------
+        config : Config
+            The one in force.
+        asking : bool
+            Whether a question is being asked; unless it is, nothing is sent, and a progress bar is shown.
         """
         try:
             if config.cold.distiller == "rules":
-                for _ in distilling.by_rules(self._store, config, self._clock(), chats=True):
-                    pass
-            elif config.cold.distiller == "model" and claude.reachable(config.model) and not self._busy():
+                _by_rules(self._store, config, self._clock(), chats=True, quiet=asking)
+            elif config.cold.distiller == "model" and asking and claude.reachable(config.model) and not self._busy():
                 self._thread = threading.Thread(target=self._ask, args=(config,), name="gallump-learner", daemon=True)
                 self._thread.start()
         except Exception as error:  # noqa: BLE001 - the question that waits for this is answered all the same
             self._trouble.append(f"{type(error).__name__}: {error}")
-        told, self._trouble = self._trouble, []
+
+    def told(self) -> str | None:
+        """Say what went wrong since this was last asked, in words; what could not be distilled is tried again."""
+        told, self._trouble = dict.fromkeys(self._trouble), []
         return f"Past sessions could not be distilled; lab.distill() tries again. {' '.join(told)}" if told else None
 
     def _busy(self) -> bool:
@@ -100,7 +109,7 @@ class Learner:
             with self._store.read() as con:
                 name, minutes = claude.model_name(config.model), config.session_minutes
                 wanted = distilling.due(con, name, self._clock(), minutes, chats=True)
-            found = distil(self._store, config, self._clock, by="model", wanted=wanted, confirm=lambda _: True)
+            found = _by_model(self._store, config, self._clock, wanted, confirm=lambda _: True, quiet=True)
             self._trouble += found.failed[:1]
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             self._trouble.append(f"{type(error).__name__}: {error}")
@@ -141,28 +150,36 @@ def distil(  # noqa: PLR0913 (the seams)
             distilling.check_ended(con, session_id, clock(), config.session_minutes)
     if by == "rules":
         return _by_rules(store, config, clock(), wanted)
-    return _by_model(store, config, clock, wanted, confirm=confirm, stop=stop or threading.Event())
+    return _by_model(store, config, clock, wanted, confirm=confirm, stop=stop)
 
 
-def _by_rules(store: Store, config: Config, now: datetime, wanted: Sequence[str] | None) -> Distillation:
+def _by_rules(  # noqa: PLR0913 (the seams)
+    store: Store,
+    config: Config,
+    now: datetime,
+    wanted: Sequence[str] | None = None,
+    *,
+    chats: bool = False,
+    quiet: bool = False,
+) -> Distillation:
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     takings: list[Taken] = []
     done = total = 0
-    with tqdm(desc="Distilling", unit=" sessions", delay=1) as bar:
+    with tqdm(desc="Distilling", unit=" sessions", delay=1, disable=quiet) as bar:
         try:
-            for number, total, taken in distilling.by_rules(store, config, now, wanted=wanted):
+            for number, total, taken in distilling.by_rules(store, config, now, chats=chats, wanted=wanted):
                 takings.append(taken)
                 done += number
                 bar.total = total
                 bar.update(number)
         except KeyboardInterrupt:
-            if not done:
+            if quiet or not done:
                 raise
     found = together(takings)
     return Distillation(
         distiller=rules.NAME,
-        sessions=done,
+        sessions=found.sessions,
         insights=found.insights,
         merged=found.merged,
         refused=found.refused,
@@ -177,9 +194,12 @@ def _by_model(  # noqa: PLR0913 (the seams)
     wanted: Sequence[str] | None,
     *,
     confirm: Callable[[str], bool] | None,
-    stop: threading.Event,
+    stop: threading.Event | None = None,
+    quiet: bool = False,
 ) -> Distillation:
     from tqdm import tqdm
+
+    stop = stop or threading.Event()
 
     model, name = config.model, claude.model_name(config.model)
     if not claude.reachable(model):
@@ -194,7 +214,7 @@ def _by_model(  # noqa: PLR0913 (the seams)
     result = Distillation(distiller=name, left=len(sessions))
     if not sessions or not (confirm or confirmed)(_price(store, config, sessions, name, clock())):
         return result
-    for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1):
+    for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1, disable=quiet):
         try:
             with store.read() as con:
                 check_spending(con, clock(), model, name)
@@ -208,16 +228,18 @@ def _by_model(  # noqa: PLR0913 (the seams)
 
 def _price(store: Store, config: Config, sessions: Sequence[str], name: str, now: datetime) -> str:
     """Say what distilling sessions will take."""
-    sent, most = 0, 0.0
-    known = True
+    sent = 0
+    costs: list[float | None] = []
+    found = price(name, config.model.prices)
+    known = found and found.cost(Usage(input_tokens=distiller.KNOWN, output_tokens=0))  # it is sent with each session
     for session_id in sessions:
         with store.read() as con:
             session = distilling.read(con, session_id, name, config.session_minutes, now)
         tokens, cost = distiller.estimate(session.messages, model=config.model)
-        sent, known = sent + tokens, known and cost is not None
-        most += cost or 0.0
-    price = f"at most ${most:.4f}" if known else "the price is not known"
-    return f"Distilling {_sessions(len(sessions))} with {name}: {sent:,} tokens of prompts, as estimated: {price}."
+        sent += tokens
+        costs += [cost, known]
+    most = "the price is not known" if None in costs else f"at most ${sum(filter(None, costs)):.4f}"
+    return f"Distilling {_sessions(len(sessions))} with {name}: {sent:,} tokens of prompts, as estimated: {most}."
 
 
 def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
@@ -233,27 +255,35 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     if claimed is None:
         return replace(result, left=result.left - 1), None
     number, session = claimed
-    with store.read() as con:
-        symbols = {message.symbol for message in session.messages}
-        known = [each for each in ledger.standing(con) if each.symbol in symbols and not each.retired]
-    got = distiller.ask(session.messages, known[::-1], model=config.model, stop=stop)
-    usage = got.usage
-    outcome = {
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "cost_usd": got.cost_usd,
-        "latency": got.latency,
-        "fault": got.notice,
-    }
-    with store.write() as con:
-        taken = None
-        if got.state == "complete":
-            taken = distilling.settle(Standing(con, times.naive(clock())), session, got.learnt, result.distiller)
-            taken = replace(taken, refused=(*got.refused, *taken.refused))
-        distilling.record(con, number, "failed" if taken is None else "complete", taken, **outcome)
+    outcome: dict[str, Any] = {"fault": "It broke off."}
+    try:
+        with store.read() as con:
+            symbols = {message.symbol for message in session.messages}
+            moment = Moment(at=clock(), seen_message=session.seen, seen_insight=ledger.EVER["seen"])
+            known = [each for each in ledger.alive(con, moment) if each.symbol in symbols]
+        got = distiller.ask(session.messages, known[::-1], model=config.model, stop=stop)
+        usage, fault, taken = got.usage, got.notice, None
+        outcome = {
+            "input_tokens": usage and usage.input_tokens,
+            "output_tokens": usage and usage.output_tokens,
+            "cost_usd": got.cost_usd,
+            "latency": got.latency,
+            "fault": fault,
+        }
+        with store.write() as con:
+            if got.state == "complete" and not distilling.whole(con, session):
+                outcome["fault"] = fault = FORGOTTEN
+            elif got.state == "complete":
+                taken = distilling.settle(Standing(con, times.naive(clock())), session, got.learnt, result.distiller)
+                taken = replace(taken, refused=(*got.refused, *taken.refused))
+            distilling.record(con, number, "failed" if taken is None else "complete", taken, **outcome)
+    except BaseException:  # the session is free again, what was paid is recorded
+        with contextlib.suppress(Exception), store.write() as con:
+            distilling.record(con, number, "failed", None, **outcome)
+        raise
     cost = None if result.cost_usd is None or got.cost_usd is None else result.cost_usd + got.cost_usd
     if taken is None:
-        why = f"Session {session_id}: {got.notice}"
+        why = f"Session {session_id}: {fault}"
         return replace(result, failed=(*result.failed, why), cost_usd=cost), got.interruption
     result = replace(
         result,

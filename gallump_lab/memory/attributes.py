@@ -31,8 +31,10 @@ class _Number:
 _NUMBER = re.compile(r"(?<![\w.,])\$?(\d[\d,]{0,14}(?:\.\d{1,6})?)(?![\d\w])", re.ASCII)
 _PERCENT = re.compile(r"\s?(?:%|percent\b|per cent\b|pct\b)")
 _UNIT = re.compile(
-    r"(?:[ -]?(?:day|session|week|month|year|hour|minute|quarter|million|billion|mn|bn|times|sigma|point|bps|cent|ticket"
-    r"|percent|dollars? (?:of|worse|better|more|less|higher|lower|a|an|per)|case|people|client|name|position|stock|trade|call|put|contract)s?\b|[ -]?(?:%|x\b|(?:st|nd|rd|th)\b|:\d|/\d))",
+    r"(?:[ -]?(?:day|session|week|month|year|hour|minute|quarter|million|billion|mn|bn|times|sigma|point|bps"
+    r"|cent|ticket"
+    r"|percent|dollars? (?:of|worse|better|more|less|higher|lower|a|an|per)|case|people|client|name|position"
+    r"|stock|trade|call|put|contract)s?\b|[ -]?(?:%|x\b|(?:st|nd|rd|th)\b|:\d|/\d))",
     re.IGNORECASE,
 )
 _YEAR_ALONE = re.compile(r"19[89]\d|20[0-4]\d")
@@ -40,7 +42,8 @@ _SHARES = re.compile(r"\s+(?:shares?|of (?:them|it)|lots?)\b", re.IGNORECASE)
 _NAMES = [name.capitalize() for name in list(MONTHS)[:12]]
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _OLD = re.compile(
-    r"(?:\bwas|\bwere|\bfrom|\bnot|\bno longer|\bforget|\binstead of|\brather than|\bold|\bthan|\bdreaming with|\bnot at|\bused to be"
+    r"(?:\bwas|\bwere|\bfrom|\bnot|\bno longer|\bforget|\binstead of|\brather than|\bold|\bthan"
+    r"|\bdreaming with|\bnot at|\bused to be"
     rf"|\bunlike|\b(?:{_MONTH})\.?|\bin|\bsince|\brisk)\s+$",
     re.IGNORECASE,
 )
@@ -55,12 +58,17 @@ def _any(*words: str) -> re.Pattern[str]:
 
 
 _LATER = _any(
-    r"if|when|once|should|would|will|shall|unless|until|limit|where|at which|want|going to|plan(?:s|ning)? (?:to|on)|ready|prepared|order to"
-    r"|new|there|(?:below|under|above|over|after|at|beyond|past) (?:that|this|it)|to (?:sell|buy|exit|close)|i'd|i'll|we'd|we'll"
+    r"if|when|once|should|would|will|shall|unless|until|limit|where|at which|want|going to|plan(?:s"
+    r"|ning)? (?:to|on)|ready|prepared|order to"
+    r"|new|there|(?:below|under|above|over|after|at|beyond|past) (?:that|this|it)|to (?:sell|buy|exit|close)"
+    r"|i'd|i'll|we'd|we'll"
 )
 _CLOSED = _any(
-    r"sold(?! (?:half|a third|a quarter|some|part|a few|\d+ percent|\d+%))|stopped out|took me out|taken out|got (?:out|hit)|out at|left (?:\w+ )?at|exited|closed (?:out|my|the|it|at)|is closed|reali[sz]ed|wound down"
-    r"|covered|unwound|flattened|dumped|unloaded|liquidated|booked(?! \d)|rang the|gone|flat(?! (?:by|below|under))|no longer (?:own|hold)|sale (?:is )?done"
+    r"sold(?! (?:half|a third|a quarter|some|part|a few|\d+ percent|\d+%))|stopped out|took me out|taken out"
+    r"|got (?:out|hit)|out at|left (?:\w+ )?at|exited|closed (?:out|my|the|it|at)|is closed|reali[sz]ed"
+    r"|wound down"
+    r"|covered|unwound|flattened|dumped|unloaded|liquidated|booked(?! \d)|rang the|gone|flat(?! (?:by|below"
+    r"|under))|no longer (?:own|hold)|sale (?:is )?done"
 )
 _PARTLY = _any(
     r"(?:sold|took|taken|trimmed|covered) (?:another )?(?:half|a third|a quarter|some|part|a few|two thirds|most)"
@@ -68,27 +76,40 @@ _PARTLY = _any(
 _WHY = _any(r"why|because")
 _OUT = _any(r"out(?: at)?(?! of (?:the|them|it)\b)", r"done")
 _OPENED = _any(
-    r"(?<!got )(?<!been )(?<!was )(?<!were )bought|filled|got in(?:to)?|grabbed|took(?= \d)|lifted|long(?= (?:now|\d|from|at|since|[A-Z$]))|went (?:long|short|through)|paid|purchase(?! (?:range|level|price|zone|order))"
-    r"|own|shareholder|picked up|added|shorted|initiated|entered|(?:i|we)'m in|am in|am long|pulled the trigger|put on|done"
-    r"|loaded up|acquired|purchased|executed|execution|established|scaled in|booked(?= \d)|on the book|completed|hold(?= \d)|is on|(?<!it )cost(?= (?:of |is |was )?\$?\d)|opened|started a|confirmed|along for|short(?= (?:now|\d|from|at|since))|fill|position is"
+    r"(?<!got )(?<!been )(?<!was )(?<!were )bought|filled|got in(?:to)?|grabbed|took(?= \d)|lifted"
+    r"|long(?= (?:now|\d|from|at|since|[A-Z$]))|went (?:long|short|through)|paid|purchase(?! (?:range|level"
+    r"|price|zone|order))"
+    r"|own|shareholder|picked up|added|shorted|initiated|entered|(?:i|we)'m in|am in|am long"
+    r"|pulled the trigger|put on|done"
+    r"|loaded up|acquired|purchased|executed|execution|established|scaled in|booked(?= \d)|on the book"
+    r"|completed|hold(?= \d)|is on|(?<!it )cost(?= (?:of |is |was )?\$?\d)|opened|started a|confirmed"
+    r"|along for|short(?= (?:now|\d|from|at|since))|fill|position is"
 )
 _STOP = _any(
-    r"stops?(?! (?:to|thinking|looking|being))|stop-?loss\w*|sell-stops?|trail\w*|kill switch|bail\w*(?:[ -]out)?|line in the sand"
-    r"|no return|pain (?:point|threshold)|uncle|invalidat\w+|give up|rope|exits?|floor|abandon|cut (?:at|level|line|it|it)"
-    r"|leave|part with|protective|loss limit|liquidat\w+|flatten\w*|tolerate|must be (?:closed|sold)|catastroph\w+|disaster|risk limit|get out|get me out|line (?:for|is)|broken|(?:i am|i'm|am) wrong|dead|mandatory|protect\w*|worst"
+    r"stops?(?! (?:to|thinking|looking|being))|stop-?loss\w*|sell-stops?|trail\w*|kill switch"
+    r"|bail\w*(?:[ -]out)?|line in the sand"
+    r"|no return|pain (?:point|threshold)|uncle|invalidat\w+|give up|rope|exits?|floor|abandon|cut (?:at|level"
+    r"|line|it|it)"
+    r"|leave|part with|protective|loss limit|liquidat\w+|flatten\w*|tolerate|must be (?:closed|sold)"
+    r"|catastroph\w+|disaster|risk limit|get out|get me out|line (?:for|is)|broken|(?:i am|i'm|am) wrong|dead"
+    r"|mandatory|protect\w*|worst"
 )
 _TARGET = _any(
-    r"targets?|objectives?|take[ -]?profits?|tp|profit|upside|pay-?off|fair value|valued|worth|trim|scale out|ring the register"
+    r"targets?|objectives?|take[ -]?profits?|tp|profit|upside|pay-?off|fair value|valued|worth|trim|scale out"
+    r"|ring the register"
     r"|measured move|(?:limit|order) to sell|sell limit|good news|comes off|running? to|run to|hand|too rich|expensive"
-    r"|gets me to|scenario|reduc\w+|plan sells|lighten|harvest|rotate out|price target|pt|take money off|happy to sell|pop"
+    r"|gets me to|scenario|reduc\w+|plan sells|lighten|harvest|rotate out|price target|pt|take money off"
+    r"|happy to sell|pop"
 )
 _STRONG = _any(r"stops?|stop-?loss|trail\w*|targets?|take[ -]?profits?|entry|limit|exit|objective|floor|sell|buy")
 """Says which level it is even where the symbol is not named."""
 _MOVED = _any(r"ratchet\w*|tighten\w*|trailed|raised|lifted|bumped|pulled|moved|shifted|brought")
 _DOING = _any(r"\w+ed|was|were|has|have|had|will|would|since|because|earns?|pays?|grew|made|came|went")
 _ENTRY = _any(
-    r"buy|buying|bids?|bidding|get(?:ting)? long|go(?:ing)? long|step in|nibbl\w+|add(?:ing)?|own|entry|enter|limit|accept|pay"
-    r"|put me down|waiting for|dip|cheap|accumulate|interested|resting order|initiate|purchase|buy (?:stop|limit)|pick (?:it|some|more) up|start(?:ing)? a position|re-?enter|load up"
+    r"buy|buying|bids?|bidding|get(?:ting)? long|go(?:ing)? long|step in|nibbl\w+|add(?:ing)?|own|entry|enter"
+    r"|limit|accept|pay"
+    r"|put me down|waiting for|dip|cheap|accumulate|interested|resting order|initiate|purchase|buy (?:stop"
+    r"|limit)|pick (?:it|some|more) up|start(?:ing)? a position|re-?enter|load up"
 )
 _DOWN = _any(
     r"below|under|beneath|down to|through|falls?|fell|drops?|breaks?|loses?|slips?|trades? down|less than|prints?"
@@ -96,32 +117,45 @@ _DOWN = _any(
 _UP = _any(r"above|over|north of|reach\w*|hits?|past|at|up to|touch\w*|tops?|gets? to|around|near|to")
 _LEAVES = _any(r"sell|selling|out|gone|flat|exit|close|done|shares go|can't|cannot|let (?:it|them) go|go|scale")
 _WEIGHT = _any(
-    r"bet|is(?= [\d.]+ ?(?:%|percent))|weigh\w*|counts? for|risk capital|of (?:the|my|our) (?:\w+ )?(?:fund|book|account|portfolio|capital|equity|nav|money|assets)|position|line|siz\w+|holding"
-    r"|allot\w*|assign\w*|allocat\w*|shrink|trimmed|cut|chopped|left|going|pressed|brought|gets?|keeping|trade|exposure|stake|in"
+    r"bet|is(?= [\d.]+ ?(?:%|percent))|weigh\w*|counts? for|risk capital|of (?:the|my|our) (?:\w+ )?(?:fund"
+    r"|book|account|portfolio|capital|equity|nav|money|assets)|position|line|siz\w+|holding"
+    r"|allot\w*|assign\w*|allocat\w*|shrink|trimmed|cut|chopped|left|going|pressed|brought|gets?|keeping|trade"
+    r"|exposure|stake|in"
 )
 _RISES, _FALLS = (
     _any(r"above|over|north of|past|beyond|at least|reach\w*|hits?|through|tops?"),
     _any(r"below|under|south of|beneath|sub"),
 )
 _EXPECTS = _any(
-    r"expect|forecast|predict|bet|think|believe|see|say|reckon|odds|guess|surprised|judg\w+|read|view|model|says|will be|stands"
+    r"expect|forecast|predict|bet|think|believe|see|say|reckon|odds|guess|surprised|judg\w+|read|view|model"
+    r"|says|will be|stands"
 )
 
 _RULE = _any(
-    r"(?<!they )(?<!it )(?<!that )never|always|rules?|principles?|policy|policies|from now on|in (?:the )?future|going forward|max(?:imum)?|no more than|not more than"
-    r"|at (?:most|least)|must|not allowed|don't (?:hold|trade|buy|sell|own|chase|add|short|touch|do|use|want)|do not (?:hold|trade|buy|sell|own|add|use|want)"
-    r"|won't|will not|(?:buy|sell|trade|hold|own)s? (?:nothing|only)|only (?:buy|sell|trade|hold|own|when|if|after)|no \w+ without|nothing that"
-    r"|every (?:trade|position|name|time)|limits? (?:is|are|of|to|on|stays?)|(?:any )?one name|(?:can|may) go up to|will do|relax\w*|loosen\w*|soften\w*|as before|may stay|at no other time|on principle|i (?:hold|keep|use|cut|size|carry|check|look)"
+    r"(?<!they )(?<!it )(?<!that )(?<!'s )(?<!'ve )(?<!have )(?<!had )(?<!has )never"
+    r"|always(?! (?:loved|liked|been|wanted))|rules?|principles?|policy|policies|from now on"
+    r"|in (?:the )?future|going forward|max(?:imum)?|no more than|not more than"
+    r"|at (?:most|least)|must|not allowed|don't (?:hold|trade|buy|sell|own|chase|add|short|touch|do|use|want)"
+    r"|do not (?:hold|trade|buy|sell|own|add|use|want)"
+    r"|won't|will not|(?:buy|sell|trade|hold|own)s? (?:nothing|only)|only (?:buy|sell|trade|hold|own|when|if"
+    r"|after)|no \w+ without|nothing that"
+    r"|every (?:trade|position|name|time)|limits? (?:is|are|of|to|on|stays?)|(?:any )?one name|(?:can"
+    r"|may) go up to|will do|relax\w*|loosen\w*|soften\w*|as before|may stay|at no other time|on principle"
+    r"|i (?:hold|keep|use|cut|size|carry|check|look)"
     r"|we (?:keep|hold|use|cut|size)"
 )
 _TASTE = _any(
-    r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)|i'd rather|rather have|favou?rite|can't stand|fan of"
+    r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)|i'd rather|rather have"
+    r"|favou?rite|can't stand|fan of"
 )
 _LESSON = _any(
-    r"lessons?|learn(?:ed|t)|taught|mistakes?|confess|regret\w*|should(?:n't| not)? have|never again|note to self|next time"
-    r"|(?:cost|costs) (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)|hindsight|dumb|stupid|trap|my fault"
+    r"lessons?|learn(?:ed|t)|taught|mistakes?|confess|regret\w*|should(?:n't| not)? have|never again"
+    r"|note to self|next time"
+    r"|(?:cost|costs) (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)|hindsight"
+    r"|dumb|stupid|trap|my fault"
     r"|against my own|overr[io]d\w+|losers"
 )
+_MORE = _any(r"also|another|besides|on top|additional|one more")
 _SELF = _any(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
 
 SUBJECTS = {
@@ -181,46 +215,56 @@ def stated(text: str, lead: str, symbol: str | None, until: str | None, *, named
 
 def labelled(text: str, kind: Kind) -> Stated:
     """Give a statement of a kind, without trade or level, its attribute and value."""
-    if kind == "thesis":
-        return Stated(kind=kind, attribute="thesis")
-    figures = _figures(text)
-    about = (
-        _subject(text, default=kind == "preference") if kind == "preference" or (kind == "fact" and figures) else None
-    )
+    if kind == "thesis":  # one more reason takes no other's place
+        return Stated(kind=kind, attribute=None if _MORE.search(text) else "thesis")
+    figures, rule = _figures(text), kind == "preference"
+    about = _subject(text, default=rule) if rule or (kind == "fact" and figures) else None
     return Stated(kind=kind, attribute=about, value=figures if about else None)
 
 
 def _of_symbol(text: str, whole: str, ends: str | None, *, named: bool) -> Stated | None:
-    """Recognise a trade, a size, a level or a forecast."""
+    """Recognise a forecast, a trade, a level or a size."""
     prices, percents = _numbers(text)
     if _LESSON.search(whole) and not prices:
         return None
-    later = _LATER.search(text)
-    rises, falls = _RISES.search(text), _FALLS.search(text)
-    if (
-        prices
-        and (rises or falls)
-        and (ends or (_EXPECTS.search(whole) and not _LEAVES.search(text) and not _ENTRY.search(text)))
-    ):
-        way = "above" if rises and not (falls and falls.start() < rises.start()) else "below"
-        value = f"{way} {_newest(prices).value}" + (f" by {ends}" if ends else "")
-        return Stated(kind="thesis", attribute="forecast", value=value)
-    out = prices and not falls and _OUT.search(text)
-    closed = _CLOSED.search(text) or (out and not _OPENED.search(text) and not _STOP.search(text))
-    if closed and not later and (prices or closed.start() < 12 or _SELF.match(text)):
-        paid = next((n for n in prices if not n.whole or _PAID.search(n.before)), prices[-1] if prices else None)
-        return Stated(kind="position", attribute="position", value=f"closed at {paid.value}" if paid else "closed")
-    if _PARTLY.search(text) and not later and not percents:
-        return Stated(kind="position", value=f"reduced at {_newest(prices).value}" if prices else "reduced")
-    opened = _OPENED.search(text)
-    if opened and not later and prices and not _STOP.search(text):
-        return Stated(kind="position", attribute="position", value=_lot(text))
+    forecast = _forecast(text, whole, ends, prices) if named or ends else None
+    if found := forecast or _trade(text, prices, percents):
+        return found
     strong = _STRONG.search(text)
     if prices and (strong or (named and not _WHY.search(whole))) and (level := _level(text)):
         return Stated(kind="level", attribute=level if level != "level" else None, value=_newest(prices).value)
     rule = SUBJECTS["name limit"].search(whole) or (_RULE.search(whole) and not named)
     if percents and not rule and named and _WEIGHT.search(text) and len(text) < 160:
         return Stated(kind="position", attribute="size", value=f"{_newest(percents).value}%")
+    return None
+
+
+def _forecast(text: str, whole: str, ends: str | None, prices: Sequence[_Number]) -> Stated | None:
+    rises, falls = _RISES.search(text), _FALLS.search(text)
+    if not prices or not (rises or falls):
+        return None
+    if not ends and (not _EXPECTS.search(whole) or _LEAVES.search(text) or _ENTRY.search(text)):
+        return None
+    way = "above" if rises and not (falls and falls.start() < rises.start()) else "below"
+    value = f"{way} {_newest(prices).value}" + (f" by {ends}" if ends else "")
+    return Stated(kind="thesis", attribute="forecast", value=value)
+
+
+def _trade(text: str, prices: Sequence[_Number], percents: Sequence[_Number]) -> Stated | None:
+    """Recognise what was done, as against what is planned."""
+    if _LATER.search(text):
+        return None
+    opened, stop = _OPENED.search(text), _STOP.search(text)
+    closed = _CLOSED.search(text)
+    if not closed and prices and not (opened or stop or _TARGET.search(text) or _FALLS.search(text)):
+        closed = _OUT.search(text)
+    if closed and (prices or closed.start() < 12 or _SELF.match(text)):
+        paid = next((n for n in prices if not n.whole or _PAID.search(n.before)), prices[-1] if prices else None)
+        return Stated(kind="position", attribute="position", value=f"closed at {paid.value}" if paid else "closed")
+    if _PARTLY.search(text) and not percents:
+        return Stated(kind="position", value=f"reduced at {_newest(prices).value}" if prices else "reduced")
+    if opened and prices and not stop:
+        return Stated(kind="position", attribute="position", value=_lot(text))
     return None
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
@@ -70,28 +71,23 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
     pinned : sequence of int
         Insights that stand first for this question, in this order; those pinned for good come after them.
     """
+    import numpy as np
+
     found = ledger.alive(con, moment)
     if not found:
         return []
     first = {insight_id: place for place, insight_id in enumerate(pinned)}
-    gains = {name: column.tolist() for name, column in _gains(found, question, symbols, moment, settings).items()}
-    rows = []
-    for place, each in enumerate(found):
-        gained = {name: column[place] for name, column in gains.items()}
-        if each.insight_id in first or each.pinned:
-            gained["pin"] = 10 * MILLION
-        rows.append((each, sum(gained.values()), gained))
-    rows.sort(
-        key=lambda row: (
-            first.get(row[0].insight_id, len(first)),
-            not row[0].pinned,
-            -row[1],
-            -row[0].insight_id,
-        )
-    )
+    gains = _gains(found, question, symbols, moment, settings)
+    gains["pin"] = 10 * MILLION * np.array([each.pinned or each.insight_id in first for each in found], np.int64)
+    score = np.sum([*gains.values()], axis=0)
+    for_this = [first.get(each.insight_id, len(first)) for each in found]
+    unpinned = [not each.pinned for each in found]
+    newest = [-each.insight_id for each in found]
     slots = []
-    for rank, (each, score, gained) in enumerate(rows[:CANDIDATES], 1):
+    for rank, place in enumerate(np.lexsort((newest, -score, unpinned, for_this))[:CANDIDATES].tolist(), 1):
+        each = found[place]
         line = each.text if plain else f"- {_label(each)}: {each.text}"
+        gained = {name: int(column[place]) for name, column in gains.items()}
         slots.append(
             Slot(
                 tier="cold",
@@ -102,8 +98,8 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
                 text=each.text,
                 line=line,
                 tokens=tokens.scaled(_cost(line), factor),
-                score=score,
-                signals=gained,
+                score=int(score[place]),
+                signals={name: value for name, value in gained.items() if value or name != "pin"},
                 symbol=each.symbol,
                 created_at=times.aware(each.valid_from),
                 speaker=each.speaker,
@@ -115,18 +111,21 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
 
 def _gains(
     found: Sequence[Known], question: str, symbols: Collection[str], moment: Moment, settings: Cold
-) -> "Mapping[str, Ints]":
+) -> "dict[str, Ints]":
     """Give what each signal gives each insight, times its weight."""
     import numpy as np
 
     spans, dated = dates.spans(question, moment.at)
     asked = question.replace(dated, " ") if dated else question
-    kept = [_content(each) for each in found]
-    held = Counter(term for counts in kept for term in counts)
+    texts = [*map(_whole, found)]
+    kept = [*map(_counted, texts)]
+    said = words(asked)
+    wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
+    held = Counter(term for counts in kept for term in wanted & counts.keys())
     at = moment.as_of or moment.at
     ways: dict[str, Callable[[], Ints]] = {
         "words": lambda: _words(asked, kept, held),
-        "meaning": lambda: _meaning(asked, found, held),
+        "meaning": lambda: _meaning(said, texts, held),
         "symbol": lambda: np.array([MILLION * (each.symbol in symbols) for each in found], np.int64),
         "dates": lambda: _dates(found, spans),
         "recency": lambda: _recency(found, at),
@@ -146,34 +145,35 @@ def _words(asked: str, kept: "Sequence[Mapping[str, int]]", held: Mapping[str, i
     idf = {term: rarity(len(kept), held[term]) for term in wanted}
     total = sum(idf.values())
     score = np.zeros(len(kept), np.int64)
-    mean = max(sum(sum(counts.values()) for counts in kept) / len(kept), 1.0)
+    lengths = [sum(counts.values()) for counts in kept]
+    mean = max(sum(lengths) / len(kept), 1.0)
     for place, counts in enumerate(kept):
-        there = [term for term in wanted if term in counts]
-        if there:
-            spread = K1 * (1 - B + B * (sum(counts.values()) / mean))
+        if not idf.keys().isdisjoint(counts):
+            spread = K1 * (1 - B + B * (lengths[place] / mean))
             score[place] = sum(
-                round(MILLION * idf[term] / total * counts[term] * (K1 + 1) / (counts[term] + spread)) for term in there
+                round(MILLION * idf[term] / total * counts[term] * (K1 + 1) / (counts[term] + spread))
+                for term in wanted
+                if term in counts
             )
     return score
 
 
-def _meaning(asked: str, found: Sequence[Known], held: Mapping[str, int]) -> "Ints":
+def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int]) -> "Ints":
     """Give each insight's cosine with the question, 0 where it points away."""
     import numpy as np
 
-    said = words(asked)
     if not said:
-        return np.zeros(len(found), np.int64)
-    number = len(found)
+        return np.zeros(len(texts), np.int64)
+    number = len(texts)
     weights = {
         word: round(vectors.WEIGHT * max(rarity(number, held.get(term, 0)) for term in [*terms(word), word]))
         for word in said
     }
     question = vectors.of(vectors.BUILT_IN, [" ".join(said)], weights.__getitem__)[0].astype(np.float64)
     question = np.rint(1000 * question / max(np.sqrt(question @ question), 1))
-    rows = vectors.decode(np.stack([_code(_whole(each)) for each in found]))
+    rows = vectors.decode(np.frombuffer(b"".join(map(_code, texts)), np.uint64).reshape(number, -1))
     # Whole numbers below 2**53, so the order of summing does not matter.
-    norm = np.sqrt((rows * rows).sum(1)) * np.sqrt(question @ question)
+    norm = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.sqrt(question @ question)
     cosine: Ints = np.maximum(np.rint(MILLION * (rows @ question) / np.maximum(norm, 1)), 0).astype(np.int64)
     return cosine
 
@@ -182,7 +182,9 @@ def _dates(found: Sequence[Known], spans: "Sequence[tuple[int, int]]") -> "Ints"
     """Give a million to what holds since a time that the question names."""
     import numpy as np
 
-    since = np.array([times.microseconds(times.aware(each.valid_from)) for each in found], np.int64)
+    if not spans:
+        return np.zeros(len(found), np.int64)
+    since = _microseconds([each.valid_from for each in found])
     inside = np.zeros(len(found), bool)
     for begin, end in spans:
         inside |= (since >= begin) & (since < end)
@@ -193,14 +195,21 @@ def _recency(found: Sequence[Known], at: datetime) -> "Ints":
     """Give a million to what was said just now, last time, half of it to what was said 90 days ago."""
     import numpy as np
 
-    said = np.array([times.microseconds(times.aware(each.confirmed)) for each in found], np.int64)
+    said = _microseconds([each.confirmed for each in found])
     return MILLION * HALF_LIFE // (HALF_LIFE + np.maximum(times.microseconds(at) - said, 0))
+
+
+def _microseconds(moments: Sequence[datetime]) -> "Ints":
+    """Count each time's microseconds since 1970, from naive UTC."""
+    import numpy as np
+
+    return np.array(moments, "datetime64[us]").astype(np.int64)
 
 
 def make_ready(insights: Iterable[Known]) -> None:
     """Analyse insights before the first question meets them; what was found is kept in the process."""
     for each in insights:
-        _content(each)
+        _counted(_whole(each))
         _code(_whole(each))
         _cost(f"- {_label(each)}: {each.text}")
 
@@ -210,20 +219,15 @@ def _whole(each: Known) -> str:
     return " ".join(filter(None, (each.symbol, each.speaker, each.text)))
 
 
-def _content(each: Known) -> Mapping[str, int]:
-    return _counted(_whole(each))
-
-
 @lru_cache(maxsize=50_000)
 def _counted(text: str) -> Mapping[str, int]:
     return Counter(terms(text))
 
 
 @lru_cache(maxsize=50_000)
-def _code(text: str) -> "NDArray[np.uint64]":
+def _code(text: str) -> bytes:
     """Give what a text means, as a code; insights do not change, so it is kept."""
-    found: NDArray[np.uint64] = vectors.encode(vectors.of(vectors.BUILT_IN, [text]))[0]
-    return found
+    return vectors.encode(vectors.of(vectors.BUILT_IN, [text])).tobytes()
 
 
 @lru_cache(maxsize=50_000)

@@ -26,7 +26,7 @@ _DUE = """
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
 left join (select session_id, max(seen_message) as seen from distillings
-           where distiller = $distiller and state = 'complete' group by session_id) d using (session_id)
+           where (distiller = $distiller or $chats) and state = 'complete' group by session_id) d using (session_id)
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
   and last_at < $before and (not $chats or exists (from turns t where t.session_id = s.session_id))
 order by last_at, session_id
@@ -52,8 +52,9 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What was taken of a session's insights."""
+    """What was taken of sessions' insights."""
 
+    sessions: int = 1
     insights: int
     """New ones."""
     merged: int
@@ -84,7 +85,8 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     minutes : float
         So long after its last message a session has ended.
     chats : bool
-        Only those with turns of this lab's own chat, none that was imported.
+        What is distilled unasked: only sessions with turns of this lab's own chat, none that was imported, and none
+        that any distiller has distilled, so that another distiller does not go through all the past again.
     wanted : sequence of str, optional
         Only these sessions.
     """
@@ -159,6 +161,13 @@ def claim(store: Store, session_id: str, distiller: str, minutes: float, now: da
     return int(number), session
 
 
+def whole(con: "DuckDBPyConnection", session: Session) -> bool:
+    """Tell whether all messages of a session that was read are still there: none has been forgotten meanwhile."""
+    ids = [message.message_id for message in session.messages]
+    found = con.execute("select count(*) from messages where message_id in (select unnest(?))", [ids]).fetchone()
+    return found == (len(ids),)
+
+
 def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], distiller: str) -> Taken:
     """Put what a distiller gave of a session among the insights that stand, inside their transaction.
 
@@ -207,7 +216,7 @@ def by_rules(
     Yields
     ------
     tuple of int, int and Taken
-        How many sessions were distilled, how many there are in all, and what was taken of these.
+        How many sessions have been gone through, how many there are in all, and what was taken of these.
     """
     minutes, name = config.session_minutes, rules.NAME
     with store.read() as con:
@@ -224,7 +233,7 @@ def by_rules(
             standing = Standing(con, times.naive(now))
             takings = []
             for session, learnt in zip(read_so, found, strict=True):
-                if session.session_id in still:
+                if session.session_id in still and whole(con, session):
                     takings.append(settle(standing, session, learnt, name))
                     con.execute(
                         "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, "
@@ -246,6 +255,7 @@ def by_rules(
 def together(takings: Sequence[Taken]) -> Taken:
     """Sum up what was taken of several sessions."""
     return Taken(
+        sessions=sum(each.sessions for each in takings),
         insights=sum(each.insights for each in takings),
         merged=sum(each.merged for each in takings),
         refused=tuple(why for each in takings for why in each.refused),

@@ -82,10 +82,11 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
 def forget(store: Store, now: datetime, *, message_id: int | None = None, session_id: str | None = None) -> int:
     """Delete a message, or a session with all its messages, for good.
 
-    With the messages go their index rows, every slot that showed them, what their turns recorded of what was said, and
-    the insights and labelled questions that rest on them alone. What a turn cost stays, and that the messages were
-    there and when they were forgotten, so that a replay can say what is gone. Importing a forgotten message again does
-    not bring it back: a hash of it stays.
+    With the messages go their index rows, every slot that showed them, what their turns and distillings recorded of
+    what was said, and the insights and labelled questions that rest on them alone. What a turn or distilling cost
+    stays, and that the messages were there and when they were forgotten, so that a replay can say what is gone.
+    What such an insight had superseded stands again. Importing a forgotten message again does not bring it back: a hash
+    of it stays.
 
     Returns
     -------
@@ -152,9 +153,16 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
     )
     con.execute("update turns set market = '{}', watchlist = '[]' where question_id in (select unnest($gone))", given)
     rest = {insight_id: sources for insight_id, sources in ledger.cited(con).items() if not sources.isdisjoint(gone)}
-    alone = [(insight_id,) for insight_id, sources in rest.items() if sources.issubset(gone)]
+    alone = [insight_id for insight_id, sources in rest.items() if sources.issubset(gone)]
     for table in ("insights", "insight_events", "insight_labels"):
-        con.execute(f"delete from {table} where insight_id in (select unnest(?))", [[i for (i,) in alone]])  # noqa: S608
+        con.execute(f"delete from {table} where insight_id in (select unnest(?))", [alone])  # noqa: S608
+    for column in ("superseded_by", "other_id"):  # nothing points to what is gone
+        con.execute(f"delete from insight_events where {column} in (select unnest(?))", [alone])  # noqa: S608
+    con.execute(
+        "update distillings set refused = '[]', fault = null where session_id in "
+        "(select session_id from messages where message_id in (select unnest($gone)))",
+        given,
+    )
     con.execute(
         "delete from questions where question_id in (select question_id from "
         "(select question_id, message_id from labels group by all having arg_max(grade, rowid) > 0) "

@@ -1,11 +1,12 @@
 """COLD: what was learnt from past sessions, and what the analyst makes of it."""
 
+import operator
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from gallump_lab.memory import ledger
-from gallump_lab.memory.ledger import Event
+from gallump_lab.memory.ledger import Event, Known
 from gallump_lab.memory.living import Standing
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt
@@ -57,8 +58,9 @@ class Insights:
     def add(self, text: str, **given: Unpack[Given]) -> int:
         """Store an insight; the next prompt may hold it.
 
-        Where one stands about the same symbol that says the same, that one takes its sources. Where one states an older
-        value of the same attribute, this takes its place. Where one contradicts it, both say so (`disputed_by`).
+        Where one stands about the same symbol that says the same, that one takes its sources, and what the analyst adds
+        is restored if it was retired. Where one states an older value of the same attribute, this takes its place.
+        Where one contradicts it, both say so (`disputed_by`).
 
         Parameters
         ----------
@@ -93,9 +95,12 @@ class Insights:
             If an argument cannot be used, or a source is no message of this lab.
         """
         learnt, known_from, distiller = _learnt(text, given)
+        now = self._now()
         with self._store.write() as con:
-            standing = Standing(con, self._now())
-            return standing.settle(learnt, known_from=known_from, distiller=distiller).insight_id
+            settled = Standing(con, now).settle(learnt, known_from=known_from, distiller=distiller)
+            if settled.retired and distiller == ANALYST:
+                ledger.record(con, settled.insight_id, "restored", now, now)
+        return settled.insight_id
 
     def supersede(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
         """Put a newer insight in the place of an older one, which stays in the history; a pin goes over to it.
@@ -144,9 +149,7 @@ class Insights:
 
     def _succeed(self, insight_id: int, text: str, given: Given, *, keep: Sequence[str]) -> int:
         with self._store.write() as con:
-            old = next((each for each in ledger.standing(con) if each.insight_id == insight_id), None)
-            if old is None:
-                raise ValueError(_not_standing(con, insight_id))
+            old = _standing(con, insight_id)
             fields: dict[str, Any] = {name: getattr(old, name) for name in keep} | dict(given)
             for name in ("valid_from", "valid_until"):
                 if name not in given and fields.get(name):
@@ -155,7 +158,9 @@ class Insights:
             now = self._now()
             made, since = ledger.checked(con, learnt, known_from, now)
             new = ledger.write(con, made, since, now, distiller)
-            ledger.replaced(con, insight_id, new, now)
+            ledger.replaced(con, old.insight_id, new, now)
+            if "sources" in keep and old.confirmed > old.valid_from:  # it was said again
+                ledger.record(con, new, "supported", old.confirmed, now)
         return new
 
     def pin(self, insight_id: int) -> None:
@@ -196,9 +201,7 @@ class Insights:
     def _record(self, insight_id: int, event: Event, note: str | None = None) -> None:
         now = self._now()
         with self._store.write() as con:
-            if all(each.insight_id != insight_id for each in ledger.standing(con)):
-                raise ValueError(_not_standing(con, insight_id))
-            ledger.record(con, insight_id, event, now, now, note=note)
+            ledger.record(con, _standing(con, insight_id).insight_id, event, now, now, note=note)
 
     def grade(self, insight_id: int, grade: int, labeller: str = ANALYST) -> None:
         """Say what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
@@ -214,10 +217,11 @@ class Insights:
             msg = f"grade must be 0 (wrong), 1 (of no use), 2 (useful) or 3 (belongs in every prompt), not {grade!r}."
             raise ValueError(msg)
         name = checked_name(labeller, "labeller")
+        wanted, now = _whole(insight_id), self._now()
         with self._store.write() as con:
-            if not con.execute("select 1 from insights where insight_id = ?", [insight_id]).fetchone():
+            if not con.execute("select 1 from insights where insight_id = ?", [wanted]).fetchone():
                 raise ValueError(_unknown(insight_id))
-            con.execute("insert into insight_labels values (?, ?, ?, ?)", [insight_id, grade, name, self._now()])
+            con.execute("insert into insight_labels values (?, ?, ?, ?)", [wanted, int(grade), name, now])
 
     def history(self, insight_id: int) -> "pd.DataFrame":
         """Tell what became of an insight: a row an event, in order.
@@ -235,7 +239,7 @@ class Insights:
             If there is no such insight.
         """
         with self._store.read() as con:
-            found = query.table(con, _HISTORY, [insight_id])
+            found = query.table(con, _HISTORY, [_whole(insight_id)])
         if found.empty:
             raise ValueError(_unknown(insight_id))
         return found
@@ -249,7 +253,7 @@ class Insights:
             If there is no such insight.
         """
         with self._store.read() as con:
-            cited = ledger.cited(con).get(insight_id)
+            cited = ledger.cited(con).get(_whole(insight_id))
             if cited is None:
                 raise ValueError(_unknown(insight_id))
             return query.table(
@@ -269,7 +273,9 @@ class Insights:
 
     def __len__(self) -> int:
         """Count the insights, superseded and retired ones included."""
-        return len(self.frame)
+        with self._store.read() as con:
+            (number,) = con.execute("select count(*) from insights").fetchone() or (0,)
+        return int(number)
 
     def __repr__(self) -> str:
         """Show the frame."""
@@ -308,11 +314,36 @@ def _unknown(insight_id: object) -> str:
     return f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
 
 
-def _not_standing(con: "DuckDBPyConnection", insight_id: object) -> str:
-    """Say why an insight cannot be changed: it is unknown, or superseded."""
-    newer = con.execute(
-        "select any_value(superseded_by) from insight_events where insight_id = ? having count(*) > 0", [insight_id]
-    ).fetchone()
-    if newer is None:
-        return _unknown(insight_id)
-    return f"insight_id {insight_id} was superseded by {newer[0]} already; change that one."
+def _whole(insight_id: object) -> int:
+    """Give an id as a whole number, whichever type a frame has it in."""
+    try:
+        found = operator.index(insight_id)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ValueError(_unknown(insight_id)) from error
+    if not 0 < found < 2**63:
+        raise ValueError(_unknown(insight_id))
+    return found
+
+
+def _standing(con: "DuckDBPyConnection", insight_id: int) -> Known:
+    """Give an insight that can be changed.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown, or superseded.
+    """
+    wanted = _whole(insight_id)
+    about = con.execute("select symbol, speaker from insights where insight_id = ?", [wanted]).fetchone()
+    if about is None:
+        raise ValueError(_unknown(insight_id))
+    found = next(each for each in ledger.about(con, *about) if each.insight_id == wanted)
+    if found.ended is not None:
+        (newer,) = con.execute(
+            "select arg_min(superseded_by, (known_from, -event_id)) from insight_events "
+            "where insight_id = ? and event = 'superseded'",
+            [wanted],
+        ).fetchone() or (None,)
+        msg = f"insight_id {insight_id} was superseded by {newer} already; change that one."
+        raise ValueError(msg)
+    return found

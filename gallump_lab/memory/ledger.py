@@ -2,9 +2,9 @@
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory.messages import checked_name
@@ -19,23 +19,27 @@ Event = Literal["added", "superseded", "supported", "disputed", "retired", "rest
 MAX_CHARACTERS = 2_000
 
 _STATES = """
-select insight_id, bool_or(event = 'added') as added, bool_or(event = 'superseded') as superseded,
+select insight_id, bool_or(event = 'added') as added, min(known_from) filter (event = 'superseded') as ended,
        coalesce(arg_max(event, event_id) filter (event in ('retired', 'restored')) = 'retired', false) as retired,
        coalesce(arg_max(event, event_id) filter (event in ('pinned', 'unpinned')) = 'pinned', false) as pinned,
        max(known_from) filter (event = 'supported') as said_again,
-       list_distinct(flatten(list(sources) filter (event = 'supported'))) as further,
-       arg_min(superseded_by, known_from) filter (event = 'superseded') as superseded_by,
-       list_distinct(list(other_id) filter (event = 'disputed')) as disputed_by
+       list_sort(list_distinct(flatten(list(sources) filter (event = 'supported')))) as further,
+       arg_min(superseded_by, (known_from, -event_id)) filter (event = 'superseded') as superseded_by,
+       list_sort(list_distinct(list(other_id) filter (event = 'disputed'))) as disputed_by
 from insight_events where event_id <= $seen and known_from <= coalesce($as_of::timestamp, known_from)
 group by insight_id
 """
-_STANDING = f"""
+_KNOWN = f"""
 with states as ({_STATES})
 select insight_id, kind, symbol, speaker, attribute, value, text, valid_from, valid_until,
        greatest(valid_from, coalesce(said_again, valid_from)) as confirmed,
-       list_concat(i.sources, coalesce(further, [])) as sources, pinned, retired
-from insights i join states using (insight_id) where added and not superseded order by insight_id
+       list_concat(i.sources, coalesce(further, [])) as sources, pinned, retired, known_from, ended
+from insights i join states using (insight_id) where added
 """  # noqa: S608 (constants)
+_STANDING = f"{_KNOWN} and ended is null order by insight_id"
+_ABOUT = (
+    f"{_KNOWN} and symbol is not distinct from $symbol and speaker is not distinct from $speaker order by insight_id"
+)
 FRAME = f"""
 with states as ({_STATES})
 select i.insight_id, i.kind, i.symbol, i.speaker, i.text, i.attribute, i.value,
@@ -48,9 +52,8 @@ EVER: dict[str, Any] = {"seen": 2**62, "as_of": None}
 """All events, whatever the moment."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """An insight that stands: nothing has superseded it."""
+class Known(NamedTuple):
+    """An insight as it was known at a moment; a tuple, since every question reads all that stand."""
 
     insight_id: int
     kind: Kind
@@ -68,6 +71,9 @@ class Known:
     """Ids of all messages that support it, those that said it again included."""
     pinned: bool
     retired: bool
+    known_from: datetime
+    ended: datetime | None = None
+    """Since when another has taken its place; None: it stands."""
 
 
 def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Known]:
@@ -75,17 +81,26 @@ def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Kn
     given = EVER
     if moment is not None:
         given = {"seen": moment.seen_insight, "as_of": moment.as_of and times.naive(moment.as_of)}
-    names = [*Known.__dataclass_fields__]
-    return [Known(**dict(zip(names, row, strict=True))) for row in con.execute(_STANDING, given).fetchall()]
+    return [*map(Known._make, con.execute(_STANDING, given).fetchall())]
+
+
+def about(con: "DuckDBPyConnection", symbol: str | None, speaker: str | None) -> list[Known]:
+    """Give all insights about a symbol by a speaker, superseded and retired ones too, in order of arrival."""
+    return [*map(Known._make, con.execute(_ABOUT, EVER | {"symbol": symbol, "speaker": speaker}).fetchall())]
 
 
 def alive(con: "DuckDBPyConnection", moment: Moment) -> list[Known]:
-    """Give the insights that a prompt could hold at a moment: neither retired nor past their own horizon."""
+    """Give the insights that a prompt could hold at a moment: neither retired nor past their own horizon.
+
+    A what-if holds none that speaks of a later time.
+    """
     at = times.naive(moment.as_of or moment.at)
     return [
         each
         for each in standing(con, moment)
-        if not each.retired and (each.valid_until is None or each.valid_until >= at)
+        if not each.retired
+        and (each.valid_until is None or each.valid_until >= at)
+        and (moment.as_of is None or each.valid_from <= at)
     ]
 
 
@@ -200,7 +215,7 @@ def record(  # noqa: PLR0913 (an event's columns)
             known_from,
             now,
             None if newer else other,
-            None if sources is None else list(sources),
+            None if sources is None else sorted(sources),
             note,
         ],
     )
@@ -209,15 +224,16 @@ def record(  # noqa: PLR0913 (an event's columns)
 def replaced(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> None:
     """Record, inside the caller's transaction, that one insight superseded another; once is enough.
 
-    It holds from when the newer one was known. A pin goes over to it.
+    It holds from when the newer one was known. A pin goes over to it, unless another has it already.
     """
     found = con.execute(
-        "select event, superseded_by from insight_events where insight_id = ? order by event_id", [old]
+        "select event, superseded_by, known_from from insight_events where insight_id = ? order by event_id", [old]
     ).fetchall()
     (learnt,) = con.execute("select known_from from insights where insight_id = ?", [new]).fetchone() or (now,)
-    if any(event == "superseded" and newer == new for event, newer in found):
+    before = [newer for event, newer, _ in found if event == "superseded"]
+    if new in before:
         return
     record(con, old, "superseded", learnt, now, other=new)
-    pins = [event for event, _ in found if event in {"pinned", "unpinned"}]
-    if pins[-1:] == ["pinned"]:
-        record(con, new, "pinned", learnt, now)
+    pins = [(event, since) for event, _, since in found if event in {"pinned", "unpinned"}]
+    if pins and pins[-1][0] == "pinned" and not before:
+        record(con, new, "pinned", max(learnt, pins[-1][1]), now)

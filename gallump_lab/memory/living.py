@@ -7,7 +7,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAME = 0.8
-"""Two statements with the same numbers say the same if they share so much of their words (Dice 1945: twice what both
-have, over what they have together)."""
+"""A statement says the same as one with the same numbers that has all of its words, and shares so much of them (Dice
+1945: twice what both have, over what they have together). One other word may be another meaning."""
 ALIKE = 0.6
 """From here on two statements speak of the same thing, and may contradict each other."""
 _OPPOSITES = (
@@ -52,10 +52,12 @@ class Settled:
     insight_id: int
     """Its own, or that of the one it says again."""
     new: bool
+    retired: bool = False
+    """Whether it is one that was retired, and stays so."""
 
 
 class Standing:
-    """The insights that stand in a lab, kept up while new ones come in, inside one transaction.
+    """The insights of a lab, kept up while new ones come in, inside one transaction.
 
     Parameters
     ----------
@@ -68,12 +70,13 @@ class Standing:
     def __init__(self, con: "DuckDBPyConnection", now: datetime) -> None:
         self._con, self._now = con, now
         self._about: dict[tuple[str | None, str | None], list[Known]] = {}
-        for each in ledger.standing(con):
-            self._of(each).append(each)
 
-    def _of(self, each: Known | Learnt) -> list[Known]:
-        """Give what stands about the same symbol by the same speaker."""
-        return self._about.setdefault((each.symbol, each.speaker), [])
+    def _of(self, made: Learnt) -> list[Known]:
+        """Give all about the same symbol by the same speaker, superseded ones too."""
+        about = made.symbol, made.speaker
+        if about not in self._about:
+            self._about[about] = ledger.about(self._con, *about)
+        return self._about[about]
 
     def settle(self, given: Learnt, *, known_from: datetime | None, distiller: str) -> Settled:
         """Store an insight, or what it says of one that stands.
@@ -93,59 +96,54 @@ class Standing:
             As `ledger.checked`; nothing is stored.
         """
         made, learnt = ledger.checked(self._con, given, known_from, self._now)
-        about = self._of(made)
-        if same := next((each for each in reversed(about) if says_same(each, made)), None):
-            ledger.record(
-                self._con, same.insight_id, "supported", learnt, self._now, sources=set(made.sources) - {*same.sources}
-            )
-            about[about.index(same)] = replace(same, sources=[*same.sources, *made.sources])
-            return Settled(insight_id=same.insight_id, new=False)
-        holds = made.valid_from or learnt
+        about, holds = self._of(made), made.valid_from or learnt
+        for place, each in reversed([*enumerate(about)]):
+            if each.ended is None and _overlap(each, made, holds) and says_same(each, made):
+                further = set(made.sources) - {*each.sources}
+                ledger.record(self._con, each.insight_id, "supported", learnt, self._now, sources=further)
+                about[place] = each._replace(sources=[*each.sources, *sorted(further)])
+                return Settled(insight_id=each.insight_id, new=False, retired=each.retired)
         insight_id = ledger.write(self._con, made, learnt, self._now, distiller)
-        stands = True
-        for other in [each for each in about if not each.retired]:
-            if same_attribute(other, made) and other.valid_from != holds:
-                if other.valid_from < holds:
-                    ledger.replaced(self._con, other.insight_id, insight_id, self._now)
-                    about.remove(other)
-                else:  # an old statement that came late
-                    self._squeeze_in(insight_id, made, holds, learnt, other)
-                    stands = False
-            elif contradict(other, made):
-                ledger.record(self._con, insight_id, "disputed", learnt, self._now, other=other.insight_id)
-                ledger.record(self._con, other.insight_id, "disputed", learnt, self._now, other=insight_id)
-        if stands:
-            about.append(_known(insight_id, made, holds))
+        newer: list[Known] = []
+        for place, each in enumerate(about):
+            if same_attribute(each, made) and each.valid_from > holds:  # this one is old and came late
+                newer += [each] if not each.retired else []
+            elif same_attribute(each, made) and each.valid_from < holds:
+                if each.ended is None or learnt < each.ended:
+                    ledger.replaced(self._con, each.insight_id, insight_id, self._now)
+                    about[place] = each._replace(ended=learnt)
+            elif each.ended is None and not each.retired and _overlap(each, made, holds) and contradict(each, made):
+                ledger.record(self._con, insight_id, "disputed", learnt, self._now, other=each.insight_id)
+                ledger.record(self._con, each.insight_id, "disputed", learnt, self._now, other=insight_id)
+        first = min(newer, key=lambda each: (each.known_from, each.valid_from, each.insight_id), default=None)
+        if first:
+            ledger.replaced(self._con, insight_id, first.insight_id, self._now)
+        about.append(
+            Known(
+                insight_id=insight_id,
+                kind=made.kind,
+                symbol=made.symbol,
+                speaker=made.speaker,
+                attribute=made.attribute,
+                value=made.value,
+                text=made.text,
+                valid_from=holds,
+                valid_until=made.valid_until,
+                confirmed=holds,
+                sources=made.sources,
+                pinned=False,
+                retired=False,
+                known_from=learnt,
+                ended=first and first.known_from,
+            )
+        )
         return Settled(insight_id=insight_id, new=True)
 
-    def _squeeze_in(self, insight_id: int, made: Learnt, holds: datetime, learnt: datetime, newer: Known) -> None:
-        """Put an insight before a newer one that stands, and after those that the newer one took the place of."""
-        older = self._con.execute(
-            "select insight_id from insights i join insight_events e using (insight_id) "
-            "where superseded_by = ? and attribute = ? and i.symbol is not distinct from ? "
-            "and speaker is not distinct from ? and valid_from < ?",
-            [newer.insight_id, made.attribute, made.symbol, made.speaker, holds],
-        ).fetchall()
-        for (old,) in older:
-            ledger.record(self._con, old, "superseded", learnt, self._now, other=insight_id)
-        ledger.replaced(self._con, insight_id, newer.insight_id, self._now)
 
-
-def _known(insight_id: int, made: Learnt, holds: datetime) -> Known:
-    return Known(
-        insight_id=insight_id,
-        kind=made.kind,
-        symbol=made.symbol,
-        speaker=made.speaker,
-        attribute=made.attribute,
-        value=made.value,
-        text=made.text,
-        valid_from=holds,
-        valid_until=made.valid_until,
-        confirmed=holds,
-        sources=made.sources,
-        pinned=False,
-        retired=False,
+def _overlap(one: Known, other: Learnt, holds: datetime) -> bool:
+    """Tell whether there is a time at which both insights hold."""
+    return (one.valid_until is None or one.valid_until >= holds) and (
+        other.valid_until is None or other.valid_until >= one.valid_from
     )
 
 
@@ -155,20 +153,24 @@ def same_attribute(one: Known, other: Learnt) -> bool:
 
 
 def says_same(one: Known, other: Learnt) -> bool:
-    """Tell whether two insights about one symbol and speaker say the same."""
+    """Tell whether an insight about the same symbol and speaker says no more than one that stands."""
     if one.attribute and other.attribute and one.attribute != other.attribute:
+        return False
+    if one.valid_until and other.valid_until and one.valid_until != other.valid_until:
         return False
     if same_attribute(one, other) and one.value is not None and other.value is not None:
         return one.value == other.value
     mine, theirs = _read(one.text), _read(other.text)
-    return mine.numbers == theirs.numbers and not _opposed(mine, theirs) and _share(mine, theirs) >= SAME
+    same = mine.numbers == theirs.numbers and mine.words >= theirs.words and _share(mine, theirs) >= SAME
+    return same and not _opposed(mine, theirs)
 
 
 def contradict(one: Known, other: Learnt) -> bool:
     """Tell whether two insights about one symbol and speaker cannot both be true, and neither is the later value."""
     if same_attribute(one, other):
-        return one.value != other.value or one.value is None
-    if one.attribute and other.attribute:
+        if one.value is not None and other.value is not None:
+            return one.value != other.value
+    elif one.attribute and other.attribute:
         return False
     mine, theirs = _read(one.text), _read(other.text)
     differ = _opposed(mine, theirs) or bool(mine.numbers and theirs.numbers and mine.numbers != theirs.numbers)

@@ -1,4 +1,4 @@
-"""The offline distiller: rules that pick, clean and label what is worth remembering of an ended session, no model asked.
+"""The offline distiller: rules pick, clean and label what is worth remembering of an ended session; no model is asked.
 
 They read what people said themselves; what the assistant said is no source. No word is made up: a statement is cut
 from one message, and beside it stand only labels.
@@ -8,12 +8,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from gallump_lab.market.symbols import symbols_in
 from gallump_lab.memory import attributes
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.memory.statements import Statement, statements
-from gallump_lab.memory.text import terms
+from gallump_lab.memory.text import one_line, terms
 from gallump_lab.tokens import count
 
 NAME = "rules-1"
@@ -41,28 +42,31 @@ _NAME = re.compile(r"[^\W\d_]{3,}")
 _SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
 _YOU = re.compile(r"\b(?:you|your|you're|you've|you'll|y'all)\b", re.IGNORECASE)
 _WHEN = re.compile(
-    r"\b(?:yesterday|today|tomorrow|tonight|ago|last|next|since|until|years?|months?|weeks?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+    r"\b(?:yesterday|today|tomorrow|tonight|ago|last|next|since|until|years?|months?|weeks?|(?:mon|tues|wednes"
+    r"|thurs|fri|satur|sun)days?"
     r"|weekend|january|february|march|april|june|july|august|september|october|november|december)\b|\d",
     re.IGNORECASE,
 )
 _PROPER = re.compile(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
 _LEANS = re.compile(
-    r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below that|after that)\b",
+    r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there"
+    r"|below that|after that)\b",
     re.IGNORECASE,
 )
-_MORE = re.compile(r"\b(?:also|another|besides|on top|additional|one more)\b", re.IGNORECASE)
-_SAYS_LITTLE = frozenset(
-    word
-    for text in (
-        "great awesome amazing incredible wonderful love lovely thank thanks nice good cool best better fun glad happy proud sure",
-        "feel feeling really think know like go going get got getting make makes made thing things stuff time times lot lots way look",
-        "looks sound sounds day days keep want need see hear talk take taking special important cool excited exciting hope wish true",
-        "right mean means big super pretty totally definitely always wow yeah hey much many more most even something everything",
-        "people come came say said says tell told let help ever maybe kind sort bit little great pic photo check try agree believe",
-        "moment moments life world keep support inspire inspiring beautiful perfect hard able new one now here today while back",
-    )
-    for word in terms(text)
-)
+_CHATTER = """
+great awesome amazing incredible wonderful love lovely thank thanks nice good cool best better fun glad happy proud sure
+feel feeling really think know like go going get got getting make makes made thing things stuff time times lot lots way
+look looks sound sounds day days keep want need see hear talk take taking special important cool excited exciting hope
+wish true right mean means big super pretty totally definitely always wow yeah hey much many more most even something
+everything people come came say said says tell told let help ever maybe kind sort bit little great pic photo check try
+agree believe moment moments life world keep support inspire inspiring beautiful perfect hard able new one now here
+today while back
+"""
+
+
+@lru_cache(maxsize=1)
+def _says_little() -> frozenset[str]:
+    return frozenset(terms(_CHATTER))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,14 +220,13 @@ def _labelled(  # noqa: PLR0913 (a statement's labels)
 ) -> _Found:
     valued = _valued(label)
     symbol = about if valued or named else None
-    attribute = None if label.attribute == "thesis" and _MORE.search(text) else label.attribute
     learnt = Learnt(
-        text=f"{message.speaker}: {text}" if message.speaker else text,
+        text=f"{one_line(message.speaker)}: {text}" if message.speaker else text,
         kind=label.kind,
         sources=(message.message_id,),
         symbol=symbol,
         speaker=message.speaker,
-        attribute=attribute,
+        attribute=label.attribute,
         value=label.value,
         valid_until=until,
     )
@@ -235,7 +238,7 @@ def _score(text: str, label: attributes.Stated, *, valued: bool) -> int:
     """Say how much a statement is worth remembering."""
     if valued:
         return {"size": 85, "entry level": 95, "forecast": 95}.get(str(label.attribute), 100)
-    content = {term for term in terms(text) if term not in _SAYS_LITTLE}
+    content = {term for term in terms(text) if term not in _says_little()}
     own = _SELF.match(text) is not None
     score = 4 * min(len(content), 12) + 8 * own + 6 * (_WHEN.search(text) is not None)
     score += (

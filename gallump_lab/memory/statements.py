@@ -67,7 +67,8 @@ _TOLD = re.compile(
     re.IGNORECASE,
 )
 _MINE = re.compile(
-    r"(?i:\b(?:i|i'm|i'd|my|me|we|our|rules?|limits?|lessons?|plans?|targets?|stops?|exits?|entry|buy|sell|forecast)\b)|\d|[A-Z]{2,}"
+    r"(?i:\b(?:i|i'm|i'd|my|me|we|our|rules?|limits?|lessons?|plans?|targets?|stops?|exits?|entry|buy|sell"
+    r"|forecast)\b)|\d|[A-Z]{2,}"
 )
 _OWN = re.compile(r"\b(?:i|i'm|i've|i'd|my|we|our)\b|\d", re.IGNORECASE)
 _MARKER = re.compile(r"^(?:[\w'-]+ ){0,2}(?:rules?|limits?|lessons?|principles?|policy|plan)\b", re.IGNORECASE)
@@ -81,15 +82,20 @@ _TAIL = re.compile(
 
 _GOES_ON = re.compile(
     r"\$?\d[\d.,]*(?: (?!percent|per cent|is|was|on|in|for|will|would|by)|$)|[A-Z]{1,5},? \d[\d,]*, \d"
-    r"|(?:not|hard|only|from|i (?:leave|sell|exit|go|buy|add|cut|wait))\b(?=.{0,30}$)|(?:below|under|above|over|after|past|beyond|at) (?:that|this|it|there)\b",
+    r"|(?:not|hard|only|from|i (?:leave|sell|exit|go|buy|add|cut|wait))\b(?=.{0,30}$)|(?:below|under|above"
+    r"|over|after|past|beyond|at) (?:that|this|it|there)\b",
     re.IGNORECASE,
 )
 """What cannot stand without the sentence before it."""
-_AUX = r"(?:is|are|was|were|do|does|did|can|could|should|would|will|has|have|had|am|might|isn't|aren't|don't|doesn't|didn't)"
+_AUX = (
+    r"(?:is|are|was|were|do|does|did|can|could|should|would|will|has|have|had|am|might"
+    r"|isn't|aren't|don't|doesn't|didn't)"
+)
 _ASKS = re.compile(
     r"(?:(?:what|which|who|whose|where|why|how)\b"
     rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b"
-    rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
+    rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?"
+    rf"|fun|news)\b"
     r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there|this|that"
     r"|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
@@ -97,17 +103,21 @@ _ASKS = re.compile(
 _STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
 _ORDERS = re.compile(
-    r"(?:please\b|kindly\b|(?:do(?:n't| not)\s+)?(?:give|show|tell|remind|mark|do|draw|play|poke|translate|summari[sz]e|write"
+    r"(?:please\b|kindly\b|(?:do(?:n't| not)\s+)?(?:give|show|tell|remind|mark|do|draw|play|poke|translate"
+    r"|summari[sz]e|write"
     r"|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk|spell|describe"
-    r"|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care|take your|take a look|keep (?:it|up|going|us|me)"
+    r"|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care|take your"
+    r"|take a look|keep (?:it|up|going|us|me)"
     r"|be|see you|look at|check out|start me|convince|challenge|pretend|act|ignore|disregard|reply|respond|answer"
-    r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your|to (?:hear|see|know)))|i should like|forget (?:all|your|every|the|about|everything))\b(?!\s*[:=]))",
+    r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your"
+    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|the|about|everything))\b(?!\s*[:=]))",
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
 _PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 _COMMANDS = re.compile(
-    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules|guidelines|previous|prior|above|context)\b"
+    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules"
+    r"|guidelines|previous|prior|above|context)\b"
     r"|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human|developer)\s*:|\bas an ai\b"
     r"|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not|can't|cannot)\b"
     r"|\bfrom now on,? you\b|\b(?:reply|respond|answer)(?: only)? with\b",
@@ -134,7 +144,7 @@ def statements(
     follows = False
     for sentence in _sentences(text):
         statement = _statement(sentence, calls, subject, follows=follows)
-        if statement and follows and _GOES_ON.match(statement.text):
+        if statement and follows and _GOES_ON.match(statement.text) and len(found[-1].text) <= LONGEST:
             found[-1] = replace(found[-1], text=f"{found[-1].text}. {statement.text}")
         elif statement:
             found.append(statement)
@@ -237,7 +247,7 @@ def _clauses(sentence: str) -> str:
 
 
 def _closed(sentence: str) -> str:
-    sentence = sentence.strip(" ,;:-\u2013\u2014\"'").rstrip(".!\u2026 ")
+    sentence = sentence.strip(" ,;:-\u2013\u2014").rstrip(".!\u2026 ")
     while tail := _TAIL.search(sentence):
         sentence = sentence[: tail.start()].rstrip(".!\u2026,; ")
-    return sentence
+    return sentence.strip('"') if sentence.count('"') % 2 else sentence

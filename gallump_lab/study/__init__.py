@@ -7,6 +7,7 @@ from gallump_lab.study.ranks import Ranks
 from gallump_lab.study.relevance import Relevance, ablations, relevance
 from gallump_lab.study.replay import Replay, Replayed, replay
 from gallump_lab.study.rerun import OverLimit, Rerun, rerun
+from gallump_lab.study.scorecard.scorecard import Scorecard, insights
 from gallump_lab.study.silver import Silver, silver
 from gallump_lab.study.sweep import Sweep, sweep
 from gallump_lab.study.usage import Tokens, tokens
@@ -21,11 +22,13 @@ __all__ = [
     "Replay",
     "Replayed",
     "Rerun",
+    "Scorecard",
     "Silver",
     "Snapshot",
     "Sweep",
     "Tokens",
     "ablations",
+    "insights",
     "rank",
     "relevance",
     "replay",

@@ -1,25 +1,52 @@
-"""Support: does what an insight says stand in the messages that it cites?
+"""Support: whether what an insight says stands in the messages that it cites.
 
 Each part is a metric of its own; `support` is the least of them, since one wrong detail makes a statement wrong.
 """
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gallump_lab.memory.records import Message
-from gallump_lab.study.scorecard.directions import DEAL, TO, Pointer, agreement, pointers
+from gallump_lab.memory.text import terms
+from gallump_lab.study.scorecard.directions import DEAL, TO, Pointer, agreement, denials, opposite, pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
 from gallump_lab.study.scorecard.reading import Date, Reading, Word, bare, same
 from gallump_lab.study.scorecard.records import Score, Stated
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NEAR = 0.5
 """What stands in a neighbouring message of the session, not in a cited one, counts so much."""
 BEFORE, AFTER = 3, 2
 """So many neighbours before and after a cited message are looked at."""
-DECIDED = 4.0
+ANOTHER = 0.1
+"""What is told of one of a session on another's word: a slip as a rule, at times what both knew."""
+GIVEN = 10.0
+"""Bits that a clause is given beside its own: a word or two (eight bits at most each) may only say it otherwise."""
+DECIDED, DOUBT = 4.0, 1.0
+"""How steeply evidence of direction decides, and the benefit of the doubt: with none on either side it is 0.73."""
+BESIDE, MOST = 0.4, 2.0
+"""What a word's direction weighs beside none of the same words, and what same words around it add at most."""
+MOVED, DEALT = 2.0, 0.5
+"""What the market tells against rising to a lower price, and against buying above it (a breakout may)."""
+OWN = 0.2
+"""What another word of the statement itself weighs, where both speak of a deal."""
+DENIED = 0.25
+"""A denial that one of both lacks: mostly the opposite, at times only another way to say it."""
+OLD = 0.2
+"""A number that its message says is no longer so."""
+_WAS = re.compile(
+    r"\b(?:was|no longer|not|instead of|rather than|forget|previously|formerly|from|dropped|used to be)"
+    r"\s+(?:at\s+|the\s+)?[$\u20ac\u00a3]?$",
+    re.IGNORECASE,
+)
+_GAVE_WAY = re.compile(
+    r"\s*(?:%|percent)?\s*(?:to|becomes?|is replaced by|replaced by|->|\u2192)\s+[$\u20ac\u00a3]?\d", re.IGNORECASE
+)
 _NOTHING = "It cites no message that is there."
 
 
@@ -39,22 +66,23 @@ def support(insight: Stated, reader: Reader) -> Score:
 def numbers(insight: Stated, reader: Reader) -> Score:
     """Tell whether its numbers stand in a cited message: the least of its numbers.
 
-    A number counts 1 if a cited message has it (1,250.50 = 1250.5; 4% = four percent = 0.04; 60m = 60 million), or if it
-    is a price that its symbol's market paid on the message's day, on a named one, or on the bar before; `NEAR` if a
-    neighbouring message has it; else 0.
+    A number counts 1 if a cited message has it (1,250.50 = 1250.5; 4% = four percent = 0.04; 60m = 60 million), or if
+    it is a price that its symbol's market paid on the message's day, on a named one, or on the bar before; `NEAR` if a
+    neighbouring message has it; `OLD` if a cited message says that another, which the insight lacks, took its place
+    ("was 321, now 325.50"); else 0.
     """
     cited = reader.history.cited(insight)
     if not cited:
         return Score(value=math.nan, why=_NOTHING)
     stated = reader.stated(insight)
-    said = [number.value for each in cited for number in _and_dated(reader.of(each))]
-    nearby = [number.value for each in _neighbours(cited, reader) for number in _and_dated(reader.of(each))]
+    said = [value for each in cited for value in _values(each, reader)]
+    nearby = [value for each in _neighbours(cited, reader) for value in _values(each, reader)]
     days = [each.created_at.date() for each in cited] + [each.first for each in stated.dates if each.first == each.last]
     scores = {}
     for number in stated.numbers:
         paid = reader.paid(number, _symbols(insight, reader), days)
         if paid or any(same(number.value, other) for other in said):
-            scores[number.text] = 1.0
+            scores[number.text] = OLD if not paid and _old(number.value, stated, cited, reader) else 1.0
         else:
             scores[number.text] = NEAR if any(same(number.value, other) for other in nearby) else 0.0
     return _least(scores, "It names no number.")
@@ -70,14 +98,14 @@ def dates(insight: Stated, reader: Reader) -> Score:
     cited = reader.history.cited(insight)
     if not cited:
         return Score(value=math.nan, why=_NOTHING)
-    said = [(named, each) for each in cited for named in reader.of(each).dates]
-    nearby = [(named, each) for each in _neighbours(cited, reader) for named in reader.of(each).dates]
+    said = [named for each in cited for named in reader.of(each).dates]
+    nearby = [named for each in _neighbours(cited, reader) for named in reader.of(each).dates]
     own = [each.created_at.date() for each in cited]
     scores = {}
     for stated in reader.stated(insight).dates:
-        if any(stated.first <= day <= stated.last for day in own) or any(_holds(stated, named) for named, _ in said):
+        if any(stated.first <= day <= stated.last for day in own) or any(_holds(stated, named) for named in said):
             scores[stated.text] = 1.0
-        elif any(_holds(stated, named) for named, _ in nearby) or any(_vaguer(named, stated) for named, _ in said):
+        elif any(_holds(stated, named) for named in nearby) or any(_vaguer(named, stated) for named in said):
             scores[stated.text] = NEAR
         else:
             scores[stated.text] = 0.0
@@ -87,45 +115,43 @@ def dates(insight: Stated, reader: Reader) -> Score:
 def names(insight: Stated, reader: Reader) -> Score:
     """Tell whether its names stand in a cited message: the least of its names, its symbol and its speaker.
 
-    A symbol counts 1 if a cited message speaks of it, by any name learnt from the history; what a message speaks of is
-    what it names, and only if it names none, what was spoken of just before or its field. A person counts 1 who speaks
-    or is named in a cited message; someone else of the same session `NEAR`, or 1 beside the speaker. Other names count
-    1 if a cited message has them, `NEAR` if a neighbouring one has; else 0.
+    A symbol counts 1 if a cited message speaks of it, by any name learnt from the history; a message speaks of what it
+    names, and only if it names none, of what was named just before or of its field. The first speaker that it names, or
+    its own, must have said a cited message; one of the session who did not counts `ANOTHER`. Others of the session
+    count 1, and so does any name that a cited message has; `NEAR` if only a neighbouring one has it; else 0.
     """
     cited = reader.history.cited(insight)
     if not cited:
         return Score(value=math.nan, why=_NOTHING)
-    stated = reader.stated(insight)
     spoken = {symbol for each in cited for symbol in reader.meant(each)}
-    said, nearby = _vocabulary(cited), _vocabulary(_neighbours(cited, reader))
     speakers = {bare(each.speaker) for each in cited if each.speaker}
     present = {bare(m.speaker) for each in cited for m in reader.history.sessions[each.session_id] if m.speaker}
-    found = [bare(name) for name in reader.names(stated)] + ([bare(insight.speaker)] if insight.speaker else [])
-    scores: dict[str, float] = {}
-    for symbol in _symbols(insight, reader):
-        scores[symbol] = 1.0 if symbol in spoken else 0.0
-    people = [name for name in found if name in reader.speakers]
+    said = _vocabulary(cited) | speakers
+    nearby = _vocabulary(_neighbours(cited, reader)) | present
+    found = [bare(name) for name in reader.names(reader.stated(insight))]
+    found += [bare(insight.speaker)] if insight.speaker else []
+    first = next((name for name in found if name in reader.speakers), None)
+    scores = {symbol: float(symbol in spoken) for symbol in _symbols(insight, reader)}
     for name in found:
         if name in reader.aliases:
             continue
-        if name in reader.speakers:
-            if name in speakers:
-                scores[name] = 1.0
-            elif name == people[0]:
-                scores[name] = NEAR / 2 if name in present or _among(name, said) else 0.0
-            else:
-                scores[name] = 1.0 if name in present or _among(name, said) else 0.0
+        if name == first and name not in speakers:
+            scores[name] = ANOTHER if name in present or _among(name, said) else 0.0
+        elif _among(name, said) or (name in reader.speakers and name in present):
+            scores[name] = 1.0
         else:
-            scores[name] = 1.0 if _among(name, said | speakers) else NEAR if _among(name, nearby | present) else 0.0
+            scores[name] = NEAR if _among(name, nearby) else 0.0
     return _least(scores, "It names nothing.")
 
 
 def direction(insight: Stated, reader: Reader) -> Score:
     """Tell whether it points where the cited messages point: the least of its words of direction.
 
-    A word that points (above, sell, never, ...) counts 1 if a cited message has it, or another that points the same way,
-    in the words most like those around it; 0 if it has only one that points the other way, or if the market
-    contradicts it: a price above the close cannot be fallen to. Words that no message and no price can judge are not scored.
+    Evidence for a word (above, sell, never, ...) is the best of the cited messages' words that point the same way, less
+    the worst of those that point the other way, each weighed by whether it is of the same pair (`agreement`) and by the
+    bits of the words that both stand beside; what prices tell (a price above the day's cannot be fallen to); and
+    whether the statement agrees with itself. A word counts 1 / (1 + exp(-`DECIDED` evidence - `DOUBT`)); one without
+    evidence is not scored. What denies where the cited messages do not, or affirms what they deny, counts `DENIED`.
     """
     cited = reader.history.cited(insight)
     if not cited:
@@ -134,12 +160,34 @@ def direction(insight: Stated, reader: Reader) -> Score:
     scores: dict[str, float] = {}
     for pointer in pointers(insight.text):
         evidence = [found for other in said if (found := _weighed(pointer, other, reader))]
+        own = [_own(pointer, other) for other in pointers(insight.text) if other is not pointer]
         told = _of_prices(pointer, insight, reader, cited[-1])
-        if evidence or told:
-            total = max([*evidence, 0.0]) + min([*evidence, 0.0]) + told
-            value = 1 / (1 + math.exp(-DECIDED * total))
+        if evidence or told or any(own):
+            total = max([*evidence, 0.0]) + min([*evidence, 0.0]) + told + min([*own, 0.0]) + max([*own, 0.0])
+            value = 1 / (1 + math.exp(-DECIDED * total - DOUBT))
             scores[pointer.word] = min(value, scores.get(pointer.word, 1.0))
+    if denied := _denied(insight.text, cited):
+        scores[denied] = DENIED
     return _least(scores, "It has no word whose direction the messages or prices tell.", enough=0.5)
+
+
+def _own(pointer: Pointer, other: Pointer) -> float:
+    """Weigh how far a statement's own words agree on which side of a deal it is."""
+    sides = [
+        sign * its for axis, _, sign in pointer.poles for its_axis, _, its in other.poles if axis == its_axis == "trade"
+    ]
+    return OWN * sum(sides)
+
+
+def _denied(text: str, cited: Sequence[Message]) -> str:
+    """Give a word that denies where no cited message does, or one of theirs before words that the insight affirms."""
+    mine, said = denials(text), [pointer for each in cited for pointer in denials(each.text)]
+    known = {term for each in cited for term in terms(each.text)}
+    if mine and not said:
+        return next((each.word for each in mine if not known.isdisjoint(each.after)), "")
+    stated = set(terms(text))
+    affirmed = (each.word for each in said if len(each.after) >= 2 and stated.issuperset(each.after))
+    return next(affirmed, "") if not mine else ""
 
 
 def _weighed(pointer: Pointer, other: Pointer, reader: Reader) -> float:
@@ -148,7 +196,7 @@ def _weighed(pointer: Pointer, other: Pointer, reader: Reader) -> float:
     if not agreed:
         return 0.0
     shared = sum(reader.bits(term) for term in sorted(pointer.about & other.about))
-    return agreed * (0.4 + min(shared / 10, 2.0))
+    return agreed * (BESIDE + min(shared / 10, MOST))
 
 
 def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message) -> float:
@@ -163,51 +211,67 @@ def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message
         return 0.0
     above = 1 if after[0] > day[1] else -1
     pairs = {pair: sign for _, pair, sign in pointer.poles}
-    return above * (2.0 * pairs.get(TO, 0) - 0.5 * pairs.get(DEAL, 0))
+    return above * (MOVED * pairs.get(TO, 0) - DEALT * pairs.get(DEAL, 0))
 
 
 def claim(insight: Stated, reader: Reader) -> Score:
-    """Tell whether its words stand in the cited messages: its worst clause."""
+    """Tell whether its words stand in the cited messages: its worst clause, 0 to 1.
+
+    A clause counts ((held + `GIVEN`) / (all + `GIVEN`))^2, where all are the bits that its words tell (`Reader.told`;
+    numbers, dates and names have metrics of their own) and held are those that the cited messages have: all of a word's
+    that stands there, a share of one that has the like of it there, `NEAR` of what the neighbours have. So a clause
+    that was made up shows, however much the rest is supported, and a word or two that only say it otherwise do not.
+    """
     cited = reader.history.cited(insight)
     if not cited:
         return Score(value=math.nan, why=_NOTHING)
-    worst = None
-    for text, parts in carried(insight, reader, cited):
-        missing = sum(bits * (1 - share) for _, bits, share in parts)
-        total = sum(bits for _, bits, share in parts)
-        value = 1 / (1 + (missing / 20) ** 2)
-        if worst is None or value < worst[0]:
-            worst = value, text, parts
-    if worst is None:
-        return Score(value=math.nan, why="It has no words.")
-    lacks = [word for word, _, share in worst[2] if share < 0.5]
-    return Score(value=worst[0], why=f"{', '.join(lacks)} stand in no cited message" if lacks else "")
+    worst, lacks = math.nan, ""
+    for parts in carried(insight, reader, cited):
+        total = sum(bits for _, bits, _ in parts)
+        held = sum(bits * share for _, bits, share in parts)
+        value = ((held + GIVEN) / (total + GIVEN)) ** 2
+        if not worst <= value:
+            worst, lacks = value, ", ".join(word for word, _, share in parts if share < 0.5)
+    why = "It has no words." if math.isnan(worst) else f"No cited message says: {lacks}." if lacks else ""
+    return Score(value=worst, why=why)
 
 
-def carried(
-    insight: Stated, reader: Reader, cited: Sequence[Message]
-) -> Iterator[tuple[str, list[tuple[str, float, float]]]]:
-    """Give each clause's content words with their bits and how far the cited messages carry them."""
+def carried(insight: Stated, reader: Reader, cited: Sequence[Message]) -> Iterator[list[tuple[str, float, float]]]:
+    """Give each clause's words, but for names, with their bits and the share of them that the cited messages have."""
     stated = reader.stated(insight)
-    known = {bare(each.speaker) for each in cited if each.speaker}
-    spoken = {symbol for each in cited for symbol in reader.meant(each)}
-    own = list(dict.fromkeys(w.text.lower() for each in cited for w in reader.of(each).words))
-    terms = {w.term for each in cited for w in reader.of(each).words}
-    near = list(dict.fromkeys(w.text.lower() for each in _neighbours(cited, reader) for w in reader.of(each).words))
-    nterms = {w.term for each in _neighbours(cited, reader) for w in reader.of(each).words}
-    named = {bare(n) for n in reader.names(stated)}
-    words = [w for w in stated.words if bare(w.text) not in named]
-    like = reader.likeness([w.text.lower() for w in words], own)
-    like2 = reader.likeness([w.text.lower() for w in words], near)
-    share = {}
-    for row, w in enumerate(words):
-        a = 1.0 if w.term in terms else soft(float(like[row].max(initial=0)))
-        b = NEAR * (1.0 if w.term in nterms else soft(float(like2[row].max(initial=0))))
-        share[w.start] = max(a, b)
+    named = {bare(name) for name in reader.names(stated)}
+    words = [word for word in stated.words if bare(word.text) not in named]
+    own, near = _had(words, cited, reader), _had(words, _neighbours(cited, reader), reader)
+    shares = [max(one, NEAR * other) for one, other in zip(own, near, strict=True)]
     for begin, end in stated.clauses:
-        parts = [(w.text, reader.bits(w.term), share[w.start]) for w in words if begin <= w.start < end]
+        parts = [
+            (word.text, reader.told(word), share)
+            for word, share in zip(words, shares, strict=True)
+            if begin <= word.start < end
+        ]
         if parts:
-            yield stated.text[begin:end], parts
+            yield parts
+
+
+def _had(words: Sequence[Word], messages: Sequence[Message], reader: Reader) -> list[float]:
+    """Give for each word how far messages have it: 1 if they do, else by the likeness of the most like one."""
+    said = [word for each in messages for word in reader.of(each).words]
+    known = {word.term for word in said}
+    like = _like([word.text.lower() for word in words], list(dict.fromkeys(word.text.lower() for word in said)), reader)
+    return [
+        1.0 if word.term in known else soft(float(row.max(initial=0))) for word, row in zip(words, like, strict=True)
+    ]
+
+
+def _like(words: Sequence[str], others: Sequence[str], reader: Reader) -> "NDArray[np.float64]":
+    """Give the likeness of words, 0 for opposites: their vectors are like each other too."""
+    found = reader.likeness(words, others)
+    for row, word in enumerate(words):
+        if pointers(word):
+            for column, other in enumerate(others):
+                if opposite(word, other):
+                    found[row, column] = 0.0
+    return found
 
 
 PARTS: Mapping[str, Callable[[Stated, Reader], Score]] = {
@@ -224,7 +288,8 @@ def _least(scores: Mapping[str, float], nothing: str, *, enough: float = 1.0) ->
         return Score(value=math.nan, why=nothing)
     low = min(scores.values())
     lacks = [name for name, value in scores.items() if value < enough]
-    return Score(value=low, why=f"{', '.join(lacks)} stands in no cited message." if lacks else "")
+    stand = "stands" if len(lacks) == 1 else "stand"
+    return Score(value=low, why=f"{', '.join(lacks)} {stand} in no cited message." if lacks else "")
 
 
 def _neighbours(cited: Sequence[Message], reader: Reader) -> list[Message]:
@@ -233,11 +298,35 @@ def _neighbours(cited: Sequence[Message], reader: Reader) -> list[Message]:
     return [each for key, each in found.items() if key not in own]
 
 
-def _and_dated(reading: Reading):
-    yield from reading.numbers
+def _old(value: float, stated: Reading, cited: Sequence[Message], reader: Reader) -> bool:
+    """Tell whether cited messages name a number only as one that another of its size took the place of."""
+    marked = []
+    for message in cited:
+        found = reader.of(message).numbers
+        others = [
+            each
+            for each in found
+            if not same(each.value, value)
+            and value / 2 <= each.value <= value * 2
+            and not any(same(each.value, its.value) for its in stated.numbers)
+        ]
+        for each in found:
+            if same(each.value, value):
+                before, after = message.text[: each.start], message.text[each.stop :]
+                marked.append(bool(others and (_WAS.search(before) or _GAVE_WAY.match(after))))
+    return bool(marked) and all(marked)
+
+
+def _values(message: Message, reader: Reader) -> list[float]:
+    """Give a message's numbers, and those that were read as years."""
+    reading = reader.of(message)
+    return [each.value for each in reading.numbers] + [
+        float(each.text) for each in reading.dates if each.text.isdigit()
+    ]
 
 
 def _symbols(insight: Stated, reader: Reader) -> list[str]:
+    """Give the symbols that an insight names, and its own."""
     named = reader.mentioned(insight.text)
     return list(dict.fromkeys([*named, *([insight.symbol] if insight.symbol else [])]))
 
@@ -246,7 +335,7 @@ def _vocabulary(messages: Sequence[Message]) -> set[str]:
     return {bare(word) for each in messages for word in re.findall(r"[^\W_]+(?:['\u2019][^\W_]+)?", each.text)}
 
 
-def _among(name: str, words: set[str]) -> bool:
+def _among(name: str, words: Collection[str]) -> bool:
     """Tell whether a name is among words, in short or inflected too: Mel is Melanie, Europeans are European."""
     parts = [part for part in re.split(r"[^\w]+", name) if part]
     return all(
@@ -257,10 +346,12 @@ def _among(name: str, words: set[str]) -> bool:
 
 
 def _holds(stated: Date, named: Date) -> bool:
+    """Tell whether a stated time holds a named one; without a year, by day and month."""
     if stated.yearless and named.first.timetuple()[1:3] == stated.first.timetuple()[1:3]:
         return (named.last - named.first) <= (stated.last - stated.first)
     return stated.first <= named.first and named.last <= stated.last
 
 
 def _vaguer(named: Date, stated: Date) -> bool:
+    """Tell whether a named time of a hundred days or less holds a stated one."""
     return named.first <= stated.first and stated.last <= named.last and (named.last - named.first).days <= 100

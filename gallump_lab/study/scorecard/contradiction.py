@@ -1,14 +1,15 @@
-"""Contradiction: does another insight state the opposite at the same time?"""
+"""Contradiction: whether another insight states the opposite at the same time."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from gallump_lab.study.scorecard.directions import pointers
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.reading import same
 from gallump_lab.study.scorecard.records import Score, Stated
-from gallump_lab.study.scorecard.redundancy import About, about, likeness
+from gallump_lab.study.scorecard.redundancy import About, about, opposed, shared
 
 TOGETHER = timedelta(days=1)
 """Of two statements further apart the later one is an update of the earlier."""
@@ -40,12 +41,48 @@ def against(insight: Stated, other: Stated, reader: Reader) -> float:
         return 0.0
     if insight.attribute and other.attribute and insight.attribute != other.attribute:
         return 0.0
-    if _when(one) != _when(two) or not _differ(insight, other, one, two):
+    if not _when(one, two) or not _differ(insight, other, one, two):
         return 0.0
-    return min(likeness(one, two, reader), likeness(two, one, reader))
+    return min(_alike(one, two, reader), _alike(two, one, reader))
 
 
 def _at_once(insight: Stated, other: Stated) -> bool:
     first, second = sorted((insight, other), key=lambda each: each.valid_from)
     alive = first.valid_until is None or second.valid_from < first.valid_until
     return alive and second.valid_from - first.valid_from <= TOGETHER
+
+
+def _when(one: About, two: About) -> bool:
+    """Tell whether two insights name the same times, apart from the days on which they were said."""
+    mine, its = (
+        {time for time in each.times if not any(time[0] <= day <= time[1] for day, _ in each.days)}
+        for each in (one, two)
+    )
+    return not mine or not its or mine == its
+
+
+def _differ(insight: Stated, other: Stated, one: About, two: About) -> bool:
+    if opposed(insight.text, other.text) or _denies(insight.text) != _denies(other.text):
+        return True
+    mine = [each for each in one.numbers if not any(same(each, its) for its in two.numbers)]
+    its = [each for each in two.numbers if not any(same(each, mine) for mine in one.numbers)]
+    return bool(mine) and len(mine) == len(its)
+
+
+def _denies(text: str) -> bool:
+    """Tell whether a statement has an odd number of negations."""
+    return sum(axis == "not" for pointer in pointers(text) for axis, _, _ in pointer.poles) % 2 == 1
+
+
+def _alike(one: About, two: About, reader: Reader) -> float:
+    """Give `shared` of the words that do not point away from one of the other."""
+    mine, its = (frozenset(pole for word in each.words for pole in _poles(word[1])) for each in (one, two))
+    return shared(replace(one, words=_still(one, its)), replace(two, words=_still(two, mine)), reader)
+
+
+def _still(one: About, others: frozenset[tuple[str, int]]) -> Sequence[tuple[str, str, float]]:
+    return [word for word in one.words if not any((pair, -sign) in others for pair, sign in _poles(word[1]))]
+
+
+def _poles(word: str) -> list[tuple[str, int]]:
+    return [(pair, sign) for pointer in pointers(word) for _, pair, sign in pointer.poles]

@@ -11,7 +11,7 @@ _OPPOSITES = {
     "level": """
         above over exceed exceeded surpass beyond | below under beneath
         up upward upwards upside | down downward downwards downside
-        rise rising rose risen climb grow grew grown growth increase jump rally rallied gain soar surge rebound recover |
+        rise rising rose risen climb grow grew grown growth increase jump rally rallied soar surge rebound recover |
         fall fell fallen drop dropped decline decrease slide slid slump sink sank plunge dip tumble
         raise | lower cut reduce
         high higher highest peak top | low lower lowest trough bottom
@@ -40,8 +40,10 @@ _OPPOSITES = {
     """,
     "ever": """
         always | never
-        | not no none nothing nobody neither nor without cannot
         allow permit accept | forbid forbidden reject refuse
+    """,
+    "not": """
+        | not no none nothing nobody never neither without cannot
     """,
     "time": """
         before | after
@@ -53,7 +55,8 @@ _OPPOSITES = {
         love like enjoy | hate dislike
         trust | distrust
         prefer want | avoid
-        happy glad | sad unhappy
+        happy glad excited excite | sad unhappy upset
+        great awesome amazing wonderful fun favorite favourite good | terrible awful boring annoying bad disappointing
         easy | hard difficult
         safe | risky dangerous
         agree | disagree
@@ -81,7 +84,9 @@ def _tables() -> dict[str, list[tuple[str, str, int]]]:
 _SIGNS = _tables()
 TO, DEAL = "level 2", "trade 0"
 """The pairs of rising and falling, and of buying and selling."""
-_WORD = re.compile(r"[^\W_]+?(?=n['\u2019]t\b)|n['\u2019]t\b|\d[\d,]*(?:\.\d+)?|[^\W_]+(?:['\u2019][^\W_]+)?", re.IGNORECASE)
+_WORD = re.compile(
+    r"[^\W_]+?(?=n['\u2019]t\b)|n['\u2019]t\b|\d[\d,]*(?:\.\d+)?|[^\W_]+(?:['\u2019][^\W_]+)?", re.IGNORECASE
+)
 _ROUND = 5
 """So many words before and after one that points say what it points at."""
 
@@ -96,6 +101,8 @@ class Pointer:
     """Its axis, its pair of opposites, and its side there, 1 or -1."""
     about: frozenset[str]
     """The terms around it."""
+    after: Sequence[str]
+    """The next three terms."""
 
 
 @lru_cache(maxsize=20_000)
@@ -115,6 +122,7 @@ def pointers(text: str) -> Sequence[Pointer]:
                     start=pieces[place].start(),
                     poles=poles,
                     about=frozenset(term for each in about for term in each),
+                    after=[term for each in stemmed[place + 1 : place + 1 + _ROUND] for term in each][:3],
                 )
             )
     return found
@@ -129,3 +137,14 @@ def agreement(one: Pointer, other: Pointer) -> float:
                 value = sign * its_sign * (1.0 if pair == its_pair else 0.4)
                 best = max(best, value, key=abs)
     return best
+
+
+@lru_cache(maxsize=100_000)
+def opposite(word: str, other: str) -> bool:
+    """Tell whether two words are on opposite sides of one pair, such as buy and sell."""
+    return any(agreement(one, two) == -1 for one in pointers(word) for two in pointers(other))
+
+
+def denials(text: str) -> Sequence[Pointer]:
+    """Give the words that deny."""
+    return [pointer for pointer in pointers(text) if any(axis == "not" for axis, _, _ in pointer.poles)]

@@ -28,7 +28,10 @@ _SOON = {
     "tomorrow": ["next week", "next month"],
     "recently": ["long ago"],
 }
-_BASE = r"(?:^|(?<=\bto )|(?<=\bnot )|(?<=n't )|(?<=\bnever )|(?<=\bmay )|(?<=\bwill )|(?<=\bcan )|(?<=\bcould ))"
+_BASE = (
+    r"(?:^(?!\w+ of\b)|(?<=\bto )|(?<=\bnot )|(?<=n't )|(?<=\bnever )|(?<=\bmay )|(?<=\bwill )|(?<=\bcan )"
+    r"|(?<=\bcould ))"
+)
 
 
 def applied(text: str, edit: Edit) -> str:
@@ -95,7 +98,7 @@ def other_number(text: str, taken: frozenset[Decimal], dice: random.Random) -> E
         for each in dice.sample(kind, len(kind)):
             percent = re.match(r" ?(?:%|percent)", text[each.end() :]) is not None
             others = [new for new in _others(each[0]) if not values(new) & taken]
-            others = [new for new in others if not percent or max(values(new)) <= 100]
+            others = [new for new in others if not (percent and max(values(new)) >= 100 > max(values(each[0])))]
             others = [new for new in others if _apart(each[0], new)] or others
             if others:
                 return (*each.span(), dice.choice(others))

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.records import Message
-from gallump_lab.memory.text import terms
+from gallump_lab.memory.text import statement
 from gallump_lab.memory.vectors import BUILT_IN
-from gallump_lab.study.scorecard.reading import Number, Reading, Word, bare, read
+from gallump_lab.study.scorecard.reading import Number, Reading, Word, bare, read, sentences
 from gallump_lab.study.scorecard.records import History, Stated
 
 if TYPE_CHECKING:
@@ -23,14 +23,20 @@ if TYPE_CHECKING:
 Bars = Callable[[str], "pd.DataFrame"]
 """Gives a symbol's daily bars: date, open, high, low, close; an unknown symbol has none."""
 
-FEWEST = 3
-"""A word must go with a symbol in so many messages to become a name of it."""
+Prices = tuple[float, float, float, float]
+"""A day's open, high, low and close."""
+
+FEWEST, CHANCE = 5, 10.83
+"""A word must go with a symbol in so many messages to become its name, and so much above chance (p 0.001)."""
 AS_MUCH = 0.4
 """A name goes with its symbol at least so strongly as the word that goes with it best."""
 BACK = 6
 """Where a message names no symbol, so many messages before it may say which is meant."""
+_PRICES = ("open", "high", "low", "close")
 LIKE, EQUAL = 0.35, 0.75
 """Two words whose cosine is below the first have nothing in common; above the second they mean the same."""
+FEW = 1_000
+"""Messages from which on a history tells how rare its words are."""
 TELLING = 700.0
 """A word whose vector is so long tells all of its bits, as names of particular things do."""
 RARE = 8.0
@@ -53,7 +59,7 @@ class Reader:
 
     def __init__(self, history: History, bars: Bars | None = None) -> None:
         self.history, self._bars = history, bars
-        self._prices: dict[str, tuple[list[date], list[tuple[float, float, float, float]]]] = {}
+        self._prices: dict[str, tuple[list[date], list[Prices]]] = {}
         self.kept: dict[Stated, Any] = {}
         self.kept_values: dict[int, Any] = {}
         self._vectors: dict[str, tuple[NDArray[np.float64], float]] = {}
@@ -70,9 +76,11 @@ class Reader:
     def bits(self, term: str) -> float:
         """Give what a term's presence in a message tells, in bits: log2((n + 1) / (df + 1/2)), at least 0.
 
-        Spärck Jones 1972, "A statistical interpretation of term specificity", with half a message for the unseen.
+        Spärck Jones 1972, "A statistical interpretation of term specificity", with half a message for the unseen; n is
+        `FEW` at least, since a short history cannot tell rare from common.
         """
-        return max(math.log2((len(self.history.messages) + 1) / (self._frequency[term] + 0.5)), 0)
+        n = max(len(self.history.messages), FEW)
+        return max(math.log2((n + 1) / (self._frequency[term] + 0.5)), 0)
 
     def told(self, word: Word) -> float:
         """Give what a word tells, in bits: those of `bits`, at most `RARE`, times (length of its vector / `TELLING`)^2.
@@ -89,6 +97,18 @@ class Reader:
         for message in self.history.messages.values():
             found.update({word.term for word in self.of(message).words})
         return found
+
+    def said(self, stated: str) -> int:
+        """Count how often the history has a sentence that states just that (`memory.text.statement`)."""
+        return self._sentences[stated]
+
+    @cached_property
+    def _sentences(self) -> Counter[str]:
+        return Counter(
+            statement(message.text[start:stop])
+            for message in self.history.messages.values()
+            for start, stop in sentences(message.text)
+        )
 
     @cached_property
     def symbols(self) -> frozenset[str]:
@@ -114,7 +134,7 @@ class Reader:
         n = sum(total.values())
         for word, by in seen.items():
             symbol, together = min(by.items(), key=lambda each: (-each[1], each[0]))
-            if together >= FEWEST and (ratio := _ratio(together, by.total(), total[symbol], n)) > 0:
+            if together >= FEWEST and (ratio := _ratio(together, by.total(), total[symbol], n)) > CHANCE:
                 strength[symbol][word] = ratio
         names = {symbol.casefold(): symbol for symbol in sorted(self.symbols)}
         for symbol, words in strength.items():
@@ -130,7 +150,7 @@ class Reader:
         return list(dict.fromkeys(self.aliases[word] for word in words if word in self.aliases))
 
     def meant(self, message: Message) -> list[str]:
-        """Give the symbols that a message speaks of: those it names, else the last ones named before it, else its field."""
+        """Give the symbols that a message speaks of: what it names, else the last named before it, or its field."""
         if named := self.mentioned(message.text):
             return named
         for earlier in reversed(self.around(message, BACK, 0)):
@@ -218,17 +238,17 @@ class Reader:
             for price in self.day(symbol, day) or ()
         )
 
-    def day(self, symbol: str | None, day: date) -> tuple[float, float, float, float] | None:
+    def day(self, symbol: str | None, day: date) -> Prices | None:
         """Give a symbol's last open, high, low and close up to a day; None where there are no bars."""
         if self._bars is None or symbol is None:
             return None
         if symbol not in self._prices:
             frame = self._bars(symbol)
-            days = [each.date() if hasattr(each, "date") else each for each in frame["date"]] if len(frame) else []
-            rows = (
-                [tuple(map(float, row)) for row in frame[["open", "high", "low", "close"]].to_numpy()] if days else []
-            )
-            self._prices[symbol] = (days, rows)
+            rows = [
+                (float(row[0]), float(row[1]), float(row[2]), float(row[3]))
+                for row in frame[list(_PRICES)].itertuples(index=False)
+            ]
+            self._prices[symbol] = ([date(each.year, each.month, each.day) for each in frame["date"]], rows)
         days, rows = self._prices[symbol]
         place = bisect_right(days, day) - 1
         return rows[place] if place >= 0 else None

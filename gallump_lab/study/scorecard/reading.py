@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -10,6 +10,7 @@ from functools import lru_cache
 from gallump_lab.memory.signals.dates import MONTHS
 from gallump_lab.memory.text import plain, terms
 
+DAY = timedelta(days=1)
 _SMALL = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen"
     " nineteen"
@@ -21,7 +22,7 @@ _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "k":
 _UNITS = "|".join(_VALUES)
 _SCALE = r"(?:\s?(?P<scale>k|m|bn|thousand|million|billion)(?![^\W_]))?"
 _DIGITS = re.compile(
-    rf"(?<![\w.,])(?:[a-z]{{1,3}})?[$\u20ac\u00a3]?\s?(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)(?:st|nd|rd|th)?{_SCALE}",
+    r"(?<![\w.,])(?:(?:[a-z]{1,3})?[$\u20ac\u00a3]\s?)?(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)(?:st|nd|rd|th)?" + _SCALE,
     re.IGNORECASE,
 )
 _SPELT = re.compile(
@@ -67,6 +68,7 @@ _CLAUSE = re.compile(
     r"|unless|until)\s)",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:[&.\u2019'-][^\W\d_]+)*")
 
 
@@ -177,9 +179,9 @@ def _dates(text: str, said: date) -> list[Date]:
 def _date(match: re.Match[str], said: date) -> Date | None:
     given = {name: value.lower() for name, value in match.groupdict().items() if value}
     before = match.string[: match.start()]
-    if given.get("month") in _VERBS and not (match[0][0].isupper() and before.strip()) and not _IN_TIME.search(before):
-        if not {"day", "year", "ordinal"} & given.keys():
-            return None
+    verb = given.get("month") in _VERBS and not {"day", "year", "ordinal"} & given.keys()
+    if verb and not (match[0][0].isupper() and before.strip()) and not _IN_TIME.search(before):
+        return None
     try:
         span = _calendar(given, said, ahead=bool(_AHEAD.search(before))) or _relative(given, said)
     except (ValueError, OverflowError):  # 30 February, or a year beyond the calendar
@@ -218,7 +220,9 @@ def _calendar(given: dict[str, str], said: date, *, ahead: bool) -> tuple[date, 
     return None
 
 
-def _nearest(span, given: dict[str, str], said: date, *, ahead: bool) -> tuple[date, date]:
+def _nearest(
+    span: Callable[[int], tuple[date, date]], given: dict[str, str], said: date, *, ahead: bool
+) -> tuple[date, date]:
     if "year" in given:
         return span(int(given["year"]))
     spans = []
@@ -238,30 +242,36 @@ def _months(year: int, month: int, count: int) -> tuple[date, date]:
 
 
 def _relative(given: dict[str, str], said: date) -> tuple[date, date] | None:
-    day = timedelta(days=1)
+    """Give the time that words such as "yesterday", "three years ago" and "next quarter" mean."""
+    step = {"last": -1, "past": -1, "next": 1}.get(given.get("which", ""), 0)
     if "near" in given:
-        at = said + {"yesterday": -day, "tomorrow": day}.get(given["near"], 0 * day)
+        at = said + {"yesterday": -1, "tomorrow": 1}.get(given["near"], 0) * DAY
         return at, at
     if "ago" in given:
-        count = int(given["ago"]) if given["ago"].isdigit() else int(_VALUES.get(given["ago"], 1))
-        length = {"day": 1, "week": 7, "month": 30, "year": 365}[given["unit"]]
-        at = said + (-1 if given["sense"] == "ago" else 1) * count * length * day
-        if given["unit"] == "year":
-            return date(at.year, 1, 1), date(at.year, 12, 31)
-        return at - length // 2 * day, at + length // 2 * day
-    step = {"last": -1, "past": -1, "next": 1}.get(given.get("which", ""), 0)
+        return _ago(given, said)
     if "weekday" in given:
         back = (said.weekday() - _DAYS.index(given["weekday"])) % 7
-        at = said - (back or 7 * (step < 0)) * day
-        return (at, at) if step < 0 else (at, at + 7 * day)
-    if "span" not in given:
-        return None
-    if given["span"] in {"week", "weekend"}:
-        first = said - said.weekday() * day + 7 * step * day
-        return first, first + 6 * day
-    if given["span"] == "year":
+        at = said - (back or 7 * (step < 0)) * DAY
+        return at, at if step < 0 else at + 7 * DAY
+    return _span(given["span"], step, said) if "span" in given else None
+
+
+def _ago(given: dict[str, str], said: date) -> tuple[date, date]:
+    count = int(given["ago"]) if given["ago"].isdigit() else int(_VALUES.get(given["ago"], 1))
+    length = {"day": 1, "week": 7, "month": 30, "year": 365}[given["unit"]]
+    at = said + (-1 if given["sense"] == "ago" else 1) * count * length * DAY
+    if given["unit"] == "year":
+        return date(at.year, 1, 1), date(at.year, 12, 31)
+    return at - length // 2 * DAY, at + length // 2 * DAY
+
+
+def _span(unit: str, step: int, said: date) -> tuple[date, date]:
+    if unit in {"week", "weekend"}:
+        first = said - said.weekday() * DAY + 7 * step * DAY
+        return first, first + 6 * DAY
+    if unit == "year":
         return date(said.year + step, 1, 1), date(said.year + step, 12, 31)
-    count = 3 if given["span"] == "quarter" else 1
+    count = 3 if unit == "quarter" else 1
     index = (said.year * 12 + said.month - 1) // count + step
     return _months(index * count // 12, index * count % 12 + 1, count)
 
@@ -280,6 +290,17 @@ def _clauses(text: str) -> Iterator[tuple[int, int]]:
         if text[start : match.start()].strip():
             yield start, match.start()
         start = match.end() if not match[0].isspace() else match.start()
+    if text[start:].strip():
+        yield start, len(text)
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Cut a text at sentence ends, semicolons and line breaks."""
+    start = 0
+    for match in _SENTENCE.finditer(text):
+        if text[start : match.start()].strip():
+            yield start, match.start()
+        start = match.end()
     if text[start:].strip():
         yield start, len(text)
 

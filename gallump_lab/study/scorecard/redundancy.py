@@ -1,4 +1,4 @@
-"""Redundancy: does another insight say it already?"""
+"""Redundancy: whether another insight says it already."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from gallump_lab.study.scorecard.directions import pointers
-from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.reading import Number, bare, same
+from gallump_lab.study.scorecard.reader import Reader, soft
+from gallump_lab.study.scorecard.reading import bare, same
 from gallump_lab.study.scorecard.records import Score, Stated
-from gallump_lab.study.scorecard.reader import soft
 
 SAYS_IT = 0.5
 """From here on an insight says no more than another."""
@@ -52,21 +51,24 @@ def repeated(insights: Sequence[Stated], reader: Reader) -> Score:
 def said_by(insight: Stated, other: Stated, reader: Reader) -> float:
     """Give the share of an insight's words, weighed by their bits, that another says in the same or like words.
 
-    0 if they speak of another symbol or person, or if it has a number or a date that the other has not; what a date or
-    a price of its day adds does not count, since both can be looked up. A number in common vouches for half of the words
-    that differ. Words that point to opposite sides (buy, sell) take away four fifths.
+    0 if they speak of another symbol or person, or if it has a number or a date that the other has not; a price of its
+    day does not count, since it can be looked up. A telling number in common vouches for half of the words that differ
+    (`AGREED`). Words that point to opposite sides (buy, sell) take away four fifths.
     """
     one, two = about(insight, reader), about(other, reader)
     if one.symbols != two.symbols or one.people != two.people:
         return 0.0
     if not all(any(same(mine, its) for its in two.values) for mine in one.values):
         return 0.0
-    if not all(any(a <= its[0] and its[1] <= b or its[0] <= a and b <= its[1] for its in (*two.times, *two.days)) for a, b in one.times):
+    if not all(
+        any((a <= its[0] and its[1] <= b) or (its[0] <= a and b <= its[1]) for its in (*two.times, *two.days))
+        for a, b in one.times
+    ):
         return 0.0
     share = shared(one, two, reader)
     if any(map(_telling, one.values)):
         share = 1 - AGREED * (1 - share)
-    return share * (0.2 if opposed(insight.text, other.text, reader) else 1.0)
+    return share * (0.2 if opposed(insight.text, other.text) else 1.0)
 
 
 def _telling(value: float) -> bool:
@@ -80,8 +82,9 @@ class About:
 
     symbols: frozenset[str]
     people: frozenset[str]
+    numbers: Sequence[float]
     values: Sequence[float]
-    """Its numbers, without prices of its day."""
+    """Its numbers without prices of its day, unless it has no other."""
     times: Sequence[tuple[date, date]]
     """The times that it names, from and to."""
     days: Sequence[tuple[date, date]]
@@ -103,15 +106,15 @@ def _about(insight: Stated, reader: Reader) -> About:
     days = [each.created_at.date() for each in cited] or [insight.valid_from.date()]
     symbols = frozenset([*reader.mentioned(insight.text), *filter(None, [insight.symbol])])
     named = [bare(name) for name in reader.names(stated)]
-    people = [name for name in named if name in reader.speakers] or [bare(insight.speaker)] if insight.speaker else [
-        name for name in named if name in reader.speakers
-    ]
-    people = people or [bare(each.speaker) for each in cited if each.speaker]
+    people = [name for name in named if name in reader.speakers]
+    people = people or [bare(name) for name in (insight.speaker, *(each.speaker for each in cited)) if name][:1]
     skip = {*named, *people}
     return About(
         symbols=symbols,
         people=frozenset(people),
-        values=[n.value for n in stated.numbers if not reader.paid(n, symbols, days)] or [n.value for n in stated.numbers],
+        numbers=[n.value for n in stated.numbers],
+        values=[n.value for n in stated.numbers if not reader.paid(n, symbols, days)]
+        or [n.value for n in stated.numbers],
         times=[(each.first, each.last) for each in stated.dates],
         days=[(day, day) for day in days],
         words=[(w.term, w.text.lower(), reader.bits(w.term)) for w in stated.words if bare(w.text) not in skip],
@@ -132,7 +135,7 @@ def shared(one: About, two: About, reader: Reader) -> float:
     return found / total
 
 
-def opposed(text: str, other: str, reader: Reader) -> bool:
+def opposed(text: str, other: str) -> bool:
     """Tell whether two statements have words on opposite sides of one pair (buy, sell), and neither has both."""
     mine = {(pair, sign) for pointer in pointers(text) for _, pair, sign in pointer.poles}
     its = {(pair, sign) for pointer in pointers(other) for _, pair, sign in pointer.poles}

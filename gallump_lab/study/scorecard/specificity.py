@@ -24,15 +24,17 @@ def specificity(insight: Stated, reader: Reader) -> Score:
         return Score(value=math.nan, why="It is empty.")
     stated = reader.stated(insight)
     words = {word.term: reader.told(word) for word in stated.words if bare(word.text) not in reader.speakers}
-    told = sum(words.values()) + sum(map(_digits, stated.numbers)) + sum(map(_days, stated.dates))
+    told = sum(words.values()) + sum(map(digits, stated.numbers)) + sum(map(days, stated.dates))
     lacks = [name for name, found in (("number", stated.numbers), ("date", stated.dates)) if not found]
     return Score(value=told / (count + LINE), why=f"It names no {' and no '.join(lacks)}." if lacks else "")
 
 
-def _digits(number: Number) -> float:
-    digits = f"{number.value:.6g}".replace(".", "").strip("0")
-    return math.log2(10) * max(len(digits), 1)
+def digits(number: Number) -> float:
+    """Give what a number tells: the bits of its significant digits."""
+    figures = f"{number.value:.6g}".replace(".", "").strip("0")
+    return math.log2(10) * max(len(figures), 1)
 
 
-def _days(named: Date) -> float:
+def days(named: Date) -> float:
+    """Give what a date tells: the bits of how few of `SPAN` days it leaves."""
     return math.log2(SPAN / ((named.last - named.first).days + 1))

@@ -1,4 +1,4 @@
-"""Staleness: is an insight out of date at a moment?"""
+"""Staleness: whether an insight is out of date at a moment."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from typing import Literal
 from gallump_lab.memory.records import Message
 from gallump_lab.study.scorecard.directions import pointers
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.reading import read, same
+from gallump_lab.study.scorecard.reading import read, same, sentences
 from gallump_lab.study.scorecard.records import Score, Stated
 from gallump_lab.study.scorecard.redundancy import About, about
 
@@ -20,19 +20,25 @@ PAST = 0.9
 """A horizon that is over: nothing contradicts it, but it tells of a time that has come."""
 NEW_VALUE, ENDED = 1.0, 0.95
 """A later message states another value of the same; or it ends what the value was for."""
+QUOTED = 120
+"""Characters of a message that are quoted as the reason."""
 DAYS = 12
 """A deal is told of at most so many days later."""
+_COUNTED = re.compile(r"shares?\b|days?\b|weeks?\b|months?\b|sessions?\b", re.IGNORECASE)
 VALUED = frozenset({"level", "position"})
-"""Kinds of insight that state a value which a later one replaces whatever its words; others only where it is a forecast."""
+"""Kinds of insight whose value a later one replaces whatever its words; of other kinds only a forecast's."""
 Unit = Literal["percent", "price", "other"]
 _UNTIL = re.compile(r"\b(?:by|until|till|before|through|to)\s+(?:the\s+)?(?:end of\s+)?$", re.IGNORECASE)
-_DONE = re.compile(r"\b(?:sold|out|gone|flat\w*|closed|exited|left|stopped|liquidated|reali[sz]ed|executed|done|zero)\b", re.IGNORECASE)
+_DONE = re.compile(
+    r"\b(?:sold|out|gone|flat\w*|closed|exited|left|stopped|liquidated|reali[sz]ed|executed|done|zero)\b", re.IGNORECASE
+)
 """Says of a deal that it is over."""
 _CHANGED = re.compile(
     r"\b(?:now|no longer|any ?more|instead|new|chang\w+|revis\w+|updat\w+|stopped|rewr\w+|mov(?:ed|ing)|wrong|relax\w+"
-    r"|loosen\w+|soften\w+|tighten\w+|drop\w+|used to)\b", re.IGNORECASE)
+    r"|loosen\w+|soften\w+|tighten\w+|drop\w+|used to)\b",
+    re.IGNORECASE,
+)
 """Says that something is not as it was."""
-_SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +67,9 @@ def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
     above or among the day's prices; with a time to come or without. The last such message counts. `ENDED`, if a later
     one sells what the number was for.
 
-    Else the likeness of the closest later message that states something else: the share of the insight's words (with
-    bits) that it has, if it differs in a number or points to the opposite.
+    Else the likeness of the closest later message: the share of the insight's words (with bits) that it has, if it
+    differs in every number or says that something changed, and `SAME` of that if not. Without bars all prices are of
+    one kind, so that a target may pass for a new stop.
     """
     cited = reader.history.cited(insight)
     if not cited:
@@ -84,7 +91,7 @@ def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
     if symbols:
         later = [each for each in later if not symbols.isdisjoint(reader.mentioned(each.text))]
         found.append(_replaced(insight, reader, cited, later))
-    found.append(_otherwise(insight, reader, cited, later))
+    found.append(_otherwise(insight, reader, later))
     return max(found, key=lambda score: score.value)
 
 
@@ -103,13 +110,17 @@ def _replaced(insight: Stated, reader: Reader, cited: Sequence[Message], later: 
         if not value.ahead and insight.kind not in VALUED:
             continue
         done = _done(value) and insight.kind != "level"
-        if not done:
-            newer = [(each, its) for each in later if (its := [one for one in values(each, reader) if _kind(one) == _kind(value)])]
-            each, its = newer[-1] if newer else (cited[-1], [])
-            if other := next((one for one in its if not same(one.number, value.number)), None):
-                return Score(value=NEW_VALUE, why=f"Message {each.message_id} says {other.number:g}: {each.text[:120]}")
-        if not value.ahead and not (done and value.left) and (each := next((one for one in later if _left(one, reader)), None)):
-            return Score(value=ENDED, why=f"Message {each.message_id} ends it: {each.text[:120]}")
+        newest = next((each for each in reversed(later) if _of_kind(each, value, reader)), None)
+        others = (
+            [its for its in _of_kind(newest, value, reader) if not same(its.number, value.number)] if newest else []
+        )
+        if newest and others and not done:
+            return Score(
+                value=NEW_VALUE, why=f"Message {newest.message_id} says {others[0].number:g}: {newest.text[:QUOTED]}"
+            )
+        left = next((each for each in later if any(its.left for its in values(each, reader))), None)
+        if left and not value.ahead and not (done and value.left):
+            return Score(value=ENDED, why=f"Message {left.message_id} ends it: {left.text[:QUOTED]}")
     return Score(value=0.0)
 
 
@@ -118,16 +129,20 @@ def _done(value: Value) -> bool:
     return value.unit == "price" and value.side == 0 and not value.ahead
 
 
-def _left(message: Message, reader: Reader) -> bool:
-    """Tell whether a message says that a position was sold or left."""
-    return any(value.left for value in values(message, reader))
-
-
 def _mine(insight: Stated, reader: Reader, cited: Sequence[Message]) -> list[Value]:
     """Give the insight's values as its messages state them."""
     said = [value for each in cited for value in values(each, reader)]
     numbers = about(insight, reader).values
     return [value for value in said if any(same(value.number, number) for number in numbers)]
+
+
+def _of_kind(message: Message, value: Value, reader: Reader) -> list[Value]:
+    """Give a message's values of the same kind."""
+    return [
+        its
+        for its in values(message, reader)
+        if _kind(its) == _kind(value) and (value.unit != "other" or value.number / 2 <= its.number <= value.number * 2)
+    ]
 
 
 def _kind(value: Value) -> tuple[Unit, int, bool]:
@@ -153,46 +168,33 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
             continue
         reading = read(sentence, said)
         trade = sum(sign for pointer in pointers(sentence) for axis, _, sign in pointer.poles if axis == "trade")
-        ahead = any(each.last > said and each.first > said or each.last.toordinal() - said.toordinal() > 7 for each in reading.dates)
+        ahead = any(each.first > said or (each.last - said).days > 7 for each in reading.dates)
         for number in reading.numbers:
             after = sentence[number.stop : number.stop + 10].lstrip(" -").lower()
             unit: Unit = "other"
             side = 0
             if after.startswith(("%", "percent", "per cent")):
                 unit = "percent"
-            elif low / 2 < number.value < high * 2 and not re.match(r"shares|days?\b|day|weeks?|sessions", after):
+            elif low / 2 < number.value < high * 2 and not _COUNTED.match(after):
                 unit = "price"
                 side = 1 if number.value > high else -1 if number.value < low else 0
             paid = unit == "price" and any(day[2] <= number.value <= day[1] for day in days)
             left = paid and trade <= 0 and not ahead and bool(_DONE.search(sentence))
-            yield Value(
-                number=number.value, unit=unit, side=0 if left else side, ahead=ahead, trade=trade, left=left
-            )
+            yield Value(number=number.value, unit=unit, side=0 if left else side, ahead=ahead, trade=trade, left=left)
 
 
-def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Cut a text at sentence ends, semicolons and line breaks."""
-    start = 0
-    for match in _SENTENCE.finditer(text):
-        if text[start : match.start()].strip():
-            yield start, match.start()
-        start = match.end()
-    if text[start:].strip():
-        yield start, len(text)
-
-
-def _otherwise(insight: Stated, reader: Reader, cited: Sequence[Message], later: Sequence[Message]) -> Score:
+def _otherwise(insight: Stated, reader: Reader, later: Sequence[Message]) -> Score:
     """Give how much the closest later message that states something else is like it."""
     one = about(insight, reader)
     best = Score(value=0.0)
     for each in later:
-        value = _like(one, insight.text, each, reader)
+        value = _like(one, each, reader)
         if value > best.value:
-            best = Score(value=value, why=f"Message {each.message_id} speaks of it: {each.text[:120]}")
+            best = Score(value=value, why=f"Message {each.message_id} speaks of it: {each.text[:QUOTED]}")
     return best
 
 
-def _like(one: About, text: str, each: Message, reader: Reader) -> float:
+def _like(one: About, each: Message, reader: Reader) -> float:
     """Give the share of an insight's words that a message has, `SAME` of it if nothing there differs."""
     reading = reader.of(each)
     terms = {word.term for word in reading.words}

@@ -1,0 +1,109 @@
+"""Coverage: how much of what an analyst would want to remember of a session its insights carry."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gallump_lab.memory.records import Message
+from gallump_lab.memory.text import statement
+from gallump_lab.study.scorecard.reader import Reader, soft
+from gallump_lab.study.scorecard.reading import Reading, bare, read, same, sentences
+from gallump_lab.study.scorecard.records import Score, Stated
+from gallump_lab.study.scorecard.specificity import days, digits
+
+ENOUGH = 10.0
+"""Bits from which a statement tells something: about a price and a word, or four telling words."""
+OFTEN = 3
+"""What is said word for word so often in a history is a manner of speaking."""
+MOST = 0.4
+"""An insight carries a statement if it has so much of its bits."""
+_REQUEST = re.compile(
+    r"(?:and |so |now |then |please |also )*(?:show|tell|give|compare|check|quantify|explain|list|remind|help|translate"
+    r"|do|run|look|walk|make|put|can|could|would|will|what|how|why|where|when|who|which|is|are|does|did|any|take)\b"
+    r"|.*\bplease\b",
+    re.IGNORECASE,
+)
+_OWN = re.compile(r"\b(?:i|i['\u2019]\w+|me|my|mine|we|we['\u2019]\w+|us|our|ours)\b", re.IGNORECASE)
+_RULE = re.compile(
+    r"\b(?:never|always|only|must|rule|limit|unless|no more|at most|at least|because|since|so that|therefore|lesson"
+    r"|learnt|learned|mistake|wrong|taught|if|when|forecast|expect\w*|plan\w*|prefer\w*)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Salient:
+    """A statement that is worth remembering."""
+
+    message: Message
+    text: str
+    bits: float
+
+
+def coverage(messages: Sequence[Message], insights: Sequence[Stated], reader: Reader) -> Score:
+    """Give the share of a session's salient statements that an insight carries; NaN if it has none.
+
+    An insight carries a statement (`salient`) if it cites its message and has at least `MOST` of its bits: of its
+    numbers, dates, symbols and words, in the same or in like words.
+    """
+    stated = salient(messages, reader)
+    if not stated:
+        return Score(value=math.nan, why="The session has no salient statement.")
+    missed = [each for each in stated if not any(carries(insight, each, reader) for insight in insights)]
+    quoted = "; ".join(each.text for each in missed[:3])
+    return Score(
+        value=1 - len(missed) / len(stated), why=f"{len(missed)} of {len(stated)} missed: {quoted}" if missed else ""
+    )
+
+
+def salient(messages: Sequence[Message], reader: Reader) -> list[Salient]:
+    """Give the statements that an analyst would want to remember: what people say of themselves that tells something.
+
+    A sentence of an analyst (not of the assistant, who has no name) that is no question, no request and no manner of
+    speaking (`OFTEN`), tells `ENOUGH` bits (numbers, dates, words by `Reader.told`), and either has a number, or speaks
+    of the analyst's own, or gives a rule, a reason or a lesson.
+    """
+    found = []
+    for message in messages:
+        if message.role != "user" and message.speaker is None:
+            continue
+        for start, stop in sentences(message.text):
+            text = message.text[start:stop].strip()
+            if message.text[stop : stop + 1] == "?" or _REQUEST.match(text) or reader.said(statement(text)) >= OFTEN:
+                continue
+            reading = read(text, message.created_at.date())
+            bits = sum(_parts(reading, reader).values())
+            if bits >= ENOUGH and (reading.numbers or _OWN.search(text) or _RULE.search(text)):
+                found.append(Salient(message=message, text=text, bits=bits))
+    return found
+
+
+def carries(insight: Stated, each: Salient, reader: Reader) -> bool:
+    """Tell whether an insight carries a statement: it cites its message and has `MOST` of its bits."""
+    if each.message.message_id not in insight.sources:
+        return False
+    reading = read(each.text, each.message.created_at.date())
+    stated = reader.stated(insight)
+    terms = {word.term for word in stated.words}
+    symbols = {*reader.mentioned(insight.text), insight.symbol}
+    others = [word.text.lower() for word in stated.words]
+    held = 0.0
+    for part, bits in _parts(reading, reader).items():
+        kind, value = part
+        if kind == "number":
+            held += bits * any(same(value, other.value) for other in stated.numbers)
+        elif kind == "date":
+            held += bits * any(other.first <= value[1] and value[0] <= other.last for other in stated.dates)
+        elif value[0] in terms or reader.aliases.get(bare(value[1]), "") in symbols:
+            held += bits
+        else:
+            held += bits * soft(float(reader.likeness([value[1]], others).max(initial=0)))
+    return held >= MOST * each.bits
+
+
+def _parts(reading: Reading, reader: Reader) -> dict[tuple[str, Any], float]:
+    words = {("word", (word.term, word.text.lower())): reader.told(word) for word in reading.words}
+    numbers = {("number", number.value): digits(number) for number in reading.numbers}
+    return words | numbers | {("date", (each.first, each.last)): days(each) for each in reading.dates}

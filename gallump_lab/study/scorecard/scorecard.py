@@ -1,0 +1,469 @@
+"""The scorecard: every insight judged by metrics that are each a small function, and the set as a whole."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab import tokens
+from gallump_lab.config import Budget
+from gallump_lab.market.broker import Broker, FileBroker
+from gallump_lab.memory import ledger
+from gallump_lab.memory.records import Message
+from gallump_lab.store import Snapshot, configs, times
+from gallump_lab.study import past, statistics
+from gallump_lab.study.rank import NothingToMeasure, rank
+from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.scorecard import charts, outcome
+from gallump_lab.study.scorecard.claims import PARTS, support
+from gallump_lab.study.scorecard.contradiction import contradiction
+from gallump_lab.study.scorecard.coverage import coverage
+from gallump_lab.study.scorecard.faults import inject
+from gallump_lab.study.scorecard.reader import Reader
+from gallump_lab.study.scorecard.records import History, Score, Stated
+from gallump_lab.study.scorecard.redundancy import redundancy, repeated
+from gallump_lab.study.scorecard.roc import auc
+from gallump_lab.study.scorecard.specificity import specificity
+from gallump_lab.study.scorecard.staleness import staleness
+from gallump_lab.study.scorecard.utility import Utility, Worth, utility
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from gallump_lab.picture import Picture
+
+Others = Sequence[Stated]
+
+ALL_BARS = 10**6
+DOUBT = 0.5
+"""Below so much support, and from so much redundancy, contradiction or staleness on, an insight is in doubt."""
+_MESSAGES = """
+select message_id, session_id, role, text, symbol, created_at, state, speaker from messages order by message_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric as the scorecard uses it."""
+
+    judge: "Callable[[Stated, Others, Reader, datetime], Score]"
+    """Of an insight, the others that stand beside it, what the history teaches, and the moment."""
+    better: int
+    """1 if more is better, -1 if less is."""
+
+
+METRICS: Mapping[str, Metric] = {
+    "support": Metric(judge=lambda one, _others, reader, _at: support(one, reader), better=1),
+    **{
+        name: Metric(judge=lambda one, _others, reader, _at, part=part: part(one, reader), better=1)  # type: ignore[misc]
+        for name, part in PARTS.items()
+    },
+    "redundancy": Metric(judge=lambda one, others, reader, _at: redundancy(one, others, reader), better=-1),
+    "specificity": Metric(judge=lambda one, _others, reader, _at: specificity(one, reader), better=1),
+    "contradiction": Metric(judge=lambda one, others, reader, _at: contradiction(one, others, reader), better=-1),
+    "staleness": Metric(judge=lambda one, _others, reader, at: staleness(one, reader, at), better=-1),
+}
+"""The metrics of single insights that need no questions and no bars, by name."""
+
+
+def insights(  # noqa: PLR0913 (what a study may choose)
+    snapshot: Snapshot,
+    ranks: Ranks | None = None,
+    *,
+    chosen: "pd.DataFrame | None" = None,
+    at: datetime | None = None,
+    budget: Budget | None = None,
+    broker: Broker | None = None,
+) -> "Scorecard":
+    """Judge a lab's insights: whether each is true, new, current, specific and useful, and the set worth its tokens.
+
+    Nothing is sent. The same snapshot gives the same figures.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What `lab.snapshot()` gives.
+    ranks : Ranks, optional
+        Of the labelled questions, for utility; by default they are ranked here, which takes the longest.
+    chosen : pandas.DataFrame, optional
+        Rows of `lab.insights.frame` to judge; by default those that stand (neither superseded nor retired).
+    at : datetime, optional
+        The moment for which staleness is judged, with a time zone; the newest message's time by default.
+    budget : Budget, optional
+        For utility; by default what is applied in the lab.
+    broker : Broker, optional
+        Whose bars tell prices and outcomes; the bundled daily bars by default.
+
+    Returns
+    -------
+    Scorecard
+
+    Raises
+    ------
+    ValueError
+        If there is no insight to judge, or an argument cannot be used.
+    """
+    past.checked_snapshot(snapshot)
+    with snapshot.read() as con:
+        cursor = con.execute(ledger.FRAME, ledger.EVER)
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        said = [
+            Message(**dict(zip(_MESSAGE, row, strict=True)) | {"created_at": times.aware(row[5])})
+            for row in con.execute(_MESSAGES).fetchall()
+        ]
+        applied = configs.applied(con)
+    standing = {row["insight_id"] for row in rows if row["superseded_by"] is None and not row["retired"]}
+    wanted = standing if chosen is None else {*chosen["insight_id"]}
+    grades = {row["insight_id"]: row["grade"] for row in rows if row["grade"] is not None}
+    began = {row["insight_id"]: row["valid_from"] for row in rows}
+    everything = [_stated(row, began.get(row["superseded_by"])) for row in rows]
+    judged = [each for each in everything if each.insight_id in wanted]
+    if not judged:
+        msg = (
+            f"None of {len(rows):,} insights is to be judged. Distil some (lab.distill()), add some "
+            "(lab.insights.add(...)), or choose others: study.insights(snapshot, chosen=lab.insights.frame)."
+        )
+        raise ValueError(msg)
+    moment = max((each.created_at for each in said), default=judged[-1].valid_from) if at is None else at
+    times.naive(moment, "at")
+    budget = applied.budget if budget is None else budget
+    trouble = ""
+    if ranks is None:
+        try:
+            ranks = rank(snapshot, hot=budget.hot, warm=budget.warm + budget.cold, cold=budget.cold)
+        except NothingToMeasure as error:
+            trouble = str(error)
+    return Scorecard(
+        judged,
+        everything,
+        History(said),
+        at=moment,
+        broker=FileBroker() if broker is None else broker,
+        utility=None if ranks is None else utility(ranks, budget=budget),
+        grades=grades,
+        trouble=trouble,
+    )
+
+
+_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
+
+
+def _stated(row: Mapping[str, Any], superseded: datetime | None) -> Stated:
+    """Give an insight as it is judged; one that was superseded held until then."""
+    given = {name: row[name] for name in Stated.__dataclass_fields__}
+    ends = [each for each in (given["valid_until"], superseded) if each is not None]
+    given["sources"] = tuple(sorted(set(given["sources"])))
+    given["valid_from"] = times.aware(given["valid_from"])
+    given["valid_until"] = times.aware(min(ends)) if ends else None
+    return Stated(**given)
+
+
+class Scorecard:
+    """A lab's insights, judged; `study.insights` makes it.
+
+    Attributes
+    ----------
+    insights : list of Stated
+        Those that are judged, in order of arrival.
+    utility : Utility or None
+        What the tier and each insight are worth to the labelled questions; None where there are none.
+    at : datetime
+        The moment for which staleness is judged.
+    """
+
+    def __init__(  # noqa: PLR0913 (what it is made of)
+        self,
+        judged: Sequence[Stated],
+        everything: Sequence[Stated],
+        history: History,
+        *,
+        at: datetime,
+        broker: Broker,
+        utility: Utility | None = None,
+        grades: Mapping[int, int] | None = None,
+        trouble: str = "",
+    ) -> None:
+        self.insights, self.utility, self.at = list(judged), utility, at
+        self._everything, self._history, self._trouble = everything, history, trouble
+        self._graded = dict(grades or {})
+        self._bars = partial(_bars, broker, {})
+        self._reader = Reader(history, self._bars)
+        self._kept: dict[tuple[str, Stated, datetime], Score] = {}
+
+    def scores(self, metric: str) -> list[Score]:
+        """Give one metric's score of each insight, with its reason.
+
+        Raises
+        ------
+        ValueError
+            If there is no such metric.
+        """
+        if metric not in METRICS:
+            msg = f"metric must be one of {', '.join(METRICS)}, not {metric!r}."
+            raise ValueError(msg)
+        return [self._score(metric, each, self.at) for each in self.insights]
+
+    def _score(self, metric: str, one: Stated, at: datetime) -> Score:
+        """Judge an insight beside the others that stand, as of a moment."""
+        known = (metric, one, at)
+        if known not in self._kept:
+            others = [each for each in self.insights if each.insight_id != one.insight_id]
+            self._kept[known] = METRICS[metric].judge(one, others, self._reader, at)
+        return self._kept[known]
+
+    @cached_property
+    def _scores(self) -> dict[str, list[Score]]:
+        return {name: self.scores(name) for name in METRICS}
+
+    @cached_property
+    def outcomes(self) -> list[outcome.Outcome]:
+        """What became of each insight's forecast; see `outcome.outcome`."""
+        return [outcome.of(each, self._bars(each.symbol or "")) for each in self.insights]
+
+    @cached_property
+    def frame(self) -> "pd.DataFrame":
+        """One row an insight; what was not scored is NaN, and `why` tells the reason.
+
+        Returns
+        -------
+        pandas.DataFrame
+            insight_id, kind, symbol, text, tokens (cl100k, as a prompt shows it); support and its parts numbers, dates,
+            names, direction, claim; redundancy, specificity (bits a token), contradiction, staleness; shown (in how
+            many questions' prompts it stands), helped (how many of them would hold less without it), recall_lost and
+            coverage_lost (without it, a question's mean where it is shown); outcome (1 bore out, 0 did not) and
+            base_rate (of such moves); grade (people's); verdict (see `charts.VERDICTS`); why, in words.
+        """
+        import pandas as pd
+
+        rows = []
+        for place, each in enumerate(self.insights):
+            scores = {name: found[place] for name, found in self._scores.items()}
+            worth = self._worth(each.insight_id)
+            came = self.outcomes[place]
+            verdict, why = self._verdict(scores, worth)
+            rows.append(
+                {
+                    "insight_id": each.insight_id,
+                    "kind": each.kind,
+                    "symbol": each.symbol,
+                    "text": each.text,
+                    "tokens": tokens.count(f"{each.text}\n"),
+                }
+                | {name: score.value for name, score in scores.items()}
+                | {
+                    "shown": math.nan if worth is None else worth.shown,
+                    "helped": math.nan if worth is None else worth.helped,
+                    "recall_lost": math.nan if worth is None else worth.recall,
+                    "coverage_lost": math.nan if worth is None else worth.coverage,
+                    "outcome": came.bore_out,
+                    "base_rate": came.base_rate,
+                    "grade": self._graded.get(each.insight_id, math.nan),
+                    "verdict": verdict,
+                    "why": why,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _worth(self, insight_id: int) -> Worth | None:
+        return None if self.utility is None else self.utility.worth.get(insight_id, Worth())
+
+    def _verdict(self, scores: Mapping[str, Score], worth: Worth | None) -> tuple[str, str]:
+        """Say in a word what is to be said of an insight, the worst first, and in words why."""
+        doubts = {
+            "not supported": scores["support"].value < DOUBT and scores["support"],
+            "out of date": scores["staleness"].value >= DOUBT and scores["staleness"],
+            "contradicted": scores["contradiction"].value >= DOUBT and scores["contradiction"],
+            "repeats another": scores["redundancy"].value >= DOUBT and scores["redundancy"],
+        }
+        if found := next(((name, score) for name, score in doubts.items() if score), None):
+            return found[0], found[1].why
+        if worth is None:
+            return "not measured", self._trouble
+        if not worth.shown:
+            return "not shown", "No labelled question's prompt holds it."
+        asked = f"{worth.shown:,} question{'s' * (worth.shown != 1)}"
+        if not worth.helped:
+            return "shown, helped nobody", f"It stands in the prompts of {asked}, which lose nothing without it."
+        return "helps", f"{worth.helped:,} of {asked} would hold less without it."
+
+    def reasons(self, insight_id: int) -> dict[str, str]:
+        """Tell of each metric what was missing for the best score of an insight, or why it was not scored.
+
+        Raises
+        ------
+        ValueError
+            If the insight is not judged here.
+        """
+        places = [place for place, each in enumerate(self.insights) if each.insight_id == insight_id]
+        if not places:
+            msg = f"insight_id {insight_id!r} is not judged here; `frame` lists those that are."
+            raise ValueError(msg)
+        told = {name: found[places[0]].why for name, found in self._scores.items()}
+        told["outcome"] = self.outcomes[places[0]].why
+        return {name: why for name, why in told.items() if why}
+
+    @cached_property
+    def sessions(self) -> "pd.DataFrame":
+        """One row a session that insights rest on: its insights, their tokens, and coverage.
+
+        Coverage is the share of the session's salient statements that some insight carries, superseded ones too; see
+        `gallump_lab.study.scorecard.coverage`.
+        """
+        import pandas as pd
+
+        by_session: dict[str, list[Stated]] = {}
+        for each in self._everything:
+            for session in {message.session_id for message in self._history.cited(each)}:
+                by_session.setdefault(session, []).append(each)
+        rows = [
+            {
+                "session_id": session,
+                "insights": len(by_session.get(session, ())),
+                "tokens": sum(tokens.count(f"{each.text}\n") for each in by_session.get(session, ())),
+                "coverage": coverage(messages, by_session.get(session, ()), self._reader).value,
+            }
+            for session, messages in self._history.sessions.items()
+        ]
+        return pd.DataFrame(rows, columns=["session_id", "insights", "tokens", "coverage"])
+
+    @property
+    def coverage(self) -> tuple[float, float, float]:
+        """The share of sessions' salient statements that insights carry, a session's mean, with its 95% interval."""
+        return statistics.shares(self.sessions["coverage"], self.sessions["session_id"]).interval()
+
+    @property
+    def redundancy(self) -> float:
+        """The share of the insights that say no more than an earlier one."""
+        return repeated(self.insights, self._reader).value
+
+    def grades(self) -> "pd.DataFrame":
+        """Say how well each metric tells insights that people find useful (grades 2, 3) from others (0, 1).
+
+        Returns
+        -------
+        pandas.DataFrame
+            metric, auc, low, high, n_good, n_bad, unscored; empty without grades.
+        """
+        import pandas as pd
+
+        useful = [each for each in self.insights if self._graded.get(each.insight_id, 0) >= 2]
+        others = [each for each in self.insights if self._graded.get(each.insight_id, 9) < 2]
+        rows = []
+        for name in METRICS if useful or others else ():
+            good, bad = (self._values(name, each, [self.at] * len(each)) for each in (useful, others))
+            found = auc(good, bad, self._clusters(useful), self._clusters(others))
+            rows.append(_area(name, found))
+        return pd.DataFrame(rows, columns=["metric", *_AREA])
+
+    def faults(self, seed: int = 0) -> "pd.DataFrame":
+        """Make bad insights of these, and say which metric sees which fault.
+
+        Each fault is made of every insight of which it can be; a metric's scores of the bad ones are compared with
+        those of the very insights they were made of, so that what kind of insight can have the fault plays no part.
+        All are judged as of the day after the original was said: it was current then, whatever came later.
+
+        Parameters
+        ----------
+        seed : int
+            For the faults' dice.
+
+        Returns
+        -------
+        pandas.DataFrame
+            fault, metric, auc (1: it sees all, one half: nothing), low and high (95%, clustered by session), n_good,
+            n_bad, unscored.
+        """
+        import pandas as pd
+
+        made: dict[str, list[tuple[Stated, Stated]]] = {}
+        standing = {each.insight_id for each in self.insights}
+        for fault, original, bad in inject(self._everything, self._history, seed):
+            if original.insight_id in standing:
+                made.setdefault(fault, []).append((original, bad))
+        rows = []
+        for fault, pairs in made.items():
+            goods, bads = [good for good, _ in pairs], [bad for _, bad in pairs]
+            clusters, moments = self._clusters(goods), [self._day_after(good) for good in goods]
+            for name in METRICS:
+                scored = [self._values(name, each, moments) for each in (goods, bads)]
+                found = auc(scored[0], scored[1], clusters, clusters)
+                rows.append({"fault": fault} | _area(name, found))
+        return pd.DataFrame(rows, columns=["fault", "metric", *_AREA])
+
+    def _values(self, metric: str, judged: Sequence[Stated], moments: Sequence[datetime]) -> "NDArray[np.float64]":
+        """Give a metric's scores as of some moments so that more is better."""
+        import numpy as np
+
+        found = [self._score(metric, each, at).value for each, at in zip(judged, moments, strict=True)]
+        return METRICS[metric].better * np.array(found, np.float64)
+
+    def _day_after(self, each: Stated) -> datetime:
+        """Give a moment at which an insight was current: the day after it was said."""
+        return max((said.created_at for said in self._history.cited(each)), default=each.valid_from) + timedelta(days=1)
+
+    def _clusters(self, judged: Sequence[Stated]) -> list[str]:
+        """Give the session that each insight comes of."""
+        found = []
+        for each in judged:
+            cited = self._history.cited(each)
+            found.append(cited[-1].session_id if cited else "")
+        return found
+
+    def plot(self) -> "Picture":
+        """Draw what COLD's tokens are worth: evidence recall and answer coverage with the tier and without.
+
+        Raises
+        ------
+        NothingToMeasure
+            If there are no labelled questions.
+        """
+        if self.utility is None:
+            raise NothingToMeasure(self._trouble)
+        return charts.worth(self.utility)
+
+    def plot_verdicts(self) -> "Picture":
+        """Draw how many insights of each kind earn their place, and what is wrong with the others."""
+        return charts.verdicts(self)
+
+    def plot_faults(self, seed: int = 0) -> "Picture":
+        """Draw which metric sees which fault; see `faults`."""
+        return charts.faults(self.faults(seed))
+
+    def __repr__(self) -> str:
+        """Say what the set holds, what it is worth, and what its insights are found to be."""
+        share, low, high = self.coverage
+        within = "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
+        lines = [
+            f"Scorecard of {len(self.insights):,} insights at {self.at:%Y-%m-%d}",
+            f"coverage of sessions' salient statements {share:.2f}{within}, redundancy {self.redundancy:.3f}",
+        ]
+        if self.utility is None:
+            lines.append(f"utility was not measured: {self._trouble}")
+        else:
+            for measure, name in (("recall", "evidence recall"), ("coverage", "answer coverage")):
+                value, low, high = self.utility.difference(measure=measure)
+                within = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
+                lines.append(f"{name} against its tokens in WARM: {value:+.3f}{within}")
+        counted = Counter(self.frame["verdict"])
+        lines.append(", ".join(f"{counted[name]:,} {name}" for name in charts.VERDICTS if counted[name]))
+        return "\n".join(lines)
+
+
+_AREA = ("auc", "low", "high", "n_good", "n_bad", "unscored")
+
+
+def _area(metric: str, found: Any) -> dict[str, Any]:
+    return {"metric": metric, "auc": found.value} | {name: getattr(found, name) for name in _AREA[1:]}
+
+
+def _bars(broker: Broker, kept: "dict[str, pd.DataFrame]", symbol: str) -> "pd.DataFrame":
+    """Give all bars of a symbol, each symbol's once."""
+    if symbol not in kept:
+        kept[symbol] = broker.bars(symbol, ALL_BARS)
+    return kept[symbol]

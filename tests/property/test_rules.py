@@ -1,0 +1,55 @@
+"""Whatever a session holds, what is distilled of it stands in it, fits the budget and comes out the same again."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gallump_lab import tokens
+from gallump_lab.memory import rules
+from gallump_lab.memory.records import Message
+from gallump_lab.memory.text import terms
+
+BEGIN = datetime(2024, 5, 2, 9, tzinfo=UTC)
+WORDS = "AAPL apple MSFT stop 321 330.50 bought sold it at by May never because I target is so, please 4% you thanks"
+PIECES = st.sampled_from([*WORDS.split(), "?", ".", ":", ", ", "\n", "```", "<b>", "> ", "東京", "\u202e"])
+TEXTS = st.lists(PIECES, max_size=25).map(" ".join) | st.text(max_size=200)
+SESSIONS = st.lists(
+    st.tuples(st.sampled_from(["user", "assistant"]), st.sampled_from([None, "Ann", "Bob"]), TEXTS), max_size=8
+).map(
+    lambda said: [
+        Message(
+            message_id=number,
+            session_id="s",
+            role=role,
+            text=text,
+            symbol="MSFT" if number % 2 else None,
+            created_at=BEGIN + timedelta(minutes=number),
+            speaker=speaker if role == "user" else None,
+        )
+        for number, (role, speaker, text) in enumerate(said, 10)
+    ]
+)
+
+
+@settings(max_examples=150)
+@given(session=SESSIONS, budget=st.integers(0, 300))
+def test_every_word_of_a_statement_stands_in_the_message_that_it_cites(session, budget):
+    said = {message.message_id: message for message in session}
+    found = rules.distil(session, tokens=budget, known=["AAPL"])
+    for learnt in found:
+        (source,) = (said[number] for number in learnt.sources)
+        assert source.role == "user"
+        assert learnt.speaker == source.speaker
+        assert set(terms(learnt.text)) <= set(terms(source.text)) | set(terms(source.speaker or ""))
+        assert learnt.symbol in {None, "AAPL", "MSFT"}
+    assert sum(tokens.count(f"- {learnt.text}\n") + rules.LABEL for learnt in found) <= budget
+    assert [learnt.sources for learnt in found] == sorted(learnt.sources for learnt in found)
+    assert found == rules.distil(session, tokens=budget, known=["AAPL"])
+
+
+@settings(max_examples=50)
+@given(session=SESSIONS)
+def test_what_the_assistant_says_gives_nothing(session):
+    theirs = [message for message in session if message.role == "assistant"]
+    assert rules.distil(theirs, known=["AAPL"]) == []

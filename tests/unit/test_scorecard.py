@@ -1,0 +1,223 @@
+"""The scorecard as its user reads it: each insight judged, the set's worth, what the metrics see of faults."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gallump_lab import Lab, study
+from gallump_lab.study.scorecard.charts import VERDICTS
+from gallump_lab.study.scorecard.utility import WAYS
+
+DAY = datetime(2012, 3, 1, 15, tzinfo=UTC)
+SAID = [
+    ("s1", "user", "My stop on AAPL is 512.40, and I never hold it over earnings."),
+    ("s1", "assistant", "Noted. The stop stands under the February low."),
+    ("s2", "user", "I moved my AAPL stop up to 540.25 after the product event."),
+    ("s2", "assistant", "That locks in the gain."),
+    ("s3", "user", "Warehouse visits taught me that IBM ships on Fridays."),
+    ("s3", "assistant", "A useful habit to know."),
+    ("s4", "user", "Thanks, that is all for this quarter."),
+    ("s4", "assistant", "Have a good weekend."),
+]
+
+
+@pytest.fixture(scope="module")
+def talk():
+    """Give messages, a session a month."""
+    return pd.DataFrame(
+        [
+            {
+                "role": role,
+                "text": text,
+                "created_at": DAY + timedelta(days=30 * int(session[1]), minutes=place),
+                "session_id": session,
+                "symbol": "IBM" if session == "s3" else "AAPL",
+            }
+            for place, (session, role, text) in enumerate(SAID)
+        ]
+    )
+
+
+@pytest.fixture
+def lab(tmp_path, talk):
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: DAY + timedelta(days=200))
+    lab.import_messages(talk)
+    return lab
+
+
+def add(lab, text, *sources, symbol="AAPL", month=1, **given):
+    when = DAY + timedelta(days=30 * month, hours=1)
+    return lab.insights.add(text, symbol=symbol, sources=sources, valid_from=when, known_from=when, **given)
+
+
+def verdict(card, insight_id):
+    row = card.frame.set_index("insight_id").loc[insight_id]
+    return row["verdict"], row["why"]
+
+
+def test_an_insight_with_a_figure_that_nobody_said_is_not_supported(lab):
+    bad = add(lab, "Stop on AAPL at 519.40", 1)
+    good = add(lab, "Never holds AAPL over earnings", 1, kind="preference")
+    card = study.insights(lab.snapshot())
+    name, why = verdict(card, bad)
+    assert name == "not supported"
+    assert "519.4" in why
+    support = card.frame.set_index("insight_id")["support"]
+    assert support[bad] == 0
+    assert support[good] > 0.8
+
+
+def test_an_insight_that_a_later_message_puts_out_of_date_is_told_with_that_message(lab):
+    old = add(lab, "Stop on AAPL at 512.40", 1, kind="level")
+    card = study.insights(lab.snapshot())
+    name, why = verdict(card, old)
+    assert name == "out of date"
+    assert "540.25" in why
+    before = study.insights(lab.snapshot(), at=DAY + timedelta(days=31))
+    assert verdict(before, old)[0] != "out of date"
+
+
+def test_without_labelled_questions_utility_is_not_measured_and_says_why(lab):
+    kept = add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    card = study.insights(lab.snapshot())
+    assert card.utility is None
+    assert card.frame["shown"].isna().all()
+    assert verdict(card, kept)[0] == "not measured"
+    assert "lab.labeller()" in verdict(card, kept)[1]
+    assert "utility was not measured" in repr(card)
+    with pytest.raises(study.NothingToMeasure, match="grade 3"):
+        card.plot()
+
+
+def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_without_it(lab):
+    needed = add(lab, "Warehouse visits: IBM ships on Fridays", 5, symbol="IBM", month=3)
+    idle = add(lab, "Never holds AAPL over earnings", 1, kind="preference")
+    question = lab.add_question("On which day does IBM ship?", answer="Fridays", symbol="IBM")
+    lab.label(question, 5, 3)
+    budget = study.rank(lab.snapshot()).config.budget
+    card = study.insights(lab.snapshot(), budget=type(budget)(hot=0, warm=0, cold=100))
+    frame = card.frame.set_index("insight_id")
+    assert frame.loc[needed, ["shown", "helped", "recall_lost", "coverage_lost"]].tolist() == [1, 1, 1, 1]
+    assert frame.loc[idle, ["shown", "helped", "recall_lost"]].tolist() == [1, 0, 0]
+    assert [frame.loc[each, "verdict"] for each in (needed, idle)] == ["helps", "shown, helped nobody"]
+    held = {way: card.utility.measured[way]["recall"].tolist() for way in WAYS}
+    assert held == {"with COLD": [1], "its tokens to WARM": [1], "without COLD": [0]}
+    assert np.isnan(card.utility.difference()).tolist() == [False, True, True]  # one conversation gives no interval
+
+
+def test_a_forecast_is_judged_by_the_bars_after_it(lab):
+    right = add(lab, "Expects AAPL above 560 by May", 1, kind="thesis")
+    wrong = add(lab, "Expects AAPL above 2,000 by May, after all", 1, kind="thesis", speaker="Tom")
+    card = study.insights(lab.snapshot())
+    frame = card.frame.set_index("insight_id")
+    assert frame.loc[right, "outcome"] == 1
+    assert np.isnan(frame.loc[wrong, "outcome"]) or frame.loc[wrong, "outcome"] == 0
+    assert 0 < frame.loc[right, "base_rate"] < 1
+    assert card.reasons(wrong)
+
+
+def test_what_is_said_of_a_session_that_no_insight_carries_lowers_coverage(lab):
+    add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    before = study.insights(lab.snapshot())
+    missed = before.sessions.set_index("session_id")["coverage"]
+    add(lab, "Stop on AAPL at 512.40; never holds it over earnings", 1)
+    after = study.insights(lab.snapshot()).sessions.set_index("session_id")["coverage"]
+    assert missed["s1"] == 0
+    assert after["s1"] == 1
+    assert np.isnan(after["s4"])  # nothing there is worth remembering
+
+
+def test_retired_and_superseded_insights_are_judged_only_if_they_are_chosen(lab):
+    old = add(lab, "Stop on AAPL at 512.40", 1, attribute="stop", value="512.4")
+    new = add(lab, "Stop on AAPL at 540.25", 3, attribute="stop", value="540.25", month=2)
+    away = add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    lab.insights.retire(away)
+    assert study.insights(lab.snapshot()).frame["insight_id"].tolist() == [new]
+    everything = study.insights(lab.snapshot(), chosen=lab.insights.frame)
+    assert everything.frame["insight_id"].tolist() == [old, new, away]
+
+
+def test_grades_say_which_metric_agrees_with_people(lab):
+    good = [add(lab, "Never holds AAPL over earnings", 1), add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)]
+    bad = add(lab, "Stop on AAPL at 519.40", 1)
+    assert study.insights(lab.snapshot()).grades().empty
+    for each, grade in [*((each, 3) for each in good), (bad, 0)]:
+        lab.insights.grade(each, grade)
+    card = study.insights(lab.snapshot())
+    found = card.grades().set_index("metric")
+    assert found.loc["support", ["auc", "n_good", "n_bad"]].tolist() == [1, 2, 1]
+    assert card.frame["grade"].tolist() == [3, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"at": datetime(2012, 5, 1)}, "at must be a datetime with a time zone"),  # noqa: DTZ001
+        ({"chosen": pd.DataFrame({"insight_id": []})}, "None of 1 insights is to be judged"),
+    ],
+)
+def test_bad_arguments_are_named(lab, given, words):
+    add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    with pytest.raises(ValueError, match=words):
+        study.insights(lab.snapshot(), **given)
+
+
+def test_a_lab_without_insights_says_how_to_get_some(lab):
+    with pytest.raises(ValueError, match=r"lab\.distill\(\)"):
+        study.insights(lab.snapshot())
+    with pytest.raises(ValueError, match="snapshot must be what"):
+        study.insights(lab)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    lab = Lab.sample()
+    snapshot = lab.snapshot()
+    chosen = lab.questions.iloc[::8]
+    return snapshot, study.insights(snapshot, study.rank(snapshot, questions=chosen, hot=2_000, warm=700, cold=200))
+
+
+def test_the_same_snapshot_gives_the_same_figures(sample):
+    snapshot, card = sample
+    again = study.insights(snapshot, chosen=card.frame.iloc[:40])
+    names = ["support", "redundancy", "specificity", "contradiction", "staleness"]
+    once = study.insights(snapshot, chosen=card.frame.iloc[:40])
+    pd.testing.assert_frame_equal(once.frame[names], again.frame[names])
+
+
+@pytest.mark.parametrize(
+    ("fault", "metric", "least"),
+    [
+        ("number", "support", 0.95),
+        ("symbol", "support", 0.95),
+        ("date", "support", 0.95),
+        ("source", "support", 0.95),
+        ("duplicate", "redundancy", 0.95),
+        ("stale", "staleness", 0.95),
+        ("direction", "direction", 0.9),
+        ("clause", "support", 0.85),
+        ("vague", "specificity", 0.85),
+    ],
+)
+def test_the_metrics_see_what_they_claim_on_the_sample(faults, fault, metric, least):
+    row = faults.set_index(["fault", "metric"]).loc[(fault, metric)]
+    assert row["auc"] >= least
+    assert row["low"] <= row["auc"] <= row["high"]
+
+
+@pytest.fixture(scope="module")
+def faults(sample):
+    return sample[1].faults(seed=11)
+
+
+def test_charts_show_their_figures_in_words(sample, faults):
+    _, card = sample
+    assert "with COLD" in repr(card.plot())
+    assert str(card.frame["verdict"].value_counts().iloc[0]) in repr(card.plot_verdicts())
+    assert set(card.frame["verdict"]) <= set(VERDICTS)
+    words = repr(study.scorecard.charts.faults(faults))
+    assert "number" in words
+    for picture in (card.plot(), card.plot_verdicts()):
+        assert picture.png().startswith(b"\x89PNG")

@@ -1,0 +1,363 @@
+"""What the scorecard's text metrics see, on histories small enough to judge by eye."""
+
+import math
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from gallump_lab.memory.records import Message
+from gallump_lab.study.scorecard import claims
+from gallump_lab.study.scorecard.contradiction import contradiction
+from gallump_lab.study.scorecard.coverage import coverage, salient
+from gallump_lab.study.scorecard.directions import agreement, pointers
+from gallump_lab.study.scorecard.reader import Reader
+from gallump_lab.study.scorecard.reading import read, same
+from gallump_lab.study.scorecard.records import History, Stated
+from gallump_lab.study.scorecard.redundancy import redundancy, repeated
+from gallump_lab.study.scorecard.specificity import LINE, days, specificity
+from gallump_lab.study.scorecard.staleness import ENDED, NEW_VALUE, PAST, staleness
+
+START = datetime(2012, 3, 14, 15, tzinfo=UTC)
+SAID = date(2012, 3, 14)  # a Wednesday
+
+
+def message(number, text, *, day=0, symbol=None, speaker="Ada", role="user", session=None):
+    return Message(
+        message_id=number,
+        session_id=session or f"s{day}",
+        role=role,
+        text=text,
+        symbol=symbol,
+        created_at=START + timedelta(days=day, minutes=number),
+        speaker=speaker if role == "user" else None,
+    )
+
+
+def stated(text, *sources, number=1, kind="level", symbol=None, day=0, **rest):
+    return Stated(
+        insight_id=number,
+        kind=kind,
+        text=text,
+        sources=sources,
+        symbol=symbol,
+        valid_from=START + timedelta(days=day),
+        **rest,
+    )
+
+
+def reader(*messages, bars=None):
+    return Reader(History(messages), bars)
+
+
+def bars(symbol):
+    """Two weeks of quiet prices: 99 to 101 around 100."""
+    found = [SAID + timedelta(days=each) for each in range(-4, 15)] if symbol == "ACME" else []
+    prices = {"open": 99.5, "high": 101.0, "low": 99.0, "close": 100.25}
+    return pd.DataFrame({"date": found} | {name: [price] * len(found) for name, price in prices.items()})
+
+
+STOP = message(1, "stop on acme goes to 91.50, i sell below that by the end of May", symbol="ACME")
+TALK = reader(STOP, message(2, "rain all day here", symbol="ACME"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,250.50", 1250.5),
+        ("4%", 4),
+        ("four percent", 4),
+        ("$90k", 90_000),
+        ("1.5 million", 1.5e6),
+        ("twenty-two", 22),
+        ("two and a half", 2.5),
+        ("eleven thousand", 11_000),
+        (".75", 0.75),
+        ("the 20-day line", 20),
+        ("US$5m", 5e6),
+    ],
+)
+def test_numbers_are_read_in_their_usual_forms(text, value):
+    assert [number.value for number in read(text, SAID).numbers] == [value]
+
+
+def test_a_share_and_its_percentage_are_the_same_number():
+    assert same(0.62, 62)
+    assert not same(343, 344)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2012-03-14", date(2012, 3, 14), date(2012, 3, 14)),
+        ("on 14 March 2011", date(2011, 3, 14), date(2011, 3, 14)),
+        ("March 9th", date(2012, 3, 9), date(2012, 3, 9)),
+        ("the eighth of August", date(2012, 8, 8), date(2012, 8, 8)),
+        ("by January", date(2013, 1, 1), date(2013, 1, 31)),
+        ("since January", date(2012, 1, 1), date(2012, 1, 31)),
+        ("in the third quarter of 2011", date(2011, 7, 1), date(2011, 9, 30)),
+        ("this quarter", date(2012, 1, 1), date(2012, 3, 31)),
+        ("yesterday", date(2012, 3, 13), date(2012, 3, 13)),
+        ("last week", date(2012, 3, 5), date(2012, 3, 11)),
+        ("three years ago", date(2009, 1, 1), date(2009, 12, 31)),
+        ("the 16th", date(2012, 3, 16), date(2012, 3, 16)),
+        ("last Monday", date(2012, 3, 12), date(2012, 3, 12)),
+        ("founded in 1999", date(1999, 1, 1), date(1999, 12, 31)),
+    ],
+)
+def test_dates_count_from_the_day_they_were_said(text, first, last):
+    (found,) = read(text, SAID).dates
+    assert (found.first, found.last) == (first, last)
+
+
+def test_may_is_no_month_where_it_is_a_verb():
+    assert not read("I may sell", SAID).dates
+    (month,) = read("I may sell in may", SAID).dates
+    assert month.first == date(2012, 5, 1)
+
+
+def test_support_is_its_worst_part_and_says_what_lacked():
+    good = stated("Ada's stop on ACME is 91.50, valid by May", 1)
+    assert claims.support(good, TALK).value > 0.5
+    wrong = claims.support(replace(good, text="Ada's stop on ACME is 95.50, valid by May"), TALK)
+    assert wrong.value == 0
+    assert wrong.why == "95.50 stands in no cited message."
+
+
+def test_what_cites_nothing_is_not_scored():
+    nothing = stated("Ada sells at 91.50", 99)
+    for metric in (claims.support, *claims.PARTS.values()):
+        score = metric(nothing, TALK)
+        assert math.isnan(score.value)
+        assert score.why == "It cites no message that is there."
+
+
+def test_a_part_that_is_not_there_is_not_scored():
+    assert math.isnan(claims.numbers(stated("Ada has a stop", 1), TALK).value)
+    assert math.isnan(claims.dates(stated("Ada has a stop", 1), TALK).value)
+
+
+def test_a_number_counts_half_where_only_a_neighbour_has_it():
+    near = reader(message(1, "make it 88 then"), message(2, "yes, do that"))
+    assert claims.numbers(stated("Ada's stop is 88", 2), near).value == 0.5
+
+
+def test_a_price_that_was_paid_that_day_needs_no_message():
+    insight = stated("Ada's stop on ACME is 91.50 (close 100.25)", 1, symbol="ACME")
+    assert claims.numbers(insight, TALK).value == 0
+    assert claims.numbers(insight, reader(STOP, bars=bars)).value == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("by May", 1), ("since 2012-03-14", 1), ("in 2012", 1), ("by June", 0), ("since 2012-03-15", 0), ("in 2011", 0)],
+)
+def test_dates_are_those_of_the_message_or_those_it_names(text, value):
+    assert claims.dates(stated(f"Ada holds ACME {text}", 1), TALK).value == value
+
+
+def test_a_day_inside_a_vague_time_counts_half():
+    vague = reader(message(1, "bought it last week"))
+    assert claims.dates(stated("Ada bought it on 2012-03-07", 1), vague).value == 0.5
+
+
+def test_names_of_symbols_are_learnt_from_talk():
+    talk = [message(n, f"the widget maker looks {word}", symbol="ACME") for n, word in enumerate("a b c d e f".split())]
+    talk += [
+        message(n + 10, f"the gadget shop looks {word}", symbol="BOLT") for n, word in enumerate("a b c d e f".split())
+    ]
+    talk += [message(30, "selling the widget maker", symbol="BOLT")]
+    names = reader(*talk).aliases
+    assert names["widget"] == "ACME"
+    assert names["gadget"] == "BOLT"
+    assert "look" not in names
+    spoken = claims.names(stated("Ada sells ACME", 30, symbol="ACME"), reader(*talk))
+    assert spoken.value == 1  # its field says BOLT, its words speak of ACME
+    assert claims.names(stated("Ada sells BOLT", 30, symbol="BOLT"), reader(*talk)).value == 0
+
+
+def test_the_one_it_speaks_of_must_have_said_it():
+    talk = reader(
+        message(1, "thanks Bob, i quit smoking"),
+        message(2, "well done", speaker="Bob"),
+        message(3, "rain", speaker="Eve", day=3),
+    )
+    assert claims.names(stated("Ada quit smoking, as Bob heard", 1), talk).value == 1
+    assert claims.names(stated("Bob quit smoking", 1), talk).value == claims.ANOTHER
+    assert claims.names(stated("Eve quit smoking", 1), talk).value == 0
+
+
+@pytest.mark.parametrize(("good", "bad"), [("sells", "buys"), ("below", "above")])
+def test_a_flipped_direction_shows(good, bad):
+    text = "Ada {} ACME {} 91.50"
+    words = {
+        "sells": ("sells", "below"),
+        "buys": ("buys", "below"),
+        "below": ("sells", "below"),
+        "above": ("sells", "above"),
+    }
+    right = claims.direction(stated(text.format(*words[good]), 1), TALK)
+    wrong = claims.direction(stated(text.format(*words[bad]), 1), TALK)
+    assert right.value > 0.8
+    assert wrong.value < 0.4
+    assert bad in wrong.why
+
+
+def test_prices_tell_where_a_level_is_reached_from():
+    talk = reader(message(1, "acme: 91.50 is my line", symbol="ACME"), bars=bars)
+    assert claims.direction(stated("Ada leaves ACME if it falls to 91.50", 1, symbol="ACME"), talk).value > 0.9
+    assert claims.direction(stated("Ada leaves ACME if it rises to 91.50", 1, symbol="ACME"), talk).value < 0.1
+
+
+def test_denying_what_was_said_shows():
+    assert claims.direction(stated("Ada does not sell ACME below 91.50", 1), TALK).value <= claims.DENIED
+    never = reader(message(1, "i never sell naked options"))
+    assert claims.direction(stated("Ada never sells naked options", 1), never).value > 0.7
+    assert claims.direction(stated("Ada sells naked options", 1), never).value <= claims.DENIED
+
+
+def test_opposites_point_against_each_other():
+    (buys,), (sold,), (bid,) = pointers("buys"), pointers("sold"), pointers("bid")
+    assert agreement(buys, sold) == -1
+    assert agreement(buys, bid) == 0.4
+    assert agreement(buys, buys) == 1
+
+
+def test_an_invented_clause_is_the_worst_one():
+    good = stated("Ada sells below the stop on ACME", 1)
+    invented = replace(
+        good, text="Ada sells below the stop on ACME, after her dentist praised the zoo director's memoirs"
+    )
+    assert claims.claim(good, TALK).value > 0.8
+    assert claims.claim(invented, TALK).value < 0.4
+    assert "dentist" in claims.claim(invented, TALK).why
+
+
+def test_the_same_in_other_words_is_redundant_and_another_number_is_not():
+    first = stated("Ada's stop on ACME is 91.50", 1, number=1, symbol="ACME")
+    again = stated("Ada leaves ACME at 91.50, her stop", 1, number=2, symbol="ACME")
+    other = stated("Ada's stop on ACME is 93.50", 1, number=3, symbol="ACME")
+    bob = stated("Bob's stop on ACME is 91.50", 2, number=4, symbol="ACME")
+    talk = reader(STOP, message(2, "my stop on acme is 91.50 too", speaker="Bob", symbol="ACME"))
+    assert redundancy(again, [first, again], talk).value > 0.5
+    assert redundancy(other, [first], talk).value == 0
+    assert redundancy(bob, [first], talk).value == 0
+    assert repeated([first, again, other, bob], talk).value == 0.25
+    assert repeated([other, bob], talk).value == 0
+
+
+def test_alone_nothing_is_redundant_or_contradicted():
+    only = stated("Ada's stop on ACME is 91.50", 1)
+    assert math.isnan(redundancy(only, [only], TALK).value)
+    assert math.isnan(contradiction(only, [], TALK).value)
+    assert math.isnan(repeated([only], TALK).value)
+
+
+def test_specificity_is_bits_per_token():
+    insight = stated("91.50", 1)  # three tokens, three significant digits
+    assert specificity(insight, TALK).value == pytest.approx(math.log2(10) * 3 / (3 + LINE))
+    assert math.isnan(specificity(stated("", 1), TALK).value)
+    (month,) = read("by May", SAID).dates
+    assert days(month) == pytest.approx(math.log2(365 * 30 / 31))
+
+
+def test_vague_statements_tell_less():
+    sharp = stated("Ada sells ACME below 91.50 by the end of May", 1)
+    vague = stated("Ada may do something about things at some point", 1)
+    assert specificity(vague, TALK).value < specificity(sharp, TALK).value / 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Ada's stop on ACME is 88 since May", "Ada's stop on ACME is not 91.50 since May"],
+)
+def test_another_value_or_a_denial_at_the_same_time_contradicts(text):
+    first = stated("Ada's stop on ACME is 91.50 since May", 1, number=1)
+    other = stated(text, 1, number=2)
+    assert contradiction(first, [other], TALK).value == 1
+    assert contradiction(other, [first], TALK).why == f"Insight 1 says otherwise: {first.text}"
+
+
+def test_an_update_another_attribute_and_another_person_contradict_nothing():
+    first = stated("Ada's stop on ACME is 91.50", 1, number=1)
+    later = stated("Ada's stop on ACME is 95", 2, number=2, day=9)
+    bob = stated("Bob's stop on ACME is 95", 3, number=3)
+    talk = reader(STOP, message(2, "95 now", day=9), message(3, "stop on acme 95", speaker="Bob"))
+    assert contradiction(first, [later, bob], talk).value == 0
+    mine, its = replace(first, attribute="stop"), stated("Ada's stop on ACME is 95", 1, number=4, attribute="target")
+    assert contradiction(mine, [its], talk).value == 0
+
+
+def test_a_horizon_that_is_over_is_stale():
+    by_may = stated("Ada expects ACME above 120 by May", 1, kind="thesis")
+    assert staleness(by_may, TALK, datetime(2012, 5, 30, tzinfo=UTC)).value == 0
+    over = staleness(by_may, TALK, datetime(2012, 6, 2, tzinfo=UTC))
+    assert over.value == PAST
+    assert over.why == "Its time was over on 2012-05-31."
+    until = stated("Ada is away", 1, valid_until=START + timedelta(days=2))
+    assert staleness(until, TALK, START + timedelta(days=4)).value == PAST
+
+
+def test_another_value_on_the_same_side_of_the_market_replaces_it():
+    talk = reader(
+        message(1, "stop acme 91.50", symbol="ACME"),
+        message(2, "selling acme at 120", symbol="ACME", day=1),
+        message(3, "acme line is 94 from here on", symbol="ACME", day=2),
+        message(4, "acme line at 95", symbol="ACME", day=2, speaker="Bob"),
+        bars=bars,
+    )
+    stop = stated("Ada's stop on ACME is 91.50", 1, symbol="ACME")
+    assert staleness(stop, talk, START + timedelta(days=1, hours=1)).value < 0.5  # a target is no stop
+    replaced = staleness(stop, talk, START + timedelta(days=5))
+    assert replaced.value == NEW_VALUE
+    assert replaced.why == "Message 3 says 94: acme line is 94 from here on"
+
+
+def test_a_sale_ends_what_was_set_for_the_position():
+    talk = reader(
+        message(1, "stop acme 91.50", symbol="ACME"), message(2, "sold acme, 100.10", symbol="ACME", day=3), bars=bars
+    )
+    stop = stated("Ada's stop on ACME is 91.50", 1, symbol="ACME")
+    assert staleness(stop, talk, START + timedelta(days=1)).value == 0
+    assert staleness(stop, talk, START + timedelta(days=4)).value == ENDED
+
+
+def test_a_rule_that_was_changed_is_staler_than_one_that_was_not():
+    talk = reader(
+        message(1, "rule: no more than 4 percent of the account in one name"),
+        message(2, "i read a book about whales"),
+        message(3, "changing the rule: up to 6 percent of the account in one name", day=5),
+    )
+    rule = stated("Ada's rule: at most 4 percent of the account in one name", 1, kind="preference")
+    whales = stated("Ada read a book about whales", 2, kind="fact")
+    at = START + timedelta(days=9)
+    assert staleness(rule, talk, at).value > 0.5
+    assert staleness(whales, talk, at).value < 0.2
+
+
+def test_coverage_counts_what_an_analyst_would_remember():
+    session = [
+        message(1, "hello there. my stop on acme is 91.50 now. what do you think?", symbol="ACME"),
+        message(2, "A stop at 91.50 gives up nine percent; I would rather take 95.", role="assistant", symbol="ACME"),
+        message(3, "i never trade options before earnings, they burnt me twice", symbol="ACME"),
+        message(4, "show me the chart of acme for 200 days", symbol="ACME"),
+    ]
+    talk = reader(*session)
+    assert [each.text for each in salient(session, talk)] == [
+        "my stop on acme is 91.50 now",
+        "i never trade options before earnings, they burnt me twice",
+    ]
+    stop = stated("Ada's stop on ACME is 91.50", 1, symbol="ACME")
+    rule = stated("Ada never trades options before earnings", 3, number=2)
+    assert coverage(session, [stop], talk).value == 0.5
+    assert coverage(session, [stop], talk).why.startswith("1 of 2 missed: i never trade options")
+    assert coverage(session, [stop, rule], talk).value == 1
+    assert coverage(session, [replace(stop, sources=(4,))], talk).value == 0  # it must cite the message
+    assert math.isnan(coverage(session[3:], [stop], talk).value)
+
+
+def test_metrics_do_not_depend_on_what_was_asked_before():
+    good = stated("Ada's stop on ACME is 91.50, valid by May", 1, symbol="ACME")
+    fresh = reader(STOP, message(2, "rain all day here", symbol="ACME"))
+    assert claims.support(good, fresh) == claims.support(good, TALK) == claims.support(good, TALK)
