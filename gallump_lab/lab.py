@@ -132,12 +132,12 @@ class Lab:
         return lab
 
     @classmethod
-    def sample(cls, **options: Any) -> Self:
+    def sample(cls, *, insights: bool = True, **options: Any) -> Self:
         """Open a private copy of the bundled sample lab, which goes when the object does.
 
         It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
-        questions with answer and evidence (`lab.questions`). `options` are those of `open`; unless a clock is given,
-        the lab's begins a day after the newest message.
+        questions with answer and evidence (`lab.questions`). `insights=False` leaves the insights out, to distil one's
+        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message.
         """
         talk = datasets.sample()
         begins, now = talk.messages["created_at"].max().to_pydatetime() + timedelta(days=1), times.now()
@@ -145,7 +145,7 @@ class Lab:
         folder = tempfile.mkdtemp(prefix="gallump-sample-")
         lab = cls.open(Path(folder) / "sample.duckdb", **options)
         weakref.finalize(lab, shutil.rmtree, folder, ignore_errors=True)
-        lab.import_dataset(talk)
+        lab.import_dataset(talk if insights else replace(talk, insights=talk.insights.iloc[:0]))
         return lab
 
     @property

@@ -206,8 +206,7 @@ def _secrets() -> list[str]:
 
 
 def _cleaned(idea: Recommendation) -> Recommendation:
-    said = {name: clean(getattr(idea, name)) for name in ("size", "horizon", "rationale")}
-    return replace(idea, **said)
+    return replace(idea, size=clean(idea.size), horizon=clean(idea.horizon), rationale=clean(idea.rationale))
 
 
 def clean(text: str) -> str:

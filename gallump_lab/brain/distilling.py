@@ -166,7 +166,7 @@ def _by_rules(  # noqa: PLR0913 (the seams)
 
     takings: list[Taken] = []
     done = total = 0
-    with tqdm(desc="Distilling", unit=" sessions", delay=1, disable=quiet) as bar:
+    with tqdm(desc="Distilling", unit=" sessions", delay=1, **_hidden(quiet)) as bar:
         try:
             for number, total, taken in distilling.by_rules(store, config, now, chats=chats, wanted=wanted):
                 takings.append(taken)
@@ -214,7 +214,7 @@ def _by_model(  # noqa: PLR0913 (the seams)
     result = Distillation(distiller=name, left=len(sessions))
     if not sessions or not (confirm or confirmed)(_price(store, config, sessions, name, clock())):
         return result
-    for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1, disable=quiet):
+    for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1, **_hidden(quiet)):
         try:
             with store.read() as con:
                 check_spending(con, clock(), model, name)
@@ -224,6 +224,11 @@ def _by_model(  # noqa: PLR0913 (the seams)
         if interruption is not None or stop.is_set():
             break
     return result
+
+
+def _hidden(quiet: bool) -> dict[str, bool]:  # noqa: FBT001 (the one question)
+    """Give what hides a progress bar; where none is to be hidden, TQDM_DISABLE decides."""
+    return {"disable": True} if quiet else {}
 
 
 def _price(store: Store, config: Config, sessions: Sequence[str], name: str, now: datetime) -> str:

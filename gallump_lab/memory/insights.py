@@ -203,17 +203,18 @@ class Insights:
         with self._store.write() as con:
             ledger.record(con, _standing(con, insight_id).insight_id, event, now, now, note=note)
 
-    def grade(self, insight_id: int, grade: int, labeller: str = ANALYST) -> None:
+    def grade(self, insight_id: int, grade: int | None, labeller: str = ANALYST) -> None:
         """Say what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
 
-        The newest grade holds; `study.insights` compares its metrics with them.
+        The newest grade holds; `study.insights` compares its metrics with them. None takes the labeller's newest grade
+        back, so that the one before it holds again.
 
         Raises
         ------
         ValueError
-            If there is no such insight, or the grade is another.
+            If there is no such insight, the grade is another, or there is none to take back.
         """
-        if grade not in GRADES or isinstance(grade, bool):
+        if grade is not None and (grade not in GRADES or isinstance(grade, bool)):
             msg = f"grade must be 0 (wrong), 1 (of no use), 2 (useful) or 3 (belongs in every prompt), not {grade!r}."
             raise ValueError(msg)
         name = checked_name(labeller, "labeller")
@@ -221,7 +222,15 @@ class Insights:
         with self._store.write() as con:
             if not con.execute("select 1 from insights where insight_id = ?", [wanted]).fetchone():
                 raise ValueError(_unknown(insight_id))
-            con.execute("insert into insight_labels values (?, ?, ?, ?)", [wanted, int(grade), name, now])
+            if grade is not None:
+                con.execute("insert into insight_labels values (?, ?, ?, ?)", [wanted, int(grade), name, now])
+            elif not con.execute(
+                "delete from insight_labels where rowid = (select max(rowid) from insight_labels "
+                "where insight_id = ? and labeller = ?) returning 1",
+                [wanted, name],
+            ).fetchone():
+                msg = f"{name} has given insight {wanted} no grade to take back."
+                raise ValueError(msg)
 
     def history(self, insight_id: int) -> "pd.DataFrame":
         """Tell what became of an insight: a row an event, in order.

@@ -136,7 +136,8 @@ def checked(
     except TypeError as error:
         msg = f"sources must be message ids (whole numbers), not {given.sources!r}."
         raise ValueError(msg) from error
-    known = con.execute("select message_id from messages where message_id in (select unnest(?))", [wanted]).fetchall()
+    ids = [each for each in wanted if 0 < each < 2**63]
+    known = con.execute("select message_id from messages where message_id in (select unnest(?))", [ids]).fetchall()
     if strangers := sorted(set(wanted) - {message_id for (message_id,) in known}):
         msg = f"sources {strangers} are no messages of this lab; lab.messages lists their ids."
         raise ValueError(msg)

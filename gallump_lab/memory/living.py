@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.records import Learnt
-from gallump_lab.memory.text import statement
+from gallump_lab.memory.text import statement, terms
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SAME = 0.8
 """A statement says the same as one with the same numbers that has all of its words, and shares so much of them (Dice
 1945: twice what both have, over what they have together). One other word may be another meaning."""
+RELATED = 0.15
+"""Two statements on a subject speak of the same thing if they share so much of their content words (Dice)."""
 ALIKE = 0.6
 """From here on two statements speak of the same thing, and may contradict each other."""
 _OPPOSITES = (
@@ -36,9 +38,7 @@ _OPPOSITES = (
     "higher lower",
     "more less",
     "bullish bearish",
-    "always never",
     "before after",
-    "with without",
 )
 _SIDES = {word: (pair, side) for pair, both in enumerate(_OPPOSITES) for side, word in enumerate(both.split())}
 _NEGATIONS = frozenset({"no", "not", "never", "without", "neither", "nor"})
@@ -148,8 +148,18 @@ def _overlap(one: Known, other: Learnt, holds: datetime) -> bool:
 
 
 def same_attribute(one: Known, other: Learnt) -> bool:
-    """Tell whether two insights state the same attribute of one symbol and speaker."""
-    return one.attribute is not None and one.attribute == other.attribute
+    """Tell whether two insights state the same attribute of one symbol and speaker.
+
+    Without a value of both an attribute is only a subject, such as a thesis or a rule: several may stand side by side,
+    so the statements must speak of the same thing.
+    """
+    if one.attribute is None or one.attribute != other.attribute:
+        return False
+    if one.value is not None and other.value is not None:
+        return True
+    about = {*terms(f"{one.symbol} {one.speaker}")}
+    mine, theirs = ({*terms(each.text)} - about for each in (one, other))
+    return 2 * len(mine & theirs) >= RELATED * (len(mine) + len(theirs))
 
 
 def says_same(one: Known, other: Learnt) -> bool:
@@ -203,8 +213,8 @@ def _share(one: _Read, other: _Read) -> float:
 
 
 def _opposed(one: _Read, other: _Read) -> bool:
-    """Tell whether one says the opposite of the other: denied against not, or the other side of a pair."""
-    return one.denied != other.denied or any(_against(one, other))
+    """Tell whether one says the opposite of the other: denied against not, or the other side of a pair, not both."""
+    return (one.denied != other.denied) != any(_against(one, other))
 
 
 def _against(one: _Read, other: _Read) -> Iterator[bool]:

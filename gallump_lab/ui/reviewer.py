@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gallump_lab.lab import Lab
 
 NOTHING = "Nothing to undo: nothing has been changed since this was opened."
-FIRST_GRADE = "It had no grade before, and a grade is never taken back, only changed: press 0 to 3."
 RETIRED = "It is retired: restore it (x), then edit it."
 _EVENTS = {
     "supported": "Said again",
@@ -45,7 +44,7 @@ class Done:
     what: str
     insight: int
     before: Any
-    """Its grade, its text, or whether it was pinned or retired."""
+    """Its text, or whether it was pinned or retired; None of a grade, which is taken back."""
 
 
 class Reviewer(Widget):
@@ -99,7 +98,8 @@ class Reviewer(Widget):
         self._order = list(self._beside) if insights is not None else _standing(known)
         self._old = {each for each in self._order if known[each]["superseded_by"] is not None}
         self._done: list[Done] = []
-        self._told: dict[int, Row] = {}
+        self._reworded: dict[int, Row] = {}
+        self._told = {row["place"]: row for row in self._rows(known, self._order)}
         self._views: set[str] = set()
         # One thread does what the views ask for, so that all is done in the order of the keys.
         self._work = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gallump-reviewer")
@@ -132,12 +132,14 @@ class Reviewer(Widget):
             "edit": self._edit,
             "undo": self._undo,
         }
+        if (insight := content.get("insight")) is not None:  # its view may not know the newest wording yet
+            content["insight"] = insight = _newest(self._reworded, insight)
         try:
             served[type](view, **content)
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             if type == "ready":  # the view asks again
                 self._views.discard(view)
-            self._tell_trouble(view, type, error, content.get("insight"))
+            self._tell_trouble(view, type, error, insight)
 
     def _tell_trouble(self, view: str, of: str, error: Exception, insight: int | None) -> None:
         """Tell a view that what it asked for failed; what the lab refuses may have been changed by others."""
@@ -179,10 +181,7 @@ class Reviewer(Widget):
         return changed
 
     def _tell_all(self, view: str) -> None:
-        others = bool(self._told)
-        changed = self._look()
-        if others and changed:
-            self._tell_changed(changed)
+        self._tell(view)  # the other views
         rows = [*self._told.values()]
         without = [row["place"] for row in rows if "text" in row and row["grade"] is None and not row["retired"]]
         at = without[0] if without else 0
@@ -191,12 +190,10 @@ class Reviewer(Widget):
     def _tell(self, view: str, insight: int | None = None, did: str | None = None, *, undone: bool = False) -> None:
         """Tell every view what shows otherwise by now, and who did what to which insight."""
         changed = self._look()
-        place = None if insight is None else self._order.index(insight) if insight in self._order else None
+        place = self._order.index(insight) if insight in self._order else None
         if changed or did:
-            self._tell_changed(changed, by=view, did=did, place=place, undone=undone)
-
-    def _tell_changed(self, changed: Sequence[Row], **what: Any) -> None:
-        self.send({"type": "changed", "rows": changed, "progress": _progress([*self._told.values()]), **what})
+            what = {"by": view, "did": did, "place": place, "undone": undone}
+            self.send({"type": "changed", "rows": changed, "progress": _progress([*self._told.values()]), **what})
 
     def _tell_origin(self, view: str, insight: int) -> None:
         """Tell what an insight rests on and what became of it."""
@@ -214,32 +211,32 @@ class Reviewer(Widget):
         self.send({"type": "opened", "view": view, "insight": insight, "sources": sources, "history": past})
 
     def _grade(self, view: str, insight: int, grade: int) -> None:
-        before = self._known().get(insight, {}).get("grade")
         self.lab.insights.grade(insight, grade, self.labeller)
-        self._did(view, Done(what="grade", insight=insight, before=before))
+        self._did(view, Done(what="grade", insight=insight, before=None))
 
     def _turn(self, what: str, view: str, insight: int, on: bool) -> None:  # noqa: FBT001 (a message's field)
         self._set(what, insight, on=on)
         self._did(view, Done(what=what, insight=insight, before=not on))
 
     def _set(self, what: str, insight: int, *, on: bool) -> None:
-        acts: dict[tuple[str, bool], Callable[[int], None]] = {
-            ("pin", True): self.lab.insights.pin,
-            ("pin", False): self.lab.insights.unpin,
-            ("retire", True): self.lab.insights.retire,
-            ("retire", False): self.lab.insights.restore,
-        }
-        acts[what, on](insight)
+        made = self.lab.insights
+        acts: dict[str, tuple[Callable[[int], None], Callable[[int], None]]]
+        acts = {"pin": (made.unpin, made.pin), "retire": (made.restore, made.retire)}
+        acts[what][on](insight)
 
     def _edit(self, view: str, insight: int, text: str) -> None:
         before = self._known().get(insight, {})
         if before.get("retired"):  # its successor would stand in the next prompt
             raise ValueError(RETIRED)
-        self._did(view, Done(what="edit", insight=self.lab.insights.edit(insight, text), before=before["text"]))
+        self._reword(insight, text)
+        self._did(view, Done(what="edit", insight=insight, before=before["text"]))
+
+    def _reword(self, insight: int, text: str) -> None:
+        self._reworded[insight] = {"superseded_by": self.lab.insights.edit(insight, text)}
 
     def _did(self, view: str, done: Done) -> None:
         self._done.append(done)
-        self._tell(view, done.insight, done.what)
+        self._tell(view, _newest(self._reworded, done.insight), done.what)
 
     def _undo(self, view: str) -> None:
         if not self._done:
@@ -252,18 +249,16 @@ class Reviewer(Widget):
             self._tell_trouble(view, "undo", error, _newest(self._known(), done.insight))
             return
         self._done.pop()
-        self._tell(view, insight, done.what, undone=True)
+        self._tell(view, _newest(self._reworded, insight), done.what, undone=True)
 
     def _undone(self, done: Done) -> int:
         """Bring back how it was before, and give the insight by which it stands now."""
         insight = _newest(self._known(), done.insight)
         match done.what:
-            case "grade" if done.before is None:
-                raise ValueError(FIRST_GRADE)
             case "grade":
-                self.lab.insights.grade(done.insight, done.before, self.labeller)
+                self.lab.insights.grade(done.insight, None, self.labeller)
             case "edit":
-                return self.lab.insights.edit(insight, done.before)
+                self._reword(insight, done.before)
             case what:
                 self._set(what, insight, on=done.before)
         return insight
@@ -389,7 +384,7 @@ def _page(rows: Sequence[Row]) -> str:
         return "<p>No insight to review.</p>"
     names = (name for name, *_ in max((row["beside"] for row in rows), key=len))
     head = ("grade", "insight", "symbol", "kind", "since", "until", "by", "sources", "", *names)
-    lines = [f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>"]
+    lines = ["<table>", f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>"]
     for row in rows:
         marks = [name for name in ("pinned", "disputed", "superseded", "retired") if row[name]]
         beside = (value for _, value, _ in row["beside"])
@@ -397,4 +392,4 @@ def _page(rows: Sequence[Row]) -> str:
         about = (row["grade"], row["text"], row["symbol"], row["kind"], *dates, row["by"], row["sources"])
         cells = ["" if cell is None else str(cell) for cell in (*about, ", ".join(marks), *beside)]
         lines.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
-    return "\n".join(["<table>", *lines, "</table>"])
+    return "\n".join([*lines, "</table>"])

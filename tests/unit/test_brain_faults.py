@@ -1,3 +1,4 @@
+import json
 import logging
 import threading
 import traceback
@@ -5,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from messages_server import DROP, MessagesServer, Status, end, say, start, text
+from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import faults
@@ -334,3 +335,13 @@ def test_a_stop_between_two_tries_ends_the_trying(server):
 def _until(true):
     while not true():
         threading.Event().wait(0.01)
+
+
+def test_a_key_in_the_escapes_of_a_recommendation_is_hidden_too(server):
+    idea = {"action": "buy", "symbol": "AAPL", "size": KEY, "entry": None, "stop": None, "target": None}
+    idea |= {"horizon": KEY, "confidence": 0.5, "rationale": f"Because {KEY}."}
+    escaped = json.dumps({"recommendations": [idea]}).replace("sk-ant", "\\u0073k-ant")
+    server.queue([start(), *text("Buy."), *tool(escaped), *end("tool_use")])
+    answer = send(server)
+    assert answer.recommendations[0].rationale == "Because [key]."
+    assert KEY not in repr(answer)

@@ -135,6 +135,23 @@ def test_what_contradicts_is_kept_and_both_say_so(lab):
     assert lab.insights.history(other)["other_id"].tolist()[1] == one
 
 
+@pytest.mark.parametrize(
+    ("said", "against", "contradicts"),
+    [
+        ("Ann buys AAPL with a plan", "Ann buys AAPL without a plan", True),
+        ("Ann always sells AAPL on gaps", "Ann never sells AAPL on gaps", True),
+        ("The AAPL dividend is 3 dollars", "The AAPL dividend is 4 dollars", True),
+        ("AAPL doesn't trade above its mean", "AAPL trades below its mean", False),
+        ("Ann bought AAPL for cash flow", "Ann bought AAPL for its buybacks", False),
+        ("Ann is bullish on AAPL", "Rates are bearish for banks", False),
+    ],
+)
+def test_denials_opposites_and_other_numbers_contradict(lab, said, against, contradicts):
+    both = [add(lab, said, 1), add(lab, against, 2)]
+    assert alive(lab) == both
+    assert lab.insights.frame["disputed_by"].notna().tolist() == [contradicts, contradicts]
+
+
 def test_two_values_of_one_moment_contradict_each_other(lab):
     one, other = stop(lab, 341.5, 1), stop(lab, 350, 1)
     assert alive(lab) == [one, other]

@@ -102,8 +102,8 @@ def faults(table: "pd.DataFrame") -> Picture:
     shown = table.dropna(subset=["auc"]).round(DIGITS)
     metrics, kinds = (list(dict.fromkeys(shown[name])) for name in ("metric", "fault"))
     base = alt.Chart(shown).encode(
-        x=alt.X("fault:N", sort=kinds, title="fault", axis=alt.Axis(orient="top", labelAngle=-30)),
-        y=alt.Y("metric:N", sort=metrics, title=None),
+        x=alt.X("fault:N", sort=kinds, title="fault", axis=alt.Axis(orient="top", labelAngle=-30, grid=False)),
+        y=alt.Y("metric:N", sort=metrics, title=None, axis=alt.Axis(grid=False)),
     )
     boxes = base.mark_rect().encode(
         color=alt.Color("auc:Q", title="AUC", scale=alt.Scale(domain=[0.5, 1], clamp=True, scheme="blues")),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
-from gallump_lab.study.scorecard.directions import DEAL, TO, Pointer, agreement, denials, opposite, pointers
+from gallump_lab.study.scorecard.directions import DEAL, PLAN, TO, Pointer, agreement, denials, opposite, pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
 from gallump_lab.study.scorecard.reading import Date, Reading, Word, bare, same
 from gallump_lab.study.scorecard.records import Score, Stated
@@ -31,8 +31,9 @@ DECIDED, DOUBT = 4.0, 1.0
 """How steeply evidence of direction decides, and the benefit of the doubt: with none on either side it is 0.73."""
 BESIDE, MOST = 0.4, 2.0
 """What a word's direction weighs beside none of the same words, and what same words around it add at most."""
-MOVED, DEALT = 2.0, 0.5
-"""What the market tells against rising to a lower price, and against buying above it (a breakout may)."""
+MOVED, DEALT, PLANNED = 2.0, 0.5, 1.0
+"""What the market tells against rising to a lower price, against buying above it (a breakout may), and against a target
+below it (one who is short has it there)."""
 OWN = 0.2
 """What another word of the statement itself weighs, where both speak of a deal."""
 DENIED = 0.25
@@ -180,14 +181,23 @@ def _own(pointer: Pointer, other: Pointer) -> float:
 
 
 def _denied(text: str, cited: Sequence[Message]) -> str:
-    """Give a word that denies where no cited message does, or one of theirs before words that the insight affirms."""
+    """Give a word that denies what the cited messages affirm, or one of theirs that denies what the insight affirms.
+
+    A denial is answered by one of the other side about some of the same words; where the other side denies something
+    else, two words must be affirmed there.
+    """
     mine, said = denials(text), [pointer for each in cited for pointer in denials(each.text)]
     known = {term for each in cited for term in terms(each.text)}
-    if mine and not said:
-        return next((each.word for each in mine if not known.isdisjoint(each.after)), "")
+    for each in mine:
+        if len(known.intersection(each.after)) > bool(said) and not _answered(each, said):
+            return each.word
     stated = set(terms(text))
-    affirmed = (each.word for each in said if len(each.after) >= 2 and stated.issuperset(each.after))
-    return next(affirmed, "") if not mine else ""
+    affirmed = (each for each in said if len(each.after) >= 2 and stated.issuperset(each.after))
+    return next((each.word for each in affirmed if not _answered(each, mine)), "")
+
+
+def _answered(denial: Pointer, others: Sequence[Pointer]) -> bool:
+    return any(not (other.about | {*other.after}).isdisjoint(denial.after) for other in others)
 
 
 def _weighed(pointer: Pointer, other: Pointer, reader: Reader) -> float:
@@ -202,7 +212,8 @@ def _weighed(pointer: Pointer, other: Pointer, reader: Reader) -> float:
 def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message) -> float:
     """Say what prices tell: a price above the day's cannot be fallen to, nor one below them be risen to.
 
-    One buys below the market and sells above it, unless it is a stop; that tells less.
+    One buys below the market and sells above it, unless it is a stop, and has targets above and stops below; that tells
+    less.
     """
     symbols = _symbols(insight, reader)
     day = reader.day(symbols[0], cited.created_at.date()) if symbols else None
@@ -211,7 +222,7 @@ def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message
         return 0.0
     above = 1 if after[0] > day[1] else -1
     pairs = {pair: sign for _, pair, sign in pointer.poles}
-    return above * (MOVED * pairs.get(TO, 0) - DEALT * pairs.get(DEAL, 0))
+    return above * (MOVED * pairs.get(TO, 0) - DEALT * pairs.get(DEAL, 0) + PLANNED * pairs.get(PLAN, 0))
 
 
 def claim(insight: Stated, reader: Reader) -> Score:

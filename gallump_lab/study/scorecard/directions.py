@@ -38,6 +38,9 @@ _OPPOSITES = {
         invest bid fill filled paid pay cost grab booked picked scoop nibble step |
         out gone flat flatten stop stopped target objective realise realize reduction invalidation bail
     """,
+    "plan": """
+        target objective goal profit | stop floor invalidation bail
+    """,
     "ever": """
         always | never
         allow permit accept | forbid forbidden reject refuse
@@ -82,8 +85,8 @@ def _tables() -> dict[str, list[tuple[str, str, int]]]:
 
 
 _SIGNS = _tables()
-TO, DEAL = "level 2", "trade 0"
-"""The pairs of rising and falling, and of buying and selling."""
+TO, DEAL, PLAN = "level 2", "trade 0", "plan 0"
+"""The pairs of rising and falling, of buying and selling, and of target and stop."""
 _WORD = re.compile(
     r"[^\W_]+?(?=n['\u2019]t\b)|n['\u2019]t\b|\d[\d,]*(?:\.\d+)?|[^\W_]+(?:['\u2019][^\W_]+)?", re.IGNORECASE
 )

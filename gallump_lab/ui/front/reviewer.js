@@ -23,14 +23,17 @@ function render({ model, el }) {
   const list = make("div", { class: "gl-log", role: "list", "aria-label": "Insights" });
   const notice = make("p", { class: "gl-notice", role: "status" });
   const heard = make("p", { class: "gl-unseen", "aria-live": "polite" });
-  const grades = GRADES.map((words, grade) => keyed(String(grade), words, () => give(grade), { "aria-pressed": "false", "data-grade": grade }));
+  const grades = GRADES.map((words, grade) =>
+    keyed(String(grade), words, () => give(grade), { "aria-pressed": "false", "data-grade": grade }),
+  );
   const group = make("div", { class: "gl-grades", role: "group", "aria-label": "Grade of the insight at hand" }, ...grades);
   const pin = keyed("p", "Pin", () => turn("pin", "pinned"), { "aria-pressed": "false" });
   const retire = keyed("x", "Retire", () => turn("retire", "retired"));
   const edit = keyed("e", "Edit", () => write());
   const undo = keyed("u", "Undo", () => tell({ type: "undo" }), { "aria-keyshortcuts": "u Control+Z" });
   const acts = make("div", { class: "gl-grades", role: "group", "aria-label": "Change the insight at hand" }, pin, retire, edit, undo);
-  const keys = make("p", { class: "gl-why" }, "Keys: 0 to 3 grade, ↑ ↓ or k j move, Enter shows sources and history, p pins, x retires, e edits, u undoes.");
+  const named = "Keys: 0 to 3 grade, ↑ ↓ or k j move, Enter shows sources and history, p pins, x retires, e edits, u undoes.";
+  const keys = make("p", { class: "gl-why" }, named);
   const foot = make("footer", { class: "gl-foot" }, group, acts, keys);
   const root = make("section", { class: "gl-chat gl-labeller gl-reviewer gl-empty", "aria-label": "Insights to review" });
   // JupyterLab puts a guard on fields inside a cell, which forbids undoing in them.
@@ -76,7 +79,8 @@ function render({ model, el }) {
     const focused = made.contains(document.activeElement) ? document.activeElement : null;
     const i = row.place;
     row.chip = make("span", { class: "gl-grade" });
-    row.button = make("button", { type: "button", class: "gl-open", dir: "auto", "aria-expanded": String(Boolean(row.open)) }, row.text);
+    const expanded = { "aria-expanded": String(Boolean(row.open)) };
+    row.button = make("button", { type: "button", class: "gl-open", dir: "auto", ...expanded }, row.draft ?? row.text);
     const marks = ["pinned", "disputed", "superseded", "retired"].filter((name) => row[name]);
     const facts = [
       ...marks.map((name) => make("b", { class: `gl-is-${name}` }, name)),
@@ -158,10 +162,7 @@ function render({ model, el }) {
   }
 
   const looking = () => make("p", { class: "gl-origin gl-why" }, "Looking for what it rests on …");
-
-  function ask(row) {
-    tell({ type: "open", insight: row.insight });
-  }
+  const ask = (row) => tell({ type: "open", insight: row.insight });
 
   /** Show or hide what an insight rests on. */
   function unfold(row, open = !row.open) {
@@ -184,14 +185,16 @@ function render({ model, el }) {
         make("div", { class: "gl-text", dir: "auto" }, ...parts.map(([text, found]) => make(found ? "mark" : "span", {}, text))),
       ),
     );
-    const past = history.map(({ at, what, quoted }) =>
-      make("li", {}, dated(at), make("span", { dir: "auto" }, quoted == null ? what : `${what}: `), quoted == null ? null : make("q", { dir: "auto" }, quoted)),
-    );
+    const past = history.map(({ at, what, quoted }) => {
+      const words = make("span", { dir: "auto" }, quoted == null ? what : `${what}: `);
+      return make("li", {}, dated(at), words, quoted == null ? null : make("q", { dir: "auto" }, quoted));
+    });
+    const nothing = make("p", { class: "gl-why" }, "It rests on no message.");
     return make(
       "div",
       { class: "gl-origin" },
       make("h4", {}, "Sources"),
-      said.length ? make("ul", { class: "gl-sources", "aria-label": "Sources" }, ...said) : make("p", { class: "gl-why" }, "It rests on no message."),
+      said.length ? make("ul", { class: "gl-sources", "aria-label": "Sources" }, ...said) : nothing,
       make("h4", {}, "History"),
       make("ul", { class: "gl-past", "aria-label": "History" }, ...past),
     );
@@ -225,24 +228,32 @@ function render({ model, el }) {
   /** Edit the text of the insight at hand, in its place. */
   function write() {
     const row = current();
-    if (!row || row.editor) return row?.editor.firstChild.focus();
+    if (!row || row.draft != null) return; // its last wording is on its way
+    if (row.editor) return row.editor.firstChild.focus();
     if (row.retired) return say("It is retired: restore it (x), then edit it.");
     say();
+    field(row, row.text);
+    bring(row.made);
+    row.editor.firstChild.focus({ preventScroll: true });
+  }
+
+  /** Put a field with a text in the place of an insight's own. */
+  function field(row, text) {
     const box = make("textarea", { rows: "1", dir: "auto", maxlength: "2000", "aria-label": "Text of the insight" });
-    box.value = row.text;
+    box.value = text;
     const leave = () => {
       row.editor.replaceWith(row.button);
       row.editor = null;
       row.button.focus({ preventScroll: true });
     };
     const save = () => {
-      const text = box.value.trim();
-      if (row.saving) return;
-      if (!text) return say("An insight needs words; to be rid of it, retire it (x).");
-      if (text === row.text) return leave();
-      row.saving = true;
+      const given = box.value.trim();
+      if (!given) return say("An insight needs words; to be rid of it, retire it (x).");
+      leave();
+      if (given === row.text) return;
+      row.button.textContent = row.draft = given;
       row.made.classList.add("gl-pending");
-      tell({ type: "edit", insight: row.insight, text });
+      tell({ type: "edit", insight: row.insight, text: given });
     };
     const fit = () => {
       box.style.height = "auto";
@@ -256,13 +267,14 @@ function render({ model, el }) {
       if (event.key === "Enter") save();
       else leave();
     });
-    row.editor = make("form", { class: "gl-edit" }, box, button("Save", save, { title: "Save (Enter)" }), button("Leave", leave, { title: "Leave it as it was (Esc)" }));
+    const buttons = [button("Save", save, { title: "Save (Enter)" }), button("Leave", leave, { title: "Leave it as it was (Esc)" })];
+    row.editor = make("form", { class: "gl-edit" }, box, ...buttons);
     row.editor.addEventListener("submit", (event) => event.preventDefault());
+    const focused = row.button === document.activeElement;
     row.button.replaceWith(row.editor);
     fit();
-    bring(row.made);
-    box.focus({ preventScroll: true });
     box.setSelectionRange(box.value.length, box.value.length);
+    if (focused) box.focus({ preventScroll: true });
   }
 
   function tally({ graded, of }) {
@@ -279,8 +291,8 @@ function render({ model, el }) {
       say();
       message.rows.forEach(take);
       tally(message.progress);
-      if (!rows.some((row) => !row.gone)) return say("No insight to review yet: they come from ended sessions, or by lab.insights.add(...).");
-      stand(message.at, false);
+      if (rows.some((row) => !row.gone)) stand(message.at, false);
+      else say("No insight to review yet: they come from ended sessions, or by lab.insights.add(...).");
     },
     changed(message) {
       if (!drawn) return;
@@ -288,16 +300,14 @@ function render({ model, el }) {
       const row = rows[message.place];
       if (mine && row) {
         row.given = null;
-        if (message.did === "edit" && row.saving) row.editor = row.saving = null;
+        if (message.did === "edit") row.draft = null;
       }
       message.rows.forEach(take);
       tally(message.progress);
       if (current() == null) step(1, false) || step(-1, false);
       if (!mine || !row) return;
       if (!row.gone) mark(row);
-      if (message.undone) say();
-      if (message.undone) stand(message.place, !foot.contains(document.activeElement));
-      else if (message.did === "edit") stand(message.place, list.contains(document.activeElement) || document.activeElement === document.body);
+      if (message.undone) say(), stand(message.place, !foot.contains(document.activeElement));
       const words = { pin: row.pinned ? "Pinned." : "Unpinned.", retire: row.retired ? "Retired." : "Restored.", edit: "Saved." };
       if (message.undone || message.did !== "grade") hear(message.undone ? "Undone." : words[message.did]);
     },
@@ -312,17 +322,17 @@ function render({ model, el }) {
     },
     trouble(message) {
       if (message.view !== view) return;
-      stopAsking();
+      if (message.of !== "ready") stopAsking(); // else it is asked again
       if (message.of === "look" && notice.textContent) return; // what is said of the reader's own doing stays
       const row = rows[place(message.insight)];
       if (!row || row.gone) return say(message.words);
+      if (message.of === "open") return row.detail?.replaceChildren(message.words);
       if (message.of === "undo") return say(message.words), stand(row.place, !foot.contains(document.activeElement));
       row.given = null;
-      row.saving = false;
       mark(row);
-      const what = FAILED[message.of];
+      if (row.draft != null) field(row, row.draft), (row.draft = null);
       const name = row.text.length > 60 ? `${row.text.slice(0, 60)}…` : row.text;
-      say(what ? `${what}, “${name}”: ${message.words}` : message.words);
+      say(`${FAILED[message.of]}, “${name}”: ${message.words}`);
     },
   };
 
@@ -365,11 +375,7 @@ function render({ model, el }) {
     act(event);
   });
 
-  function stopAsking() {
-    clearInterval(asking);
-    clearTimeout(slow);
-  }
-
+  const stopAsking = () => (clearInterval(asking), clearTimeout(slow));
   const lost = () => say("The kernel was restarted. Run this cell again: all that was done is kept; copy what you are writing.");
   model.on("msg:custom", receive);
   model.on("comm_live_update", lost);

@@ -1,0 +1,157 @@
+"""What insights are worth: what distilling brings, what its metrics see, and COLD against the same tokens in WARM.
+
+    python tests/benchmarks/insights.py --format sample
+    python tests/benchmarks/insights.py --format locomo --path locomo.json [--seed 1]
+
+Prints tables, and JSON on the last line:
+
+- `distilling`: of the offline rules on the dataset's own talk: insights, tokens and milliseconds a session; coverage
+  (the share of sessions' salient statements that insights carry) within 200 tokens a session; redundancy (the share
+  that says no more than an earlier one); `utility`: evidence recall and answer coverage of labelled questions with
+  COLD, with its tokens in WARM, and without them, and the differences.
+- `given`: support and utility of the insights that the dataset brings: the sample's own, LoCoMo's observations.
+- `faults`: made of the given insights: by fault the metric that is meant to see it, its area under the ROC curve, and
+  how many were made.
+
+Each [value, low, high], with 95% intervals clustered by conversation (by session for coverage and faults). LoCoMo's
+conversations are a lab each: figures are pooled over questions, sessions or insights; areas are means weighted by the
+number of faults, without an interval.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gallump_lab import Lab, datasets, study
+from gallump_lab.datasets import Dataset
+from gallump_lab.study import statistics
+from gallump_lab.study.scorecard.utility import MEASURES, WAYS
+
+SEES = {
+    "number": "support",
+    "symbol": "support",
+    "date": "support",
+    "source": "support",
+    "clause": "support",
+    "direction": "direction",
+    "duplicate": "redundancy",
+    "stale": "staleness",
+    "vague": "specificity",
+}
+"""Which metric is meant to see which fault."""
+
+
+def parts(form: str, path: Path | None) -> Iterator[Dataset]:
+    """Give the dataset's conversations, each for a lab of its own."""
+    if form == "sample":
+        yield datasets.sample()
+    else:
+        yield from datasets.read(path or "", form, observations=True).split()
+
+
+def opened(part: Dataset, folder: Path, *, given: bool) -> Lab:
+    """Give a lab with a conversation, with the insights that come with it or without."""
+    newest = part.messages["created_at"].max().to_pydatetime()
+    lab = Lab.open(folder / f"{len(list(folder.iterdir()))}.duckdb", clock=lambda: newest + timedelta(days=1))
+    lab.import_dataset(part if given else replace(part, insights=part.insights.iloc[:0]))
+    return lab
+
+
+def pooled(cards: list[Any]) -> dict[str, Any]:
+    """Sum up several labs' utility."""
+    clusters = [f"{number} {each}" for number, card in enumerate(cards) for each in card.utility.conversations]
+    measured = {
+        (way, measure): np.concatenate([card.utility.measured[way][measure] for card in cards])
+        for way in WAYS
+        for measure in MEASURES
+    }
+    weights = [len(card.utility.conversations) for card in cards]
+    found: dict[str, Any] = {"questions": len(clusters)}
+    for measure in MEASURES:
+        for way in WAYS:
+            found[f"{measure} {way}"] = shown(statistics.shares(measured[way, measure], clusters).interval())
+        for other in WAYS[1:]:
+            less = measured[WAYS[0], measure] - measured[other, measure]
+            found[f"{measure} difference to {other}"] = shown(statistics.differences(less, clusters).interval())
+    for way in WAYS:
+        found[f"tokens {way}"] = round(float(np.average([card.utility.tokens[way] for card in cards], weights=weights)))
+    return found
+
+
+def shown(interval: tuple[float, float, float]) -> list[float | None]:
+    return [None if math.isnan(each) else round(each, 4) for each in interval]
+
+
+def seen(tables: list[pd.DataFrame]) -> Mapping[str, Any]:
+    """Give the area of each fault's own metric; of several labs the mean, weighted by the faults made."""
+    every = pd.concat([table for table in tables if not table.empty])
+    found = {}
+    for fault, metric in SEES.items():
+        rows = every[(every["fault"] == fault) & (every["metric"] == metric)].dropna(subset=["auc"])
+        if rows.empty:
+            found[fault] = {"metric": metric, "auc": None, "made": 0}
+            continue
+        area = float(np.average(rows["auc"], weights=rows["n_bad"]))
+        low, high = (rows["low"].iloc[0], rows["high"].iloc[0]) if len(rows) == 1 else (math.nan, math.nan)
+        found[fault] = {"metric": metric, "auc": shown((area, low, high)), "made": int(rows["n_bad"].sum())}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--format", choices=["sample", "locomo"], default="sample")
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    own, given, tables, seconds, sessions = [], [], [], 0.0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for part in parts(asked.format, asked.path):
+            lab = opened(part, Path(folder), given=False)
+            started = time.perf_counter()
+            done = lab.distill(by="rules")
+            seconds, sessions = seconds + time.perf_counter() - started, sessions + done.sessions
+            own.append(study.insights(lab.snapshot()))
+            given.append(study.insights(opened(part, Path(folder), given=True).snapshot()))
+            tables.append(given[-1].faults(asked.seed))
+    by_session = pd.concat([card.sessions.assign(lab=number) for number, card in enumerate(own)])
+    clusters = by_session["lab"].astype(str) + by_session["session_id"]
+    counts = [len(card.insights) for card in own]
+    support = np.concatenate([card.frame["support"] for card in given])
+    result = {
+        "format": asked.format,
+        "distilling": {
+            "sessions": sessions,
+            "insights_a_session": round(by_session["insights"].mean(), 2),
+            "tokens_a_session": round(by_session["tokens"].mean(), 1),
+            "most_tokens_a_session": int(by_session["tokens"].max()),
+            "ms_a_session": round(1000 * seconds / max(sessions, 1), 1),
+            "coverage": shown(statistics.shares(by_session["coverage"], clusters).interval()),
+            "redundancy": round(float(np.average([card.redundancy for card in own], weights=counts)), 4),
+            "utility": pooled(own),
+        },
+        "given": {
+            "insights": len(support),
+            "support_mean": round(float(np.nanmean(support)), 3),
+            "support_quartiles": np.nanquantile(support, [0.25, 0.5, 0.75]).round(3).tolist(),
+            "utility": pooled(given),
+        },
+        "faults": seen(tables),
+    }
+    print(pd.DataFrame(result["faults"]).T.to_string())
+    for name in ("distilling", "given"):
+        print(f"\n{name}\n{pd.Series(result[name]['utility']).to_string()}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""COLD: which insights a prompt gets, in which order, and which it is shown already."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gallump_lab import Budget, Choice, Config, Lab, tokens
+from gallump_lab.config import Cold
+from gallump_lab.memory import cold, packing
+from gallump_lab.memory.records import Moment, Slot
+
+NOW = datetime(2026, 3, 20, 9, tzinfo=UTC)
+NOTHING = Cold(words=0, meaning=0, symbol=0, dates=0, recency=0)
+ONE = {
+    name: Cold(**dict.fromkeys(("words", "meaning", "symbol", "dates", "recency"), 0) | {name: 1})
+    for name in ("words", "meaning", "symbol", "dates", "recency")
+}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+
+
+def candidates(lab, question, settings=None, *, symbols=(), as_of=None, seen=2**62, **given):
+    moment = Moment(at=NOW, seen_message=99, seen_insight=seen, as_of=as_of)
+    with lab.store.read() as con:
+        return cold.candidates(
+            con, question, symbols=symbols, moment=moment, settings=settings or Cold(), factor=1.0, **given
+        )
+
+
+def texts(slots):
+    return [slot.text for slot in slots]
+
+
+def test_words_weigh_by_their_rarity_and_longer_texts_less(lab):
+    """BM25 by hand: three insights of 2, 2 and 4 terms, a mean length of 8/3; "dividend" is in one, "margin" in two."""
+    for text in ("dividend growth", "margin growth", "margin pressure hurts retailers"):
+        lab.insights.add(text)
+    found = {slot.text: slot.score for slot in candidates(lab, "dividend margin", ONE["words"])}
+    rare, common = (math.log(1 + (3 - df + 0.5) / (df + 0.5)) for df in (1, 2))
+    expected = {}
+    for text, idf, length in (
+        ("dividend growth", rare, 2),
+        ("margin growth", common, 2),
+        ("margin pressure hurts retailers", common, 4),
+    ):
+        spread = 0.5 * (1 - 0.4 + 0.4 * length / (8 / 3))
+        expected[text] = round(1_000_000 * idf / (rare + common) * 1.5 / (1 + spread))
+    assert found == expected
+    assert [*found] == ["dividend growth", "margin growth", "margin pressure hurts retailers"]
+
+
+def test_the_asked_symbols_come_first(lab):
+    for symbol in ("IBM", "AAPL", None, "MSFT"):
+        lab.insights.add(f"About {symbol or 'all'}", symbol=symbol)
+    found = candidates(lab, "Well?", ONE["symbol"], symbols={"IBM", "AAPL"})
+    assert [(slot.symbol, slot.score) for slot in found] == [("AAPL", 10**6), ("IBM", 10**6), ("MSFT", 0), (None, 0)]
+
+
+def test_recency_halves_in_ninety_days_and_counts_from_when_it_was_said_last(lab):
+    for text, days in (("Half as much", 90), ("A third", 180), ("All", 0)):
+        lab.insights.add(text, known_from=NOW - timedelta(days=days))
+    found = candidates(lab, "Well?", ONE["recency"])
+    assert [(slot.text, slot.score) for slot in found] == [
+        ("All", 10**6),
+        ("Half as much", 500_000),
+        ("A third", 333_333),
+    ]
+    lab.insights.add("A third")
+    assert candidates(lab, "Well?", ONE["recency"])[0].score == 10**6
+
+
+def test_words_of_time_find_what_holds_since_then(lab):
+    for text, since in (("January", (2026, 1, 15)), ("February", (2026, 2, 15)), ("A year before", (2025, 2, 15))):
+        lab.insights.add(f"{text} it was", valid_from=datetime(*since, tzinfo=UTC))
+    found = candidates(lab, "What did we learn in February 2026?", ONE["dates"])
+    assert [(slot.text, slot.score) for slot in found][0] == ("February it was", 10**6)  # noqa: RUF015
+    assert [slot.score for slot in found] == [10**6, 0, 0]
+    assert [slot.score for slot in candidates(lab, "What did we learn?", ONE["dates"])] == [0, 0, 0]
+
+
+def test_meaning_finds_what_shares_no_word(lab):
+    for text in ("The weather is rainy", "Shares fell sharply", "Lunch at noon"):
+        lab.insights.add(text)
+    assert texts(candidates(lab, "Did the stock decline?", ONE["meaning"]))[0] == "Shares fell sharply"
+
+
+def test_a_weight_of_zero_switches_a_signal_off_and_the_newest_then_come_first(lab):
+    for text in ("dividend", "margin", "buyback"):
+        lab.insights.add(text)
+    found = candidates(lab, "dividend", NOTHING)
+    assert texts(found) == ["buyback", "margin", "dividend"]
+    assert [(slot.score, slot.signals) for slot in found] == [(0, {})] * 3
+    for name, only in ONE.items():
+        assert {tuple(slot.signals) for slot in candidates(lab, "dividend", only)} == {(name,)}
+    for slot in candidates(lab, "dividend", Cold()):
+        assert slot.score == sum(slot.signals.values())
+
+
+def test_what_is_pinned_for_the_question_stands_first_then_what_is_pinned_for_good(lab):
+    ids = [lab.insights.add(text) for text in ("dividend", "margin", "buyback", "hedge")]
+    lab.insights.pin(ids[1])
+    lab.insights.pin(ids[2])
+    found = candidates(lab, "dividend and margin", ONE["words"], pinned=(ids[3], ids[2], 99))
+    assert texts(found) == ["hedge", "buyback", "margin", "dividend"]
+    assert ["pin" in slot.signals for slot in found] == [True, True, True, False]
+    lab.insights.retire(ids[3])
+    found = candidates(lab, "dividend and margin", ONE["words"], pinned=(ids[3],))
+    assert texts(found) == ["margin", "buyback", "dividend"]
+
+
+def test_statistics_are_those_of_what_was_alive_at_the_moment(lab, tmp_path):
+    alone = Lab.open(tmp_path / "alone.duckdb", clock=lambda: NOW)
+    for each in (lab, alone):
+        each.insights.add("dividend growth", known_from=NOW - timedelta(days=9))
+        each.insights.add("margin growth", known_from=NOW - timedelta(days=9))
+    with lab.store.read() as con:
+        (seen,) = con.execute("select max(event_id) from insight_events").fetchone()
+    lab.insights.add("dividend dividend yields of many a kind")
+    lab.insights.add("dividend and tax", known_from=NOW - timedelta(days=300))
+    expected = candidates(alone, "dividend growth in margins")
+    assert candidates(lab, "dividend growth in margins", seen=seen) == expected
+    lab.insights.retire(3)
+    lab.insights.retire(4)
+    assert candidates(lab, "dividend growth in margins") == expected
+    lab.insights.edit(1, "something else entirely")
+    assert candidates(lab, "dividend growth in margins") != expected
+    assert candidates(lab, "dividend growth in margins", seen=seen) == expected
+
+
+def test_as_of_shows_nothing_learnt_or_valid_later_and_what_has_been_superseded_since(lab):
+    before, after = NOW - timedelta(days=20), NOW - timedelta(days=5)
+    old = lab.insights.add("Stop at 420", known_from=NOW - timedelta(days=30))
+    over = lab.insights.add("Over soon", known_from=NOW - timedelta(days=30), valid_until=NOW - timedelta(days=10))
+    lab.insights.supersede(old, "Stop at 440", known_from=after)
+    lab.insights.add("Learnt late", known_from=after, valid_from=NOW - timedelta(days=40))
+    lab.insights.add("Holds later", known_from=NOW - timedelta(days=30), valid_from=NOW - timedelta(days=15))
+    assert over == 2
+    assert sorted(texts(candidates(lab, "Well?", as_of=before))) == ["Over soon", "Stop at 420"]
+    assert sorted(texts(candidates(lab, "Well?", as_of=NOW))) == ["Holds later", "Learnt late", "Stop at 440"]
+    assert candidates(lab, "Well?", as_of=NOW - timedelta(days=99)) == []
+
+
+def test_with_no_insights_or_no_words_there_is_an_answer(lab):
+    assert candidates(lab, "Anything?") == []
+    lab.insights.add("It is so")
+    for question in ("", "???", "the of and", "word " * 5_000, "東京 🚀", "'; drop table insights; --"):
+        assert texts(candidates(lab, question)) == ["It is so"]
+
+
+def test_no_more_than_two_hundred_are_candidates_and_pins_are_among_them(lab):
+    first = lab.insights.add("The very first")
+    for number in range(210):
+        lab.insights.add(f"Number {number}")
+    lab.insights.pin(first)
+    found = candidates(lab, "Which number?")
+    assert len(found) == 200
+    assert found[0].item_id == first
+    assert [slot.rank for slot in found] == list(range(1, 201))
+
+
+THREADS = """
+import json, sys
+from datetime import datetime, UTC
+from gallump_lab import Lab
+from gallump_lab.config import Cold
+from gallump_lab.memory import cold
+from gallump_lab.memory.records import Moment
+lab = Lab.open(sys.argv[1])
+moment = Moment(at=datetime(2026, 3, 20, tzinfo=UTC), seen_message=9, seen_insight=10**9)
+with lab.store.read() as con:
+    con.execute(f"set threads = {sys.argv[2]}")
+    found = cold.candidates(con, "Does the margin of AAPL grow with its cash in May?", symbols={"AAPL"}, moment=moment,
+                            settings=Cold(), factor=1.37)
+print(json.dumps([(slot.item_id, slot.score, dict(slot.signals), slot.tokens) for slot in found]))
+"""
+
+
+def test_the_order_is_the_same_at_any_number_of_threads_and_in_any_process(lab):
+    words = "margin cash AAPL growth dividend May stop risk hedge level".split()
+    for number in range(120):
+        lab.insights.add(
+            f"{words[number % 10]} {words[number % 7]} {words[number % 3]} {number}",
+            symbol="AAPL" if number % 2 else None,
+            known_from=NOW - timedelta(hours=number),
+        )
+    found = set()
+    for threads, seed in (("1", "1"), ("4", "2"), ("8", "3")):
+        env = (
+            os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads) | {"PYTHONHASHSEED": seed}
+        )
+        run = [sys.executable, "-c", THREADS, str(lab.store.path), threads]
+        found.add(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
+    assert len(found) == 1
+    assert len(json.loads(found.pop())) == 120
+
+
+def chatted(lab):
+    """Say something in a session that goes on (HOT) and in one that has ended (WARM)."""
+    ended, live = lab.sessions.get_or_create_session(), lab.sessions.get_or_create_session()
+    past = NOW - timedelta(days=3)
+    warm = lab.sessions.add_message(ended, "user", "My AAPL target is 480 because services grow.", "AAPL", past)
+    hot = lab.sessions.add_message(live, "user", "My AAPL stop is 420 below the gap.", "AAPL")
+    return live, warm, hot
+
+
+def test_what_the_prompt_shows_where_it_was_said_is_passed_over(lab):
+    live, warm, hot = chatted(lab)
+    lab.insights.add("The AAPL stop is 420", sources=[hot])
+    lab.insights.add("The AAPL target is 480", sources=[warm])
+    lab.insights.add("The AAPL target is 500", sources=[warm])  # another number than what is shown
+    lab.insights.add("Trims winners on Mondays before lunch", sources=[hot])  # less than half of its words
+    lab.insights.add("My AAPL stop is 420 below the gap")  # rests on nothing that is shown
+    found = {
+        slot.text: slot.reason
+        for slot in lab.preview("Where are stop and target of AAPL?", ["AAPL"], live).slots
+        if slot.tier == "cold"
+    }
+    assert found == {
+        "The AAPL stop is 420": "in HOT",
+        "The AAPL target is 480": "in WARM",
+        "The AAPL target is 500": "kept",
+        "Trims winners on Mondays before lunch": "kept",
+        "My AAPL stop is 420 below the gap": "kept",
+    }
+    none = lab.preview("Stop and target of AAPL?", ["AAPL"], live, config=Config(budget=Budget(hot=0, warm=0)))
+    assert {slot.reason for slot in none.slots if slot.tier == "cold"} == {"kept"}
+
+
+def test_what_was_excluded_for_the_question_says_so_first(lab):
+    live, _, hot = chatted(lab)
+    found = lab.insights.add("The AAPL stop is 420", sources=[hot])
+    slots = lab.preview("Where is my stop?", ["AAPL"], live, choice=Choice(excluded=[("insight", found)])).slots
+    assert [slot.reason for slot in slots if slot.tier == "cold"] == ["excluded"]
+
+
+def test_a_larger_budget_never_loses_an_insight(lab):
+    live, warm, hot = chatted(lab)
+    for number in range(30):
+        sources = [hot] if number % 5 == 0 else [warm] if number % 7 == 0 else []
+        lab.insights.add(f"AAPL stop 420 target 480 lesson {'again ' * (number % 4)}{number}", sources=sources)
+    before = set()
+    for budget in range(0, 400, 23):
+        slots = lab.preview("AAPL stop?", ["AAPL"], live, config=Config(budget=Budget(cold=budget))).slots
+        kept = [slot for slot in slots if slot.tier == "cold" and slot.kept]
+        assert sum(slot.tokens for slot in kept) <= budget
+        assert before <= {slot.item_id for slot in kept}
+        before = {slot.item_id for slot in kept}
+    assert len(before) > 10
+
+
+def test_a_line_names_symbol_and_since_when_it_holds_and_costs_what_it_takes(lab):
+    lab.insights.add("Stop at 420", symbol="AAPL", speaker="Ann", valid_from=datetime(2026, 1, 5, tzinfo=UTC))
+    lab.insights.add("Hedge with puts", valid_from=datetime(2026, 1, 6, tzinfo=UTC))
+    prompt = lab.preview("Well?").prompt
+    assert "- since 2026-01-06: Hedge with puts\n- AAPL, since 2026-01-05: Stop at 420" in prompt.text
+    for slot in (slot for slot in prompt.slots if slot.tier == "cold"):
+        assert slot.tokens == tokens.count(f"{slot.line}\n")
+
+
+def test_the_guides_preset_gives_ten_plain_texts_whatever_the_other_tiers_show(lab):
+    live, _, hot = chatted(lab)
+    shown = lab.insights.add("The AAPL stop is 420", symbol="AAPL", sources=[hot])
+    for number in range(15):
+        lab.insights.add(f"Lesson {number}", known_from=NOW - timedelta(days=number))
+    preview = lab.preview("Where is my AAPL stop?", ["AAPL"], live, config=Config.guide())
+    slots = [slot for slot in preview.slots if slot.tier == "cold"]
+    kept = [slot for slot in slots if slot.kept]
+    assert len(kept) == 10
+    assert kept[0].item_id == shown
+    assert {slot.reason for slot in slots if not slot.kept} == {"over budget"}
+    assert [slot.line for slot in kept] == [slot.text for slot in kept]
+    section = preview.text.split("=== LEARNED PATTERNS ===\n")[1].split("\n\n")[0]
+    assert section.splitlines() == [slot.text for slot in kept]
+
+
+def test_packing_takes_no_more_than_a_number_of_insights():
+    slots = [
+        Slot(tier="cold", kind="insight", item_id=i, message_id=None, rank=i, text="x", line="x", tokens=1)
+        for i in range(5)
+    ]
+    assert [slot.kept for slot in packing.pack(slots, 99, most=2)] == [True, True, False, False, False]

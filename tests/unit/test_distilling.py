@@ -1,0 +1,551 @@
+"""Distilling: which sessions are due, by whom, once each; what fails is told and tried again."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from clock import Clock
+from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
+
+from gallump_lab import Config, Lab, Model
+from gallump_lab.brain.faults import NoAccess
+from gallump_lab.config import Cold
+from gallump_lab.memory import distilling, rules
+from gallump_lab.memory.living import Standing
+from gallump_lab.memory.records import Learnt
+from gallump_lab.store import times
+
+START = datetime(2013, 3, 1, 12, 0, tzinfo=UTC)
+LATER = timedelta(minutes=31)
+STOP = {
+    "text": "The analyst's stop for AAPL is 420.",
+    "kind": "level",
+    "symbol": "AAPL",
+    "speaker": None,
+    "attribute": "stop",
+    "value": "420",
+    "valid_from": None,
+    "valid_until": None,
+    "sources": [1],
+}
+
+
+class Distiller(MessagesServer):
+    """Chats as ever; what is queued in `distilled` answers whoever asks for insights."""
+
+    def __init__(self):
+        super().__init__()
+        self.distilled = deque()
+
+    def reply_to(self, request):
+        asked = [each["name"] for each in request.body.get("tools", ())]
+        return self.distilled.popleft() if asked == ["remember"] else super().reply_to(request)
+
+    @property
+    def asked(self):
+        """How often it was asked to distil."""
+        return sum([each["name"] for each in r.body.get("tools", ())] == ["remember"] for r in self.requests)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(START)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, clock: Clock) -> Lab:
+    return Lab.open(tmp_path / "lab.duckdb", clock=clock)
+
+
+@pytest.fixture
+def server():
+    with Distiller() as running:
+        yield running
+
+
+@pytest.fixture
+def asking(tmp_path, clock, server):
+    """Open a lab that distils by the model, which answers on the server."""
+
+    def opened(distiller="model", **model):
+        asked = Model(**{"base_url": server.url, "max_retries": 0, "timeout": 30, "name": "claude-sonnet-5-5"} | model)
+        return Lab.open(
+            tmp_path / "lab.duckdb", clock=clock, config=Config(cold=Cold(distiller=distiller), model=asked)
+        )
+
+    return opened
+
+
+def called(*insights, **usage):
+    return [start(**usage), *tool({"insights": list(insights)}, index=0, name="remember"), *end("tool_use")]
+
+
+def told(lab, words, *, symbol="AAPL", at=START):
+    """Say something in a session of its own, as an import does."""
+    session = lab.sessions.get_or_create_session()
+    return session, lab.sessions.add_message(session, "user", words, symbol, at)
+
+
+def imported(lab, number, at=START - timedelta(days=400)):
+    """Import so many sessions, each with a stop of its own."""
+    frame = pd.DataFrame(
+        {
+            "role": "user",
+            "text": [f"My stop is at {300 + i}. I never hold lot {i} through earnings." for i in range(number)],
+            "created_at": [at + timedelta(hours=i) for i in range(number)],
+            "session_id": [f"past-{i}" for i in range(number)],
+            "symbol": "AAPL",
+        }
+    )
+    lab.import_messages(frame)
+
+
+def recorded(lab):
+    return lab.sql("select session_id, distiller, state, cost_usd, fault from distillings order by distilling_id")
+
+
+def test_a_session_is_distilled_once_it_has_ended_and_never_twice(lab, clock):
+    session, message = told(lab, "My AAPL stop is 420.")
+    assert lab.distill().sessions == 0
+    clock.now += timedelta(minutes=30)
+    assert lab.distill().sessions == 0  # it can still be carried on
+    clock.now += timedelta(seconds=1)
+    found = lab.distill()
+    assert (found.sessions, found.insights, found.left, found.cost_usd) == (1, 1, 0, 0.0)
+    insight = lab.insights.frame.iloc[0]
+    assert "420" in insight["text"]
+    assert (insight["symbol"], insight["sources"].tolist(), insight["distiller"]) == ("AAPL", [message], rules.NAME)
+    assert insight["valid_from"] == START  # when it was said
+    assert insight["known_from"] == START + timedelta(minutes=30)  # when the session had ended
+    assert lab.distill().sessions == 0
+    assert lab.distill(session).sessions == 0
+    assert recorded(lab)["state"].tolist() == ["complete"]
+
+
+def test_what_is_said_later_in_a_session_is_distilled_alone(lab, clock):
+    session, _ = told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    lab.distill()
+    later = lab.sessions.add_message(session, "user", "My AAPL target is 510.", "AAPL", START + timedelta(minutes=5))
+    lab.insights.edit(1, "Reworded by the analyst at 420")
+    clock.now += LATER
+    assert lab.distill().insights == 1
+    assert [each.tolist() for each in lab.insights.frame["sources"]] == [[1], [1], [later]]
+    assert lab.distill().sessions == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"session_id": "nowhere"}, r"session_id 'nowhere' is not in this lab; lab\.history\(\) lists them"),
+        ({"session_id": 5}, "session_id 5 is not in this lab"),
+        ({"by": "magic"}, "by must be 'rules' or 'model', not 'magic'"),
+    ],
+)
+def test_a_bad_argument_is_named(lab, given, words):
+    with pytest.raises(ValueError, match=words):
+        lab.distill(**given)
+
+
+def test_a_session_that_goes_on_is_named(lab):
+    session, _ = told(lab, "My AAPL stop is 420.")
+    with pytest.raises(ValueError, match="has not ended: that takes 30 minutes without a message"):
+        lab.distill(session)
+
+
+def test_one_session_alone(lab, clock):
+    (first, _), _ = told(lab, "My AAPL stop is 420."), told(lab, "My AAPL target is 510.")
+    clock.now += LATER
+    assert lab.distill(first).sessions == 1
+    assert lab.distill().sessions == 1
+
+
+def test_what_a_chat_taught_stands_in_the_next_sessions_first_prompt(lab, clock):
+    lab.apply(Config(session_minutes=30))
+    first = lab.ask("My stop is 420. Is that wise?", ["AAPL"])
+    imported(lab, 1)
+    lab.ask("What else?", ["AAPL"], first.session_id)
+    assert len(lab.insights) == 0
+    clock.now += LATER
+    preview = lab.preview("Where is it?", ["AAPL"])
+    reply = lab.ask("Where is it?", ["AAPL"])
+    assert reply.prompt.sha256 == preview.prompt.sha256
+    assert reply.notice is None
+    cold = [slot for slot in reply.prompt.slots if slot.tier == "cold"]
+    assert [slot.sources for slot in cold] == [(first.question_id,)]
+    assert recorded(lab)["session_id"].tolist() == [first.session_id]  # what was imported waits to be asked for
+    assert lab.distill().sessions == 1
+    assert recorded(lab)["session_id"].tolist() == [first.session_id, "past-0"]
+
+
+def test_a_chat_that_has_ended_is_distilled_when_the_lab_is_opened(lab, clock, tmp_path):
+    lab.ask("My stop is 420. Is that wise?", ["AAPL"])
+    clock.now += LATER
+    assert len(lab.insights) == 0
+    assert len(Lab.open(tmp_path / "lab.duckdb", clock=clock).insights) == 1
+
+
+def test_nobody_distils_unless_asked(tmp_path, clock):
+    config = Config(cold=Cold(distiller="nobody"))
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock, config=config)
+    lab.ask("My stop is 420. Is that wise?", ["AAPL"])
+    clock.now += LATER
+    lab.ask("And now?")
+    Lab.open(tmp_path / "lab.duckdb", clock=clock, config=config)
+    assert recorded(lab).empty
+    assert lab.distill().sessions == 1
+
+
+def test_two_labs_at_once_distil_each_session_once(lab, clock, tmp_path):
+    imported(lab, 70)
+    labs = [lab, Lab.open(tmp_path / "lab.duckdb", clock=clock)]
+    found = []
+    threads = [threading.Thread(target=lambda each=each: found.append(each.distill())) for each in labs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(each.sessions for each in found) == 70
+    assert sum(each.insights for each in found) == len(lab.insights) == 140
+    assert sorted(recorded(lab)["session_id"]) == sorted(f"past-{i}" for i in range(70))
+
+
+PROCESS = """
+import sys
+from gallump_lab import Lab
+lab = Lab.open(sys.argv[1], wait=60)
+print("ready", flush=True)
+sys.stdin.readline()
+print(lab.distill().sessions)
+"""
+
+
+def test_two_processes_at_once_distil_each_session_once(lab):
+    imported(lab, 70)
+    run = [sys.executable, "-c", PROCESS, str(lab.store.path)]
+    both = [subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert sum(int(process.communicate()[0]) for process in both) == 70
+    assert len(recorded(lab)) == 70
+    assert len(lab.insights) == 140
+
+
+def test_what_is_interrupted_goes_on_where_it_stopped(lab, monkeypatch):
+    imported(lab, 50)
+    read, distil = [], rules.distil
+
+    def interrupted(messages, **given):
+        read.append(messages[0].session_id)
+        if len(read) == 45:
+            raise KeyboardInterrupt
+        return distil(messages, **given)
+
+    monkeypatch.setattr(rules, "distil", interrupted)
+    found = lab.distill()
+    assert (found.sessions, found.insights, found.left) == (40, 80, 10)
+    assert "40 sessions" in repr(found)
+    assert "10 to be done" in repr(found)
+    rest = lab.distill()
+    assert (rest.sessions, rest.left) == (10, 0)
+    assert len(recorded(lab)) == 50
+    assert read[45:] == [f"past-{i}" for i in range(40, 50)]
+
+
+def test_an_interrupt_before_anything_is_done_is_one(lab, monkeypatch):
+    imported(lab, 1)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rules, "distil", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lab.distill()
+    assert lab.distill().sessions == 1
+
+
+def test_the_model_distils_and_what_it_cost_is_recorded(lab, asking, clock, server):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    server.distilled.append(called(STOP, input_tokens=1_000, output_tokens=100))
+    mine, asked = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)}), []
+    found = mine.distill(confirm=lambda words: asked.append(words) or True)
+    assert (found.sessions, found.insights, found.failed, found.left) == (1, 1, (), 0)
+    assert "Distilling 1 session with claude-sonnet-5-5" in asked[0]
+    assert found.cost_usd == pytest.approx((1_000 * 2 + 20 * 10) / 1e6)
+    assert mine.spent_today == pytest.approx(found.cost_usd)
+    assert recorded(mine)["distiller"].tolist() == ["claude-sonnet-5-5"]
+    assert mine.insights.frame["valid_from"].tolist() == [START]
+    assert mine.distill(confirm=lambda _: True).sessions == 0
+    assert server.asked == 1
+    assert mine.distill(by="rules").sessions == 1  # another distiller reads it too, when it is asked to
+
+
+def test_the_price_that_is_confirmed_bounds_what_it_costs(lab, asking, clock, server):
+    """What is known already is sent along, up to 2,000 tokens of it, beside the session."""
+    told(lab, "My AAPL stop is 420.")
+    for number in range(300):
+        lab.insights.add(f"AAPL lesson {number} on the many ways in which a stop of {number} may fail", symbol="AAPL")
+    clock.now += LATER
+    asked = []
+    asking(prices={"claude-sonnet-5-5": (1_000.0, 0.0)}).distill(confirm=asked.append)
+    server.distilled.append(called())
+    bare, words = asked[0].split(": at most $")[0], float(asked[0].split("at most $")[1].rstrip("."))
+    tokens = int(bare.split(": ")[1].split(" tokens")[0].replace(",", ""))
+    assert words >= (tokens + 2_000) * 1_000 / 1e6
+    assert server.asked == 0
+
+
+def test_without_a_yes_nothing_is_sent(lab, asking, clock, server):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    found = asking().distill(confirm=lambda _: False)
+    assert (found.sessions, found.left, server.requests) == (0, 1, [])
+    assert recorded(lab).empty
+
+
+def test_without_a_key_the_model_is_not_asked_and_says_how_to_mend_it(lab, clock):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    with pytest.raises(NoAccess, match=r"ANTHROPIC_API_KEY.*lab\.distill\(by='rules'\)"):
+        lab.distill(by="model")
+    assert recorded(lab).empty
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (Status.error(500, "api_error", "down"), "500", False),
+        ([start(input_tokens=500), *text("{", DROP)], "Session", True),
+        (say("no JSON at all"), "no list of insights that can be read", True),
+        ([start(), *tool('{"insights": [{"te', index=0, name="remember"), *end("max_tokens")], "limit of 4,096", True),
+        ([start(), *tool('{"insights": 7}', index=0, name="remember"), *end("tool_use")], "no list of insights", True),
+    ],
+)
+def test_a_call_that_fails_is_told_and_paid_for_and_tried_again(lab, asking, clock, server, case):
+    answer, words, paid = case
+    session, _ = told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)})
+    server.distilled += [answer, called(STOP)]
+    found = mine.distill(confirm=lambda _: True)
+    assert (found.sessions, found.insights, found.left, len(found.failed)) == (0, 0, 1, 1)
+    assert session in found.failed[0]
+    assert words in found.failed[0]
+    assert words in repr(found)
+    assert (mine.spent_today > 0) == paid
+    assert recorded(mine)["state"].tolist() == ["failed"]
+    again = mine.distill(confirm=lambda _: True)
+    assert (again.sessions, again.insights, again.left) == (1, 1, 0)
+    assert mine.spent_today == pytest.approx(recorded(mine)["cost_usd"].sum())
+
+
+def test_the_days_limit_holds_for_distilling(lab, asking, clock, server):
+    for number in range(3):
+        told(lab, f"My AAPL stop is 420, take {number}.")
+    clock.now += LATER
+    server.distilled += [called(STOP, input_tokens=1_000_000)]
+    mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)}, max_usd_per_day=1.0)
+    found = mine.distill(confirm=lambda _: True)
+    assert (found.sessions, found.left, server.asked) == (1, 2, 1)
+    assert "the limit is $1.00" in found.failed[0]
+    clock.now += timedelta(days=1)
+    server.distilled += [called(), called()]
+    assert mine.distill(confirm=lambda _: True).sessions == 2
+
+
+def test_what_a_model_made_up_is_refused_and_told(lab, asking, clock, server):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    server.distilled.append(
+        called(STOP, STOP | {"text": "The target is 999."}, STOP | {"text": "One.", "sources": [7]})
+    )
+    found = asking().distill(confirm=lambda _: True)
+    assert (found.insights, len(found.refused)) == (1, 2)
+    assert "'999' stands in none of the messages" in found.refused[0]
+    assert "cites '7', which is no message of the session" in found.refused[1]
+    assert found.refused[0] in repr(found)
+
+
+def test_insights_that_rest_on_no_message_of_their_session_are_refused_and_told(lab, clock):
+    (mine, here), (_, elsewhere) = told(lab, "My AAPL stop is 420."), told(lab, "My IBM stop is 190.")
+    clock.now += LATER
+    given = [
+        Learnt(text="Rests on another session", kind="fact", sources=(here, elsewhere)),
+        Learnt(text="Rests on nothing", kind="fact", sources=()),
+        Learnt(text="Cannot be stored", kind="rumour", sources=(here,)),
+        Learnt(text="Can be believed", kind="fact", sources=(here,)),
+    ]
+    with lab.store.write() as con:
+        session = distilling.read(con, mine, "mine", 30, clock.now)
+        taken = distilling.settle(Standing(con, times.naive(clock.now)), session, given, "mine")
+    assert (taken.insights, taken.merged) == (1, 0)
+    assert taken.refused[0] == f"'Rests on another session' rests on message {elsewhere}, which is not of its session."
+    assert taken.refused[1] == "'Rests on nothing' rests on no message."
+    assert taken.refused[2].startswith("'Cannot be stored': kind must be one of")
+    assert lab.insights.frame["text"].tolist() == ["Can be believed"]
+
+
+CLAIMED = """
+import sys
+from datetime import datetime, timedelta, UTC
+from gallump_lab import Config, Lab, Model
+lab = Lab.open(sys.argv[1], clock=lambda: datetime(2013, 3, 1, 13, tzinfo=UTC),
+               config=Config(model=Model(base_url=sys.argv[2], name="claude-sonnet-5-5")))
+lab.distill(by="model", confirm=lambda _: True)
+"""
+
+
+def test_a_claim_of_a_process_that_was_killed_is_free_and_one_at_work_is_not(lab, asking, clock, server):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    held = threading.Event()
+    server.distilled += [[start(), held], called(STOP)]
+    with subprocess.Popen([sys.executable, "-c", CLAIMED, str(lab.store.path), server.url]) as process:
+        while not server.requests:
+            assert process.poll() is None
+        mine = asking()
+        assert mine.distill(confirm=lambda _: True).sessions == 0  # somebody is at it
+        assert server.asked == 1
+        process.send_signal(signal.SIGKILL)
+    assert mine.distill(confirm=lambda _: True).sessions == 1
+    assert recorded(mine)["state"].tolist() == ["complete"]
+
+
+def test_a_session_is_free_again_whatever_breaks_its_distilling_off(lab, asking, clock, server, monkeypatch):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)})
+    server.distilled += [called(STOP), called(STOP)]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distilling, "settle", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mine.distill(confirm=lambda _: True)
+    paid = mine.spent_today
+    assert paid > 0
+    assert mine.distill(confirm=lambda _: True).sessions == 1
+    assert mine.spent_today == pytest.approx(2 * paid)
+
+
+def test_stopped_it_asks_no_further(lab, asking, clock, server):
+    for number in range(2):
+        told(lab, f"My AAPL stop is 420, take {number}.")
+    clock.now += LATER
+    stop, asked = threading.Event(), []
+    server.distilled += [[start(), stop, *end()]]
+    confirm = lambda words: asked.append(words) or threading.Timer(0.2, stop.set).start() or True  # noqa: E731
+    found = asking().distill(confirm=confirm, stop=stop)
+    assert (found.sessions, found.left, server.asked) == (0, 2, 1)
+    assert "Stopped" in found.failed[0]
+
+
+def test_what_is_forgotten_while_it_is_distilled_leaves_no_trace(lab, asking, clock, server):
+    session, _ = told(lab, "My AAPL stop is 420.")
+    secret = lab.sessions.add_message(session, "user", "My account is 4711-giraffe.", None, START)
+    clock.now += LATER
+    held = threading.Event()
+    secretly = STOP | {"text": "The account is 4711-giraffe.", "sources": [2], "attribute": None, "value": None}
+    server.distilled += [[start(), held, *called(STOP, secretly, secretly | {"kind": "rumour"})[1:]], called(STOP)]
+    mine, found = asking(), []
+    thread = threading.Thread(target=lambda: found.append(mine.distill(confirm=lambda _: True)))
+    thread.start()
+    while not server.requests:
+        assert thread.is_alive()
+    lab.forget(message_id=secret)
+    held.set()
+    thread.join()
+    assert "forgotten meanwhile" in found[0].failed[0]
+    assert "4711" not in repr(found[0])
+    for table in ("insights", "distillings"):
+        assert "4711" not in lab.sql(f"select * from {table}").to_csv()  # noqa: S608
+    assert mine.distill(confirm=lambda _: True).insights == 1
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab, asking, clock, server, whole):
+    session, message = told(lab, "My account is giraffe-hill.")
+    clock.now += LATER
+    made_up = STOP | {"text": "The account giraffe-hill holds 12.", "attribute": None, "value": None}
+    server.distilled.append(called(made_up))
+    mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)})
+    assert "giraffe-hill" in mine.distill(confirm=lambda _: True).refused[0]
+    spent = mine.spent_today
+    assert "giraffe" in mine.sql("select * from distillings").to_csv()
+    mine.forget(session_id=session) if whole else mine.forget(message_id=message)
+    assert "giraffe" not in mine.sql("select * from distillings").to_csv()
+    assert mine.spent_today == spent > 0
+
+
+def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_told(lab, asking, clock, server):
+    lab.ask("My stop is 420. Is that wise?", ["AAPL"])
+    clock.now += LATER
+    imported(lab, 1)
+    mine = asking()
+    assert server.requests == []  # opening a lab sends nothing
+    mine.preview("What now?")
+    assert server.requests == []
+    server.distilled.append(Status.error(500, "api_error", "down"))
+    first = mine.ask("What now?")
+    mine._learner.wait()
+    assert first.notice is None
+    assert recorded(mine)["state"].tolist() == ["failed"]
+    second = mine.ask("And then?", session_id=first.session_id)
+    assert second.session_id == first.session_id
+    assert "could not be distilled; lab.distill() tries again" in second.notice
+    assert mine.ask("And so?", session_id=first.session_id).notice is None
+    clock.now += LATER
+    server.distilled += [called(STOP), called()]
+    mine.ask("Good evening")
+    mine._learner.wait()
+    assert mine.ask("All fine?").notice is None
+    assert server.asked == 3
+    assert mine.insights.frame["text"].tolist() == [STOP["text"]]
+
+
+def test_another_distiller_does_not_go_through_the_past_unasked(lab, asking, clock, server, tmp_path):
+    lab.ask("My stop is 420. Is that wise?", ["AAPL"])
+    clock.now += LATER
+    lab.ask("What now?")
+    assert recorded(lab)["distiller"].tolist() == [rules.NAME]
+    clock.now += LATER
+    server.distilled.append(called())
+    mine = asking()
+    mine.ask("Good evening")
+    mine._learner.wait()
+    assert server.asked == 1
+    assert recorded(mine)["distiller"].tolist() == [rules.NAME, "claude-sonnet-5-5"]
+    Lab.open(tmp_path / "lab.duckdb", clock=clock)
+    assert len(recorded(mine)) == 2
+    server.distilled.append(called(STOP))
+    assert mine.distill(confirm=lambda _: True).sessions == 1
+
+
+def test_a_question_is_answered_though_the_past_cannot_be_distilled(lab, clock, monkeypatch):
+    lab.ask("My stop is 420. Is that wise?", ["AAPL"])
+    clock.now += LATER
+
+    def broken(*_, **__):
+        msg = "a rule broke"
+        raise RuntimeError(msg)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rules, "distil", broken)
+        reply = lab.ask("And now?")
+    assert reply.text
+    assert "could not be distilled" in reply.notice
+    assert "a rule broke" in reply.notice
+    assert lab.distill().sessions == 1
