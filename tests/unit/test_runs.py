@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, Recall, study
-from gallump_lab.store import schema
+from gallump_lab.store import Store, schema
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -127,7 +127,7 @@ def test_what_older_labs_had_applied_is_listed_and_can_be_reverted(
 ) -> None:
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
-        Lab.open(tmp_path / "lab.duckdb")
+        Store.open(tmp_path / "lab.duckdb")
     config = Config(budget=Budget(warm=100))
     with duckdb.connect(tmp_path / "lab.duckdb") as con:
         con.execute("insert into configs values (?, ?)", [config.id, config.to_toml()])
