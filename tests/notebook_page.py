@@ -50,7 +50,7 @@ if not lab.transcript(limit=1):
         note = f'My AAPL stop number {{i}} stands {where}.'
         lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=at)
         lab.sessions.add_message(session, 'assistant', f'Noted, {{i}}.', created_at=at + timedelta(minutes=1))
-    lab.insights.add('Stops stand below the mean.', kind='lesson', symbol='AAPL', sources=[1, 3])
+    lab.insights.add('Waits for two closes before any exit.', kind='lesson', symbol='AAPL', sources=[1, 3])
 lab.chat(watchlist=['AAPL'])"""
 
 

@@ -32,7 +32,7 @@ def test_a_question_shows_what_it_would_carry_as_it_is_typed_and_its_reply_what_
     expect(panel).to_contain_text("at most $0.0")
     expect(panel.get_by_role("img").first).to_have_accessible_name(re.compile("WARM [1-9]"))
     expect(kept(panel, "warm").first).to_contain_text("shares stop")
-    expect(kept(panel, "cold")).to_contain_text("Stops stand below the mean.")
+    expect(kept(panel, "cold")).to_contain_text("Waits for two closes before any exit.")
     notebook.box.fill("What was noted?")
     expect(kept(panel, "warm").first).to_contain_text("Noted")
     notebook.box.fill("Where is my stop?")
