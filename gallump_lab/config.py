@@ -159,13 +159,15 @@ class Cold:
     """For what was said when the question says ("last week", "in May")."""
     recency: float = 0.1
     """For what was said, or said again, lately; it halves in 90 days."""
+    least: float = 0.2
+    """What gets less from all signals but recency has too little to do with the question: it is left out."""
 
     def __post_init__(self) -> None:
         if self.distiller not in get_args(Distiller):
             msg = f"Cold.distiller must be one of {', '.join(get_args(Distiller))}, not {self.distiller!r}."
             raise ConfigError(msg)
         _whole("Cold", "tokens", self.tokens, 1)
-        for name in ("words", "meaning", "symbol", "dates", "recency"):
+        for name in ("words", "meaning", "symbol", "dates", "recency", "least"):
             _number("Cold", name, getattr(self, name), 0, 10)
 
 

@@ -17,7 +17,7 @@ from gallump_lab.config import Cold
 from gallump_lab.memory import ledger, vectors
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.packing import PassedOver
-from gallump_lab.memory.records import Moment, Reason, Slot
+from gallump_lab.memory.records import Kind, Moment, Reason, Slot
 from gallump_lab.memory.signals import MILLION, dates
 from gallump_lab.memory.signals.asked import QUERY_TERMS, rarity
 from gallump_lab.memory.signals.recency import HALF_LIFE
@@ -35,6 +35,15 @@ CANDIDATES = 200
 """So many insights are candidates; no budget holds more."""
 K1, B = 0.5, 0.4
 """BM25's term saturation and length normalisation, as in recall."""
+KINDS: Mapping[Kind, str] = {
+    "thesis": "thesis view reason case forecast",
+    "level": "level price",
+    "position": "position holding",
+    "preference": "rule preference principle habit limit",
+    "lesson": "lesson mistake",
+    "fact": "",
+}
+"""Words by which one asks for a kind of insight; they count as if it said them."""
 SHOWN = 0.5
 """An insight says no more than the prompt does already where the messages that it rests on show so much of it."""
 
@@ -118,7 +127,7 @@ def _gains(
     spans, dated = dates.spans(question, moment.at)
     asked = question.replace(dated, " ") if dated else question
     texts = [*map(_whole, found)]
-    kept = [*map(_counted, texts)]
+    kept = [_counted(f"{text} {KINDS[each.kind]}") for text, each in zip(texts, found, strict=True)]
     said = words(asked)
     wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
     held = Counter(term for counts in kept for term in wanted & counts.keys())
@@ -209,7 +218,7 @@ def _microseconds(moments: Sequence[datetime]) -> "Ints":
 def make_ready(insights: Iterable[Known]) -> None:
     """Analyse insights before the first question meets them; what was found is kept in the process."""
     for each in insights:
-        _counted(_whole(each))
+        _counted(f"{_whole(each)} {KINDS[each.kind]}")
         _code(_whole(each))
         _cost(f"- {_label(each)}: {each.text}")
 
@@ -240,6 +249,11 @@ def _label(each: Known) -> str:
     return f"{each.symbol}, {since}" if each.symbol else since
 
 
+def too_far(insight: Slot, least: float) -> bool:
+    """Tell whether an insight has too little to do with the question: all signals but its age, against a threshold."""
+    return not insight.signals.get("pin") and insight.score - insight.signals.get("recency", 0) < least * MILLION
+
+
 class Shown:
     """What a prompt's other tiers show of the messages that an insight rests on; slots are added one after the other.
 
@@ -266,14 +280,16 @@ class Shown:
         return len(missing) <= (1 - SHOWN) * len(wanted) and not any(term[0].isdigit() for term in missing)
 
 
-def shown_already(hot: Sequence[Slot], warm: Sequence[Slot], excluded: PassedOver) -> PassedOver:
-    """Say of COLD's candidates which the tiers before show already, where they were said."""
+def passing_over(hot: Sequence[Slot], warm: Sequence[Slot], least: float, excluded: PassedOver) -> PassedOver:
+    """Say of COLD's candidates which are too far from the question, and which the tiers before show already."""
     standing = Shown(slot for slot in hot if slot.kept)
     both = Shown(slot for slot in (*hot, *warm) if slot.kept)
 
     def passed_over(slot: Slot) -> Reason | None:
         if why := excluded(slot):
             return why
+        if too_far(slot, least):
+            return "below threshold"
         if standing.holds(slot):
             return "in HOT"
         return "in WARM" if both.holds(slot) else None

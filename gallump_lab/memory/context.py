@@ -86,7 +86,9 @@ def context(  # noqa: PLR0913 (a moment's givens)
         ),
         sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
-        passed_over=excluded if config.template == "guide" else cold.shown_already(standing, warm, excluded),
+        passed_over=excluded
+        if config.template == "guide"
+        else cold.passing_over(standing, warm, config.cold.least, excluded),
     )
     return SessionContext(
         session_id=session_id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
+from gallump_lab.memory.cold import too_far
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.duplicates import newest_first
 from gallump_lab.memory.recall import Ranked
@@ -180,6 +181,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
     ]
     _, _, hot = memory.session(con, session, moment, known.config, known.factor)
     cold = memory.learnt(con, row.text, symbols={symbol}, moment=moment, config=known.config, factor=known.factor)
+    least = known.config.cold.least
     asked = Asked(
         question_id=int(row.question_id),
         text=row.text,
@@ -191,7 +193,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
             cited=known.cited,
         ),
         hot=_within(hot, known.config.budget.hot),
-        cold=cold,
+        cold=[slot for slot in cold if not too_far(slot, least)],
     )
     return asked, [_ranking(con, each, known) for each in ranked]
 

@@ -148,7 +148,9 @@ class Ranks:
                 {name: getattr(each, name) for name in ("question_id", "text", "kind", "conversation")}
                 | {
                     "hot": [_plain(slot) for slot in each.hot],
-                    "cold": [[slot.item_id, slot.score, dict(slot.signals), slot.sources] for slot in each.cold],
+                    "cold": [
+                        [slot.item_id, slot.rank, slot.score, dict(slot.signals), slot.sources] for slot in each.cold
+                    ],
                     "evidence": {key: [_plain(part) for part in parts] for key, parts in each.needs.evidence.items()},
                     "words": sorted(each.needs.words),
                     "cited": {insight: sorted(sources) for insight, sources in each.needs.cited.items()},
@@ -210,7 +212,7 @@ class Ranks:
             hot = [_slot(slot) for slot in given.pop("hot")]
             cold = [
                 replace(insights[item], rank=rank, score=score, signals=signals, sources=tuple(sources))
-                for rank, (item, score, signals, sources) in enumerate(given.pop("cold"), 1)
+                for item, rank, score, signals, sources in given.pop("cold")
             ]
             asked.append(Asked(**given, hot=hot, cold=cold, needs=needs))
         return cls(

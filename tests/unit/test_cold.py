@@ -217,7 +217,9 @@ def test_what_the_prompt_shows_where_it_was_said_is_passed_over(lab):
     lab.insights.add("The AAPL stop is 420", sources=[hot])
     lab.insights.add("The AAPL target is 480", sources=[warm])
     lab.insights.add("The AAPL target is 500", sources=[warm])  # another number than what is shown
-    lab.insights.add("Trims winners on Mondays before lunch", sources=[hot])  # less than half of its words
+    lab.insights.add(
+        "Trims AAPL winners on Mondays before lunch", symbol="AAPL", sources=[hot]
+    )  # less than half of its words
     lab.insights.add("My AAPL stop is 420 below the gap")  # rests on nothing that is shown
     found = {
         slot.text: slot.reason
@@ -228,11 +230,30 @@ def test_what_the_prompt_shows_where_it_was_said_is_passed_over(lab):
         "The AAPL stop is 420": "in HOT",
         "The AAPL target is 480": "in WARM",
         "The AAPL target is 500": "kept",
-        "Trims winners on Mondays before lunch": "kept",
+        "Trims AAPL winners on Mondays before lunch": "kept",
         "My AAPL stop is 420 below the gap": "kept",
     }
     none = lab.preview("Stop and target of AAPL?", ["AAPL"], live, config=Config(budget=Budget(hot=0, warm=0)))
     assert {slot.reason for slot in none.slots if slot.tier == "cold"} == {"kept"}
+
+
+def test_what_has_nothing_to_do_with_the_question_is_left_out_unless_it_is_pinned(lab):
+    lab.insights.add("Hates options")
+    pinned = lab.insights.add("Closes the office at five")
+    reasons = {slot.text: slot.reason for slot in lab.preview("Where is my AAPL stop?").slots if slot.tier == "cold"}
+    assert reasons == {"Hates options": "below threshold", "Closes the office at five": "below threshold"}
+    lab.insights.pin(pinned)
+    asked = lab.preview("Where is my AAPL stop?")
+    assert [slot.text for slot in asked.slots if slot.tier == "cold" and slot.kept] == ["Closes the office at five"]
+    anything = lab.preview("Where is my AAPL stop?", config=Config(cold=Cold(least=0)))
+    assert len([slot for slot in anything.slots if slot.tier == "cold" and slot.kept]) == 2
+
+
+def test_who_asks_for_rules_gets_rules(lab):
+    lab.insights.add("Bought 50 AAPL at 448", kind="position")
+    lab.insights.add("Never more than three trades a day", kind="preference")
+    found = [slot.text for slot in lab.preview("What are my rules?").slots if slot.tier == "cold" and slot.kept]
+    assert found[0] == "Never more than three trades a day"
 
 
 def test_what_was_excluded_for_the_question_says_so_first(lab):
@@ -260,7 +281,7 @@ def test_a_larger_budget_never_loses_an_insight(lab):
 def test_a_line_names_symbol_and_since_when_it_holds_and_costs_what_it_takes(lab):
     lab.insights.add("Stop at 420", symbol="AAPL", speaker="Ann", valid_from=datetime(2026, 1, 5, tzinfo=UTC))
     lab.insights.add("Hedge with puts", valid_from=datetime(2026, 1, 6, tzinfo=UTC))
-    prompt = lab.preview("Well?").prompt
+    prompt = lab.preview("Do we hedge with puts, or with a stop?").prompt
     assert "- since 2026-01-06: Hedge with puts\n- AAPL, since 2026-01-05: Stop at 420" in prompt.text
     for slot in (slot for slot in prompt.slots if slot.tier == "cold"):
         assert slot.tokens == tokens.count(f"{slot.line}\n")

@@ -54,7 +54,7 @@ def test_a_question_shows_what_it_would_carry_and_every_token_is_accounted_for(l
 def test_before_anything_is_typed_it_shows_what_any_question_would_carry(lab):
     found = preview(lab, "now", text="  ", **ASKED)
     assert slots(found, "hot")
-    assert slots(found, "cold")
+    assert [each["why"] for each in slots(found, "cold", kept=False)] == ["too far from the question"]
 
 
 def test_other_budgets_show_their_effect_and_change_nothing(lab):

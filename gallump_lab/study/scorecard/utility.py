@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gallump_lab.config import Budget
-from gallump_lab.memory.cold import shown_already
+from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.duplicates import already_said
 from gallump_lab.memory.packing import pack
 from gallump_lab.memory.records import Slot
@@ -106,7 +106,7 @@ def utility(ranks: Ranks, retriever: str | None = None, budget: Budget | None = 
         candidates = ranks.warm(name, place)
         warm = pack(candidates, budget.warm, passed_over=already_said(hot))
         more = pack(candidates, budget.warm + budget.cold, passed_over=already_said(hot))
-        over = shown_already(hot, warm, lambda _: None)
+        over = passing_over(hot, warm, 0, lambda _: None)
         insights = [slot for slot in asked_one.cold if over(slot) is None]
         cold = _kept(pack(insights, budget.cold))
         before = [*_kept(hot), *_kept(warm)]
