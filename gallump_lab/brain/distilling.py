@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gallump_lab.brain import claude, distiller
-from gallump_lab.brain.faults import NoAccess
+from gallump_lab.brain.faults import BadRequest, ConnectionLost, NoAccess, RateLimited, ServerTrouble, TimedOut
 from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.records import Usage
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
@@ -19,6 +19,11 @@ from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import Moment
 from gallump_lab.store import Store, times
 
+CLOSED = (NoAccess, BadRequest)
+"""After one of these no other session fares better."""
+AWAY = (ConnectionLost, TimedOut, RateLimited, ServerTrouble)
+PATIENCE = 2
+"""After so many sessions in a row that failed for one of these, the server is left alone."""
 NAMED = 10
 """So many refusals and failures are told one by one; the rest are counted."""
 FORGOTTEN = "A message of it was forgotten meanwhile, so nothing that was learnt of it was kept."
@@ -56,6 +61,12 @@ class Distillation:
         return "\n".join([head, *_first(self.refused), *_first(self.failed)])
 
 
+NOBODY = (
+    "There is neither a key nor a base URL, so no model can distil. Set ANTHROPIC_API_KEY, or let the rules do it: "
+    "lab.distill(by='rules')."
+)
+
+
 class Learner:
     """Distils a chat's sessions once they have ended, without being asked.
 
@@ -85,7 +96,12 @@ class Learner:
         try:
             if config.cold.distiller == "rules":
                 _by_rules(self._store, config, self._clock(), chats=True, quiet=asking)
-            elif config.cold.distiller == "model" and asking and claude.reachable(config.model) and not self._busy():
+            elif config.cold.distiller == "model" and asking and not claude.reachable(config.model):
+                with self._store.read() as con:
+                    name, minutes = claude.model_name(config.model), config.session_minutes
+                    waiting = distilling.due(con, name, self._clock(), minutes, chats=True)
+                self._trouble = [NOBODY] if waiting else []
+            elif config.cold.distiller == "model" and asking and not self._busy():
                 self._thread = threading.Thread(target=self._ask, args=(config,), name="gallump-learner", daemon=True)
                 self._thread.start()
         except Exception as error:  # noqa: BLE001 - the question that waits for this is answered all the same
@@ -139,9 +155,8 @@ def distil(  # noqa: PLR0913 (the seams)
     NoAccess
         If the model is to distil and there is nobody to ask.
     """
-    by = config.cold.distiller if by is None else by
-    if by == "nobody":
-        by = "rules"
+    if by is None:
+        by = "model" if config.cold.distiller == "model" else "rules"
     if by not in {"rules", "model"}:
         msg = f"by must be 'rules' or 'model', not {by!r}."
         raise ValueError(msg)
@@ -203,26 +218,28 @@ def _by_model(  # noqa: PLR0913 (the seams)
 
     model, name = config.model, claude.model_name(config.model)
     if not claude.reachable(model):
-        msg = (
-            "There is neither a key nor a base URL, so no model can distil. Set ANTHROPIC_API_KEY, or let the rules do "
-            "it: lab.distill(by='rules')."
-        )
-        raise NoAccess(msg)
+        raise NoAccess(NOBODY)
     minutes = config.session_minutes
     with store.read() as con:
         sessions = distilling.due(con, name, clock(), minutes, wanted=wanted)
     result = Distillation(distiller=name, left=len(sessions))
-    if not sessions or not (confirm or confirmed)(_price(store, config, sessions, name, clock())):
+    if not sessions:
         return result
+    if not (confirm or confirmed)(_price(store, config, sessions, name, clock())):
+        return replace(result, failed=("The price was not agreed to: nothing was sent.",))
+    troubles = 0
     for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1, **_hidden(quiet)):
         try:
             with store.read() as con:
                 check_spending(con, clock(), model, name)
         except (SpendingLimit, PriceUnknown) as error:
             return replace(result, failed=(*result.failed, str(error)))
-        result, interruption = _one(store, config, clock, session_id, result, stop)
-        if interruption is not None or stop.is_set():
+        result, got = _one(store, config, clock, session_id, result, stop)
+        if stop.is_set() or (got and got.interruption):
             break
+        troubles = troubles + 1 if got and isinstance(got.fault, AWAY) else 0
+        if troubles == PATIENCE or (got and isinstance(got.fault, CLOSED)):
+            return replace(result, failed=(*result.failed, f"{_sessions(result.left)} were not tried any more."))
     return result
 
 
@@ -254,7 +271,7 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     session_id: str,
     result: Distillation,
     stop: threading.Event,
-) -> tuple[Distillation, BaseException | None]:
+) -> tuple[Distillation, distiller.Distilled | None]:
     """Distil one session; a failure is recorded with its cost and leaves it to be tried again."""
     claimed = distilling.claim(store, session_id, result.distiller, config.session_minutes, clock())
     if claimed is None:
@@ -289,7 +306,7 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     cost = None if result.cost_usd is None or got.cost_usd is None else result.cost_usd + got.cost_usd
     if taken is None:
         why = f"Session {session_id}: {fault}"
-        return replace(result, failed=(*result.failed, why), cost_usd=cost), got.interruption
+        return replace(result, failed=(*result.failed, why), cost_usd=cost), got
     result = replace(
         result,
         sessions=result.sessions + 1,
@@ -299,7 +316,7 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
         left=result.left - 1,
         cost_usd=cost,
     )
-    return result, got.interruption
+    return result, got
 
 
 def _sessions(number: int) -> str:

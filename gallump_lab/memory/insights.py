@@ -130,19 +130,19 @@ class Insights:
         Parameters
         ----------
         insight_id : int
-            Which one; it must not have been superseded.
+            Which one; it must not have been superseded or retired.
         text, **given
             As in `add`; what is not given stays as it is.
 
         Returns
         -------
         int
-            The id of the insight that takes its place.
+            The id of the insight that takes its place; its own if nothing is changed.
 
         Raises
         ------
         ValueError
-            As `supersede`.
+            As `supersede`, or if it is retired.
         """
         keep = ("kind", "symbol", "speaker", "attribute", "value", "sources", "valid_from", "valid_until")
         return self._succeed(insight_id, text, given, keep=keep)
@@ -150,6 +150,11 @@ class Insights:
     def _succeed(self, insight_id: int, text: str, given: Given, *, keep: Sequence[str]) -> int:
         with self._store.write() as con:
             old = _standing(con, insight_id)
+            if old.retired:
+                msg = (
+                    f"insight_id {old.insight_id} is retired; restore it first: lab.insights.restore({old.insight_id})."
+                )
+                raise ValueError(msg)
             fields: dict[str, Any] = {name: getattr(old, name) for name in keep} | dict(given)
             for name in ("valid_from", "valid_until"):
                 if name not in given and fields.get(name):
@@ -157,6 +162,8 @@ class Insights:
             learnt, known_from, distiller = _learnt(text, fields)
             now = self._now()
             made, since = ledger.checked(con, learnt, known_from, now)
+            if "sources" in keep and _unchanged(old, made):
+                return old.insight_id
             new = ledger.write(con, made, since, now, distiller)
             ledger.replaced(con, old.insight_id, new, now)
             if "sources" in keep and old.confirmed > old.valid_from:  # it was said again
@@ -164,7 +171,9 @@ class Insights:
         return new
 
     def pin(self, insight_id: int) -> None:
-        """Let an insight stand first in every prompt's COLD, as long as it stands; `unpin` takes that back.
+        """Let an insight stand first in COLD, whatever is asked, as long as it stands; `unpin` takes that back.
+
+        Where HOT or WARM show it already, COLD passes it over as others.
 
         Raises
         ------
@@ -201,7 +210,15 @@ class Insights:
     def _record(self, insight_id: int, event: Event, note: str | None = None) -> None:
         now = self._now()
         with self._store.write() as con:
-            ledger.record(con, _standing(con, insight_id).insight_id, event, now, now, note=note)
+            old = _standing(con, insight_id)
+            is_so = {
+                "pinned": old.pinned,
+                "unpinned": not old.pinned,
+                "retired": old.retired,
+                "restored": not old.retired,
+            }
+            if note or not is_so[event]:
+                ledger.record(con, old.insight_id, event, now, now, note=note)
 
     def grade(self, insight_id: int, grade: int | None, labeller: str = ANALYST) -> None:
         """Say what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
@@ -321,6 +338,11 @@ def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:
 
 def _unknown(insight_id: object) -> str:
     return f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
+
+
+def _unchanged(old: Known, made: Learnt) -> bool:
+    names = [name for name in Learnt.__dataclass_fields__ if name != "sources"]
+    return {*old.sources} == {*made.sources} and all(getattr(old, name) == getattr(made, name) for name in names)
 
 
 def _whole(insight_id: object) -> int:

@@ -549,3 +549,42 @@ def test_a_question_is_answered_though_the_past_cannot_be_distilled(lab, clock, 
     assert "could not be distilled" in reply.notice
     assert "a rule broke" in reply.notice
     assert lab.distill().sessions == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "asked"),
+    [
+        (lambda: Status.error(401, "authentication_error", "invalid x-api-key"), 1),
+        (lambda: Status.error(500, "api_error", "overloaded"), 2),
+    ],
+)
+def test_a_server_that_refuses_or_fails_is_left_alone(lab, asking, server, failure, asked):
+    imported(lab, 6)
+    server.distilled.extend(failure() for _ in range(6))
+    found = asking().distill(confirm=lambda _: True)
+    assert (server.asked, found.sessions, found.left) == (asked, 0, 6)
+    assert found.failed[-1] == "6 sessions were not tried any more."
+
+
+def test_one_bad_answer_among_good_ones_ends_nothing(lab, asking, server):
+    imported(lab, 4)
+    broken = Status.error(500, "api_error", "overloaded")
+    server.distilled.extend([broken, called(), Status.error(500, "api_error", "overloaded"), called()])
+    found = asking().distill(confirm=lambda _: True)
+    assert (server.asked, found.sessions, len(found.failed)) == (4, 2, 2)
+
+
+def test_who_declines_the_price_is_told_that_nothing_was_sent(lab, asking, server):
+    imported(lab, 2)
+    found = asking().distill(confirm=lambda _: False)
+    assert server.asked == 0
+    assert "not agreed to: nothing was sent" in repr(found)
+
+
+def test_a_key_that_is_gone_is_told_with_the_next_session(tmp_path, clock):
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock, config=Config(cold=Cold(distiller="model")))
+    lab.ask("My AAPL stop is 420.", ["AAPL"])
+    clock.now += LATER
+    reply = lab.ask("Where is it?", ["AAPL"])
+    assert "neither a key nor a base URL" in reply.notice
+    assert lab.ask("And now?", ["AAPL"], reply.session_id).notice is None

@@ -7,10 +7,12 @@ import duckdb
 import pytest
 from clock import Clock
 
-from gallump_lab import Config, Lab, study
+from gallump_lab import Cold, Config, Lab, study
 from gallump_lab.store import content, schema
 
 START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
+ALL = Config(cold=Cold(least=0))
+"""Every insight that stands is shown, whatever is asked."""
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def lab(tmp_path: Path, clock: Clock) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, config=Config())
+    return Lab.open(tmp_path / "lab.duckdb", clock=clock, config=ALL)
 
 
 def cold(lab, question="Well?", watchlist=(), **given):
@@ -266,7 +268,7 @@ def test_a_lab_of_the_version_before_is_brought_up_to_date_and_keeps_its_hash(tm
             "(1, 'superseded', 2, timestamp '2013-02-01')) old(insight_id, event, newer, since)"
         )
         before = content.digest(con)
-    lab = Lab.open(path, clock=lambda: START)
+    lab = Lab.open(path, clock=lambda: START, config=ALL)
     assert lab.snapshot().hash == before
     assert lab.insights.frame["superseded_by"].fillna(0).tolist() == [2, 0]
     assert cold(lab) == ["Stop at 440"]
@@ -274,3 +276,18 @@ def test_a_lab_of_the_version_before_is_brought_up_to_date_and_keeps_its_hash(tm
     assert lab.distill().sessions == 0
     saved = lab.snapshot().save(tmp_path / "snapshot.duckdb")
     assert study.Snapshot.load(saved).sql("select count(*) as n from insights")["n"].tolist() == [3]
+
+
+def test_an_edit_that_changes_nothing_and_a_deed_done_already_leave_no_trace(lab):
+    found = lab.insights.add("Stop on AAPL at 420", symbol="AAPL")
+    assert lab.insights.edit(found, "Stop on AAPL at 420") == found
+    for deed in (lab.insights.pin, lab.insights.pin, lab.insights.unpin, lab.insights.unpin, lab.insights.restore):
+        deed(found)
+    assert lab.insights.history(found)["event"].tolist() == ["added", "pinned", "unpinned"]
+
+
+def test_what_is_retired_is_not_edited_by_accident(lab):
+    found = lab.insights.add("Stop on AAPL at 420", symbol="AAPL")
+    lab.insights.retire(found, "gone")
+    with pytest.raises(ValueError, match=rf"restore it first: lab\.insights\.restore\({found}\)"):
+        lab.insights.edit(found, "Stop on AAPL at 430")
