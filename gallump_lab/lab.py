@@ -281,7 +281,7 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
-        received, symbols, choice = turns.again(self.store, self.sessions, question_id, check=self._talk.afford)
+        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.afford)
         return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def preview(
@@ -421,7 +421,7 @@ class Lab:
 
     def slots(self, turn_id: int) -> list[Slot]:
         """Give what a past turn carried and what it passed over, as recorded; a forgotten message's slots are gone."""
-        return transcripts.slots(self.store, turn_id)
+        return transcripts.slots(self.store, _id(turn_id))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
         """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
@@ -433,7 +433,7 @@ class Lab:
 
     def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
         """Delete a message or a session for good, and all that rests on it alone; see `memory.history.forget`."""
-        return history.forget(self.store, self._clock(), message_id=message_id, session_id=session_id)
+        return history.forget(self.store, self._clock(), message_id=_id(message_id), session_id=session_id)
 
     def decide(self, turn_id: int, position: int, verdict: Verdict, note: str = "") -> None:
         """Record that a recommendation was accepted or rejected; nothing is ever ordered.
@@ -453,7 +453,7 @@ class Lab:
         ValueError
             If there is no such recommendation, or the verdict is another.
         """
-        decisions.decide(self.store, self._clock(), turn_id, position, verdict=verdict, note=note)
+        decisions.decide(self.store, self._clock(), _id(turn_id), _id(position), verdict=verdict, note=note)
 
     @property
     def spent_today(self) -> float:
@@ -574,11 +574,11 @@ class Lab:
 
     def question_of(self, turn_id: int) -> int:
         """Give the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, turn_id, self._clock())
+        return labels.of_turn(self.store, _id(turn_id), self._clock())
 
     def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
         """Say how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
-        labels.label(self.store, question_id, message_id, grade, self._clock(), labeller=labeller)
+        labels.label(self.store, _id(question_id), _id(message_id), grade, self._clock(), labeller=labeller)
 
     @property
     def messages(self) -> "pd.DataFrame":
@@ -647,3 +647,8 @@ class Lab:
     def __repr__(self) -> str:
         """Name the file and what answers."""
         return f"<Lab {self.store.path.name}>"
+
+
+def _id(given: Any) -> Any:
+    """Give an id as the lab takes it; out of a frame it is one of numpy's numbers."""
+    return given.item() if hasattr(given, "item") else given

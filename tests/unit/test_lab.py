@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
@@ -301,3 +302,17 @@ def test_a_reply_shows_itself_without_a_memory_address(lab: Lab) -> None:
     assert repr(reply).startswith(reply.text)
     assert repr(reply).endswith("COLD 0 of 200 tokens]")
     assert repr(lab) == "<Lab lab.duckdb>"
+
+
+def test_ids_are_taken_as_a_frame_has_them(lab: Lab) -> None:
+    lab.ask("Is AAPL cheap? Recommend a trade.", watchlist=["AAPL"])
+    turn, said = lab.turns.iloc[0], lab.messages.iloc[0]
+    assert lab.slots(turn["turn_id"]) == lab.slots(1)
+    question = lab.question_of(turn["turn_id"])
+    lab.label(lab.questions["question_id"].iloc[0], said["message_id"], 3)
+    assert lab.labels["question_id"].tolist() == [question]
+    with pytest.raises(ValueError, match="has a reply"):
+        lab.retry(said["message_id"])
+    with pytest.raises(ValueError, match="position 7"):
+        lab.decide(turn["turn_id"], np.int64(7), "accepted")
+    assert lab.forget(message_id=said["message_id"]) == 1
