@@ -1,5 +1,6 @@
 """The scorecard as its user reads it: each insight judged, the set's worth, what the metrics see of faults."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -7,7 +8,9 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Lab, study
+from gallump_lab.study.scorecard import forecasts
 from gallump_lab.study.scorecard.charts import VERDICTS
+from gallump_lab.study.scorecard.outcome import Outcome, summary
 from gallump_lab.study.scorecard.utility import WAYS
 
 DAY = datetime(2012, 3, 1, 15, tzinfo=UTC)
@@ -79,21 +82,32 @@ def test_an_insight_that_a_later_message_puts_out_of_date_is_told_with_that_mess
     assert verdict(before, old)[0] != "out of date"
 
 
-def test_without_labelled_questions_utility_is_not_measured_and_says_why(lab):
+def test_without_labelled_questions_nothing_is_against_a_good_insight_and_the_reason_stands_once(lab):
     kept = add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    unsourced = add(lab, "Sells winners too early")
     card = study.insights(lab.snapshot())
     assert card.utility is None
     assert card.frame["shown"].isna().all()
-    assert verdict(card, kept)[0] == "not measured"
-    assert "lab.labeller()" in verdict(card, kept)[1]
-    assert "utility was not measured" in repr(card)
+    assert verdict(card, kept) == ("nothing against it", "Scored: support, staleness, contradiction, redundancy.")
+    name, why = verdict(card, unsourced)
+    assert name == "nothing against it"
+    assert why == "Scored: contradiction, redundancy. Not support: It cites no message that is there."
+    assert "lab.labeller()" in card.trouble
+    assert repr(card).count(card.trouble) == 1
+    assert "2 nothing against it" in repr(card)
     with pytest.raises(study.NothingToMeasure, match="grade 3"):
         card.plot()
 
 
+def test_of_what_no_metric_can_score_nothing_is_said(lab):
+    alone = add(lab, "Sells winners too early")
+    card = study.insights(lab.snapshot())
+    assert verdict(card, alone) == ("not measured", "It cites no message that is there.")
+
+
 def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_without_it(lab):
     needed = add(lab, "Warehouse visits: IBM ships on Fridays", 5, symbol="IBM", month=3)
-    idle = add(lab, "Never holds AAPL over earnings", 1, kind="preference")
+    idle = add(lab, "IBM ships by rail, no question", 6, symbol="IBM", month=3)
     question = lab.add_question("On which day does IBM ship?", answer="Fridays", symbol="IBM")
     lab.label(question, 5, 3)
     budget = study.rank(lab.snapshot()).config.budget
@@ -105,6 +119,12 @@ def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_withou
     held = {way: card.utility.measured[way]["recall"].tolist() for way in WAYS}
     assert held == {"with COLD": [1], "its tokens to WARM": [1], "without COLD": [0]}
     assert np.isnan(card.utility.difference()).tolist() == [False, True, True]  # one conversation gives no interval
+    assert card.trouble == ""
+    first, recall, _, last = repr(card.utility).splitlines()
+    assert first == "Utility of 100 tokens for insights, on 1 question"
+    assert recall.startswith("evidence recall: with COLD 1.000, its tokens to WARM 1.000, without COLD 0.000; ")
+    assert recall.endswith("; with COLD against its tokens to WARM +0.000")
+    assert last == "shown to some question: 2 insights; of these help one: 1"
 
 
 def test_a_forecast_is_judged_by_the_bars_after_it(lab):
@@ -116,6 +136,21 @@ def test_a_forecast_is_judged_by_the_bars_after_it(lab):
     assert np.isnan(frame.loc[wrong, "outcome"]) or frame.loc[wrong, "outcome"] == 0
     assert 0 < frame.loc[right, "base_rate"] < 1
     assert card.reasons(wrong)
+    assert [each.forecast.level for each in card.outcomes] == [560, 2_000]
+    assert repr(card.outcome).startswith("Outcome: 2 of 2 are testable, ")
+    assert card.outcome.borne_out == 1
+
+
+def test_the_outcomes_summary_says_which_of_the_decided_are_compared():
+    asked = forecasts.testable("AAPL above 560 by May", "AAPL", DAY)
+    one = Outcome(forecast=asked, bore_out=1, base_rate=0.5, whole=True)
+    found = [one, one, replace(one, bore_out=0), replace(one, whole=False), replace(one, base_rate=np.nan), Outcome()]
+    assert repr(summary(found)).splitlines()[:4] == [
+        "Outcome: 5 of 6 are testable, 5 of these are decided: 4 bore out, 1 did not",
+        "not compared: 1 decided before their bars end, 1 without a base rate",
+        "compared: 3 of the 5; 2 of these 3 bore out, 67%; such moves come anyway: 50%",
+        "difference +17%",
+    ]
 
 
 def test_what_is_said_of_a_session_that_no_insight_carries_lowers_coverage(lab):
@@ -139,6 +174,42 @@ def test_retired_and_superseded_insights_are_judged_only_if_they_are_chosen(lab)
     assert everything.frame["insight_id"].tolist() == [old, new, away]
 
 
+def test_the_first_line_says_how_many_are_not_judged_and_why(lab):
+    add(lab, "Stop on AAPL at 512.40", 1, attribute="stop", value="512.4")
+    add(lab, "Stop on AAPL at 540.25", 3, attribute="stop", value="540.25", month=2)
+    kept = add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    lab.insights.retire(add(lab, "IBM is slow", 5, symbol="IBM", month=3))
+    add(lab, "Away until May", 1, valid_until=DAY + timedelta(days=60))
+    card = study.insights(lab.snapshot())
+    assert card.left_out == {"superseded": 1, "retired": 1, "past their own horizon": 1}
+    first = "Scorecard of 2 insights at 2012-06-29, of 5; not judged: 1 past their own horizon, 1 retired, 1 superseded"
+    assert repr(card).splitlines()[0] == first
+    frame = lab.insights.frame
+    one = study.insights(lab.snapshot(), chosen=frame[frame["insight_id"] == kept])
+    assert repr(one).splitlines()[0] == "Scorecard of 1 insights at 2012-06-29, of 5; not judged: 4 not chosen"
+    assert study.insights(lab.snapshot(), chosen=frame).left_out == {}
+
+
+def test_a_partial_sale_a_target_or_another_symbols_stop_puts_no_stop_and_no_position_out_of_date(tmp_path):
+    """The bundled bars end in 2013: of 2026 there are no prices to tell a stop by."""
+    day = datetime(2026, 2, 2, 15, tzinfo=UTC)
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: day + timedelta(days=1))
+    session = lab.sessions.get_or_create_session()
+    said = [
+        ("I bought 50 AAPL at 448.", "position"),
+        ("My AAPL stop is 431", "level"),
+        ("I sold half the AAPL at 462", "position"),
+        ("AAPL target cut to 480", "level"),
+        ("AAPL looks fine; if GOOG drops below 460 I'll cut it.", "level"),
+    ]
+    for place, (text, kind) in enumerate(said):
+        when = day + timedelta(minutes=place)
+        source = lab.sessions.add_message(session, "user", text, symbol="AAPL", created_at=when)
+        lab.insights.add(text, kind=kind, symbol="AAPL", sources=[source], valid_from=when, known_from=when)
+    card = study.insights(lab.snapshot(), chosen=lab.insights.frame.iloc[:4])
+    assert card.frame["verdict"].tolist() == ["nothing against it"] * 4
+
+
 def test_grades_say_which_metric_agrees_with_people(lab):
     good = [add(lab, "Never holds AAPL over earnings", 1), add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)]
     bad = add(lab, "Stop on AAPL at 519.40", 1)
@@ -155,7 +226,18 @@ def test_grades_say_which_metric_agrees_with_people(lab):
     ("given", "words"),
     [
         ({"at": datetime(2012, 5, 1)}, "at must be a datetime with a time zone"),  # noqa: DTZ001
+        ({"at": DAY}, r"at is 2012-03-01 15:00, and the talk begins on 2012-03-31 15:00: nothing is known yet\. Give"),
         ({"chosen": pd.DataFrame({"insight_id": []})}, "None of 1 insights is to be judged"),
+        (
+            {"chosen": pd.DataFrame({"a": [1]})},
+            "chosen must be a DataFrame with the column insight_id, not one with .* a",
+        ),
+        ({"chosen": [1, 2]}, r"chosen must be a DataFrame with the column insight_id, not \[1, 2\]"),
+        ({"chosen": pd.DataFrame({"insight_id": [1, 7, 8]})}, "chosen names insights that the snapshot has not: 7, 8"),
+        ({"chosen": pd.DataFrame({"insight_id": ["x"]})}, "has not: x"),
+        ({"budget": 200}, r"budget must be a Budget, such as Budget\(cold=300\), not 200"),
+        ({"ranks": "x"}, r"ranks must be what study.rank\(snapshot\) gives, not 'x'"),
+        ({"broker": object()}, r"broker must have a method bars\(symbol, days\), .* object has none"),
     ],
 )
 def test_bad_arguments_are_named(lab, given, words):
@@ -175,16 +257,17 @@ def test_a_lab_without_insights_says_how_to_get_some(lab):
 def sample():
     lab = Lab.sample()
     snapshot = lab.snapshot()
-    chosen = lab.questions.iloc[::8]
-    return snapshot, study.insights(snapshot, study.rank(snapshot, questions=chosen, hot=2_000, warm=700, cold=200))
+    ranks = study.rank(snapshot, questions=lab.questions.iloc[::12], hot=2_000, warm=700, cold=200)
+    return snapshot, ranks, study.insights(snapshot, ranks)
 
 
 def test_the_same_snapshot_gives_the_same_figures(sample):
-    snapshot, card = sample
-    again = study.insights(snapshot, chosen=card.frame.iloc[:40])
-    names = ["support", "redundancy", "specificity", "contradiction", "staleness"]
-    once = study.insights(snapshot, chosen=card.frame.iloc[:40])
-    pd.testing.assert_frame_equal(once.frame[names], again.frame[names])
+    snapshot, ranks, card = sample
+    again = study.insights(snapshot, ranks, chosen=card.frame.iloc[:40]).frame
+    once = study.insights(snapshot, ranks, chosen=card.frame.iloc[:40]).frame
+    pd.testing.assert_frame_equal(once, again)
+    alone = ["support", "specificity", "staleness", "helped"]  # the others are judged beside all insights
+    pd.testing.assert_frame_equal(once[alone], card.frame.iloc[:40][alone])
 
 
 @pytest.mark.parametrize(
@@ -195,6 +278,7 @@ def test_the_same_snapshot_gives_the_same_figures(sample):
         ("date", "support", 0.95),
         ("source", "support", 0.95),
         ("duplicate", "redundancy", 0.95),
+        ("contradiction", "contradiction", 0.95),
         ("stale", "staleness", 0.95),
         ("direction", "direction", 0.9),
         ("clause", "support", 0.85),
@@ -209,11 +293,11 @@ def test_the_metrics_see_what_they_claim_on_the_sample(faults, fault, metric, le
 
 @pytest.fixture(scope="module")
 def faults(sample):
-    return sample[1].faults(seed=11)
+    return sample[2].faults(seed=11)
 
 
 def test_charts_show_their_figures_in_words(sample, faults):
-    _, card = sample
+    *_, card = sample
     assert "with COLD" in repr(card.plot())
     assert str(card.frame["verdict"].value_counts().iloc[0]) in repr(card.plot_verdicts())
     assert set(card.frame["verdict"]) <= set(VERDICTS)

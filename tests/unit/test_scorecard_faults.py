@@ -169,6 +169,18 @@ def test_a_duplicate_says_the_same_in_other_words_under_an_id_of_its_own():
     assert made("duplicate", stated(text, sources=()))[0].text == "Wen's view: x, as was said."
 
 
+def test_a_contradiction_stands_beside_it_under_an_id_of_its_own_and_says_otherwise():
+    others = [replace(STOP, insight_id=number) for number in (7, 9)]
+    made_of = stated("Rosa expects AAPL above 200 by May.", symbol="AAPL")
+    found = {bad.text for bad in made("contradiction", made_of, others=others)}
+    assert "Rosa expects AAPL below 200 by May." in found
+    assert "Rosa does not expect AAPL above 200 by May." in found
+    assert any(re.fullmatch(r"Rosa expects AAPL above (?!200)\d+ by May\.", text) for text in found)
+    for bad in made("contradiction", made_of, others=others):
+        assert bad.insight_id not in {1, 7, 9}
+        assert replace(bad, text=made_of.text, insight_id=1) == made_of
+
+
 def test_what_held_before_is_shown_as_current():
     old = stated("Rosa's stop on AAPL is 171 since 2026-02-10.", (2,), 2, symbol="AAPL")
     old = replace(old, valid_from=MONDAY - timedelta(days=20), valid_until=MONDAY)

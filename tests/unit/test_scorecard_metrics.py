@@ -162,19 +162,47 @@ def test_a_day_inside_a_vague_time_counts_half():
     assert claims.dates(stated("Ada bought it on 2012-03-07", 1), vague).value == 0.5
 
 
-def test_names_of_symbols_are_learnt_from_talk():
-    talk = [message(n, f"the widget maker looks {word}", symbol="ACME") for n, word in enumerate("a b c d e f".split())]
-    talk += [
-        message(n + 10, f"the gadget shop looks {word}", symbol="BOLT") for n, word in enumerate("a b c d e f".split())
+def named(name, symbol, *, first, role="user"):
+    """Six sessions that speak of a company by its name, which some write with a small letter."""
+    small = [f"the {name.lower()} chart again", f"so what of {name.lower()} now"]
+    large = [f"I think {name} looks {word} and I like it" for word in ("calm", "dull", "odd", "firm")]
+    return [
+        message(first + n, text, symbol=symbol, day=n, role=role, session=f"{symbol} {n}")
+        for n, text in enumerate([*small, *large])
     ]
-    talk += [message(30, "selling the widget maker", symbol="BOLT")]
+
+
+def test_names_of_symbols_are_learnt_from_what_people_say():
+    talk = [*named("Widgetco", "ACME", first=1), *named("Gadgetco", "BOLT", first=10)]
+    talk += [message(30, "selling widgetco", symbol="BOLT", day=9)]
     names = reader(*talk).aliases
-    assert names["widget"] == "ACME"
-    assert names["gadget"] == "BOLT"
-    assert "look" not in names
+    assert names == {"acme": "ACME", "bolt": "BOLT", "widgetco": "ACME", "gadgetco": "BOLT"}
     spoken = claims.names(stated("Ada sells ACME", 30, symbol="ACME"), reader(*talk))
     assert spoken.value == 1  # its field says BOLT, its words speak of ACME
     assert claims.names(stated("Ada sells BOLT", 30, symbol="BOLT"), reader(*talk)).value == 0
+
+
+def test_no_name_is_learnt_of_an_assistant_one_session_or_words_that_are_none():
+    boilerplate = [
+        message(
+            n, "It trades below the mean, down again; Trend and Rule say Sell.", symbol=symbol, role="assistant", day=n
+        )
+        for n, symbol in enumerate(["AAPL", "AAPL", "GOOG"] * 8)
+    ]
+    own = [message(40 + n, "the stop below, down again", symbol="AAPL", day=n) for n in range(12)]
+    once = [message(60 + n, f"so Widgetco it is {n}", symbol="IBM", session="one") for n in range(8)]
+    plain = ["aapl", "goog", "ibm"]
+    known = {"apple": "AAPL", "google": "GOOG", "alphabet": "GOOG"}
+    assert reader(*boilerplate, *own, *once).aliases == known | {each: each.upper() for each in plain}
+    assert reader(*named("Widgetco", "ACME", first=1, role="assistant")).aliases == {"acme": "ACME"}
+
+
+def test_a_symbol_that_is_another_word_too_counts_in_capitals_alone():
+    talk = reader(
+        message(1, "NOW is cheap", symbol="NOW"), message(2, "what now", symbol="IT"), message(3, "sold it now")
+    )
+    assert talk.mentioned("I sell it now") == []
+    assert talk.mentioned("IT or NOW, NOW?") == ["IT", "NOW"]
 
 
 def test_the_one_it_speaks_of_must_have_said_it():
@@ -287,6 +315,9 @@ def test_an_update_another_attribute_and_another_person_contradict_nothing():
     assert contradiction(first, [later, bob], talk).value == 0
     mine, its = replace(first, attribute="stop"), stated("Ada's stop on ACME is 95", 1, number=4, attribute="target")
     assert contradiction(mine, [its], talk).value == 0
+    target = stated("Ada's target on ACME is 120", 1, number=5)
+    assert contradiction(first, [target], talk).value == 0
+    assert contradiction(first, [replace(target, text="Ada's target on ACME is 91.50")], talk).value == 1
 
 
 def test_a_horizon_that_is_over_is_stale():
@@ -314,13 +345,64 @@ def test_another_value_on_the_same_side_of_the_market_replaces_it():
     assert replaced.why == "Message 3 says 94: acme line is 94 from here on"
 
 
-def test_a_sale_ends_what_was_set_for_the_position():
+@pytest.mark.parametrize("known", [bars, None])
+def test_a_sale_ends_what_was_set_for_the_position(known):
     talk = reader(
-        message(1, "stop acme 91.50", symbol="ACME"), message(2, "sold acme, 100.10", symbol="ACME", day=3), bars=bars
+        message(1, "stop acme 91.50", symbol="ACME"), message(2, "sold acme, 100.10", symbol="ACME", day=3), bars=known
     )
     stop = stated("Ada's stop on ACME is 91.50", 1, symbol="ACME")
     assert staleness(stop, talk, START + timedelta(days=1)).value == 0
     assert staleness(stop, talk, START + timedelta(days=4)).value == ENDED
+
+
+@pytest.mark.parametrize("known", [bars, None])
+@pytest.mark.parametrize(
+    "later",
+    [
+        "sold half the acme at 100.10",
+        "took 101 for a third of the acme",
+        "trimmed acme at 100.90",
+        "acme target cut to 97",
+        "bought more acme at 99.80",
+        "stop on bolt is 93, acme looks calm",
+        "if acme drops below 98 i buy more",
+    ],
+)
+def test_a_partial_sale_a_target_or_a_fill_leaves_a_stop_and_a_position_as_they_are(known, later):
+    talk = reader(
+        message(1, "bought 50 acme at 99.90", symbol="ACME"),
+        message(2, "my acme stop is 91.50", symbol="ACME"),
+        message(3, "calm day", symbol="BOLT"),
+        message(4, later, symbol="ACME", day=2),
+        bars=known,
+    )
+    bought = stated("Ada bought 50 ACME at 99.90", 1, kind="position", symbol="ACME")
+    stop = stated("Ada's ACME stop is 91.50", 2, symbol="ACME")
+    for insight in (bought, stop):
+        assert staleness(insight, talk, START + timedelta(days=3)).value < 0.5
+
+
+@pytest.mark.parametrize("known", [bars, None])
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("my acme stop is 91.50", "acme stop is 94.25 now", "94.25"),
+        ("acme target 120", "acme target cut to 100.50", "100.5"),
+        ("bought acme at 100, stop 91.50, target 120", "acme: target 130, and the stop goes to 95", "95"),
+    ],
+)
+def test_a_stop_takes_a_stops_place_and_a_target_a_targets_with_and_without_bars(known, before, after, says):
+    talk = reader(message(1, before, symbol="ACME"), message(2, after, symbol="ACME", day=2), bars=known)
+    number = "120" if "91.50" not in before else "91.50"
+    found = staleness(stated(f"Ada's level on ACME is {number}", 1, symbol="ACME"), talk, START + timedelta(days=3))
+    assert found.value == NEW_VALUE
+    assert found.why.startswith(f"Message 2 says {says}: ")
+
+
+def test_prices_of_long_ago_tell_nothing_of_today():
+    talk = reader(message(1, "my acme stop is 91.50", symbol="ACME", day=4_000), bars=bars)
+    assert talk.day("ACME", SAID + timedelta(days=16)) is not None
+    assert talk.day("ACME", SAID + timedelta(days=40)) is None
 
 
 def test_a_rule_that_was_changed_is_staler_than_one_that_was_not():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WAYS = {"with COLD": COLOURS["COLD"], "its tokens to WARM": COLOURS["WARM"], "without COLD": "#999999"}
 VERDICTS = {
     "helps": "#009E73",
+    "nothing against it": "#99D8C9",
     "shown, helped nobody": "#E69F00",
     "not shown": "#BBBBBB",
     "not measured": "#DDDDDD",
@@ -22,7 +23,11 @@ VERDICTS = {
     "out of date": "#0072B2",
     "not supported": "#D55E00",
 }
-"""What is said of an insight, from best to worst, with its colour."""
+"""What is said of an insight, from best to worst, with its colour.
+
+"nothing against it" is the best word where there are no labelled questions to measure utility with, and "not measured"
+is said where no metric could be scored either.
+"""
 
 
 def worth(utility: "Utility") -> Picture:

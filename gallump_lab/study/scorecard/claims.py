@@ -56,12 +56,20 @@ def support(insight: Stated, reader: Reader) -> Score:
 
     An insight is as true as its worst detail, which a mean would hide: one changed number among nine right words.
     """
-    found = {name: metric(insight, reader) for name, metric in PARTS.items()}
+    found = {name: part(name, insight, reader) for name in PARTS}
     scored = {name: score for name, score in found.items() if not math.isnan(score.value)}
     if not scored:
         return Score(value=math.nan, why=found["claim"].why)
     worst = min(scored, key=lambda name: scored[name].value)
     return scored[worst]
+
+
+def part(name: str, insight: Stated, reader: Reader) -> Score:
+    """Give one of `PARTS`, each computed once."""
+    found = reader.kept_scores.get((name, insight))
+    if found is None:
+        found = reader.kept_scores[name, insight] = PARTS[name](insight, reader)
+    return found
 
 
 def numbers(insight: Stated, reader: Reader) -> Score:
@@ -127,8 +135,8 @@ def names(insight: Stated, reader: Reader) -> Score:
     spoken = {symbol for each in cited for symbol in reader.meant(each)}
     speakers = {bare(each.speaker) for each in cited if each.speaker}
     present = {bare(m.speaker) for each in cited for m in reader.history.sessions[each.session_id] if m.speaker}
-    said = _vocabulary(cited) | speakers
-    nearby = _vocabulary(_neighbours(cited, reader)) | present
+    said = speakers.union(*map(reader.words, cited))
+    nearby = present.union(*map(reader.words, _neighbours(cited, reader)))
     found = [bare(name) for name in reader.names(reader.stated(insight))]
     found += [bare(insight.speaker)] if insight.speaker else []
     first = next((name for name in found if name in reader.speakers), None)
@@ -340,10 +348,6 @@ def _symbols(insight: Stated, reader: Reader) -> list[str]:
     """Give the symbols that an insight names, and its own."""
     named = reader.mentioned(insight.text)
     return list(dict.fromkeys([*named, *([insight.symbol] if insight.symbol else [])]))
-
-
-def _vocabulary(messages: Sequence[Message]) -> set[str]:
-    return {bare(word) for each in messages for word in re.findall(r"[^\W_]+(?:['\u2019][^\W_]+)?", each.text)}
 
 
 def _among(name: str, words: Collection[str]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from gallump_lab.study.scorecard.directions import pointers
+from gallump_lab.study.scorecard.directions import PLAN, pointers
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.reading import same
 from gallump_lab.study.scorecard.records import Score, Stated
@@ -33,15 +33,15 @@ def against(insight: Stated, other: Stated, reader: Reader) -> float:
     Likeness is the share of the words (with bits) of the one that the other has, the smaller of both ways, leaving
     out numbers, dates and words that point. They differ if one has a number where the other has another, or points
     to the opposite side, or denies what the other does not. 0 also if they speak of other symbols, persons or
-    attributes, name other times, do not hold at the same time, or came more than `TOGETHER` apart: then the later one
-    is an update. What both say of different days is no contradiction.
+    attributes (a stop here, a target there), name other times, do not hold at the same time, or came more than
+    `TOGETHER` apart: then the later one is an update. What both say of different days is no contradiction.
     """
     one, two = about(insight, reader), about(other, reader)
     if one.symbols != two.symbols or one.people != two.people or not _at_once(insight, other):
         return 0.0
     if insight.attribute and other.attribute and insight.attribute != other.attribute:
         return 0.0
-    if not _when(one, two) or not _differ(insight, other, one, two):
+    if not _when(one, two) or not _differ(insight, other, one, two) or _other_level(insight.text, other.text, one, two):
         return 0.0
     return min(_alike(one, two, reader), _alike(two, one, reader))
 
@@ -59,6 +59,12 @@ def _when(one: About, two: About) -> bool:
         for each in (one, two)
     )
     return not mine or not its or mine == its
+
+
+def _other_level(text: str, other: str, one: About, two: About) -> bool:
+    """Tell whether one states a stop and the other a target, elsewhere: both may stand."""
+    mine, its = ({sign for pair, sign in _poles(each) if pair == PLAN} for each in (text, other))
+    return len(mine) == len(its) == 1 and mine != its and not any(same(a, b) for a in one.numbers for b in two.numbers)
 
 
 def _differ(insight: Stated, other: Stated, one: About, two: About) -> bool:
@@ -84,5 +90,5 @@ def _still(one: About, others: frozenset[tuple[str, int]]) -> Sequence[tuple[str
     return [word for word in one.words if not any((pair, -sign) in others for pair, sign in _poles(word[1]))]
 
 
-def _poles(word: str) -> list[tuple[str, int]]:
-    return [(pair, sign) for pointer in pointers(word) for _, pair, sign in pointer.poles]
+def _poles(text: str) -> list[tuple[str, int]]:
+    return [(pair, sign) for pointer in pointers(text) for _, pair, sign in pointer.poles]

@@ -218,26 +218,30 @@ def inflected(verb: str) -> list[str]:
 
 def other_direction(text: str, dice: random.Random, *, finance: bool) -> Edit | None:
     """Turn one word into its opposite; where there is none a role or, at last, the whole into its contrary."""
-    negations = _compiled(w.NEGATIONS)
-    for pairs in (_opposites(), _compiled(w.ROLES) if finance else (), negations):
-        edits = [
-            (*found.span(), new)
-            for pattern, put in pairs
-            for found in pattern.finditer(text)
-            if (not found[0][0].isupper() or found.start() == 0)
-            and (
-                not re.search(rf"\b{re.escape(new := found.expand(put))}\b", text, re.IGNORECASE) or pairs is negations
-            )
-        ]
+    for pairs in (_opposites(), _compiled(w.ROLES) if finance else ()):
+        found = _turns_of(text, pairs)
+        edits = [each for each in found if not re.search(rf"\b{re.escape(each[2])}\b", text, re.IGNORECASE)]
         if edits:
             return dice.choice(edits)
-    if found := re.match(r"([A-Z]\w+ )(?!is\b|was\b|has\b|does\b)([a-z]+[^s\W]s)(?= )", text):
+    return denied(text, dice)
+
+
+def denied(text: str, dice: random.Random) -> Edit | None:
+    """Turn a statement into its contrary by a "not", or without the one that it has."""
+    if edits := _turns_of(text, _compiled(w.NEGATIONS)):
+        return dice.choice(edits)
+    if found := re.match(r"([A-Z]\w+ )(?!is\b|was\b|has\b|does\b)([a-z]+[^\s\W]s)(?= )", text):
         base = re.sub(r"(?<=[^aeiou])ies$", "y", found[2])
-        base = (
-            base if base != found[2] else re.sub(r"(?:(?<=sh)|(?<=ch)|(?<=ss)|(?<=x)|(?<=go)|(?<=do))es$|s$", "", base)
-        )
+        base = re.sub(r"(?:(?<=sh)|(?<=ch)|(?<=ss)|(?<=x)|(?<=go)|(?<=do))es$|s$", "", base)
         return (*found.span(2), f"does not {base}")
     return None
+
+
+def _turns_of(text: str, pairs: "Pairs") -> list[Edit]:
+    places = ((found, put) for pattern, put in pairs for found in pattern.finditer(text))
+    return [
+        (*found.span(), found.expand(put)) for found, put in places if not found[0][0].isupper() or not found.start()
+    ]
 
 
 Pairs = tuple[tuple[re.Pattern[str], str], ...]

@@ -21,7 +21,9 @@ Fault = Callable[[Stated, Sequence[Stated], History, random.Random], Stated | No
 """Makes the faulty insight of one, its set's others (superseded ones too), the talk and dice; None where it cannot."""
 
 
-def inject(insights: Sequence[Stated], history: History, seed: int) -> list[tuple[str, Stated, Stated]]:
+def inject(
+    insights: Sequence[Stated], history: History, seed: int, chosen: Sequence[Stated] | None = None
+) -> list[tuple[str, Stated, Stated]]:
     """Make every fault of every insight of which it can be made.
 
     What is made of an insight depends on the seed, on itself and on what the fault looks at, not on its place.
@@ -34,16 +36,21 @@ def inject(insights: Sequence[Stated], history: History, seed: int) -> list[tupl
         The talk that they rest on.
     seed : int
         Of the dice.
+    chosen : sequence of Stated, optional
+        Those of the set that faults are made of; by default all.
 
     Returns
     -------
     list of tuple
         The fault's name, the insight and the faulty one, by fault in the order of `FAULTS`. The faulty one takes the
-        insight's place, but for a duplicate, which stands beside it under an id of its own.
+        insight's place, but for a duplicate or a contradiction, which stands beside it under an id of its own.
     """
     found = []
+    wanted = {each.insight_id for each in (insights if chosen is None else chosen)}
     for name, fault in FAULTS.items():
         for place, insight in enumerate(insights):
+            if insight.insight_id not in wanted:
+                continue
             others = [*insights[:place], *insights[place + 1 :]]
             # Seeded with text, which hashes alike in every process.
             dice = random.Random(f"{seed} {name} {insight.insight_id}")  # noqa: S311 (for repeating, not for secrets)
@@ -121,8 +128,18 @@ def duplicate(insight: Stated, others: Sequence[Stated], history: History, dice:
     if changes < 3 or dice.random() < 0.25:
         names = [*known.speakers, *known.symbols, *(w.COMPANIES.get(each, each) for each in known.symbols)]
         put = edits.framed(put, names, dice)
-    top = max((each.insight_id for each in (insight, *others)), default=0)
-    return replace(insight, text=put, insight_id=top + insight.insight_id)
+    return replace(insight, text=put, insight_id=_new_id(insight, others))
+
+
+def contradiction(insight: Stated, others: Sequence[Stated], history: History, dice: random.Random) -> Stated | None:
+    """State the same subject otherwise beside it, at the same time: another number, the opposite, or a denial."""
+    made = [
+        number(insight, others, history, dice),
+        _edited(insight, edits.other_direction(insight.text, dice, finance=False)),
+        _edited(insight, edits.denied(insight.text, dice)),
+    ]
+    found = [each for each in made if each is not None]
+    return replace(dice.choice(found), insight_id=_new_id(insight, others)) if found else None
 
 
 def stale(insight: Stated, others: Sequence[Stated], history: History, dice: random.Random) -> Stated | None:
@@ -191,6 +208,7 @@ FAULTS: Mapping[str, Fault] = {
     "date": date,
     "clause": clause,
     "duplicate": duplicate,
+    "contradiction": contradiction,
     "stale": stale,
     "vague": vague,
     "source": source,
@@ -222,6 +240,10 @@ def _known(history: History) -> _Known:
         together={session: speakers(messages) for session, messages in history.sessions.items()},
         places={session: place for place, session in enumerate(history.sessions)},
     )
+
+
+def _new_id(insight: Stated, others: Sequence[Stated]) -> int:
+    return max(each.insight_id for each in (insight, *others)) + insight.insight_id
 
 
 def _edited(insight: Stated, edit: edits.Edit | None) -> Stated | None:

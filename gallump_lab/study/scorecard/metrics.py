@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gallump_lab.study.scorecard.claims import PARTS, support
+from gallump_lab.study.scorecard.claims import PARTS, part, support
 from gallump_lab.study.scorecard.contradiction import contradiction
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.records import Score, Stated
@@ -28,8 +28,8 @@ class Metric:
 METRICS: Mapping[str, Metric] = {
     "support": Metric(judge=lambda one, _others, reader, _at: support(one, reader), better=1),
     **{
-        name: Metric(judge=lambda one, _others, reader, _at, part=part: part(one, reader), better=1)  # type: ignore[misc]
-        for name, part in PARTS.items()
+        name: Metric(judge=lambda one, _others, reader, _at, name=name: part(name, one, reader), better=1)  # type: ignore[misc]
+        for name in PARTS
     },
     "redundancy": Metric(judge=lambda one, others, reader, _at: redundancy(one, others, reader), better=-1),
     "specificity": Metric(judge=lambda one, _others, reader, _at: specificity(one, reader), better=1),

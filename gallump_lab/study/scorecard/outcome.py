@@ -259,14 +259,16 @@ class Summary:
 
     def __repr__(self) -> str:
         """Say it in words."""
-        found = f"Outcome: {self.testable:,} of {self.stated:,} are testable, {self.decided:,} of these decided"
-        lines = [
-            f"{found}, {self.borne_out:,} bore out",
-            f"left out: {self.early:,} decided before their bars end, {self.unrated:,} without a base rate",
-        ]
-        if self.hits.n[0]:
+        found = f"Outcome: {self.testable:,} of {self.stated:,} are testable, {self.decided:,} of these are decided"
+        lines = [f"{found}: {self.borne_out:,} bore out, {self.decided - self.borne_out:,} did not"]
+        if self.early or self.unrated:
+            lines.append(
+                f"not compared: {self.early:,} decided before their bars end, {self.unrated:,} without a base rate"
+            )
+        if number := int(self.hits.n[0]):
+            hits = f"{round(float(self.hits.value[0]) * number):,} of these {number:,} bore out, {_share(self.hits)}"
             lines += [
-                f"{_share(self.hits)} of {self.hits.n[0]:,} bore out; such moves come anyway: {_share(self.base)}",
+                f"compared: {number:,} of the {self.decided:,}; {hits}; such moves come anyway: {_share(self.base)}",
                 f"difference {_share(self.difference, sign='+')}",
             ]
         if self.brier.n[0]:

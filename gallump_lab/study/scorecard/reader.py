@@ -5,15 +5,17 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.records import Message
-from gallump_lab.memory.text import statement
+from gallump_lab.memory.rules import ALIASES
+from gallump_lab.memory.text import statement, terms
 from gallump_lab.memory.vectors import BUILT_IN
+from gallump_lab.study.scorecard.directions import pointers
 from gallump_lab.study.scorecard.reading import Number, Reading, Word, bare, read, sentences
-from gallump_lab.study.scorecard.records import History, Stated
+from gallump_lab.study.scorecard.records import History, Score, Stated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,10 +30,14 @@ Prices = tuple[float, float, float, float]
 
 FEWEST, CHANCE = 5, 10.83
 """A word must go with a symbol in so many messages to become its name, and so much above chance (p 0.001)."""
+SESSIONS = 3
+"""And in so many sessions: the words of one talk go together by themselves."""
 AS_MUCH = 0.4
 """A name goes with its symbol at least so strongly as the word that goes with it best."""
 BACK = 6
 """Where a message names no symbol, so many messages before it may say which is meant."""
+FRESH = timedelta(days=10)
+"""An older bar tells nothing of a day's prices."""
 _PRICES = ("open", "high", "low", "close")
 LIKE, EQUAL = 0.35, 0.75
 """Two words whose cosine is below the first have nothing in common; above the second they mean the same."""
@@ -44,6 +50,7 @@ RARE = 8.0
 _NAME = re.compile(r"(?<![\w'\u2019])[A-Z][\w&]*(?:[-.][A-Z][\w&]*)*(?:['\u2019]s)?(?!\w)")
 _SMALL = re.compile(r"(?<![\w'\u2019])[a-z][\w&]+")
 _AFTER = re.compile(r"[\w,;'\u2019)] $")
+_WORD = re.compile(r"[^\W_]+(?:[.-][^\W_]+)*")
 
 
 class Reader:
@@ -62,6 +69,9 @@ class Reader:
         self._prices: dict[str, tuple[list[date], list[Prices]]] = {}
         self.kept: dict[Stated, Any] = {}
         self.kept_values: dict[int, Any] = {}
+        self.kept_scores: dict[tuple[str, Stated], Score] = {}
+        self._mentioned: dict[str, list[str]] = {}
+        self._words: dict[int, frozenset[str]] = {}
         self._vectors: dict[str, tuple[NDArray[np.float64], float]] = {}
 
     def of(self, message: Message) -> Reading:
@@ -117,26 +127,34 @@ class Reader:
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
-        """Learn which words name which symbol.
+        """Learn which words name which symbol: few, but surely.
 
-        A word is a name of the symbol in whose messages it stands most, if their log-likelihood ratio (Dunning 1993,
-        "Accurate methods for the statistics of surprise and coincidence") reaches `AS_MUCH` of the best word's. A
-        symbol itself is its first name. The field may be another symbol than the one spoken of; that is noise.
+        What people say teaches it, not what an assistant says: its phrases go with whatever it was asked. A word is a
+        name of the symbol in whose messages it stands most, if it is written as a name (`_a_name`), stands there in
+        `SESSIONS` sessions or more, and their log-likelihood ratio (Dunning 1993, "Accurate methods for the statistics
+        of surprise and coincidence") reaches `AS_MUCH` of the best word's. A symbol itself is its first name, and those
+        of well-known companies count (`memory.rules.ALIASES`). The field may be another symbol than the one spoken of;
+        that is noise.
         """
         total: Counter[str] = Counter()
         seen: dict[str, Counter[str]] = defaultdict(Counter)
-        for message in self.history.messages.values():
+        sessions: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for message in self._people:
             if message.symbol:
                 total[message.symbol] += 1
                 for word in {bare(word.text) for word in self.of(message).words}:
                     seen[word][message.symbol] += 1
+                    sessions[word, message.symbol].add(message.session_id)
         strength: dict[str, dict[str, float]] = defaultdict(dict)
         n = sum(total.values())
         for word, by in seen.items():
             symbol, together = min(by.items(), key=lambda each: (-each[1], each[0]))
-            if together >= FEWEST and (ratio := _ratio(together, by.total(), total[symbol], n)) > CHANCE:
+            if together < FEWEST or len(sessions[word, symbol]) < SESSIONS or not self._a_name(word):
+                continue
+            if (ratio := _ratio(together, by.total(), total[symbol], n)) > CHANCE:
                 strength[symbol][word] = ratio
         names = {symbol.casefold(): symbol for symbol in sorted(self.symbols)}
+        names |= {name: symbol for name, symbol in ALIASES.items() if symbol in self.symbols and name not in names}
         for symbol, words in strength.items():
             best = max(words.values())
             for word, ratio in words.items():
@@ -144,12 +162,46 @@ class Reader:
                     names.setdefault(word, symbol)
         return names
 
-    def mentioned(self, text: str) -> list[str]:
-        """Give the symbols that a text names, each once, in its order."""
-        words = (bare(match[0]) for match in re.finditer(r"[^\W_]+(?:[.-][^\W_]+)*", text))
-        return list(dict.fromkeys(self.aliases[word] for word in words if word in self.aliases))
+    def _a_name(self, word: str) -> bool:
+        """Tell whether a word is a symbol, or is written with a capital as a rule, points nowhere and is no person."""
+        large, small = self._written
+        if word.upper() in self.symbols:
+            return True
+        return large[word] > small[word] and not pointers(word) and word not in self.speakers
 
-    def meant(self, message: Message) -> list[str]:
+    @cached_property
+    def _people(self) -> Sequence[Message]:
+        """The messages of people; an assistant has no name."""
+        return [each for each in self.history.messages.values() if each.role == "user" or each.speaker is not None]
+
+    @cached_property
+    def _ordinary(self) -> frozenset[str]:
+        """Symbols, in lower case, that are other words too: they count in capitals alone."""
+        small: Counter[str] = Counter()
+        own: Counter[str] = Counter()
+        known = {symbol.casefold(): symbol for symbol in self.symbols}
+        for message in self._people:
+            for word in {match[0] for match in _WORD.finditer(message.text)} & known.keys():
+                small[word] += 1
+                own[word] += message.symbol == known[word]
+        return frozenset(
+            word for word in known if not terms(word) or pointers(word) or small[word] > max(2 * own[word], 1)
+        )
+
+    def mentioned(self, text: str) -> Sequence[str]:
+        """Give the symbols that a text names, each once, in its order."""
+        found = self._mentioned.get(text)
+        if found is None:
+            pairs = ((match[0], bare(match[0])) for match in _WORD.finditer(text))
+            named = [
+                self.aliases[word]
+                for said, word in pairs
+                if word in self.aliases and (word not in self._ordinary or said.isupper())
+            ]
+            found = self._mentioned[text] = list(dict.fromkeys(named))
+        return found
+
+    def meant(self, message: Message) -> Sequence[str]:
         """Give the symbols that a message speaks of: what it names, else the last named before it, or its field."""
         if named := self.mentioned(message.text):
             return named
@@ -157,6 +209,30 @@ class Reader:
             if earlier.role == message.role and (named := self.mentioned(earlier.text)):
                 return list(dict.fromkeys([*named, *([message.symbol] if message.symbol else [])]))
         return [message.symbol] if message.symbol else []
+
+    def words(self, message: Message) -> frozenset[str]:
+        """Give every word of a message, as names are compared."""
+        found = self._words.get(message.message_id)
+        if found is None:
+            spelt = re.finditer(r"[^\W_]+(?:['\u2019][^\W_]+)?", message.text)
+            found = self._words[message.message_id] = frozenset(bare(match[0]) for match in spelt)
+        return found
+
+    def later(self, message: Message, at: datetime) -> Sequence[Message]:
+        """Give what the same one said after a message up to a moment, in order of arrival."""
+        after = (message.created_at, message.message_id)
+        return [
+            each
+            for each in self._by_voice[message.speaker, message.role]
+            if after < (each.created_at, each.message_id) and each.created_at <= at
+        ]
+
+    @cached_property
+    def _by_voice(self) -> Mapping[tuple[str | None, str], Sequence[Message]]:
+        found: dict[tuple[str | None, str], list[Message]] = defaultdict(list)
+        for message in self.history.messages.values():
+            found[message.speaker, message.role].append(message)
+        return found
 
     def around(self, message: Message, before: int, after: int) -> list[Message]:
         """Give a message's neighbours in its session."""
@@ -239,7 +315,7 @@ class Reader:
         )
 
     def day(self, symbol: str | None, day: date) -> Prices | None:
-        """Give a symbol's last open, high, low and close up to a day; None where there are no bars."""
+        """Give a symbol's last open, high, low and close up to a day; None where there are no bars of the last days."""
         if self._bars is None or symbol is None:
             return None
         if symbol not in self._prices:
@@ -251,7 +327,7 @@ class Reader:
             self._prices[symbol] = ([date(each.year, each.month, each.day) for each in frame["date"]], rows)
         days, rows = self._prices[symbol]
         place = bisect_right(days, day) - 1
-        return rows[place] if place >= 0 else None
+        return rows[place] if place >= 0 and day - days[place] <= FRESH else None
 
 
 def _ratio(together: int, word: int, symbol: int, n: int) -> float:

@@ -305,6 +305,7 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
+@lru_cache(maxsize=50_000)
 def bare(word: str) -> str:
     """Give a word without case, accents and possessive, as names are compared."""
     return re.sub(r"['\u2019]s?$", "", plain(word.casefold()))

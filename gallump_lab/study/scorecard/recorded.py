@@ -19,8 +19,9 @@ class Recorded:
 
     insights: Sequence[Stated]
     """All of them, in order of arrival; one that was superseded held until then."""
-    gone: frozenset[int]
-    """The ids of those that were superseded or retired."""
+    superseded: frozenset[int]
+    """The ids of those whose place another has taken."""
+    retired: frozenset[int]
     grades: Mapping[int, int]
     """People's newest grades, by insight id."""
     messages: Sequence[Message]
@@ -39,7 +40,8 @@ def recorded(snapshot: Snapshot) -> Recorded:
     began = {row["insight_id"]: row["valid_from"] for row in rows}
     return Recorded(
         insights=[_stated(row, began.get(row["superseded_by"])) for row in rows],
-        gone=frozenset(row["insight_id"] for row in rows if row["superseded_by"] is not None or row["retired"]),
+        superseded=frozenset(row["insight_id"] for row in rows if row["superseded_by"] is not None),
+        retired=frozenset(row["insight_id"] for row in rows if row["retired"]),
         grades={row["insight_id"]: row["grade"] for row in rows if row["grade"] is not None},
         messages=[
             Message(**dict(zip(_MESSAGE, row, strict=True)) | {"created_at": times.aware(row[5])}) for row in said

@@ -14,16 +14,19 @@ from gallump_lab.store import Snapshot, times
 from gallump_lab.study import past, statistics
 from gallump_lab.study.rank import NothingToMeasure, rank
 from gallump_lab.study.ranks import Ranks
-from gallump_lab.study.scorecard import charts, outcome
+from gallump_lab.study.scorecard import arguments, charts
 from gallump_lab.study.scorecard.coverage import coverage
 from gallump_lab.study.scorecard.faults import inject
 from gallump_lab.study.scorecard.metrics import METRICS
+from gallump_lab.study.scorecard.outcome import Outcome, Summary, summary
+from gallump_lab.study.scorecard.outcome import of as outcome_of
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.recorded import recorded
 from gallump_lab.study.scorecard.records import History, Score, Stated
 from gallump_lab.study.scorecard.redundancy import repeated
 from gallump_lab.study.scorecard.roc import auc
-from gallump_lab.study.scorecard.utility import Utility, Worth, utility
+from gallump_lab.study.scorecard.utility import Utility, Worth, interval, utility
+from gallump_lab.study.scorecard.verdicts import verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,11 +36,6 @@ if TYPE_CHECKING:
     from gallump_lab.picture import Picture
 
 ALL_BARS = 10**6
-SUPPORTED = 0.35
-"""Below so much support an insight is not supported: on the sample 3 percent of the good ones, nine in ten with a
-changed number, symbol, date or source, seven in ten with a turned direction or an invented clause."""
-DOUBT = 0.5
-"""From so much redundancy, contradiction or staleness on an insight is in doubt."""
 
 
 def insights(  # noqa: PLR0913 (what a study may choose)
@@ -81,18 +79,10 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     past.checked_snapshot(snapshot)
     if at is not None:
         times.naive(at, "at")
+    arguments.check(ranks, budget, broker)
     found = recorded(snapshot)
-    moment = at or max((each.created_at for each in found.messages), default=None)
-    if chosen is not None:
-        judged = [each for each in found.insights if each.insight_id in {*chosen["insight_id"]}]
-    else:
-        judged = [each for each in found.insights if each.insight_id not in found.gone and _holds(each, moment)]
-    if not judged:
-        msg = (
-            f"None of {len(found.insights):,} insights is to be judged. Distil some (lab.distill()), add some "
-            "(lab.insights.add(...)), or choose others: study.insights(snapshot, chosen=lab.insights.frame)."
-        )
-        raise ValueError(msg)
+    moment = arguments.moment(found, at)
+    judged, left_out = arguments.judged(found, chosen, moment)
     budget = found.config.budget if budget is None else budget
     trouble = ""
     if ranks is None:
@@ -108,12 +98,9 @@ def insights(  # noqa: PLR0913 (what a study may choose)
         broker=FileBroker() if broker is None else broker,
         utility=None if ranks is None else utility(ranks, budget=budget),
         grades=found.grades,
+        left_out=left_out,
         trouble=trouble,
     )
-
-
-def _holds(each: Stated, moment: datetime | None) -> bool:
-    return moment is None or each.valid_until is None or each.valid_until >= moment
 
 
 class Scorecard:
@@ -127,6 +114,10 @@ class Scorecard:
         What the tier and each insight are worth to the labelled questions; None where there are none.
     at : datetime
         The moment for which staleness is judged.
+    left_out : mapping of str to int
+        How many of the lab's other insights are not judged, by reason.
+    trouble : str
+        Why utility was not measured, and what to do; empty where it was.
     """
 
     def __init__(  # noqa: PLR0913 (what it is made of)
@@ -139,10 +130,12 @@ class Scorecard:
         broker: Broker,
         utility: Utility | None = None,
         grades: Mapping[int, int] | None = None,
+        left_out: Mapping[str, int] | None = None,
         trouble: str = "",
     ) -> None:
         self.insights, self.utility, self.at = list(judged), utility, at
-        self._everything, self._history, self._trouble = everything, history, trouble
+        self.left_out, self.trouble = dict(left_out or {}), trouble
+        self._everything, self._history = everything, history
         self._graded = dict(grades or {})
         self._bars = partial(_bars, broker, {})
         self._reader = Reader(history, self._bars)
@@ -174,9 +167,14 @@ class Scorecard:
         return {name: self.scores(name) for name in METRICS}
 
     @cached_property
-    def outcomes(self) -> list[outcome.Outcome]:
-        """What became of each insight's forecast; see `outcome.outcome`."""
-        return [outcome.of(each, self._bars(each.symbol or "")) for each in self.insights]
+    def outcomes(self) -> list[Outcome]:
+        """What became of each insight's forecast, one an insight; `outcome` sums them up."""
+        return [outcome_of(each, self._bars(each.symbol or "")) for each in self.insights]
+
+    @property
+    def outcome(self) -> Summary:
+        """How many forecasts are decided, how many bore out, and how often such moves come anyway."""
+        return summary(self.outcomes)
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
@@ -198,7 +196,7 @@ class Scorecard:
             scores = {name: found[place] for name, found in self._scores.items()}
             worth = self._worth(each.insight_id)
             came = self.outcomes[place]
-            verdict, why = self._verdict(scores, worth)
+            word, why = verdict(scores, worth)
             rows.append(
                 {
                     "insight_id": each.insight_id,
@@ -216,7 +214,7 @@ class Scorecard:
                     "outcome": came.bore_out,
                     "base_rate": came.base_rate,
                     "grade": self._graded.get(each.insight_id, math.nan),
-                    "verdict": verdict,
+                    "verdict": word,
                     "why": why,
                 }
             )
@@ -224,25 +222,6 @@ class Scorecard:
 
     def _worth(self, insight_id: int) -> Worth | None:
         return None if self.utility is None else self.utility.worth.get(insight_id, Worth())
-
-    def _verdict(self, scores: Mapping[str, Score], worth: Worth | None) -> tuple[str, str]:
-        """Say in a word what is to be said of an insight, the worst first, and in words why."""
-        doubts = {
-            "not supported": scores["support"].value < SUPPORTED and scores["support"],
-            "out of date": scores["staleness"].value >= DOUBT and scores["staleness"],
-            "contradicted": scores["contradiction"].value >= DOUBT and scores["contradiction"],
-            "repeats another": scores["redundancy"].value >= DOUBT and scores["redundancy"],
-        }
-        if found := next(((name, score) for name, score in doubts.items() if score), None):
-            return found[0], found[1].why
-        if worth is None:
-            return "not measured", self._trouble
-        if not worth.shown:
-            return "not shown", "No labelled question's prompt holds it."
-        asked = f"{worth.shown:,} question{'s' * (worth.shown != 1)}"
-        if not worth.helped:
-            return "shown, helped nobody", f"It stands in the prompts of {asked}, which lose nothing without it."
-        return "helps", f"{worth.helped:,} of {asked} would hold less without it."
 
     def reasons(self, insight_id: int) -> dict[str, str]:
         """Tell of each metric what was missing for the best score of an insight, or why it was not scored.
@@ -334,10 +313,8 @@ class Scorecard:
         import pandas as pd
 
         made: dict[str, list[tuple[Stated, Stated]]] = {}
-        standing = {each.insight_id for each in self.insights}
-        for fault, original, bad in inject(self._everything, self._history, seed):
-            if original.insight_id in standing:
-                made.setdefault(fault, []).append((original, bad))
+        for fault, original, bad in inject(self._everything, self._history, seed, self.insights):
+            made.setdefault(fault, []).append((original, bad))
         rows = []
         for fault, pairs in made.items():
             goods, bads = [good for good, _ in pairs], [bad for _, bad in pairs]
@@ -376,7 +353,7 @@ class Scorecard:
             If there are no labelled questions.
         """
         if self.utility is None:
-            raise NothingToMeasure(self._trouble)
+            raise NothingToMeasure(self.trouble)
         return charts.worth(self.utility)
 
     def plot_verdicts(self) -> "Picture":
@@ -389,19 +366,19 @@ class Scorecard:
 
     def __repr__(self) -> str:
         """Say what the set holds, what it is worth, and what its insights are found to be."""
-        share, low, high = self.coverage
-        within = "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
-        lines = [
-            f"Scorecard of {len(self.insights):,} insights at {self.at:%Y-%m-%d}",
-            f"coverage of sessions' salient statements {share:.2f}{within}, redundancy {self.redundancy:.3f}",
-        ]
+        found = len(self.insights)
+        lines = [f"Scorecard of {found:,} insights at {self.at:%Y-%m-%d}"]
+        if self.left_out:
+            others = [f"{number:,} {reason}" for reason, number in sorted(self.left_out.items())]
+            lines[0] += f", of {found + sum(self.left_out.values()):,}; not judged: {', '.join(others)}"
+        within = interval(self.coverage, ".2f")
+        lines.append(f"coverage of sessions' salient statements {within}, redundancy {self.redundancy:.3f}")
         if self.utility is None:
-            lines.append(f"utility was not measured: {self._trouble}")
+            lines.append(f"utility was not measured: {self.trouble}")
         else:
             for measure, name in (("recall", "evidence recall"), ("coverage", "answer coverage")):
-                value, low, high = self.utility.difference(measure=measure)
-                within = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
-                lines.append(f"{name} against its tokens in WARM: {value:+.3f}{within}")
+                more = interval(self.utility.difference(measure=measure), "+.3f")
+                lines.append(f"{name} against its tokens in WARM: {more}")
         counted = Counter(self.frame["verdict"])
         lines.append(", ".join(f"{counted[name]:,} {name}" for name in charts.VERDICTS if counted[name]))
         return "\n".join(lines)

@@ -2,15 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
 from gallump_lab.memory.records import Message
-from gallump_lab.study.scorecard.directions import pointers
+from gallump_lab.study.scorecard.directions import DEAL, PLAN, pointers
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.reading import read, same, sentences
+from gallump_lab.study.scorecard.reading import Number, Reading, read, same, sentences
 from gallump_lab.study.scorecard.records import Score, Stated
 from gallump_lab.study.scorecard.redundancy import About, about
 
@@ -41,6 +41,28 @@ _CHANGED = re.compile(
 """Says that something is not as it was."""
 
 
+_DEALT = re.compile(
+    r"\b(?:bought|sold|paid|filled|fill|got (?:in|out)|in at|out at|added|shorted|covered|closed|exited|entered|took"
+    r"|taken|trimmed|reduced|lightened|booked|grabbed|own|hold|holds|holding)\b",
+    re.IGNORECASE,
+)
+"""Says of what stands after it that it is the price or the size of a deal."""
+_NOT_YET = re.compile(
+    r"\b(?:if|when|once|unless|until|would|should|could|must|may|will|want|plan|going to)\b|['\u2019](?:ll|d)\b",
+    re.IGNORECASE,
+)
+"""Says of a deal that it is not made."""
+_PART = re.compile(
+    r"\b(?:half|(?:a|one|two|the first) (?:thirds?|quarters?)|part of|some of|a few of|a piece of|most of|partly"
+    r"|partial\w*|trim\w*|reduc\w+(?! to (?:zero|nothing|nil)\b)|lighten\w*|scal(?:ed|ing) out|some off"
+    r"|[\d.]+ (?:out )?of|[\d.]+ ?(?:%|percent) of)\b",
+    re.IGNORECASE,
+)
+"""Says of a sale that some is left."""
+Role = Literal["stop", "target", "deal", "entry", ""]
+_CALLED: Mapping[tuple[str, int], Role] = {(PLAN, 1): "target", (PLAN, -1): "stop", (DEAL, 1): "entry"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Value:
     """A number as a message states it, with what tells attributes apart that share a symbol and a speaker."""
@@ -49,12 +71,16 @@ class Value:
     unit: Unit
     side: int
     """Of a price: 1 above the day's prices, -1 below them, 0 among them or where prices are unknown."""
+    role: Role
+    """What its clause calls it; nothing where it does not."""
+    known: bool
+    """Whether the prices of its day are known, so that looks tell something of it."""
+    symbols: frozenset[str]
+    """Those that its clause names, else its sentence, else those of which its message speaks."""
     ahead: bool
     """Whether its sentence names a time to come: a forecast."""
-    trade: int
-    """Above 0 if its sentence speaks of buying, below 0 of selling or leaving."""
     left: bool
-    """Whether its sentence says that a deal is over, at a price of the last `DAYS` days."""
+    """Whether its sentence says that a deal is over: at a price of the last `DAYS` days, where those are known."""
 
 
 def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
@@ -63,13 +89,13 @@ def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
     `PAST`, if its horizon (`valid_until`, or the last time to come that it names) is over.
 
     `NEW_VALUE`, if a later message of the same speaker about the same symbol states another number of the same kind.
-    Kinds are told apart by what numbers look like in the market of their day, not by names: percent or price; below,
-    above or among the day's prices; with a time to come or without. The last such message counts. `ENDED`, if a later
-    one sells what the number was for.
+    Kinds are told apart by what their clauses call them (stop, target, entry, deal) and by what they look like in the
+    market of their day: percent or price; below, above or among the day's prices; with a time to come or without. A
+    number that is called nothing may be of any kind that looks the same; where prices are unknown, of none. The last
+    such message counts. `ENDED`, if a later one sells all of what the number was for.
 
-    Else the likeness of the closest later message: the share of the insight's words (with bits) that it has, if it
-    differs in every number or says that something changed, and `SAME` of that if not. Without bars all prices are of
-    one kind, so that a target may pass for a new stop.
+    Else the likeness of the closest later message that does not speak of another kind: the share of the insight's words
+    (with bits) that it has, if it differs in every number or says that something changed, and `SAME` of that if not.
     """
     cited = reader.history.cited(insight)
     if not cited:
@@ -79,19 +105,13 @@ def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
         found = [Score(value=PAST, why=f"Its time was over on {over}.")]
     else:
         found = [Score(value=0.0)]
-    later = [
-        each
-        for each in reader.history.messages.values()
-        if (last.created_at, last.message_id) < (each.created_at, each.message_id)
-        and each.created_at <= at
-        and each.speaker == last.speaker
-        and each.role == last.role
-    ]
+    later = reader.later(last, at)
     symbols = about(insight, reader).symbols
+    mine = _mine(insight, reader, cited)
     if symbols:
         later = [each for each in later if not symbols.isdisjoint(reader.mentioned(each.text))]
-        found.append(_replaced(insight, reader, cited, later))
-    found.append(_otherwise(insight, reader, later))
+        found.append(_replaced(insight, mine, later, reader))
+    found.append(_otherwise(insight, mine, later, reader))
     return max(found, key=lambda score: score.value)
 
 
@@ -105,8 +125,8 @@ def _over(insight: Stated, reader: Reader, said: date, at: datetime) -> date | N
     return max(ends) if ends and max(ends) < at.date() else None
 
 
-def _replaced(insight: Stated, reader: Reader, cited: Sequence[Message], later: Sequence[Message]) -> Score:
-    for value in _mine(insight, reader, cited):
+def _replaced(insight: Stated, mine: Sequence[Value], later: Sequence[Message], reader: Reader) -> Score:
+    for value in mine:
         if not value.ahead and insight.kind not in VALUED:
             continue
         done = _done(value) and insight.kind != "level"
@@ -118,15 +138,20 @@ def _replaced(insight: Stated, reader: Reader, cited: Sequence[Message], later: 
             return Score(
                 value=NEW_VALUE, why=f"Message {newest.message_id} says {others[0].number:g}: {newest.text[:QUOTED]}"
             )
-        left = next((each for each in later if any(its.left for its in values(each, reader))), None)
+        left = next((each for each in later if any(_ends(its, value) for its in values(each, reader))), None)
         if left and not value.ahead and not (done and value.left):
             return Score(value=ENDED, why=f"Message {left.message_id} ends it: {left.text[:QUOTED]}")
     return Score(value=0.0)
 
 
 def _done(value: Value) -> bool:
-    """Tell whether a value is a price among the day's: a deal that was made, which no later one changes."""
-    return value.unit == "price" and value.side == 0 and not value.ahead
+    """Tell whether a value is of a deal that was made, which no later one changes: called so, or among the prices."""
+    among = value.unit == "price" and value.side == 0 and not value.ahead and not value.role
+    return among or (value.role == "deal" and value.unit != "percent")
+
+
+def _ends(its: Value, value: Value) -> bool:
+    return its.left and not its.symbols.isdisjoint(value.symbols)
 
 
 def _mine(insight: Stated, reader: Reader, cited: Sequence[Message]) -> list[Value]:
@@ -137,15 +162,26 @@ def _mine(insight: Stated, reader: Reader, cited: Sequence[Message]) -> list[Val
 
 
 def _of_kind(message: Message, value: Value, reader: Reader) -> list[Value]:
-    """Give a message's values of the same kind."""
+    """Give a message's values of the same kind, which are of the same symbol and, but for prices, of like size."""
     return [
         its
         for its in values(message, reader)
-        if _kind(its) == _kind(value) and (value.unit != "other" or value.number / 2 <= its.number <= value.number * 2)
+        if not its.symbols.isdisjoint(value.symbols)
+        and _alike(its, value)
+        and (value.unit in {"percent", "price"} or value.number / 2 <= its.number <= value.number * 2)
     ]
 
 
-def _kind(value: Value) -> tuple[Unit, int, bool]:
+def _alike(one: Value, other: Value) -> bool:
+    """Tell whether two values are of a kind: called the same, or, where one is called nothing, looking the same."""
+    if one.role and other.role:
+        units = {one.unit, other.unit}
+        return one.role == other.role and one.ahead == other.ahead and (len(units) == 1 or "percent" not in units)
+    telling = (one.known and other.known) or one.unit == "percent" or one.ahead
+    return telling and _look(one) == _look(other)
+
+
+def _look(value: Value) -> tuple[Unit, int, bool]:
     return value.unit, 0 if value.ahead else value.side, value.ahead
 
 
@@ -169,6 +205,10 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
         reading = read(sentence, said)
         trade = sum(sign for pointer in pointers(sentence) for axis, _, sign in pointer.poles if axis == "trade")
         ahead = any(each.first > said or (each.last - said).days > 7 for each in reading.dates)
+        over = not ahead and bool(_DONE.search(sentence)) and not _PART.search(sentence)
+        sells = trade < 0 and bool(_DEALT.search(sentence)) and not _NOT_YET.search(sentence)
+        named = reader.mentioned(sentence) or meant
+        roles = _roles(reading)
         for number in reading.numbers:
             after = sentence[number.stop : number.stop + 10].lstrip(" -").lower()
             unit: Unit = "other"
@@ -179,15 +219,55 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
                 unit = "price"
                 side = 1 if number.value > high else -1 if number.value < low else 0
             paid = unit == "price" and any(day[2] <= number.value <= day[1] for day in days)
-            left = paid and trade <= 0 and not ahead and bool(_DONE.search(sentence))
-            yield Value(number=number.value, unit=unit, side=0 if left else side, ahead=ahead, trade=trade, left=left)
+            left = over and (paid and trade <= 0 if days else sells and roles[number] in {"deal", ""})
+            clause = next((sentence[a:b] for a, b in reading.clauses if a <= number.start < b), "")
+            yield Value(
+                number=number.value,
+                unit=unit,
+                side=0 if left else side,
+                role=roles[number],
+                known=bool(days),
+                symbols=frozenset(reader.mentioned(clause) or named),
+                ahead=ahead,
+                left=left,
+            )
 
 
-def _otherwise(insight: Stated, reader: Reader, later: Sequence[Message]) -> Score:
+def _roles(reading: Reading) -> Mapping[Number, Role]:
+    """Say what each number is called in its clause: by the nearest word before it, first of those not used yet.
+
+    Where none stands before it, by the first one after it.
+    """
+    found: dict[Number, Role] = dict.fromkeys(reading.numbers, "")
+    for start, stop in reading.clauses:
+        clause = reading.text[start:stop]
+        made = set() if _NOT_YET.search(clause) else {each.start() for each in _DEALT.finditer(clause)}
+        words: list[tuple[int, Role]] = [(start + each, "deal") for each in made]
+        words += [
+            (start + each.start, _CALLED[pair, sign])
+            for each in pointers(clause)
+            for _, pair, sign in each.poles
+            if (pair, sign) in _CALLED and each.start not in made
+        ]
+        used: set[int] = set()
+        for number in reading.numbers:
+            if words and start <= number.start < stop:
+                before = [each for each in words if each[0] < number.start]
+                place, found[number] = (
+                    max(before, key=lambda each: (each[0] not in used, each[0])) if before else min(words)
+                )
+                used.add(place)
+    return found
+
+
+def _otherwise(insight: Stated, mine: Sequence[Value], later: Sequence[Message], reader: Reader) -> Score:
     """Give how much the closest later message that states something else is like it."""
     one = about(insight, reader)
+    called = {value.role for value in mine} - {""}
     best = Score(value=0.0)
     for each in later:
+        if called and called.isdisjoint(roles := {value.role for value in values(each, reader)}) and roles - {""}:
+            continue
         value = _like(one, each, reader)
         if value > best.value:
             best = Score(value=value, why=f"Message {each.message_id} speaks of it: {each.text[:QUOTED]}")

@@ -4,6 +4,7 @@ Every question is packed again from its ranks. The tier: COLD's budget spent on 
 to WARM. A single insight: COLD as it was, against COLD without it, its place taken by the next ones in order.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MEASURES = ("recall", "coverage")
+NAMES = {"recall": "evidence recall", "coverage": "answer coverage"}
 WAYS = ("with COLD", "its tokens to WARM", "without COLD")
 
 
@@ -65,6 +67,24 @@ class Utility:
     def level(self, way: str = WAYS[0], measure: str = "recall") -> tuple[float, float, float]:
         """Give what a way holds, with its 95% interval."""
         return statistics.shares(self.measured[way][measure], self.conversations).interval()
+
+    def __repr__(self) -> str:
+        """Say what each way of spending holds, and what COLD brings."""
+        number = len(self.conversations)
+        lines = [f"Utility of {self.budget.cold:,} tokens for insights, on {number:,} question{'s' * (number != 1)}"]
+        for what, name in NAMES.items():
+            levels = ", ".join(f"{way} {interval(self.level(way, what), '.3f')}" for way in WAYS)
+            more = interval(self.difference(measure=what), "+.3f")
+            lines.append(f"{name}: {levels}; {WAYS[0]} against {WAYS[1]} {more}")
+        helped = sum(each.helped > 0 for each in self.worth.values())
+        lines.append(f"shown to some question: {len(self.worth):,} insights; of these help one: {helped:,}")
+        return "\n".join(lines)
+
+
+def interval(found: tuple[float, float, float], form: str) -> str:
+    """Write an estimate with its interval, if it has one."""
+    value, low, high = found
+    return f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
 
 
 def utility(ranks: Ranks, retriever: str | None = None, budget: Budget | None = None) -> Utility:
