@@ -45,6 +45,7 @@ SEES = {
     "clause": "support",
     "direction": "direction",
     "duplicate": "redundancy",
+    "contradiction": "contradiction",
     "stale": "staleness",
     "vague": "specificity",
 }
