@@ -84,7 +84,8 @@ class Lab:
         broker = FileBroker(clock=clock) if broker is None else broker
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
         self._talk = Conversation(store, self.sessions, market, clock)
-        self._learner = Learner(store, clock)
+        self._symbols = broker.symbols
+        self._learner = Learner(store, clock, self._symbols)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -406,7 +407,16 @@ class Lab:
             If the model is to distil and there is nobody to ask.
         """
         wanted = None if session_id is None else [session_id]
-        return distil(self.store, self.config, self._clock, by=by, wanted=wanted, confirm=confirm, stop=stop)
+        return distil(
+            self.store,
+            self.config,
+            self._clock,
+            by=by,
+            wanted=wanted,
+            confirm=confirm,
+            stop=stop,
+            symbols=self._symbols,
+        )
 
     def _now(self) -> Moment:
         with self.store.read() as con:

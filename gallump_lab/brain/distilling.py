@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -76,10 +76,14 @@ class Learner:
         The lab file.
     clock : callable
         Tells the time, UTC.
+    symbols : callable, optional
+        Gives the broker's universe, for the rules.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: Store, clock: Callable[[], datetime], symbols: Callable[[], Collection[str]] = frozenset
+    ) -> None:
+        self._store, self._clock, self._symbols = store, clock, symbols
         self._thread: threading.Thread | None = None
         self._trouble: list[str] = []
 
@@ -95,7 +99,7 @@ class Learner:
         """
         try:
             if config.cold.distiller == "rules":
-                _by_rules(self._store, config, self._clock(), chats=True, quiet=asking)
+                _by_rules(self._store, config, self._clock(), chats=True, quiet=asking, symbols=self._symbols)
             elif config.cold.distiller == "model" and asking and not claude.reachable(config.model):
                 with self._store.read() as con:
                     name, minutes = claude.model_name(config.model), config.session_minutes
@@ -145,6 +149,7 @@ def distil(  # noqa: PLR0913 (the seams)
     wanted: Sequence[str] | None = None,
     confirm: Callable[[str], bool] | None = None,
     stop: threading.Event | None = None,
+    symbols: Callable[[], Collection[str]] = frozenset,
 ) -> Distillation:
     """Distil the ended sessions that are due; an interrupt keeps what is done. See `Lab.distill`.
 
@@ -164,7 +169,7 @@ def distil(  # noqa: PLR0913 (the seams)
         for session_id in wanted or ():
             distilling.check_ended(con, session_id, clock(), config.session_minutes)
     if by == "rules":
-        return _by_rules(store, config, clock(), wanted)
+        return _by_rules(store, config, clock(), wanted, symbols=symbols)
     return _by_model(store, config, clock, wanted, confirm=confirm, stop=stop)
 
 
@@ -176,14 +181,23 @@ def _by_rules(  # noqa: PLR0913 (the seams)
     *,
     chats: bool = False,
     quiet: bool = False,
+    symbols: Callable[[], Collection[str]],
 ) -> Distillation:
     from tqdm import tqdm  # type: ignore[import-untyped]
+
+    def known() -> Collection[str]:
+        try:
+            return frozenset(map(str, symbols()))
+        except Exception:  # noqa: BLE001 - a broker that is down: the lab's own symbols must do
+            return ()
 
     takings: list[Taken] = []
     done = total = 0
     with tqdm(desc="Distilling", unit=" sessions", delay=1, **_hidden(quiet)) as bar:
         try:
-            for number, total, taken in distilling.by_rules(store, config, now, chats=chats, wanted=wanted):
+            for number, total, taken in distilling.by_rules(
+                store, config, now, chats=chats, wanted=wanted, symbols=known
+            ):
                 takings.append(taken)
                 done += number
                 bar.total = total

@@ -6,7 +6,7 @@ notebooks from distilling the same session at once; one whose process has died, 
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,10 @@ left join (select session_id, max(seen_message) as seen from distillings
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
   and last_at < $before and (not $chats or exists (from turns t where t.session_id = s.session_id))
 order by last_at, session_id
+"""
+_NAMED = """
+select symbol from messages where symbol is not null
+union select unnest(from_json(watchlist, '["varchar"]')) from turns
 """
 
 
@@ -208,10 +212,18 @@ def record(con: "DuckDBPyConnection", number: int, state: str, taken: Taken | No
     )
 
 
-def by_rules(
-    store: Store, config: Config, now: datetime, *, chats: bool = False, wanted: Sequence[str] | None = None
+def by_rules(  # noqa: PLR0913 (what may be asked of them)
+    store: Store,
+    config: Config,
+    now: datetime,
+    *,
+    chats: bool = False,
+    wanted: Sequence[str] | None = None,
+    symbols: Callable[[], Collection[str]] = frozenset,
 ) -> Iterator[tuple[int, int, Taken]]:
     """Distil the sessions that are due by fixed rules, a batch a step; nothing is sent.
+
+    The symbols that they know are those of messages and watchlists, and what `symbols` gives.
 
     Yields
     ------
@@ -221,13 +233,13 @@ def by_rules(
     minutes, name = config.session_minutes, rules.NAME
     with store.read() as con:
         sessions = due(con, name, now, minutes, chats=chats, wanted=wanted)
-        named = con.execute("select distinct symbol from messages where symbol is not null order by symbol").fetchall()
-    symbols = [symbol for (symbol,) in named]
+        named = con.execute(_NAMED).fetchall()
+    known = {*(symbols() if sessions else ()), *(symbol for (symbol,) in named)}
     for begin in range(0, len(sessions), BATCH):
         batch = sessions[begin : begin + BATCH]
         with store.read() as con:
             read_so = [read(con, session_id, name, minutes, now) for session_id in batch]
-        found = [rules.distil(each.messages, tokens=config.cold.tokens, known=symbols) for each in read_so]
+        found = [rules.distil(each.messages, tokens=config.cold.tokens, known=known) for each in read_so]
         with store.write() as con:
             still = {*due(con, name, now, minutes, chats=chats, wanted=batch)}
             standing = Standing(con, times.naive(now))

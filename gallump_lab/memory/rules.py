@@ -9,15 +9,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 
-from gallump_lab.market.symbols import symbols_in
-from gallump_lab.memory import attributes
+from gallump_lab.memory import attributes, doubts, levels, naming
+from gallump_lab.memory.figures import RETAKEN
+from gallump_lab.memory.horizons import horizon
+from gallump_lab.memory.levels import VALUED, Stated
+from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.memory.statements import Statement, statements
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.tokens import count
 
-NAME = "rules-1"
+NAME = "rules-2"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
@@ -26,19 +30,14 @@ MERGED = 60
 """A statement takes in those that belong to it up to so many cl100k tokens."""
 LEAST = 22
 """What scores less is not worth remembering."""
+NEAR = 1
+"""What was named so many messages of users ago is still spoken of, whatever a message's own symbol."""
 ALIKE = 0.8
 """Two statements that share so much of their terms say the same."""
 
-ALIASES = {
-    "alphabet": "GOOG", "amazon": "AMZN", "apple": "AAPL", "boeing": "BA", "cisco": "CSCO", "exxon": "XOM",
-    "facebook": "FB", "google": "GOOG", "intel": "INTC", "microsoft": "MSFT", "netflix": "NFLX", "nvidia": "NVDA",
-    "oracle": "ORCL", "pfizer": "PFE", "tesla": "TSLA", "walmart": "WMT",
-}  # fmt: skip
-"""Names of well-known companies; one counts where its symbol is known."""
+ALIASES = naming.ALIASES
+"""Names of well-known companies, with their symbols."""
 
-_VALUED = frozenset({"stop", "target", "entry level", "position", "size", "forecast"})
-_GIVEN = re.compile(r"\b([A-Z][a-z]{2,20}) \(\$?([A-Z]{1,5})\)|\b([A-Z]{1,5}) \(([A-Z][a-z]{2,20})\)")
-_NAME = re.compile(r"[^\W\d_]{3,}")
 _SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
 _YOU = re.compile(r"\b(?:you|your|you're|you've|you'll|y'all)\b", re.IGNORECASE)
 _WHEN = re.compile(
@@ -143,7 +142,7 @@ def _superseded(found: Iterator[_Found]) -> list[_Found]:
         learnt = each.learnt
         key = (
             (learnt.speaker, learnt.symbol, learnt.attribute)
-            if learnt.attribute in _VALUED
+            if learnt.attribute in VALUED
             else frozenset(terms(each.text))
         )
         newest.pop(key, None)
@@ -161,65 +160,144 @@ def _alike(one: _Found, other: _Found) -> bool:
 def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping[str, str] | None) -> Iterator[_Found]:
     said = [message for message in messages if message.role == "user" and message.text.strip()]
     names = sorted({message.speaker for message in said if message.speaker})
-    symbols = _Symbols(messages, known, aliases)
-    before: str | None = None
+    symbols = Symbols(messages, known, aliases)
+    before = _Before()
     place = 0
     for message in said:
-        in_message = symbols.of(message.text)
-        about = before or message.symbol
+        in_message = symbols.all(message.text)
+        meant = not doubts.joked(message.text)
+        about = before.about(message.symbol) if not in_message else in_message[0] if len(in_message) == 1 else None
         run: list[_Found] = []
         for statement in statements(message.text, names, symbols.of):
-            named = symbols.of(f"{statement.lead} {statement.text}") or symbols.of(statement.text)
-            about = named or (in_message if not run else None) or about
+            whole = _whole(statement)
+            named = symbols.all(whole)
+            if named:
+                about = named[0] if len(named) == 1 else None
+            elif (len(in_message) > 1 and not statement.follows) or symbols.strange(whole):
+                about = None
+            if (doubts.foreign(whole) or not meant) and (named or doubts.traded(whole)):
+                continue
             goes_on = statement.follows and bool(run) and run[-1].named and not run[-1].valued
             goes_on = goes_on and not _SELF.match(statement.text)
-            for found in _parts(statement, message, about, named=named is not None or goes_on):
+            for found in _parts(statement, message, symbols, about, goes_on=goes_on):
                 place += 1
                 _join(run, replace(found, place=place), follows=statement.follows)
         yield from (each for each in run if each.score >= LEAST)
-        before = symbols.last(message.text) or before
+        before = before.then(in_message)
 
 
-def _parts(statement: Statement, message: Message, about: str | None, *, named: bool) -> Iterator[_Found]:
+@dataclass(frozen=True, kw_only=True)
+class _Before:
+    """What was spoken of before a message that names nothing."""
+
+    symbol: str | None = None
+    """None where nothing was, or several."""
+    ago: int = 0
+    """So many messages of users ago; 0 for never."""
+
+    def then(self, named: Sequence[str]) -> "_Before":
+        if named:
+            return _Before(symbol=named[0] if len(named) == 1 else None, ago=1)
+        return replace(self, ago=self.ago and self.ago + 1)
+
+    def about(self, field: str | None) -> str | None:
+        """Say what the next message is about; None if that is not certain: the field is but its watchlist's first."""
+        if not self.ago or (self.ago > NEAR and field == self.symbol):
+            return field
+        return self.symbol if self.ago <= NEAR or not field else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """A clause of a statement, and what it says of which symbol."""
+
+    text: str
+    label: Stated
+    about: str | None
+
+
+def _pieces(statement: Statement, symbols: Symbols, about: str | None, until: str | None) -> list[_Piece]:
+    """Cut a statement into clauses; none where a clause may be about this or that symbol."""
+    named = symbols.all(_whole(statement))
+    cut = attributes.clauses(statement.text)
+    if any(symbols.of(one.split()[-1]) and symbols.of(other.split()[0]) for one, other in pairwise(cut)):
+        return []  # "between AAPL and MSFT": whose the rest is, nobody knows
+    found: list[_Piece] = []
+    sure = True
+    for piece in cut:
+        sure = sure and _stands(piece)
+        if own := symbols.all(piece):
+            about = own[0] if len(own) == 1 else None
+        label = attributes.stated(piece, "", about, until, named=about in named, sure=sure)
+        if found and found[-1].label.kind == "level" and own and not label.valued and (value := levels.again(piece)):
+            label = replace(found[-1].label, value=value)
+        found.append(_Piece(text=piece, label=label, about=about))
+    return found
+
+
+def _parts(
+    statement: Statement, message: Message, symbols: Symbols, about: str | None, *, goes_on: bool
+) -> Iterator[_Found]:
     """Give a statement, or each part of it that states another attribute: "bought 100 at 340, stop 321"."""
-    until = attributes.horizon(statement.text, message.created_at)
-    pieces = [*attributes.clauses(statement.text)]
-    labels = [attributes.stated(piece, "", about, until and until[0], named=False) for piece in pieces]
-    if len({(label.kind, label.attribute) for label in labels if _valued(label)}) < 2:
-        label = attributes.stated(statement.text, statement.lead, about, until and until[0], named=named)
-        yield _labelled(statement.text, label, message, about, until and until[1], named=named)
+    until, end = horizon(statement.text, message.created_at) or (None, None)
+    of = symbols.all(_whole(statement))
+    named = bool(of) or goes_on
+    pieces = _pieces(statement, symbols, about, until)
+    if len({(each.label.kind, each.label.attribute, each.about) for each in pieces if each.label.valued}) > 1:
+        for part in _together(pieces, taken_back=RETAKEN.search(statement.text) is not None):
+            _, ends = horizon(part.text, message.created_at) or (None, None)
+            yield _labelled(part.text, part.label, message, part.about, ends, named=bool(of))
         return
-    texts: list[str] = []
-    kept: list[attributes.Stated] = []
-    for piece, label in zip(pieces, labels, strict=True):
-        if kept and (not _valued(label) or label.attribute == kept[-1].attribute):
-            texts[-1] += f", {piece}"
-        elif kept and not _valued(kept[-1]):
-            texts[-1], kept[-1] = f"{texts[-1]}, {piece}", label
+    only = about if len(of) < 2 else None
+    sure = _stands(_whole(statement))
+    label = attributes.stated(statement.text, statement.lead, only, until, named=named, sure=sure, meant=len(of) < 2)
+    found = {each.label for each in pieces if each.label.kind == "level"}
+    if sure and only and len(found) == 1 and (label.kind == "level" or label.attribute in {None, "thesis"}):
+        label = found.pop()
+    symbol = only if label.valued else of[0] if of else about if goes_on else None
+    yield _labelled(statement.text, label, message, symbol, end, named=named)
+
+
+def _together(pieces: Sequence[_Piece], *, taken_back: bool) -> list[_Piece]:
+    """Join clauses that state no attribute of their own to those that do."""
+    kept: list[_Piece] = []
+    for each in pieces:
+        last = kept[-1] if kept else None
+        if not last:
+            kept.append(each)
+        elif not each.label.valued or (each.label.attribute, each.about) == (last.label.attribute, last.about):
+            label = last.label
+            if (
+                each.label.valued and each.label.value != label.value
+            ):  # the newer one is meant if the older is taken back
+                label = each.label if taken_back else Stated(kind=label.kind)
+            kept[-1] = replace(last, text=f"{last.text}, {each.text}", label=label)
+        elif not last.label.valued:
+            kept[-1] = replace(each, text=f"{last.text}, {each.text}")
         else:
-            texts.append(piece)
-            kept.append(label)
-    for text, label in zip(texts, kept, strict=True):
-        ends = attributes.horizon(text, message.created_at)
-        yield _labelled(text, label, message, about, ends and ends[1], named=named)
+            kept.append(each)
+    return kept
 
 
-def _valued(label: attributes.Stated) -> bool:
-    """Say whether it is a trade, a size, a level or a forecast."""
-    return label.attribute in _VALUED or label.kind in {"level", "position"}
+def _whole(statement: Statement) -> str:
+    return f"{statement.lead}: {statement.text}" if statement.lead else statement.text
+
+
+def _stands(text: str) -> bool:
+    return levels.lifts(text) or not doubts.doubtful(text)
 
 
 def _labelled(  # noqa: PLR0913 (a statement's labels)
     text: str,
-    label: attributes.Stated,
+    label: Stated,
     message: Message,
-    about: str | None,
+    symbol: str | None,
     until: datetime | None,
     *,
     named: bool,
 ) -> _Found:
-    valued = _valued(label)
-    symbol = about if valued or named else None
+    if label.attribute == "forecast" and doubts.laughed(message.text):
+        label = Stated(kind=label.kind)
     learnt = Learnt(
         text=f"{one_line(message.speaker)}: {text}" if message.speaker else text,
         kind=label.kind,
@@ -230,13 +308,13 @@ def _labelled(  # noqa: PLR0913 (a statement's labels)
         value=label.value,
         valid_until=until,
     )
-    score = _score(text, label, valued=valued)
-    return _Found(learnt=learnt, text=text, score=score, place=0, named=named, valued=valued)
+    score = _score(text, label)
+    return _Found(learnt=learnt, text=text, score=score, place=0, named=named, valued=label.valued)
 
 
-def _score(text: str, label: attributes.Stated, *, valued: bool) -> int:
+def _score(text: str, label: Stated) -> int:
     """Say how much a statement is worth remembering."""
-    if valued:
+    if label.valued:
         return {"size": 85, "entry level": 95, "forecast": 95}.get(str(label.attribute), 100)
     content = {term for term in terms(text) if term not in _says_little()}
     own = _SELF.match(text) is not None
@@ -249,7 +327,7 @@ def _score(text: str, label: attributes.Stated, *, valued: bool) -> int:
     bonus = {
         "thesis": 16,
         "lesson": 20,
-        "preference": 20 if label.value or label.attribute in attributes.SUBJECTS else 8,
+        "preference": 20 if label.attribute or label.value else 8,
     }
     return score + (bonus.get(label.kind, 0) if len(content) > (3 if label.kind == "thesis" else 1) else 0)
 
@@ -286,36 +364,3 @@ def _belong(last: _Found, found: _Found) -> bool:
     if last.learnt.symbol and found.learnt.symbol and last.learnt.symbol != found.learnt.symbol:
         return False
     return last.learnt.kind != "fact" or found.learnt.kind == "lesson" or _LEANS.match(found.text) is not None
-
-
-class _Symbols:
-    """What a session calls its symbols."""
-
-    def __init__(self, messages: Sequence[Message], known: Collection[str], aliases: Mapping[str, str] | None) -> None:
-        own = {message.symbol for message in messages if message.symbol}
-        self._known = frozenset(known) | own
-        self._names = {name: symbol for name, symbol in ALIASES.items() if symbol in self._known}
-        self._names |= {symbol.lower(): symbol for symbol in own if len(symbol) > 2 and terms(symbol)}
-        for message in messages:
-            for name, symbol, other, called in _GIVEN.findall(message.text[:8_000]):
-                if (symbol or other) in self._known:
-                    self._names[(name or called).lower()] = symbol or other
-        self._names |= {name.lower(): symbol for name, symbol in (aliases or {}).items()}
-
-    def all(self, text: str) -> list[str]:
-        """Give the symbols that a text names, in its order."""
-        text = text[:8_000]
-        found = [(text.find(symbol), symbol) for symbol in symbols_in(text, self._known)]
-        for match in _NAME.finditer(text):
-            word = match[0].lower()
-            if symbol := self._names.get(word):
-                found.append((match.start(), symbol))
-        return [symbol for _, symbol in sorted(found)]
-
-    def of(self, text: str) -> str | None:
-        """Give the first symbol that a text names."""
-        return next(iter(self.all(text)), None)
-
-    def last(self, text: str) -> str | None:
-        """Give the last symbol that a text names."""
-        return next(reversed(self.all(text)), None)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from gallump_lab.memory.figures import RETAKEN
 from gallump_lab.memory.text import one_line, storable
 
 READ = 4_000
@@ -40,6 +41,26 @@ _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
 _LISTED = re.compile(r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+")
 _NOT_SAID = (">", "|", "=", "\t", "    ")  # what others said, tables, rules, code
 _FENCES = ("```", "~~~")
+_HEADS = re.compile(
+    r"</?(?:system|assistant|user|human|developer|instructions?|prompt|context|memory|insights?|tools?"
+    r"|function\w*)\b[^<>]{0,200}>"
+    r"|<\|[^|<>]{0,40}\|>|\[/?INST\]|={3,}\s*\w[^=]{0,80}={3,}"
+    r"|^\s*on\b.{1,80}\bwrote\s?:|^\W*(?:original|forwarded) message\b"
+    r"|^\s*#{1,6}\s*(?:system|assistant|instructions?|prompt|context|memory|insights?)\b",
+    re.IGNORECASE,
+)
+"""What only a prompt has, or another's mail."""
+_PASTED = re.compile(
+    r"\S\t+\S|\|.*\||\S {2,}\S+ {2,}\S"  # columns
+    r"|^\s*[^\s,;]*(?:[,;][^\s,;]*){2,}\s*$"  # comma-separated values
+    r"|^\s*[\[(]?\d{4}-\d\d-\d\d[ T]\d\d:\d\d|^\s*[\[(]?\d\d:\d\d:\d\d|(?-i:\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR"
+    r"|TRACE)\b[:\]])"  # a log
+    r"|^\s*\$?[A-Z.]{1,6}(?:\s+[-+]?\$?\d[\d.,]*%?){2,}\s*$|^\s*[\[{].*[\]}],?\s*$|\{\s*$|[)=\w]\s*=.*;\s*$|\);\s*$"
+    r"|(?-i:^\s*(?:def \w+\(|import \w+\s*$|from \w+ import |SELECT .* FROM ))"
+    r"|^\s*(?:from|to|subject|sent|date)\s?:\s",
+    re.IGNORECASE,
+)
+"""Rows of tables, logs, code, headers of mail."""
 _END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])")
 _SHORT = frozenset(
     "e.g. i.e. etc. vs. approx. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k. jan. feb.".split()
@@ -60,7 +81,8 @@ _OPENING = re.compile(
     r"(?:\s*[,.!:;\u2026\u2013\u2014-]+\s+|[\s.!]*$)|(?i:and|but|btw|oh|ok|okay|yeah|by the way)\s+)"
 )
 _TOLD = re.compile(
-    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note|remember|keep in mind"
+    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self"
+    r"|myself))|remember|keep in mind"
     r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|to be clear(?: on \w+)?|let me tell you"
     r"|i (?:wanted|want|have) to (?:tell|let) you(?: know)?|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?"
     r"(?=[\s,:])[\s,:]*)",
@@ -76,9 +98,12 @@ _YOU = re.compile(r"\byou(?:'\w+|r|rs|rself)?\b", re.IGNORECASE)
 _ASIDE = re.compile(r"(?:before|after|while|as|for|from|since|just)\b(?!.*\d)", re.IGNORECASE)
 _TAIL = re.compile(
     r"[,;]?\s+(?:(?:please\s+)?(?:mark|note|log|pencil|write|remember)\s+(?:it|that|this)(?:\s+(?:in|down))?"
-    r"|please|thanks|thank you|thx|lol|haha|ok|okay|right|you know|mark my words)$",
+    r"|please|pls|plz|thanks|thank you|thx|lol|haha|ok|okay|right|you know|mark my words)$",
     re.IGNORECASE,
 )
+
+_AGAIN = re.compile(r"(.{6,160}?)(?:[\s,;.!-]*\1){1,}")
+"""The same over and over."""
 
 _GOES_ON = re.compile(
     r"\$?\d[\d.,]*(?: (?!percent|per cent|is|was|on|in|for|will|would|by)|$)|[A-Z]{1,5},? \d[\d,]*, \d"
@@ -114,12 +139,15 @@ _ORDERS = re.compile(
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
+_STOP_MOVES = re.compile(r"\bstops?\b.*\b(?:off|break-?\s?even|b/e)(?!\w)|\boff\b.*\bstop\b", re.IGNORECASE)
 _PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 _COMMANDS = re.compile(
     r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules"
     r"|guidelines|previous|prior|above|context)\b"
     r"|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human|developer)\s*:|\bas an ai\b"
     r"|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not|can't|cannot)\b"
+    r"|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|orders|prompts?)\b"
+    r"|\b(?:messages?|prompts?) (?:that|which|who) (?:starts?|begins?|contains?)\b"
     r"|\bfrom now on,? you\b|\b(?:reply|respond|answer)(?: only)? with\b",
     re.IGNORECASE,
 )
@@ -167,6 +195,8 @@ def _sentences(text: str) -> Iterator[str]:
             stop = end.end() if end else len(line)
             piece = line[start:stop].strip()
             last = piece.rsplit(maxsplit=1)[-1:]
+            if end and RETAKEN.match(line, stop):
+                continue
             if end and last and last[0].casefold().lstrip("(\"'") in _SHORT:
                 continue
             start = stop
@@ -175,16 +205,25 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _lines(text: str) -> Iterator[str]:
+    text = _once(text)
     if len(text) > 2 * READ:
         head, tail = text[:READ], text[-READ:]
         text = f"{head[: head.rfind(' ') + 1]}\n{tail[tail.find(' ') + 1 :]}"  # no word, no number is cut in two
     fenced = False
     for line in storable(text).splitlines():
+        if _HEADS.search(line):  # what follows may come from anywhere
+            return
         if line.lstrip().startswith(_FENCES):
             fenced = not fenced
-        elif not fenced and not line.startswith(_NOT_SAID):
+        elif not fenced and not line.startswith(_NOT_SAID) and not _PASTED.search(line):
             plain = _MARKUP.sub(" ", _LINK.sub(r"\1", _HIDDEN.sub(" ", _LISTED.sub("", line, count=1))))
             yield one_line(plain)
+
+
+def _once(text: str) -> str:
+    """Give what a text says over and over once."""
+    again = _AGAIN.match(text)
+    return again[1] if again and again[1].startswith(text[again.end() :].strip(" ,;.!-\n")) else text
 
 
 def _statement(
@@ -202,7 +241,9 @@ def _statement(
     said = _closed(_clauses(said))
     if not said or _COMMANDS.search(said) or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
         return None
-    if _MOVES.match(said) and not _OWN.search(said):  # "put them next to each other" asks, "put the stop at 320" tells
+    if _MOVES.match(said) and not (
+        _OWN.search(said) or _STOP_MOVES.search(said)
+    ):  # "put them next to each other" asks, "put the stop at 320" tells
         return None
     return Statement(text=said, lead=lead, follows=follows)
 
@@ -250,4 +291,5 @@ def _closed(sentence: str) -> str:
     sentence = sentence.strip(" ,;:-\u2013\u2014").rstrip(".!\u2026 ")
     while tail := _TAIL.search(sentence):
         sentence = sentence[: tail.start()].rstrip(".!\u2026,; ")
+    sentence = _once(sentence)
     return sentence.strip('"') if sentence.count('"') % 2 else sentence

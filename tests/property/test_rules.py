@@ -1,5 +1,7 @@
 """Whatever a session holds, what is distilled of it stands in it, fits the budget and comes out the same again."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -7,11 +9,15 @@ from hypothesis import strategies as st
 
 from gallump_lab import tokens
 from gallump_lab.memory import rules
+from gallump_lab.memory.levels import VALUED
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
 
 BEGIN = datetime(2024, 5, 2, 9, tzinfo=UTC)
-WORDS = "AAPL apple MSFT stop 321 330.50 bought sold it at by May never because I target is so, please 4% you thanks"
+WORDS = (
+    "AAPL apple MSFT stop 321 330.50 bought sold it at by May never because I target is so, please 4% you thanks"
+    " not my no now -> from to trail breakeven if out size buddy says - -5 10,000 support options trades day"
+)
 PIECES = st.sampled_from([*WORDS.split(), "?", ".", ":", ", ", "\n", "```", "<b>", "> ", "東京", "\u202e"])
 TEXTS = st.lists(PIECES, max_size=25).map(" ".join) | st.text(max_size=200)
 SESSIONS = st.lists(
@@ -53,3 +59,27 @@ def test_every_word_of_a_statement_stands_in_the_message_that_it_cites(session, 
 def test_what_the_assistant_says_gives_nothing(session):
     theirs = [message for message in session if message.role == "assistant"]
     assert rules.distil(theirs, known=["AAPL"]) == []
+
+
+@settings(max_examples=100)
+@given(session=SESSIONS)
+def test_what_is_quoted_gives_nothing(session):
+    quoted = [replace(each, text="\n".join(f"> {line}" for line in each.text.splitlines())) for each in session]
+    assert rules.distil(quoted, known=["AAPL"]) == []
+
+
+@settings(max_examples=100)
+@given(session=SESSIONS)
+def test_what_is_not_meant_gives_no_value(session):
+    joked = [replace(each, text=f"{each.text} (just kidding)") for each in session]
+    assert all(each.value is None for each in rules.distil(joked, known=["AAPL"]))
+
+
+@settings(max_examples=200)
+@given(session=SESSIONS)
+def test_a_level_or_a_trade_is_of_a_symbol_and_its_numbers_stand_in_the_message(session):
+    said = {message.message_id: message for message in session}
+    for learnt in rules.distil(session, known=["AAPL"]):
+        if learnt.attribute in VALUED:
+            assert learnt.symbol is not None
+            assert set(re.findall(r"\d[\d.]*", learnt.value)) <= {*terms(said[learnt.sources[0]].text)}

@@ -180,7 +180,7 @@ def test_company_names_count_where_the_session_or_the_caller_shows_them():
     assert labels("apple stop 321") == [("AAPL", "stop", "321")]
     assert labels("Contoso (CTS) looks cheap.", "contoso stop 12", known=["CTS"])[-1] == ("CTS", "stop", "12")
     assert labels("contoso stop 12", known=["CTS"], aliases={"Contoso": "CTS"}) == [("CTS", "stop", "12")]
-    assert labels("apple stop 321", known=["MSFT"], symbol="MSFT") == [("MSFT", "stop", "321")]
+    assert labels("apple stop 321", known=["MSFT"], symbol="MSFT") == [("AAPL", "stop", "321")]
 
 
 @pytest.mark.parametrize(
