@@ -38,8 +38,8 @@ _WORDS = frozenset(
     time to today told too took top total town trade trend trip true try turn two type unit up us use very via view
     vote wait wake walk wall want war was wash watch wave way we week well went were west what when who why wide wife
     ally auto bark bros cake camp cars chef clay club crib cube dash dish duck evil farm fate flex fold ford fort fuse
-    glad goat grab hear hood icon iron jack lazy lion loop lots moms nail oath pets pine ping pins pump rare rave roof root
-    rush seed ship soul stem tile tree twin vary vast wing wolf yelp zest
+    glad goat grab hear hood icon iron jack lazy lion loop lots moms nail oath pets pine ping pins pump rare rave roof
+    root rush seed ship soul stem tile tree twin vary vast wing wolf yelp zest
     will win wind wise wish with woke won word work world worth would yeah year yes yet you your zero zone
     """.split()
 )
