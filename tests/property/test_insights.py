@@ -18,7 +18,7 @@ WORDS = "stop target AAPL IBM mean halt dividend long not above below risk 400 4
 QUESTION = "Where is the stop for AAPL in March, above the mean or below?"
 DAYS = st.integers(0, 60)
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=7).map(" ".join)
-slow = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 said = st.fixed_dictionaries(
     {
