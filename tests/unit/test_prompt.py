@@ -91,7 +91,7 @@ def test_the_default_puts_the_stable_sections_first(tmp_path: Path) -> None:
 def test_sections_stand_in_the_guides_order(tmp_path: Path) -> None:
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
     lab.ask("My AAPL stop is at 430.", watchlist=["AAPL"])
-    lab.insights.add("Cuts losses late", kind="lesson")
+    lab.insights.add("Cuts losses late", kind="lesson", symbol="AAPL")
     session = lab.sessions.get_or_create_session()
     lab.sessions.add_message(session, "user", "Morning.")
     text = lab.preview("Where is my AAPL stop?", watchlist=["AAPL"], session_id=session).prompt.user
@@ -105,7 +105,7 @@ def test_sections_stand_in_the_guides_order(tmp_path: Path) -> None:
         "=== LEARNED PATTERNS ===",
     ]
     assert "\n2013-02-28 AAPL user: My AAPL stop is at 430.\n" in text
-    assert text.endswith("- since 2013-02-28: Cuts losses late")
+    assert text.endswith("- AAPL, since 2013-02-28: Cuts losses late")
 
 
 @pytest.mark.parametrize("template", ["default", "guide"])
