@@ -73,7 +73,7 @@ def test_what_two_items_share_or_the_question_the_market_or_the_instructions_say
     lab.insights.add("Tom pays 1250.50 a crate, and 61 for ice.", kind="fact")
     known = {"question": "Is it 77, or who pays?"}
     assert ask(lab, claude, "Tom paid 1,250.5; it was 77.", **known) == {}
-    assert ask(lab, claude, "Ice cost 61.") == {("insight", 1): ["61"]}
+    assert ask(lab, claude, "Ice cost 61.", question="What does he pay for ice?") == {("insight", 1): ["61"]}
     lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", "Halibut at 430.47 and 182, said FRED.")
     clock.now += timedelta(days=1)
     claude.queue(say("430.47 and 182, said FRED."))
