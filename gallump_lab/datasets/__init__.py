@@ -1,4 +1,4 @@
-"""Readers of conversations from a path that the user gives: LoCoMo, BEAM, and plain CSV or JSONL."""
+"""Readers of conversations from a path that the user gives: exports, LoCoMo, BEAM, and plain CSV or JSONL."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -6,13 +6,12 @@ from typing import Literal, get_args
 from gallump_lab.bundled import bundled
 from gallump_lab.datasets.records import Dataset, DatasetError
 
-Format = Literal["locomo", "beam", "table"]
+Format = Literal["locomo", "beam", "table", "claude", "chatgpt"]
 _SUFFIXES: dict[str, Format] = {
     ".csv": "table",
     ".tsv": "table",
     ".jsonl": "table",
     ".ndjson": "table",
-    ".json": "locomo",
 }
 
 __all__ = ["Dataset", "DatasetError", "read", "sample"]
@@ -32,9 +31,10 @@ def read(
     ----------
     path : str or Path
         A .csv or .jsonl file of messages, a folder with messages.csv or messages.jsonl (and perhaps questions and
-        insights beside it), a .json file of LoCoMo, or a folder of BEAM (one chat, or a folder for each).
-    format : {"locomo", "beam", "table"}, optional
-        What it is; by default what its name says.
+        insights beside it), an export of Claude or ChatGPT (the .zip, its conversations.json, or a folder with it or
+        its parts), a .json file of LoCoMo, or a folder of BEAM (one chat, or a folder for each).
+    format : {"locomo", "beam", "table", "claude", "chatgpt"}, optional
+        What it is; by default what its name and, of .json and .zip, its content say.
     observations : bool
         LoCoMo alone: give the facts that its authors had noted of each session as insights.
 
@@ -45,7 +45,7 @@ def read(
     DatasetError
         If it is in none of these formats, or `observations` are asked of another than LoCoMo.
     """
-    from gallump_lab.datasets import beam, locomo, table
+    from gallump_lab.datasets import beam, chatgpt, claude, locomo, table
 
     path = Path(path).expanduser()
     if not path.exists():
@@ -60,7 +60,7 @@ def read(
     if observations:
         msg = f"observations must be False for the format {format!r}: LoCoMo alone has them. Leave it out."
         raise DatasetError(msg)
-    return beam.read(path) if format == "beam" else table.read(path)
+    return {"beam": beam.read, "table": table.read, "claude": claude.read, "chatgpt": chatgpt.read}[format](path)
 
 
 def sample() -> Dataset:
@@ -69,15 +69,26 @@ def sample() -> Dataset:
 
 
 def _guessed(path: Path) -> Format:
+    from gallump_lab.datasets import export_files
+
+    suffix = path.suffix.lower()
     if path.is_dir():
         if any(path.glob("messages.*")):
             return "table"
         if any(path.glob("chat.json")) or any(path.glob("*/chat.json")):
             return "beam"
-    elif found := _SUFFIXES.get(path.suffix.lower()):
-        return found
+        export = bool(export_files.parts(path))
+    else:
+        if found := _SUFFIXES.get(suffix):
+            return found
+        export = suffix in (".json", ".zip")
+    if export and (service := export_files.service(path)):
+        return service
+    if suffix == ".json" and path.is_file():
+        return "locomo"
     msg = (
-        f"{path} is not known as a dataset. Give a .csv or .jsonl file of messages, LoCoMo's .json file, or a folder "
-        "with messages.csv, messages.jsonl or BEAM's chat.json; or say which it is with format=."
+        f"{path} is not known as a dataset. Give a .csv or .jsonl file of messages, an export of Claude or ChatGPT "
+        "(its .zip, its conversations.json or a folder with that), LoCoMo's .json file, or a folder with messages.csv, "
+        "messages.jsonl or BEAM's chat.json; or say which it is with format=."
     )
     raise DatasetError(msg)

@@ -381,7 +381,7 @@ def test_a_path_or_format_that_is_not_there(tmp_path: Path) -> None:
         datasets.read(tmp_path)
     with pytest.raises(DatasetError, match="no chat of BEAM"):
         datasets.read(tmp_path, format="beam")
-    with pytest.raises(DatasetError, match="format must be one of locomo, beam, table, not 'xml'"):
+    with pytest.raises(DatasetError, match="format must be one of locomo, beam, table, claude, chatgpt, not 'xml'"):
         datasets.read(tmp_path, format="xml")
 
 
