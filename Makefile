@@ -5,6 +5,8 @@ PYTHON = python3
 UV := $(shell command -v uv || echo .tools/bin/uv)
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
+# DuckDB's server for a team's lab comes as a package for DuckDB 1.5 alone; what stands here hides the 2.0 beside it.
+TEAM := .venv/team
 RANGE := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 LOWEST := $(shell sed -n 's/^requires-python = ">=\([0-9.]*\).*/\1/p' pyproject.toml)
 # The environment is made anew where its interpreter has vanished or the checkout has moved.
@@ -23,7 +25,7 @@ lab: $(INSTALLED) ## Open JupyterLab on the chat; on a remote machine: make lab 
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_chat.ipynb \
 	$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
-test: $(INSTALLED) ## Run every test: unit, property, notebooks, browser; some of them: make test ARGS='-k store'
+test: $(INSTALLED) $(TEAM)/.installed ## Run every test: unit, property, notebooks, browser; some of them: make test ARGS='-k store'
 	@chromium="$$($(PY) tests/chromium.py)" && GALLUMP_CHROMIUM="$$chromium" TQDM_DISABLE=1 $(PY) -m pytest tests notebooks \
 	--nbval --nbval-current-env --numprocesses=logical --maxprocesses=4 --dist=loadscope $(ARGS)
 
@@ -44,6 +46,8 @@ data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from 
 lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --extra minilm --group dev --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+	$(UV) pip compile tests/team/requirements.in --quiet --universal --python-version $(LOWEST) --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock' --output-file tests/team/requirements.txt $(ARGS)
 
 $(INSTALLED): Makefile pyproject.toml requirements.lock $(STALE) | $(filter .tools/bin/uv,$(UV))
 	$(if $(STALE),$(UV) venv --quiet --clear --python '$(RANGE)' .venv)
@@ -51,6 +55,11 @@ $(INSTALLED): Makefile pyproject.toml requirements.lock $(STALE) | $(filter .too
 	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@mkdir -p .venv/etc/jupyter/labconfig && echo '$(QUIET)' > .venv/etc/jupyter/labconfig/default_setting_overrides.json
 	@echo '$(CURDIR)' > $@
+
+$(TEAM)/.installed: tests/team/requirements.txt $(INSTALLED)
+	rm -rf $(TEAM)
+	$(UV) pip install --quiet --python $(PY) --target $(TEAM) --no-deps --require-hashes -r tests/team/requirements.txt
+	@touch $@
 
 .tools/bin/uv:
 	@$(PYTHON) -m pip --version > /dev/null 2>&1 || { echo "$(PYTHON) has no pip to fetch uv with. Install pip" \

@@ -30,7 +30,7 @@ from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Cache, Snapshot, Store, configs, frame, runs, times
+from gallump_lab.store import Cache, Snapshot, Store, configs, connect, frame, runs, times
 from gallump_lab.store.runs import Found
 
 if TYPE_CHECKING:
@@ -98,13 +98,15 @@ class Lab:
         ids: Callable[[], str] | None = None,
         embedders: Iterable[Embedder] = (),
         wait: float = 10.0,
+        token: str | None = None,
     ) -> Self:
-        """Open a lab file; it is made if it is missing.
+        """Open a lab file, which is made if it is missing, or a team's lab on a server.
 
         Parameters
         ----------
         path : str or Path, optional
-            The lab's DuckDB file; by default the one that the environment's GALLUMP_LAB names, else lab.duckdb here.
+            The lab's DuckDB file, or a server's address, quack:host:port; by default what the environment's GALLUMP_LAB
+            names, else lab.duckdb here.
         config : Config, optional
             In force for this object alone; by default the one that was applied to the lab last.
         broker : Broker, optional
@@ -117,16 +119,18 @@ class Lab:
             Embedding models of your own (see `memory.vectors.Embedder`); `Config.recall.embedder` takes one by name.
         wait : float
             Seconds that a step tries while another process holds the file.
+        token : str, optional
+            What a server asks for; by default the environment's GALLUMP_LAB_TOKEN. It is never stored or shown.
 
         Raises
         ------
         StoreError
-            If the file cannot be used; it is left as it was.
+            If the lab cannot be used; it is left as it was.
         ValueError
-            If an embedder has no name, or another's.
+            If an embedder has no name, or another's, or if address and token do not belong together.
         """
         path = os.environ.get("GALLUMP_LAB", "lab.duckdb") if path is None else path
-        store = Store.open(path, wait=wait)
+        store = connect(path, wait=wait, token=token)
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
         lab._learner.catch_up(lab.config, asking=False)
@@ -479,7 +483,8 @@ class Lab:
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Run one reading statement on the lab's tables.
 
-        It may hold the file for 2 seconds; a longer one belongs on a copy: `lab.snapshot().sql(...)`.
+        It may hold the file for 2 seconds; a longer one belongs on a copy: `lab.snapshot().sql(...)`. On a team's server
+        it holds nobody up, and takes as long as it takes.
 
         Parameters
         ----------
@@ -493,7 +498,7 @@ class Lab:
         QueryRefused
             If it writes, is not one statement, or takes too long.
         """
-        return frame(self.store, sql, params, seconds=SQL_SECONDS)
+        return frame(self.store, sql, params, seconds=SQL_SECONDS if self.store.exclusive else None)
 
     def import_messages(self, frame: "pd.DataFrame") -> imports.Imported:
         """Import past messages in bulk: a million in minutes, with a progress bar; see `memory.imports.messages`.

@@ -144,9 +144,8 @@ def sort(store: Store, slices: int = 1) -> int:
         until = min(done + slices, total)
         low, high = (-(2**63) + 2**64 * part // total for part in (done, until))
         span = [low, min(high, 2**63 - 1)]
-        con.execute(
-            "create temp table slice as from postings where term between ? and ? order by term, passage_id", span
-        )
+        con.execute("create temp table slice as from postings limit 0")
+        con.execute("insert into slice from postings where term between ? and ? order by term, passage_id", span)
         con.execute("delete from postings where term between ? and ?", span)
         con.execute("insert into postings from slice")
         con.execute("drop table slice")

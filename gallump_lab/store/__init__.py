@@ -11,8 +11,10 @@ from gallump_lab.store.errors import (
     QueryRefused,
     StoreError,
 )
+from gallump_lab.store.far import NoServer
 from gallump_lab.store.instance import scratch
 from gallump_lab.store.query import frame
+from gallump_lab.store.remote import connect
 from gallump_lab.store.snapshot import Snapshot
 from gallump_lab.store.store import Catalogue, Store
 
@@ -24,11 +26,13 @@ __all__ = [
     "LabBusy",
     "NewerLab",
     "NoPermission",
+    "NoServer",
     "NotALab",
     "QueryRefused",
     "Snapshot",
     "Store",
     "StoreError",
+    "connect",
     "frame",
     "scratch",
 ]

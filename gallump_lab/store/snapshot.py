@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gallump_lab.store import content, files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, told
 from gallump_lab.store.instance import Instance, seal
+from gallump_lab.store.literal import quoted
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ class Snapshot:
             If the lab cannot be read.
         """
         copy = Instance()
-        with store.lend(copy) as con:
-            con.execute("copy from database lab to memory")
+        store.copy(copy)
         return cls(copy, store.path)
 
     @classmethod
@@ -108,7 +108,7 @@ class Snapshot:
         with files.fresh(target, "snapshot") as draft, told(target), self._cursor() as con:
             self._outlet.mkdir(mode=0o700)
             try:
-                con.execute("attach ? as target (type duckdb)", [str(self._outlet / "copy.duckdb")])
+                con.execute(f"attach {quoted(str(self._outlet / 'copy.duckdb'))} as target (type duckdb)")
                 try:
                     con.execute("copy from database memory to target")
                     con.execute("create or replace table target.snapshot as select ? as hash", [found])

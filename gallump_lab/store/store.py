@@ -23,6 +23,7 @@ from gallump_lab.store.errors import (
     told,
 )
 from gallump_lab.store.instance import Instance, seal
+from gallump_lab.store.literal import quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -92,6 +93,9 @@ class Store:
     wait : float
         Seconds that a step tries while another thread or process holds the file.
     """
+
+    exclusive = True
+    """Whether a step that only reads keeps everyone else out, too, so that it must not last."""
 
     def __init__(self, path: Path, *, wait: float = 10.0) -> None:
         self.path, self.wait = path, wait
@@ -234,7 +238,7 @@ class Store:
                 )
                 raise StoreError(msg)
             try:
-                con.execute(f"attach ? as lab ({options})", [str(self.path)])
+                con.execute(f"attach {quoted(str(self.path))} as lab ({options})")
             except duckdb.Error as error:
                 now = time.monotonic()
                 # A file that another process is creating looks too short for a moment; half a second settles it.
@@ -267,8 +271,24 @@ class Store:
             If the lab cannot be read or the copy not be written.
         """
         target, alone = files.place(path), Instance()
-        with files.fresh(target, "backup") as copy, contextlib.closing(alone), self.lend(alone) as con, told(target):
-            con.execute("attach ? as target (type duckdb)", [str(copy)])
-            con.execute("copy from database lab to target")
-            con.execute("detach target")
+        with files.fresh(target, "backup") as draft, contextlib.closing(alone):
+            with told(target), alone.cursor() as con:
+                con.execute(f"attach {quoted(str(draft))} as target (type duckdb)")
+            self.copy(alone, "target", target)
+            with told(target), alone.cursor() as con:
+                con.execute("detach target")
         return target
+
+    def copy(self, instance: Instance, database: str = "memory", place: Path | None = None) -> None:
+        """Copy the lab, in one step, into an empty database of an instance; `place` is what errors in it are about.
+
+        Raises
+        ------
+        StoreError
+            If the lab cannot be read or the copy not be written.
+        """
+        with self.lend(instance) as con, told(place or self.path):
+            self._copy(con, database)
+
+    def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
+        con.execute(f"copy from database lab to {database}")

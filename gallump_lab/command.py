@@ -1,0 +1,94 @@
+"""The command `gallump-lab`: serves a lab to a team."""
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from gallump_lab.store import StoreError, far, serving
+
+SHORTEST = 16
+_NOT_LOCAL = (
+    "Anyone on the network can reach this, and what is sent is not encrypted: put a reverse proxy with TLS before it, "
+    "or listen on 127.0.0.1 and let others come through it or through ssh."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    parser = argparse.ArgumentParser(prog="gallump-lab", description="Chat with Claude about trading ideas, together.")
+    parser.add_argument("--version", action="version", version=version("gallump-lab"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="serve a lab to a team",
+        description="Serve a lab file to a team, over DuckDB's protocol Quack. Ctrl-C ends it.",
+    )
+    serve.add_argument("lab", type=Path, help="the lab's file, made if it is missing; the server alone uses it")
+    serve.add_argument(
+        "--token-file", type=Path, required=True, help="what clients must give; made with a new one if it is missing"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine alone)")
+    serve.add_argument("--port", type=int, default=far.PORT, help="default: %(default)s")
+    serve.set_defaults(run=_serve)
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except (StoreError, ValueError, OSError) as error:
+        print(f"gallump-lab: {error}", file=sys.stderr)  # noqa: T201 (a command speaks to its terminal)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _serve(given: argparse.Namespace) -> None:
+    signal.signal(signal.SIGTERM, _stopped)
+    token = token_from(given.token_file, make=True)
+    with serving.serving(given.lab, f"quack:{given.host}:{given.port}", token) as server:
+        _say(f"{given.lab} is served at {server.address}; the token stands in {given.token_file}. Ctrl-C ends it.")
+        _say(f'Others open it with Lab.open("{server.address}", token=...), under the name by which they reach this.')
+        if not serving.is_local(server.address):
+            _say(_NOT_LOCAL)
+        serving.watch(server, on_restart=lambda: _say("A client went away in the midst of a step; it was undone."))
+
+
+def _stopped(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def token_from(path: Path, *, make: bool = False) -> str:
+    """Read a token from a file that only its owner may read; with `make`, a missing one is made with a new token.
+
+    Raises
+    ------
+    ValueError
+        If others may read the file, or what stands in it is no token.
+    OSError
+        If it cannot be read or made.
+    """
+    if make and not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        msg = f"{path} may be read by others than its owner. Change that: chmod 600 {path}"
+        raise ValueError(msg)
+    token = path.read_text(encoding="utf-8").strip()
+    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+        msg = f"{path} must hold one token of at least {SHORTEST} letters, digits and signs without spaces."
+        raise ValueError(msg)
+    return token
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)  # noqa: T201 (a command speaks to its terminal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""A lab file served to a team, over DuckDB's protocol Quack, by the one process that holds the file meanwhile."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from gallump_lab.store import far
+from gallump_lab.store.errors import StoreError, told
+from gallump_lab.store.instance import Instance
+from gallump_lab.store.literal import quoted
+from gallump_lab.store.store import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+PATIENCE = 15.0
+"""Seconds without a statement after which a client in the midst of a step counts as gone; a step takes far less."""
+_DONE = ("commit", "rollback")
+
+
+class Server:
+    """Serves a lab.
+
+    What clients send is run as SQL, so whoever has the token can read and write all of the lab; but no file of the
+    machine, no setting and no extension: the instance is shut off from them.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        The instance that holds the lab.
+    address : str
+        Where to listen, quack:host:port.
+    token : str
+        What clients must give.
+    """
+
+    def __init__(self, con: "DuckDBPyConnection", address: str, token: str) -> None:
+        self._con, self.address, self._token = con, address, token
+        self._seen: dict[str, tuple[object, float]] = {}
+
+    def listen(self) -> None:
+        """Begin to answer clients.
+
+        Raises
+        ------
+        StoreError
+            If nothing can listen there.
+        """
+        import duckdb
+
+        given = [self.address, self._token, not is_local(self.address)]
+        try:
+            self._con.execute("call quack_serve(?, token => ?, allow_other_hostname => ?)", given).fetchall()
+        except duckdb.Error as error:
+            msg = f"Nothing can listen at {self.address}: {str(error).splitlines()[0]} Give another host or port."
+            raise StoreError(msg) from None  # the error beneath may quote the token
+
+    def stop(self) -> None:
+        """End every client's connection; what a step had not committed is undone."""
+        self._con.execute("call quack_stop(?)", [self.address]).fetchall()
+
+    def look(self, now: float) -> bool:
+        """End all connections if one is in the midst of a step and silent, since it keeps others from writing.
+
+        A client whose machine died leaves its transaction open, and duckdb 1.5 cannot end a single one. The others
+        attach anew with their next step.
+
+        Parameters
+        ----------
+        now : float
+            Seconds of a clock that never goes back.
+
+        Returns
+        -------
+        bool
+            Whether that was done.
+        """
+        rows = self._con.execute(
+            "select connection_id, query, query_started_at from quack_active_connections() where state = 'finished'"
+        ).fetchall()
+        open_steps = {name: (query, begun) for name, query, begun in rows if query not in _DONE}
+        self._seen = {
+            name: (step, self._seen[name][1] if name in self._seen and self._seen[name][0] == step else now)
+            for name, step in open_steps.items()
+        }
+        if any(now - since > PATIENCE for _, since in self._seen.values()):
+            self.stop()
+            self._seen = {}
+            self.listen()
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
+    """Hold a lab file, made or brought up to date if need be, and serve it until the end of the block.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be used, the extension is missing, or nothing can listen there.
+    """
+    store, address = Store.open(path), far.address(address)
+    with contextlib.closing(Instance()) as instance, told(store.path):
+        con = instance.cursor()
+        far.load(con)
+        con.execute(f"attach {quoted(str(store.path))} as lab (type duckdb)")
+        con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
+        con.execute("set enable_external_access = false")
+        con.execute("set lock_configuration = true")
+        server = Server(con, address, token)
+        server.listen()
+        try:
+            yield server
+        finally:
+            server.stop()
+            con.execute("use memory")
+            con.execute("detach lab")
+            con.close()
+
+
+def is_local(address: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    return address.removeprefix("quack:").rsplit(":", 1)[0] in LOOPBACK
+
+
+def watch(server: Server, on_restart: Callable[[], object] = lambda: None) -> NoReturn:
+    """Look after a server until the process is interrupted; say when it had to end all connections."""
+    while True:
+        time.sleep(1)
+        if server.look(time.monotonic()):
+            on_restart()

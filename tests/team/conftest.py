@@ -1,0 +1,47 @@
+"""What the tests of a team's lab share; they are collected only where DuckDB's server is there: see test_team.py."""
+
+import os
+import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from lab_server import TOKEN, Serve, Served
+
+collect_ignore_glob = [] if find_spec("duckdb_extension_quack") else ["test_*.py"]
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.touch(mode=0o600)
+    path.write_text(TOKEN + "\n")
+    return path
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, token_file: Path, port: int) -> Iterator[Serve]:
+    servers = []
+
+    def start(file: Path = tmp_path / "lab.duckdb") -> Served:
+        servers.append(Served(file, token_file, port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if not server.process.stdout.closed:
+            server.end()
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "GALLUMP_LAB_TOKEN" in os.environ:
+        monkeypatch.delenv("GALLUMP_LAB_TOKEN")

@@ -1,0 +1,238 @@
+"""A lab on a server: several clients at once, the same figures as on the file, and nobody without the token."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from lab_server import TOKEN, Serve
+
+from gallump_lab import Config, Lab, datasets, study
+from gallump_lab.store import LabBusy, NoServer, QueryRefused, StoreError, connect, schema
+from gallump_lab.store.serving import PATIENCE, Server, serving
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def server(tmp_path: Path, port: int) -> Iterator[Server]:
+    with serving(tmp_path / "lab.duckdb", f"quack:127.0.0.1:{port}", TOKEN) as found:
+        yield found
+
+
+@pytest.fixture
+def lab(server: Server) -> Lab:
+    return Lab.open(server.address, token=TOKEN)
+
+
+def test_two_clients_write_at_once_and_a_kill_loses_nothing(serve: Serve) -> None:
+    server = serve()
+    environment = os.environ | {"GALLUMP_LAB_TOKEN": TOKEN}
+    command = [sys.executable, str(HERE / "writer.py"), server.address]
+    clients = [subprocess.Popen([*command, name, "500"], env=environment) for name in ("Ann", "Bob")]
+    assert [client.wait() for client in clients] == [0, 0]
+    server.end("kill")
+    lab = Lab.open(server.file)
+    said = lab.messages
+    assert len(said) == 1000
+    for name in ("Ann", "Bob"):
+        own = said[said["text"].str.startswith(name)]
+        assert list(own["text"]) == [f"{name}'s message {i}: AAPL at {400 + i}" for i in range(500)]
+        assert len(set(own["session_id"])) == 1
+    indexed = lab.sql(
+        "select count(*) as passages, count(distinct message_id) as messages, "
+        "(select count(distinct passage_id) from embeddings) as embedded, "
+        "(select count(distinct passage_id) from postings) as posted from passages"
+    )
+    assert indexed.iloc[0].tolist() == [1000, 1000, 1000, 1000]
+
+
+def test_recall_and_a_sweep_give_the_same_figures_as_on_the_file(tmp_path: Path, port: int) -> None:
+    file, clock = tmp_path / "lab.duckdb", lambda: pd.Timestamp("2013-03-02", tz="UTC").to_pydatetime()
+    local = Lab.open(file, clock=clock)
+    talk = datasets.sample().split()[0]
+    local.import_dataset(replace(talk, questions=talk.questions.head(20)))
+    query = "Where did I want my stop?"
+    here = local.recall(query, symbol="AAPL").frame, local.snapshot()
+    with serving(file, f"quack:127.0.0.1:{port}", TOKEN) as server:
+        lab = Lab.open(server.address, clock=clock, token=TOKEN)
+        there = lab.recall(query, symbol="AAPL").frame, lab.snapshot()
+        backup = lab.backup(tmp_path / "backup.duckdb")
+    pd.testing.assert_frame_equal(here[0], there[0])
+    assert here[1].hash == there[1].hash == Lab.open(backup, clock=clock).snapshot().hash
+    sweeps = [study.sweep(study.rank(snapshot)).frame for snapshot in (here[1], there[1])]
+    assert len(sweeps[0])
+    pd.testing.assert_frame_equal(*sweeps)
+
+
+def test_a_backup_through_the_server_goes_on_where_the_lab_was(lab: Lab, tmp_path: Path) -> None:
+    asked = lab.ask("Is AAPL cheap?", ["AAPL"])
+    copy = Lab.open(lab.backup(tmp_path / "copy.duckdb"))
+    again = copy.ask("And MSFT?", ["MSFT"])
+    assert again.question_id > asked.reply_id
+    assert again.turn_id > asked.turn_id
+    assert len(copy.messages) == 4
+    assert len(lab.messages) == 2
+
+
+def test_what_is_applied_holds_for_every_client(lab: Lab, server: Server) -> None:
+    other = Lab.open(server.address, token=TOKEN)
+    lab.apply(Config.from_toml("[budget]\nwarm = 777\n"))
+    assert other.config.budget.warm == 777
+
+
+def test_a_step_sees_the_lab_at_one_moment(lab: Lab, server: Server) -> None:
+    other = connect(server.address, token=TOKEN)
+    other._file = type(other._file)()  # as in another process: its steps do not wait for ours
+    count = "select count(*) from messages"
+    with other.read() as con:
+        before = con.execute(count).fetchone()
+        lab.ask("Is AAPL cheap?")
+        assert con.execute(count).fetchone() == before
+    assert len(lab.messages) == 2
+
+
+def test_a_client_that_died_amid_a_write_does_not_lock_the_others_out(lab: Lab, server: Server) -> None:
+    dead = connect(server.address, token=TOKEN)
+    dead._file = type(dead._file)()
+    step = dead.write()
+    con = step.__enter__()
+    con.execute("insert into cache values ('half', '1', null)")
+    busy = connect(server.address, token=TOKEN, wait=0.2)
+    with pytest.raises(LabBusy, match="Waited 0"), busy.write():
+        pass
+    assert not server.look(100.0)
+    assert not server.look(100.0 + PATIENCE)
+    assert server.look(101.0 + PATIENCE)
+    lab.ask("Is AAPL cheap?")  # attaches anew by itself
+    assert lab.cache.get("half") is None
+    with pytest.raises(NoServer, match="let go of a step") as lost:
+        step.__exit__(None, None, None)
+    assert "look before you repeat it" in lost.value.__notes__[0]
+
+
+def test_steps_go_on_after_the_server_was_started_anew(serve: Serve) -> None:
+    server = serve()
+    lab = Lab.open(server.address, token=TOKEN)
+    lab.ask("Is AAPL cheap?")
+    assert server.end() == 0
+    away = Lab.open(server.file)  # and the file is free meanwhile
+    assert len(away.messages) == 2
+    serve(server.file)
+    lab.ask("And MSFT?")
+    assert len(lab.messages) == 4
+
+
+def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
+    serve: Serve, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve()
+    caplog.set_level("DEBUG")
+    wrong = "not-the-token-of-this-server"
+    with pytest.raises(NoServer, match="refuses the token") as refused:
+        Lab.open(server.address, token=wrong, wait=0.1)
+    lab = Lab.open(server.address, token=TOKEN)
+    lab.ask("Is AAPL cheap?")
+    with pytest.raises(duckdb.Error) as mistaken:
+        lab.sql("select nothing from nowhere")
+    with pytest.raises(ValueError, match="token"):
+        Lab.open(server.address)
+    with pytest.raises(ValueError, match="is a file"):
+        Lab.open(server.file, token=TOKEN)
+    server.end()
+    with pytest.raises(NoServer, match="cannot be reached") as away:
+        Lab.open(server.address, token=TOKEN, wait=0.1)
+    shown = [*server.said, repr(lab), repr(lab.store), *capfd.readouterr(), caplog.text]
+    shown += [f"{found.value!r} {found.value.__cause__!r}" for found in (refused, mistaken, away)]
+    assert not [words for words in shown if TOKEN in words or wrong in words]
+    for file in server.file.parent.glob("lab.duckdb*"):
+        assert TOKEN.encode() not in file.read_bytes()
+
+
+def test_it_listens_on_this_machine_alone(server: Server) -> None:
+    port = int(server.address.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    with pytest.raises(OSError, match=r"refused|assign|unreachable"):
+        socket.create_connection(("127.0.0.2", port))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_text('/etc/hosts')",
+        "select * from read_csv('token')",
+        "select * from glob('/*')",
+        "copy messages to 'messages.csv'",
+        "attach 'other.duckdb' as other",
+        "set enable_external_access = true",
+        "install spatial",
+    ],
+)
+def test_clients_reach_no_file_and_no_setting_of_the_server(lab: Lab, sql: str) -> None:
+    with pytest.raises((duckdb.Error, QueryRefused)):
+        lab.sql(sql)
+    with pytest.raises(duckdb.Error), lab.store.write() as con:
+        con.execute(sql)
+    assert lab.sql("select 1 as one")["one"].tolist() == [1]
+
+
+def test_sql_of_an_analyst_does_not_write(lab: Lab) -> None:
+    lab.ask("Is AAPL cheap?")
+    with pytest.raises((duckdb.Error, QueryRefused)):
+        lab.sql("delete from messages")
+    with pytest.raises(duckdb.Error, match="read-only"):
+        lab.sql("select nextval('message_ids')")
+    found = lab.sql("select text from messages where symbol = $symbol or role = $role", {"symbol": "X", "role": "user"})
+    assert found["text"].tolist() == ["Is AAPL cheap?"]
+
+
+def test_tables_are_the_servers_to_bring_up_to_date(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("later", "select 1")))
+        with pytest.raises(StoreError, match="older version"):
+            Lab.open(server.address, token=TOKEN)
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-1])
+    with pytest.raises(StoreError, match="newer gallump_lab"):
+        Lab.open(server.address, token=TOKEN)
+
+
+def test_a_token_file_is_made_for_its_owner_alone(serve: Serve, token_file: Path) -> None:
+    token_file.unlink()
+    server = serve()
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+    made = token_file.read_text()
+    assert len(made.strip()) >= 32
+    assert not [words for words in server.said if made.strip() in words]
+    assert len(Lab.open(server.address, token=made).messages) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [("short", 0o600, "at least 16"), (TOKEN, 0o644, "chmod 600"), ("two words of a token", 0o600, "without spaces")],
+)
+def test_a_token_file_that_will_not_do_is_refused_in_words(
+    serve: Serve, token_file: Path, content: str, mode: int, said: str
+) -> None:
+    token_file.write_text(content)
+    token_file.chmod(mode)
+    server = serve()
+    assert server.process.wait() == 1
+    assert said in "".join(server.said)
+    assert content not in "".join(server.said)
+
+
+def test_a_port_that_is_taken_is_said(serve: Serve, port: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        server = serve()
+        assert server.process.wait() == 1
+    assert "Nothing can listen" in "".join(server.said)
