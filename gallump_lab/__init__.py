@@ -9,3 +9,10 @@ from gallump_lab.memory.records import Choice
 
 __version__ = version("gallump-lab")
 __all__ = ["Budget", "Choice", "Cold", "Config", "ConfigError", "Lab", "Model", "Recall", "datasets", "study"]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
+    """Tell Jupyter Server, which alone calls this, of the HTTP route."""
+    from gallump_lab.route.app import GallumpLab
+
+    return [{"module": "gallump_lab", "app": GallumpLab}]

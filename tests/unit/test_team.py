@@ -29,7 +29,7 @@ def test_a_lab_on_a_server() -> None:
     run("tests/team")
 
 
-@pytest.mark.parametrize("file", ["test_sessions.py", "test_insights.py"])
+@pytest.mark.parametrize("file", ["test_sessions.py"])
 def test_what_holds_of_a_file_holds_of_a_server(file: str) -> None:
     run("-p", "served", f"tests/unit/{file}")
 

@@ -1,0 +1,93 @@
+"""The README's clients of the HTTP route, as they stand there: one in Python, one in a browser's page."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from messages_server import MessagesServer, Status, say
+from notebook_page import browse
+from running_server import GENERATE, TOKEN, serving
+
+from gallump_lab import Lab
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def block(language):
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (found,) = (each for each in blocks if GENERATE in each)
+    return found
+
+
+@pytest.fixture(scope="module")
+def claude():
+    with MessagesServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, claude):
+    allowed = f"--ServerApp.allow_origin={claude.url}"
+    with serving(tmp_path_factory.mktemp("clients"), allowed, base="/desk", ANTHROPIC_BASE_URL=claude.url) as running:
+        yield running
+
+
+@pytest.fixture
+def in_python(server):
+    made = {}
+    exec(block("python"), made)  # noqa: S102
+    client = made["Gallump"](server.url, TOKEN)
+    yield client.ask
+    client.http.close()
+
+
+@pytest.fixture(scope="module")
+def page(chromium):
+    with browse(chromium) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def in_the_servers_page(page, server):
+    page.goto(f"{server.url}/login")
+    return in_javascript(page, server)
+
+
+@pytest.fixture
+def in_another_page(page, server, claude):
+    page.goto(claude.url)  # any page will do that is of an origin which the server allows
+    return in_javascript(page, server)
+
+
+def in_javascript(page, server):
+    page.evaluate(f"() => {{ {block('javascript')} window.ask = gallump({server.url!r}, {TOKEN!r}) }}")
+
+    def ask(prompt, watchlist=()):
+        return json.loads(
+            page.evaluate("async given => JSON.stringify(await ask(...given))", [prompt, list(watchlist)])
+        )
+
+    return ask
+
+
+@pytest.fixture(params=["in_python", "in_the_servers_page", "in_another_page"])
+def ask(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_the_readmes_client_carries_its_session_on_and_sees_a_new_one(ask, server, claude):
+    lab = Lab.open(server.root / "lab.duckdb", wait=30)
+    first = ask("Is AAPL cheap?", ["AAPL"])
+    second = ask("And now?")
+    assert first["response"].startswith("You asked: Is AAPL cheap?")
+    assert second["session_id"] == first["session_id"]
+    with lab.store.write() as con:
+        con.execute("update sessions set last_at = last_at - interval 31 minutes")
+    third = ask("Still there?")
+    assert third["session_id"] != first["session_id"]
+    assert "A new session began." in third["notice"]
+    claude.queue(Status.error(401, "authentication_error", "no"), say("Fine."))
+    with pytest.raises(Exception, match=r"no_access_to_model: .* Your question is kept"):
+        ask("Who are you?")
+    assert ask("And you?")["session_id"] == third["session_id"]

@@ -1,0 +1,482 @@
+import json
+import logging
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, start, text, tool
+from running_server import DESCRIPTION, GENERATE, STREAM, TOKEN, events, eventually, serving
+
+from gallump_lab import Budget, Config, Lab, Model
+from gallump_lab.brain import faults
+from gallump_lab.route import body
+from gallump_lab.route.trouble import Trouble, trouble
+from gallump_lab.store.errors import LabBusy, StoreError
+
+KEY = "sk-ant-planted-0123456789abcdef"
+SECRET = "the merger with Umbrella is secret"  # noqa: S105
+PATIENT = Config(model=Model(max_retries=0, timeout=60))
+
+
+@pytest.fixture(scope="module")
+def claude():
+    with MessagesServer() as running:
+        yield running
+
+
+AUTHORIZER = """
+from jupyter_server.auth import AllowAllAuthorizer
+
+class Denying(AllowAllAuthorizer):
+    def is_authorized(self, handler, user, action, resource):
+        return f"{action} {resource}" != handler.request.headers.get("X-Deny")
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, claude):
+    folder = tmp_path_factory.mktemp("route")
+    (folder / "denying.py").write_text(AUTHORIZER)
+    options = "--GallumpLab.answers=2", "--GallumpLab.keep_alive=0.1", "--GallumpLab.most_bytes=500000"
+    model = {"ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": KEY}
+    model["PYTHONPATH"] = str(folder)
+    with serving(folder, *options, "--ServerApp.authorizer_class=denying.Denying", base="/desk", **model) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lab(server):
+    return Lab.open(server.root / "lab.duckdb", wait=30)
+
+
+@pytest.fixture
+def client(server, claude, lab):
+    lab.apply(PATIENT)
+    claude._queued.clear()
+    with server.client() as found:
+        yield found
+
+
+def ask(client, prompt="Is AAPL cheap?", at=GENERATE, **fields):
+    return client.post(at, json={"prompt": prompt, **fields})
+
+
+def error(answer):
+    given = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert given["message"] == given["error"]["message"]
+    assert "Traceback" not in answer.text
+    return given["error"]
+
+
+def gated(*pieces):
+    """Give a reply's steps that wait between their pieces and the rest, and the events: asked, to go on."""
+    asked, on = threading.Event(), threading.Event()
+
+    def steps():
+        asked.set()
+        yield start()
+        yield from list(text(*pieces))[:-1]
+        yield on
+        yield from list(text("The rest."))[1:]
+        yield from end()
+
+    return steps(), asked, on
+
+
+def test_it_answers_as_the_guide_says(client, claude, lab):
+    claude.queue([start(), *text("Buy,\nI think."), *tool({"recommendations": [RECOMMENDATION]}), *end()])
+    whole = "Buy,\nI think.\n\n- **Buy AAPL**, 5% of the portfolio"
+    answer = ask(client, watchlist=["aapl", "MSFT"])
+    told = answer.json()
+    assert answer.status_code == 200
+    assert list(told) == ["session_id", "response", "recommendations", "requires_confirmation", "context_stats"]
+    assert told["response"].startswith(whole)
+    assert told["recommendations"] == [RECOMMENDATION]
+    assert told["context_stats"]["messages_in_session"] == 1
+    assert KEY in str(claude.requests[-1].headers)
+    said = lab.sql(f"select role, text, symbol from messages where session_id = '{told['session_id']}'")  # noqa: S608
+    assert said.values.tolist() == [["user", "Is AAPL cheap?", "AAPL"], ["assistant", told["response"], "AAPL"]]
+
+
+def test_text_is_data(client, claude):
+    claude.queue(say("<script>alert(1)</script>"))
+    answer = ask(client)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["response"] == "<script>alert(1)</script>"
+
+
+def test_a_session_is_carried_on(client, claude):
+    first = ask(client, "My stop on AAPL is 400.").json()
+    second = ask(client, "Where is my stop?", session_id=first["session_id"]).json()
+    assert second["session_id"] == first["session_id"]
+    assert second["context_stats"]["messages_in_session"] == 3
+    assert "notice" not in second
+    assert "My stop on AAPL is 400." in claude.requests[-1].prompt
+
+
+def test_after_30_minutes_a_new_session_begins_and_says_so(client, lab):
+    first = ask(client).json()["session_id"]
+    with lab.store.write() as con:
+        con.execute("update sessions set last_at = last_at - interval 31 minutes where session_id = ?", [first])
+    second = ask(client, session_id=first).json()
+    assert second["session_id"] != first
+    assert "The session ended after 30 minutes without a message. A new session began." in second["notice"]
+
+
+def test_an_unknown_session_is_noticed(client):
+    told = ask(client, session_id="of-another-lab").json()
+    assert "'of-another-lab' is not in this lab" in told["notice"]
+
+
+def test_a_stream_brings_each_piece_before_the_end(client, claude):
+    steps, _, on = gated("One\n\ndata: two ", "three. ")
+    claude.queue(steps)
+    with client.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer:
+        found = events(answer.iter_lines())
+        assert next(each for each in found if each[0]) == ("text", {"text": "One\n\ndata: two "})
+        assert next(each for each in found if each[0]) == ("text", {"text": "three. "})
+        assert next(found) == ("", "waiting")
+        on.set()
+        told = [each for each in found if each[0]]
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["x-accel-buffering"] == "no"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert [name for name, _ in told] == ["text", "reply"]
+    assert told[-1][1]["response"] == "One\n\ndata: two three. The rest."
+    assert told[-1][1]["requires_confirmation"] is True
+
+
+def test_a_stream_ends_with_the_error_that_generate_would_answer(client, claude):
+    claude.queue(*[Status.error(429, "rate_limit_error", "slow down", retry_after="30")] * 2)
+    plain = ask(client)
+    ((name, told),) = (each for each in events(ask(client, at=STREAM).text.splitlines()) if each[0])
+    assert (name, told["error"]["code"], told["error"]["retry_after"]) == ("error", "rate_limited", 30)
+    assert told["message"] == plain.json()["message"]
+    assert list(told["error"]) == list(plain.json()["error"])
+
+
+@pytest.mark.parametrize("at", [GENERATE, STREAM])
+def test_a_stream_refuses_by_status_what_generate_refuses(client, at):
+    answer = ask(client, " ", at=at)
+    assert (answer.status_code, error(answer)["field"]) == (400, "prompt")
+
+
+def test_two_are_answered_at_once_and_a_third_is_told_to_come_again(client, claude):
+    waiting = [gated(f"Reply {i}. ") for i in range(2)]
+    claude.queue(*(steps for steps, _, _ in waiting))
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(ask, client) for _ in waiting]
+        assert all(asked.wait(30) for _, asked, _ in waiting)
+        busy = [ask(client), ask(client, at=STREAM)]
+        status = client.get("/api/status")
+        for _, _, on in waiting:
+            on.set()
+        told = [answer.result().json() for answer in answers]
+    assert status.status_code == 200
+    assert {each["response"] for each in told} == {"Reply 0. The rest.", "Reply 1. The rest."}
+    assert len({each["session_id"] for each in told}) == 2
+    for each in busy:
+        assert (each.status_code, each.headers["retry-after"], error(each)["code"]) == (503, "5", "busy")
+    assert ask(client).status_code == 200
+
+
+def raw(server, at, given, *headers):
+    """Send a question and leave the answer to the test: a plain socket."""
+    found = socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=30)
+    lines = [f"POST /desk{at} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: token {TOKEN}"]
+    lines += ["Content-Type: application/json", *(headers or [f"Content-Length: {len(given)}"])]
+    found.sendall("\r\n".join([*lines, "", ""]).encode() + given)
+    return found
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("at", [GENERATE, STREAM])
+def test_a_client_that_hangs_up_stops_the_model(server, claude, lab, at):
+    steps, begun, _ = gated("As far as it came. ")
+    claude.queue(steps)
+    with raw(server, at, json.dumps({"prompt": f"Who hangs up on {at}?"}).encode()) as connection:
+        assert begun.wait(30)
+        if at == STREAM:
+            seen = b""
+            while b"As far" not in seen:
+                seen += connection.recv(65536)
+    assert claude.requests[-1].gone.wait(30)
+    turns = "turns join messages on message_id = question_id"
+    asked = f"select turns.state, reply_id from {turns} where text = 'Who hangs up on {at}?'"  # noqa: S608
+    turn = eventually(lambda: list(lab.sql(asked).values))
+    assert turn[0][0] == "stopped"
+    if at == STREAM:
+        kept = lab.sql(f"select text, state from messages where message_id = {turn[0][1]}")  # noqa: S608
+        assert kept.values.tolist() == [["As far as it came. ", "stopped"]]
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("at", [GENERATE, STREAM])
+def test_without_the_token_nothing_gets_in(server, claude, token, at):
+    before = len(claude.requests)
+    with server.client(token) as stranger:
+        answer = stranger.post(at, json={"prompt": "Let me in"})
+        description = stranger.get(DESCRIPTION)
+    assert (answer.status_code, error(answer)["code"]) == (403, "forbidden")
+    assert (description.status_code, error(description)["code"]) == (403, "forbidden")
+    assert len(claude.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "at", "action"), [("POST", GENERATE, "write"), ("POST", STREAM, "write"), ("GET", DESCRIPTION, "read")]
+)
+def test_the_servers_authorizer_decides(client, claude, method, at, action):
+    before = len(claude.requests)
+    answer = client.request(method, at, json={"prompt": "Hi"}, headers={"X-Deny": f"{action} gallump_lab"})
+    assert (answer.status_code, error(answer)["code"]) == (403, "forbidden")
+    assert len(claude.requests) == before
+
+
+def test_a_page_of_another_origin_is_not_invited(server):
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    with server.client(None) as browser:
+        preflight = browser.options(GENERATE, headers={"Origin": "https://evil.example"} | asks)
+    assert "access-control-allow-origin" not in preflight.headers
+
+
+@pytest.mark.usefixtures("client")
+def test_the_guides_bearer_and_a_token_in_the_address_do_too(server):
+    with server.client(None) as other:
+        bearer = other.post(GENERATE, json={"prompt": "Hi"}, headers={"Authorization": f"Bearer {TOKEN}"})
+        address = other.post(f"{GENERATE}?token={TOKEN}", json={"prompt": "Hi"})
+    assert (bearer.status_code, address.status_code) == (200, 200)
+
+
+@pytest.fixture
+def page(server):
+    """Give what a browser has that has logged in: cookies, and no token."""
+    with server.client(None) as found:
+        found.get("/login")
+        entered = found.post("/login", data={"password": TOKEN, "_xsrf": found.cookies["_xsrf"]})
+        assert entered.status_code == 302
+        yield found
+
+
+@pytest.mark.usefixtures("client")
+def test_cookies_alone_get_nothing_in(page, claude):
+    before = len(claude.requests)
+    answer = ask(page)
+    assert (answer.status_code, error(answer)["code"]) == (403, "forbidden")
+    assert len(claude.requests) == before
+
+
+@pytest.mark.usefixtures("client")
+def test_cookies_with_their_xsrf_token_do(page):
+    page.headers["X-XSRFToken"] = page.cookies["_xsrf"]
+    assert ask(page).status_code == 200
+
+
+@pytest.mark.usefixtures("client")
+def test_a_page_of_another_origin_does_not_use_the_cookies(page):
+    page.headers.update({"X-XSRFToken": page.cookies["_xsrf"], "Origin": "https://evil.example"})
+    answer = ask(page)
+    assert (answer.status_code, error(answer)["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "words"),
+    [
+        (b"", None, "not JSON"),
+        (b"prompt=Hi", None, "not JSON"),
+        (b'{"prompt": "\xff"}', None, "not JSON in UTF-8"),
+        (b'"Hi"', None, "must be a JSON object with a prompt, not a text"),
+        (b"[]", None, "not a list"),
+        (b"null", None, "not null"),
+        (b"{}", "prompt", "prompt must be the question"),
+        (b'{"prompt": null}', "prompt", "not null"),
+        (b'{"prompt": 7}', "prompt", "not a number"),
+        (b'{"prompt": ["Hi"]}', "prompt", "not a list"),
+        (b'{"prompt": " \\n\\t "}', "prompt", "not blank"),
+        (b'{"prompt": "%s"}' % (b"x" * 200_001), "prompt", "200,001 characters; a question takes at most 200,000"),
+        (b'{"prompt": "Hi", "prompt": "Ho"}', "prompt", "gives 'prompt' twice"),
+        (b'{"prompt": NaN}', None, "holds NaN"),
+        (b'{"prompt": "Hi", "watchlist": [Infinity]}', None, "holds Infinity"),
+        (b'{"prompt": "Hi", "path": "/etc/passwd"}', "path", "unknown field 'path'"),
+        (b'{"prompt": "Hi", "watchlist": "AAPL"}', "watchlist", "not a text"),
+        (b'{"prompt": "Hi", "watchlist": null}', "watchlist", "not null"),
+        (b'{"prompt": "Hi", "watchlist": {"0": "AAPL"}}', "watchlist", "not an object"),
+        (b'{"prompt": "Hi", "watchlist": [["AAPL"]]}', "watchlist", "symbol must be 1 to 15"),
+        (b'{"prompt": "Hi", "watchlist": ["AAPL", true]}', "watchlist", "symbol must be 1 to 15"),
+        (b'{"prompt": "Hi", "watchlist": ["\'; drop table messages"]}', "watchlist", "symbol must be 1 to 15"),
+        (b'{"prompt": "Hi", "watchlist": [%s]}' % b",".join([b'"A"'] * 101), "watchlist", "at most 100"),
+        (b'{"prompt": "Hi", "session_id": 7}', "session_id", "not a number"),
+        (b'{"prompt": "Hi", "session_id": ""}', "session_id", "not another text"),
+        (b'{"prompt": "Hi", "session_id": "\\ud800"}', "session_id", "not another text"),
+        (b'{"prompt": "Hi", "session_id": "%s"}' % (b"x" * 101), "session_id", "not another text"),
+        (b'{"prompt": %s}' % (b"[" * 200_000), None, "nested too deeply"),
+        (b'{"prompt": %s}' % (b"7" * 5_000), None, "not JSON"),
+    ],
+)
+def test_bad_input_names_the_field_and_the_mend(given, field, words):
+    with pytest.raises(Trouble) as raised:
+        body.read(given)
+    found = raised.value
+    assert (found.status_code, found.code, found.field) == (400, "bad_request", field)
+    assert words in found.words
+
+
+def test_bad_input_is_answered_in_json_and_stores_nothing(client, claude, lab):
+    before, said = len(claude.requests), len(lab.messages)
+    for given, field in ((b"{", None), (b'{"prompt": ""}', "prompt"), (b'{"prompt": "Hi", "lab": "x"}', "lab")):
+        answer = client.post(GENERATE, content=given, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, error(answer)["field"]) == (400, field)
+    assert (len(claude.requests), len(lab.messages)) == (before, said)
+
+
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"]
+)
+def test_another_content_type_is_refused(client, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = client.post(GENERATE, content=b'{"prompt": "Hi"}', headers=headers)
+    assert (answer.status_code, error(answer)["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_another_method_is_refused(client, method):
+    answer = client.request(method, GENERATE)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
+    assert error(answer)["code"] == "method_not_allowed"
+    answer = client.request("POST", DESCRIPTION)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, OPTIONS")
+
+
+def pieces(size):
+    for _ in range(size // 50_000):
+        yield b"x" * 50_000
+
+
+@pytest.mark.parametrize("content", [b"x" * 3_000_000, pieces(3_000_000)], ids=["with its length", "chunked"])
+def test_too_large_a_body_is_told_so(client, content):
+    answer = client.post(GENERATE, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, error(answer)["code"]) == (413, "body_too_large")
+    assert "500,000 bytes" in error(answer)["message"]
+
+
+@pytest.mark.parametrize("headers", [["Content-Length: 2000000"], ["Content-Length: 2000000", "Expect: 100-continue"]])
+def test_too_large_a_body_is_refused_before_it_is_sent(server, headers):
+    with raw(server, GENERATE, b"", *headers) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+FAULTS = [
+    (Status.error(429, "rate_limit_error", "slow", retry_after="90"), 429, "rate_limited", "90"),
+    (Status.error(529, "overloaded_error", "busy", retry_after="40"), 503, "model_in_trouble", "40"),
+    (Status.error(500, "api_error", "oh"), 503, "model_in_trouble", None),
+    (Status.error(401, "authentication_error", f"invalid key {KEY}"), 503, "no_access_to_model", None),
+    (Status.error(404, "not_found_error", "no such model"), 502, "model_refused", None),
+    ([start(), *end()], 502, "empty_reply", None),
+    (Status(200, b"<html>"), 502, "broken_reply", None),
+    ([start(), *list(text("Half a "))[:-1]], 502, "connection_lost", None),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[2]} {fault[3]}")
+def test_what_goes_wrong_with_the_model_has_a_status_and_keeps_the_question(client, claude, lab, fault):
+    reply, status, code, wait = fault
+    claude.queue(reply)
+    answer = ask(client)
+    found = error(answer)
+    assert (answer.status_code, found["code"], answer.headers.get("retry-after")) == (status, code, wait)
+    assert found["retry_after"] == (wait and int(wait))
+    assert "Your question is kept" in found["message"]
+    assert KEY not in answer.text
+    (kept,) = lab.sql(f"select count(*) from messages where session_id = '{found['session_id']}'").values[0]  # noqa: S608
+    assert kept >= 1
+
+
+def test_a_model_that_says_nothing_times_out(client, claude, lab):
+    lab.apply(Config(model=Model(max_retries=0, timeout=0.3)))
+    claude.queue([threading.Event()])
+    answer = ask(client)
+    assert (answer.status_code, error(answer)["code"]) == (504, "model_timed_out")
+
+
+def test_a_spending_limit_ends_at_midnight(client, claude, lab):
+    before = len(claude.requests)
+    lab.apply(Config(model=Model(max_usd_per_day=0)))
+    answer = ask(client)
+    now = datetime.now(UTC)
+    left = 86_400 - (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    assert (answer.status_code, error(answer)["code"]) == (429, "spending_limit")
+    assert abs(int(answer.headers["retry-after"]) - left) % 86_400 < 60
+    assert len(claude.requests) == before
+
+
+def test_a_limit_without_a_price_is_told(client, lab):
+    lab.apply(Config(model=Model(name="nobody-knows-its-price", max_usd_per_day=5)))
+    answer = ask(client)
+    assert (answer.status_code, error(answer)["code"]) == (503, "price_unknown")
+
+
+def test_a_prompt_that_fills_the_window_is_too_long(client, lab):
+    lab.apply(Config(budget=Budget(window=8_000, reply=1_000, hot=500, warm=100, cold=100)))
+    answer = ask(client, "word " * 20_000)
+    assert (answer.status_code, error(answer)["code"], error(answer)["field"]) == (413, "prompt_too_long", "prompt")
+
+
+def now():
+    return datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
+
+
+def test_nothing_of_the_machine_leaks(caplog):
+    log = logging.getLogger("route")
+    for given in (StoreError("/home/me/lab.duckdb is damaged"), LabBusy(Path("/home/me/lab.duckdb"), 7, 10.0)):
+        found = trouble(given, log=log, now=now).to_dict()
+        assert "/home" not in json.dumps(found)
+        assert str(given) in caplog.text
+    assert found["error"]["retry_after"] == 5
+    found = trouble(ValueError(f"bad: {SECRET}"), log=log, now=now)
+    assert (found.status_code, found.code) == (500, "internal_error")
+    assert SECRET not in json.dumps(found.to_dict()) + caplog.text
+    assert "ValueError" in caplog.text
+
+
+def test_every_fault_of_the_brain_has_a_code_of_its_own():
+    kinds = faults.BrainFault.__subclasses__()
+    codes = {trouble(kind("words"), log=logging.getLogger(), now=now).code for kind in kinds}
+    assert len(codes) == len(kinds)
+    assert "internal_error" not in codes
+
+
+def test_the_log_holds_no_question_and_no_key(server, client, claude):
+    claude.queue(Status.error(500, "api_error", "oh"))
+    assert ask(client, SECRET).status_code == 503
+    assert ask(client, SECRET, watchlist=[SECRET]).status_code == 400
+    log = eventually(lambda: (found := server.log.read_text()).count("400 POST") and found)
+    assert SECRET not in log
+    assert KEY not in log
+
+
+def test_the_lab_is_the_servers_own(server, client):
+    assert ask(client, path="/tmp/other.duckdb").status_code == 400  # noqa: S108
+    assert (server.root / "lab.duckdb").is_file()
+
+
+def test_a_server_that_ends_keeps_what_had_arrived(tmp_path, claude):
+    claude._queued.clear()
+    steps, _, _ = gated("As far as the server ran. ")
+    claude.queue(steps)
+    with (
+        serving(tmp_path, ANTHROPIC_BASE_URL=claude.url) as running,
+        running.client() as found,
+        found.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer,
+    ):
+        told = events(answer.iter_lines())
+        assert next(each for each in told if each[0]) == ("text", {"text": "As far as the server ran. "})
+        running.end()
+    kept = Lab.open(running.root / "lab.duckdb").messages
+    assert kept[["text", "state"]].values.tolist()[-1] == ["As far as the server ran. ", "stopped"]
