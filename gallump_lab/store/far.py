@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"quack:(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
 PORT = 9494
 EXTENSIONS = ("httpfs", "quack")
+_INSTALL = "; ".join(f"install {name}" for name in EXTENSIONS)
 ASK = "from quack_query_by_name('lab', ?)"
 """A statement on the server, as a table here."""
 
@@ -65,8 +66,8 @@ def load(con: "DuckDBPyConnection") -> None:
             con.load_extension(_packaged(name) or name)
         except duckdb.Error as error:
             msg = (
-                f"A lab's server needs DuckDB's extension {name}, which is not installed. Fetch it once, from DuckDB's "
-                f"own site: python -c \"import duckdb; duckdb.execute('install {name}')\""
+                f"A lab's server needs DuckDB's extension {name}, which is not installed. Fetch what it needs once, "
+                f"from DuckDB's own site: python -c \"import duckdb; duckdb.execute('{_INSTALL}')\""
             )
             raise StoreError(msg) from error
 
