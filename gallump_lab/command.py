@@ -5,10 +5,10 @@ import os
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
 
 from gallump_lab.store import StoreError, far, serving
 
@@ -42,24 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, ValueError, OSError) as error:
         print(f"gallump-lab: {error}", file=sys.stderr)  # noqa: T201 (a command speaks to its terminal)
         return 1
-    except KeyboardInterrupt:
-        return 0
     return 0
 
 
 def _serve(given: argparse.Namespace) -> None:
-    signal.signal(signal.SIGTERM, _stopped)
+    stop = threading.Event()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: stop.set())
     token = token_from(given.token_file, make=True)
     with serving.serving(given.lab, f"quack:{given.host}:{given.port}", token) as server:
         _say(f"{given.lab} is served at {server.address}; the token stands in {given.token_file}. Ctrl-C ends it.")
         _say(f'Others open it with Lab.open("{server.address}", token=...), under the name by which they reach this.')
         if not serving.is_local(server.address):
             _say(_NOT_LOCAL)
-        serving.watch(server, on_restart=lambda: _say("A client went away in the midst of a step; it was undone."))
-
-
-def _stopped(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+        serving.watch(server, stop, lambda: _say("A client went away in the midst of a step; it was undone."))
 
 
 def token_from(path: Path, *, make: bool = False) -> str:

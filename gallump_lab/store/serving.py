@@ -1,10 +1,11 @@
 """A lab file served to a team, over DuckDB's protocol Quack, by the one process that holds the file meanwhile."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from gallump_lab.store import far
 from gallump_lab.store.errors import StoreError, told
@@ -127,9 +128,8 @@ def is_local(address: str) -> bool:
     return address.removeprefix("quack:").rsplit(":", 1)[0] in LOOPBACK
 
 
-def watch(server: Server, on_restart: Callable[[], object] = lambda: None) -> NoReturn:
-    """Look after a server until the process is interrupted; say when it had to end all connections."""
-    while True:
-        time.sleep(1)
+def watch(server: Server, stop: threading.Event, on_restart: Callable[[], object] = lambda: None) -> None:
+    """Look after a server until `stop` is set; say when it had to end all connections."""
+    while not stop.wait(1):
         if server.look(time.monotonic()):
             on_restart()
