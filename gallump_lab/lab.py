@@ -483,8 +483,8 @@ class Lab:
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Run one reading statement on the lab's tables.
 
-        It may hold the file for 2 seconds; a longer one belongs on a copy: `lab.snapshot().sql(...)`. On a team's server
-        it holds nobody up, and takes as long as it takes.
+        It may hold the file for 2 seconds; a longer one belongs on a copy: `lab.snapshot().sql(...)`. On a server it
+        holds nobody up, and takes as long as it takes.
 
         Parameters
         ----------

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude, offline
 from gallump_lab.brain.records import Answer
 from gallump_lab.config import Budget, Model
+from gallump_lab.masking import Stream, masked
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
@@ -67,7 +69,8 @@ class Brain:
         prompt : Prompt
             What is sent.
         on_text : callable, optional
-            Called in this thread with each piece of text as it arrives.
+            Called in this thread with each piece of text as it arrives; what may be the beginning of a key or a
+            password waits for what follows, and is masked if it is one.
         stop : threading.Event, optional
             Once it is set this returns soon, in whatever phase, with what had arrived; the request is ended too.
 
@@ -78,10 +81,18 @@ class Brain:
             what had arrived. Where a Ctrl-C or an error of `on_text` broke it off, the state is "stopped"; whoever has
             kept what had arrived calls `answer.raise_if_failed()`.
         """
-        on_text, stop = on_text or (lambda _: None), stop or threading.Event()
+        heard, stop = Stream(on_text or (lambda _: None)), stop or threading.Event()
         if self.offline:
-            return offline.answer(prompt, on_text=on_text, stop=stop)
-        return claude.answer(prompt, model=self.model, budget=self.budget, on_text=on_text, stop=stop)
+            answer = offline.answer(prompt, on_text=heard.add, stop=stop)
+        else:
+            answer = claude.answer(prompt, model=self.model, budget=self.budget, on_text=heard.add, stop=stop)
+        answer = replace(answer, text=masked(answer.text))
+        if answer.interruption is None:
+            try:
+                heard.end()
+            except BaseException as interruption:  # noqa: BLE001 - raised once the answer is recorded, as any other
+                answer = replace(answer, state="stopped", interruption=interruption)
+        return answer
 
     def converse(
         self, user_message: str, market_context: "MarketContext", session_context: "SessionContext"

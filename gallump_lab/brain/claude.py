@@ -21,6 +21,7 @@ from gallump_lab.brain import faults, recommendations
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.received import Received, at
 from gallump_lab.brain.records import Answer, Recommendation, State, Usage
+from gallump_lab.masking import masked
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -112,7 +113,7 @@ def answer(
     return Answer(
         text=text,
         recommendations=found,
-        dropped=dropped,
+        dropped=tuple(map(clean, dropped)),
         model=got.model,
         usage=got.usage,
         cost_usd=got.cost_usd,
@@ -130,11 +131,13 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
     """Send a request and take what comes until it ends, fails or is stopped."""
     started = time.perf_counter()
     name = model_name(model)
-    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=clean)
+    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=_characters)
     state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
     fault = None if state else _fault(error, reply, model, request)
+    if fault:
+        fault.args = (masked(str(fault)),)  # whatever the server repeats
     state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
-    text, calls = clean("".join(reply.pieces)), tuple(clean("".join(call)) for call in reply.calls)
+    text, calls = clean(masked("".join(reply.pieces))), tuple(clean("".join(call)) for call in reply.calls)
     usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
     billed = usage
     if usage and not reply.ended:  # the server bills what it wrote until it noticed; it had not said how much
@@ -149,7 +152,7 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
         cost_usd=known.cost(billed) if known and billed else None,
         latency=time.perf_counter() - started,
         first_text=reply.first_at - started if reply.first_at else None,
-        stop_reason=reply.stop_reason,
+        stop_reason=reply.stop_reason and clean(reply.stop_reason),
         state=state,
         interruption=reply.interruption,
         fault=fault,
@@ -211,7 +214,11 @@ def _cleaned(idea: Recommendation) -> Recommendation:
 
 def clean(text: str) -> str:
     """Make a text one that can be stored: without keys, and without what is no character."""
-    return faults.without(_secrets(), text).encode("utf-8", "replace").decode()
+    return _characters(masked(faults.without(_secrets(), text)))
+
+
+def _characters(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _body(request: Request, name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from gallump_lab.brain.records import Usage
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.context import ContextBuilder
+from gallump_lab.masking import masked
 from gallump_lab.memory import context as memory
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionManager
@@ -65,6 +67,7 @@ class Conversation:
     ) -> Prompt:
         """Build the prompt of a question at a moment."""
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
+        market = replace(market, problems=tuple(map(masked, market.problems)))  # a broker's error may quote its URL
         memory.make_ready(self._sessions.corpus, self._store, config.recall.embedder)
         with self._store.read() as con:
             session = memory.context(

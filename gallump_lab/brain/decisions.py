@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Literal, get_args
 
+from gallump_lab.masking import masked
 from gallump_lab.memory.text import storable
 from gallump_lab.store import Store, times
 
@@ -19,7 +20,7 @@ def decide(  # noqa: PLR0913 (a decision's fields)
         msg = f"verdict must be 'accepted' or 'rejected', not {verdict!r}."
         raise ValueError(msg)
     if not isinstance(note, str) or len(note) > MAX_CHARACTERS:
-        msg = f"note must be text of at most {MAX_CHARACTERS:,} characters, not {str(note)[:40]!r}."
+        msg = f"note must be text of at most {MAX_CHARACTERS:,} characters, not {masked(str(note))[:40]!r}."
         raise ValueError(msg)
     with store.write() as con:
         found = con.execute("select recommendations::text from turns where turn_id = ?", [turn_id]).fetchone()
@@ -29,5 +30,5 @@ def decide(  # noqa: PLR0913 (a decision's fields)
             raise ValueError(msg)
         con.execute(
             "insert into decisions values (nextval('decision_ids'), ?, ?, ?, ?, ?, ?)",
-            [turn_id, position, given[position]["symbol"], verdict, storable(note), times.naive(now)],
+            [turn_id, position, given[position]["symbol"], verdict, masked(storable(note)), times.naive(now)],
         )

@@ -11,6 +11,7 @@ from gallump_lab import tokens
 from gallump_lab.brain import claude, faults, learnt
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.records import State, Usage
+from gallump_lab.masking import masked
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.text import indented, one_line, passages, storable
 
@@ -211,7 +212,8 @@ def _request(
     parts += [f"[{number}] {each}" for number, each in enumerate(told[first:], 1)]
     if kept := lines[: _fitting(lines, KNOWN, factor)]:
         parts += ["\n".join(["=== KNOWN ALREADY ===", *kept])]
-    user = storable("\n\n".join([*parts, f"=== TASK ===\nNote the insights of the session, through `{learnt.NAME}`."]))
+    task = f"=== TASK ===\nNote the insights of the session, through `{learnt.NAME}`."
+    user = masked(storable("\n\n".join([*parts, task])))  # a lab may be older than masking
     request = claude.Request(
         system=INSTRUCTIONS, user=user, max_tokens=REPLY, tool=learnt.TOOL, forced=True, kept=_KEPT, kept_part=_KEPT
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Template
 from gallump_lab.market.records import MarketContext
+from gallump_lab.masking import masked
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import SessionContext, Slot
 from gallump_lab.memory.text import indented, one_line, storable
@@ -241,7 +242,8 @@ class PromptBuilder:
         ]
         return [
             Section(name=name, text=text, tokens=tokens.scaled(tokens.count(f"{text}\n\n"), factor), place=place)
-            for name, text, place in ((name, storable(text), place) for name, text, place in texts)
+            # Masked once more, since a lab may be older than masking: what is hashed and sent holds no key.
+            for name, text, place in ((name, masked(storable(text)), place) for name, text, place in texts)
             if text
         ]
 

@@ -22,7 +22,7 @@ class Reply:
     prompt: Prompt
     session_id: str
     notice: str | None
-    """In words, when another session than the given one was used."""
+    """In words, when another session than the given one was used, or something in the question was masked."""
     turn_id: int
     question_id: int
     reply_id: int | None

@@ -11,6 +11,7 @@ from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer
 from gallump_lab.config import Config, Model
+from gallump_lab.masking import masked
 from gallump_lab.memory import packing, recall
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import Choice, Moment
@@ -115,7 +116,7 @@ class Turn:
         if now - self._saved >= DRAFT_SECONDS:
             self._saved = now
             with contextlib.suppress(StoreError):  # tried again in a second; a lab that stays away shows at the end
-                self._save(storable("".join(self._pieces)))
+                self._save(masked(storable("".join(self._pieces))))
 
     def _save(self, text: str) -> None:
         row = self._row
@@ -143,7 +144,7 @@ class Turn:
             "model": answer.model,
             "state": answer.state,
             "stop_reason": answer.stop_reason,
-            "fault": storable(str(answer.fault)) if answer.fault else None,
+            "fault": masked(storable(str(answer.fault))) if answer.fault else None,
             "plain": answer.plain,
             "input_tokens": usage and usage.input_tokens,
             "output_tokens": usage and usage.output_tokens,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
+from gallump_lab.masking import masked
 from gallump_lab.memory import rules
 from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import Learnt, Message
@@ -181,7 +182,7 @@ def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], disti
     there = {message.message_id: message for message in session.messages}
     counts: Counter[bool] = Counter()
     refused = []
-    for each in learnt:
+    for each in (replace(given, text=masked(given.text)) for given in learnt):
         strangers = [source for source in each.sources if source not in there]
         if strangers or not each.sources:
             what = f"message {strangers[0]}, which is not of its session" if strangers else "no message"
@@ -203,6 +204,8 @@ def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], disti
 def record(con: "DuckDBPyConnection", number: int, state: str, taken: Taken | None, **outcome: Any) -> None:
     """Write how a claimed distilling ended, inside the caller's transaction: complete or failed."""
     values = dict(outcome) | {"state": state, "owner": None}
+    if values.get("fault"):
+        values["fault"] = masked(values["fault"])
     if taken is not None:
         values |= {"insights": taken.insights, "merged": taken.merged, "refused": json.dumps(list(taken.refused))}
     names = ", ".join(f"{name} = ${name}" for name in values)

@@ -5,6 +5,7 @@ So a model has codes of all passages up to one of them, and what is missing is t
 
 from typing import TYPE_CHECKING
 
+from gallump_lab.masking import masked
 from gallump_lab.memory import index, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import BUILT_IN, Embedder
@@ -63,7 +64,7 @@ def _next(store: Store, model: str, after: int, most: int) -> _Texts:
     """Give the oldest passages after one that have no code, each with its text."""
     with store.read() as con:
         found: _Texts = con.execute(_NEXT, {"model": model, "after": after, "limit": most}).fetchall()
-        return found
+    return [(passage, masked(text)) for passage, text in found]  # a lab may be older than masking
 
 
 def _take_in(store: Store, embedder: Embedder, texts: _Texts) -> int:

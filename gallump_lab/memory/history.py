@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.store import Catalogue, Store, query, times
@@ -76,7 +77,7 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
         open_fence = sum(line.lstrip().startswith("```") for line in text.splitlines()) % 2
         closed = f"{text}\n```" if open_fence else text  # else it would swallow what follows
         parts += [f"**{speaker[:1].upper()}{speaker[1:]}** ({at:%Y-%m-%d %H:%M} UTC{broken})", closed]
-    return "\n\n".join(parts) + "\n"
+    return masked("\n\n".join(parts)) + "\n"  # a lab may be older than masking
 
 
 def forget(store: Store, now: datetime, *, message_id: int | None = None, session_id: str | None = None) -> int:

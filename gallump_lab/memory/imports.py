@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.datasets import table
 from gallump_lab.datasets.records import Dataset, Problems
 from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.masking import masked
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, ready, write
 from gallump_lab.memory.records import Learnt
+from gallump_lab.memory.text import storable
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ class Imported:
     """Records that could not be used."""
     problems: tuple[str, ...] = ()
     """Why not, and what was taken otherwise, in words."""
+
+    def __post_init__(self) -> None:
+        """Mask what the problems quote."""
+        object.__setattr__(self, "problems", tuple(map(masked, self.problems)))
 
     def __repr__(self) -> str:
         """Count what came, then tell the problems."""
@@ -139,6 +145,7 @@ def _checked(said: "pd.DataFrame", now: datetime, silence: timedelta, problems: 
     hashes: list[int] = []
     sources: list[int | None] = []
     seen: Counter[int] = Counter()
+    hidden = 0
     label = said.index.name or "row"
     naive = said["created_at"].dt.tz_localize(None).dt.to_pydatetime()
     others = (said[name] for name in ("role", "text", "session_id", "symbol", "speaker", "key", "conversation"))
@@ -160,12 +167,20 @@ def _checked(said: "pd.DataFrame", now: datetime, silence: timedelta, problems: 
             continue
         drafts.append(draft)
         conversations.append(conversation or "")
-        same = _hash(conversation, session, key, role, speaker, at.isoformat(), draft.text)
+        whole = storable(text)  # whichever keys were known when it was imported before
+        hidden += draft.text != whole
+        same = _hash(conversation, session, key, role, speaker, at.isoformat(), whole)
         hashes.append(_hash(same, seen[same]) if seen[same] else same)
         seen[same] += 1
         sources.append(None if key is None else _hash(conversation, key))
+    _note_hidden(hidden, "messages", problems)
     named = _named(sessions, conversations, [draft.created_at for draft in drafts], hashes, silence)
     return _Waiting(drafts=drafts, sessions=named, hashes=np.array(hashes, np.int64), sources=sources)
+
+
+def _note_hidden(number: int, what: str, problems: Problems) -> None:
+    if number:
+        problems.note(f"In {number:,} {what} something looked like a key or a password; it was masked.")
 
 
 def _named(
@@ -267,17 +282,22 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     rows = list(zip(asked.index, _rows(asked), strict=True))
     names = [[(row["conversation"], key) for key in row.pop("evidence")] for _, row in rows]
     ids = _resolved(store, names)
+    hidden = 0
     found: list[labels.Question] = []
     for (where, row), wanted in zip(rows, names, strict=True):
         here = f"{label} {where}"
         try:
-            row["text"] = checked_text(row["text"])
+            row["text"] = checked_text(said := row["text"])
             row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"])
         except ValueError as error:
             problems.leave_out(here, str(error))
             continue
+        safe = {name: row[name] and masked(row[name]) for name in ("answer", "kind", "session_id", "conversation")}
+        hidden += row["text"] != storable(said) or any(row[name] != value for name, value in safe.items())
+        row.update(safe)
         row["asked_at"] = times.naive(row["asked_at"])
         found.append(labels.Question(**row, evidence=_messages_of(wanted, ids, here, problems)))
+    _note_hidden(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
     return Imported(questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.told())
 
@@ -307,7 +327,7 @@ def insights(
     ]
     sources = _resolved(store, (names for *_, names in rows))
     done, now = dict[str, int](), times.naive(clock(), "clock()")
-    added = already = 0
+    added = already = hidden = 0
     replaces: dict[str, list[str]] = {}
     for _, row, _ in rows:
         replaces.setdefault(row["superseded_by"], []).append(row["key"])
@@ -318,7 +338,7 @@ def insights(
                 older = [done[old] for old in replaces.get(row["key"], ()) if old in done]
                 try:
                     given_so = Learnt(
-                        text=row["text"],
+                        text=masked(row["text"]),
                         kind=row["kind"],
                         symbol=row["symbol"],
                         sources=_messages_of(wanted, sources, here, problems),
@@ -334,8 +354,10 @@ def insights(
                 for old, newer in pairs:
                     ledger.replaced(con, old, newer, now)
                 added, already = added + new, already + (not new)
+                hidden += given_so.text != row["text"]
                 if row["key"] is not None:
                     done[row["key"]] = insight_id
+    _note_hidden(hidden, "insights", problems)
     return Imported(
         insights=added,
         already=already,

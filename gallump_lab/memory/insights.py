@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Event, Known
 from gallump_lab.memory.living import Standing
@@ -201,7 +202,7 @@ class Insights:
         ValueError
             If there is no such insight, or another has superseded it.
         """
-        self._record(insight_id, "retired", note or None)
+        self._record(insight_id, "retired", masked(note) or None)
 
     def restore(self, insight_id: int) -> None:
         """Take a retirement back."""
@@ -333,6 +334,7 @@ def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:
     if strangers:
         msg = f"{', '.join(strangers)} unknown; an insight has {', '.join(Given.__annotations__)}."
         raise TypeError(msg)
+    text = masked(text) if isinstance(text, str) else text
     return Learnt(text=text, **{"kind": "fact", "sources": (), **fields}), known_from, distiller
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab import tokens
+from gallump_lab.masking import masked
 from gallump_lab.memory import index
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import one_line, storable
@@ -19,7 +20,7 @@ State = Literal["complete", "stopped", "cut", "refused", "failed"]
 
 
 def checked_text(text: str, name: str = "text") -> str:
-    """Give a text as it can be stored.
+    """Give a text as it can be stored: what looks like a key or a password is masked.
 
     Raises
     ------
@@ -27,12 +28,12 @@ def checked_text(text: str, name: str = "text") -> str:
         If it is no text, empty or too long; `name` is what the message calls it.
     """
     if not isinstance(text, str) or not text.strip():
-        msg = f"{name} must be words to remember, not {text!r}."
+        msg = f"{name} must be words to remember, not {masked(repr(text)):.60}."
         raise ValueError(msg)
     if len(text) > MAX_CHARACTERS:
         msg = f"{name} has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
         raise ValueError(msg)
-    return storable(text)
+    return masked(storable(text))
 
 
 def checked_time(at: datetime, now: datetime) -> datetime:
@@ -58,9 +59,9 @@ def checked_name(name: str, what: str) -> str:
         If it is not a short text on one line; `what` is what the message calls it.
     """
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        msg = f"{what} must be a name of at most {MAX_NAME} characters on one line, not {name!r:.60}."
+        msg = f"{what} must be a name of at most {MAX_NAME} characters on one line, not {masked(repr(name)):.60}."
         raise ValueError(msg)
-    return name
+    return masked(name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Recall
+from gallump_lab.masking import masked
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
@@ -97,7 +98,7 @@ def checked(query: str) -> str:
     if not isinstance(query, str):
         msg = f"query must be text, not {query!r}."
         raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-    return storable(query)
+    return masked(storable(query))  # an embedder of the user's own may send it
 
 
 def budget(config: Budget, warm: int) -> Budget:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from gallump_lab.config import Config
 from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.masking import masked, told
 from gallump_lab.memory import index, messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
@@ -37,7 +38,7 @@ class SessionId(str):
     new : bool
         Whether the session began with this call.
     notice : str or None
-        In words, when an id was given but its session could not be carried on.
+        In words, when an id was given but its session could not be carried on, or a question was masked.
     """
 
     __slots__ = ("new", "notice")
@@ -205,6 +206,8 @@ class SessionManager:
             session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
             (question,) = messages.write(con, [session], batch)
+        notice = " ".join(filter(None, (session.notice, told(storable(text))))) or None
+        session = SessionId(session, new=session.new, notice=notice)
         moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
 
@@ -279,7 +282,7 @@ class SessionManager:
         """Make ready a reply of any length; what is returned stores it inside a transaction, with its turn."""
         now = times.naive(self._clock(), "clock()")
         draft = messages.Draft(
-            role="assistant", text=storable(text), symbol=symbol, created_at=now, arrived_at=now, state=state
+            role="assistant", text=masked(storable(text)), symbol=symbol, created_at=now, arrived_at=now, state=state
         )
         batch = messages.ready([draft])
         return lambda con: messages.write(con, [session_id], batch)[0]
@@ -303,7 +306,7 @@ class SessionManager:
             raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
         found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
         if found is None:
-            return f"Session {session_id[:40]!r} is not in this lab."
+            return f"Session {masked(session_id)[:40]!r} is not in this lab."
         if times.naive(self._clock(), "clock()") - found[0] > timedelta(minutes=minutes):
             return f"The session ended after {minutes:g} minutes without a message."
         return None

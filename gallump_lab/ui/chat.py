@@ -13,6 +13,7 @@ from gallump_lab.brain.faults import BrainFault
 from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.market.symbols import SymbolError, validate_symbol
+from gallump_lab.masking import masked
 from gallump_lab.memory.context import make_ready
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import Choice
@@ -340,7 +341,8 @@ class ChatWidget(Widget):
                     "entries": entries,
                     "place": self._place(),
                     "notice": (reply and reply.notice) or "",
-                    "restore": "" if stored else turn.text,  # what was not stored goes back to where it was typed
+                    # What was not stored goes back to where it was typed.
+                    "restore": "" if stored else masked(turn.text),
                     **more,
                 }
             )

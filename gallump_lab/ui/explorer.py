@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets  # type: ignore[import-untyped]
 
 from gallump_lab.config import ConfigError
+from gallump_lab.masking import masked
 from gallump_lab.memory import packing
 from gallump_lab.picture import COLOURS
 
@@ -108,5 +109,5 @@ def _line(slot: "Slot") -> str:
     tier = slot.tier.upper()
     return (
         f'<div style="border-left:4px solid {COLOURS[tier]};margin:2px 0;padding-left:6px;line-height:1.35">'
-        f'<span style="opacity:.65">{tier} {slot.tokens}</span> {escape(" ".join(slot.line.split()))}</div>'
+        f'<span style="opacity:.65">{tier} {slot.tokens}</span> {escape(masked(" ".join(slot.line.split())))}</div>'
     )

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.masking import masked
 from gallump_lab.memory.records import AS_IT_COMES, Choice
 from gallump_lab.ui.markdown import Growing, visible
 
@@ -58,8 +59,8 @@ class Running:
         return {"settled": gained, "open": self._reply.open}
 
     def question(self) -> dict[str, Any]:
-        """Give the question as an entry, before the lab has stored it."""
-        return {"role": "user", "text": visible(self.text), "symbol": self.symbol, "session": self.session}
+        """Give the question as an entry, as the lab is about to store it."""
+        return {"role": "user", "text": visible(masked(self.text)), "symbol": self.symbol, "session": self.session}
 
     def told(self) -> dict[str, Any]:
         """Give the question, unless it stands in the transcript, and all that has been painted of its reply."""
@@ -76,7 +77,7 @@ class Running:
         if self.question_id is not None:
             return bool(row["message_id"] == self.question_id)
         new = row["message_id"] > self.after and row["role"] == "user"
-        return bool(new and row["text"].strip() == self.text.strip())
+        return bool(new and row["text"].strip() == masked(self.text).strip())
 
     def without(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Leave out what the lab has already stored of this turn: its question and its reply."""

@@ -1,0 +1,361 @@
+"""Keys and passwords: which shapes are known, which are none, and that none is stored, sent, shown or logged."""
+
+import json
+import logging
+import random
+import string
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from messages_server import DROP, MessagesServer, Status, end, start, text, tool
+
+from gallump_lab import Cold, Config, Lab, Model, datasets, study
+from gallump_lab.brain import turns
+from gallump_lab.brain.faults import BrainFault
+from gallump_lab.masking import Stream, masked, told
+from gallump_lab.memory import messages
+from gallump_lab.study import Snapshot
+
+NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
+DICE = random.Random(7)
+WORDS = string.ascii_letters + string.digits
+
+
+def some(number, of=WORDS):
+    """Make up so many characters of a key, so that no whole one stands in this file."""
+    return "".join(DICE.choice(of) for _ in range(number - 1)) + "7"
+
+
+CAPITALS = string.ascii_uppercase + string.digits
+HEX = "0123456789abcdef"
+SEEDS = "abandon ability able about above absent absorb abstract absurd abuse access accident"
+
+
+def block(kind, breaks="\n", *, closed=True):
+    lines = [f"-----BEGIN {kind}-----", *(some(64) for _ in range(4)), some(20) + "=", f"-----END {kind}-----"]
+    return breaks.join(lines if closed else lines[:-1])
+
+
+SECRETS = {
+    "Anthropic": f"sk-ant-api03-{some(93)}AA",
+    "Anthropic, signed in": f"sk-ant-oat01-{some(90)}",
+    "Anthropic, administrator": f"sk-ant-admin01-{some(93)}AA",
+    "OpenAI": f"sk-{some(48)}",
+    "OpenAI, project": f"sk-proj-{some(120, WORDS + '_-')}",
+    "OpenAI, service": f"sk-svcacct-{some(60)}",
+    "Google": f"AIza{some(35)}",
+    "AWS": f"AKIA{some(16, CAPITALS)}",
+    "AWS, for a while": f"ASIA{some(16, CAPITALS)}",
+    "GitHub": f"ghp_{some(36)}",
+    "GitHub, OAuth": f"gho_{some(36)}",
+    "GitHub, fine-grained": f"github_pat_{some(82)}",
+    "GitLab": f"glpat-{some(20)}",
+    "Slack": f"xoxb-123456789012-1234567890123-{some(24)}",
+    "Slack, app": f"xapp-1-A0123456789-1234567890123-{some(64, HEX)}",
+    "Stripe": f"sk_live_{some(24)}",
+    "Stripe, restricted": f"rk_live_{some(24)}",
+    "Hugging Face": f"hf_{some(34, string.ascii_letters)}",
+    "IEX": f"pk_{some(32, HEX)}",
+    "Telegram": f"1234567890:AA{some(33)}",
+    "JSON web token": f"eyJ{some(20)}.eyJ{some(60)}.{some(43)}",
+    "RSA": block("RSA PRIVATE KEY"),
+    "OpenSSH": block("OPENSSH PRIVATE KEY"),
+    "PGP": block("PGP PRIVATE KEY BLOCK"),
+    "a block in JSON": block("PRIVATE KEY", "\\n"),
+    "a block on one line": block("EC PRIVATE KEY", " "),
+    "a block that breaks off": block("PRIVATE KEY", closed=False),
+    "zero width": f"sk-ant-api03-\u200b{some(50)}\u200b{some(45)}",
+}
+LABELLED = {  # the secret stands where @ does
+    "postgres://user:@@db.local/trades": "pass",
+    "https://me:@@broker.example/v2": "p@ss-w0rd!",
+    "Authorization: Bearer @": some(40),
+    "curl -H 'authorization: Basic @'": "dXNlcjpodW50ZXIy",
+    "APCA-API-KEY-ID: @": f"PK{some(18, CAPITALS)}",
+    "My Alpaca key is @, paper trading": f"AK{some(24, CAPITALS)}",
+    "APCA_API_SECRET_KEY=@": some(40),
+    "aws_secret_access_key = @": some(40, WORDS + "/+"),
+    "https://finnhub.io/api/v1/quote?symbol=AAPL&token=@": some(20, string.ascii_lowercase + string.digits),
+    "query?function=EARNINGS&apikey=@": some(16, CAPITALS),
+    "POLYGON_API_KEY: '@'": some(32, WORDS + "_"),
+    "my binance secret is @.": some(64),
+    '{"client_secret": "@", "scope": "trade"}': some(32),
+    "X-API-Key: @": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "access token - @": some(40),
+    "password=@": "hunter2",
+    "Password: @": "correcthorse",
+    "my password is @, don't tell": "Tr0ub4dor&3",
+    "passwd: '@'": "two words",
+    "private key: @": f"0x{some(64, HEX)}",
+    "seed phrase: @": SEEDS,
+    "My mnemonic is @.": SEEDS,
+}
+NONE = [
+    "sk-ant-...",
+    "Set sk-... or YOUR_API_KEY",
+    "ANTHROPIC_API_KEY=sk-ant-your-key-goes-here",
+    "api_key=<your-api-key>, api_key=$ALPACA_KEY_2024_PAPER, api_key=os.environ['KEY']",
+    "token: 500",
+    "The secret: buy low. The secret to 10-20% a year is patience.",
+    "Key level 430.50, key resistance/support 2024-01-15T09:30, the key is discipline.",
+    "A risk-reward-of-3-to-1 setup, a task-force-2024-for-regulation, risk-on/risk-off",
+    f"tx 0x{some(64, HEX)}, commit {some(40, HEX)}, sha256 {some(64, HEX)}",
+    "order id 550e8400-e29b-41d4-a716-446655440000, fill 20240115-093000-00017-A",
+    "token: 0xdAC17F958D2ee523a2206206994597C13D831ec7",
+    "token: EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v",
+    "The token BTC-USDT-PERP-20241227 expires; token: ETH-USD-20241227-4000-C",
+    "AAPL240119C00190000 MSFT US5949181045 037833100 BRK.B EURUSD=X ^GSPC 7203.T",
+    f"Asia session, AKIA, KEYS, the PKG{some(3, string.digits)} contract, {some(24, CAPITALS)}",
+    "Is a password needed? password: required. The password is not here. def f(password: str = None)",
+    "https://finance.yahoo.com/quote/AAPL?p=AAPL https://example.com:8080/a@b me@example.com",
+    "What is a -----BEGIN PRIVATE KEY----- line good for?",
+    "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC KEY-----",
+    "My seed phrase is something that nobody else should ever hear about at all",
+    "Bearer bonds of 2024, the bearer of 1,000 shares",
+    "[API key removed] and [password removed]",
+    "",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+@pytest.mark.parametrize("around", ["{}", "Is {} still valid?", "KEY='{}'\nand AAPL at $190", "({}),"])
+def test_a_secret_gives_way_to_a_word_and_the_rest_stays(secret, around):
+    found = masked(around.format(secret))
+    assert found.startswith(f"{around.partition('{}')[0]}[")
+    assert found.endswith(f" removed]{around.partition('{}')[2]}")
+    assert secret[12:24] not in found
+    assert masked(found) == found
+
+
+@pytest.mark.parametrize(("line", "secret"), LABELLED.items())
+def test_what_is_called_a_secret_is_one(line, secret):
+    before, _, after = line.partition("@")
+    found = masked(f"{before}{secret}{after}")
+    assert found.startswith(f"{before}[")
+    assert found.endswith(f" removed]{after}")
+    assert masked(found) == found
+
+
+@pytest.mark.parametrize("line", NONE)
+def test_what_is_none_stays(line):
+    assert masked(line) == line
+
+
+def test_words_name_the_kind():
+    assert masked(f"key {SECRETS['RSA']}") == "key [private key removed]"
+    assert masked("x://a:b@c") == "x://a:[password removed]@c"
+    assert told("Is AAPL cheap?") is None
+    assert told(f"{SECRETS['AWS']} and x://a:b@c") == (
+        "What looked like an API key and a password in your question was masked before it was stored or sent. "
+        "If it is real, revoke it."
+    )
+
+
+def test_real_talk_has_none():
+    sample = datasets.sample()
+    for part in (
+        sample.messages["text"],
+        sample.questions["text"],
+        sample.questions["answer"],
+        sample.insights["text"],
+    ):
+        assert [each for each in part.dropna() if masked(each) != each] == []
+
+
+def test_the_key_in_force_is_none_to_repeat_whatever_its_shape(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "my own words 8")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "ollama")
+    assert masked("I run ollama with my own words 8.") == "I run ollama with [API key removed]."
+
+
+@pytest.mark.parametrize("size", [1, 4, 50])
+def test_a_stream_never_shows_a_key_and_holds_back_no_other_word(size):
+    seen = []
+    stream = Stream(seen.append)
+    for each in ("The stop ", "is ", "at 182."):
+        stream.add(each)
+        assert "".join(seen).endswith(each)
+    key, block = SECRETS["Anthropic"], SECRETS["RSA"]
+    said = f" Your key {key} and\n{block}\nand the password: hunter2, all right."
+    for begin in range(0, len(said), size):
+        stream.add(said[begin : begin + size])
+        assert not any(secret[:12] in "".join(seen) for secret in (key, block[40:]))
+    stream.end()
+    assert "".join(seen) == f"The stop is at 182.{masked(said)}"
+
+
+KEYS = {
+    "asked": SECRETS["Anthropic"],
+    "replied": SECRETS["OpenAI, project"],
+    "recommended": SECRETS["GitHub"],
+    "fault": SECRETS["Google"],
+    "imported": SECRETS["Slack"],
+    "block": block("OPENSSH PRIVATE KEY"),
+    "speaker": SECRETS["GitLab"],
+    "insight": SECRETS["Stripe"],
+    "note": SECRETS["Hugging Face"],
+    "password": "correct7horse",
+    "broker": some(32),
+    "in force": "plain words of 2013",
+}
+IDEA = {
+    "action": "buy",
+    "symbol": "AAPL",
+    "size": "5%",
+    "entry": 430,
+    "stop": 400,
+    "target": 500,
+    "horizon": "a year",
+    "confidence": 0.5,
+}
+
+
+class Chatty:
+    """A broker whose errors quote what it was given."""
+
+    name = "chatty"
+    live = False
+
+    def __getattr__(self, _name):
+        def fail(*_):
+            msg = f"401, there is no API key {KEYS['broker']}"
+            raise OSError(msg)
+
+        return fail
+
+
+@pytest.fixture
+def server():
+    with MessagesServer() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEYS["in force"])
+    config = Config(model=Model(base_url=server.url, max_retries=0), cold=Cold(distiller="nobody"))
+    now = [NOW]
+    lab = Lab.open(tmp_path / "lab.duckdb", config=config, clock=lambda: now[0], broker=Chatty())
+    lab.later = lambda: now.__setitem__(0, now[0] + timedelta(hours=2))
+    return lab
+
+
+def held(place):
+    """Give those of the keys of which a text or some bytes hold a part."""
+    part = {name: key[len(key) // 2 - 5 :][:10] for name, key in KEYS.items()}
+    found = place if isinstance(place, bytes) else str(place).encode()
+    return [name for name, each in part.items() if each.encode() in found]
+
+
+def everything(read):
+    """Give every value of every table as text: in the file they are compressed."""
+    columns = read("select table_name, column_name from duckdb_columns() where not internal and schema_name = 'main'")
+    values = [f'select "{column}"::text as value from "{table}"' for table, column in columns.itertuples(index=False)]  # noqa: S608
+    return "\n".join(read(" union all ".join(values))["value"].dropna())
+
+
+def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(turns, "DRAFT_SECONDS", 0.0)
+    lab, folder, seen, drafts = opened, opened.store.path.parent, [], []
+
+    def hear(piece):
+        seen.append(piece)
+        drafts.extend(lab.sql("select text from drafts")["text"])
+
+    key = KEYS["replied"]
+    ideas = [{**IDEA, "rationale": f"As {KEYS['recommended']} says."}, {**IDEA, "symbol": KEYS["recommended"]}]
+    server.queue(
+        Status.error(400, "invalid_request_error", f"no such key {KEYS['fault']}"),
+        [start(), *text("Yours is ", key[:9], key[9:30], DROP)],
+        [
+            start(),
+            *text("Yours is ", *(key[at : at + 7] for at in range(0, len(key), 7)), ", it seems."),
+            *tool({"recommendations": ideas}),
+            *end(),
+        ],
+    )
+    question = f"Does {KEYS['asked']} work,\n{KEYS['block']}\nor {KEYS['in force']}? password: {KEYS['password']}"
+    with pytest.raises(BrainFault) as refused:
+        lab.ask(question, watchlist=["AAPL"], on_text=hear)
+    first = refused.value.reply
+    assert first.notice.startswith("What looked like an API key and a private key and a password in your question")
+    with pytest.raises(BrainFault):
+        lab.retry(first.question_id, on_text=hear)
+    reply = lab.retry(first.question_id, on_text=hear)
+    assert reply.text.startswith("Yours is [API key removed], it seems.")
+    assert lab.messages["text"].iloc[0].startswith("Does [API key removed] work,\n[private key removed]\nor [API")
+
+    talk = {"role": "user", "created_at": NOW - timedelta(days=9), "session_id": "s", "key": "1"}
+    rows = [{**talk, "text": f"Use {KEYS['imported']}", "speaker": KEYS["speaker"]}, {**talk, "text": KEYS["block"]}]
+    brought = lab.import_messages(pd.DataFrame(rows))
+    assert "In 2 messages something looked like a key or a password; it was masked." in brought.problems
+    assert lab.import_messages(pd.DataFrame(rows)).already == 2
+    asked = {"text": f"Was it {KEYS['imported']}?", "answer": KEYS["imported"], "asked_at": NOW}
+    asked_so = lab.import_questions(pd.DataFrame([{**asked, "kind": KEYS["speaker"], "conversation": KEYS["speaker"]}]))
+    assert "In 1 questions" in repr(asked_so)
+    lab.add_question(f"And {KEYS['imported']}?", answer=KEYS["imported"])
+    insight = lab.insights.add(f"Signs in by {KEYS['insight']}", speaker=KEYS["speaker"])
+    lab.insights.edit(insight, f"Always signs in by {KEYS['insight']}")
+    lab.insights.retire(2, f"It says {KEYS['insight']}")
+    lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} again")
+    with pytest.raises(ValueError, match="note must be text") as long:
+        lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} " * 100)
+
+    lab.later()
+    told = {"text": f"The key is {KEYS['insight']}.", "kind": "fact", "symbol": None, "speaker": None, "sources": [1]}
+    told |= {"attribute": "key", "value": KEYS["insight"], "valid_from": None, "valid_until": None}
+    server.queue(*[[start(), *tool({"insights": [told]}, index=0, name="remember"), *end("tool_use")]] * 2)
+    assert lab.distill(by="model", confirm=lambda _: True).sessions == 2
+
+    backup, saved = lab.backup(folder / "backup.duckdb"), folder / "saved.duckdb"
+    lab.snapshot().save(saved)
+    places = {
+        "requests": json.dumps([request.body for request in server.requests]),
+        "seen": "".join(seen),
+        "drafts": "\n".join(drafts),
+        "logs": caplog.text,
+        "prints": repr(capfd.readouterr()),
+        "notices": f"{refused.value} {vars(refused.value)} {long.value} {reply!r}",
+        "preview": lab.preview(question).prompt.text,
+        "export": lab.export(reply.session_id),
+        "imports": repr(brought),
+        "lab": everything(lab.sql),
+        "backup": everything(Lab.open(backup).sql),
+        "snapshot": everything(Snapshot.load(saved).sql),
+    }
+    assert {name: found for name, place in places.items() if (found := held(place))} == {}
+    assert all(places.values())
+    assert len(server.requests) == 5
+    files = [path for path in folder.iterdir() if path.is_file()]
+    assert {path.name: found for path in files if (found := held(path.read_bytes()))} == {}
+    assert {"lab.duckdb", "backup.duckdb", "saved.duckdb"} <= {path.name for path in files}
+
+
+def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeypatch):
+    lab = opened
+    with monkeypatch.context() as before:
+        before.setattr(messages, "masked", lambda text: text)
+        session = lab.sessions.get_or_create_session()
+        lab.sessions.add_message(session, "user", f"My note on AAPL is {KEYS['asked']}.")
+    assert held("".join(lab.messages["text"])) == ["asked"]
+    lab.later()
+    reply = lab.ask("What is my note on AAPL?")
+    assert "user: My note on AAPL is [API key removed]." in reply.prompt.text
+    assert [request.prompt for request in server.requests] == [reply.prompt.text]
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+    server.queue([start(), *tool({"insights": []}, index=0, name="remember"), *end("tool_use")])
+    lab.distill(session, by="model", confirm=lambda _: True)
+    assert "My note on AAPL is [API key removed]." in server.requests[-1].prompt
+    assert held(lab.export(session)) == []
+
+
+def test_an_interrupt_at_the_very_end_of_a_stream_keeps_the_reply(opened, server):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    server.queue([start(), *text("s"), *end()])  # it may become the beginning of a key, and waits
+    with pytest.raises(KeyboardInterrupt):
+        opened.ask("One letter, please.", on_text=interrupt)
+    assert opened.messages[["text", "state"]].iloc[-1].tolist() == ["s", "stopped"]
