@@ -245,12 +245,19 @@ create table insight_labels (                           -- what people think of 
 );
 """
 
+# DuckDB 2.0 could leave a message out of the index after a process had been killed; `Store` now keeps it from that.
+_SIXTH = """
+drop index messages_by_session;
+create index messages_by_session on messages (session_id);
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("sessions, recall, turns, insights", _FIRST),
     ("continued sessions, choices, drafts, decisions, forgetting", _SECOND),
     ("speakers, embeddings, imports, questions, labels", _THIRD),
     ("runs", _FOURTH),
     ("living insights, distilling", _FIFTH),
+    ("index of sessions made anew", _SIXTH),
 )
 
 _MIGRATIONS_TABLE = """

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from gallump_lab.store import files, schema
+from gallump_lab.store import files, gate, schema
 from gallump_lab.store.errors import (
     LabBusy,
     NotALab,
@@ -190,11 +190,15 @@ class Store:
         """
         import duckdb
 
-        with self._turn() as deadline, told(self.path):
+        with self._turn() as deadline, gate.queued(self.path, deadline, write=write), told(self.path):
             con = instance.cursor()
             instance.clean = False
             try:
                 self._attach(con, deadline, "type duckdb" if write else "type duckdb, read_only")
+                if write and self.path.with_name(f"{self.path.name}.wal").exists():
+                    # A killed process left its log, which has just been read in. Unless it goes into the file at once,
+                    # DuckDB 2.0 puts it there with the next commit, and leaves out what an index should have got.
+                    con.execute("checkpoint lab")
                 con.execute("use lab")
                 self._recognize(con)
                 yield con
