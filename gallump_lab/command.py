@@ -14,8 +14,8 @@ from gallump_lab.store import StoreError, far, serving
 
 SHORTEST = 16
 _NOT_LOCAL = (
-    "Anyone on the network can reach this, and what is sent is not encrypted: put a reverse proxy with TLS before it, "
-    "or listen on 127.0.0.1 and let others come through it or through ssh."
+    "Anyone on the network can reach this, unencrypted, but gallump_lab speaks HTTPS to every machine but its own: put "
+    "a reverse proxy with TLS before it."
 )
 
 
@@ -49,13 +49,17 @@ def _serve(given: argparse.Namespace) -> None:
     stop = threading.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: stop.set())
+    address = far.address(f"quack:{given.host}:{given.port}")
+    serving.check()
     token = token_from(given.token_file, make=True)
-    with serving.serving(given.lab, f"quack:{given.host}:{given.port}", token) as server:
+    with serving.serving(given.lab, address, token) as server:
         _say(f"{given.lab} is served at {server.address}; the token stands in {given.token_file}. Ctrl-C ends it.")
-        _say(f'Others open it with Lab.open("{server.address}", token=...), under the name by which they reach this.')
-        if not serving.is_local(server.address):
+        if far.is_local(server.address):
+            _say(f'Who works on this machine opens it with Lab.open("{server.address}", token=...).')
+        else:
             _say(_NOT_LOCAL)
         serving.watch(server, stop, lambda: _say("A client went away in the midst of a step; it was undone."))
+    _say(f"{given.lab} is served no more.")
 
 
 def token_from(path: Path, *, make: bool = False) -> str:
@@ -68,6 +72,9 @@ def token_from(path: Path, *, make: bool = False) -> str:
     OSError
         If it cannot be read or made.
     """
+    if path.is_dir():
+        msg = f"{path} is a folder. Give the path of the file that holds the token."
+        raise ValueError(msg)
     if make and not path.exists():
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:

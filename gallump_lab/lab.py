@@ -30,7 +30,7 @@ from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Cache, Snapshot, Store, configs, connect, frame, runs, times
+from gallump_lab.store import Cache, Snapshot, Store, StoreError, configs, connect, frame, runs, times
 from gallump_lab.store.runs import Found
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Lab:
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
         embedders: Iterable[Embedder] = (),
-        wait: float = 10.0,
+        wait: float | None = None,
         token: str | None = None,
     ) -> Self:
         """Open a lab file, which is made if it is missing, or a team's lab on a server.
@@ -117,8 +117,8 @@ class Lab:
             Makes session ids.
         embedders : iterable of Embedder
             Embedding models of your own (see `memory.vectors.Embedder`); `Config.recall.embedder` takes one by name.
-        wait : float
-            Seconds that a step tries while another process holds the file.
+        wait : float, optional
+            Seconds that a step tries while others hold the lab; 10 for a file, 30 on a server.
         token : str, optional
             What a server asks for; by default the environment's GALLUMP_LAB_TOKEN. It is never stored or shown.
 
@@ -256,12 +256,16 @@ class Lab:
         KeyboardInterrupt
             If the cell was interrupted; the reply is kept so far, as "stopped".
         StoreError
-            If the lab cannot be used.
+            If the lab cannot be used; a note says so if the question is stored by then.
         """
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
-        return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
+        try:
+            return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
+        except StoreError as error:
+            error.add_note(f"The question is kept: lab.retry({received.question_id}) asks it again.")
+            raise
 
     def retry(
         self,

@@ -25,7 +25,9 @@ def read(
 ) -> Dataset:
     """Read conversations, with their questions if there are any.
 
-    Records that cannot be used are left out, counted and named in the dataset's `problems`.
+    Records that cannot be used are left out, counted and named in the dataset's `problems`. Of an export's conversation
+    the thread that was seen last is read: if a later export shows another, the messages of the earlier one, once
+    imported, stay in the lab, and nothing says so.
 
     Parameters
     ----------
@@ -82,13 +84,18 @@ def _guessed(path: Path) -> Format:
         if found := _SUFFIXES.get(suffix):
             return found
         export = suffix in (".json", ".zip")
-    if export and (service := export_files.service(path)):
-        return service
-    if suffix == ".json" and path.is_file():
-        return "locomo"
-    msg = (
-        f"{path} is not known as a dataset. Give a .csv or .jsonl file of messages, an export of Claude or ChatGPT "
-        "(its .zip, its conversations.json or a folder with that), LoCoMo's .json file, or a folder with messages.csv, "
-        "messages.jsonl or BEAM's chat.json; or say which it is with format=."
-    )
+    source = export_files.source(path) if export else None
+    if source and (source != "locomo" or (suffix == ".json" and path.is_file())):
+        return source
+    why = ": it holds no conversation of Claude, ChatGPT or LoCoMo" if export and source is None else ""
+    msg = f"{path} is not known as a dataset{why}. "
+    beside = [part for part in export_files.parts(path.parent) if part != path] if path.is_file() else []
+    if beside:
+        msg += f"The export's conversations lie beside it: give {beside[0] if len(beside) == 1 else path.parent}."
+    else:
+        msg += (
+            "Give an export of Claude or ChatGPT (its .zip, its conversations.json or a folder with that), LoCoMo's "
+            ".json file, a .csv or .jsonl file with a row or line for each message, or a folder with messages.csv, "
+            "messages.jsonl or BEAM's chat.json; or say which it is with format=."
+        )
     raise DatasetError(msg)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gallump_lab.datasets.records import DatasetError
 
-Service = Literal["claude", "chatgpt"]
+Source = Literal["claude", "chatgpt", "locomo"]
 
 LARGEST = 1_000_000_000
 """Bytes that the conversations of one .zip may unpack to; whatever claims more is not read."""
@@ -40,8 +40,8 @@ def conversations(path: Path) -> Iterator[Any]:
             raise DatasetError(msg) from error
 
 
-def service(path: Path) -> Service | None:
-    """Tell whose export it is by what it holds; None if it is neither's.
+def source(path: Path) -> Source | None:
+    """Tell by the conversations that it holds whose they are; None if they are nobody's that is known.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def service(path: Path) -> Service | None:
             return "claude"
         if isinstance(found.get("mapping"), dict):
             return "chatgpt"
-        if "conversation" in found:  # LoCoMo's
-            return None
+        if "conversation" in found:
+            return "locomo"
     return None
 
 

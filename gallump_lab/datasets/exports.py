@@ -8,35 +8,35 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gallump_lab.datasets import export_files
-from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, frame
+from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, counted, frame
 
 Role = Literal["user", "assistant"]
 
 SYSTEM = "system messages"
 HIDDEN = "hidden messages"
-INSTRUCTIONS = "custom instructions and memories"
+INSTRUCTIONS = "messages of custom instructions or memories"
 THINKING = "messages of thinking"
 CALLS = "calls of tools"
 RESULTS = "results of tools"
 FILES = "messages of images, audio or files alone"
 EMPTY = "empty messages"
-UNREADABLE = "messages that are no objects"
+UNREADABLE = "malformed messages"
 _BRANCHES = "messages of other branches"
 _REPEATED = "repeated messages"
 _TIMELESS = "messages without a time"
 _WHY: Mapping[str, str] = {
-    SYSTEM: "nobody said them",
-    HIDDEN: "the conversation did not show them",
-    INSTRUCTIONS: "they are settings, not said in the conversation",
+    SYSTEM: "not said by anybody",
+    HIDDEN: "not shown in the conversation",
+    INSTRUCTIONS: "settings, not said in the conversation",
     THINKING: "thinking is not part of a reply",
     CALLS: "searches, code and the like, written for a tool",
     RESULTS: "pages, the output of code and the like, given by a tool",
-    FILES: "there is no text with them",
-    EMPTY: "there is no text in them",
+    FILES: "without a text",
+    EMPTY: "without a text",
     UNREADABLE: "a message must have an author and a content",
     _BRANCHES: "edited, regenerated or cut off, not in the thread that was seen last",
     _REPEATED: "one of the same id and conversation was read before",
-    _TIMELESS: "neither they nor what is before them nor their conversation has one",
+    _TIMELESS: "what is before has none either, nor has the conversation",
 }
 _BESIDE: Mapping[str, str] = {FILES: "images, audio or files", THINKING: "thinking"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -128,18 +128,19 @@ class _Account:
     def told(self) -> Problems:
         problems = Problems()
         for what, count in self.left.most_common():
-            problems.leave_out(f"{count:,} {what}", _WHY.get(what, "not known as something that is said"), count)
+            problems.leave_out(counted(count, what), _WHY.get(what, "not known as something that is said"), count)
         if self.strangers:
-            problems.leave_out(f"{self.strangers:,} records", "they are no conversations", self.strangers)
+            problems.leave_out(counted(self.strangers, "records"), "not in the form of a conversation", self.strangers)
         for what, count in self.beside.most_common():
-            problems.note(f"{count:,} messages had {_BESIDE.get(what, what)} beside their text, which alone was taken.")
+            had = f"{counted(count, 'messages')} had {_BESIDE.get(what, what)}"
+            problems.note(f"{had} beside the text, which alone was taken.")
         for count, words in (
-            (self.undated, "messages have no time; each was given that of the one before, or of its conversation."),
-            (self.unmarked, "conversations do not say which thread was seen last; the newest was taken."),
-            (self.bare, "conversations hold no messages."),
+            (self.undated, "messages had no time; each was given that of the one before, or of its conversation."),
+            (self.unmarked, "conversations did not say which thread was seen last; the newest was taken."),
+            (self.bare, "conversations held no messages."),
         ):
             if count:
-                problems.note(f"{count:,} {words}")
+                problems.note(counted(count, words))
         return problems
 
 

@@ -1,5 +1,6 @@
 """A dataset as the lab takes it: conversations, questions on them with their evidence, and insights."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,16 @@ TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
 NAMED = 30
 """So many problems of a sort are told one by one; the rest are counted."""
 
+_PLURAL = re.compile(r"s\b")
+
 
 class DatasetError(ValueError):
     """A file, folder or frame is no dataset that can be read; the message says why and what would do."""
+
+
+def counted(number: int, what: str) -> str:
+    """Give a number and what it counts, written in the plural; of one, the first word that ends in s loses it."""
+    return f"{number:,} {_PLURAL.sub('', what, count=1) if number == 1 else what}"
 
 
 class Problems:
@@ -117,7 +125,9 @@ class Dataset:
         """Count what there is, then tell the problems."""
         said = self.messages
         head = (
-            f"Dataset: {len(said):,} messages in {said['conversation'].nunique(dropna=False):,} conversations, "
-            f"{len(self.questions):,} questions, {len(self.insights):,} insights; {self.left_out:,} records left out"
+            f"Dataset: {counted(len(said), 'messages')} in "
+            f"{counted(said['conversation'].nunique(dropna=False), 'conversations')}, "
+            f"{counted(len(self.questions), 'questions')}, {counted(len(self.insights), 'insights')}; "
+            f"{counted(self.left_out, 'records')} left out"
         )
         return "\n".join([head, *self.problems])

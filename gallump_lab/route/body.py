@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gallump_lab.market.symbols import SymbolError, validate_symbols
-from gallump_lab.memory.messages import MAX_CHARACTERS, checked_text
+from gallump_lab.memory.messages import MAX_CHARACTERS
 from gallump_lab.route.trouble import Trouble
 
 MOST_SYMBOLS = 100
@@ -84,7 +84,7 @@ def _prompt(given: object) -> str:
     if len(given) > MAX_CHARACTERS:
         msg = f"prompt has {len(given):,} characters; a question takes at most {MAX_CHARACTERS:,}. Shorten it."
         raise _bad(msg, "prompt")
-    return checked_text(given, "prompt")
+    return given
 
 
 def _watchlist(given: object) -> tuple[str, ...]:

@@ -66,9 +66,7 @@ _TABLE: Mapping[type[BaseException], _Told] = {
     SpendingLimit: _Told(status=429, code="spending_limit"),
     PriceUnknown: _Told(status=503, code="price_unknown"),
     PromptTooLong: _Told(status=413, code="prompt_too_long"),
-    LabBusy: _Told(
-        status=503, code="lab_busy", words="Another program holds the lab. Ask again; nothing was changed.", wait=5
-    ),
+    LabBusy: _Told(status=503, code="lab_busy", words="Another program holds the lab. Ask again in a moment.", wait=5),
     NoServer: _Told(
         status=503,
         code="lab_unreachable",

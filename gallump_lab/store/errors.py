@@ -46,8 +46,16 @@ class LabBusy(StoreError):
         Seconds.
     """
 
-    def __init__(self, path: Path, pid: int | None, waited: float, *, thread: bool = False) -> None:
+    def __init__(
+        self, path: Path, pid: int | None, waited: float, *, thread: bool = False, served: bool = False
+    ) -> None:
         self.pid, self.waited = os.getpid() if thread else pid, waited
+        if served:
+            super().__init__(
+                f"Others write to {path} all the time, or one of them went away in the midst of a step, which the "
+                f"server notices after a while. Waited {waited:.1f} s; this step changed nothing. Try it again."
+            )
+            return
         if thread:
             who = "another thread of this process: let its step finish"
         elif pid == os.getpid():
@@ -57,8 +65,8 @@ class LabBusy(StoreError):
         else:
             who = "another process: close what uses it, or let it finish"
         super().__init__(
-            f"{path} is held by {who}. Waited {waited:.1f} s; nothing was changed. Several notebooks can share a lab, "
-            "but a program that keeps the file open locks everyone else out."
+            f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Several notebooks can share a "
+            "lab, but a program that keeps the file open locks everyone else out."
         )
 
 

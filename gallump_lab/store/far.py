@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
-_ADDRESS = re.compile(r"quack:(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
+_ADDRESS = re.compile(r"(?i:quack):(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
 PORT = 9494
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 EXTENSIONS = ("httpfs", "quack")
 _INSTALL = "; ".join(f"install {name}" for name in EXTENSIONS)
 ASK = "from quack_query_by_name('lab', ?)"
@@ -32,7 +33,12 @@ class NoServer(StoreError):
 
 def is_address(path: object) -> bool:
     """Tell a server's address from a file's path."""
-    return str(path).startswith("quack:")
+    return str(path)[:6].lower() == "quack:"
+
+
+def is_local(address: str) -> bool:
+    """Tell whether only this machine can reach an address, in its usual form."""
+    return address.removeprefix("quack:").rsplit(":", 1)[0] in LOOPBACK
 
 
 def address(given: str | Path) -> str:
@@ -46,7 +52,9 @@ def address(given: str | Path) -> str:
     found = _ADDRESS.fullmatch(str(given))
     port = int(found["port"] or PORT) if found else 0
     if found is None or not 0 < port < 2**16:
-        msg = f"A lab's server has an address such as 'quack:host:{PORT}', not {str(given)!r:.80}."
+        msg = (
+            f"A lab's server has an address such as 'quack:host:{PORT}', with a port to 65535, not {str(given)!r:.80}."
+        )
         raise ValueError(msg)
     return f"quack:{found['host']}:{port}"
 

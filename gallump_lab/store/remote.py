@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from gallump_lab import masking
 from gallump_lab.store import far, schema
 from gallump_lab.store.errors import LabBusy, StoreError, told
 from gallump_lab.store.far import Far, NoServer
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     import duckdb
     from duckdb import DuckDBPyConnection
 
+SOON = 5.0
+"""Seconds after which an address that has never answered is given up."""
 _LET_GO = re.compile(r"Invalid Input Error: Invalid connection id")
 _REFUSED = re.compile(r"Invalid Input Error: Authentication failed")
 _CONFLICT = re.compile(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
+_SECURE = (
+    " Every address but this machine's is spoken to by HTTPS: a reverse proxy with TLS must stand before the server, "
+    "or an ssh tunnel lead to it (quack:127.0.0.1:port)."
+)
 # One writer at a time, as on a file, so that what a step sees holds until it has written. Whoever changes a row holds
 # it to the end of the transaction, even if it is soon what it was; and nobody changes what has been changed meanwhile.
 _TURN = "update sorting set done = -1 - done; update sorting set done = -1 - done"
@@ -49,6 +56,7 @@ class Remote(Store):
     def __init__(self, path: Path, *, token: str, wait: float = 10.0) -> None:
         super().__init__(path, wait=wait)
         self._token = token
+        masking.keep(token)
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
@@ -150,7 +158,7 @@ class Remote(Store):
                 if not busy and not _LET_GO.match(str(error)) and not isinstance(error, duckdb.IOException):
                     raise
                 if now >= deadline and busy:
-                    raise LabBusy(self.path, None, now - begun) from error
+                    raise LabBusy(self.path, None, now - begun, served=True) from error
                 if now >= deadline:
                     raise
                 attached = busy
@@ -187,7 +195,8 @@ class Remote(Store):
         elif _LET_GO.match(str(error)):
             mine = NoServer(f"{self.path} let go of a step in its midst; the server was started anew. Do it again.")
         elif isinstance(error, duckdb.IOException):
-            mine = NoServer(f"{self.path} cannot be reached. Is the server running, and is this its address?")
+            secure = "" if far.is_local(str(self.path)) else _SECURE
+            mine = NoServer(f"{self.path} cannot be reached. Is the server running, and is this its address?{secure}")
         else:
             return None
         for note in getattr(error, "__notes__", ()):
@@ -195,15 +204,15 @@ class Remote(Store):
         return mine
 
 
-def connect(path: str | Path, *, wait: float = 10.0, token: str | None = None) -> Store:
+def connect(path: str | Path, *, wait: float | None = None, token: str | None = None) -> Store:
     """Open a lab wherever it is: a file, or a server's, whose tables are the server's to bring up to date.
 
     Parameters
     ----------
     path : str or Path
         A file, or quack:host:port.
-    wait : float
-        Seconds that a step tries while others hold the lab.
+    wait : float, optional
+        Seconds that a step tries while others hold the lab; 10 for a file, 30 for a server's.
     token : str, optional
         What the server asks for; by default the environment's GALLUMP_LAB_TOKEN.
 
@@ -220,15 +229,18 @@ def connect(path: str | Path, *, wait: float = 10.0, token: str | None = None) -
                 f"A token belongs to a server's address, such as quack:host:{far.PORT}; {path} is a file. Leave it out."
             )
             raise ValueError(msg)
-        return Store.open(path, wait=wait)
+        return Store.open(path, wait=10.0 if wait is None else wait)
     address = far.address(path)
     token = os.environ.get("GALLUMP_LAB_TOKEN", "") if token is None else token
     if not isinstance(token, str) or not token.strip():
-        msg = f"{address} asks for a token: give Lab.open(..., token=...), or set GALLUMP_LAB_TOKEN."
+        found = "" if isinstance(token, str) else f", not {type(token).__name__}"
+        msg = f"{address} asks for its token, a text{found}: Lab.open(..., token=...), or set GALLUMP_LAB_TOKEN."
         raise ValueError(msg)
-    store = Remote(Path(address), token=token.strip(), wait=wait)
+    wait = 30.0 if wait is None else wait
+    store = Remote(Path(address), token=token.strip(), wait=min(wait, SOON))
     with store.read() as con:
         missing = schema.missing(con, store.path)
+    store.wait = wait
     if missing:
         msg = f"{address} serves a lab of an older version. Upgrade gallump_lab there and start the server anew."
         raise StoreError(msg)

@@ -1,6 +1,7 @@
 """A lab file served to a team, over DuckDB's protocol Quack, by the one process that holds the file meanwhile."""
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.store import far
 from gallump_lab.store.errors import StoreError, told
-from gallump_lab.store.instance import Instance
+from gallump_lab.store.instance import Instance, scratch
 from gallump_lab.store.literal import quoted
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PATIENCE = 15.0
 """Seconds without a statement after which a client in the midst of a step counts as gone; a step takes far less."""
 _DONE = ("commit", "rollback")
@@ -52,12 +52,30 @@ class Server:
         """
         import duckdb
 
-        given = [self.address, self._token, not is_local(self.address)]
+        given = [self.address, self._token, not far.is_local(self.address)]
         try:
             self._con.execute("call quack_serve(?, token => ?, allow_other_hostname => ?)", given).fetchall()
         except duckdb.Error as error:
-            msg = f"Nothing can listen at {self.address}: {str(error).splitlines()[0]} Give another host or port."
+            msg = f"Nothing can listen at {self.address}: {str(error).splitlines()[0]} Give another --host or --port."
             raise StoreError(msg) from None  # the error beneath may quote the token
+
+    def claim(self) -> None:
+        """See that nobody else listens there: DuckDB would share a port with another lab's server.
+
+        Raises
+        ------
+        StoreError
+            If somebody does.
+        """
+        host, _, port = self.address.removeprefix("quack:").rpartition(":")
+        try:
+            family, kind, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are ending do not count
+                probe.bind(place)
+        except OSError as error:
+            msg = f"Nothing can listen at {self.address}: {error.strerror}. Give another --host or --port."
+            raise StoreError(msg) from error
 
     def stop(self) -> None:
         """End every client's connection; what a step had not committed is undone."""
@@ -95,6 +113,18 @@ class Server:
         return False
 
 
+def check() -> None:
+    """See that a lab can be served at all, before anything is made.
+
+    Raises
+    ------
+    StoreError
+        If the extension is missing.
+    """
+    with scratch() as con:
+        far.load(con)
+
+
 @contextlib.contextmanager
 def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
     """Hold a lab file, made or brought up to date if need be, and serve it until the end of the block.
@@ -104,28 +134,31 @@ def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
     StoreError
         If the file cannot be used, the extension is missing, or nothing can listen there.
     """
-    store, address = Store.open(path), far.address(address)
-    with contextlib.closing(Instance()) as instance, told(store.path):
+    address = far.address(address)
+    with contextlib.closing(Instance()) as instance:
         con = instance.cursor()
         far.load(con)
-        con.execute(f"attach {quoted(str(store.path))} as lab (type duckdb)")
-        con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
-        con.execute("set enable_external_access = false")
-        con.execute("set lock_configuration = true")
         server = Server(con, address, token)
-        server.listen()
-        try:
+        server.claim()
+        store = Store.open(path)
+        with told(store.path), _held(server, con, store):
             yield server
-        finally:
-            server.stop()
-            con.execute("use memory")
-            con.execute("detach lab")
-            con.close()
 
 
-def is_local(address: str) -> bool:
-    """Tell whether only this machine can reach an address."""
-    return address.removeprefix("quack:").rsplit(":", 1)[0] in LOOPBACK
+@contextlib.contextmanager
+def _held(server: Server, con: "DuckDBPyConnection", store: Store) -> Iterator[None]:
+    con.execute(f"attach {quoted(str(store.path))} as lab (type duckdb)")
+    con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
+    con.execute("set enable_external_access = false")
+    con.execute("set lock_configuration = true")
+    server.listen()
+    try:
+        yield
+    finally:
+        server.stop()
+        con.execute("use memory")
+        con.execute("detach lab")
+        con.close()
 
 
 def watch(server: Server, stop: threading.Event, on_restart: Callable[[], object] = lambda: None) -> None:

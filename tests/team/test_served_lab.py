@@ -229,6 +229,14 @@ def test_a_token_file_that_will_not_do_is_refused_in_words(
     assert content not in "".join(server.said)
 
 
+def test_a_folder_is_no_token_file(serve: Serve, token_file: Path) -> None:
+    token_file.unlink()
+    token_file.mkdir()
+    server = serve()
+    assert server.process.wait() == 1
+    assert "is a folder" in "".join(server.said)
+
+
 def test_a_port_that_is_taken_is_said(serve: Serve, port: int) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
@@ -236,3 +244,23 @@ def test_a_port_that_is_taken_is_said(serve: Serve, port: int) -> None:
         server = serve()
         assert server.process.wait() == 1
     assert "Nothing can listen" in "".join(server.said)
+    assert not server.file.exists()
+
+
+def test_two_labs_do_not_share_a_port(serve: Serve, tmp_path: Path) -> None:
+    first = serve()
+    second = serve(tmp_path / "other.duckdb")
+    assert second.process.wait() == 1
+    assert "in use" in "".join(second.said)
+    Lab.open(first.address, token=TOKEN).ask("Is AAPL cheap?")
+
+
+def test_a_question_that_is_stored_when_the_server_goes_is_said_to_be_kept(serve: Serve, port: int) -> None:
+    server = serve()
+    lab = Lab.open(server.address, token=TOKEN, wait=0.3)
+    with pytest.raises(NoServer) as gone:
+        lab.ask("Is AAPL cheap?", on_text=lambda _: server.end("kill"))
+    assert "lab.retry(1)" in gone.value.__notes__[-1]
+    with serving(server.file, f"quack:127.0.0.1:{port}", TOKEN):
+        assert lab.retry(1).text
+        assert lab.messages["role"].tolist() == ["user", "assistant"]

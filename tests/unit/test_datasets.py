@@ -363,7 +363,11 @@ def test_a_folder_has_questions_and_insights_beside_its_messages(tmp_path: Path)
     [
         ("talk.csv", "role,text\nuser,hi\n", r"created_at \(or time, timestamp, .*\) is missing; there is: role, text"),
         ("talk.csv", "", "is empty; it needs a header"),
-        ("talk.json", "[1, 2]", "is not LoCoMo"),
+        (
+            "talk.json",
+            "[1, 2]",
+            "it holds no conversation of Claude, ChatGPT or LoCoMo. Give an export of .* a .csv or",
+        ),
         ("talk.json", "{", "cannot be read as JSON"),
         ("talk.docx", "?", "is not known as a dataset"),
         ("talk.jsonl", "", "column role .* is missing; there is: no columns"),
@@ -372,6 +376,11 @@ def test_a_folder_has_questions_and_insights_beside_its_messages(tmp_path: Path)
 def test_what_is_no_dataset_is_refused_with_what_would_do(tmp_path: Path, name: str, text: str, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         datasets.read(table(tmp_path / name, text))
+
+
+def test_json_that_is_said_to_be_locomo_and_is_not(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is not LoCoMo: a list of objects with 'conversation' and 'qa'"):
+        datasets.read(table(tmp_path / "talk.json", "[1, 2]"), "locomo")
 
 
 def test_a_path_or_format_that_is_not_there(tmp_path: Path) -> None:

@@ -133,13 +133,13 @@ def test_chatgpt_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp
     assert (came.messages, came.sessions, came.left_out) == (6, 1, 11)
     assert found.left_out == 11
     assert sorted(found.problems) == [
-        "1 calls of tools: searches, code and the like, written for a tool; left out.",
-        "1 custom instructions and memories: they are settings, not said in the conversation; left out.",
-        "1 empty messages: there is no text in them; left out.",
-        "1 messages had images, audio or files beside their text, which alone was taken.",
-        "1 messages had marks of citations beside their text, which alone was taken.",
-        "1 messages of images, audio or files alone: there is no text with them; left out.",
-        "1 system messages: nobody said them; left out.",
+        "1 call of tools: searches, code and the like, written for a tool; left out.",
+        "1 empty message: without a text; left out.",
+        "1 message had images, audio or files beside the text, which alone was taken.",
+        "1 message had marks of citations beside the text, which alone was taken.",
+        "1 message of custom instructions or memories: settings, not said in the conversation; left out.",
+        "1 message of images, audio or files alone: without a text; left out.",
+        "1 system message: not said by anybody; left out.",
         "2 messages of other branches: edited, regenerated or cut off, not in the thread that was seen last; left out.",
         "2 messages of thinking: thinking is not part of a reply; left out.",
         "2 results of tools: pages, the output of code and the like, given by a tool; left out.",
@@ -185,15 +185,15 @@ def test_claude_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp_
     assert lab.messages["created_at"].tolist() == [at(minute) for minute in (0, 3, 5, 8)]
     assert (came.messages, came.sessions, came.left_out) == (4, 1, 5)
     assert sorted(found.problems) == [
-        "1 conversations hold no messages.",
-        "1 empty messages: there is no text in them; left out.",
-        "1 messages had blocks of the kind 'token_budget' beside their text, which alone was taken.",
-        "1 messages had calls of tools beside their text, which alone was taken.",
-        "1 messages had images, audio or files beside their text, which alone was taken.",
-        "1 messages had results of tools beside their text, which alone was taken.",
-        "1 messages had thinking beside their text, which alone was taken.",
-        "1 messages of images, audio or files alone: there is no text with them; left out.",
-        "1 messages of thinking: thinking is not part of a reply; left out.",
+        "1 conversation held no messages.",
+        "1 empty message: without a text; left out.",
+        "1 message had blocks of the kind 'token_budget' beside the text, which alone was taken.",
+        "1 message had calls of tools beside the text, which alone was taken.",
+        "1 message had images, audio or files beside the text, which alone was taken.",
+        "1 message had results of tools beside the text, which alone was taken.",
+        "1 message had thinking beside the text, which alone was taken.",
+        "1 message of images, audio or files alone: without a text; left out.",
+        "1 message of thinking: thinking is not part of a reply; left out.",
         "2 messages of other branches: edited, regenerated or cut off, not in the thread that was seen last; left out.",
     ]
 
@@ -204,7 +204,7 @@ def test_older_exports_of_claude_have_texts_in_the_order_of_the_file(tmp_path: P
     found = datasets.read(saved(tmp_path / "conversations.json", talk(*old)))
     assert found.messages["text"].tolist() == ["Hi", "Looking.\n\nFound it."]
     assert set(found.messages["created_at"]) == {BEGUN}
-    assert "1 messages had calls of tools beside their text" in repr(found)
+    assert "1 message had calls of tools beside the text" in repr(found)
 
 
 def test_importing_again_adds_nothing_and_a_longer_export_only_what_is_new(lab: Lab, tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_without_a_current_node_the_newest_thread_is_taken(tmp_path: Path, curre
     found = datasets.read(saved(tmp_path / "conversations.json", gpt(*nodes, current=current)))
     assert found.messages["text"].tolist() == ["Question", "Newer", "undated"]
     assert found.messages["created_at"].tolist() == [at(0), at(3), at(3)]
-    assert "1 conversations do not say which thread was seen last; the newest was taken." in found.problems
-    assert any(words.startswith("1 messages have no time; each was given") for words in found.problems)
+    assert "1 conversation did not say which thread was seen last; the newest was taken." in found.problems
+    assert any(words.startswith("1 message had no time; each was given") for words in found.problems)
 
 
 def test_links_between_nodes_may_stand_on_either_side(tmp_path: Path) -> None:
@@ -274,10 +274,10 @@ def test_circles_lost_parents_null_nodes_and_odd_shapes_break_nothing(lab: Lab, 
     assert lab.import_dataset(found).messages == 5
     assert lab.messages["text"].tolist() == ["a", "b", "c", "d", "e\ufffd\x00"]
     for words in (
-        "1 messages that are no objects: a message must have an author and a content; left out.",
-        "1 messages of the role '': not known as something that is said; left out.",
-        "1 messages without a time: neither they nor what is before them nor their conversation has one; left out.",
-        "2 records: they are no conversations; left out.",
+        "1 malformed message: a message must have an author and a content; left out.",
+        "1 message of the role '': not known as something that is said; left out.",
+        "1 message without a time: what is before has none either, nor has the conversation; left out.",
+        "2 records: not in the form of a conversation; left out.",
     ):
         assert words in found.problems
 
@@ -392,6 +392,45 @@ def test_what_is_no_export_is_refused_with_what_would_do(tmp_path: Path) -> None
         datasets.read(path, observations=True)
     with pytest.raises(DatasetError, match=r"holds no conversations\.json, conversations-000\.json"):
         datasets.read(saved(tmp_path / "sub" / "x.json").parent, "claude")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("users.json", '[{"uuid": "a"}]'), ("user.json", "{}"), ("none.json", "[]"), ("chat.html", "<html></html>")],
+)
+def test_another_file_of_an_export_points_to_its_conversations(tmp_path: Path, name: str, content: str) -> None:
+    wrong = tmp_path / name
+    wrong.write_text(content, "utf-8")
+    with pytest.raises(
+        DatasetError, match=r"is not known as a dataset.* Give an export of Claude or ChatGPT .* LoCoMo"
+    ):
+        datasets.read(wrong)
+    first = saved(tmp_path / "conversations-000.json", gpt(*GPT))
+    with pytest.raises(DatasetError) as caught:
+        datasets.read(wrong)
+    assert str(caught.value).endswith(f"The export's conversations lie beside it: give {first}.")
+    saved(tmp_path / "conversations-001.json", gpt(*GPT))
+    with pytest.raises(DatasetError) as caught:
+        datasets.read(wrong)
+    assert str(caught.value).endswith(f"give {tmp_path}.")
+
+
+def test_what_is_counted_agrees_in_number(tmp_path: Path) -> None:
+    one = note("m1", ROOT, "human", "Is AAPL cheap?", 0)
+    found = datasets.read(saved(tmp_path / "conversations.json", talk(one), "?"))
+    assert repr(found) == (
+        "Dataset: 1 message in 1 conversation, 0 questions, 0 insights; 1 record left out\n"
+        "1 record: not in the form of a conversation; left out."
+    )
+    two = datasets.read(saved(tmp_path / "conversations.json", talk(one), talk(one, name="c2"), "?", "!"))
+    assert repr(two).startswith("Dataset: 2 messages in 2 conversations, 0 questions, 0 insights; 2 records left out")
+
+
+def test_a_session_is_titled_by_the_first_question(lab: Lab, tmp_path: Path) -> None:
+    greeting = note("m0", ROOT, "assistant", "Hello.", 0)
+    said = talk(greeting, note("m1", "m0", "human", "Is AAPL\ncheap?", 1), name="c1")
+    lab.import_dataset(datasets.read(saved(tmp_path / "conversations.json", said)))
+    assert lab.history()["title"].tolist() == ["Is AAPL cheap?"]
 
 
 def test_locomo_is_never_taken_for_an_export(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_busy_lab_says_so_and_what_was_to_be_undone_still_can_be(lab):
     with lab.store.write():
         front.say("undo")
         trouble = front.until("trouble")[1]
-    assert "nothing was changed" in trouble["words"]
+    assert "this step changed nothing" in trouble["words"]
     front.say("undo")
     assert front.until("changed")[1]["rows"][0]["grade"] == 2
 

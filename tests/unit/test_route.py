@@ -129,6 +129,15 @@ def test_after_30_minutes_a_new_session_begins_and_says_so(client, lab):
     assert "The session ended after 30 minutes without a message. A new session began." in second["notice"]
 
 
+def test_a_key_in_a_question_is_masked_and_the_client_is_told(client, claude, lab):
+    claude.queue(say("Revoke it."))
+    key = "sk-ant-api03-" + "aB3" * 20
+    answer = ask(client, f"My key is {key}, is AAPL cheap?").json()
+    assert "looked like an API key" in answer["notice"]
+    assert not [message for message in lab.messages["text"] if key in message]
+    assert any("[API key removed]" in message for message in lab.messages["text"])
+
+
 def test_an_unknown_session_is_noticed(client):
     told = ask(client, session_id="of-another-lab").json()
     assert "'of-another-lab' is not in this lab" in told["notice"]
