@@ -1,20 +1,24 @@
 """Masking: what looks like a key or a password gives way to a visible word, before it is stored or sent.
 
-That is what has the shape of a secret (`secret_shapes`) and, whatever its shape, the key that this process is given.
+That is what has the shape of a secret (`secret_shapes`) or is called one (`secret_words`) and, whatever its shape, the
+keys that this process is given.
 """
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gallump_lab import secret_shapes as shapes
+from gallump_lab import secret_words
 
 SHORTEST = 8
 """Characters of a key in force that is masked wherever it stands; a shorter one is a word that any text may hold."""
 
 _MASKS = {what: f"[{what} removed]" for what in shapes.KINDS}
 _CONTEXT = 200  # characters of a stream that are looked back to for what its next ones are
+_kept: dict[str, None] = {}
 
 
 class Secret(NamedTuple):
@@ -33,10 +37,15 @@ class _Span(NamedTuple):
     what: str
 
 
+def keep(secret: str) -> None:
+    """Let a further secret of this process be masked wherever it stands; it is held in memory alone."""
+    _kept[secret.strip()] = None
+
+
 def in_force() -> list[str]:
     """Give the keys that this process is given; words that any text may hold ("ollama") are none."""
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GALLUMP_LAB_TOKEN")
-    given = (os.environ.get(name, "").strip() for name in names)
+    given = [*(os.environ.get(name, "").strip() for name in names), *_kept]
     return [
         key
         for key in given
@@ -51,7 +60,8 @@ def _spans(text: str) -> list[_Span]:
         spans = _spans("".join(text[place] for place in places))
         return [_Span(places[span.start], places[span.stop - 1] + 1, span.what) for span in spans]
     small = text.lower()
-    rules = (*shapes.LONG, *shapes.SHORT) if shapes.RUN.search(text) else shapes.SHORT
+    short = (*shapes.SHORT, *secret_words.RULES)
+    rules = (*shapes.LONG, *short) if shapes.RUN.search(text) else short
     found = [
         _Span(*each.span("secret"), rule.what)
         for rule in rules
@@ -104,15 +114,26 @@ def found(text: str) -> list[Secret]:
     return [Secret(span.what, text[span.start : span.stop]) for span in _apart(_spans(text))]
 
 
-def told(text: str) -> str | None:
-    """Say in words what is masked in a question; None where nothing is."""
+def told(text: str, where: str = "question") -> str | None:
+    """Say in words what is masked in a question, or in what else one wrote; None where nothing is."""
     kinds = list(dict.fromkeys(secret.what for secret in found(text)))
     if not kinds:
         return None
     named = " and ".join(f"{'an' if kind[0] in 'Aa' else 'a'} {kind}" for kind in kinds)
     return (
-        f"What looked like {named} in your question was masked before it was stored or sent. If it is real, revoke it."
+        f"What looked like {named} in your {where} was masked before it was stored or sent. If it is real, revoke it."
     )
+
+
+def warn(where: str, *texts: object, stacklevel: int = 2) -> None:
+    """Warn of what is masked in an insight, a question or a note.
+
+    `stacklevel` 2 points at the caller of the function that calls this.
+    """
+    for text in texts:
+        if isinstance(text, str) and (words := told(text, where)):
+            warnings.warn(words, UserWarning, stacklevel=stacklevel + 1)
+            return
 
 
 def _settled(text: str) -> int:
@@ -129,6 +150,8 @@ def _settled(text: str) -> int:
     end = text[-400:].lower()
     if any(name in end for name in shapes.NAMES) and (named := shapes.NAMED.search(text, max(0, len(text) - 400))):
         settled = min(settled, named.start())
+    if number := shapes.NUMBER.search(text, max(0, len(text) - 60)):
+        settled = min(settled, number.start())
     if opened := shapes.OPEN.search(text, max(0, text.rfind("-----BEGIN"))):
         settled = min(settled, opened.start())
     for span in sorted(_spans(text), reverse=True):

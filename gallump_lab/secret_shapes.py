@@ -10,7 +10,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-KINDS = KEY, TOKEN, PASSWORD, PRIVATE, SEED = "API key", "access token", "password", "private key", "seed phrase"
+KINDS = KEY, TOKEN, PASSWORD, PRIVATE, SEED, CARD = (
+    "API key",
+    "access token",
+    "password",
+    "private key",
+    "seed phrase",
+    "card number",
+)
 """What a secret is, in words."""
 
 
@@ -95,21 +102,31 @@ _VALUE = r"(?>[A-Za-z0-9+/_-][A-Za-z0-9_\-+/.~]{14,}(?<![.~])={0,2})"
 _BEHIND = rf"""(?:(?P<sign>{_SIGN})|{_LOOSE})(?P<secret>{_VALUE})(?!["'`]?\s{{0,2}}[:=(\[])"""
 _LABELLED = re.compile(LABEL + _BEHIND, re.IGNORECASE)
 _PRIVATELY = re.compile(rf"(?:private|wallet)[ _-]?{LABEL}{_BEHIND}", re.IGNORECASE)
+_BRIEFLY = re.compile(  # too short to be known by itself
+    rf"""(?P<of>api|access|secret|client|consumer|auth|{_BRANDS})[ _-]?(?:access[ _-]?)?(?P<label>key|secret|token)
+    (?:[ _-]?(?:key|id))?["'`*)\]]{{0,3}}(?P<sign>\s{{0,3}}(?:=>|:=|==|[=:\u2192]|->)\s{{0,3}})(?P<quote>["'`])?
+    (?P<secret>[A-Za-z0-9_-]{{8,64}}={{0,2}})(?(quote)(?=["'`])|(?![\w(\[.:=/+-]))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MINE = re.compile(
+    r"\bmy[ ](?:api[ _-]?)?(?:key|secret)(?:[ ](?:is|was)|\s?[:=])[ ]?(?P<secret>[A-Za-z0-9]{20,})(?!\w)", re.IGNORECASE
+)
+_BASIC = re.compile(
+    r"""authorization["']?\s{0,2}[:=]\s{0,2}["']?basic\s{1,2}(?P<secret>[A-Za-z0-9+/_-]{8,}={0,2})""", re.IGNORECASE
+)
 _BEARER = re.compile(
     r"""(?:\bbearer|authorization["']?\s{0,2}[:=]\s{0,2}["']?[a-z]{5,10})\s{1,2}(?P<secret>[A-Za-z0-9._~+/-]{16,}={0,2})""",
     re.IGNORECASE,
 )
-PASSWORDS = r"(?:pass(?:word|wd|phrase|code)|(?<![A-Za-z])(?:pwd|passwort))"
-_SAID = re.compile(
-    rf"""{PASSWORDS}["'`*]{{0,3}}(?:(?P<sign>[ \t]{{0,3}}(?:=>|:=|==|[=:])[ \t]{{0,3}})|[ ]is[ ])
-    (?P<quote>["'])?(?P<secret>(?(quote)[^"'\n]{{3,200}}|[^\s"'`<>,;)\]]{{4,200}}))(?P<after>[ \t]*+\w)?""",
-    re.IGNORECASE | re.VERBOSE,
+PASSWORDS = r"(?:pass(?:words?|wd|phrase|code|wort)|kennwort|(?<![A-Za-z])pwd)"
+OPENS = "\u2039\u00ab\u201c\u201e\u2018"
+_URL = re.compile(
+    r"""://(?P<user>[^\s:/@"'<>]{0,100}):(?P<secret>[^\s/"'<>]{1,200})@(?=\[|[\w.-]{0,100}[A-Za-z]|\d+\.\d+\.\d+\.\d)"""
 )
-_URL = re.compile(r"""://[^\s:/@"'<>]{0,100}:(?P<secret>[^\s/"'<>]{1,200})@(?=[\w\[])""")
 SEEDS = r"(?:(?:seed|recovery|mnemonic|backup)[ _-](?:phrase|words)|mnemonic)"
 _NEXT = r"(?:[\s,]|\d{1,2}[.)]){1,6}"
 _PHRASE = re.compile(
-    rf"""{SEEDS}(?:\s{{0,2}}[:=]|[ ]is)?["'`\s]{{0,4}}(?:1[.)]\s?)?
+    rf"""{SEEDS}(?:\s{{0,2}}[:=]|[ ](?:is|are))?["'`\s]{{0,4}}(?:1[.)]\s?)?
     (?P<secret>\b[a-z]{{3,8}}(?:{_NEXT}[a-z]{{3,8}}\b){{11,23}})(?!\w)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -122,19 +139,17 @@ _OF_AWS = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{16}|\baws\b|\bAWS\b|[Ss]ecret ?[Aa]
 _STANDS_FOR_ONE = re.compile(
     r"your|example|placeholder|redacted|removed|dummy|insert|change.?me|goes.?here|x{4}|\*{3}", re.IGNORECASE
 )
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}|[1-9A-HJ-NP-Za-km-z]{32,44}")
-_NO_PASSWORD = frozenset(
-    "none null true false required optional string hidden wrong forgotten incorrect expired unknown reset protected "
-    "password passwd passphrase secret same changed missing manager policy strength input prompt".split()
-)
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}|(?:bc|tb|ltc|addr)1[a-z0-9]{25,110}|[1-9A-HJ-NP-Za-km-z]{32,44}")
+_PUBLIC = re.compile(r"0x|(?:bc|tb|ltc|addr)1")
+_LISTED = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:[-_/:.][A-Z0-9]{1,10}){1,5}")  # BNBUSDT-PERP-2024Q1
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 PRINTED = "".join(map(chr, (*range(0x21, 0x7F), 0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF)))
-_CODE = re.compile(
+CODE = re.compile(
     r"[$<{%\[(*]|(?:self|args|config|settings|env|os|getpass|input|process|request|data)\b[.(\[]", re.IGNORECASE
 )
 
 
-def _varied(text: str) -> int:
+def varied(text: str) -> int:
     """Count how often a text changes between digits, capitals and small letters; signs are passed over."""
     kinds = ["d" if c.isdigit() else "A" if c.isupper() else "a" for c in text if c.isalnum()]
     return sum(one != other for one, other in pairwise(kinds))
@@ -145,7 +160,7 @@ def digits(text: str) -> int:
     return sum(map(text.count, string.digits))
 
 
-def _stands_for_one(text: str) -> bool:
+def stands_for_one(text: str) -> bool:
     """Whether a text says that a key belongs here, such as YOUR_API_KEY."""
     return digits(text) <= 3 and _STANDS_FOR_ONE.search(text) is not None
 
@@ -154,42 +169,60 @@ def _shaped(found: re.Match[str]) -> bool:
     secret = found["secret"]
     if len(secret) >= 48:  # by its shape alone
         return True
-    return not _stands_for_one(secret) and (found["claude"] is not None or digits(secret) > 0 or _varied(secret) >= 4)
+    return not stands_for_one(secret) and (found["claude"] is not None or digits(secret) > 0 or varied(secret) >= 4)
 
 
 def _labelled(found: re.Match[str]) -> bool:
     """Whether what stands behind a label looks random; a weak label, or one without a sign, wants more of that."""
     value, sign, start = found["secret"], found["sign"], found.start()
-    if not digits(value) or not any(c.isalpha() for c in value) or _stands_for_one(value):
+    if not digits(value) or not any(c.isalpha() for c in value) or stands_for_one(value):
         return False
     label = re.sub("[ _-]", "", found["label"].casefold())
-    strong = label.endswith("tkey") or _OF_WHAT.search(found.string, max(0, start - 40), start)
+    what = _OF_WHAT.search(found.string, max(0, start - 40), start)
+    strong = label.endswith("tkey") or what is not None
     address = _ADDRESS.fullmatch(value)  # of a contract or an account: anybody may know it
-    if address and (value.startswith("0x") or (label == "token" and not strong and sign != "=")):
+    public = label == "token" and ("wallet" in what[0].lower() if what else sign != "=")
+    if address and (public or _PUBLIC.match(value)):
+        return False
+    if label == "token" and value.isupper() and varied(value) <= (5 if _LISTED.fullmatch(value) else 3):
         return False
     before = found.string[start - 1 : start]
     if not strong and (before.isalpha() or (label.startswith("key") and before not in {"?", "&"})):
         return False
-    return bool(strong and sign and not {".", "/"} & {*value}) or _varied(value) >= 4
+    return bool(strong and sign and not {".", "/"} & {*value}) or varied(value) >= 4
 
 
 def _privately(found: re.Match[str]) -> bool:
-    return digits(found["secret"]) > 0 and _varied(found["secret"]) >= 4
+    value = found["secret"]
+    address = _ADDRESS.fullmatch(value)  # anybody may know it; some private keys have the length of the last kind
+    public = address and (_PUBLIC.match(value) or found["label"].casefold() == "token")
+    return not public and digits(value) > 0 and varied(value) >= 4
 
 
-def _said(found: re.Match[str]) -> bool:
-    """Whether what stands behind "password" is one: a word of a sentence is none."""
-    value, sign = found["secret"], found["sign"]
-    if value.strip("*_.!?,:").casefold() in _NO_PASSWORD or _CODE.match(value) or _stands_for_one(value):
+def _briefly(found: re.Match[str]) -> bool:
+    """Whether a short value behind a strong label is a key: one in quotes, or of a setting, or in capitals alone."""
+    value = found["secret"]
+    coin = found["label"].casefold() == "token" and value.isupper()
+    if coin or stands_for_one(value) or _LISTED.fullmatch(value):
         return False
-    marked = digits(value) > 0 or any(not c.isalnum() and c not in ".-'\u2019" for c in value.rstrip(".!?,:"))
-    if sign is None:
-        return marked and len(value) >= 6 and any(c.isalpha() for c in value)
-    return marked or sign == "=" or found["quote"] is not None or not found["after"]
+    if value.isalpha():
+        return found["of"].casefold() == "api" and len(value) >= 16 and (value.isupper() or value.islower())
+    set_so = found["quote"] is not None or (found["sign"] == "=" and "_" not in value)
+    return set_so and digits(value) > 1 and any(c.isalpha() for c in value)
+
+
+def _in_url(found: re.Match[str]) -> bool:
+    """Whether it is no number of shares, as in buy://MSFT:400@29.85."""
+    return not CODE.match(found["secret"]) and not (found["secret"].isdigit() and found["user"].isupper())
+
+
+def _basic(found: re.Match[str]) -> bool:
+    value = found["secret"]
+    return not stands_for_one(value) and (digits(value) > 0 or varied(value) >= 2)
 
 
 def _borne(found: re.Match[str]) -> bool:
-    return digits(found["secret"]) > 0 and not _stands_for_one(found["secret"])
+    return digits(found["secret"]) > 0 and not stands_for_one(found["secret"])
 
 
 def _speaks(of: re.Pattern[str]) -> Callable[[re.Match[str]], bool]:
@@ -211,25 +244,32 @@ LONG = (  # what overlaps has the first one's name
     Rule(("hooks.slack", "api/webhooks"), _HOOK, KEY),
     Rule(("private", "wallet"), _PRIVATELY, PRIVATE, _privately),
     Rule(("key", "token", "secret", "passphrase"), _LABELLED, KEY, _labelled),
+    Rule(("my ",), _MINE, KEY, lambda found: digits(found["secret"]) > 0 and varied(found["secret"]) >= 4),
     Rule(("bearer", "authorization"), _BEARER, TOKEN, _borne),
     Rule(("key", "secret", "alpaca", "apca"), _ALPACA, KEY, _speaks(_OF_KEYS)),
     Rule(("aws", "akia", "asia", "secret"), _AWS, KEY, _aws),
 )
 SHORT = (
     Rule(("-----begin",), _PEM, PRIVATE),
-    Rule(("pass", "pwd"), _SAID, PASSWORD, _said),
-    Rule(("://",), _URL, PASSWORD, lambda found: not _CODE.match(found["secret"])),
-    Rule(("phrase", "mnemonic", "recovery", "backup"), _PHRASE, SEED),
+    Rule(("key", "secret", "token"), _BRIEFLY, KEY, _briefly),
+    Rule(("authorization",), _BASIC, TOKEN, _basic),
+    Rule(("://",), _URL, PASSWORD, _in_url),
+    Rule(("phrase", "words", "mnemonic"), _PHRASE, SEED),
 )
 
 # What of a growing text may be the beginning of a secret.
 BEGUN = re.compile(rf"{EDGE}(?:{'|'.join(map(re.escape, sorted(_EARLIER, reverse=True)))})\Z")
-NAMES = ("key", "token", "secret", "pass", "pwd", "bearer", "authorization", "phrase", "words", "mnemonic")
+NAMES = (
+    *("key", "token", "secret", "pass", "pw", "kennwort", "bearer", "authorization", "phrase", "words", "mnemonic"),
+    *("login", "log in", "log-in", "user", "cred"),
+)
 NAMED = re.compile(
-    rf"""(?:(?:{LABEL}|{PASSWORDS}|bearer|authorization)["'`*\s:=>()|,-]{{0,8}}(?:[a-z]{{1,10}}\s{{0,3}})?[!-~]*
+    rf"""(?:(?:{LABEL}|pass|pw|bearer|authorization)["'`*\s:=>()|,{OPENS}\u2192-]{{0,8}}(?:[a-z]{{1,10}}\s{{0,3}})?[!-~]*
+    |{PASSWORDS}[^\n]{{0,300}}(?:\n[ \t]*[!-~]*)?|(?:log[ -]?in|user|cred)[^\n]{{0,100}}
     |{SEEDS}[a-z0-9\s.,):="'`]{{0,300}})\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
+NUMBER = re.compile(r"(?<![\d.,])\d(?:(?:[ -]?\d){0,18}[ -]?|(?:[ -]?\d){12,18}[^\n]{0,20})\Z")
 OPEN = re.compile(
     r"-----BEGIN(?:[ A-Z0-9]*-{0,4}\Z|[ A-Z0-9]*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END[ A-Z0-9]*-----))", re.DOTALL
 )

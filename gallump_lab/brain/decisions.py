@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Literal, get_args
 
+from gallump_lab import masking
 from gallump_lab.masking import masked
 from gallump_lab.memory.text import storable
 from gallump_lab.store import Store, times
@@ -22,6 +23,7 @@ def decide(  # noqa: PLR0913 (a decision's fields)
     if not isinstance(note, str) or len(note) > MAX_CHARACTERS:
         msg = f"note must be text of at most {MAX_CHARACTERS:,} characters, not {masked(str(note))[:40]!r}."
         raise ValueError(msg)
+    masking.warn("note", note, stacklevel=3)
     with store.write() as con:
         found = con.execute("select recommendations::text from turns where turn_id = ?", [turn_id]).fetchone()
         given = json.loads(found[0] or "[]") if found else []

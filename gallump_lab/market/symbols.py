@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from gallump_lab.masking import masked
+
 LONGEST = 15
 """Characters of the longest symbol."""
 
@@ -37,7 +39,7 @@ def validate_symbol(text: str) -> str:
     if not isinstance(text, str) or len(text) > LONGEST or not _SYMBOL.fullmatch(text):
         msg = (
             f"symbol must be 1 to {LONGEST} letters and digits, such as 'AAPL', 'BRK.B' or '^GSPC', "
-            f"without spaces or $, not {text!r:.60}."
+            f"without spaces or $, not {masked(repr(text)):.60}."
         )
         raise SymbolError(msg)
     return text.upper()
@@ -52,7 +54,7 @@ def validate_symbols(symbols: Iterable[str], name: str = "watchlist") -> tuple[s
         If one of them is not a symbol, or the list is a single text; `name` is what the message calls it.
     """
     if isinstance(symbols, str):
-        msg = f"{name} must be a list of symbols, such as ['AAPL', 'MSFT'], not the text {symbols!r:.60}."
+        msg = f"{name} must be a list of symbols, such as ['AAPL', 'MSFT'], not the text {masked(repr(symbols)):.60}."
         raise SymbolError(msg)
     return tuple(dict.fromkeys(map(validate_symbol, symbols)))
 

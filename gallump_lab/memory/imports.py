@@ -180,7 +180,10 @@ def _checked(said: "pd.DataFrame", now: datetime, silence: timedelta, problems: 
 
 def _note_hidden(number: int, what: str, problems: Problems) -> None:
     if number:
-        problems.note(f"In {number:,} {what} something looked like a key or a password; it was masked.")
+        counted = f"{number:,} {what}" if number > 1 else f"1 {what.removesuffix('s')}"
+        problems.note(
+            f"In {counted} something looked like a key or a password; it was masked. If it is real, revoke it."
+        )
 
 
 def _named(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from gallump_lab import masking
 from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Event, Known
@@ -95,6 +96,7 @@ class Insights:
         ValueError
             If an argument cannot be used, or a source is no message of this lab.
         """
+        masking.warn("insight", text, *given.values())
         learnt, known_from, distiller = _learnt(text, given)
         now = self._now()
         with self._store.write() as con:
@@ -123,6 +125,7 @@ class Insights:
         ValueError
             As `add`, or if the older insight is unknown or superseded.
         """
+        masking.warn("insight", text, *given.values())
         return self._succeed(insight_id, text, given, keep=("kind", "symbol", "speaker", "attribute"))
 
     def edit(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
@@ -146,6 +149,7 @@ class Insights:
             As `supersede`, or if it is retired.
         """
         keep = ("kind", "symbol", "speaker", "attribute", "value", "sources", "valid_from", "valid_until")
+        masking.warn("insight", text, *given.values())
         return self._succeed(insight_id, text, given, keep=keep)
 
     def _succeed(self, insight_id: int, text: str, given: Given, *, keep: Sequence[str]) -> int:
@@ -202,6 +206,7 @@ class Insights:
         ValueError
             If there is no such insight, or another has superseded it.
         """
+        masking.warn("note", note)
         self._record(insight_id, "retired", masked(note) or None)
 
     def restore(self, insight_id: int) -> None:
@@ -323,7 +328,8 @@ def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
         grade (people's newest, or missing).
     """
     with catalogue.read() as con:
-        return query.table(con, ledger.FRAME, ledger.EVER)
+        found = query.table(con, ledger.FRAME, ledger.EVER)
+    return found.assign(text=found["text"].map(masked))  # a lab may be older than masking
 
 
 def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:

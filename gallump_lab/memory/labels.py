@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from gallump_lab import masking
 from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory import index
 from gallump_lab.memory.messages import checked_name, checked_text
@@ -223,6 +224,7 @@ def add_one(  # noqa: PLR0913 (a question's fields)
     ValueError
         If an argument cannot be used.
     """
+    masking.warn("question", text, answer, kind, stacklevel=3)
     question = Question(
         text=checked_text(text),
         asked_at=times.naive(now if asked_at is None else asked_at, "asked_at"),

@@ -33,11 +33,14 @@ KEYS = st.one_of(
 PARTS = st.sampled_from(
     "password|token|api key|secret|private key|seed phrase|bearer|Authorization:| is |: |=|\"|'|(|]|\n|\\n|://|user:|@|"
     "-----BEGIN PRIVATE KEY-----|-----END PRIVATE KEY-----|sk-|sk-ant-|eyJ|AKIA|PK|[API key removed]|"
-    "[password removed]|hunter2|a1B2c3D4e5F6a7B8c9D0|0123456789abcdef|word|\u200b|.|/|+|-|_| ".split("|")
+    "[password removed]|hunter2|a1B2c3D4e5F6a7B8c9D0|0123456789abcdef|word|\u200b|.|/|+|-|_| |"
+    "pass|pw|login: |card|4111 1111 1111 1111|[card number removed]| for ".split("|")
 )
 TEXTS = st.lists(PARTS | st.text(max_size=5), max_size=12).map("".join)
 # No label, no sign of a key, no word as long as one.
-PLAIN = st.lists(st.text(max_size=12).filter(lambda word: not re.search("(?i)pass|pwd|://|-----|phrase|mnemon", word)))
+PLAIN = st.lists(
+    st.text(max_size=12).filter(lambda word: not re.search("(?i)pass|pw|kennwort|://|-----|phrase|mnemon", word))
+)
 
 
 @given(TEXTS, KEYS, TEXTS)

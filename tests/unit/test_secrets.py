@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from messages_server import DROP, MessagesServer, Status, end, start, text, tool
 
-from gallump_lab import Cold, Config, Lab, Model, datasets, study
+from gallump_lab import Cold, Config, Lab, Model, datasets, masking, study
 from gallump_lab.brain import turns
 from gallump_lab.brain.faults import BrainFault
+from gallump_lab.market.symbols import SymbolError, validate_symbols
 from gallump_lab.masking import Stream, masked, told
-from gallump_lab.memory import messages
+from gallump_lab.memory import insights, messages
+from gallump_lab.store.remote import Remote
 from gallump_lab.study import Snapshot
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
@@ -87,6 +89,35 @@ LABELLED = {  # the secret stands where @ does
     "Password: @": "correcthorse",
     "my password is @, don't tell": "Tr0ub4dor&3",
     "passwd: '@'": "two words",
+    "password @": "hunter2hunter2!",
+    "password was @": "hunter2hunter2!",
+    "password for ibkr: @": "hunter2hunter2!",
+    "| password | @ |": "hunter2hunter2!",
+    "PASSWORD:\n@\nAAPL is up": "hunter2hunter2!",
+    "password \u2192 @": "hunter2hunter2!",
+    "**Password:** @": "hunter2!",
+    "Password: \u2039@\u203a": "hunter2!",
+    "DB_PASS=@": "hunter2hunter2",
+    "pw: @": "hunter2hunter2!",
+    "pass @": "Tr0ub4dor3",
+    "login: joe / @": "hunter2hunter2!",
+    "secret: @": "hunter2hunter2!",
+    "Passwort ist @": "hunter2hunter2!",
+    "the password is: @": "swordfish",
+    "password: @ for ibkr": "swordfish",
+    "password = @": "correct horse battery staple",
+    "password: @\nAAPL": "correct horse battery staple",
+    "my password is @": "hunter,2hunter2!",
+    "Passwort: @": "hunter2 hunter3",
+    'password: "@"': "it's2cool",
+    "postgres://joe:@@10.0.0.1/trades": "p4ss",
+    'api_key = "@"': "abcd1234efgh",
+    "api key: @": "ABCDEFGHIJKLMNOP",
+    "my key is @": some(64, HEX),
+    "authorization: basic @": "am9lOnBhc3M=",
+    "my seed words are @": SEEDS,
+    "my card is @, cvv 123": "4111 1111 1111 1111",
+    "@ (visa)": "5555555555554444",
     "private key: @": f"0x{some(64, HEX)}",
     "seed phrase: @": SEEDS,
     "My mnemonic is @.": SEEDS,
@@ -109,6 +140,17 @@ NONE = [
     f"Asia session, AKIA, KEYS, the PKG{some(3, string.digits)} contract, {some(24, CAPITALS)}",
     "Is a password needed? password: required. The password is not here. def f(password: str = None)",
     "https://finance.yahoo.com/quote/AAPL?p=AAPL https://example.com:8080/a@b me@example.com",
+    "password: ask Joe for it. The password: see the vault, password 12-character minimum, password: 12 or more",
+    "The password to success: discipline. | user | password | host |",
+    "pass on AAPL at 190, pass: 200dma, pw: 0.5, low_pass=butter(4), I pass 2024Q3 earnings, user: joe / AAPL",
+    "binance token: BNBUSDT-PERP-2024Q1, binance token = '1000SHIBUSDT2024'",
+    "wallet token bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
+    "private key: 0xdAC17F958D2ee523a2206206994597C13D831ec7",
+    "trade://AAPL:100@430.47 buy://MSFT:400@29.85 sell://MSFT:400@limit",
+    "api_key = config.api_key, api_key=get_key(2024), session_key = 'london2024'",
+    "order 4111111111111111, scorecard 4111111111111111",
+    "visa 4111111111111112, visa volume 4,111,111,111,111,111, card 1700000000000000, cards of 2024 4 2 1",
+    "Authorization: Basic authentication is weak",
     "What is a -----BEGIN PRIVATE KEY----- line good for?",
     "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC KEY-----",
     "My seed phrase is something that nobody else should ever hear about at all",
@@ -169,6 +211,27 @@ def test_the_key_in_force_is_none_to_repeat_whatever_its_shape(monkeypatch):
     assert masked("I run ollama with my own words 8.") == "I run ollama with [API key removed]."
 
 
+def test_a_secret_that_is_kept_is_masked_wherever_it_stands(monkeypatch):
+    monkeypatch.setattr(masking, "_kept", {})
+    masking.keep("our team 7 says so")
+    masking.keep("short")
+    assert masked("A short one: our team 7 says so.") == "A short one: [API key removed]."
+
+
+def test_the_token_of_a_server_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(masking, "_kept", {})
+    Remote(tmp_path / "lab", token="our team 7 says so")  # noqa: S106 (made up)
+    assert masked("It is our team 7 says so") == "It is [API key removed]"
+
+
+def test_a_symbol_that_is_none_is_quoted_masked():
+    key = SECRETS["AWS"]
+    for wrong in (key, [key]):
+        with pytest.raises(SymbolError, match=r"\[API key removed\]") as refused:
+            validate_symbols(wrong)
+        assert key[4:12] not in str(refused.value)
+
+
 @pytest.mark.parametrize("size", [1, 4, 50])
 def test_a_stream_never_shows_a_key_and_holds_back_no_other_word(size):
     seen = []
@@ -183,6 +246,17 @@ def test_a_stream_never_shows_a_key_and_holds_back_no_other_word(size):
         assert not any(secret[:12] in "".join(seen) for secret in (key, block[40:]))
     stream.end()
     assert "".join(seen) == f"The stop is at 182.{masked(said)}"
+
+
+@pytest.mark.parametrize(("line", "secret"), LABELLED.items())
+def test_a_stream_masks_what_is_called_a_secret(line, secret):
+    before, _, after = line.partition("@")
+    said, seen = f"Well, {before}{secret}{after}\nand AAPL at 190.", []
+    stream = Stream(seen.append)
+    for each in said:
+        stream.add(each)
+    stream.end()
+    assert "".join(seen) == masked(said)
 
 
 KEYS = {
@@ -255,6 +329,25 @@ def everything(read):
     return "\n".join(read(" union all ".join(values))["value"].dropna())
 
 
+def written_by_hand(lab, reply):
+    """Write keys wherever an analyst can; each is told where it was written."""
+
+    def warned(where):
+        return pytest.warns(UserWarning, match=f"^What looked like an API key in your {where} was masked before")
+
+    with warned("question") as first:
+        lab.add_question(f"And {KEYS['imported']}?", answer=KEYS["imported"])
+    with warned("insight") as second:
+        insight = lab.insights.add(f"Signs in by {KEYS['insight']}", speaker=KEYS["speaker"])
+    with warned("insight") as third:
+        lab.insights.edit(insight, f"Always signs in by {KEYS['insight']}")
+    with warned("note") as fourth:
+        lab.insights.retire(2, f"It says {KEYS['insight']}")
+    with warned("note") as fifth:
+        lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} again")
+    assert [each.filename for one in (first, second, third, fourth, fifth) for each in one] == [__file__] * 5
+
+
 def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(turns, "DRAFT_SECONDS", 0.0)
@@ -290,16 +383,13 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     talk = {"role": "user", "created_at": NOW - timedelta(days=9), "session_id": "s", "key": "1"}
     rows = [{**talk, "text": f"Use {KEYS['imported']}", "speaker": KEYS["speaker"]}, {**talk, "text": KEYS["block"]}]
     brought = lab.import_messages(pd.DataFrame(rows))
-    assert "In 2 messages something looked like a key or a password; it was masked." in brought.problems
+    masked_so = "something looked like a key or a password; it was masked. If it is real, revoke it."
+    assert f"In 2 messages {masked_so}" in brought.problems
     assert lab.import_messages(pd.DataFrame(rows)).already == 2
     asked = {"text": f"Was it {KEYS['imported']}?", "answer": KEYS["imported"], "asked_at": NOW}
     asked_so = lab.import_questions(pd.DataFrame([{**asked, "kind": KEYS["speaker"], "conversation": KEYS["speaker"]}]))
-    assert "In 1 questions" in repr(asked_so)
-    lab.add_question(f"And {KEYS['imported']}?", answer=KEYS["imported"])
-    insight = lab.insights.add(f"Signs in by {KEYS['insight']}", speaker=KEYS["speaker"])
-    lab.insights.edit(insight, f"Always signs in by {KEYS['insight']}")
-    lab.insights.retire(2, f"It says {KEYS['insight']}")
-    lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} again")
+    assert f"In 1 question {masked_so}" in repr(asked_so)
+    written_by_hand(lab, reply)
     with pytest.raises(ValueError, match="note must be text") as long:
         lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} " * 100)
 
@@ -340,6 +430,7 @@ def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeyp
         session = lab.sessions.get_or_create_session()
         lab.sessions.add_message(session, "user", f"My note on AAPL is {KEYS['asked']}.")
     assert held("".join(lab.messages["text"])) == ["asked"]
+    assert lab.history()["title"].tolist() == ["My note on AAPL is [API key removed]"]  # cut at 80 characters
     lab.later()
     reply = lab.ask("What is my note on AAPL?")
     assert "user: My note on AAPL is [API key removed]." in reply.prompt.text
@@ -349,6 +440,14 @@ def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeyp
     lab.distill(session, by="model", confirm=lambda _: True)
     assert "My note on AAPL is [API key removed]." in server.requests[-1].prompt
     assert held(lab.export(session)) == []
+
+
+def test_an_insight_of_an_older_lab_is_shown_masked(opened, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(insights, "masked", lambda text: text)
+        before.setattr(masking, "warn", lambda *_, **__: None)
+        opened.insights.add(f"Signs in by {KEYS['insight']}")
+    assert opened.insights.frame["text"].tolist() == ["Signs in by [API key removed]"]
 
 
 def test_an_interrupt_at_the_very_end_of_a_stream_keeps_the_reply(opened, server):
