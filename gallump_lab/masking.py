@@ -150,7 +150,9 @@ def _settled(text: str) -> int:
     end = text[-400:].lower()
     if any(name in end for name in shapes.NAMES) and (named := shapes.NAMED.search(text, max(0, len(text) - 400))):
         settled = min(settled, named.start())
-    if number := shapes.NUMBER.search(text, max(0, len(text) - 60)):
+    if (number := shapes.NUMBER.search(text, max(0, len(text) - 60))) and (
+        shapes.digits(number[0]) >= SHORTEST or shapes.CARDS.search(text, max(0, number.start() - 60), number.start())
+    ):  # few digits alone are a price, not the beginning of a card's number
         settled = min(settled, number.start())
     if opened := shapes.OPEN.search(text, max(0, text.rfind("-----BEGIN"))):
         settled = min(settled, opened.start())

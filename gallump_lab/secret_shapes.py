@@ -269,7 +269,10 @@ NAMED = re.compile(
     |{SEEDS}[a-z0-9\s.,):="'`]{{0,300}})\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
-NUMBER = re.compile(r"(?<![\d.,])\d(?:(?:[ -]?\d){0,18}[ -]?|(?:[ -]?\d){12,18}[^\n]{0,20})\Z")
+NUMBER = re.compile(r"(?<![\w.,$/-])[2-6](?:(?:[ -]?\d){0,18}[ -]?|(?:[ -]?\d){12,18}[^\n]{0,20})\Z")
+CARDS = re.compile(
+    r"(?<![a-z])(?:cards?|kreditkarte|visa|master[ ]?card|amex|cvv2?|cvc)(?![a-z]|[ ]number[ ]removed)", re.IGNORECASE
+)
 OPEN = re.compile(
     r"-----BEGIN(?:[ A-Z0-9]*-{0,4}\Z|[ A-Z0-9]*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END[ A-Z0-9]*-----))", re.DOTALL
 )

@@ -48,7 +48,7 @@ def _in_a_page(context: BrowserContext, **given: Any) -> Notebook:
 
 @pytest.fixture
 def notebook(jupyter, kernel, claude, browser_context, request) -> Iterator[Notebook]:
-    folder = jupyter.root / request.node.name
+    folder = jupyter.root / f"{request.path.stem}-{request.node.name}"
     folder.mkdir()
     found = _in_a_page(browser_context, jupyter=jupyter, kernel=kernel, claude=claude, folder=folder)
     yield found

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from messages_server import MessagesServer, Status, say
-from notebook_page import browse
 from running_server import GENERATE, TOKEN, serving
 
 from gallump_lab import Lab
@@ -42,10 +41,10 @@ def in_python(server):
     client.http.close()
 
 
-@pytest.fixture(scope="module")
-def page(chromium):
-    with browse(chromium) as context:
-        yield context.new_page()
+@pytest.fixture
+def page(browser_context):
+    with browser_context.new_page() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
-"""What the tests of a team's lab share; they are collected only where DuckDB's server is there: see test_team.py."""
+"""What the tests of a team's lab share."""
 
 import os
 import socket
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from lab_server import TOKEN, Serve, Served
-
-collect_ignore_glob = [] if find_spec("duckdb_extension_quack") else ["test_*.py"]
 
 
 @pytest.fixture
