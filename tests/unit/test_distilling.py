@@ -294,7 +294,7 @@ def test_the_model_distils_and_what_it_cost_is_recorded(lab, asking, clock, serv
 def test_the_price_that_is_confirmed_bounds_what_it_costs(lab, asking, clock, server):
     """What is known already is sent along, up to 2,000 tokens of it, beside the session."""
     told(lab, "My AAPL stop is 420.")
-    for number in range(300):
+    for number in range(120):
         lab.insights.add(f"AAPL lesson {number} on the many ways in which a stop of {number} may fail", symbol="AAPL")
     clock.now += LATER
     asked = []

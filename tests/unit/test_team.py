@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gallump_lab import Lab
-from gallump_lab.store import StoreError
+from gallump_lab.store import StoreError, far
 
 ROOT = Path(__file__).parents[2]
 TEAM = Path(sys.prefix, "team")
@@ -34,10 +34,64 @@ def test_what_holds_of_a_file_holds_of_a_server(file: str) -> None:
     run("-p", "served", f"tests/unit/{file}")
 
 
-@pytest.mark.parametrize("address", ["quack:", "quack:host:0", "quack:host:99999", "quack:a'b", "quack:h/../x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "quack:",
+            "quack:host:0",
+            "quack:host:65536",
+            "quack:host:99999",
+            "quack:host:port",
+            "quack:host:",
+            "quack::9494",
+        ),
+        *(
+            "quack:a'b",
+            'quack:a"b',
+            "quack:h/../x",
+            "quack:host/path",
+            "quack:host:1/path",
+            "quack:host?x=1",
+            "quack:a b",
+        ),
+        *(
+            "quack:user@host",
+            "quack:host;drop",
+            "quack:host:1:2",
+            "quack:[::1",
+            "quack:::1",
+            "quack:[g]:1",
+            "quack:///x",
+        ),
+        *("quack:host\n", "quack:h\0st", "quack:https://host", "quack:-\u2028", "quack:h\u00f6st"),
+    ],
+)
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="quack:host:9494"):
         Lab.open(address, token=TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "local"),
+    [
+        ("quack:localhost", "quack:localhost:9494", True),
+        ("quack:127.0.0.1", "quack:127.0.0.1:9494", True),
+        ("quack:127.0.0.1:80", "quack:127.0.0.1:80", True),
+        ("quack:[::1]:1234", "quack:[::1]:1234", True),
+        ("quack://localhost:1", "quack:localhost:1", True),
+        ("QUACK:localhost:1", "quack:localhost:1", True),
+        ("quack:labhost", "quack:labhost:9494", False),
+        ("quack:lab.example.com:443", "quack:lab.example.com:443", False),
+        ("quack:localhost.example.com", "quack:localhost.example.com:9494", False),
+        ("quack:10.0.0.7:65535", "quack:10.0.0.7:65535", False),
+        ("quack:[2001:db8::1]", "quack:[2001:db8::1]:9494", False),
+    ],
+)
+def test_an_address_has_one_usual_form(given: str, address: str, local: bool) -> None:  # noqa: FBT001 (a table's column)
+    assert far.is_address(given)
+    assert far.address(given) == far.address(address) == address
+    assert far.is_local(address) is local
 
 
 def test_without_the_extension_it_says_how_to_fetch_it() -> None:
