@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--kill-every", type=float, default=5)
-    parser.add_argument("--pause", type=float, default=1.0, help="seconds, on average")
+    parser.add_argument("--pause", type=float, default=2.0, help="seconds, on average")
     parser.add_argument("--messages", type=int, default=4_000, help="in the lab when it begins")
     given = vars(parser.parse_args())
     with tempfile.TemporaryDirectory() as folder:
