@@ -10,7 +10,7 @@ from gallump_lab.datasets.records import Dataset
 
 _ROLES: dict[str, exports.Role] = {"user": "user", "assistant": "assistant"}
 _TEXTS = ("text", "multimodal_text")
-_INSTRUCTIONS = ("user_edifields_context", "model_edifields_context")
+_INSTRUCTIONS = ("user_editable_context", "model_editable_context")
 _THINKING = ("thoughts", "reasoning_recap")
 _RESULTS = (
     "execution_output",
@@ -18,7 +18,7 @@ _RESULTS = (
     "tether_browsing_display",
     "sonic_webpage",
     "computer_output",
-    "cifields_code_output",
+    "citable_code_output",
     "system_error",
 )
 _SPOKEN = ("text", "audio_transcription")

@@ -1,7 +1,7 @@
 """A connection to a lab that a server holds, over DuckDB's protocol Quack.
 
-Quack's attached catalogue reads and appends, but (in duckdb 1.5 and 2.0) neither updates nor deletes, knows no sequence
-and forwards no transaction. What it does carry is any statement as a text, run where the lab is, all of an attachment's
+Quack's attached catalogue reads and appends, but (in duckdb 1.5) neither updates nor deletes, knows no sequence and
+forwards no transaction. What it does carry is any statement as a text, run where the lab is, all of an attachment's
 in one session there. So that is all that is used: the same statements as on a file, with their parameters as literals.
 """
 

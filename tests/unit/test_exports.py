@@ -172,6 +172,25 @@ CLAUDE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("role", "kind", "told"),
+    [
+        ("user", "user_editable_context", "1 message of custom instructions or memories"),
+        ("assistant", "model_editable_context", "1 message of custom instructions or memories"),
+        ("assistant", "citable_code_output", "1 result of tools"),
+        ("assistant", "tether_quote", "1 result of tools"),
+        ("assistant", "thoughts", "1 message of thinking"),
+    ],
+)
+def test_chatgpt_s_kinds_are_known_by_their_names_alone(tmp_path: Path, role: str, kind: str, told: str) -> None:
+    beside = node("x", "u1", role, "not said to anybody", 2, kind=kind)
+    export = gpt(node("u1", "client-created-root", "user", "Is AAPL cheap?", 1), beside)
+    found = datasets.read(saved(tmp_path / "conversations.json", export))
+    assert found.messages["text"].tolist() == ["Is AAPL cheap?"]
+    assert found.left_out == 1
+    assert found.problems[0].startswith(told)
+
+
 def test_claude_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp_path: Path) -> None:
     found = datasets.read(saved(tmp_path / "conversations.json", talk(*CLAUDE), talk(name="c2")))
     came = lab.import_dataset(found)
