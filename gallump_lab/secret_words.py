@@ -46,7 +46,7 @@ _WEAKLY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SIGNED_IN = re.compile(
-    rf"""(?<![A-Za-z])(?:log[ -]?in|user(?:name)?|credentials|creds)["'`*]{{0,2}}[ ]?[:=]\s{{0,2}}[^\s/|:;,]{{1,40}}
+    rf"""(?<![A-Za-z])(?:log[ -]?in|user[ _-]?name|credentials|creds)["'`*]{{0,2}}[ ]?[:=]\s{{0,2}}[^\s/|:;,]{{1,40}}
     \s{{0,2}}[/|:]\s{{0,2}}(?!/)(?P<secret>{_WORD}{{6,200}})""",
     re.IGNORECASE | re.VERBOSE,
 )

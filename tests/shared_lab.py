@@ -140,9 +140,13 @@ class Analyst:
 
     def _note(self) -> None:
         def note() -> Acknowledged:
-            text = talk(self._name(), self._dice)
-            session = self._lab.sessions.get_or_create_session(self._chats[0])
-            return self._kept({self._lab.sessions.add_message(session, "user", text): text})
+            text, sessions = talk(self._name(), self._dice), self._lab.sessions
+            try:
+                session = sessions.get_or_create_session(self._chats[0])
+                message = sessions.add_message(session, "user", text)
+            except ValueError:  # the session's half hour, ten seconds here, ended between the two
+                message = sessions.add_message(sessions.get_or_create_session(), "user", text)
+            return self._kept({message: text})
 
         self._journal.keep("note", note)
 

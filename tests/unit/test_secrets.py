@@ -143,6 +143,8 @@ NONE = [
     "password: ask Joe for it. The password: see the vault, password 12-character minimum, password: 12 or more",
     "The password to success: discipline. | user | password | host |",
     "pass on AAPL at 190, pass: 200dma, pw: 0.5, low_pass=butter(4), I pass 2024Q3 earnings, user: joe / AAPL",
+    "user: AAPL/C430x exp June",  # a prompt names who spoke like this
+    "user: 0|00000\u00df",
     "binance token: BNBUSDT-PERP-2024Q1, binance token = '1000SHIBUSDT2024'",
     "wallet token bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
     "private key: 0xdAC17F958D2ee523a2206206994597C13D831ec7",
