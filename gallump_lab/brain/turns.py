@@ -126,7 +126,11 @@ class Turn:
             else:
                 configs.keep(con, self._received.config)
                 given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._slots)]
-                con.execute("insert into drafts values (?, ?, ?, ?, ?, ?, ?)", [*given, owner.me()])
+                con.execute(
+                    "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner) "
+                    "values (?, ?, ?, ?, ?, ?, ?)",
+                    [*given, owner.me()],
+                )
         self._drafted = True
 
     def finish(self, answer: Answer) -> tuple[int, int | None]:

@@ -251,6 +251,12 @@ drop index messages_by_session;
 create index messages_by_session on messages (session_id);
 """
 
+_SEVENTH = """
+alter table turns add column time_zone text;            -- whose days "today" and "last week" were, an IANA name
+alter table drafts add column renewed_at timestamp;     -- by whoever is at it; a claim that is not renewed is nobody's
+alter table distillings add column renewed_at timestamp;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("sessions, recall, turns, insights", _FIRST),
     ("continued sessions, choices, drafts, decisions, forgetting", _SECOND),
@@ -258,6 +264,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("runs", _FOURTH),
     ("living insights, distilling", _FIFTH),
     ("index of sessions made anew", _SIXTH),
+    ("time zones, claims that are renewed", _SEVENTH),
 )
 
 _MIGRATIONS_TABLE = """

@@ -38,7 +38,9 @@ def fill(path: Path, clock=lambda: NOW) -> Lab:
         labels.label(lab.store, 1, first.question_id, grade, clock())
     with lab.store.write() as con:
         con.execute("insert into decisions values (1, ?, 0, 'AAPL', 'accepted', 'why not', ?)", [first.turn_id, NOW])
-        con.execute("insert into drafts select 7, session_id, null, 'dr', '{}', '[]', 'me 1' from sessions limit 1")
+        con.execute(
+            "insert into drafts select 7, session_id, null, 'dr', '{}', '[]', 'me 1', null from sessions limit 1"
+        )
         con.execute("update turns set cost_usd = 0.1, fault = 'none', first_text = 1e-3, latency = 1/3")
         con.execute("update messages set speaker = 'Ann'")
         con.execute("insert into imported values (1, 2, 1)")

@@ -1,0 +1,1 @@
+"""What everybody reads text by: numbers, dates, symbols. It imports no other room."""
