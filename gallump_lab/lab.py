@@ -380,8 +380,7 @@ class Lab:
             self._learner.catch_up(received.config)
             with self.store.read() as con:
                 moment = replace(moment, seen_insight=memory.newest(con)[1])
-        notice = " ".join(filter(None, (session.notice, self._learner.told()))) or None
-        return replace(received, moment=moment, session_id=SessionId(session, new=session.new, notice=notice))
+        return replace(received, moment=moment, trouble=self._learner.told())
 
     def distill(
         self,

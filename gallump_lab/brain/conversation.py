@@ -146,7 +146,7 @@ class Conversation:
             answer=answer,
             prompt=built,
             session_id=received.session_id,
-            notice=received.session_id.notice,
+            trouble=received.trouble,
             turn_id=turn_id,
             question_id=received.question_id,
             reply_id=reply_id,

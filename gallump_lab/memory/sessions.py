@@ -63,6 +63,8 @@ class Received:
     moment: Moment
     config: Config
     """The one in force when the question came."""
+    trouble: str | None = None
+    """What went wrong with what was due before it is answered, in words."""
 
 
 class SessionManager:

@@ -153,7 +153,7 @@ class Generate(_Handler):
     @authorized
     async def post(self) -> None:
         """Answer."""
-        await self.answer(body.read(bytes(self._body)))
+        await self.answer(await asyncio.to_thread(body.read, bytes(self._body)))  # the server has others to serve
 
     @_once
     @web.authenticated
@@ -169,7 +169,7 @@ class Generate(_Handler):
             reply = await self._begin(asked)
         except Exception as error:  # noqa: BLE001 (whatever it is, the table has an answer)
             raise self._trouble(error) from None
-        self.finish(_json(reply))
+        self.finish(json.dumps(reply.to_dict()))
 
     def _begin(self, asked: body.Asked, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
         return asyncio.wrap_future(self._answers.ask(asked, self._stop, on_text))
@@ -218,17 +218,13 @@ class Stream(Generate):
 
     def _last(self, reply: "asyncio.Future[Reply]") -> str:
         try:
-            return _event("reply", _json(reply.result()))
+            return _event("reply", json.dumps(reply.result().to_dict()))
         except Exception as error:  # noqa: BLE001 (as above)
             return _event("error", json.dumps(self._trouble(error).to_dict()))
 
     async def _send(self, text: str) -> None:
         self.write(text)
         await self.flush()
-
-
-def _json(reply: Reply) -> str:
-    return json.dumps(reply.to_dict() | ({"notice": reply.notice} if reply.notice else {}))
 
 
 def _event(name: str, data: str) -> str:
