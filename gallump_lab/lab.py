@@ -28,7 +28,7 @@ from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
-from gallump_lab.memory.sessions import Received, SessionId, SessionManager, new_id
+from gallump_lab.memory.sessions import Received, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Cache, Snapshot, Store, StoreError, configs, connect, frame, runs, times
 from gallump_lab.store.runs import Found

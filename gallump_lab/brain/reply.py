@@ -96,7 +96,7 @@ class Reply:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one to tell.
+        """Give the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
 
         See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
         """

@@ -6,17 +6,19 @@ import json
 import threading
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from gallump_lab.brain.reply import Reply
 from gallump_lab.route import body
 from gallump_lab.route.answers import Answers
 from gallump_lab.route.trouble import Trouble, of_http, trouble
+
+if TYPE_CHECKING:
+    from gallump_lab.brain.reply import Reply
 
 LINGER = 64_000_000
 """Bytes of a refused body that are read past, so that the client sees the answer and not a broken connection."""
