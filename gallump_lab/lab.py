@@ -246,11 +246,11 @@ class Lab:
         ------
         ValueError
             If the question or a symbol cannot be used; nothing is stored.
+        PromptTooLong
+            If the question alone does not fit the window; nothing is stored.
         SpendingLimit, PriceUnknown
             If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
             stored or asked.
-        PromptTooLong
-            If the question alone does not fit the window; it is stored.
         BrainFault
             If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
         KeyboardInterrupt
@@ -260,7 +260,7 @@ class Lab:
         """
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
-        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
+        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.check)
         try:
             return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
         except StoreError as error:
@@ -290,7 +290,7 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
-        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.afford)
+        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.check)
         return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def preview(

@@ -6,6 +6,7 @@ retries, waiting for the first word, in mid-stream) and the asking thread never 
 
 import asyncio
 import importlib
+import json
 import os
 import queue
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -132,6 +134,7 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
     started = time.perf_counter()
     name = model_name(model)
     reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=_characters)
+    sent = not stop.is_set()
     state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
     fault = None if state else _fault(error, reply, model, request)
     if fault:
@@ -139,17 +142,17 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
     state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
     text, calls = clean(masked("".join(reply.pieces))), tuple(clean("".join(call)) for call in reply.calls)
     usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
-    billed = usage
-    if usage and not reply.ended:  # the server bills what it wrote until it noticed; it had not said how much
-        written = tokens.scaled(tokens.count(text + "".join(calls)), tokens.FACTORS[tokens.family(name)])
-        billed = replace(usage, output_tokens=max(usage.output_tokens, written))
     known = price(name, model.prices)
+    if not sent or (error and not reply.begun and _is_unbilled(error)):
+        cost: float | None = 0.0
+    else:
+        cost = known and known.cost(usage if usage and reply.ended else _at_most(request, reply, name))
     return Exchange(
         text=text,
         calls=calls,
         model=name,
         usage=usage,
-        cost_usd=known.cost(billed) if known and billed else None,
+        cost_usd=cost,
         latency=time.perf_counter() - started,
         first_text=reply.first_at - started if reply.first_at else None,
         stop_reason=reply.stop_reason and clean(reply.stop_reason),
@@ -158,6 +161,32 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
         fault=fault,
         blocks=tuple(reply.blocks),
     )
+
+
+def _at_most(request: Request, reply: Received, name: str) -> Usage:
+    """Estimate from above what a call took of which the server has not said all: a spending limit must hold then too.
+
+    What was written is what came, or, where the model may have thought unseen, all that it was allowed.
+    """
+    prompt = "".join((request.system, request.user, json.dumps(request.tool)))
+    written = _counted("".join((*reply.pieces, *chain(*reply.calls))), name)
+    seen = bool(reply.blocks) and {"text", "tool_use"}.issuperset(reply.blocks)
+    counted = reply.usage if "input_tokens" in reply.usage else {"cache_write_tokens": _counted(prompt, name)}
+    said = max(written, reply.usage.get("output_tokens", 0))
+    return Usage(**{"input_tokens": 0, **counted, "output_tokens": said if seen else max(said, request.max_tokens)})
+
+
+def _counted(text: str, name: str) -> int:
+    return tokens.scaled(tokens.count(text), tokens.FACTORS[tokens.family(name)])
+
+
+def _is_unbilled(error: Exception) -> bool:
+    """Whether nothing was sent, or the server refused it."""
+    return isinstance(error, faults.BrainFault) or at(error, "status_code") is not None or _is_unsent(error)
+
+
+def _is_unsent(error: Exception) -> bool:
+    return type(error.__cause__).__name__ == "ConnectError"
 
 
 def _receive(
@@ -338,7 +367,7 @@ def _pause(error: "APIError", tries: int) -> float | None:
     status: int | None = getattr(error, "status_code", None)
     headers: Mapping[str, str] = getattr(at(error, "response"), "headers", {})
     if status is None:
-        again = type(error.__cause__).__name__ == "ConnectError"
+        again = _is_unsent(error)
     else:
         again = (status >= 500 or status in {408, 409, 429}) and headers.get("x-should-retry") != "false"
     wait = faults.retry_after(headers)

@@ -77,8 +77,8 @@ class Answer:
     usage: Usage | None = None
     """None where the server has not said."""
     cost_usd: float | None = None
-    """By list price or the configured one, a broken-off reply's own part estimated from its text; None where the
-    usage or the price is not known."""
+    """By list price or the configured one; estimated from above where the server has not said all of the usage. None
+    where the price is not known."""
     latency: float
     """Seconds to the end of the reply."""
     first_text: float | None = None

@@ -72,7 +72,7 @@ class Reply:
 
     @property
     def cost_usd(self) -> float | None:
-        """USD; None where usage or price is not known."""
+        """USD, see `Answer.cost_usd`; None where the price is not known."""
         return self.answer.cost_usd
 
     @property
