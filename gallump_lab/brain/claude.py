@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import chain
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from gallump_lab.brain.prices import price
 from gallump_lab.brain.received import Received, at
 from gallump_lab.brain.records import Answer, Recommendation, State, Usage
 from gallump_lab.masking import masked
+from gallump_lab.memory.text import storable
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -133,7 +134,7 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
     """Send a request and take what comes until it ends, fails or is stopped."""
     started = time.perf_counter()
     name = model_name(model)
-    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=_characters)
+    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=storable)
     sent = not stop.is_set()
     state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
     fault = None if state else _fault(error, reply, model, request)
@@ -141,17 +142,17 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
         fault.args = (masked(str(fault)),)  # whatever the server repeats
     state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
     text, calls = clean(masked("".join(reply.pieces))), tuple(clean("".join(call)) for call in reply.calls)
-    usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
-    known = price(name, model.prices)
+    known, cost = price(name, model.prices), None
     if not sent or (error and not reply.begun and _is_unbilled(error)):
-        cost: float | None = 0.0
-    else:
-        cost = known and known.cost(usage if usage and reply.ended else _at_most(request, reply, name))
+        cost = 0.0
+    elif known:
+        prompt = "".join((request.system, request.user, json.dumps(request.tool)))
+        cost = known.cost(reply.billed(prompt, request.max_tokens, tokens.FACTORS[tokens.family(name)]))
     return Exchange(
         text=text,
         calls=calls,
         model=name,
-        usage=usage,
+        usage=reply.told,
         cost_usd=cost,
         latency=time.perf_counter() - started,
         first_text=reply.first_at - started if reply.first_at else None,
@@ -161,23 +162,6 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
         fault=fault,
         blocks=tuple(reply.blocks),
     )
-
-
-def _at_most(request: Request, reply: Received, name: str) -> Usage:
-    """Estimate from above what a call took of which the server has not said all: a spending limit must hold then too.
-
-    What was written is what came, or, where the model may have thought unseen, all that it was allowed.
-    """
-    prompt = "".join((request.system, request.user, json.dumps(request.tool)))
-    written = _counted("".join((*reply.pieces, *chain(*reply.calls))), name)
-    seen = bool(reply.blocks) and {"text", "tool_use"}.issuperset(reply.blocks)
-    counted = reply.usage if "input_tokens" in reply.usage else {"cache_write_tokens": _counted(prompt, name)}
-    said = max(written, reply.usage.get("output_tokens", 0))
-    return Usage(**{"input_tokens": 0, **counted, "output_tokens": said if seen else max(said, request.max_tokens)})
-
-
-def _counted(text: str, name: str) -> int:
-    return tokens.scaled(tokens.count(text), tokens.FACTORS[tokens.family(name)])
 
 
 def _is_unbilled(error: Exception) -> bool:
@@ -243,11 +227,7 @@ def _cleaned(idea: Recommendation) -> Recommendation:
 
 def clean(text: str) -> str:
     """Make a text one that can be stored: without keys, and without what is no character."""
-    return _characters(masked(faults.without(_secrets(), text)))
-
-
-def _characters(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    return storable(masked(faults.without(_secrets(), text)))
 
 
 def _body(request: Request, name: str) -> dict[str, Any]:
@@ -296,8 +276,12 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
         http_client=anthropic.DefaultAsyncHttpxClient(verify=_certificates()),
     )
     async with client, await _open(client, request, model) as stream:
-        async for event in stream:
-            put(event)
+        if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
+            given = await stream.response.aread()
+            put(json.loads(given, object_hook=lambda found: SimpleNamespace(**found)))
+        else:
+            async for event in stream:
+                put(event)
 
 
 @cache

@@ -231,8 +231,22 @@ def test_a_server_that_is_not_there_is_named(server):
         [b"event: message_start\ndata: " + b"[" * 100_000 + b"\n\n"],
         [b"event: message_start\ndata: \xff\xfe\n\n"],
         [b"nothing of the kind"],
+        Status(200, {"type": "message_list", "content": 5}),
+        Status(200, {"hello": "world"}),
+        Status(200, [1, 2]),
+        Status(200, b"[" * 100_000),
     ],
-    ids=["a web page", "broken JSON", "deep JSON", "broken UTF-8", "no event"],
+    ids=[
+        "a web page",
+        "broken JSON",
+        "deep JSON",
+        "broken UTF-8",
+        "no event",
+        "another JSON",
+        "an object",
+        "a list",
+        "deep JSON at once",
+    ],
 )
 def test_what_is_no_reply_is_called_so(server, reply):
     server.queue(reply)
