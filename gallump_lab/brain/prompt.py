@@ -11,7 +11,7 @@ from gallump_lab.market.records import MarketContext
 from gallump_lab.masking import masked
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import SessionContext, Slot
-from gallump_lab.memory.text import indented, one_line, storable
+from gallump_lab.memory.text import BROKEN_OFF, indented, one_line, storable
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.
@@ -154,7 +154,7 @@ class PromptBuilder:
 
     def __init__(self, template: Template = "default", budget: Budget | None = None) -> None:
         self._guide, self._budget = template == "guide", budget or Budget()
-        fixed = "\0".join((HEADER, INSTRUCTIONS, SCHEMA, *(() if self._guide else _NOTES.values())))
+        fixed = "\0".join((HEADER, INSTRUCTIONS, SCHEMA, BROKEN_OFF, *(() if self._guide else _NOTES.values())))
         self.template = f"{template}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
 
     @classmethod

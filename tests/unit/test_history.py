@@ -220,6 +220,27 @@ def test_a_question_whose_reply_broke_off_is_asked_again_and_both_replies_stay(l
     assert lab.retry(reply.question_id).question_id == reply.question_id
 
 
+@pytest.mark.parametrize("config", [Config(), Config.guide()])
+def test_a_reply_that_broke_off_is_marked_in_later_prompts(lab: Lab, clock: Clock, monkeypatch, config: Config) -> None:
+    lab.apply(config)
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        server.queue([start(), *text("The giraffe gap closes. Half of", DROP)], say("Whole."), say("Again."))
+        with pytest.raises(BrainFault) as caught:
+            lab.ask("Will the giraffe gap close?")
+        here = lab.ask("Why?", session_id=caught.value.reply.session_id).prompt
+        clock.now += timedelta(hours=1)
+        later = lab.ask("What of the giraffe gap?").prompt
+    broken = "ssistant: The giraffe gap closes. Half of\n [broken off]"
+    assert f"A{broken}\n\nCurrent User Input" in here.user
+    assert f"a{broken}" in later.user
+    assert "Whole.\n [" not in later.user
+    cost = {tier: sum(s.tokens for s in later.slots if s.kept and s.tier == tier) for tier in ("warm", "cold")}
+    section = next(section for section in later.sections if section.name == "warm")
+    assert 0 < cost["warm"] <= section.tokens
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
 def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, monkeypatch) -> None:
     refused = []
 
