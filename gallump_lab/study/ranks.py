@@ -111,6 +111,21 @@ class Ranks:
         """Whether tokens are counted as the lab counts them, so that what is applied there can be compared."""
         return self.factor == self.own_factor
 
+    def check_own(self) -> None:
+        """Refuse to mix what is applied, which is in the lab's own tokens, with other ones.
+
+        Raises
+        ------
+        ValueError
+            If other tokens are counted here.
+        """
+        if not self.own:
+            msg = (
+                f"ranks are counted in {self.unit} and what is applied in tokens of {self.model}: the two cannot be "
+                "mixed. Rank without factor=..., or give budgets of hot, warm and cold."
+            )
+            raise ValueError(msg)
+
     @property
     def unit(self) -> str:
         """What tokens are counted here, in words."""

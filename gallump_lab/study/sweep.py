@@ -86,12 +86,8 @@ def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, 
     import numpy as np
 
     budget, limits = ranks.config.budget, ranks.limits
-    if not ranks.own and not {*TIERS} <= {*(grid or ())}:
-        msg = (
-            f"ranks are counted in {ranks.unit} and what is applied in tokens of {ranks.model}: the two cannot be "
-            "mixed. Rank without factor=..., or give grid budgets of hot, warm and cold."
-        )
-        raise ValueError(msg)
+    if not {*TIERS} <= {*(grid or ())}:
+        ranks.check_own()
     if grid is None:
         wanted = {
             tier: [each for each in (*GRID[tier], getattr(budget, tier)) if each <= limits[tier]] for tier in TIERS
@@ -158,7 +154,7 @@ class Sweep:
         import numpy as np
 
         self.ranks, self.grid = ranks, grid
-        self.exercised = {
+        self.exercised: dict[str, bool] = {
             tier: any((cell[name] > 0).any() for cells in found.values() for cell in cells)
             for tier, name in zip(TIERS, HELD, strict=True)
         }
@@ -166,9 +162,8 @@ class Sweep:
         valid = points.sum(1) + ranks.config.budget.reply <= ranks.config.budget.window
         for place, tier in enumerate(TIERS):
             if not self.exercised[tier]:
-                applied = getattr(ranks.config.budget, tier)
-                left = np.unique(points[valid, place]).tolist()
-                valid &= points[:, place] == min(left, key=lambda each, near=applied: abs(each - near))
+                left = np.unique(points[valid, place])
+                valid &= points[:, place] == left[np.abs(left - getattr(ranks.config.budget, tier)).argmin()]
         self.retriever = np.repeat(np.array(list(found), object), int(valid.sum()))
         self.budgets = np.tile(points[valid], (len(found), 1))
         self.measured: dict[str, Floats] = {

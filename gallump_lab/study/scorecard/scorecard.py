@@ -83,7 +83,10 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     found = recorded(snapshot)
     moment = arguments.moment(found, at)
     judged, left_out = arguments.judged(found, chosen, moment)
-    budget = found.config.budget if budget is None else budget
+    if budget is None:
+        budget = found.config.budget
+        if ranks is not None:
+            ranks.check_own()
     trouble = ""
     if ranks is None:
         try:
