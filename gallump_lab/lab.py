@@ -165,7 +165,7 @@ class Lab:
         found = configs.applied(con)
         return replace(found, model=replace(found.model, base_url=self._base_url))
 
-    def apply(self, config: Config | Found) -> None:
+    def apply(self, config: Config | Found, *, force: bool = False) -> None:
         """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
 
         Its base URL holds for this object alone: a lab file never decides where a key is sent.
@@ -174,15 +174,20 @@ class Lab:
         ----------
         config : Config, or what a study found
             The latter has a `.config`, and in `.run` how it was found, which is recorded too; see `store.runs.apply`.
+        force : bool
+            Apply it whatever speaks against it: a sweep's winner that holds less than what is in force, or that was
+            reported on fewer than five conversations, says so in `.against`.
 
         Raises
         ------
         ConfigError
             If it is neither, or names an embedder that is not there.
+        ValueError
+            If something speaks against it and it is not forced.
         """
         wanted = runs.wanted(config)
         self.sessions.corpus.embedder(wanted.recall.embedder)
-        runs.apply(self.store, config, self._clock())
+        runs.apply(self.store, config, self._clock(), force=force)
         self._base_url, self._given = wanted.model.base_url, None
 
     @property
@@ -610,7 +615,7 @@ class Lab:
 
     def snapshot(self) -> Snapshot:
         """Copy the lab into memory, for studies that must not hold the file."""
-        return Snapshot.take(self.store)
+        return Snapshot.take(self.store, who_answers(self.config))
 
     def backup(self, path: str | Path) -> Path:
         """Copy the lab into a new file while others go on using it.

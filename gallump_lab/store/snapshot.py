@@ -27,19 +27,21 @@ class Snapshot:
     ----------
     source : Path
         The lab it was taken of, or the file it was loaded from.
+    model : str or None
+        Who answered in the lab then, whose tokens its budgets are in; None where that was not said.
     """
 
-    def __init__(self, copy: Instance, source: Path) -> None:
+    def __init__(self, copy: Instance, source: Path, model: str | None = None) -> None:
         self._copy: Instance | None = copy
-        self.source = source
+        self.source, self.model = source, model
         # The one folder that a sealed copy can be saved to; it is there only meanwhile.
         self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"
         with copy.cursor() as con:
             seal(con, self._outlet)
 
     @classmethod
-    def take(cls, store: Store) -> Self:
-        """Copy a lab into memory in one step.
+    def take(cls, store: Store, model: str | None = None) -> Self:
+        """Copy a lab into memory in one step; `model` is who answers there.
 
         Raises
         ------
@@ -48,7 +50,7 @@ class Snapshot:
         """
         copy = Instance()
         store.copy(copy)
-        return cls(copy, store.path)
+        return cls(copy, store.path, model)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -73,16 +75,16 @@ class Snapshot:
                 raise NotALab(msg)
             con.execute("copy from database lab to memory")
         with copy.cursor() as con:
-            recorded, found = con.execute("select hash from snapshot").fetchone(), content.digest(con)
-            if recorded != (found,):
+            recorded, found = con.execute("from snapshot").fetchone() or (None,), content.digest(con)
+            if recorded[0] != found:
                 msg = (
                     f"{store.path} does not hold what was saved: its content's hash is {found[:16]}, not the recorded "
-                    f"{recorded[0][:16] if recorded else 'one'}. It was changed or damaged; get another copy."
+                    f"{recorded[0][:16] if recorded[0] else 'one'}. It was changed or damaged; get another copy."
                 )
                 raise DamagedFile(msg)
             for migration in missing:
                 schema.apply(con, migration)
-        return cls(copy, store.path)
+        return cls(copy, store.path, *recorded[1:2])
 
     @cached_property
     def hash(self) -> str:
@@ -111,7 +113,10 @@ class Snapshot:
                 con.execute(f"attach {quoted(str(self._outlet / 'copy.duckdb'))} as target (type duckdb)")
                 try:
                     con.execute("copy from database memory to target")
-                    con.execute("create or replace table target.snapshot as select ? as hash", [found])
+                    con.execute(
+                        "create or replace table target.snapshot as select ? as hash, ?::varchar as model",
+                        [found, self.model],
+                    )
                 finally:
                     con.execute("detach target")
                 shutil.move(self._outlet / "copy.duckdb", draft)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from gallump_lab.memory.signals.dates import MONTHS
 from gallump_lab.memory.text import plain, terms
@@ -30,6 +31,7 @@ _SPELT = re.compile(
     rf"(?:[- ](?P<scale>hundred|thousand|million|billion))?\b",
     re.IGNORECASE,
 )
+_PARTS = re.compile(r"[\s-]?(?:%|per ?cent\b|percentage\b|pct\b|(?P<points>bps?\b|basis points?\b))", re.IGNORECASE)
 _MONTH = rf"(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)\b"
 _ORDINALS = (
@@ -72,14 +74,28 @@ _SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:[&.\u2019'-][^\W\d_]+)*")
 
 
+class Amount(NamedTuple):
+    """What a number says."""
+
+    value: float
+    """As it is written: 62 of "62 percent"."""
+    share: float | None = None
+    """As a fraction, where a percent sign or basis points say that it is one: 0.62."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Number:
     """A number as it stands in a text."""
 
-    value: float
+    amount: Amount
     text: str
     start: int
     stop: int
+
+    @property
+    def value(self) -> float:
+        """The number as it is written."""
+        return self.amount.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +156,16 @@ def read(text: str, said: date) -> Reading:
     )
 
 
-def same(one: float, other: float) -> bool:
-    """Tell whether two numbers are the same; 0.62 is also 62 percent."""
-    return any(abs(one - other * factor) <= 1e-6 * max(abs(one), 1) for factor in (1, 100, 0.01))
+def same(one: Amount, other: Amount) -> bool:
+    """Tell whether two numbers are the same; 0.62 is also 62 percent, and 3.4 is not 340."""
+    if _near(one.value, other.value):
+        return True
+    mine, its = (each.value if each.share is None else each.share for each in (one, other))
+    return (one.share, other.share) != (None, None) and _near(mine, its)
+
+
+def _near(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-6 * max(abs(one), 1)
 
 
 def _free(start: int, stop: int, taken: Sequence[tuple[int, int]]) -> bool:
@@ -154,7 +177,8 @@ def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> list[Number]:
     for match in _DIGITS.finditer(text):
         if _free(*match.span("digits"), taken):
             value = float(match["digits"].replace(",", "")) * _SCALES.get((match["scale"] or "").lower(), 1)
-            found.append(Number(value=value, text=match[0].strip(), start=match.start("digits"), stop=match.end()))
+            amount = Amount(value, _share(text, match.end(), value))
+            found.append(Number(amount=amount, text=match[0].strip(), start=match.start("digits"), stop=match.end()))
     for match in _SPELT.finditer(text):
         alone = match["first"].lower() == "one" and not (match["half"] or match["scale"])  # "the best one"
         if alone or not _free(*match.span(), [*taken, *((each.start, each.stop) for each in found)]):
@@ -163,8 +187,15 @@ def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> list[Number]:
         second = (match["second"] or "").lower()
         value += _VALUES.get(second, 0)
         value *= _SCALES.get((match["scale"] or "").lower(), 1)
-        found.append(Number(value=value, text=match[0], start=match.start(), stop=match.end()))
+        amount = Amount(value, _share(text, match.end(), value))
+        found.append(Number(amount=amount, text=match[0], start=match.start(), stop=match.end()))
     return sorted(found, key=lambda number: number.start)
+
+
+def _share(text: str, stop: int, value: float) -> float | None:
+    """Return a number as a fraction where what follows it says that it is one."""
+    unit = _PARTS.match(text, stop)
+    return value / (1e4 if unit["points"] else 100) if unit else None
 
 
 def _dates(text: str, said: date) -> list[Date]:
