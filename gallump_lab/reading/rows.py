@@ -37,7 +37,7 @@ def opened(path: Path) -> Iterator[TextIO]:
 
 def damaged(text: str) -> bool:
     """Say whether a text of an `opened` file held bytes that are no UTF-8; they come as single surrogates."""
-    return _BYTES.search(text) is not None
+    return not text.isascii() and _BYTES.search(text) is not None
 
 
 def read_csv(path: Path) -> "tuple[pd.DataFrame, list[tuple[str, str]]]":
@@ -73,7 +73,7 @@ def read_csv(path: Path) -> "tuple[pd.DataFrame, list[tuple[str, str]]]":
                 left_out.append((where, row))
             elif len(row) > len(names):
                 left_out.append((where, f"it has {len(row)} fields, the header {len(names)}"))
-            elif any(map(damaged, row)):
+            elif damaged("".join(row)):
                 left_out.append((where, "it is not UTF-8"))
             elif row:
                 numbers.append(first)
