@@ -19,10 +19,11 @@ from gallump_lab.reading.text import parsed
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-Bars: TypeAlias = "dict[str, dict[str, npt.NDArray[Any]]]"
+Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
 """Columns by symbol, as `read_bars` gives them."""
 
 CASH = "CASH"
@@ -35,7 +36,6 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 }
 _NUMBER = ("numbers", r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 _INSTANT = "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'"
-_EMPTY = "is empty; give a value"
 
 
 class MarketFileError(ValueError):
@@ -122,7 +122,7 @@ def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
     rows.read_numbers("quantity", "entry")
     found = rows.found
     cash = found["symbol"] == CASH
-    rows.mark("quantity", found["quantity"].isna(), _EMPTY)
+    rows.mark("quantity", found["quantity"].isna(), "is empty; give a value")
     rows.mark("entry", ~cash & found["entry"].isna(), "is empty; give the price paid in USD, 0 if nothing was paid")
     rows.mark("entry", found["entry"] < 0, "must not be below 0")
     rows.mark(
@@ -191,62 +191,60 @@ class Rows:
     def __init__(self, texts: "pd.DataFrame", names: Mapping[str, str], source: Path | str) -> None:
         import pandas as pd
 
-        self._texts, self._names, self._source = texts, names, source
+        self._names, self._source = names, source
         self.label = str(texts.index.name or "row")
         """What a row is called."""
         self.found = pd.DataFrame({"fault": pd.Series(None, index=texts.index, dtype=object)})
         """Values by column, and in "fault" the first that is wrong with a row: column, text, what is wrong."""
+        self._texts: dict[str, list[str | None]] = {}  # the different texts of a column, and last what is nothing
+        self._places: dict[str, NDArray[np.intp]] = {}  # where a row's text stands there
+        for name in texts.columns:
+            self._places[name], different = pd.factorize(texts[name])
+            self._texts[name] = [*(text.strip() or None for text in different), None]
 
     def read_symbols(self) -> None:
         """Read the symbols, each in its one form."""
-        self._read("symbol", _symbol)
-        self.mark("symbol", self._texts["symbol"].isna(), _EMPTY)
+        self._read("symbol", _symbol, "object")
 
     def read_days(self, zone: tzinfo | None) -> None:
         """Read the days of bars, as days of the symbols' exchanges; see `exchange_day`."""
+        import numpy as np
         import pandas as pd
 
         ahead = {symbol: hours_ahead(symbol) for symbol in self.found["symbol"].dropna().unique()}
-        pairs = zip(self._texts["date"], self.found["symbol"], strict=True)
-        given = [(text, ahead.get(symbol)) if isinstance(text, str) else None for text, symbol in pairs]
-        keys = pd.Series(given, index=self._texts.index, dtype=object)
-        self._read("date", lambda key: exchange_day(*key, zone), keys)
-        self.found["date"] = pd.to_datetime(self.found["date"]).astype("datetime64[us]")
-        self.mark("date", self._texts["date"].isna(), _EMPTY)
+        exchange, clocks = pd.factorize(self.found["symbol"].map(ahead).astype(float), use_na_sentinel=False)
+        places, texts = self._places["date"], self._texts["date"]
+        pairs, rows = np.unique(np.stack([places, exchange]), axis=1, return_inverse=True)
+        keys = [(texts[text], None if math.isnan(clocks[clock]) else clocks[clock]) for text, clock in pairs.T]
+        self._read("date", lambda key: exchange_day(*key, zone), "datetime64[us]", keys, rows)
 
     def given(self, name: str) -> "pd.Series[bool]":
-        """Say in which rows something stands in a column."""
-        return self._texts[name].notna() & ~self._texts[name].str.lower().isin(NOTHING)
+        """Say in which rows something stands in a column of numbers."""
+        return self._by_row(name, [_is_given(text) for text in self._texts[name]], "bool")
 
     def read_numbers(self, *names: str) -> None:
         """Read columns of numbers, whose decimal sign they tell together; nothing is NaN."""
-        import pandas as pd
-
-        texts = {name: self._texts[name].where(self.given(name)) for name in names}
-        values = {name: pd.to_numeric(column, errors="coerce").astype(float) for name, column in texts.items()}
-        if all(values[name].abs().lt(math.inf).eq(texts[name].notna()).all() for name in names):
-            self.found = self.found.assign(**values)
-            return
-        sign = decimal_sign(text for column in texts.values() for text in column.dropna().unique())
+        sign = decimal_sign({text for name in names for text in self._texts[name] if _is_given(text)})
         for name in names:
-            self._read(name, lambda text: read_number(text, sign), texts[name])
-            self.found[name] = self.found[name].astype(float)
+            self._read(name, lambda text: read_number(text, sign) if _is_given(text) else None, "float", needed=False)
 
     def mark(self, name: str, wrong: "pd.Series[bool]", words: "str | pd.Series[str]") -> None:
         """Say what is wrong in a column of those rows that are right so far."""
         import pandas as pd
 
-        where = self.found.index[self.found["fault"].isna() & wrong]
-        told = [words] * len(where) if isinstance(words, str) else words[where]
-        texts = (text if isinstance(text, str) else None for text in self._texts[name][where])
-        faults = [*zip([name] * len(where), texts, told, strict=True)]
-        self.found.loc[where, "fault"] = pd.Series(faults, index=where, dtype=object)
+        where = self.found["fault"].isna() & wrong
+        if where.any():
+            texts = self._by_row(name, self._texts[name], "object")[where]
+            told = [words] * len(texts) if isinstance(words, str) else words[where]
+            faults = [*zip([name] * len(texts), texts, told, strict=True)]
+            self.found.loc[where, "fault"] = pd.Series(faults, index=texts.index, dtype=object)
 
     def refuse(self, name: str, wrong: "pd.Series[bool]", words: str) -> None:
         """Refuse all rows for what is wrong in a column of some."""
-        where = self.found.index[wrong]
-        if len(where):
-            msg = f"{self._source}, {self.label} {where[0]}, {self._said((name, self._texts[name][where[0]], words))}."
+        if wrong.any():
+            number = self.found.index[wrong][0]
+            text = self._by_row(name, self._texts[name], "object")[number]
+            msg = f"{self._source}, {self.label} {number}, {self._said((name, text, words))}."
             raise MarketFileError(msg)
 
     def leave_out(self, problems: Problems) -> None:
@@ -258,20 +256,49 @@ class Rows:
             more = f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else ""
             problems.leave_out(f"{self.label} {numbers[0]}{more}", self._said(fault), records=len(numbers))
 
-    def _read(self, name: str, read: Callable[[Any], object], given: "pd.Series[Any] | None" = None) -> None:
-        keys = self._texts[name] if given is None else given
-        values, wrong = {}, {}
-        for key in keys.dropna().unique():
-            try:
-                values[key] = read(key)
-            except ValueError as error:
-                wrong[key] = str(error)
-        self.found[name] = keys.map(values.get).astype(object)
-        self.mark(name, keys.isin(wrong), keys.map(wrong.get))
+    def _by_row(self, name: str, values: Sequence[object], kind: str, places: Any = None) -> "pd.Series[Any]":
+        """Return for each row the value that belongs to its text."""
+        import numpy as np
+        import pandas as pd
+
+        places = self._places[name] if places is None else places
+        return pd.Series(np.array(values, kind)[places], index=self.found.index)
+
+    def _read(  # noqa: PLR0913 (what a column is read by)
+        self,
+        name: str,
+        read: Callable[[Any], object],
+        kind: str,
+        keys: Sequence[Any] | None = None,
+        places: Any = None,
+        *,
+        needed: bool = True,
+    ) -> None:
+        """Read what each different text, or key in its place, states; say what is wrong with the rows of the others."""
+        values: list[object] = []
+        faults: list[str | None] = []
+        for key in self._texts[name] if keys is None else keys:
+            value, fault = None, None
+            if (key[0] if isinstance(key, tuple) else key) is None:
+                fault = "is empty; give a value" if needed else None
+            else:
+                try:
+                    value = read(key)
+                except ValueError as error:
+                    fault = str(error)
+            values.append(value)
+            faults.append(fault)
+        self.found[name] = self._by_row(name, values, kind, places)
+        told = self._by_row(name, faults, "object", places)
+        self.mark(name, told.notna(), told)
 
     def _said(self, fault: tuple[str, str | None, str]) -> str:
         name, text, words = fault
         return f"column {self._names[name]}: {repr(text)[:60] if isinstance(text, str) else 'the cell'} {words}"
+
+
+def _is_given(text: str | None) -> bool:
+    return text is not None and text.lower() not in NOTHING
 
 
 def _symbol(text: str) -> str:
@@ -287,7 +314,6 @@ def _load(
 ) -> tuple[Rows, tzinfo | None]:
     """Load a file's cells as texts, and the time zone that a parquet's dates were written in, if it says so."""
     import duckdb
-    import pandas as pd
 
     if not path.is_file():
         msg = f"{path} does not exist or is no file."
@@ -306,9 +332,8 @@ def _load(
     except (duckdb.Error, RowsError) as error:
         msg = f"{path} cannot be read as {'parquet' if parquet else 'CSV'}: {str(error).splitlines()[0]}."
         raise MarketFileError(msg) from error
-    columns = {name: frame[own[name]].astype("str").str.strip() for name in own}
-    texts = pd.DataFrame({name: column.mask(column == "") for name, column in columns.items()}, index=frame.index)
-    return Rows(texts.reindex(columns=[*needed, *optional]).astype("str"), own, path), zone
+    texts = frame[[*own.values()]].set_axis([*own], axis=1).reindex(columns=[*needed, *optional])
+    return Rows(texts.astype(object), own, path), zone
 
 
 def _columns(path: Path, there: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ NOTHING = frozenset({"", "nan", "null", "none", "n/a", "na", "-", "--"})
 SURE = 0.9
 """More than this share of what is telling must speak for one sign."""
 
+_PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _SPACES = "'\u2019 \u00a0\u2009\u202f"
 _LEAD = re.compile(r"([+-]?)\s*(?:\$|USD)?\s*([+-]?)\s*")
 _WAYS: Mapping[Decimal, re.Pattern[str]] = {
@@ -60,6 +61,9 @@ def decimal_sign(texts: Iterable[str]) -> Decimal | None:
     Only what has one reading tells: 139,50 does, 1,234 does not. Where nothing does and no comma stands in any of them,
     it is the point, as programs write.
     """
+    texts = tuple(texts)
+    if all(map(_PLAIN.fullmatch, texts)):
+        return "."
     telling: Counter[Decimal] = Counter()
     comma = False
     for text in texts:
@@ -89,6 +93,8 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
     NumberError
         If it is no number, or may be two and `decimal` is None.
     """
+    if decimal == "." and _PLAIN.fullmatch(text):
+        return float(text)
     found = readings(text)
     if not found:
         msg = "is no number; write it as 1234.5"
