@@ -216,7 +216,7 @@ class Rows:
         places, texts = self._places["date"], self._texts["date"]
         pairs, rows = np.unique(np.stack([places, exchange]), axis=1, return_inverse=True)
         keys = [(texts[text], None if math.isnan(clocks[clock]) else clocks[clock]) for text, clock in pairs.T]
-        self._read("date", lambda key: exchange_day(*key, zone), "datetime64[us]", keys, rows)
+        self._read("date", lambda key: exchange_day(key[0], key[1], zone), "datetime64[us]", keys, rows)
 
     def given(self, name: str) -> "pd.Series[bool]":
         """Say in which rows something stands in a column of numbers."""
@@ -224,7 +224,9 @@ class Rows:
 
     def read_numbers(self, *names: str) -> None:
         """Read columns of numbers, whose decimal sign they tell together; nothing is NaN."""
-        sign = decimal_sign({text for name in names for text in self._texts[name] if _is_given(text)})
+        sign = decimal_sign(
+            {text for name in names for text in self._texts[name] if text is not None and _is_given(text)}
+        )
         for name in names:
             self._read(name, lambda text: read_number(text, sign) if _is_given(text) else None, "float", needed=False)
 
@@ -251,7 +253,7 @@ class Rows:
         """Tell the faults: rows with the same in one line."""
         faults: dict[Any, list[int]] = {}
         for number, fault in self.found["fault"].dropna().items():
-            faults.setdefault(fault, []).append(number)
+            faults.setdefault(fault, []).append(int(str(number)))
         for fault, numbers in faults.items():
             more = f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else ""
             problems.leave_out(f"{self.label} {numbers[0]}{more}", self._said(fault), records=len(numbers))

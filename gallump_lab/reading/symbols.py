@@ -117,7 +117,7 @@ def symbols_in(prompt: str, universe: Iterable[str]) -> tuple[str, ...]:
             parts = [base.upper(), *([suffix[1:].upper()] if joined and suffix[1:].isupper() else [])]
             named = [part for part in parts if part in known] or [whole if joined else base.upper()]
         else:
-            parts = dict.fromkeys([base, *re.split(r"[.\-=/& !]", base + suffix)])
+            parts = list(dict.fromkeys([base, *re.split(r"[.\-=/& !]", base + suffix)]))
             named = [part for part in parts if part.isupper() and part in known and part not in _WORDS]
         if whole in known and (cashtag or ((base + suffix).isupper() and whole not in _WORDS)):
             named = [whole]
