@@ -22,7 +22,6 @@ from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
-from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
@@ -30,6 +29,7 @@ from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
 from gallump_lab.memory.sessions import Received, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.symbols import validate_symbol, validate_symbols
 from gallump_lab.store import Cache, Snapshot, Store, StoreError, configs, connect, frame, runs, times
 from gallump_lab.store.runs import Found
 

@@ -17,6 +17,7 @@ from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Taken, together
 from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import Moment
+from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, times
 
 CLOSED = (NoAccess, BadRequest)
@@ -294,9 +295,9 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     outcome: dict[str, Any] = {"fault": "It broke off."}
     try:
         with store.read() as con:
-            symbols = {message.symbol for message in session.messages}
+            symbols = {each for message in session.messages for each in spellings(message.symbol or "")}
             moment = Moment(at=clock(), seen_message=session.seen, seen_insight=ledger.EVER["seen"])
-            known = [each for each in ledger.alive(con, moment) if each.symbol in symbols]
+            known = [each for each in ledger.alive(con, moment) if (each.symbol or "") in symbols]
         got = distiller.ask(session.messages, known[::-1], model=config.model, stop=stop)
         usage, fault, taken = got.usage, got.notice, None
         outcome = {

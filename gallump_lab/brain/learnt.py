@@ -14,9 +14,9 @@ from typing import Any, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude
-from gallump_lab.market.symbols import SymbolError, validate_symbol
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.text import one_line, statement
+from gallump_lab.reading.symbols import SymbolError, validate_symbol
 
 NAME = "remember"
 MOST = 20

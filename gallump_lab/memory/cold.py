@@ -22,6 +22,7 @@ from gallump_lab.memory.signals import MILLION, dates
 from gallump_lab.memory.signals.asked import QUERY_TERMS, rarity
 from gallump_lab.memory.signals.recency import HALF_LIFE
 from gallump_lab.memory.text import terms, words
+from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -132,10 +133,11 @@ def _gains(
     wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
     held = Counter(term for counts in kept for term in wanted & counts.keys())
     at = moment.as_of or moment.at
+    about = {each for symbol in symbols if symbol for each in spellings(symbol)}
     ways: dict[str, Callable[[], Ints]] = {
         "words": lambda: _words(asked, kept, held),
         "meaning": lambda: _meaning(said, texts, held),
-        "symbol": lambda: np.array([MILLION * (each.symbol in symbols) for each in found], np.int64),
+        "symbol": lambda: np.array([MILLION * (each.symbol in about) for each in found], np.int64),
         "dates": lambda: _dates(found, spans),
         "recency": lambda: _recency(found, at),
     }

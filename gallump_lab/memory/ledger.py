@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt, Moment
 from gallump_lab.memory.text import one_line, storable
+from gallump_lab.reading.symbols import spellings, validate_symbol
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ select insight_id, kind, symbol, speaker, attribute, value, text, valid_from, va
 from insights i join states using (insight_id) where added
 """  # noqa: S608 (constants)
 _STANDING = f"{_KNOWN} and ended is null order by insight_id"
-_ABOUT = (
-    f"{_KNOWN} and symbol is not distinct from $symbol and speaker is not distinct from $speaker order by insight_id"
-)
+_ABOUT = f"""{_KNOWN} and list_contains($symbols, coalesce(symbol, '')) and speaker is not distinct from $speaker
+order by insight_id"""
 FRAME = f"""
 with states as ({_STATES})
 select i.insight_id, i.kind, i.symbol, i.speaker, i.text, i.attribute, i.value,
@@ -86,7 +85,8 @@ def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Kn
 
 def about(con: "DuckDBPyConnection", symbol: str | None, speaker: str | None) -> list[Known]:
     """Give all insights about a symbol by a speaker, superseded and retired ones too, in order of arrival."""
-    return [*map(Known._make, con.execute(_ABOUT, EVER | {"symbol": symbol, "speaker": speaker}).fetchall())]
+    given = EVER | {"symbols": list(spellings(symbol or "")), "speaker": speaker}
+    return [*map(Known._make, con.execute(_ABOUT, given).fetchall())]
 
 
 def alive(con: "DuckDBPyConnection", moment: Moment) -> list[Known]:

@@ -36,16 +36,16 @@ def checked_text(text: str, name: str = "text") -> str:
     return masked(storable(text))
 
 
-def checked_time(at: datetime, now: datetime) -> datetime:
+def checked_time(at: datetime, now: datetime, name: str = "created_at") -> datetime:
     """Give a message's time, naive UTC, if it is not later than now by more than a minute.
 
     Raises
     ------
     ValueError
-        If it lies in the future.
+        If it lies in the future; `name` is what the message calls it.
     """
     if at > now + timedelta(minutes=1):
-        msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
+        msg = f"{name} {at} UTC lies in the future (it is {now}). Check its year and time zone."
         raise ValueError(msg)
     return at
 

@@ -142,7 +142,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         view,
         question,
         postings=_once(memo, "postings", lambda: postings(con, view, question)),
-        symbol=_once(memo, "symbol", lambda: corpus.hashed(con, symbol)) if symbol else 0,
+        symbols=_once(memo, "symbol", lambda: corpus.hashed(con, symbol)) if symbol else [],
         moment=moment,
         settings=settings,
     )

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from gallump_lab.market.symbols import SymbolError, validate_symbols
 from gallump_lab.memory.messages import MAX_CHARACTERS
+from gallump_lab.reading.symbols import SymbolError, validate_symbols
 from gallump_lab.route.trouble import Trouble
 
 MOST_SYMBOLS = 100

@@ -15,6 +15,7 @@ from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import Slot, not_embedded
 from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.reading.text import parsed
 from gallump_lab.store import files
 from gallump_lab.study.evidence import Needs
 from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
@@ -231,24 +232,36 @@ class Ranks:
         try:
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
                 arrays = dict(found)
-            meta = json.loads(arrays["meta"].tobytes())
+            meta = parsed(arrays["meta"].tobytes().decode())
             version = meta["version"]
-        except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            msg = f"{path} holds no ranks, or not all of them; Ranks.save writes them."
+            ranks = cls._read(arrays, meta) if version == recall.VERSION else None
+        except (AttributeError, EOFError, LookupError, TypeError, ValueError, BadZipFile, zlib.error) as error:
+            msg = f"{path} holds no ranks, or not all of them ({type(error).__name__}); Ranks.save writes them."
             raise ValueError(msg) from error
-        if version != recall.VERSION:
+        if ranks is None:
             msg = (
-                f"{path} was ranked by another version of recall ({version}; this is {recall.VERSION}). "
+                f"{path} was ranked by another version of recall ({version!r:.60}; this is {recall.VERSION}). "
                 "Rank again: study.rank(...)."
             )
             raise ValueError(msg)
-        rankings = {}
+        return ranks
+
+    @classmethod
+    def _read(cls, arrays: "Mapping[str, Ints]", meta: Mapping[str, Any]) -> "Ranks":
+        """Return the ranks that a file's arrays and words state; whatever is odd in them raises something."""
+        import numpy as np
+
+        rankings, ranked = {}, set[int]()
         for number, name in enumerate(meta["retrievers"]):
             ends = arrays[f"ends{number}"][:-1]
             columns = {key: np.split(arrays[f"{key}{number}"], ends) for key in ("items", "scores", "signals")}
             rows = zip(*columns.values(), strict=True)
+            ranked.update(arrays[f"items{number}"].tolist())
             rankings[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
-        slots = [_slot(given) for given in meta["passages"]]
+        passages = {slot.item_id: slot for slot in map(_slot, meta["passages"])}
+        if not ranked <= passages.keys() or any(len(one) != len(meta["asked"]) for one in rankings.values()):
+            msg = "rankings of other questions or passages"
+            raise ValueError(msg)
         insights = {slot.item_id: slot for slot in map(_slot, meta["insights"])}
         asked = []
         for given in meta["asked"]:
@@ -267,9 +280,15 @@ class Ranks:
             asked=asked,
             retrievers={name: Recall(**settings) for name, settings in meta["retrievers"].items()},
             found=rankings,
-            passages={slot.item_id: slot for slot in slots},
+            passages=passages,
             config=Config.from_toml(meta["config"]),
-            **{name: meta[name] for name in _AS_IT_IS},
+            limits=dict(meta["limits"]),
+            factor=float(meta["factor"]),
+            model=meta["model"],
+            own_factor=meta["own_factor"],
+            data_hash=meta["data_hash"],
+            missing=dict(meta["missing"]),
+            **{name: int(meta[name]) for name in ("unlabelled", "left", "later")},
         )
 
 

@@ -13,7 +13,7 @@ from nbconvert import HTMLExporter
 
 from gallump_lab import Budget, Config, Lab, Model
 from gallump_lab.brain.records import Recommendation
-from gallump_lab.market.symbols import SymbolError
+from gallump_lab.reading.symbols import SymbolError
 from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
 from gallump_lab.ui.entries import file_name, risk
 

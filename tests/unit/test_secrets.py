@@ -13,9 +13,9 @@ from messages_server import DROP, MessagesServer, Status, end, start, text, tool
 from gallump_lab import Cold, Config, Lab, Model, datasets, masking, study
 from gallump_lab.brain import turns
 from gallump_lab.brain.faults import BrainFault
-from gallump_lab.market.symbols import SymbolError, validate_symbols
 from gallump_lab.masking import Stream, masked, told
 from gallump_lab.memory import insights, messages
+from gallump_lab.reading.symbols import SymbolError, validate_symbols
 from gallump_lab.store.remote import Remote
 from gallump_lab.study import Snapshot
 

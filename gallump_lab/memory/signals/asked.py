@@ -51,8 +51,8 @@ class Asked:
     """How rare a word is; one that stands nowhere is as rare as can be."""
     speakers: list[int]
     """Hashes of the speakers whom it names."""
-    symbol: int
-    """The hash of its symbol, 0 for none."""
+    symbols: list[int]
+    """The hashes of its symbol's spellings; empty for none."""
     spans: list[tuple[int, int]]
     """The times that it names, from and to, in microseconds since 1970."""
     at: int
@@ -70,7 +70,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
     question: str,
     *,
     postings: "dict[int, tuple[Places, NDArray[np.uint16]]]",
-    symbol: int,
+    symbols: list[int],
     moment: "Moment",
     settings: Recall,
 ) -> Asked:
@@ -80,8 +80,8 @@ def ask(  # noqa: PLR0913 (a question's givens)
     ----------
     postings : dict
         For each of the question's terms the places that hold it, and how often each does.
-    symbol : int
-        Its symbol's hash, 0 for none.
+    symbols : list of int
+        The hashes of its symbol's spellings; empty for none.
     """
     plainly = plain(question)
     said = [name for name, key in view.speakers.items() if _names(plainly, name) and (view.speaker == key).any()]
@@ -104,7 +104,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         found=[known[number] for number in wanted if number in known],
         idf=idf,
         speakers=[view.speakers[name] for name in said],
-        symbol=symbol,
+        symbols=symbols,
         spans=spans,
         at=microseconds(moment.at),
         settings=settings,
