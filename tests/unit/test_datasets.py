@@ -312,6 +312,16 @@ def test_malformed_lines_of_a_csv_are_named_and_the_rest_is_read(tmp_path: Path)
     ]
 
 
+def test_times_in_seconds_and_milliseconds_since_1970_are_read_as_such(tmp_path: Path) -> None:
+    lines = ["role,text,time", "user,one,1704052100000", "assistant,two,1701120910", "user,three,45292"]
+    found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))
+    assert [f"{at:%Y-%m-%d %H:%M:%S}" for at in found.messages["created_at"]] == [
+        "2023-12-31 19:48:20",
+        "2023-11-27 21:35:10",
+    ]
+    assert found.problems == ("line 4: created_at must be a time such as 2024-05-31T09:30:00Z, not '45292'; left out.",)
+
+
 def test_of_many_problems_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:
     found = datasets.read(table(tmp_path / "talk.csv", "role,text,time\n" + "bot,hi,2024-05-31\n" * 100))
     assert found.left_out == 100
