@@ -1,8 +1,23 @@
-"""Dates and times: what one value names, and what words of time in a text name."""
+"""Dates and times: what one value names (`parse`), and what a text names (`times`) or a question asks for (`spans`)."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from gallump_lab.reading.periods import (
+    AHEAD_ONLY,
+    DAY,
+    YEARS,
+    YEARS_BACK,
+    Given,
+    before,
+    matches,
+    midnight,
+    periods,
+    yearly,
+)
 
 _COUNTED = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
 _SLASHED = re.compile(r"(\d{4})/(\d\d)/(\d\d)\b")
@@ -63,6 +78,21 @@ def instant(value: object, zone: tzinfo = UTC) -> datetime:
         raise ValueError(msg) from None
 
 
+def zone(name: str) -> tzinfo:
+    """Return the time zone of an IANA name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name here.
+    """
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        msg = f"time_zone must be an IANA name such as 'Europe/Berlin' or 'UTC', not {name!r:.60}."
+        raise ValueError(msg) from error
+
+
 def _text(text: str) -> date | datetime | None:
     if _COUNTED.fullmatch(text):
         return _number(text)
@@ -88,3 +118,114 @@ def _number(digits: str) -> date | datetime | None:
             microseconds += int(f"{part:0<6}"[:6]) if not places else 0
             return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
     return None
+
+
+_ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
+_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
+_ASKED_MONTH = re.compile(
+    r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A time that a text names, from its first day to its last."""
+
+    first: date
+    last: date
+    text: str
+    start: int
+    stop: int
+    yearless: bool = False
+    """Whether the text left the year to be guessed: the nearest of that name."""
+    day_only: bool = False
+    """Whether it is a day without a month: "the 16th"."""
+
+
+def times(text: str, said: date) -> list[Named]:
+    """Return the times that a text names, in its order.
+
+    Parameters
+    ----------
+    text : str
+        A statement or a message.
+    said : datetime.date
+        The day on which it was said; "yesterday" and dates without a year count from it.
+    """
+    found = []
+    for match, given in matches(text, said):
+        if given.keys() & AHEAD_ONLY:
+            continue
+        ahead = _AHEAD.search(before(match)) is not None
+        if days := _nearest(given, said, ahead=ahead):
+            found.append(
+                Named(
+                    first=days[0],
+                    last=days[1],
+                    text=match[0],
+                    start=match.start(),
+                    stop=match.end(),
+                    yearless="year" not in given and yearly(given),
+                    day_only="day" in given and not {"month", "number"} & given.keys(),
+                )
+            )
+    return found
+
+
+def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]], str]:
+    """Return the times that a question asks for, and the question without the words that name them.
+
+    Talk lies in the past: what begins after the moment's day is none of them.
+
+    Parameters
+    ----------
+    question : str
+        What is asked.
+    at : datetime
+        When, in the time zone whose days count.
+
+    Returns
+    -------
+    spans : list of tuple of datetime
+        From (included) and to (excluded), in order; a date without a year gives one for each year.
+    rest : str
+        The question; the same where it names no time.
+    """
+    today, found, rest, begin = at.date(), set[tuple[date, date]](), "", 0
+    for match, given in matches(question, today):
+        if _asked(given, before(match)):
+            days = [
+                (first, min(last, today) if "span" in given else last)
+                for first, last in periods(given, today, range(today.year - YEARS_BACK, today.year + 1), ahead=False)
+                if first <= today
+            ]
+            if days:
+                found.update(days)
+                rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
+    apart: list[tuple[date, date]] = []
+    for first, last in sorted(found):
+        if apart and first <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(last, apart[-1][1]))
+        else:
+            apart.append((first, last))
+    return [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in apart], rest + question[
+        begin:
+    ]
+
+
+def _asked(given: Given, led: str) -> bool:
+    """Tell whether a question asks for what was said at a time, and not for something that has its name."""
+    if given.keys() & {"quarter", "quartered", "half", "halved", "ends", "christmas"}:
+        return False
+    if given.keys() == {"month"}:
+        return _ASKED_MONTH.search(led) is not None
+    if given.keys() == {"year"}:
+        return _ASKED_YEAR.search(led) is not None
+    return bool(given.keys() & {"month", "number", "count", "span", "near"}) or given.get("which") == "last"
+
+
+def _nearest(given: Given, said: date, *, ahead: bool) -> tuple[date, date] | None:
+    found = periods(given, said, range(said.year - 4, said.year + 9), ahead=False)
+    if ahead:
+        found = [each for each in found if each[1] >= said] or found
+    return min(found, key=lambda each: max((each[0] - said).days, (said - each[1]).days, 0), default=None)
