@@ -57,7 +57,7 @@ def last_said(con: "DuckDBPyConnection", session_id: str, now: datetime) -> date
         f"select {LAST} from sessions s where session_id = $session",  # noqa: S608 (constants)
         {"session": session_id, "late": now + AHEAD},
     ).fetchone()
-    return found and found[0]
+    return found[0] if found else None
 
 
 def checked_time(at: datetime, now: datetime) -> datetime:

@@ -122,6 +122,7 @@ def _number(digits: str) -> date | datetime | None:
 
 _ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
 _AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b.*\b(?:on|since)\s+$", re.IGNORECASE)
 _ASKED_MONTH = re.compile(
     r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
 )
@@ -193,6 +194,8 @@ def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]],
     """
     today, found, rest, begin = at.date(), set[tuple[date, date]](), "", 0
     for match, given in matches(question, today):
+        if "weekday" in given and _PAST.search(before(match)):
+            given = given | {"which": "last"}  # noqa: PLW2901 (the same, more certain)
         if _asked(given, before(match)):
             days = [
                 (first, min(last, today) if "span" in given else last)

@@ -12,6 +12,7 @@ from clock import Clock
 from gallump_lab import Config, ConfigError, Lab, study
 from gallump_lab.reading import dates
 from gallump_lab.reading.horizons import deadline
+from gallump_lab.store import times
 
 AT = datetime(2024, 1, 2, 9, 30, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -65,6 +66,7 @@ def test_what_is_no_time_or_may_be_several_is_refused(value):
         ("three weeks ago", "2026-10-29", "2026-11-05", ""),
         ("What did we decide last week?", "2026-11-09", "2026-11-16", "What did we decide ?"),
         ("last Monday at 2012", "2026-11-16", "2026-11-17", "at 2012"),
+        ("What did I say of AAPL on Friday?", "2026-11-20", "2026-11-21", "What did I say of AAPL on ?"),
         ("this month", "2026-11-01", "2026-11-23", ""),
         ("the past month", "2026-10-23", "2026-11-23", "the"),
         ("last year", "2025-01-01", "2026-01-01", ""),
@@ -91,6 +93,7 @@ def test_a_question_s_words_of_time_are_understood_and_taken_out(question, begin
         "this may fall",
         "AAPL at 30 may fall",
         "in 2040",
+        "Does the Fed meet on Wednesday?",
     ],
 )
 def test_prices_numbers_of_things_and_verbs_are_no_times(question):
@@ -181,6 +184,28 @@ def test_days_are_those_of_the_analyst_s_time_zone(tmp_path: Path, clock: bool) 
     lab.apply(Config(time_zone="Asia/Tokyo"))
     replayed = study.replay(lab.snapshot())
     assert replayed.frame["identical"].all()
+
+
+@pytest.mark.parametrize(("machine", "recorded"), [("Asia/Tokyo", "Asia/Tokyo"), ("no such zone", "UTC")])
+def test_without_a_setting_the_days_are_the_machine_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, recorded: str
+) -> None:
+    monkeypatch.setenv("TZ", machine)
+    times.machine.cache_clear()
+    Lab.open(tmp_path / "lab.duckdb").ask("What did I say today?")
+    Lab.open(tmp_path / "lab.duckdb", clock=lambda: datetime.now(UTC)).ask("What did I say today?")
+    times.machine.cache_clear()
+    assert Lab.open(tmp_path / "lab.duckdb").turns["time_zone"].tolist() == [recorded, "UTC"]
+
+
+def test_a_turn_without_a_time_zone_replays_in_utc(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=Clock(datetime(2026, 11, 20, 22, tzinfo=UTC)))
+    talk(lab, ("2026-11-20T21:30Z", "I moved the target to 500."))
+    lab.ask("What did I move today?")
+    with lab.store.write() as con:  # as an older lab recorded it
+        con.execute("update turns set time_zone = null")
+    lab.apply(Config(time_zone="Asia/Tokyo"))
+    assert study.replay(lab.snapshot()).frame["identical"].all()
 
 
 def test_a_session_s_days_are_the_analyst_s_too(tmp_path: Path) -> None:
