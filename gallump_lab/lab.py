@@ -112,7 +112,8 @@ class Lab:
         broker : Broker, optional
             Where quotes, bars and positions come from; the bundled daily bars and sample portfolio by default.
         clock : callable, optional
-            Tells the time, UTC.
+            Tells the time, with a time zone. Where `Config.time_zone` names none, the days are those of the clock's
+            (`zoneinfo.ZoneInfo`; any other counts as UTC), the machine's by default.
         ids : callable, optional
             Makes session ids.
         embedders : iterable of Embedder
@@ -142,7 +143,8 @@ class Lab:
 
         It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
         questions with answer and evidence (`lab.questions`). `insights=False` leaves the insights out, to distil one's
-        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message.
+        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message, in
+        UTC on every machine.
         """
         talk = datasets.sample()
         begins, now = talk.messages["created_at"].max().to_pydatetime() + timedelta(days=1), times.now()
@@ -322,12 +324,13 @@ class Lab:
         text, symbols, in_force = checked_text(prompt, "prompt"), validate_symbols(watchlist), self.config
         if session_id is None:
             self._learner.catch_up(in_force, asking=False)
+        config = in_force if config is None else config
         return self._talk.preview(
             text,
             symbols=symbols,
             session_id=session_id,
-            moment=self._now(),
-            config=in_force if config is None else config,
+            moment=self._now(config),
+            config=config,
             choice=choice,
         )
 
@@ -350,7 +353,7 @@ class Lab:
         session_id : str, optional
             The current session: what HOT shows of it is passed over.
         as_of : datetime, optional
-            Nothing that speaks of a later time; with a time zone.
+            Nothing that speaks of a later time; with a time zone. "Last week" and age count from it.
         tokens : int
             The budget, in the model's tokens.
 
@@ -372,7 +375,7 @@ class Lab:
             query,
             session_id=session_id,
             symbol=None if symbol is None else validate_symbol(symbol),
-            moment=Moment(at=self._clock(), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
+            moment=Moment(at=self.sessions.here(config), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
             config=config,
             model=who_answers(config),
             tokens=tokens,
@@ -430,10 +433,10 @@ class Lab:
             symbols=self._symbols,
         )
 
-    def _now(self) -> Moment:
+    def _now(self, config: Config) -> Moment:
         with self.store.read() as con:
             message, insight = memory.newest(con)
-        return Moment(at=self._clock(), seen_message=message, seen_insight=insight)
+        return Moment(at=self.sessions.here(config), seen_message=message, seen_insight=insight)
 
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None

@@ -95,6 +95,7 @@ class Turn:
             "session_id": str(received.session_id),
             "question_id": received.question_id,
             "asked_at": times.naive(moment.at).isoformat(),
+            "time_zone": str(moment.at.tzinfo),
             "seen_message": moment.seen_message,
             "seen_insight": moment.seen_insight,
             "symbol": symbol,
@@ -224,7 +225,7 @@ def again(
         _, seen_insight = newest(con)
     session_id, text, symbol, _ = found
     watchlist, chosen = turns[-1][:2] if turns else (json.dumps([symbol] if symbol else []), None)
-    moment = Moment(at=sessions.now(), seen_message=question_id - 1, seen_insight=seen_insight)
+    moment = Moment(at=sessions.here(config), seen_message=question_id - 1, seen_insight=seen_insight)
     received = Received(
         session_id=SessionId(session_id), question_id=question_id, text=text, moment=moment, config=config
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gallump_lab.datasets import export_files
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, counted, frame
+from gallump_lab.reading import dates
 
 Role = Literal["user", "assistant"]
 
@@ -213,16 +214,11 @@ def _newest_leaf(entries: Sequence[Entry], parents: Sequence[int | None]) -> int
 
 
 def moment(value: object) -> datetime | None:
-    """Give a time in seconds since 1970 or in ISO 8601 (UTC where it has no zone); None if it is none."""
+    """Return a time, UTC, which is also taken where it has no zone; None if it is none."""
     try:
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-            return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
+        return dates.instant(value)
+    except ValueError:
+        return None
 
 
 def word(value: object) -> str:

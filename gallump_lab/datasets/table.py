@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, TIMES, Dataset, DatasetError, Problems, frame
-from gallump_lab.reading import rows
+from gallump_lab.reading import dates, rows
 from gallump_lab.reading.text import parsed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def messages(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
     """Give a frame of messages as a dataset has them; rows that cannot be used are left out and told.
 
     Columns may have other names (time, content, session, ...). Times are aware, or naive and then taken as UTC, which
-    is told; or text in ISO 8601.
+    is told; or text in ISO 8601; or seconds or milliseconds since 1970.
 
     Raises
     ------
@@ -204,14 +204,9 @@ def _time(value: Any, name: str, *, optional: bool) -> tuple[datetime | None, bo
     if optional and (value is None or (isinstance(value, str) and value.strip() in _NOTHING)):
         return None, False
     try:
-        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
-        if not isinstance(moment, datetime) and isinstance(moment, date):
-            moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 (counted as naive below)
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC), True
-        return moment.astimezone(UTC), False
-    except (AttributeError, ValueError, OverflowError):
-        msg = f"{name} must be a time such as 2024-05-31T09:30:00Z, not {value!r:.60}"
+        return dates.instant(value), getattr(dates.parse(value), "tzinfo", None) is None
+    except ValueError as error:
+        msg = f"{name} {error}"
         raise ValueError(msg) from None
 
 

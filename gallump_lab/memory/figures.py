@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gallump_lab.memory.signals.dates import MONTHS
+from gallump_lab.reading.periods import MONTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,6 @@ class Figure:
     after: str
 
 
-_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 NUMBER = re.compile(r"(?<![\w.,])(?<!\d[:/])\$?(\d[\d,]{0,14}(?:\.\d{1,6})?)(?![\d\w])", re.ASCII)
 _SHARE = re.compile(
     r"\W{0,2}(?:percent|per cent|pct)? ?(?:confidence|certain|sure|likely|of (?:all )?(?:cases|trades|months"
@@ -33,7 +32,7 @@ _UNIT = re.compile(
     r"|trade)\b|[ -]?(?:%|x\b|(?:st|nd|rd|th)\b|:\d|/\d))",
     re.IGNORECASE,
 )
-_DATE = re.compile(rf"\s+(?:of\s+)?(?!may\b|mar\b|march\b|sep\b)(?:(?i:{_MONTH})\b)")
+_DATE = re.compile(rf"\s+(?:of\s+)?(?!may\b|mar\b|march\b|sep\b)(?:(?i:{MONTH})\b)")
 _COUNT = re.compile(
     r" (?!is\b|as\b|was\b|has\b|this\b|shares\b|stops\b|targets\b|tops\b|bucks\b|dollars\b|plus\b|minus\b|always\b"
     r"|less\b|lots\b|looks\b|seems\b|means\b|unless\b|gets\b|makes\b|gives\b|goes\b|does\b|us\b|regardless\b)"
@@ -47,7 +46,7 @@ _OLD = re.compile(
     r"(?:\bwas|\bwere|\bisn['\u2019]t|\bisnt|\bwasn['\u2019]t|\bfrom|\bnot|\bno longer|\bforget|\binstead of"
     r"|\brather than|\bold|\bprevious|\bthan"
     r"|\bdreaming with|\bnot at|\bused to be|\bunlike|\breplac(?:es|ed|ing)"
-    rf"|\b(?:{_MONTH})\.?|\bin|\bsince|\brisk)\s+\$?$",
+    rf"|\b(?:{MONTH})\.?|\bin|\bsince|\brisk)\s+\$?$",
     re.IGNORECASE,
 )
 _FROM = re.compile(r"\bfrom\s+\$?$", re.IGNORECASE)

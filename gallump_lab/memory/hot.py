@@ -33,7 +33,7 @@ def messages(
         [session_id, moment.seen_message, as_of, LEAST, most],
     ).fetchall()
     said = [
-        Message(**dict(zip(_MESSAGE, row, strict=False)) | {"created_at": times.aware(row[5])})
+        Message(**dict(zip(_MESSAGE, row, strict=False)) | {"created_at": times.aware(row[5], moment.at.tzinfo)})
         for row in reversed(rows)
     ]
     return said, rows[0][-1] if rows else 0

@@ -13,15 +13,15 @@ from itertools import pairwise
 
 from gallump_lab.memory import attributes, doubts, levels, naming
 from gallump_lab.memory.figures import RETAKEN
-from gallump_lab.memory.horizons import horizon
 from gallump_lab.memory.levels import VALUED, Stated
 from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.memory.statements import Statement, statements
 from gallump_lab.memory.text import one_line, terms
+from gallump_lab.reading.horizons import deadline
 from gallump_lab.tokens import count
 
-NAME = "rules-2"
+NAME = "rules-3"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
@@ -239,13 +239,13 @@ def _parts(
     statement: Statement, message: Message, symbols: Symbols, about: str | None, *, goes_on: bool
 ) -> Iterator[_Found]:
     """Give a statement, or each part of it that states another attribute: "bought 100 at 340, stop 321"."""
-    until, end = horizon(statement.text, message.created_at) or (None, None)
+    until, end = deadline(statement.text, message.created_at) or (None, None)
     of = symbols.all(_whole(statement))
     named = bool(of) or goes_on
     pieces = _pieces(statement, symbols, about, until)
     if len({(each.label.kind, each.label.attribute, each.about) for each in pieces if each.label.valued}) > 1:
         for part in _together(pieces, taken_back=RETAKEN.search(statement.text) is not None):
-            _, ends = horizon(part.text, message.created_at) or (None, None)
+            _, ends = deadline(part.text, message.created_at) or (None, None)
             yield _labelled(part.text, part.label, message, part.about, ends, named=bool(of))
         return
     only = about if len(of) < 2 else None

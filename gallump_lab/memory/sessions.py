@@ -210,12 +210,17 @@ class SessionManager:
             (question,) = messages.write(con, [session], batch)
         notice = " ".join(filter(None, (session.notice, told(storable(text))))) or None
         session = SessionId(session, new=session.new, notice=notice)
-        moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
+        at = times.aware(draft.created_at, self.here(config).tzinfo)
+        moment = Moment(at=at, seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
 
     def now(self) -> datetime:
-        """Tell the clock's time, UTC."""
+        """Tell the clock's time."""
         return self._clock()
+
+    def here(self, config: Config) -> datetime:
+        """Tell the clock's time in the analyst's time zone; see `times.here`."""
+        return times.here(self._clock, config.time_zone)
 
     def upkeep(self, since: int, until: int) -> None:
         """Keep recall's index in order: every so many messages, sort a part of it (see `index.sort`)."""
@@ -236,7 +241,7 @@ class SessionManager:
             seen, events = newest_ids(con)
             question = newest[2] if newest and newest[1] == "user" else ""
             moment = Moment(
-                at=self._clock(), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
+                at=self.here(config), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
             )
             factor = learnt_factor(con, self._model(config), config)
             return context(
@@ -306,9 +311,10 @@ class SessionManager:
         if not isinstance(session_id, str):
             msg = f"session_id must be the text that a reply gave, or None, not {session_id!r}."
             raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-        found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
-        if found is None:
+        now = times.naive(self._clock(), "clock()")
+        last = messages.last_said(con, session_id, now)
+        if last is None:
             return f"Session {masked(session_id)[:40]!r} is not in this lab."
-        if times.naive(self._clock(), "clock()") - found[0] > timedelta(minutes=minutes):
+        if now - last > timedelta(minutes=minutes):
             return f"The session ended after {minutes:g} minutes without a message."
         return None

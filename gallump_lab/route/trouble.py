@@ -4,7 +4,7 @@ import math
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ def trouble(error: BaseException, *, log: "Logger", now: Callable[[], datetime])
         log.error("gallump_lab: %s\n%s", type(error).__name__, place)
     wait = getattr(error, "retry_after", None)
     if isinstance(error, SpendingLimit):
-        moment = now()
+        moment = now().astimezone(UTC)
         wait = (moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - moment).total_seconds()
     reply = getattr(error, "reply", None)
     words = told.words or str(error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
@@ -107,6 +108,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             config=replace(applied, budget=largest),
             retrievers=_named(retrievers, applied.recall),
             factor=own if factor is None else float(factor),
+            zone=past.zone_of(con, applied),
             seen_insight=memory.newest(con)[1],
             cited=ledger.cited(con),
         )
@@ -149,6 +151,8 @@ class _Known:
     config: Config
     retrievers: Mapping[str, Recall]
     factor: float
+    zone: tzinfo
+    """Whose days the questions mean."""
     seen_insight: int
     cited: Mapping[int, frozenset[int]]
     passages: dict[int, Slot] = field(default_factory=dict)
@@ -172,7 +176,9 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
     import numpy as np
 
     at = row.asked_at.to_pydatetime()
-    moment = Moment(at=at, seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at)
+    moment = Moment(
+        at=at.astimezone(known.zone), seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at
+    )
     there = np.isin(row.evidence, known.at(con, moment, next(iter(known.retrievers.values()))).message_id)
     known.later += not there.all()
     if not there.any():
@@ -211,7 +217,9 @@ def _ranking(con: "DuckDBPyConnection", ranked: Ranked, known: _Known) -> Rankin
     import numpy as np
 
     first = ranked.passage_ids[: recall.most(known.config.budget.warm)]
-    known.passages.update(recall.slots(con, [item for item in first if item not in known.passages], known.factor))
+    known.passages.update(
+        recall.slots(con, [item for item in first if item not in known.passages], known.factor, known.zone)
+    )
     place = {item: number for number, item in enumerate(first)}
     moved = [place[slot.item_id] for slot in newest_first([known.passages[item] for item in first])]
     signals = np.zeros((len(moved), len(SIGNALS)), np.int64)

@@ -440,6 +440,14 @@ def test_what_is_wrong_is_told_by_the_users_own_columns(tmp_path: Path) -> None:
     ):
         assert f"line {line}: {start}" in words
     assert lab.messages["symbol"].tolist() == ["BRK.B"]
+def test_times_in_seconds_and_milliseconds_since_1970_are_read_as_such(tmp_path: Path) -> None:
+    lines = ["role,text,time", "user,one,1704052100000", "assistant,two,1701120910", "user,three,45292"]
+    found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))
+    assert [f"{at:%Y-%m-%d %H:%M:%S}" for at in found.messages["created_at"]] == [
+        "2023-12-31 19:48:20",
+        "2023-11-27 21:35:10",
+    ]
+    assert found.problems == ("line 4: created_at must be a time such as 2024-05-31T09:30:00Z, not '45292'; left out.",)
 
 
 def test_of_many_problems_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:

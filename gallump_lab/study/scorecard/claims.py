@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
+from gallump_lab.reading.dates import Named
 from gallump_lab.study.scorecard.directions import DEAL, PLAN, TO, Pointer, agreement, denials, opposite, pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
-from gallump_lab.study.scorecard.reading import Amount, Date, Reading, Word, bare, same
+from gallump_lab.study.scorecard.reading import Amount, Reading, Word, bare, same
 from gallump_lab.study.scorecard.records import Score, Stated
 
 if TYPE_CHECKING:
@@ -360,13 +361,13 @@ def _among(name: str, words: Collection[str]) -> bool:
     )
 
 
-def _holds(stated: Date, named: Date) -> bool:
+def _holds(stated: Named, named: Named) -> bool:
     """Tell whether a stated time holds a named one; without a year, by day and month."""
     if stated.yearless and named.first.timetuple()[1:3] == stated.first.timetuple()[1:3]:
         return (named.last - named.first) <= (stated.last - stated.first)
     return stated.first <= named.first and named.last <= stated.last
 
 
-def _vaguer(named: Date, stated: Date) -> bool:
+def _vaguer(named: Named, stated: Named) -> bool:
     """Tell whether a named time of a hundred days or less holds a stated one."""
     return named.first <= stated.first and stated.last <= named.last and (named.last - named.first).days <= 100
