@@ -44,12 +44,15 @@ class Catalogue(Protocol):
 class _File:
     """What the threads of this process share of one lab file: they take turns, so the file is attached once."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: Path | None = None) -> None:
+        self._only = only
         self.renew()
 
     def renew(self) -> None:
         self.turn, self.owner = threading.RLock(), 0
-        self.instance = Instance(threads=1)  # for a step's few rows a second thread costs more than it gives
+        self.instance = Instance(
+            threads=1, only=self._only
+        )  # for a step's few rows a second thread costs more than it gives
 
 
 _FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
@@ -101,7 +104,7 @@ class Store:
         self.path, self.wait = path, wait
         self._known: tuple[int, int] | None = None
         with _FILES_LOCK:
-            self._file = _FILES.setdefault(path, _File())
+            self._file = _FILES.setdefault(path, _File(path if self.exclusive else None))
 
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
@@ -199,7 +202,6 @@ class Store:
                     # A killed process left its log, which has just been read in. Unless it goes into the file at once,
                     # DuckDB 2.0 puts it there with the next commit, and leaves out what an index should have got.
                     con.execute("checkpoint lab")
-                con.execute("use lab")
                 self._recognize(con)
                 yield con
                 # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
@@ -259,6 +261,9 @@ class Store:
         """See that another file in the known one's place, such as a backup that was put back, is a lab like it."""
         status = self.path.stat()
         found = status.st_dev, status.st_ino
+        if self._known != found:
+            schema.refuse_code(con, self.path)
+        con.execute("use lab")
         if self._known not in (None, found) and schema.missing(con, self.path):
             msg = f"{self.path} was replaced by a lab of an older version. Open it again; that brings it up to date."
             raise StoreError(msg)
@@ -295,4 +300,6 @@ class Store:
             self._copy(con, database)
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
+        con.execute("use memory")
+        schema.refuse_code(con, self.path)  # a copy is read where more than the lab can be reached
         con.execute(f"copy from database lab to {database}")

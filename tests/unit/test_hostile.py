@@ -1,0 +1,96 @@
+"""What a file that somebody sends, or a statement that asks for too much, cannot do."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from gallump_lab import Lab
+from gallump_lab.store import NotALab, Snapshot, StoreError
+
+SECRET = "the victim's own words"
+CODE = {
+    "view": "alter table insights rename to theirs; create view insights as select * replace ((select content from "
+    "read_text('{secret}')) as text) from theirs",
+    "macro": "create macro sha256(a) as system.main.sha256((select content from read_text('{secret}')))",
+    "table macro": "create macro range(a) as table select content from read_text('{secret}')",
+    "type": "create type odd as enum ('a'); alter table cache add column odd odd",
+    "schema": "create schema other; create view other.messages as from read_text('{secret}')",
+    "default": "alter table cache alter column key set default getvariable('home')",
+    "generated column": "create table other (a int, b text generated always as (upper('a')))",
+    "condition": "create table other (a text check (a < upper('x')))",
+    "index": "create table other (a text); create index computed on other (upper(a))",
+    "trigger": "create trigger theirs after insert on messages for each statement "
+    "insert into cache select 'stolen', to_json(content), null from read_text('{secret}')",
+}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Give a lab with a turn and an insight."""
+    lab = Lab.open(tmp_path_factory.mktemp("clean") / "lab.duckdb")
+    lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
+    lab.insights.add("Sells winners too early", kind="lesson")
+    return lab
+
+
+def sent(lab: Lab, folder: Path, kind: str) -> tuple[Path, Path]:
+    """Give a lab and a snapshot as somebody sends them who wants to read a file of ours."""
+    secret = folder / "secret.txt"
+    secret.write_text(SECRET)
+    found = lab.backup(folder / "lab.duckdb"), lab.snapshot().save(folder / "snapshot.duckdb")
+    for path in found:
+        with duckdb.connect(path) as con:
+            con.execute(CODE[kind].format(secret=secret))
+    return found
+
+
+@pytest.mark.parametrize("kind", CODE)
+def test_a_file_that_computes_is_refused_before_anything_of_it_runs(clean: Lab, tmp_path: Path, kind: str) -> None:
+    hostile, snapshot = sent(clean, tmp_path, kind)
+    for load in (lambda: Lab.open(hostile), lambda: Snapshot.load(snapshot)):
+        with pytest.raises(NotALab, match="holds the") as refused:
+            load()
+        assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("same_file", [False, True])
+@pytest.mark.parametrize("kind", ["view", "trigger"])
+def test_a_known_lab_that_is_replaced_reads_nothing_either(
+    clean: Lab, tmp_path: Path, kind: str, *, same_file: bool
+) -> None:
+    hostile, _ = sent(clean, tmp_path, kind)
+    lab = Lab.open(clean.backup(tmp_path / "mine.duckdb"))
+    assert len(lab.insights.frame) == 1
+    if same_file:
+        shutil.copyfile(hostile, lab.store.path)
+    else:
+        hostile.replace(lab.store.path)
+    for use in (
+        lambda: lab.insights.frame.to_csv(),
+        lambda: lab.preview("And MSFT?").text,
+        lambda: lab.ask("And MSFT?").text,
+        lambda: lab.sql("select to_json(insights) from insights").to_csv(),
+        lambda: lab.snapshot().sql("from insights").to_csv(),
+    ):
+        try:
+            shown = use()
+        except (StoreError, duckdb.Error) as error:
+            shown = str(error)
+        assert SECRET not in shown
+    with duckdb.connect(lab.store.path, read_only=True) as con:
+        assert con.execute("select count(*) from cache where contains(value::text, ?)", [SECRET]).fetchone() == (0,)
+
+
+def test_what_a_log_beside_the_file_brings_in_is_refused_too(clean: Lab, tmp_path: Path) -> None:
+    hostile, _ = sent(clean, tmp_path, "index")
+    path = clean.backup(tmp_path / "mine.duckdb")
+    with duckdb.connect(config={"checkpoint_threshold": "1GB"}) as con:
+        con.execute(f"attach '{path}' as mine")
+        con.execute(f"use mine; {CODE['view'].format(secret=tmp_path / 'secret.txt')}")
+        assert hostile.exists()
+        shutil.copyfile(path, tmp_path / "torn.duckdb")
+        shutil.copyfile(f"{path}.wal", tmp_path / "torn.duckdb.wal")
+    with pytest.raises(NotALab, match="view 'insights'"):
+        Lab.open(tmp_path / "torn.duckdb")
