@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, frame
+from gallump_lab.reading.files import LONGEST, readable
 
 _MINUTE = timedelta(minutes=1)
 _UNDATED = datetime(2024, 1, 1, 9, tzinfo=UTC)
@@ -51,6 +52,7 @@ def read(path: Path) -> Dataset:
 
 
 def _json(path: Path) -> Any:
+    readable(path, DatasetError, most=3 * LONGEST)
     try:
         return json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, frame
+from gallump_lab.reading.files import LONGEST, readable
 
 KINDS: Mapping[int, str] = {1: "multi hop", 2: "temporal", 3: "open domain", 4: "single hop", 5: "no answer"}
 """What the file's category numbers mean: not the order in which the paper lists the kinds, but the one in which its
@@ -65,6 +66,7 @@ def read(path: Path, *, observations: bool = False) -> Dataset:
 
 
 def _samples(path: Path) -> list[Any]:
+    readable(path, DatasetError, most=3 * LONGEST)
     try:
         found = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, TIMES, Dataset, DatasetError, Problems, frame
+from gallump_lab.reading.files import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,7 +228,7 @@ def _keys(value: Any) -> list[str]:
 
 def _records(path: Path, problems: Problems) -> "pd.DataFrame":
     """Give a file's records, each under the number of its line."""
-    with path.open("rb") as file:
+    with readable(path, DatasetError).open("rb") as file:
         encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     json_lines = path.suffix.lower() in (".jsonl", ".ndjson")
     # What is not UTF-8 comes as single surrogates, so that its record can be told from the others.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gallump_lab.market.records import Portfolio, Position
 from gallump_lab.market.symbols import SymbolError, validate_symbol
+from gallump_lab.reading.files import readable
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
@@ -148,9 +149,7 @@ def _load(
     """Load a file's rows, numbered from 1 after the header, into the table `raw` and check each cell."""
     import duckdb
 
-    if not path.is_file():
-        msg = f"{path} does not exist or is no file."
-        raise MarketFileError(msg)
+    readable(path, MarketFileError)
     place, parquet = glob.escape(str(path)), path.suffix.lower() == ".parquet"
     try:
         if parquet:

@@ -1,6 +1,11 @@
 """What a file that somebody sends, or a statement that asks for too much, cannot do."""
 
+import os
 import shutil
+import struct
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import duckdb
@@ -9,7 +14,7 @@ import pytest
 from gallump_lab import Lab
 from gallump_lab.store import NotALab, Snapshot, StoreError
 
-SECRET = "the victim's own words"
+STOLEN = "the victim's own words"
 CODE = {
     "view": "alter table insights rename to theirs; create view insights as select * replace ((select content from "
     "read_text('{secret}')) as text) from theirs",
@@ -38,7 +43,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def sent(lab: Lab, folder: Path, kind: str) -> tuple[Path, Path]:
     """Give a lab and a snapshot as somebody sends them who wants to read a file of ours."""
     secret = folder / "secret.txt"
-    secret.write_text(SECRET)
+    secret.write_text(STOLEN)
     found = lab.backup(folder / "lab.duckdb"), lab.snapshot().save(folder / "snapshot.duckdb")
     for path in found:
         with duckdb.connect(path) as con:
@@ -52,7 +57,7 @@ def test_a_file_that_computes_is_refused_before_anything_of_it_runs(clean: Lab, 
     for load in (lambda: Lab.open(hostile), lambda: Snapshot.load(snapshot)):
         with pytest.raises(NotALab, match="holds the") as refused:
             load()
-        assert SECRET not in str(refused.value)
+        assert STOLEN not in str(refused.value)
 
 
 @pytest.mark.parametrize("same_file", [False, True])
@@ -68,7 +73,7 @@ def test_a_known_lab_that_is_replaced_reads_nothing_either(
     else:
         hostile.replace(lab.store.path)
     for use in (
-        lambda: lab.insights.frame.to_csv(),
+        lambda: str(lab.insights.frame),
         lambda: lab.preview("And MSFT?").text,
         lambda: lab.ask("And MSFT?").text,
         lambda: lab.sql("select to_json(insights) from insights").to_csv(),
@@ -78,9 +83,9 @@ def test_a_known_lab_that_is_replaced_reads_nothing_either(
             shown = use()
         except (StoreError, duckdb.Error) as error:
             shown = str(error)
-        assert SECRET not in shown
+        assert STOLEN not in shown
     with duckdb.connect(lab.store.path, read_only=True) as con:
-        assert con.execute("select count(*) from cache where contains(value::text, ?)", [SECRET]).fetchone() == (0,)
+        assert con.execute("select count(*) from cache where contains(value::text, ?)", [STOLEN]).fetchone() == (0,)
 
 
 def test_what_a_log_beside_the_file_brings_in_is_refused_too(clean: Lab, tmp_path: Path) -> None:
@@ -94,3 +99,68 @@ def test_what_a_log_beside_the_file_brings_in_is_refused_too(clean: Lab, tmp_pat
         shutil.copyfile(f"{path}.wal", tmp_path / "torn.duckdb.wal")
     with pytest.raises(NotALab, match="view 'insights'"):
         Lab.open(tmp_path / "torn.duckdb")
+
+
+def packed(path: Path, member: str, *pieces: bytes, claims: int | None = None) -> None:
+    """Make a small .zip that unpacks to very much, or claims to."""
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(member, "w") as file,
+    ):
+        for piece in pieces:
+            file.write(piece)
+    if claims is not None:
+        data = bytearray(path.read_bytes())
+        entry = data.rindex(b"PK\x01\x02")
+        data[entry + 24 : entry + 28] = struct.pack("<I", claims)
+        path.write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder of files that are larger than they look."""
+    folder = tmp_path_factory.mktemp("bombs")
+    packed(folder / "lists.zip", "conversations.json", b"[[", *[b"[]," * 1_000_000] * 40, b"1]]")
+    packed(folder / "emoji.zip", "conversations.json", b'["', *["\N{DUCK}".encode() * 1_000_000] * 40, b'"]')
+    packed(folder / "spaces.zip", "conversations.json", b"[", *[b" " * 10_000_000] * 20, b"1]")
+    packed(folder / "large.zip", "conversations.json", b"[1]", claims=2_000_000_000)
+    packed(folder / "ranks.npz", "meta.npy", b"", claims=2_000_000_000)
+    os.mkfifo(folder / "pipe.csv")
+    with (folder / "sparse.csv").open("wb") as file:
+        file.truncate(2_000_000_000)
+    return folder
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import pandas
+from gallump_lab import datasets, study
+from gallump_lab.datasets import chatgpt, claude, table  # what they need is imported before memory is short
+from gallump_lab.market import files
+resource.setrlimit(resource.RLIMIT_DATA, (1_500_000_000, resource.RLIM_INFINITY))
+for read in sys.argv[1:]:
+    try:
+        print(eval(read))
+    except ValueError as error:
+        print(error)
+"""
+BOMBS = {
+    "datasets.read('lists.zip')": "A conversation is longer than",
+    "datasets.read('emoji.zip')": "A conversation is longer than",
+    "datasets.read('spaces.zip')": "not known as a dataset",
+    "datasets.read('large.zip')": "would unpack to 2,000,000,000 bytes",
+    "study.Ranks.load('ranks.npz')": "would unpack to 2,000,000,000 bytes",
+    "datasets.read('/dev/zero', 'table')": "/dev/zero is a device",
+    "datasets.read('/dev/zero', 'locomo')": "/dev/zero is a device",
+    "datasets.read('pipe.csv')": "is a device, pipe or the like",
+    "datasets.read('sparse.csv')": "has 2,000,000,000 bytes; at most 1,000,000,000 are read",
+    "files.read_bars(Path('pipe.csv'))": "is a device, pipe or the like",
+}
+
+
+def test_small_or_endless_files_do_not_fill_the_memory(bombs: Path) -> None:
+    command = [sys.executable, "-c", LIMITED, *BOMBS]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=bombs, timeout=100)
+    for said, words in zip(found.stdout.splitlines(), BOMBS.values(), strict=True):
+        assert words in said, found.stderr
