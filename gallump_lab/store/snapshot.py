@@ -1,8 +1,10 @@
 """A frozen copy of a lab in memory: a study on it holds nothing, and its data cannot move."""
 
+import os
 import shutil
 import tempfile
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -32,6 +34,8 @@ class Snapshot:
 
     def __init__(self, copy: Instance, source: Path) -> None:
         self._copy: Instance | None = copy
+        self._file: Path | None = None
+        self._gone: weakref.finalize[[str, int], Self] | None = None
         self.source = source
         # The one folder that a sealed copy can be saved to; it is there only meanwhile.
         self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"
@@ -107,19 +111,25 @@ class Snapshot:
             If it cannot be written, or the snapshot is closed.
         """
         target, found = files.place(path), self.hash
-        with files.fresh(target, "snapshot") as draft, told(target), self._cursor() as con:
+        with files.fresh(target, "snapshot") as draft, told(target):
+            self._write(draft, found)
+        return target
+
+    def _write(self, target: Path, found: str | None = None) -> None:
+        """Write the copy to a file, with its hash if it is given."""
+        with self._cursor() as con:
             self._outlet.mkdir(mode=0o700)
             try:
                 con.execute(f"attach {quoted(str(self._outlet / 'copy.duckdb'))} as target (type duckdb)")
                 try:
                     con.execute("copy from database memory to target")
-                    con.execute("create or replace table target.snapshot as select ? as hash", [found])
+                    if found is not None:
+                        con.execute("create or replace table target.snapshot as select ? as hash", [found])
                 finally:
                     con.execute("detach target")
-                shutil.move(self._outlet / "copy.duckdb", draft)
+                shutil.move(self._outlet / "copy.duckdb", target)
             finally:
                 shutil.rmtree(self._outlet)
-        return target
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
@@ -134,7 +144,18 @@ class Snapshot:
             con.execute("begin transaction read only")
             yield con
 
-    sealed = read
+    wait = 10.0
+
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """A file with the same, for another process; it goes with this object."""
+        if self._file is None:
+            folder = tempfile.mkdtemp(prefix="gallump-snapshot-")
+            self._gone = weakref.finalize(self, _remove, folder, os.getpid())
+            file = Path(folder).resolve() / "snapshot.duckdb"
+            self._write(file)
+            self._file = file
+        return self._file, None
 
     def _cursor(self) -> "DuckDBPyConnection":
         if self._copy is None:
@@ -150,8 +171,15 @@ class Snapshot:
         """Free the memory; the snapshot cannot be read after that."""
         if self._copy is not None:
             self._copy.close()
-        self._copy = None
+        if self._gone is not None:
+            self._gone()
+        self._copy = self._file = None
 
     def __repr__(self) -> str:
         """Name the lab it was taken of."""
         return f"<Snapshot of {self.source.name}>"
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # and no child of it
+        shutil.rmtree(folder, ignore_errors=True)

@@ -36,8 +36,14 @@ class Catalogue(Protocol):
         """Give a connection inside one read-only transaction."""
         ...
 
-    def sealed(self) -> AbstractContextManager["DuckDBPyConnection"]:
-        """Give a connection that only reads and reaches nothing else: no file, no setting, no Python variable."""
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the same: a file or a server's address, with its token."""
+        ...
+
+    @property
+    def wait(self) -> float:
+        """Seconds that a step tries while others hold it."""
         ...
 
 
@@ -100,11 +106,11 @@ class Store:
     exclusive = True
     """Whether a step that only reads keeps everyone else out, too, so that it must not last."""
 
-    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
+    def __init__(self, path: Path, *, wait: float = 10.0, key: Path | None = None) -> None:
         self.path, self.wait = path, wait
         self._known: tuple[int, int] | None = None
         with _FILES_LOCK:
-            self._file = _FILES.setdefault(path, _File(path if self.exclusive else None))
+            self._file = _FILES.setdefault(key or path, _File(path if self.exclusive else None))
 
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
@@ -168,6 +174,11 @@ class Store:
                 error.add_note(f"The step on {self.path} may have been written or not: look before you repeat it.")
                 raise
 
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the lab."""
+        return self.path, None
+
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
         """Give a connection that only reads the lab and reaches nothing else: no file, no setting, no Python variable.
@@ -179,6 +190,8 @@ class Store:
         """
         alone = Instance()
         with contextlib.closing(alone), self.lend(alone) as con:
+            con.execute("set memory_limit = '2GB'")
+            con.execute("set temp_directory = ''")
             seal(con)
             yield con
 
