@@ -257,6 +257,7 @@ def _answer(asked: Asked, stores: dict[tuple[Path, str | None], Any], answers: B
     try:
         key = asked.path, asked.token
         if key not in stores:
+            stores.clear()  # an attachment to another server is let go
             path, token = key
             stores[key] = Store(path) if token is None else Remote(path, token=token)
         stores[key].wait = asked.wait

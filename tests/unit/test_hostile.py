@@ -1,10 +1,12 @@
 """What a file that somebody sends, or a statement that asks for too much, cannot do."""
 
 import os
+import resource
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import duckdb
 import pytest
 
 from gallump_lab import Lab
-from gallump_lab.store import NotALab, Snapshot, StoreError
+from gallump_lab.store import NotALab, QueryRefused, Snapshot, StoreError, frame
 
 STOLEN = "the victim's own words"
 CODE = {
@@ -164,3 +166,30 @@ def test_small_or_endless_files_do_not_fill_the_memory(bombs: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=bombs, timeout=100)
     for said, words in zip(found.stdout.splitlines(), BOMBS.values(), strict=True):
         assert words in said, found.stderr
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select repeat('x', 100000000) from range(1000)",
+        "select 1 from messages where " + " or ".join(f"text like '%{i}'" for i in range(50_000)),
+        "select array_agg(range) from range(1000000000)",
+        "select range from range(300000000)",
+    ],
+)
+def test_a_statement_that_asks_for_too_much_is_ended_and_nothing_else(clean: Lab, sql: str) -> None:
+    with pytest.raises((QueryRefused, duckdb.Error)):
+        frame(clean.store, sql, seconds=0.5)
+    assert clean.cache.set("free", 1)
+    assert clean.sql("select count(*) as n from messages")["n"].tolist() == [2]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000  # kilobytes
+
+
+def test_a_snapshot_outlives_a_statement_that_takes_all_memory_and_leaves_no_file(clean: Lab) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("gallump-snapshot-*"))
+    snapshot = clean.snapshot()
+    with pytest.raises((QueryRefused, duckdb.Error)):
+        snapshot.sql("select repeat('x', 100000000) from range(1000)")
+    assert len(snapshot.sql("from messages")) == 2
+    snapshot.close()
+    assert set(Path(tempfile.gettempdir()).glob("gallump-snapshot-*")) <= before
