@@ -31,6 +31,7 @@ from gallump_lab.memory.sessions import Received, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol, validate_symbols
 from gallump_lab.store import Cache, Snapshot, Store, StoreError, configs, connect, frame, runs, times
+from gallump_lab.store.query import table
 from gallump_lab.store.runs import Found
 
 if TYPE_CHECKING:
@@ -489,7 +490,7 @@ class Lab:
     @property
     def decisions(self) -> "pd.DataFrame":
         """Every decision on a recommendation, oldest first; the newest of a recommendation holds."""
-        return self.sql("select * from decisions order by decision_id")
+        return self._frame("select * from decisions order by decision_id")
 
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Run one reading statement on the lab's tables.
@@ -510,6 +511,10 @@ class Lab:
             If it writes, is not one statement, or takes too long.
         """
         return frame(self.store, sql, params, seconds=SQL_SECONDS if self.store.exclusive else None)
+
+    def _frame(self, sql: str) -> "pd.DataFrame":
+        with self.store.read() as con:
+            return table(con, sql)
 
     def import_messages(self, frame: "pd.DataFrame") -> imports.Imported:
         """Import past messages in bulk: a million in minutes, with a progress bar; see `memory.imports.messages`.
@@ -609,12 +614,12 @@ class Lab:
     @property
     def messages(self) -> "pd.DataFrame":
         """Every message, in order of arrival."""
-        return self.sql("select * from messages order by message_id")
+        return self._frame("select * from messages order by message_id")
 
     @property
     def turns(self) -> "pd.DataFrame":
         """Every turn, in order."""
-        return self.sql("select * from turns order by turn_id")
+        return self._frame("select * from turns order by turn_id")
 
     def snapshot(self) -> Snapshot:
         """Copy the lab into memory, for studies that must not hold the file."""

@@ -40,6 +40,7 @@ _WHY: Mapping[str, str] = {
     _TIMELESS: "what is before has none either, nor has the conversation",
 }
 _BESIDE: Mapping[str, str] = {FILES: "images, audio or files", THINKING: "thinking"}
+_MOST = 2_000_000
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -92,13 +93,17 @@ def read(path: Path, service: str, understood: Callable[[dict[str, Any]], Conver
 
     account = _Account()
     threads: list[list[dict[str, Any]]] = []
-    number = 0
+    number = entries = 0
     for found in export_files.conversations(path):
         conversation = understood(found) if isinstance(found, dict) else None
         if conversation is None:
             account.strangers += 1
             continue
         number += 1
+        entries += len(conversation.entries)
+        if entries > _MOST:
+            msg = f"{path} holds more than {_MOST:,} messages; no more are read at once. Give its parts one by one."
+            raise DatasetError(msg)
         if rows := list(_said(conversation, f"conversation {number}", account)):
             threads.append(rows)
     if not number:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.reading.files import LONGEST, readable
 from gallump_lab.reading.text import parsed
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def json_of(path: Path) -> Any:
     DatasetError
         If it cannot be read.
     """
+    readable(path, DatasetError, most=3 * LONGEST)
     try:
         return parsed(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, TIMES, Dataset, DatasetError, Problems, frame
 from gallump_lab.reading import dates, rows
+from gallump_lab.reading.files import readable
 from gallump_lab.reading.text import parsed
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def _keys(value: Any) -> list[str]:
 
 def _records(path: Path, problems: Problems) -> "pd.DataFrame":
     """Give a file's records, each under the number of its line."""
+    readable(path, DatasetError)
     try:
         if path.suffix.lower() in (".jsonl", ".ndjson"):
             with rows.opened(path) as text:

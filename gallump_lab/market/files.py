@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from gallump_lab.datasets.records import Problems, counted
 from gallump_lab.market.days import exchange_day, hours_ahead
 from gallump_lab.market.records import Portfolio, Position
+from gallump_lab.reading.files import readable
 from gallump_lab.reading.numbers import NOTHING, decimal_sign, read_number
 from gallump_lab.reading.rows import RowsError, read_csv
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
@@ -317,9 +318,7 @@ def _load(
     """Load a file's cells as texts, and the time zone that a parquet's dates were written in, if it says so."""
     import duckdb
 
-    if not path.is_file():
-        msg = f"{path} does not exist or is no file."
-        raise MarketFileError(msg)
+    readable(path, MarketFileError)
     zone = None
     parquet = path.suffix.lower() == ".parquet"
     try:

@@ -1,14 +1,17 @@
 """A frozen copy of a lab in memory: a study on it holds nothing, and its data cannot move."""
 
+import os
 import shutil
 import tempfile
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from gallump_lab.reading.files import readable
 from gallump_lab.store import content, files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, told
 from gallump_lab.store.instance import Instance, seal
@@ -33,6 +36,8 @@ class Snapshot:
 
     def __init__(self, copy: Instance, source: Path, model: str | None = None) -> None:
         self._copy: Instance | None = copy
+        self._file: Path | None = None
+        self._gone: weakref.finalize[[str, int], Self] | None = None
         self.source, self.model = source, model
         # The one folder that a sealed copy can be saved to; it is there only meanwhile.
         self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"
@@ -67,6 +72,7 @@ class Snapshot:
         if not store.path.exists():
             msg = f"There is no file {store.path}. Give the path that snapshot.save(path) wrote to."
             raise FileNotFoundError(msg)
+        readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
         copy = Instance()
         with store.lend(copy) as con:
             missing = schema.missing(con, store.path)
@@ -107,22 +113,28 @@ class Snapshot:
             If it cannot be written, or the snapshot is closed.
         """
         target, found = files.place(path), self.hash
-        with files.fresh(target, "snapshot") as draft, told(target), self._cursor() as con:
+        with files.fresh(target, "snapshot") as draft, told(target):
+            self._write(draft, found)
+        return target
+
+    def _write(self, target: Path, found: str | None = None) -> None:
+        """Write the copy to a file, with its hash if it is given."""
+        with self._cursor() as con:
             self._outlet.mkdir(mode=0o700)
             try:
                 con.execute(f"attach {quoted(str(self._outlet / 'copy.duckdb'))} as target (type duckdb)")
                 try:
                     con.execute("copy from database memory to target")
-                    con.execute(
-                        "create or replace table target.snapshot as select ? as hash, ?::varchar as model",
-                        [found, self.model],
-                    )
+                    if found is not None:
+                        con.execute(
+                            "create or replace table target.snapshot as select ? as hash, ?::varchar as model",
+                            [found, self.model],
+                        )
                 finally:
                     con.execute("detach target")
-                shutil.move(self._outlet / "copy.duckdb", draft)
+                shutil.move(self._outlet / "copy.duckdb", target)
             finally:
                 shutil.rmtree(self._outlet)
-        return target
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
@@ -137,7 +149,18 @@ class Snapshot:
             con.execute("begin transaction read only")
             yield con
 
-    sealed = read
+    wait = 10.0
+
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """A file with the same, for another process; it goes with this object."""
+        if self._file is None:
+            folder = tempfile.mkdtemp(prefix="gallump-snapshot-")
+            self._gone = weakref.finalize(self, _remove, folder, os.getpid())
+            file = Path(folder).resolve() / "snapshot.duckdb"
+            self._write(file)
+            self._file = file
+        return self._file, None
 
     def _cursor(self) -> "DuckDBPyConnection":
         if self._copy is None:
@@ -153,8 +176,15 @@ class Snapshot:
         """Free the memory; the snapshot cannot be read after that."""
         if self._copy is not None:
             self._copy.close()
-        self._copy = None
+        if self._gone is not None:
+            self._gone()
+        self._copy = self._file = None
 
     def __repr__(self) -> str:
         """Name the lab it was taken of."""
         return f"<Snapshot of {self.source.name}>"
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # and no child of it
+        shutil.rmtree(folder, ignore_errors=True)

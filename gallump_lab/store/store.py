@@ -36,20 +36,29 @@ class Catalogue(Protocol):
         """Give a connection inside one read-only transaction."""
         ...
 
-    def sealed(self) -> AbstractContextManager["DuckDBPyConnection"]:
-        """Give a connection that only reads and reaches nothing else: no file, no setting, no Python variable."""
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the same: a file or a server's address, with its token."""
+        ...
+
+    @property
+    def wait(self) -> float:
+        """Seconds that a step tries while others hold it."""
         ...
 
 
 class _File:
     """What the threads of this process share of one lab file: they take turns, so the file is attached once."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: Path | None = None) -> None:
+        self._only = only
         self.renew()
 
     def renew(self) -> None:
         self.turn, self.owner = threading.RLock(), 0
-        self.instance = Instance(threads=1)  # for a step's few rows a second thread costs more than it gives
+        self.instance = Instance(
+            threads=1, only=self._only
+        )  # for a step's few rows a second thread costs more than it gives
 
 
 _FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
@@ -97,11 +106,11 @@ class Store:
     exclusive = True
     """Whether a step that only reads keeps everyone else out, too, so that it must not last."""
 
-    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
+    def __init__(self, path: Path, *, wait: float = 10.0, key: Path | None = None) -> None:
         self.path, self.wait = path, wait
         self._known: tuple[int, int] | None = None
         with _FILES_LOCK:
-            self._file = _FILES.setdefault(path, _File())
+            self._file = _FILES.setdefault(key or path, _File(path if self.exclusive else None))
 
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
@@ -165,6 +174,11 @@ class Store:
                 error.add_note(f"The step on {self.path} may have been written or not: look before you repeat it.")
                 raise
 
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the lab."""
+        return self.path, None
+
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
         """Give a connection that only reads the lab and reaches nothing else: no file, no setting, no Python variable.
@@ -176,6 +190,8 @@ class Store:
         """
         alone = Instance()
         with contextlib.closing(alone), self.lend(alone) as con:
+            con.execute("set memory_limit = '2GB'")
+            con.execute("set temp_directory = ''")
             seal(con)
             yield con
 
@@ -199,7 +215,6 @@ class Store:
                     # A killed process left its log, which has just been read in. Unless it goes into the file at once,
                     # DuckDB 2.0 puts it there with the next commit, and leaves out what an index should have got.
                     con.execute("checkpoint lab")
-                con.execute("use lab")
                 self._recognize(con)
                 yield con
                 # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
@@ -259,6 +274,9 @@ class Store:
         """See that another file in the known one's place, such as a backup that was put back, is a lab like it."""
         status = self.path.stat()
         found = status.st_dev, status.st_ino
+        if self._known != found:
+            schema.refuse_code(con, self.path)
+        con.execute("use lab")
         if self._known not in (None, found) and schema.missing(con, self.path):
             msg = f"{self.path} was replaced by a lab of an older version. Open it again; that brings it up to date."
             raise StoreError(msg)
@@ -295,4 +313,6 @@ class Store:
             self._copy(con, database)
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
+        con.execute("use memory")
+        schema.refuse_code(con, self.path)  # a copy is read where more than the lab can be reached
         con.execute(f"copy from database lab to {database}")

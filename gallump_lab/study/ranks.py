@@ -1,5 +1,6 @@
 """Every question's candidates under each retriever, in order, for any budget to be tried on; and their file."""
 
+import contextlib
 import json
 import math
 import zlib
@@ -8,13 +9,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import Slot, not_embedded
 from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.reading.files import readable, unpacked
 from gallump_lab.reading.text import parsed
 from gallump_lab.store import files
 from gallump_lab.study.evidence import Needs
@@ -225,17 +227,31 @@ class Ranks:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is none of ours, or its ranks were made by another version of recall.
+            If the file is none of ours or too large, or its ranks were made by another version of recall.
         """
         import numpy as np
 
+        path = Path(path)
+        if path.exists():
+            readable(path, ValueError)
+            with contextlib.suppress(BadZipFile), ZipFile(path) as archive:
+                unpacked(path, archive.infolist(), ValueError)
         try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 arrays = dict(found)
             meta = parsed(arrays["meta"].tobytes().decode())
             version = meta["version"]
             ranks = cls._read(arrays, meta) if version == recall.VERSION else None
-        except (AttributeError, EOFError, LookupError, TypeError, ValueError, BadZipFile, zlib.error) as error:
+        except (
+            AttributeError,
+            EOFError,
+            LookupError,
+            MemoryError,
+            TypeError,
+            ValueError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             msg = f"{path} holds no ranks, or not all of them ({type(error).__name__}); Ranks.save writes them."
             raise ValueError(msg) from error
         if ranks is None:

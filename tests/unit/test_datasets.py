@@ -440,6 +440,8 @@ def test_what_is_wrong_is_told_by_the_users_own_columns(tmp_path: Path) -> None:
     ):
         assert f"line {line}: {start}" in words
     assert lab.messages["symbol"].tolist() == ["BRK.B"]
+
+
 def test_times_in_seconds_and_milliseconds_since_1970_are_read_as_such(tmp_path: Path) -> None:
     lines = ["role,text,time", "user,one,1704052100000", "assistant,two,1701120910", "user,three,45292"]
     found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))
