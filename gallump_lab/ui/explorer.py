@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets  # type: ignore[import-untyped]
 
 from gallump_lab.config import ConfigError
-from gallump_lab.masking import masked
 from gallump_lab.memory import packing
 from gallump_lab.picture import COLOURS
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Preview
