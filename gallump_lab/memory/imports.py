@@ -355,7 +355,10 @@ def insights(
                 if row["superseded_by"] in done:
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
-                    ledger.replaced(con, old, newer, now)
+                    try:
+                        ledger.replaced(con, old, newer, now)
+                    except ValueError as error:  # by what the lab knows already
+                        problems.note(f"{here}: {error} Both stay as they are.")
                 added, already = added + new, already + (not new)
                 hidden += given_so.text != row["text"]
                 if row["key"] is not None:

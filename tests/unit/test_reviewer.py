@@ -7,7 +7,7 @@ import pytest
 from clock import Clock
 from front_end import FrontEnd
 
-from gallump_lab import Lab
+from gallump_lab import Lab, study
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -204,6 +204,28 @@ def test_what_another_notebook_changes_is_taken_in_where_it_stands(lab):
     gone = front.until("changed")[1]
     assert gone["rows"] == [{"place": 0, "insight": 5, "gone": True}]
     assert gone["progress"] == {"graded": 0, "of": 2}
+
+
+def test_a_circle_in_an_older_lab_hangs_nothing(lab):
+    with lab.store.write() as con:  # as an import made them once: 3 took the place of 2, and 2 now that of 3
+        con.execute(
+            "insert into insight_events (event_id, insight_id, event, superseded_by, known_from, arrived_at) "
+            "select nextval('insight_event_ids'), 3, 'superseded', 2, known_from, known_from from insights limit 1"
+        )
+    _, front, told = opened(lab)
+    assert texts(told) == ["Sells halibut winners too early", "Trades on Tuesdays"]
+    _, front, told = opened(lab, "w", insights=lab.insights.frame)
+    assert len(told["rows"]) == 4
+    front.say("open", "w", insight=2)
+    assert [each["quoted"] for each in front.until("opened")[1]["history"]] == [
+        "Halibut stop: 410",
+        None,
+        "Halibut stop: 410",
+    ]
+    front.say("grade", "w", insight=3, grade=1)
+    assert front.until("changed")[1]["rows"][0]["grade"] == 1
+    lab.preview("What is my halibut stop?")
+    assert len(study.insights(lab.snapshot(), chosen=lab.insights.frame).frame) == 4
 
 
 def test_what_cannot_be_done_is_said_changes_nothing_and_shows_what_holds_now(lab):
