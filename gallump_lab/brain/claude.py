@@ -23,8 +23,8 @@ from gallump_lab.brain import faults, recommendations
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.received import Received, at
 from gallump_lab.brain.records import Answer, Recommendation, State, Usage
-from gallump_lab.masking import masked
 from gallump_lab.memory.text import storable
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from ssl import SSLContext

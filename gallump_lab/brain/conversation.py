@@ -14,10 +14,10 @@ from gallump_lab.brain.records import Usage
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.context import ContextBuilder
-from gallump_lab.masking import masked
 from gallump_lab.memory import context as memory
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionManager
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Template
 from gallump_lab.market.records import MarketContext
-from gallump_lab.masking import masked
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import SessionContext, Slot
 from gallump_lab.memory.text import BROKEN_OFF, indented, one_line, storable
+from gallump_lab.secrets import masked
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.

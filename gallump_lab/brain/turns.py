@@ -11,12 +11,12 @@ from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer
 from gallump_lab.config import Config, Model
-from gallump_lab.masking import masked
 from gallump_lab.memory import packing, recall
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, StoreError, configs, owner, times
 
 if TYPE_CHECKING:

@@ -119,6 +119,8 @@ def questions(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
 def insights(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
     """Give a frame of insights as a dataset has them; rows that cannot be used are left out and told.
 
+    So are those that supersede each other in a circle.
+
     Raises
     ------
     DatasetError
@@ -132,7 +134,25 @@ def insights(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
         row["kind"], row["superseded_by"] = _word(row["kind"]) or "fact", _word(row["superseded_by"])
         row["sources"] = _keys(row["sources"])
 
-    return _checked(given, INSIGHTS, ("text", "known_from"), problems, check)
+    learnt = _checked(given, INSIGHTS, ("text", "known_from"), problems, check)
+    circles = _circles(dict(zip(learnt["key"], learnt["superseded_by"], strict=True)))
+    for where, key, newer in learnt.loc[learnt["key"].isin(circles), ["key", "superseded_by"]].itertuples():
+        why = f"superseded_by {newer!r:.60} leads back to {key!r:.60}, so which one holds cannot be known"
+        problems.leave_out(f"{given.index.name or 'row'} {where}", why)
+    return learnt[~learnt["key"].isin(circles)]
+
+
+def _circles(newer: dict[str | None, str | None]) -> set[str | None]:
+    """Return the keys from which what takes the place of what leads back to them."""
+    circles, seen = set[str | None](), set[str | None]({None})
+    for start in newer:
+        path, key = list[str | None](), start
+        while key in newer and key not in seen:
+            seen.add(key)
+            path.append(key)
+            key = newer[key]
+        circles.update(path[path.index(key) :] if key in path else ())
+    return circles
 
 
 def _checked(

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
-from gallump_lab.masking import masked
 from gallump_lab.memory import rules
 from gallump_lab.memory.living import Standing
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, owner, times
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.records import Dataset, Problems
-from gallump_lab.masking import masked
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, ready, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
@@ -356,7 +356,10 @@ def insights(
                 if row["superseded_by"] in done:
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
-                    ledger.replaced(con, old, newer, now)
+                    try:
+                        ledger.replaced(con, old, newer, now)
+                    except ValueError as error:  # by what the lab knows already
+                        problems.note(f"{here}: {error} Both stay as they are.")
                 added, already = added + new, already + (not new)
                 hidden += given_so.text != row["text"]
                 if row["key"] is not None:

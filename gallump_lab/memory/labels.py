@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gallump_lab import masking
+from gallump_lab import secrets as masking
 from gallump_lab.memory import index
 from gallump_lab.memory.messages import checked_name, checked_text
 from gallump_lab.reading.symbols import spellings, validate_symbol

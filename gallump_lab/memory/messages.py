@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab import tokens
-from gallump_lab.masking import masked
 from gallump_lab.memory import index
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import one_line, storable
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

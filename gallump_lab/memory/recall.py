@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Recall
-from gallump_lab.masking import masked
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
@@ -16,6 +15,7 @@ from gallump_lab.memory.records import Moment, Slot
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line, storable
+from gallump_lab.secrets import masked
 from gallump_lab.store import times
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self, get_args
 
 from gallump_lab.config import Config
-from gallump_lab.masking import masked, told
 from gallump_lab.memory import index, messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
@@ -17,6 +16,7 @@ from gallump_lab.memory.records import Moment, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
+from gallump_lab.secrets import masked, told
 from gallump_lab.store import Cache, Store, configs, times
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from gallump_lab import masking
+from gallump_lab import secrets as masking
 from gallump_lab.store import far, schema
 from gallump_lab.store.errors import LabBusy, QueryRefused, StoreError, told
 from gallump_lab.store.far import Far, NoServer
