@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.records import Learnt
-from gallump_lab.memory.signals.dates import MONTHS
 from gallump_lab.memory.text import statement, terms
+from gallump_lab.reading.periods import MONTHS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from gallump_lab.store.errors import QueryRefused, StoreError
 
@@ -74,12 +74,13 @@ def run(  # noqa: PLR0913 (what a statement is about)
         answer = reader.ask(asked)
     kind, *found = pickle.loads(answer)  # noqa: S301 (our own process wrote it)
     if kind == _DONE:
-        return found[0]
+        frame: pd.DataFrame = found[0]
+        return frame
     error_type, arguments, attributes = found
-    error = error_type.__new__(error_type, *arguments)
-    error.args = arguments
-    error.__dict__.update(attributes)
-    raise error
+    raised: BaseException = error_type.__new__(error_type, *arguments)
+    raised.args = arguments
+    raised.__dict__.update(attributes)
+    raise raised
 
 
 class _Reader:
@@ -192,14 +193,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_forked)
 
 
-def _received(file: BinaryIO) -> bytes | None:
+def _received(file: IO[bytes]) -> bytes | None:
     """Read one message, its length before it; None if the other side is gone."""
     size = int.from_bytes(file.read(8))
     found = file.read(size)
     return found if size and len(found) == size else None
 
 
-def _send(file: BinaryIO, message: bytes) -> None:
+def _send(file: IO[bytes], message: bytes) -> None:
     file.write(len(message).to_bytes(8))
     file.write(message)
     file.flush()
@@ -249,7 +250,7 @@ def _bound() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _answer(asked: Asked, stores: dict[tuple[Path, str | None], Any], answers: BinaryIO) -> bytes:
+def _answer(asked: Asked, stores: dict[tuple[Path, str | None], Any], answers: IO[bytes]) -> bytes:
     from gallump_lab.store import query
     from gallump_lab.store.remote import Remote
     from gallump_lab.store.store import Store
