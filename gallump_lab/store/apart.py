@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from gallump_lab.store.errors import QueryRefused, StoreError
 
@@ -74,12 +74,13 @@ def run(  # noqa: PLR0913 (what a statement is about)
         answer = reader.ask(asked)
     kind, *found = pickle.loads(answer)  # noqa: S301 (our own process wrote it)
     if kind == _DONE:
-        return found[0]
+        given: pd.DataFrame = found[0]
+        return given
     error_type, arguments, attributes = found
-    error = error_type.__new__(error_type, *arguments)
-    error.args = arguments
-    error.__dict__.update(attributes)
-    raise error
+    theirs = error_type.__new__(error_type, *arguments)
+    theirs.args = arguments
+    theirs.__dict__.update(attributes)
+    raise theirs
 
 
 class _Reader:
@@ -192,7 +193,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_forked)
 
 
-def _received(file: BinaryIO) -> bytes | None:
+def _received(file: IO[bytes]) -> bytes | None:
     """Read one message, its length before it; None if the other side is gone."""
     size = int.from_bytes(file.read(8))
     found = file.read(size)

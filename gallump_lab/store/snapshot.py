@@ -35,7 +35,7 @@ class Snapshot:
     def __init__(self, copy: Instance, source: Path) -> None:
         self._copy: Instance | None = copy
         self._file: Path | None = None
-        self._gone: weakref.finalize[[str, int], Self] | None = None
+        self._gone: weakref.finalize[[str, int], Any] | None = None
         self.source = source
         # The one folder that a sealed copy can be saved to; it is there only meanwhile.
         self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"

@@ -172,7 +172,7 @@ def test_small_or_endless_files_do_not_fill_the_memory(bombs: Path) -> None:
     "sql",
     [
         "select repeat('x', 100000000) from range(1000)",
-        "select 1 from messages where " + " or ".join(f"text like '%{i}'" for i in range(50_000)),
+        " ".join(["select 1 from messages where false", *(f"or text like '%{i}'" for i in range(50_000))]),
         "select array_agg(range) from range(1000000000)",
         "select range from range(300000000)",
     ],
