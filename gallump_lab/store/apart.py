@@ -74,13 +74,13 @@ def run(  # noqa: PLR0913 (what a statement is about)
         answer = reader.ask(asked)
     kind, *found = pickle.loads(answer)  # noqa: S301 (our own process wrote it)
     if kind == _DONE:
-        frame: pd.DataFrame = found[0]
-        return frame
+        given: pd.DataFrame = found[0]
+        return given
     error_type, arguments, attributes = found
-    raised: BaseException = error_type.__new__(error_type, *arguments)
-    raised.args = arguments
-    raised.__dict__.update(attributes)
-    raise raised
+    theirs = error_type.__new__(error_type, *arguments)
+    theirs.args = arguments
+    theirs.__dict__.update(attributes)
+    raise theirs
 
 
 class _Reader:

@@ -37,7 +37,7 @@ class Snapshot:
     def __init__(self, copy: Instance, source: Path, model: str | None = None) -> None:
         self._copy: Instance | None = copy
         self._file: Path | None = None
-        self._gone: weakref.finalize[[str, int], Snapshot] | None = None
+        self._gone: weakref.finalize[[str, int], Any] | None = None
         self.source, self.model = source, model
         # The one folder that a sealed copy can be saved to; it is there only meanwhile.
         self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"

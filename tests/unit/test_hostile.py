@@ -172,7 +172,7 @@ def test_small_or_endless_files_do_not_fill_the_memory(bombs: Path) -> None:
     "sql",
     [
         "select repeat('x', 100000000) from range(1000)",
-        "select 1 from messages where " + " or ".join(f"text like '%{i}'" for i in range(50_000)),  # noqa: S608 (made here)
+        " ".join(["select 1 from messages where false", *(f"or text like '%{i}'" for i in range(50_000))]),
         "select array_agg(range) from range(1000000000)",
         "select range from range(300000000)",
     ],
@@ -185,11 +185,14 @@ def test_a_statement_that_asks_for_too_much_is_ended_and_nothing_else(clean: Lab
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000  # kilobytes
 
 
-def test_a_snapshot_outlives_a_statement_that_takes_all_memory_and_leaves_no_file(clean: Lab) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("gallump-snapshot-*"))
+def test_a_snapshot_outlives_a_statement_that_takes_all_memory_and_leaves_no_file(
+    clean: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     snapshot = clean.snapshot()
     with pytest.raises((QueryRefused, duckdb.Error)):
         snapshot.sql("select repeat('x', 100000000) from range(1000)")
     assert len(snapshot.sql("from messages")) == 2
+    assert list(tmp_path.glob("gallump-snapshot-*"))
     snapshot.close()
-    assert set(Path(tempfile.gettempdir()).glob("gallump-snapshot-*")) <= before
+    assert not list(tmp_path.glob("gallump-snapshot-*"))
