@@ -49,11 +49,9 @@ def frame(
 
     with catalogue.sealed() as con:
         statements = con.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type not in (
-            duckdb.StatementType.SELECT,
-            duckdb.StatementType.EXPLAIN,
-        ):
-            found = ", ".join(statement.type.name for statement in statements) or "nothing"
+        kinds = [_kind(statement) for statement in statements]
+        if kinds not in (["SELECT"], ["EXPLAIN"]):
+            found = ", ".join(kinds) or "nothing"
             msg = f"sql takes one statement that reads, such as a SELECT; got {found}. Bind values with ? or $name."
             raise QueryRefused(msg)
         timer = threading.Timer(seconds or 0, con.interrupt)
@@ -72,6 +70,13 @@ def frame(
             raise QueryRefused(msg) from error
         finally:
             timer.cancel()
+
+
+def _kind(statement: Any) -> str:
+    try:
+        return str(statement.type.name)
+    except ValueError:  # duckdb's Python knows fewer kinds than DuckDB does
+        return "another statement"
 
 
 def table(
