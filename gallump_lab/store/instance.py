@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     import duckdb
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
-# A commit writes the file itself rather than a log that the detach then writes over; both are on disk when it returns.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "checkpoint_threshold": "1KB",
     "python_enable_replacements": False,
 }
 _THREADED: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()

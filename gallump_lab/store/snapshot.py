@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from gallump_lab.reading.files import readable
 from gallump_lab.store import content, files, query, schema
@@ -91,6 +91,11 @@ class Snapshot:
             for migration in missing:
                 schema.apply(con, migration)
         return cls(copy, store.path, *recorded[1:2])
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied; `save` is for that."""
+        msg = "A snapshot cannot be pickled or copied. Save it: snapshot.save(path); Snapshot.load(path) reads it."
+        raise TypeError(msg)
 
     @cached_property
     def hash(self) -> str:

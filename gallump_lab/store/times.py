@@ -50,12 +50,17 @@ def naive(moment: datetime, name: str = "created_at") -> datetime:
     Raises
     ------
     ValueError
-        If `moment` is not a datetime or has no time zone; `name` is what the message calls it.
+        If `moment` is not a datetime, has no time zone or is in no year from 1 to 9999 in UTC; `name` is what the
+        message calls it.
     """
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         msg = f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc), not {moment!r}."
         raise ValueError(msg)
-    return moment.astimezone(UTC).replace(tzinfo=None)
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        msg = f"{name} {moment} is in no year from 1 to 9999 in UTC. Check its year and time zone."
+        raise ValueError(msg) from error
 
 
 def aware(moment: datetime, zone: tzinfo | None = UTC) -> datetime:
