@@ -314,7 +314,7 @@ class Store:
         found = self._look()
         if (
             self._known is None or found is None or self._known[:2] != found[:2]
-        ):  # in the same file others wrote as we do
+        ):  # else others wrote
             schema.refuse_code(con, self.path)
         con.execute("use lab")
         if self._known not in (None, found) and schema.missing(con, self.path):
