@@ -28,7 +28,7 @@ from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
-from gallump_lab.memory.sessions import Received, SessionId, SessionManager, new_id
+from gallump_lab.memory.sessions import Received, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Cache, Snapshot, Store, StoreError, configs, connect, frame, runs, times
 from gallump_lab.store.runs import Found
@@ -246,11 +246,11 @@ class Lab:
         ------
         ValueError
             If the question or a symbol cannot be used; nothing is stored.
+        PromptTooLong
+            If the question alone does not fit the window; nothing is stored.
         SpendingLimit, PriceUnknown
             If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
             stored or asked.
-        PromptTooLong
-            If the question alone does not fit the window; it is stored.
         BrainFault
             If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
         KeyboardInterrupt
@@ -260,7 +260,7 @@ class Lab:
         """
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
-        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
+        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.check)
         try:
             return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
         except StoreError as error:
@@ -290,7 +290,7 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
-        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.afford)
+        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.check)
         return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def preview(
@@ -380,8 +380,7 @@ class Lab:
             self._learner.catch_up(received.config)
             with self.store.read() as con:
                 moment = replace(moment, seen_insight=memory.newest(con)[1])
-        notice = " ".join(filter(None, (session.notice, self._learner.told()))) or None
-        return replace(received, moment=moment, session_id=SessionId(session, new=session.new, notice=notice))
+        return replace(received, moment=moment, trouble=self._learner.told())
 
     def distill(
         self,

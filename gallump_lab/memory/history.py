@@ -154,6 +154,7 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
         given,
     )
     con.execute("update turns set market = '{}', watchlist = '[]' where question_id in (select unnest($gone))", given)
+    con.execute("delete from drafts where question_id in (select unnest($gone))", given)
     rest = {insight_id: sources for insight_id, sources in ledger.cited(con).items() if not sources.isdisjoint(gone)}
     alone = [insight_id for insight_id, sources in rest.items() if sources.issubset(gone)]
     for table in ("insights", "insight_events", "insight_labels"):

@@ -14,7 +14,7 @@ from gallump_lab.memory.packing import frame
 from gallump_lab.memory.records import Moment, Slot
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
-from gallump_lab.memory.text import indented, one_line, storable
+from gallump_lab.memory.text import ending, indented, one_line, storable
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -236,14 +236,15 @@ def slots(con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float) 
         return {}
     rows = con.execute(
         "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
-        "speaker from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        "speaker, state from passages join messages using (message_id) where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
     labels: dict[str, int] = {}
     found = {}
-    for item, start, stop, cost, message_id, session_id, role, text, symbol, created_at, speaker in rows:
+    for item, start, stop, cost, message_id, session_id, role, text, symbol, created_at, speaker, state in rows:
         label = " ".join(filter(None, (f"{created_at:%Y-%m-%d}", symbol, speaker or role))) + ":"
         labels[label] = labels.get(label) or tokens.count(label)
+        end, more = ending(state, text[stop:])
         found[item] = Slot(
             tier="warm",
             kind="passage",
@@ -251,8 +252,8 @@ def slots(con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float) 
             message_id=message_id,
             rank=0,
             text=text[start:stop],
-            line=label + indented(text[start:stop]),
-            tokens=tokens.scaled(labels[label] + cost, factor),
+            line=label + indented(text[start:stop]) + end,
+            tokens=tokens.scaled(labels[label] + cost + more, factor),
             role=role,
             symbol=symbol,
             session_id=session_id,

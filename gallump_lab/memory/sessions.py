@@ -63,6 +63,8 @@ class Received:
     moment: Moment
     config: Config
     """The one in force when the question came."""
+    trouble: str | None = None
+    """What went wrong with what was due before it is answered, in words."""
 
 
 class SessionManager:
@@ -181,7 +183,7 @@ class SessionManager:
         text: str,
         symbol: str | None = None,
         *,
-        check: "Callable[[DuckDBPyConnection, Config], None]" = lambda _con, _config: None,
+        check: "Callable[[DuckDBPyConnection, Config, str], None]" = lambda _con, _config, _text: None,
     ) -> Received:
         """Store a question in its session, or in a new one when that has ended, in one step.
 
@@ -190,7 +192,7 @@ class SessionManager:
         session_id, text, symbol
             As in `add_message`; an unknown or ended session gives a new one.
         check : callable
-            May raise, inside the step, to refuse the question; nothing is stored then.
+            Gets the question as it would be stored. May raise, inside the step, to refuse it; nothing is stored then.
 
         Raises
         ------
@@ -201,7 +203,7 @@ class SessionManager:
         batch = messages.ready([draft])
         with self._store.write() as con:
             config = self.config(con)
-            check(con, config)
+            check(con, config, draft.text)
             self.corpus.embedder(config.recall.embedder)
             session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
