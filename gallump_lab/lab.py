@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gallump_lab import datasets
 from gallump_lab.brain import decisions, turns
 from gallump_lab.brain import transcript as transcripts
-from gallump_lab.brain.conversation import Conversation, who_answers
+from gallump_lab.brain.conversation import Conversation, check_arguments, who_answers
 from gallump_lab.brain.decisions import Verdict
 from gallump_lab.brain.distilling import Distillation, Learner, distil
 from gallump_lab.brain.reply import Preview, Reply
@@ -253,7 +253,7 @@ class Lab:
         Raises
         ------
         ValueError
-            If the question or a symbol cannot be used; nothing is stored.
+            If the question or another argument cannot be used; nothing is stored.
         PromptTooLong
             If the question alone does not fit the window; nothing is stored.
         SpendingLimit, PriceUnknown
@@ -266,6 +266,7 @@ class Lab:
         StoreError
             If the lab cannot be used; a note says so if the question is stored by then.
         """
+        check_arguments(choice, on_text, stop)
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.check)
@@ -298,6 +299,7 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
+        check_arguments(AS_IT_COMES, on_text, stop)
         received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.check)
         return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
@@ -320,6 +322,7 @@ class Lab:
         ValueError, PromptTooLong, StoreError
             As `ask`.
         """
+        check_arguments(choice)
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
         text, symbols, in_force = checked_text(prompt, "prompt"), validate_symbols(watchlist), self.config

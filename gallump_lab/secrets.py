@@ -56,7 +56,8 @@ _URL = _any_case(  # but no number of shares, as in buy://MSFT:400@29.85
     (?=\[|[\w.-]{0,100}[a-z]|\d+\.\d+\.\d+\.\d)"""
 )
 _CURL = _any_case(
-    r"""\bcurl\b[^\n]{0,300}?[ ](?:-u|--user)[ =]?["']?[^\s:"']{1,100}:(?P<secret>(?![$<{%[(*])[^\s"']{1,200})"""
+    r"""\bcurl\b[^\n]{0,300}?[ ](?:-u|--user)[ =]?(?P<quote>["'])?[^\s:"']{1,100}:(?P<secret>"""
+    r"""(?![$<{%[(*])(?(quote)[^"'\n]{1,200}|[^\s"']{1,200}))"""
 )
 _AWS = _any_case(r"(?:AKIA|ASIA|aws|ecret)[\s\S]{1,200}?(?<![\w/+=])(?P<secret>[a-z0-9/+]{40})(?![\w/+=])")
 _ALPACA = re.compile(r"(?<![A-Za-z0-9])(?P<secret>[PAC]K(?=[A-Z]*\d)[A-Z0-9]{18}(?:[A-Z0-9]{6})?)(?![A-Za-z0-9])")

@@ -29,6 +29,24 @@ def who_answers(config: Config) -> str:
     return Brain(model=config.model).model_name
 
 
+def check_arguments(choice: object, on_text: object = None, stop: object = None) -> None:
+    """See that what comes with a question can be used, before anything is stored.
+
+    Raises
+    ------
+    ValueError
+        If one of them is of another kind; the message names it.
+    """
+    for name, value, fits, wanted in (
+        ("choice", choice, isinstance(choice, Choice), "a Choice, such as Choice(pinned=[('passage', 12)])"),
+        ("on_text", on_text, on_text is None or callable(on_text), "a function of one text"),
+        ("stop", stop, stop is None or isinstance(stop, threading.Event), "a threading.Event"),
+    ):
+        if not fits:
+            msg = f"{name} must be {wanted}, not {value!r:.60}."
+            raise ValueError(msg)
+
+
 class Conversation:
     """Answers questions that a lab has received.
 

@@ -29,7 +29,8 @@ BROKEN_OFF = "[broken off]"
 NOTE = "**Offline analyst: no model was asked.**"
 """Begins a note of the offline analyst. Of all that it says only what it found is made passages of: where a symbol
 stands, and what the rule says of it. The rest is said in every note, or quotes what stands elsewhere."""
-_FOUND = re.compile(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*? By rule: .*?\.(?=\s|$)", re.MULTILINE)
+_FOUND = re.compile(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*?(?: By rule: .*?\.(?=\s|$)|\Z)", re.MULTILINE)
+"""Of a note that broke off its last line, as far as it came."""
 
 _STOP_WORDS = frozenset(
     """

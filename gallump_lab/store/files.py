@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gallump_lab.store.errors import DiskFull, NoPermission, NotALab, StoreError
+from gallump_lab.store.errors import DamagedFile, DiskFull, NoPermission, NotALab, StoreError
 
 PRIVATE = 0o600
 _STALE = re.compile(r"File checkpoint iteration: (\d+), WAL checkpoint iteration: (\d+)")
@@ -26,6 +26,8 @@ def place(path: str | Path) -> Path:
     ------
     NotALab
         If it can be no file's path, or something else than a file stands there.
+    DamagedFile
+        If something else than a log stands where DuckDB keeps it.
     """
     if str(path) in ("", ".", ":memory:") or "\0" in str(path):
         msg = f"A lab is a file; give its path, such as 'lab.duckdb', not {str(path)!r}."
@@ -33,13 +35,17 @@ def place(path: str | Path) -> Path:
     try:
         found = Path(path).expanduser().resolve()
         mode = found.stat().st_mode if found.exists() else 0
-        log_of(found).exists()  # its name has to be short enough, too
+        log = log_of(found)  # its name has to be short enough, too
+        logged = log.stat().st_mode if log.exists() else 0
     except PermissionError:  # whoever uses it says so
         return found
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, nobody's home, half a character
         why = getattr(error, "strerror", None) or str(error).rstrip(".")
         msg = f"{str(path)!r:.100} can be no file's path: {why}. Give another, such as 'lab.duckdb'."
         raise NotALab(msg) from error
+    if logged and not (stat.S_ISREG(logged) or stat.S_ISDIR(logged)):
+        msg = f"{log}, where DuckDB keeps a lab's log, is a pipe, a socket or a device; move it away."
+        raise DamagedFile(msg)
     if not mode:
         return found
     if stat.S_ISDIR(mode):

@@ -1,5 +1,6 @@
 """What was acknowledged is there: two writers at once, and a writer that is killed."""
 
+import os
 import shutil
 import signal
 import struct
@@ -247,15 +248,15 @@ def test_a_log_that_power_loss_damaged_counts_up_to_the_damage(killed: Path) -> 
     assert _grows(killed) == [1, 1000]
 
 
-@pytest.mark.parametrize("what", ["directory", "another lab's", "a newer file's"])
+@pytest.mark.parametrize("what", ["directory", "pipe", "another lab's", "a newer file's"])
 def test_what_is_no_log_of_the_lab_is_named_and_nothing_touched(killed: Path, tmp_path: Path, what: str) -> None:
     log = _log(killed)
     if what == "another lab's":
         Lab.open(tmp_path / "other.duckdb")
         shutil.copy(tmp_path / "other.duckdb", killed)
-    elif what == "directory":
+    elif what in ("directory", "pipe"):
         log.unlink()
-        log.mkdir()
+        log.mkdir() if what == "directory" else os.mkfifo(log)
     else:
         old = killed.read_bytes()
         with duckdb.connect(killed) as con:

@@ -135,11 +135,10 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LIMITED = """
 import resource, sys
-from pathlib import Path
 import pandas
 from gallump_lab import datasets, study
 from gallump_lab.datasets import chatgpt, claude, table  # what they need is imported before memory is short
-from gallump_lab.market import files
+from gallump_lab.market import FileBroker
 resource.setrlimit(resource.RLIMIT_DATA, (1_500_000_000, resource.RLIM_INFINITY))
 for read in sys.argv[1:]:
     try:
@@ -157,7 +156,7 @@ BOMBS = {
     "datasets.read('/dev/zero', 'locomo')": "/dev/zero is a device",
     "datasets.read('pipe.csv')": "is a device, pipe or the like",
     "datasets.read('sparse.csv')": "has 2,000,000,000 bytes; at most 1,000,000,000 are read",
-    "files.read_bars(Path('pipe.csv'))": "is a device, pipe or the like",
+    "FileBroker('pipe.csv')": "is a device, pipe or the like",
 }
 
 

@@ -350,3 +350,11 @@ def test_ids_are_taken_as_a_frame_has_them(lab: Lab) -> None:
     with pytest.raises(ValueError, match="position 7"):
         lab.decide(turn["turn_id"], np.int64(7), "accepted")
     assert lab.forget(message_id=said["message_id"]) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("choice", 5), ("stop", 5), ("on_text", 5)])
+def test_an_argument_of_another_kind_is_named_and_nothing_is_stored(tmp_path, name, value):
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    with pytest.raises(ValueError, match=f"{name} must be .*, not 5"):
+        lab.ask("Is AAPL cheap?", **{name: value})
+    assert lab.messages.empty

@@ -293,3 +293,18 @@ def test_a_stop_keeps_the_part_that_had_come_and_recommends_nothing():
 
 def test_the_same_prompt_gives_the_same_note():
     assert note(market(), session(slot("warm", "Once."))) == note(market(), session(slot("warm", "Once.")))
+
+
+def test_of_a_note_that_was_stopped_what_it_had_found_is_marked_in_the_next_prompt(tmp_path):
+    lab, stop, heard = Lab.open(tmp_path / "lab.duckdb"), threading.Event(), []
+
+    def hear(piece):
+        heard.append(piece)
+        if "from the close before." in "".join(heard):
+            stop.set()
+
+    first = lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=hear, stop=stop)
+    assert first.state == "stopped"
+    prompt = lab.preview("Go on?", session_id=first.session_id).text
+    assert "Assistant: **AAPL** closed at $430.47 on 2013-03-01, -2.5% from the close before." in prompt
+    assert "\n [broken off]\n" in prompt

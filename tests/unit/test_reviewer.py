@@ -77,7 +77,7 @@ def test_a_frame_gives_the_order_and_stands_beside_each_insight(lab):
         ("why", "<b>two</b> sources\ufffd", False),
     ]
     assert [value for _, value, _ in told["rows"][1]["beside"]] == ["\u2013", "2", "\u2013"]
-    assert repr(lab.reviewer(scores.set_index("insight_id"))) == "<Reviewer 0 of 2 insights graded>"
+    assert repr(lab.reviewer(scores.set_index("insight_id"))) == "<Reviewer 0 of 3 insights graded>"
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ LABELLED = {  # the secret stands where @ does
     "postgres://joe:@@10.0.0.1/trades": "p4ss",
     "curl -s -u joe:@ https://broker.example/v2": "s3cretpass",
     "curl https://broker.example/v2 --user 'joe:@'": "hunter2",
+    'curl -u "joe:@" https://broker.example/v2': "s3cret pass word",
     "https://joe.blob.core.windows.net/bars?sv=2022-11-02&sig=@&se=2027": f"{some(42)}%3D",
     "Authorization: Bearer @": some(40),
     "curl -H 'authorization: Basic @'": "dXNlcjpodW50ZXIy",
