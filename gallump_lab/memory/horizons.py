@@ -22,8 +22,8 @@ _HORIZON = re.compile(
 _WEEKDAYS = ["mon", "tues", "wednes", "thurs", "fri", "satur", "sun"]
 
 
-def horizon(text: str, at: datetime) -> tuple[str, datetime] | None:
-    """Find until when a statement looks ("by May", "till the 29th"): as it is named, and the end of that time, UTC.
+def horizon(text: str, at: datetime) -> tuple[str, datetime, tuple[int, int]] | None:
+    """Find until when a statement looks ("by May", "till the 29th"): as it is named, the end of that time, UTC, and its span.
 
     Parameters
     ----------
@@ -43,20 +43,20 @@ def horizon(text: str, at: datetime) -> tuple[str, datetime] | None:
     try:
         if given["weekday"]:
             ahead = (_WEEKDAYS.index(given["weekday"].lower()) - today.weekday()) % 7
-            return match["weekday"].capitalize() + "day", today + timedelta(days=ahead + 1)
+            return match["weekday"].capitalize() + "day", today + timedelta(days=ahead + 1), match.span()
         if given["quarter"] or given["season"]:
             last = int(given["quarter"]) * 3 if given["quarter"] else _SEASONS[given["season"].lower()]
             year = int(given["of"] or today.year + (last < today.month))
             name = f"Q{given['quarter']} {year}" if given["quarter"] else given["season"].lower()
-            return name, datetime(year + last // 12, last % 12 + 1, 1, tzinfo=UTC)
+            return name, datetime(year + last // 12, last % 12 + 1, 1, tzinfo=UTC), match.span()
         if given["nth"]:
             month = today.month if day >= today.day else today.month % 12 + 1
         if month is None:
             year = year or today.year
-            return str(year), datetime(year + 1, 1, 1, tzinfo=UTC)
+            return str(year), datetime(year + 1, 1, 1, tzinfo=UTC), match.span()
         year = year or today.year + (month < today.month)
         begin = datetime(year, month, day or 1, tzinfo=UTC)
         end = begin + timedelta(days=1) if day else datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):  # 30 February
         return None
-    return f"{day or ''} {_NAMES[month - 1]}".strip(), end
+    return f"{day or ''} {_NAMES[month - 1]}".strip(), end, match.span()

@@ -8,7 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gallump_lab.memory.figures import RETAKEN
+RETAKEN = re.compile(
+    r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)|correction|typo"
+    r"|sorry|sry|actually)\b[^.!?]{0,30}?\d",
+    re.IGNORECASE,
+)
+"""What was just said is taken back, and said otherwise."""
 from gallump_lab.memory.text import one_line, storable
 
 READ = 4_000
@@ -83,7 +88,7 @@ _OPENING = re.compile(
 _TOLD = re.compile(
     r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self"
     r"|myself))|remember|keep in mind"
-    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|to be clear(?: on \w+)?|let me tell you"
+    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already |just )?told you|to be clear(?: on \w+)?|let me tell you"
     r"|i (?:wanted|want|have) to (?:tell|let) you(?: know)?|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?"
     r"(?=[\s,:])[\s,:]*)",
     re.IGNORECASE,
@@ -135,7 +140,7 @@ _ORDERS = re.compile(
     r"|take a look|keep (?:it|up|going|us|me)"
     r"|be|see you|look at|check out|start me|convince|challenge|pretend|act|ignore|disregard|reply|respond|answer"
     r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your"
-    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|the|about|everything))\b(?!\s*[:=]))",
+    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|about|everything|the\b(?!.*\b(?:stop|target|order|bid))))\b(?!\s*[:=]))",
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
