@@ -7,6 +7,7 @@ from one message, and beside it stand only labels.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 
 from gallump_lab.memory import naming
@@ -14,7 +15,7 @@ from gallump_lab.memory.horizons import horizon
 from gallump_lab.memory.levels import VALUED, claims, understood
 from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Kind, Learnt, Message
-from gallump_lab.memory.statements import Statement, statements
+from gallump_lab.memory.statements import RETAKEN, Statement, statements
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.tokens import count
@@ -30,6 +31,9 @@ LEAST = 22
 """What scores less is not worth remembering."""
 ALIKE = 0.8
 """Two statements that share so much of their terms say the same."""
+
+FAR = 3
+"""A level so many times below or above all prices that a session names of a symbol is not that symbol's."""
 
 ALIASES = naming.ALIASES
 """Names of well-known companies, with their symbols."""
@@ -211,6 +215,8 @@ def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping
     names = sorted({message.speaker for message in said if message.speaker})
     symbols = Symbols(messages, known, aliases)
     spoken: tuple[str | None, int] = (None, 0)
+    scale = _Scale()
+    last: _Found | None = None
     for message in said:
         in_message = symbols.all(message.text)
         about = in_message[0] if len(in_message) == 1 else None if in_message else _about(spoken, message.symbol)
@@ -224,10 +230,47 @@ def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping
                 about = None
             if (_FOREIGN.search(whole) or _JOKED.search(message.text[:8_000])) and (named or _TRADED.search(whole)):
                 continue
+            if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later
+                statement = replace(statement, text=f"{last.text}. {statement.text}")
+                about, earlier = last.learnt.symbol, last.learnt.sources
+            else:
+                earlier = ()
+            scale.hear(statement.text, symbols)
             for found in _read(statement, whole, message, symbols, about):
-                _join(run, found, follows=statement.follows)
+                if scale.fits(found, named=bool(named)):
+                    _join(run, _also(found, earlier), follows=statement.follows)
         yield from (each for each in run if each.score >= LEAST)
+        last = run[-1] if len(run) == 1 and run[-1].valued else None
         spoken = (in_message[0] if len(in_message) == 1 else None, 1) if in_message else (spoken[0], spoken[1] + 1)
+
+
+def _also(found: _Found, earlier: tuple[int, ...]) -> _Found:
+    """Add the messages that a statement rests on besides its own."""
+    learnt = found.learnt
+    return replace(found, learnt=replace(learnt, sources=(*earlier, *learnt.sources))) if earlier else found
+
+
+class _Scale:
+    """At about which prices a session speaks of each symbol."""
+
+    def __init__(self) -> None:
+        self._prices: dict[str, list[Decimal]] = {}
+
+    def hear(self, text: str, symbols: Symbols) -> None:
+        """Take the first number after a symbol, if it may be a price, for one of it."""
+        for _, stop, symbol in symbols.spans(text):
+            first = next(numbers(text[stop : stop + 40]), None)
+            if first and first.value and not first.unit:
+                self._prices.setdefault(symbol, []).append(first.value)
+
+    def fits(self, found: _Found, *, named: bool) -> bool:
+        """Tell whether a level is near a price of its symbol; where the symbol is only carried on it must be."""
+        learnt = found.learnt
+        known = self._prices.get(learnt.symbol or "", [])
+        prices = [each.value for each in numbers(learnt.value or "") if each.value and not each.unit]
+        if named or learnt.kind != "level" or not known or not prices:
+            return True
+        return any(price / FAR <= other <= price * FAR for price in prices for other in known)
 
 
 def _about(spoken: tuple[str | None, int], field: str | None) -> str | None:
