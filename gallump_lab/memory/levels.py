@@ -34,9 +34,9 @@ class Claim:
 _PHRASES = [
     (re.compile(rf"(?<!\w)(?:{pattern})(?![\w'])"), name)
     for name, pattern in {
-        " _target ": r"price target|take[ -]?profits?(?: order)?|t/p|limit (?:order to )?sell|(?:limit )?order to sell",
+        " _target ": r"price target|profit objective|upside|take[ -]?profits?(?: order)?|t/p|limit (?:order to )?sell|(?:limit )?order to sell",
         " _entry ": r"(?:limit )?order to buy|buy (?:limit|stop)|limit buy",
-        " _stop ": r"stop[ -]?loss|sell stop|s/l|line in the sand",
+        " _stop ": r"stop[ -]?loss|sell stop|s/l|line in the sand|kill switch|loss limit|bail-?out(?: level)?|point of no return|hard floor",
         " _even ": r"break[ -]?even|b/e|(?<=stop )to (?:my )?(?:entry|cost)(?: price)?",
         " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped(?: out)?|taken out|called away)(?: of)?"
         r"|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
@@ -74,7 +74,7 @@ _CLASSES = {
     "anew": "now new no wait make actually mean meant typo sorry sry scratch nah hm hmm oh is it's",
     "shares": "shares share sh stock lots stueck st\u00fcck",
     "book": "book portfolio account fund nav capital",
-    "expect": "expect expecting think believe bet _expect",
+    "expect": "expect expecting see say think believe bet forecast _expect",
     "if": "if when once",
     "later": "will would i'd i'll ill want gonna if when once",
     "even": "_even",
@@ -86,7 +86,7 @@ keep keeping kept stay stays sits stands goes go going move moved moving raise r
 bumped bumping tighten tightened ratchet ratcheted set setting put putting has have had been be leave leaving with order
 gtc limit only more hard mental today tomorrow tmrw yesterday tonight = : -> => ( ) as position positions trade weight
 order decided first initial current trading trades closes bit imo around loss again back dip always take taking them
-weight again pls _hit hedge spot perp through nice yes yep so rest bucks dollars planned usual any whole done
+weight again pls _hit hedge spot perp through nice yes yep so rest bucks dollars price level lot planned usual any whole done
 """
 _MEANS: dict[str, set[str]] = {word: set() for word in _FILLERS.split()}
 for _name, _words in _CLASSES.items():
@@ -105,7 +105,7 @@ _OPTIONS = re.compile(
 )
 """An option's level or trade is not its stock's."""
 _DOUBTS = re.compile(
-    r"\b(?:he|she|they|his|her|their|you|your|says?|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
+    r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
     r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost|nearly|wish"
     r"|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so|ish"
     r"|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year|month)|(?:was|were) (?:going|about) to|used to)\b",
@@ -113,7 +113,9 @@ _DOUBTS = re.compile(
 )
 """A sentence that has one of these states nothing for certain, whatever its clauses say by themselves."""
 _QUOTED = re.compile(r"[\"\u201c\u201d\u201e\u00ab]|(?<!\w)['\u2018][^'\u2019]+\s[^'\u2019]+['\u2019](?!\w)")
-_BACK = re.compile(r"\W*(?:h+m+,? )?(?:no|nah|nope|wait|scratch|i mean|make (?:it|that)|sorry|sry|actually|or)\b", re.IGNORECASE)
+_BACK = re.compile(
+    r"\W*(?:h+m+,? )?(?:no|nah|nope|wait|scratch|i mean|make (?:it|that)|sorry|sry|actually|or)\b", re.IGNORECASE
+)
 """Takes back what stands before it, whatever takes its place."""
 _CLAUSE = re.compile(
     r"\s*[,;](?:\s+|$)|\s+/\s+|[.!]\s+|\s*(?:\.{3}|\u2026)\s*|\s+(?:and|but|then|with|w|w/|so)\s+|\s+[-\u2013\u2014]+\s+",
@@ -166,7 +168,9 @@ class _Clause:
             if word[0] in "NP":
                 figure = _Figure(value=word[1:], place=place, whole="." not in word)
                 (self.prices if word[0] == "N" else self.percents).append(figure)
-        self.attributes = [*dict.fromkeys(map(_attribute, filter(lambda word: self._is(word, "attribute"), self.words)))]
+        self.attributes = [
+            *dict.fromkeys(map(_attribute, filter(lambda word: self._is(word, "attribute"), self.words)))
+        ]
 
     @staticmethod
     def _is(word: str, meaning: str) -> bool:
@@ -213,7 +217,9 @@ def _attribute(word: str) -> str:
     return _ATTRIBUTES.get(word, word.strip("_"))
 
 
-def claims(text: str, about: str | None, at: datetime, spans: Callable[[str], Sequence[tuple[int, int, str]]]) -> list[Claim]:
+def claims(
+    text: str, about: str | None, at: datetime, spans: Callable[[str], Sequence[tuple[int, int, str]]]
+) -> list[Claim]:
     """Return what a statement claims of symbols, in its order; of an attribute that it corrects, the last.
 
     Parameters
@@ -245,7 +251,11 @@ def claims(text: str, about: str | None, at: datetime, spans: Callable[[str], Se
             if topic and clause.prices and _BACK.match(piece):
                 found.remove(topic)
             topic = None
-        elif topic and clause.words and all("anew" in _MEANS.get(word, ()) or word in {"that", "it"} for word in clause.words):
+        elif (
+            topic
+            and clause.words
+            and all("anew" in _MEANS.get(word, ()) or word in {"that", "it"} for word in clause.words)
+        ):
             taken_back = True
         elif claim := _forecast(clause, about, ends) or _claim(clause, about):
             topic, taken_back = claim, False
@@ -271,7 +281,9 @@ def _pieces(text: str) -> Iterator[str]:
     """Cut a statement into clauses, also before a second attribute with a number of its own: "SL 431 TP 505"."""
     for piece in _CLAUSE.split(text):
         start = 0
-        for match in re.finditer(r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b\W{0,3}\d)", piece, re.IGNORECASE):
+        for match in re.finditer(
+            r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b\W{0,3}\d)", piece, re.IGNORECASE
+        ):
             yield piece[start : match.start()]
             start = match.end()
         if piece[start:].strip():
@@ -350,7 +362,9 @@ def _market(clause: _Clause) -> bool:
     pairs = zip(clause.words, clause.words[1:], strict=False)
     if "closed" in clause.words and not {*clause.words} & {"i", "we", "my", "our", "position", "trade", "S"}:
         return True
-    return any(one == "S" and other in {"bought", "sold", "closed", "added", "booked", "own", "paid"} for one, other in pairs)
+    return any(
+        one == "S" and other in {"bought", "sold", "closed", "added", "booked", "own", "paid"} for one, other in pairs
+    )
 
 
 def _weighed(clause: _Clause, about: str) -> Claim | None:
@@ -367,7 +381,13 @@ def _forecast(clause: _Clause, about: str, ends: str | None) -> Claim | None:
     away = means & {"bought", "sold", "buy", "sell", "leave", "remove", "if", "reduced"}
     if price is None or clause.attributes or away or not (ends or ("expect" in means and means & {"up", "down"})):
         return None
-    way = "above " if means & {"up"} or ("_expect" in clause.words and "down" not in means) else "below " if "down" in means else ""
+    way = (
+        "above "
+        if means & {"up"} or ("_expect" in clause.words and "down" not in means)
+        else "below "
+        if "down" in means
+        else ""
+    )
     value = f"{way}{price}" + (f" by {ends}" if ends else "")
     return Claim(text=clause.text, symbol=about, kind="thesis", attribute="forecast", value=value)
 

@@ -99,7 +99,8 @@ class Symbols:
         said = [message.text[:READ] for message in messages if message.role == "user"]
         lines = [line for text in said for line in _CUT.split(text)]
         traded = [line for line in lines if TRADED.search(line)]
-        self._known = frozenset(sure | {*_guessed(traded)})
+        listed = {re.split(r"[.-]", symbol)[0]: symbol for symbol in sorted(sure, reverse=True)}  # SAP is SAP.DE
+        self._known = frozenset(sure | {*_guessed(traded)} - {*listed})
         named = {match[0].lower() for line in traded for match in _NAME.finditer(line)}
         self._names = {name: symbol for name, symbol in ALIASES.items() if symbol in self._known or name in named}
         self._names |= {
@@ -107,6 +108,7 @@ class Symbols:
             for symbol in self._known
             if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in _JARGON and terms(symbol)
         }
+        self._names |= {base.lower(): symbol for base, symbol in listed.items() if base != symbol and not _wordy(base)}
         for message in messages:
             for name, symbol, other, called in _GIVEN.findall(message.text[:READ]):
                 if (symbol or other) in self._known:

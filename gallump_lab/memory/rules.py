@@ -291,7 +291,14 @@ def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, 
     for each in learnt:
         text = each.text if len(learnt) > 1 else statement.text
         yield _labelled(
-            text, message, kind=each.kind, symbol=each.symbol, attribute=each.attribute, value=each.value, until=each.until, named=True
+            text,
+            message,
+            kind=each.kind,
+            symbol=each.symbol,
+            attribute=each.attribute,
+            value=each.value,
+            until=each.until,
+            named=True,
         )
     if not learnt:
         of = symbols.all(whole)
@@ -299,14 +306,21 @@ def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, 
         _, until, _ = horizon(statement.text, message.created_at) or (None, None, None)
         symbol = of[0] if of else None
         yield _labelled(
-            statement.text, message, kind=kind, symbol=symbol, attribute=attribute, value=value, until=until, named=bool(of)
+            statement.text,
+            message,
+            kind=kind,
+            symbol=symbol,
+            attribute=attribute,
+            value=value,
+            until=until,
+            named=bool(of),
         )
 
 
 def _kind(text: str, whole: str, *, named: bool, sole: bool) -> tuple[Kind, str | None, str | None]:
     """Return what kind of statement this is, what it is about, where a newer one would take its place, and its value."""
     rule, lesson = _RULE.search(whole) is not None, _LESSON.search(whole) is not None
-    if lesson and (_OWN.search(whole) or rule):
+    if lesson and (_OWN.search(whole) or rule or whole != text):
         return "lesson", None, None
     view = None if rule else _VIEW.search(text)
     if view or (not rule and not named and _TASTE.search(whole)):
@@ -359,7 +373,9 @@ def _score(found: _Found) -> int:
     score = 4 * min(len(content), 12) + 8 * bool(_SELF.match(text)) + 6 * bool(_WHEN.search(text))
     score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_YOU.search(text)) - 12 * bool(_LEANS.match(text))
     bonus = {"thesis": 16, "lesson": 20, "preference": 20 if found.learnt.attribute or found.learnt.value else 8}
-    return score + (bonus.get(found.learnt.kind, 0) if len(content) > (3 if found.learnt.kind == "thesis" else 1) else 0)
+    return score + (
+        bonus.get(found.learnt.kind, 0) if len(content) > (3 if found.learnt.kind == "thesis" else 1) else 0
+    )
 
 
 def _join(run: list[_Found], found: _Found, *, follows: bool) -> None:

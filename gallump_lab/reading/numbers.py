@@ -70,7 +70,10 @@ def numbers(text: str) -> Iterator[Number]:
             value=value,
             unit=_UNITS.get((match["unit"] or "").lower(), ""),
             money=match["money"] is not None,
-            whole=not scale and value is not None and value == value.to_integral_value() and "." not in match["figures"],
+            whole=not scale
+            and value is not None
+            and value == value.to_integral_value()
+            and "." not in match["figures"],
         )
 
 
@@ -107,7 +110,8 @@ def number(figures: str, *, decimal_comma: bool | None = None) -> Decimal | None
 def _grouped(groups: Sequence[str]) -> bool:
     """Tell whether figures are grouped as people do: by three, or as in India, where only the last has three."""
     return len(groups) == 1 or (
-        len(groups[-1]) == 3 and (all(len(each) == 3 for each in groups[1:]) or all(len(each) == 2 for each in groups[1:-1]))
+        len(groups[-1]) == 3
+        and (all(len(each) == 3 for each in groups[1:]) or all(len(each) == 2 for each in groups[1:-1]))
     )
 
 
