@@ -1,4 +1,4 @@
-"""What all tests share, notebooks included: no key, no proxy and no setting of the person who runs them."""
+"""What all tests share, notebooks included: no key, proxy, time zone or setting of the person who runs them."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ NOT_COMPARED = ("image/svg+xml", "text/html", "application/vnd.vegalite.v6+json"
 def pytest_configure(config):
     for name in [name for name in os.environ if name.startswith("ANTHROPIC_")]:
         del os.environ[name]
-    os.environ.update(NO_PROXY="*", no_proxy="*")
+    os.environ.update(NO_PROXY="*", no_proxy="*", TZ="UTC")
     home = tempfile.TemporaryDirectory(prefix="gallump-tests-")
     config.add_cleanup(home.cleanup)
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):

@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, get_args
 
 import tomli_w
 
+from gallump_lab.reading.dates import zone
+
 Template = Literal["default", "guide"]
 Tools = Literal["auto", "always", "never"]
 Distiller = Literal["rules", "model", "nobody"]
@@ -239,6 +241,8 @@ class Config:
     """Which prompt template: "default", or "guide" for the integration guide's text."""
     session_minutes: float = 30
     """Minutes without a message after which a session has ended."""
+    time_zone: str | None = None
+    """Whose days "today" and "last week" are, an IANA name such as "Europe/Berlin"; None for the machine's."""
 
     def __post_init__(self) -> None:
         for part in fields(self)[: len(_PARTS)]:
@@ -250,6 +254,12 @@ class Config:
             msg = f"Config.template must be one of {', '.join(get_args(Template))}, not {self.template!r}."
             raise ConfigError(msg)
         _number("Config", "session_minutes", self.session_minutes, 0.01, 60 * 24 * 366)
+        if self.time_zone is not None:
+            try:
+                zone(self.time_zone)
+            except ValueError as error:
+                msg = f"Config.{error}"
+                raise ConfigError(msg) from error
 
     @classmethod
     def guide(cls) -> Self:

@@ -22,15 +22,16 @@ from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
-from gallump_lab.market.symbols import validate_symbol, validate_symbols
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
-from gallump_lab.memory.sessions import Received, SessionId, SessionManager, new_id
+from gallump_lab.memory.sessions import Received, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.symbols import validate_symbol, validate_symbols
 from gallump_lab.store import Cache, Snapshot, Store, StoreError, configs, connect, frame, runs, times
+from gallump_lab.store.query import table
 from gallump_lab.store.runs import Found
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class Lab:
         broker : Broker, optional
             Where quotes, bars and positions come from; the bundled daily bars and sample portfolio by default.
         clock : callable, optional
-            Tells the time, UTC.
+            Tells the time, with a time zone. Where `Config.time_zone` names none, the days are those of the clock's
+            (`zoneinfo.ZoneInfo`; any other counts as UTC), the machine's by default.
         ids : callable, optional
             Makes session ids.
         embedders : iterable of Embedder
@@ -142,7 +144,8 @@ class Lab:
 
         It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
         questions with answer and evidence (`lab.questions`). `insights=False` leaves the insights out, to distil one's
-        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message.
+        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message, in
+        UTC on every machine.
         """
         talk = datasets.sample()
         begins, now = talk.messages["created_at"].max().to_pydatetime() + timedelta(days=1), times.now()
@@ -165,7 +168,7 @@ class Lab:
         found = configs.applied(con)
         return replace(found, model=replace(found.model, base_url=self._base_url))
 
-    def apply(self, config: Config | Found) -> None:
+    def apply(self, config: Config | Found, *, force: bool = False) -> None:
         """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
 
         Its base URL holds for this object alone: a lab file never decides where a key is sent.
@@ -174,15 +177,20 @@ class Lab:
         ----------
         config : Config, or what a study found
             The latter has a `.config`, and in `.run` how it was found, which is recorded too; see `store.runs.apply`.
+        force : bool
+            Apply it whatever speaks against it: a sweep's winner that holds less than what is in force, or that was
+            reported on fewer than five conversations, says so in `.against`.
 
         Raises
         ------
         ConfigError
             If it is neither, or names an embedder that is not there.
+        ValueError
+            If something speaks against it and it is not forced.
         """
         wanted = runs.wanted(config)
         self.sessions.corpus.embedder(wanted.recall.embedder)
-        runs.apply(self.store, config, self._clock())
+        runs.apply(self.store, config, self._clock(), force=force)
         self._base_url, self._given = wanted.model.base_url, None
 
     @property
@@ -246,11 +254,11 @@ class Lab:
         ------
         ValueError
             If the question or a symbol cannot be used; nothing is stored.
+        PromptTooLong
+            If the question alone does not fit the window; nothing is stored.
         SpendingLimit, PriceUnknown
             If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
             stored or asked.
-        PromptTooLong
-            If the question alone does not fit the window; it is stored.
         BrainFault
             If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
         KeyboardInterrupt
@@ -260,7 +268,7 @@ class Lab:
         """
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
-        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.afford)
+        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.check)
         try:
             return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
         except StoreError as error:
@@ -290,7 +298,7 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
             As `ask`.
         """
-        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.afford)
+        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.check)
         return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
 
     def preview(
@@ -317,12 +325,13 @@ class Lab:
         text, symbols, in_force = checked_text(prompt, "prompt"), validate_symbols(watchlist), self.config
         if session_id is None:
             self._learner.catch_up(in_force, asking=False)
+        config = in_force if config is None else config
         return self._talk.preview(
             text,
             symbols=symbols,
             session_id=session_id,
-            moment=self._now(),
-            config=in_force if config is None else config,
+            moment=self._now(config),
+            config=config,
             choice=choice,
         )
 
@@ -345,7 +354,7 @@ class Lab:
         session_id : str, optional
             The current session: what HOT shows of it is passed over.
         as_of : datetime, optional
-            Nothing that speaks of a later time; with a time zone.
+            Nothing that speaks of a later time; with a time zone. "Last week" and age count from it.
         tokens : int
             The budget, in the model's tokens.
 
@@ -367,7 +376,7 @@ class Lab:
             query,
             session_id=session_id,
             symbol=None if symbol is None else validate_symbol(symbol),
-            moment=Moment(at=self._clock(), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
+            moment=Moment(at=self.sessions.here(config), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
             config=config,
             model=who_answers(config),
             tokens=tokens,
@@ -380,8 +389,7 @@ class Lab:
             self._learner.catch_up(received.config)
             with self.store.read() as con:
                 moment = replace(moment, seen_insight=memory.newest(con)[1])
-        notice = " ".join(filter(None, (session.notice, self._learner.told()))) or None
-        return replace(received, moment=moment, session_id=SessionId(session, new=session.new, notice=notice))
+        return replace(received, moment=moment, trouble=self._learner.told())
 
     def distill(
         self,
@@ -426,10 +434,10 @@ class Lab:
             symbols=self._symbols,
         )
 
-    def _now(self) -> Moment:
+    def _now(self, config: Config) -> Moment:
         with self.store.read() as con:
             message, insight = memory.newest(con)
-        return Moment(at=self._clock(), seen_message=message, seen_insight=insight)
+        return Moment(at=self.sessions.here(config), seen_message=message, seen_insight=insight)
 
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None
@@ -482,7 +490,7 @@ class Lab:
     @property
     def decisions(self) -> "pd.DataFrame":
         """Every decision on a recommendation, oldest first; the newest of a recommendation holds."""
-        return self.sql("select * from decisions order by decision_id")
+        return self._frame("select * from decisions order by decision_id")
 
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """Run one reading statement on the lab's tables.
@@ -503,6 +511,10 @@ class Lab:
             If it writes, is not one statement, or takes too long.
         """
         return frame(self.store, sql, params, seconds=SQL_SECONDS if self.store.exclusive else None)
+
+    def _frame(self, sql: str) -> "pd.DataFrame":
+        with self.store.read() as con:
+            return table(con, sql)
 
     def import_messages(self, frame: "pd.DataFrame") -> imports.Imported:
         """Import past messages in bulk: a million in minutes, with a progress bar; see `memory.imports.messages`.
@@ -602,16 +614,16 @@ class Lab:
     @property
     def messages(self) -> "pd.DataFrame":
         """Every message, in order of arrival."""
-        return self.sql("select * from messages order by message_id")
+        return self._frame("select * from messages order by message_id")
 
     @property
     def turns(self) -> "pd.DataFrame":
         """Every turn, in order."""
-        return self.sql("select * from turns order by turn_id")
+        return self._frame("select * from turns order by turn_id")
 
     def snapshot(self) -> Snapshot:
         """Copy the lab into memory, for studies that must not hold the file."""
-        return Snapshot.take(self.store)
+        return Snapshot.take(self.store, who_answers(self.config))
 
     def backup(self, path: str | Path) -> Path:
         """Copy the lab into a new file while others go on using it.

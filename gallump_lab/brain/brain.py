@@ -9,7 +9,7 @@ from gallump_lab import tokens
 from gallump_lab.brain import claude, offline
 from gallump_lab.brain.records import Answer
 from gallump_lab.config import Budget, Model
-from gallump_lab.masking import Stream, masked
+from gallump_lab.secrets import Stream, masked
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt

@@ -6,6 +6,7 @@ retries, waiting for the first word, in mid-stream) and the asking thread never 
 
 import asyncio
 import importlib
+import json
 import os
 import queue
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +23,8 @@ from gallump_lab.brain import faults, recommendations
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.received import Received, at
 from gallump_lab.brain.records import Answer, Recommendation, State, Usage
-from gallump_lab.masking import masked
+from gallump_lab.memory.text import storable
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -131,25 +134,26 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
     """Send a request and take what comes until it ends, fails or is stopped."""
     started = time.perf_counter()
     name = model_name(model)
-    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=_characters)
+    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=storable)
+    sent = not stop.is_set()
     state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
     fault = None if state else _fault(error, reply, model, request)
     if fault:
         fault.args = (masked(str(fault)),)  # whatever the server repeats
     state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
     text, calls = clean(masked("".join(reply.pieces))), tuple(clean("".join(call)) for call in reply.calls)
-    usage = Usage(**reply.usage) if {"input_tokens", "output_tokens"} <= reply.usage.keys() else None
-    billed = usage
-    if usage and not reply.ended:  # the server bills what it wrote until it noticed; it had not said how much
-        written = tokens.scaled(tokens.count(text + "".join(calls)), tokens.FACTORS[tokens.family(name)])
-        billed = replace(usage, output_tokens=max(usage.output_tokens, written))
-    known = price(name, model.prices)
+    known, cost = price(name, model.prices), None
+    if not sent or (error and not reply.begun and _is_unbilled(error)):
+        cost = 0.0
+    elif known:
+        prompt = "".join((request.system, request.user, json.dumps(request.tool)))
+        cost = known.cost(reply.billed(prompt, request.max_tokens, tokens.FACTORS[tokens.family(name)]))
     return Exchange(
         text=text,
         calls=calls,
         model=name,
-        usage=usage,
-        cost_usd=known.cost(billed) if known and billed else None,
+        usage=reply.told,
+        cost_usd=cost,
         latency=time.perf_counter() - started,
         first_text=reply.first_at - started if reply.first_at else None,
         stop_reason=reply.stop_reason and clean(reply.stop_reason),
@@ -158,6 +162,15 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
         fault=fault,
         blocks=tuple(reply.blocks),
     )
+
+
+def _is_unbilled(error: Exception) -> bool:
+    """Whether nothing was sent, or the server refused it."""
+    return isinstance(error, faults.BrainFault) or at(error, "status_code") is not None or _is_unsent(error)
+
+
+def _is_unsent(error: Exception) -> bool:
+    return type(error.__cause__).__name__ == "ConnectError"
 
 
 def _receive(
@@ -214,11 +227,7 @@ def _cleaned(idea: Recommendation) -> Recommendation:
 
 def clean(text: str) -> str:
     """Make a text one that can be stored: without keys, and without what is no character."""
-    return _characters(masked(faults.without(_secrets(), text)))
-
-
-def _characters(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    return storable(masked(faults.without(_secrets(), text)))
 
 
 def _body(request: Request, name: str) -> dict[str, Any]:
@@ -267,8 +276,12 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
         http_client=anthropic.DefaultAsyncHttpxClient(verify=_certificates()),
     )
     async with client, await _open(client, request, model) as stream:
-        async for event in stream:
-            put(event)
+        if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
+            given = await stream.response.aread()
+            put(json.loads(given, object_hook=lambda found: SimpleNamespace(**found)))
+        else:
+            async for event in stream:
+                put(event)
 
 
 @cache
@@ -338,7 +351,7 @@ def _pause(error: "APIError", tries: int) -> float | None:
     status: int | None = getattr(error, "status_code", None)
     headers: Mapping[str, str] = getattr(at(error, "response"), "headers", {})
     if status is None:
-        again = type(error.__cause__).__name__ == "ConnectError"
+        again = _is_unsent(error)
     else:
         again = (status >= 500 or status in {408, 409, 429}) and headers.get("x-should-retry") != "false"
     wait = faults.retry_after(headers)

@@ -14,10 +14,10 @@ from gallump_lab.brain.records import Usage
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.context import ContextBuilder
-from gallump_lab.masking import masked
 from gallump_lab.memory import context as memory
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionManager
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store
 
 if TYPE_CHECKING:
@@ -49,9 +49,19 @@ class Conversation:
     ) -> None:
         self._store, self._sessions, self._market, self._clock = store, sessions, market, clock
 
-    def afford(self, con: "DuckDBPyConnection", config: Config) -> None:
-        """Stop a call that would go over the configured spending limit; see `turns.check_spending`."""
+    def check(self, con: "DuckDBPyConnection", config: Config, question: str) -> None:
+        """Stop what cannot be answered before it is stored.
+
+        Raises
+        ------
+        PromptTooLong
+            If the question alone does not fit the window.
+        SpendingLimit, PriceUnknown
+            See `turns.check_spending`.
+        """
         brain = Brain(model=config.model)
+        factor = memory.learnt_factor(con, brain.model_name, config)
+        PromptBuilder(config.template, config.budget).check(question, factor)
         if not brain.offline:
             turns.check_spending(con, self._clock(), config.model, brain.model_name)
 
@@ -124,7 +134,7 @@ class Conversation:
             config=config,
             choice=choice,
         )
-        turn = turns.Turn(
+        with turns.Turn(
             self._store,
             self._sessions,
             received,
@@ -133,20 +143,21 @@ class Conversation:
             symbol=symbols[0] if symbols else None,
             watchlist=symbols,
             choice=choice,
-        )
+            most_usd=_most(built, brain),
+        ) as turn:
 
-        def hear(piece: str) -> None:
-            turn.hear(piece)
-            if on_text is not None:
-                on_text(piece)
+            def hear(piece: str) -> None:
+                turn.hear(piece)
+                if on_text is not None:
+                    on_text(piece)
 
-        answer = brain.send(built, on_text=hear, stop=stop)
-        turn_id, reply_id = turn.finish(answer)
+            answer = brain.send(built, on_text=hear, stop=stop)
+            turn_id, reply_id = turn.finish(answer)
         reply = Reply(
             answer=answer,
             prompt=built,
             session_id=received.session_id,
-            notice=received.session_id.notice,
+            trouble=received.trouble,
             turn_id=turn_id,
             question_id=received.question_id,
             reply_id=reply_id,
@@ -156,3 +167,10 @@ class Conversation:
             answer.fault.reply = reply
         answer.raise_if_failed()
         return reply
+
+
+def _most(prompt: Prompt, brain: Brain) -> float | None:
+    """Estimate from above what a prompt and its reply cost, USD: all of it written to the cache, no word spared."""
+    known = price(brain.model_name, brain.model.prices)
+    usage = Usage(input_tokens=0, cache_write_tokens=prompt.tokens, output_tokens=brain.budget.reply)
+    return known and known.cost(usage)

@@ -4,9 +4,9 @@ import json
 from datetime import datetime
 from typing import Literal, get_args
 
-from gallump_lab import masking
-from gallump_lab.masking import masked
+from gallump_lab import secrets as masking
 from gallump_lab.memory.text import storable
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
 Verdict = Literal["accepted", "rejected"]

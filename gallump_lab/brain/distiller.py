@@ -11,9 +11,9 @@ from gallump_lab import tokens
 from gallump_lab.brain import claude, faults, learnt
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.records import State, Usage
-from gallump_lab.masking import masked
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.text import indented, one_line, passages, storable
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from gallump_lab.config import Model

@@ -17,6 +17,7 @@ from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Taken, together
 from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import Moment
+from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, times
 
 CLOSED = (NoAccess, BadRequest)
@@ -99,7 +100,14 @@ class Learner:
         """
         try:
             if config.cold.distiller == "rules":
-                _by_rules(self._store, config, self._clock(), chats=True, quiet=asking, symbols=self._symbols)
+                _by_rules(
+                    self._store,
+                    config,
+                    times.here(self._clock, config.time_zone),
+                    chats=True,
+                    quiet=asking,
+                    symbols=self._symbols,
+                )
             elif config.cold.distiller == "model" and asking and not claude.reachable(config.model):
                 with self._store.read() as con:
                     name, minutes = claude.model_name(config.model), config.session_minutes
@@ -169,7 +177,7 @@ def distil(  # noqa: PLR0913 (the seams)
         for session_id in wanted or ():
             distilling.check_ended(con, session_id, clock(), config.session_minutes)
     if by == "rules":
-        return _by_rules(store, config, clock(), wanted, symbols=symbols)
+        return _by_rules(store, config, times.here(clock, config.time_zone), wanted, symbols=symbols)
     return _by_model(store, config, clock, wanted, confirm=confirm, stop=stop)
 
 
@@ -239,7 +247,7 @@ def _by_model(  # noqa: PLR0913 (the seams)
     result = Distillation(distiller=name, left=len(sessions))
     if not sessions:
         return result
-    if not (confirm or confirmed)(_price(store, config, sessions, name, clock())):
+    if not (confirm or confirmed)(_price(store, config, sessions, name, times.here(clock, config.time_zone))):
         return replace(result, failed=("The price was not agreed to: nothing was sent.",))
     troubles = 0
     for session_id in tqdm(sessions, desc="Distilling", unit=" sessions", delay=1, **_hidden(quiet)):
@@ -287,16 +295,17 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     stop: threading.Event,
 ) -> tuple[Distillation, distiller.Distilled | None]:
     """Distil one session; a failure is recorded with its cost and leaves it to be tried again."""
-    claimed = distilling.claim(store, session_id, result.distiller, config.session_minutes, clock())
+    now = times.here(clock, config.time_zone)
+    claimed = distilling.claim(store, session_id, result.distiller, config.session_minutes, now)
     if claimed is None:
         return replace(result, left=result.left - 1), None
     number, session = claimed
     outcome: dict[str, Any] = {"fault": "It broke off."}
     try:
         with store.read() as con:
-            symbols = {message.symbol for message in session.messages}
-            moment = Moment(at=clock(), seen_message=session.seen, seen_insight=ledger.EVER["seen"])
-            known = [each for each in ledger.alive(con, moment) if each.symbol in symbols]
+            symbols = {each for message in session.messages for each in spellings(message.symbol or "")}
+            moment = Moment(at=now, seen_message=session.seen, seen_insight=ledger.EVER["seen"])
+            known = [each for each in ledger.alive(con, moment) if (each.symbol or "") in symbols]
         got = distiller.ask(session.messages, known[::-1], model=config.model, stop=stop)
         usage, fault, taken = got.usage, got.notice, None
         outcome = {

@@ -8,15 +8,16 @@ stands in none of them; the others are refused with a reason that a reader can s
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude
-from gallump_lab.market.symbols import SymbolError, validate_symbol
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.text import one_line, statement
+from gallump_lab.reading.dates import instant
+from gallump_lab.reading.symbols import SymbolError, validate_symbol
 
 NAME = "remember"
 MOST = 20
@@ -159,7 +160,8 @@ def _believed(given: object, shown: Mapping[int, Message]) -> Learnt:
     symbol = _symbol(given.get("symbol"))
     first, last = (pick(message.created_at for message in shown.values()) for pick in (min, max))
     newest = max(message.created_at for message in sources)
-    since, until = _day(given.get("valid_from")), _day(given.get("valid_until"), end=True)
+    zone = newest.tzinfo or UTC
+    since, until = _day(given.get("valid_from"), zone), _day(given.get("valid_until"), zone, end=True)
     since = since if since and first - _PAST <= since <= last + timedelta(days=1) else None
     until = until if until and (since or newest) < until <= last + _FUTURE else None
     figures = _Figures(sources, (since, until and until - timedelta(seconds=1)))
@@ -273,13 +275,11 @@ def _value(given: object, figures: "_Figures") -> str:
 _AMOUNT = re.compile(r"\$?(\d[\d,]*(?:\.\d+)?)(\s*(?:%|percent|pct))?", re.IGNORECASE)
 
 
-def _day(given: object, *, end: bool = False) -> datetime | None:
-    """Read a date or a time; a date begins at midnight and ends at the next."""
+def _day(given: object, zone: tzinfo, *, end: bool = False) -> datetime | None:
+    """Read a date or a time; a date begins at midnight in the time zone and ends at the next."""
     text = _plain(given)
     try:
-        day = datetime.fromisoformat(text)
-        day += timedelta(days=bool(end and _DATE.fullmatch(text)))
-        return day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(UTC)
+        return instant(text, zone).astimezone(zone) + timedelta(days=bool(end and _DATE.fullmatch(text)))
     except (ValueError, OverflowError):
         return None
 

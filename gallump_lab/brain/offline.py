@@ -8,13 +8,14 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.brain.records import Action, Answer, Recommendation, Usage
-from gallump_lab.memory.text import one_line
+from gallump_lab.memory.text import NOTE, one_line, terms
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from gallump_lab.memory.records import Slot
 
 OPENING = (
-    "**Offline analyst: no model was asked.** Fixed rules made this note from the records in the prompt; "
-    "of your question they read the symbols alone."
+    f"{NOTE} Fixed rules made this note from the records in the prompt; of your question they read the symbols alone."
 )
 FRESH = timedelta(days=7)
 """On an older price no trade is recommended."""
@@ -85,7 +85,7 @@ def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
             parts.append(f"**{symbol}**: there is no market data for it here, so nothing can be said.")
             continue
         words, recommended = _verdict(market, quote, trend, at)
-        parts.append(f"{_facts(market, quote, trend)} {words}")
+        parts.append(" ".join(filter(None, (_close(quote), words, _trend(trend), _holding(market, symbol)))))
         found += [recommended] if recommended else []
     if market.symbols[_SYMBOLS:]:
         parts.append(f"Not looked at: {', '.join(market.symbols[_SYMBOLS:])}.")
@@ -98,24 +98,31 @@ def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
     return "\n\n".join(filter(None, parts)), tuple(found)
 
 
-def _facts(market: "MarketContext", quote: "Quote", trend: "Trend | None") -> str:
+def _close(quote: "Quote") -> str:
     when = f"traded at {_usd(quote.price)} at {quote.at:%Y-%m-%d %H:%M} UTC" if quote.at else None
-    said = [f"**{quote.symbol}** {when or f'closed at {_usd(quote.price)} on {quote.date}'}"]
-    if quote.change is not None:
-        said[0] += f", {quote.change:+.1f}% from the close before"
-    if trend is not None:
-        changes = ((5, trend.change_5), (20, trend.change_20), (60, trend.change_60))
-        moves = [f"{change:+.1f}% over {bars} bars" for bars, change in changes if change is not None]
-        weeks = f"since {trend.since}" if trend.since else "of 52 weeks"
-        said.append(f"Trend: {', '.join([*moves, f'range {weeks} {_usd(trend.low)} to {_usd(trend.high)}'])}")
-        if trend.from_mean_50 is not None:
-            side = "above" if trend.from_mean_50 >= 0 else "below"
-            said[-1] += f", {abs(trend.from_mean_50):.1f}% {side} the mean of 50 closes"
-    held = _held(market, quote.symbol)
-    if held is not None:
-        holds = "holds" if held.quantity >= 0 else "is short"
-        said.append(f"The portfolio {holds} {abs(held.quantity):,.10g} at an entry of {_usd(held.entry)}")
-    return ". ".join(said) + "."
+    change = "" if quote.change is None else f", {quote.change:+.1f}% from the close before"
+    return f"**{quote.symbol}** {when or f'closed at {_usd(quote.price)} on {quote.date}'}{change}."
+
+
+def _trend(trend: "Trend | None") -> str:
+    if trend is None:
+        return ""
+    changes = ((5, trend.change_5), (20, trend.change_20), (60, trend.change_60))
+    moves = [f"{change:+.1f}% over {bars} bars" for bars, change in changes if change is not None]
+    weeks = f"since {trend.since}" if trend.since else "of 52 weeks"
+    said = f"Trend: {', '.join([*moves, f'range {weeks} {_usd(trend.low)} to {_usd(trend.high)}'])}"
+    if trend.from_mean_50 is not None:
+        side = "above" if trend.from_mean_50 >= 0 else "below"
+        said += f", {abs(trend.from_mean_50):.1f}% {side} the mean of 50 closes"
+    return f"{said}."
+
+
+def _holding(market: "MarketContext", symbol: str) -> str:
+    lots = [
+        f"{'holds' if each.quantity >= 0 else 'is short'} {abs(each.quantity):,.10g} at an entry of {_usd(each.entry)}"
+        for each in _lots(market, symbol)
+    ]
+    return f"The portfolio {' and '.join(lots)}." if lots else ""
 
 
 def _verdict(
@@ -132,8 +139,7 @@ def _verdict(
     way = f"20 bars, 60 bars and the 50-bar mean all point {'up' if up else 'down'}"
     if at is not None and at.date() - quote.date > FRESH:
         return f"By rule: {way}, but on a price this old no trade is recommended.", None
-    held = _held(market, quote.symbol)
-    quantity = held.quantity if held else 0.0
+    quantity = math.fsum(each.quantity for each in _lots(market, quote.symbol))
     if down and not quantity:
         return f"By rule: {way}; stay out.", None
     mean = _cents(quote.price / (1 + known[-1] / 100))
@@ -174,9 +180,8 @@ def _size(market: "MarketContext", price: float, loss: float) -> str:
     return f"{shares:,} shares" if shares > 0 else ""
 
 
-def _held(market: "MarketContext", symbol: str) -> "Position | None":
-    positions = market.portfolio.positions if market.portfolio else ()
-    return next((each for each in positions if each.symbol == symbol), None)
+def _lots(market: "MarketContext", symbol: str) -> list["Position"]:
+    return [each for each in (market.portfolio.positions if market.portfolio else ()) if each.symbol == symbol]
 
 
 def _overview(market: "MarketContext") -> str:
@@ -196,24 +201,41 @@ def _overview(market: "MarketContext") -> str:
 
 
 def _remembered(prompt: "Prompt") -> list[str]:
-    """Quote what each tier gave: the session's last two questions, the best recalled passage, the best insight."""
+    """Quote what each tier gave: what the session said of the question, the best recalled passage, the best insight."""
     session = prompt.session_context
     kept = [slot for slot in prompt.slots if slot.kept]
     warm = sorted((slot for slot in kept if slot.tier == "warm"), key=lambda slot: (slot.role != "user", slot.rank))
     cold = sorted((slot for slot in kept if slot.tier == "cold"), key=lambda slot: slot.rank)
-    asked: dict[int | None, str] = {}
-    for slot in sorted((slot for slot in kept if slot.tier == "hot"), key=lambda slot: (slot.message_id, slot.item_id)):
-        if slot.role == "user":
-            asked.setdefault(slot.message_id, slot.text)
-    earlier = list(asked.values())
+    hot = sorted((slot for slot in kept if slot.tier == "hot"), key=lambda slot: (slot.message_id, slot.item_id))
+    said = [slot for slot in hot if slot.role == "user"]
+    earlier = [[slot.text for slot in message] for _, message in groupby(said, key=lambda slot: slot.message_id)]
     recalled = [f"{_whence(slot)}: {_quoted(slot.text)}" for slot in warm]
     learnt = [_quoted(slot.text) for slot in cold]
     if not session.slots:  # a context made by hand, in the guide's three parts
-        earlier = [said["message"] for said in session.current_messages if said["role"] == "user"]
+        earlier = [[each["message"]] for each in session.current_messages if each["role"] == "user"]
         recalled, learnt = list(map(_quoted, session.relevant_history)), list(map(_quoted, session.insights))
-    said = [f"**Earlier in this session** you said: {', then '.join(map(_quoted, earlier[-2:]))}"] if earlier else []
-    said += [f"**Recalled** {words}" for words in recalled[:1]]
-    return said + [f"**Learnt from past sessions**: {words}" for words in learnt[:1]]
+    near = _nearest(earlier, " ".join((prompt.user_message, *prompt.market_context.symbols)))
+    told = [f"**Earlier in this session** you said: {', then '.join(map(_quoted, near))}"] if near else []
+    told += [f"**Recalled** {words}" for words in recalled[:1]]
+    return told + [f"**Learnt from past sessions**: {words}" for words in learnt[:1]]
+
+
+def _nearest(said: Sequence[Sequence[str]], question: str) -> list[str]:
+    """Give of the messages, each in parts, the one or two that share most terms with a question, each by its best part.
+
+    Of equal ones statements come before questions, then newer ones before older ones; where nothing is shared that is
+    what was said last.
+    """
+    asked = set(terms(question))
+
+    def shared(part: str) -> int:
+        return len(asked.intersection(terms(part)))
+
+    best = [max(parts, key=shared) for parts in said]
+    most = max(map(shared, best), default=0)
+    equal = [place for place, part in enumerate(best) if shared(part) == most]
+    equal.sort(key=lambda place: (most > 0 and not best[place].rstrip().endswith("?"), place))
+    return [best[place] for place in sorted(equal[-2:])]
 
 
 def _whence(slot: "Slot") -> str:

@@ -4,10 +4,11 @@ List prices in USD per million tokens, as Anthropic's model pages and public pri
 They move: `Model.prices` overrides them. Of a model that is not listed no cost is known, which is not a cost of 0.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from gallump_lab import tokens
 from gallump_lab.brain.records import Usage
@@ -28,13 +29,15 @@ class Price:
     cache_read: float
     cache_write: float
     """Into the cache of 5 minutes."""
-    longest_prompt: int | None = None
-    """Prompt tokens up to which this is the price; a longer prompt's is not known here."""
+    longest_prompt: float = math.inf
+    """Prompt tokens up to which this is the price."""
+    longer: "Price | None" = None
+    """The price of a call with a longer prompt."""
 
-    def cost(self, usage: Usage) -> float | None:
-        """Say what a call cost, in USD; None for a prompt longer than the price is for."""
-        if self.longest_prompt is not None and usage.prompt_tokens > self.longest_prompt:
-            return None
+    def cost(self, usage: Usage) -> float:
+        """Say what a call cost, in USD."""
+        if self.longer and usage.prompt_tokens > self.longest_prompt:
+            return self.longer.cost(usage)
         return (
             usage.input_tokens * self.input
             + usage.output_tokens * self.output
@@ -43,13 +46,13 @@ class Price:
         ) / 1e6
 
 
-def _price(dollars_in: float, dollars_out: float, read: float = _CACHE_READ, longest: int | None = None) -> Price:
+def _price(dollars_in: float, dollars_out: float, read: float = _CACHE_READ, **tier: Any) -> Price:
     return Price(
         input=dollars_in,
         output=dollars_out,
         cache_read=dollars_in * read,
         cache_write=dollars_in * _CACHE_WRITE,
-        longest_prompt=longest,
+        **tier,
     )
 
 
@@ -57,7 +60,7 @@ LIST: Mapping[str, Price] = {
     "claude-fable-5": _price(10, 50),
     "claude-fable-5-1": _price(10, 50, 0.025),
     "claude-haiku-4-5": _price(1, 5),
-    "claude-haiku-5-5": _price(0.1, 0.5, longest=100_000),
+    "claude-haiku-5-5": _price(0.1, 0.5, longest_prompt=100_000, longer=_price(0.5, 2.5)),
     "claude-opus-4-5": _price(5, 25),
     "claude-opus-4-6": _price(5, 25),
     "claude-opus-4-7": _price(5, 25),

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Template
 from gallump_lab.market.records import MarketContext
-from gallump_lab.masking import masked
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import SessionContext, Slot
-from gallump_lab.memory.text import indented, one_line, storable
+from gallump_lab.memory.text import BROKEN_OFF, indented, one_line, storable
+from gallump_lab.secrets import masked
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.
@@ -154,7 +154,7 @@ class PromptBuilder:
 
     def __init__(self, template: Template = "default", budget: Budget | None = None) -> None:
         self._guide, self._budget = template == "guide", budget or Budget()
-        fixed = "\0".join((HEADER, INSTRUCTIONS, SCHEMA, *(() if self._guide else _NOTES.values())))
+        fixed = "\0".join((HEADER, INSTRUCTIONS, SCHEMA, BROKEN_OFF, *(() if self._guide else _NOTES.values())))
         self.template = f"{template}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
 
     @classmethod
@@ -201,6 +201,19 @@ class PromptBuilder:
             market_context=market_context,
             session_context=session_context,
         )
+
+    def check(self, user_message: str, factor: float) -> None:
+        """Refuse a question that fits no prompt, whatever else is cut; `factor` is the model's tokens per cl100k token.
+
+        Raises
+        ------
+        PromptTooLong
+            As `build_trading_prompt`.
+        """
+        sections = self._sections(user_message, _Parts([], [], [], [], []), SessionContext(), factor)
+        least, limit = sum(section.tokens for section in sections), self._budget.window - self._budget.reply
+        if least > limit:
+            raise PromptTooLong(least, limit)
 
     def _parts(self, market: MarketContext, session: SessionContext) -> _Parts:
         """Take the tiers' lines from the slots; from the guide's plain lists where a context was made by hand."""

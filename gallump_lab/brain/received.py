@@ -1,8 +1,14 @@
 """What has arrived of a reply of the Messages API, event by event."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from types import SimpleNamespace
+
+from gallump_lab import tokens
+from gallump_lab.brain.records import Usage
 
 _BILLION = 10**9  # tokens; more than that no call has
 _USAGE: Mapping[str, str] = {
@@ -35,6 +41,31 @@ class Received:
     interruption: BaseException | None = None
     gap: str = ""
     """What stands between a text block before and the next one."""
+    half: str = ""
+    """The first half of a character of two (an emoji) whose second comes with the next piece."""
+
+    @property
+    def told(self) -> Usage | None:
+        """The usage as far as the server has said it; None where it has not."""
+        return Usage(**self.usage) if {"input_tokens", "output_tokens"} <= self.usage.keys() else None
+
+    def billed(self, prompt: str, allowed: int, factor: float) -> Usage:
+        """Give the usage, estimated from above where the server has not said all of it: a limit must hold then too.
+
+        What was written is what came, or, where the model may have thought unseen, all of the `allowed` tokens.
+        `factor` is the model's tokens per cl100k token.
+        """
+        if self.ended and self.told:
+            return self.told
+        came = "".join((*self.pieces, *chain(*self.calls)))
+        least = max(tokens.scaled(tokens.count(came), factor), self.usage.get("output_tokens", 0))
+        seen = bool(self.blocks) and {"text", "tool_use"}.issuperset(self.blocks)
+        said = (
+            self.usage
+            if "input_tokens" in self.usage
+            else {"cache_write_tokens": tokens.scaled(tokens.count(prompt), factor)}
+        )
+        return Usage(**{"input_tokens": 0, **said, "output_tokens": least if seen else max(least, allowed)})
 
     def take(self, event: object) -> str:
         """Take one event of the stream and give the text that it adds."""
@@ -53,10 +84,28 @@ class Received:
             self._block(at(event, "content_block", "type"), at(event, "content_block", "name"))
         elif kind == "content_block_delta":
             return self._delta(at(event, "delta"))
+        elif kind == "message":
+            return self._whole(event)
         return ""
+
+    def _whole(self, message: object) -> str:
+        """Take a reply that a server gives at once, though it was asked for a stream."""
+        self.take(SimpleNamespace(type="message_start", message=message))
+        text = ""
+        blocks = at(message, "content")
+        for block in blocks if isinstance(blocks, list) else ():
+            kind, given = at(block, "type"), at(block, "input")
+            self._block(kind, at(block, "name"))
+            called = None if given is None else json.dumps(given, default=vars)
+            text += self._delta(SimpleNamespace(type="text_delta", text=at(block, "text")))
+            self._delta(SimpleNamespace(type="input_json_delta", partial_json=called))
+        self.take(SimpleNamespace(type="message_delta", delta=message))
+        self.take(SimpleNamespace(type="message_stop"))
+        return text
 
     def _block(self, kind: object, name: object) -> None:
         self.blocks.append(str(kind))
+        self.half = ""
         if kind == "text" and self.pieces:
             self.gap = "\n\n"
         elif kind == "tool_use" and name == self.tool:
@@ -72,6 +121,10 @@ class Received:
         if kind == "input_json_delta" and self.blocks[-1:] == ["tool_use"]:
             self.calls[-1].append(piece)
         if kind != "text_delta" or not piece:
+            return ""
+        piece = self.half + piece
+        self.half = piece[-1] if "\ud800" <= piece[-1] < "\udc00" else ""
+        if not (piece := piece.removesuffix(self.half)):
             return ""
         self.first_at = self.first_at or time.perf_counter()
         text, self.gap = self.gap + self.clean(piece), ""

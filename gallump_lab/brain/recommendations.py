@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 from gallump_lab.brain.records import Action, Recommendation
-from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.reading.symbols import validate_symbol
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -77,8 +77,8 @@ class Answer:
     usage: Usage | None = None
     """None where the server has not said."""
     cost_usd: float | None = None
-    """By list price or the configured one, a broken-off reply's own part estimated from its text; None where the
-    usage or the price is not known."""
+    """By list price or the configured one; estimated from above where the server has not said all of the usage. None
+    where the price is not known."""
     latency: float
     """Seconds to the end of the reply."""
     first_text: float | None = None
@@ -106,9 +106,15 @@ class Answer:
         return str(self.fault) if self.fault else _NOTICES.get(self.state)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the guide's part of the response: the text, the recommendations, and that a person must confirm them."""
-        return {
+        """Give the guide's part of the response: the text, the recommendations, and that a person must confirm them.
+
+        Beside them, of a reply that is not whole, `state`, and `notice` or `error`, which say what happened in words.
+        """
+        found: dict[str, Any] = {
             "response": self.text,
             "recommendations": [each.to_dict() for each in self.recommendations],
             "requires_confirmation": True,
         }
+        if self.state != "complete":
+            found |= {"state": self.state, "error" if self.fault else "notice": self.notice}
+        return found

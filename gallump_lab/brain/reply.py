@@ -8,6 +8,7 @@ from gallump_lab.brain.records import Answer, Recommendation, Usage
 from gallump_lab.config import Budget
 from gallump_lab.memory import packing
 from gallump_lab.memory.records import Slot
+from gallump_lab.memory.sessions import SessionId
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ class Reply:
 
     answer: Answer
     prompt: Prompt
-    session_id: str
-    notice: str | None
-    """In words, when another session than the given one was used, or something in the question was masked."""
+    session_id: SessionId
+    trouble: str | None = None
+    """In words, why past sessions could not be distilled: for whoever runs the lab."""
     turn_id: int
     question_id: int
     reply_id: int | None
@@ -33,6 +34,11 @@ class Reply:
     def text(self) -> str:
         """What was answered, in Markdown."""
         return self.answer.text
+
+    @property
+    def notice(self) -> str | None:
+        """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
+        return " ".join(filter(None, (self.session_id.notice, self.trouble))) or None
 
     @property
     def recommendations(self) -> tuple[Recommendation, ...]:
@@ -66,7 +72,7 @@ class Reply:
 
     @property
     def cost_usd(self) -> float | None:
-        """USD; None where usage or price is not known."""
+        """USD, see `Answer.cost_usd`; None where the price is not known."""
         return self.answer.cost_usd
 
     @property
@@ -90,8 +96,13 @@ class Reply:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the guide's response, as JSON values."""
-        return {"session_id": str(self.session_id), **self.answer.to_dict(), "context_stats": self.context_stats}
+        """Give the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
+
+        See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
+        """
+        found = {"session_id": str(self.session_id), **self.answer.to_dict(), "context_stats": self.context_stats}
+        notice = " ".join(filter(None, (self.session_id.notice, found.get("notice"))))
+        return found | ({"notice": notice} if notice else {})
 
     def __repr__(self) -> str:
         """Show the text and a line of figures."""

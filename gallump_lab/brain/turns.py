@@ -5,18 +5,18 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer
 from gallump_lab.config import Config, Model
-from gallump_lab.masking import masked
 from gallump_lab.memory import packing, recall
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import Choice, Moment
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, StoreError, configs, owner, times
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Turn:
         The symbols that were given.
     choice : Choice
         What was pinned and excluded.
+    most_usd : float, optional
+        What it may cost at most: what is counted if nobody lives to say what it did.
     """
 
     def __init__(  # noqa: PLR0913 (a turn's givens)
@@ -82,6 +84,7 @@ class Turn:
         symbol: str | None,
         watchlist: Sequence[str],
         choice: Choice,
+        most_usd: float | None = None,
     ) -> None:
         self._store, self._sessions, self._received = store, sessions, received
         self._pieces: list[str] = []
@@ -92,6 +95,7 @@ class Turn:
             "session_id": str(received.session_id),
             "question_id": received.question_id,
             "asked_at": times.naive(moment.at).isoformat(),
+            "time_zone": str(moment.at.tzinfo),
             "seen_message": moment.seen_message,
             "seen_insight": moment.seen_insight,
             "symbol": symbol,
@@ -106,8 +110,22 @@ class Turn:
             "sections": _json({section.name: section.tokens for section in prompt.sections}),
             "used": _json(packing.used(prompt.slots)),
             "model": model,
+            "cost_usd": most_usd,
         }
         self._slots = [[*(getattr(s, name) for name in _SLOT), _json(dict(s.signals))] for s in prompt.slots]
+
+    def __enter__(self) -> Self:
+        """Begin: as long as this lasts, nobody else in this process takes its draft for one that was left behind."""
+        _UNDER_WAY.add(self._key)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the draft, if it is still there because the whole turn could not be stored, to `recover`."""
+        _UNDER_WAY.discard(self._key)
+
+    @property
+    def _key(self) -> tuple[str, int]:
+        return str(self._store.path), self._received.question_id
 
     def hear(self, piece: str) -> None:
         """Take a piece of the reply's text; about once a second it is saved, in case the kernel dies."""
@@ -174,7 +192,7 @@ def again(
     sessions: SessionManager,
     question_id: int,
     *,
-    check: "Callable[[DuckDBPyConnection, Config], None]",
+    check: "Callable[[DuckDBPyConnection, Config, str], None]",
 ) -> tuple[Received, list[str], Choice]:
     """Give a stored question that has no whole reply as if it came now, with the symbols and choice of its last turn.
 
@@ -183,15 +201,16 @@ def again(
     ValueError
         If there is no such question, or it has a reply that did not fail and was not stopped, or one is coming.
     """
+    recover(store, sessions)
     with store.read() as con:
         config = sessions.config(con)
-        check(con, config)
         found = con.execute(
             "select session_id, text, symbol, role from messages where message_id = ?", [question_id]
         ).fetchone()
         if found is None or found[3] != "user":
             msg = f"question_id {question_id!r} is no question of this lab; lab.messages lists them."
             raise ValueError(msg)
+        check(con, config, found[1])
         turns = con.execute(
             "select watchlist::text, chosen::text, m.state from turns left join messages m on message_id = reply_id "
             "where question_id = ? order by turn_id",
@@ -200,14 +219,13 @@ def again(
         if any(state not in {None, "failed", "stopped"} for _, _, state in turns):
             msg = f"question_id {question_id} has a reply; ask a new question instead."
             raise ValueError(msg)
-        draft = con.execute("select owner from drafts where question_id = ?", [question_id]).fetchone()
-        if draft and owner.alive(draft[0]):
+        if con.execute("select 1 from drafts where question_id = ?", [question_id]).fetchone():
             msg = f"question_id {question_id} is being answered; wait for the reply, or stop it where it was asked."
             raise ValueError(msg)
         _, seen_insight = newest(con)
     session_id, text, symbol, _ = found
     watchlist, chosen = turns[-1][:2] if turns else (json.dumps([symbol] if symbol else []), None)
-    moment = Moment(at=sessions.now(), seen_message=question_id - 1, seen_insight=seen_insight)
+    moment = Moment(at=sessions.here(config), seen_message=question_id - 1, seen_insight=seen_insight)
     received = Received(
         session_id=SessionId(session_id), question_id=question_id, text=text, moment=moment, config=config
     )
@@ -234,15 +252,19 @@ def _write(con: "DuckDBPyConnection", row: dict[str, Any], slots: Sequence[Seque
 
 
 def recover(store: Store, sessions: SessionManager) -> int:
-    """Turn the drafts of kernels that have died into replies, marked as stopped; give their number."""
+    """Turn the drafts that nobody is at work on any more into replies, marked as stopped; give their number."""
     with store.read() as con:
-        found = con.execute("select text, turn::text, slots::text, owner from drafts").fetchall()
-    orphans = [(text, json.loads(turn), json.loads(slots)) for text, turn, slots, who in found if not owner.alive(who)]
+        found = con.execute("select text, turn::text, slots::text, owner, question_id from drafts").fetchall()
+    orphans = [
+        (text, json.loads(turn), json.loads(slots))
+        for text, turn, slots, who, question_id in found
+        if not owner.alive(who) or (who == owner.me() and (str(store.path), question_id) not in _UNDER_WAY)
+    ]
     for text, row, slots in orphans:
         write = sessions.reply(row["session_id"], text, row["symbol"], "stopped")
         with store.write() as con:
             if con.execute("select 1 from drafts where question_id = ?", [row["question_id"]]).fetchone():
-                outcome = {"state": "stopped", "fault": DIED, "plain": False, "recommendations": "[]", "dropped": "[]"}
+                outcome = {"state": "stopped", "fault": LOST, "plain": False, "recommendations": "[]", "dropped": "[]"}
                 _write(con, row | outcome | {"reply_id": write(con)}, slots)
     return len(orphans)
 
@@ -253,7 +275,11 @@ def _json(value: object) -> str:
 
 _SLOT = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
 DRAFT_SECONDS = 1.0
-DIED = "The notebook's kernel ended before the reply had. What had arrived is kept."
+LOST = (
+    "The notebook's kernel ended before the reply had, or the lab could not take it in then. What had arrived is kept."
+)
+_UNDER_WAY: set[tuple[str, int]] = set()
+"""The turns that this process is at work on: the lab's path and the question's id."""
 
 
 def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, model: str) -> None:
@@ -280,10 +306,12 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, mo
 
 
 def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
-    """Sum the recorded costs of the UTC day, USD: those of turns and of distilling."""
+    """Sum the recorded costs of the UTC day, USD: those of turns, under way ones at most, and of distilling."""
     day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
     (spent,) = con.execute(
         "select (select coalesce(sum(cost_usd), 0) from turns where asked_at >= $day and asked_at < $next) + "
+        "(select coalesce(sum((turn->>'cost_usd')::double), 0) from drafts "
+        "where (turn->>'asked_at')::timestamp >= $day and (turn->>'asked_at')::timestamp < $next) + "
         "(select coalesce(sum(cost_usd), 0) from distillings where began_at >= $day and began_at < $next)",
         {"day": day, "next": day + timedelta(days=1)},
     ).fetchone() or (0.0,)

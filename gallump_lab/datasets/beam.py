@@ -1,12 +1,21 @@
 """BEAM (Tavakoli et al. 2025, "Beyond a Million Tokens: Benchmarking and Enhancing Long-Term Memory in LLMs")."""
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, frame
+from gallump_lab.datasets.records import (
+    INSIGHTS,
+    MESSAGES,
+    QUESTIONS,
+    Dataset,
+    DatasetError,
+    Problems,
+    day_of,
+    frame,
+    json_of,
+)
 
 _MINUTE = timedelta(minutes=1)
 _UNDATED = datetime(2024, 1, 1, 9, tzinfo=UTC)
@@ -31,13 +40,13 @@ def read(path: Path) -> Dataset:
     messages: list[dict[str, Any]] = []
     questions: list[dict[str, Any]] = []
     for folder in folders:
-        said = list(_messages(folder.name, _json(folder / "chat.json"), problems))
+        said = list(_messages(folder.name, json_of(folder / "chat.json"), problems))
         messages += said
         probing = next(folder.rglob("probing_questions.json"), None)
         if said and probing:
             asked_at = max(message["created_at"] for message in said) + _MINUTE
             keys = {message["key"] for message in said}
-            questions += _questions(folder.name, _json(probing), keys, asked_at, problems)
+            questions += _questions(folder.name, json_of(probing), keys, asked_at, problems)
     if not messages:
         msg = f"{path} holds no chat of BEAM: a chat.json of batches with 'turns' of messages with role and content."
         raise DatasetError(msg)
@@ -48,14 +57,6 @@ def read(path: Path) -> Dataset:
         problems=problems.told(),
         left_out=problems.left_out,
     )
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read as JSON: {error}."
-        raise DatasetError(msg) from error
 
 
 def _found(node: Any, *wanted: str) -> Iterator[dict[str, Any]]:
@@ -100,7 +101,7 @@ def _anchor(node: Mapping[str, Any], where: str, problems: Problems) -> datetime
     if anchor is None:
         return None
     try:
-        return datetime.strptime(str(anchor), "%B-%d-%Y").replace(hour=9, tzinfo=UTC)
+        return day_of(anchor, "%B-%d-%Y").replace(hour=9)
     except ValueError:
         problems.note(f"{where}: time anchor {anchor!r:.40} is no date such as March-15-2024; passed over.")
         return None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gallump_lab.datasets import export_files
 from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, counted, frame
+from gallump_lab.reading import dates
 
 Role = Literal["user", "assistant"]
 
@@ -39,6 +40,7 @@ _WHY: Mapping[str, str] = {
     _TIMELESS: "what is before has none either, nor has the conversation",
 }
 _BESIDE: Mapping[str, str] = {FILES: "images, audio or files", THINKING: "thinking"}
+_MOST = 2_000_000
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -91,13 +93,17 @@ def read(path: Path, service: str, understood: Callable[[dict[str, Any]], Conver
 
     account = _Account()
     threads: list[list[dict[str, Any]]] = []
-    number = 0
+    number = entries = 0
     for found in export_files.conversations(path):
         conversation = understood(found) if isinstance(found, dict) else None
         if conversation is None:
             account.strangers += 1
             continue
         number += 1
+        entries += len(conversation.entries)
+        if entries > _MOST:
+            msg = f"{path} holds more than {_MOST:,} messages; no more are read at once. Give its parts one by one."
+            raise DatasetError(msg)
         if rows := list(_said(conversation, f"conversation {number}", account)):
             threads.append(rows)
     if not number:
@@ -213,16 +219,11 @@ def _newest_leaf(entries: Sequence[Entry], parents: Sequence[int | None]) -> int
 
 
 def moment(value: object) -> datetime | None:
-    """Give a time in seconds since 1970 or in ISO 8601 (UTC where it has no zone); None if it is none."""
+    """Return a time, UTC, which is also taken where it has no zone; None if it is none."""
     try:
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-            return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
+        return dates.instant(value)
+    except ValueError:
+        return None
 
 
 def word(value: object) -> str:

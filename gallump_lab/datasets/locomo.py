@@ -1,13 +1,22 @@
 """LoCoMo (Maharana et al. 2024, "Evaluating Very Long-Term Conversational Memory of LLM Agents"), as published."""
 
-import json
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, Dataset, DatasetError, Problems, frame
+from gallump_lab.datasets.records import (
+    INSIGHTS,
+    MESSAGES,
+    QUESTIONS,
+    Dataset,
+    DatasetError,
+    Problems,
+    day_of,
+    frame,
+    json_of,
+)
 
 KINDS: Mapping[int, str] = {1: "multi hop", 2: "temporal", 3: "open domain", 4: "single hop", 5: "no answer"}
 """What the file's category numbers mean: not the order in which the paper lists the kinds, but the one in which its
@@ -65,11 +74,7 @@ def read(path: Path, *, observations: bool = False) -> Dataset:
 
 
 def _samples(path: Path) -> list[Any]:
-    try:
-        found = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read as JSON: {error}."
-        raise DatasetError(msg) from error
+    found = json_of(path)
     found = found if isinstance(found, list) else [found]
     if not any(isinstance(sample, dict) and "conversation" in sample for sample in found):
         msg = (
@@ -89,23 +94,27 @@ def _messages(name: str, conversation: Mapping[str, Any], problems: Problems) ->
             continue
         when = conversation.get(f"session_{number}_date_time")
         try:
-            begun = datetime.strptime(str(when), "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
+            begun = day_of(when, "%I:%M %p on %d %B, %Y")
         except ValueError:
             why = f"its time must be such as '1:56 pm on 8 May, 2023', not {when!r:.60}"
             problems.leave_out(session, why, records=len(turns))
             continue
         for place, turn in enumerate(turns):
             said = _text(turn) if isinstance(turn, dict) else ""
-            if not said or not turn.get("dia_id"):
-                problems.leave_out(f"{session}, message {place + 1}", f"it needs dia_id and text, not {turn!r:.80}")
+            key, speaker = (turn.get("dia_id"), turn.get("speaker")) if said else (None, None)
+            if not isinstance(key, str) or not key or not isinstance(speaker, str | None):
+                problems.leave_out(
+                    f"{session}, message {place + 1}",
+                    f"it needs dia_id and text, and a speaker by name, not {turn!r:.80}",
+                )
                 continue
             yield {
                 "role": "user",
                 "text": said,
                 "created_at": begun + place * _MINUTE,
                 "session_id": session,
-                "speaker": turn.get("speaker"),
-                "key": turn["dia_id"],
+                "speaker": speaker,
+                "key": key,
                 "conversation": name,
             }
 
@@ -116,11 +125,14 @@ def _text(turn: Mapping[str, Any]) -> str:
 
 
 def _questions(
-    name: str, listed: list[Any], keys: set[str], asked_at: datetime, problems: Problems
+    name: str, listed: object, keys: set[str], asked_at: datetime, problems: Problems
 ) -> Iterator[dict[str, Any]]:
+    if not isinstance(listed, list):
+        problems.leave_out(f"{name}, questions", f"they must be a list, not {listed!r:.60}")
+        return
     for number, qa in enumerate(listed, 1):
         where = f"{name}, question {number}"
-        if not isinstance(qa, dict) or not qa.get("question") or qa.get("category") not in KINDS:
+        if not isinstance(qa, dict) or not qa.get("question") or qa.get("category") not in [*KINDS]:
             problems.leave_out(where, f"it needs a question and a category from 1 to 5, not {qa!r:.80}")
             continue
         kind = KINDS[qa["category"]]

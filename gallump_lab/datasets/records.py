@@ -3,7 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gallump_lab.reading.files import LONGEST, readable
+from gallump_lab.reading.text import parsed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +19,8 @@ MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "ke
 QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "conversation")
 INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by", "conversation")
 TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
+FIRST_YEAR, LAST_YEAR = 1900, 2900
+"""Of a benchmark's times."""
 NAMED = 30
 """So many problems of a sort are told one by one; the rest are counted."""
 
@@ -22,6 +29,37 @@ _PLURAL = re.compile(r"s\b")
 
 class DatasetError(ValueError):
     """A file, folder or frame is no dataset that can be read; the message says why and what would do."""
+
+
+def json_of(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read.
+    """
+    readable(path, DatasetError, most=3 * LONGEST)
+    try:
+        return parsed(path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read as JSON: {error}. Give the file as it was published."
+        raise DatasetError(msg) from error
+
+
+def day_of(text: object, form: str) -> datetime:
+    """Return a benchmark's time, UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is in another form, or of no year in which messages are written.
+    """
+    found = datetime.strptime(str(text), form).replace(tzinfo=UTC)
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        msg = f"its year must be from {FIRST_YEAR} to {LAST_YEAR}"
+        raise ValueError(msg)
+    return found
 
 
 def counted(number: int, what: str) -> str:

@@ -5,7 +5,7 @@ from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.files import MarketFileError
 from gallump_lab.market.records import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
 from gallump_lab.market.scanner import MarketScanner
-from gallump_lab.market.symbols import SymbolError, validate_symbol, validate_symbols
+from gallump_lab.reading.symbols import SymbolError, validate_symbol, validate_symbols
 
 __all__ = [
     "Broker",

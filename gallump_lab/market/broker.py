@@ -1,6 +1,7 @@
 """Where market data comes from: the broker protocol, and the broker that serves files."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.bundled import bundled
-from gallump_lab.market.files import Bars, read_bars, read_portfolio
+from gallump_lab.datasets.records import Problems
+from gallump_lab.market.files import Bars, named, read_bars, read_portfolio
 from gallump_lab.market.records import Portfolio, Quote
+from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -58,7 +61,8 @@ class Broker(Protocol):
 class FileBroker:
     """Daily bars and positions from files, each read once; by default the bundled bars and a sample portfolio.
 
-    Prices are adjusted for the splits up to the last bar seen, and for nothing else (no dividends).
+    Prices are adjusted for the splits up to the last bar seen, and for nothing else (no dividends). Rows that cannot be
+    used are left out: a warning names them, `problems` holds them, and the prompt is told how many they are.
 
     Parameters
     ----------
@@ -90,18 +94,26 @@ class FileBroker:
         import numpy as np
 
         self._clock = clock
-        self.name = "bundled sample of daily bars" if bars is None else Path(bars).name
-        self._bars = _sample_bars() if bars is None else read_bars(Path(bars))
+        faults, others = Problems(), Problems()
+        self._bars = _sample_bars() if bars is None else read_bars(Path(bars), faults)
+        self.name = "bundled sample of daily bars" if bars is None else named(Path(bars).name, faults)
         self._dates = np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
         self._nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
         if positions is not None:
-            self._portfolio = read_portfolio(Path(positions), Path(positions).name)
+            self._portfolio = read_portfolio(Path(positions), Path(positions).name, others)
         else:
             self._portfolio = _sample_portfolio() if bars is None else Portfolio()
+        self.problems = tuple(
+            f"{path}, {words}" for path, told in ((bars, faults), (positions, others)) for words in told.told()
+        )
+        """What was left out of the files or taken otherwise, in words."""
+        if self.problems:
+            warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)
 
     def __repr__(self) -> str:
-        """Say what it serves."""
-        return f"<FileBroker {self.name!r}: {len(self._bars)} symbols, bars up to {self.data_date()}>"
+        """Say what it serves, then what was left out."""
+        head = f"<FileBroker {self.name!r}: {len(self._bars)} symbols, bars up to {self.data_date()}>"
+        return "\n".join([head, *self.problems])
 
     def symbols(self) -> frozenset[str]:
         """Give the symbols of which the file holds a bar that is seen."""
@@ -150,7 +162,7 @@ class FileBroker:
 
     def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
         """Give the last bars seen, prices per share and volumes in shares of the last of them."""
-        columns = self._bars.get(symbol, self._nothing)
+        columns = self._bars.get(canonical(symbol), self._nothing)
         stop = self._seen(columns["date"])
         window = {name: column[max(stop - days, 0) : stop] for name, column in columns.items()}
         ratio = window["shares"] / window["shares"][-1:]
@@ -163,12 +175,12 @@ class FileBroker:
 
 @cache
 def _sample_bars() -> Bars:
-    return read_bars(bundled("bars.parquet"))
+    return read_bars(bundled("bars.parquet"), Problems())
 
 
 @cache
 def _sample_portfolio() -> Portfolio:
-    return read_portfolio(bundled("portfolio.csv"), "a sample, made up")
+    return read_portfolio(bundled("portfolio.csv"), "a sample, made up", Problems())
 
 
 def _day(moment: Any) -> date:

@@ -1,7 +1,7 @@
 """The guide's ContextBuilder: from a prompt and a watchlist to the market as this turn sees it."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -10,7 +10,7 @@ from gallump_lab.market.broker import Broker
 from gallump_lab.market.lines import one_line
 from gallump_lab.market.records import MarketContext, Trend
 from gallump_lab.market.scanner import MarketScanner
-from gallump_lab.market.symbols import symbols_in, validate_symbols
+from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,10 +56,11 @@ class ContextBuilder:
         given = (*validate_symbols(watchlist), *validate_symbols(symbols, "symbols"))
         problems: list[str] = []
         universe = self._ask("its symbols", self._broker.symbols, problems) or ()
+        own = {canonical(symbol): symbol for symbol in universe}
         asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe))))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
-        prices = self._prices(asked, tuple(held))
+        prices = self._prices(asked, tuple(held), own)
         return replace(
             prices,
             symbols=asked,
@@ -72,19 +73,20 @@ class ContextBuilder:
             problems=(*problems, *prices.problems),
         )
 
-    def _prices(self, asked: tuple[str, ...], held: tuple[str, ...]) -> MarketContext:
-        """Give quotes and trends, a live broker's from the cache if they are fresh."""
+    def _prices(self, asked: tuple[str, ...], held: tuple[str, ...], own: Mapping[str, str]) -> MarketContext:
+        """Give quotes and trends, a live broker's from the cache if they are fresh; `own` is how it spells symbols."""
         cache = self._cache if self._broker.live else None
         key = f"market {self._broker.name}: {' '.join(asked)}, {' '.join(held)}"
         kept = cache.get(key) if cache else None
         if kept is not None:
             return MarketContext.from_dict(kept)
         problems: list[str] = []
-        wanted = tuple(dict.fromkeys(asked + held))
-        quotes = self._ask("quotes", lambda: dict(self._broker.quotes(wanted)), problems) or {}
+        wanted = [own.get(symbol, symbol) for symbol in dict.fromkeys(asked + held)]
+        given = self._ask("quotes", lambda: dict(self._broker.quotes(wanted)), problems) or {}
+        quotes = {canonical(symbol): quote for symbol, quote in given.items()}
         trends = {}
         for symbol in asked:
-            trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol), problems)
+            trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)
             if trend is not None:
                 trends[symbol] = trend
         found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
@@ -92,8 +94,8 @@ class ContextBuilder:
             cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
         return found
 
-    def _trend(self, symbol: str) -> Trend | None:
-        return measure_trend(symbol, self._broker.bars(symbol, YEAR_OF_BARS))
+    def _trend(self, symbol: str, own: str) -> Trend | None:
+        return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))
 
     def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
         try:
@@ -113,23 +115,27 @@ def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
     symbol : str
         The symbol.
     bars : pandas.DataFrame
-        Daily bars, newest last: date, high, low, close (USD). Rows without a close above 0 are passed over.
+        Daily bars, newest last: date, high, low, close (USD; oil closed below 0). Rows without a close, or with a
+        close of 0, are passed over.
 
     Returns
     -------
     Trend or None
-        None if no row is left. What takes more bars than there are is None.
+        None if no row is left. What takes more bars than there are, or is a share of a price of 0 or less, is None.
     """
     import numpy as np
 
-    bars = bars[bars["close"] > 0]
+    bars = bars[bars["close"].notna() & (bars["close"] != 0)]
     if bars.empty:
         return None
     date, low, high, close = (bars[name].to_numpy() for name in ("date", "low", "high", "close"))
     year = date > date[-1] - np.timedelta64(52, "W")
 
     def change(days: int) -> float | None:
-        return 100 * (close[-1] / close[-1 - days] - 1) if len(close) > days else None
+        return above(close[-1 - days]) if len(close) > days else None
+
+    def above(base: float) -> float | None:
+        return 100 * (close[-1] / base - 1) if base > 0 else None
 
     return Trend(
         symbol=symbol,
@@ -140,5 +146,5 @@ def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
         low=np.fmin(low, close)[year].min(),
         high=np.fmax(high, close)[year].max(),
         since=bars["date"].iloc[0].date() if year.all() else None,
-        from_mean_50=100 * (close[-1] / close[-50:].mean() - 1) if len(close) >= 50 else None,
+        from_mean_50=above(close[-50:].mean()) if len(close) >= 50 else None,
     )

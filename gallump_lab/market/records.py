@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Self
 
 from gallump_lab.market import lines
-from gallump_lab.market.symbols import validate_symbol
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import times
 
 
@@ -54,8 +54,8 @@ class Quote:
 
     @property
     def change(self) -> float | None:
-        """Percent from the close before; None if there is none."""
-        return 100 * (self.price / self.previous - 1) if self.previous else None
+        """Percent from the close before; None if there is none above 0."""
+        return 100 * (self.price / self.previous - 1) if self.previous and self.previous > 0 else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,4 +219,7 @@ def _record(kind: Any, plain: Mapping[str, Any], **parts: Any) -> Any:
         values["at"] = dt.datetime.fromisoformat(values["at"])
     for name, part in parts.items():
         values[name] = tuple(_record(part, one) for one in values[name])
-    return kind(**values)
+    record = kind(**values)
+    if "symbol" in values:  # as it was recorded, whatever its form today: a replay gives the same lines
+        object.__setattr__(record, "symbol", values["symbol"])
+    return record

@@ -23,7 +23,7 @@ _LAST = """
             before as (partition by symbol order by date rows between $bars preceding and 1 preceding))
     select symbol, 100 * (close / previous - 1) as change,
         if(counted = $bars and usual > 0, volume / usual, null) as ratio
-    from bars where date = $day and isfinite(close / nullif(previous, 0))"""
+    from bars where date = $day and previous > 0 and isfinite(close / previous)"""
 _KINDS: dict[str, tuple[str, dict[str, float]]] = {
     "gainers": ("select * from last where change > 0 order by change desc, symbol limit $top", {"top": TOP}),
     "losers": ("select * from last where change < 0 order by change, symbol limit $top", {"top": TOP}),

@@ -19,9 +19,10 @@ from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.packing import PassedOver
 from gallump_lab.memory.records import Kind, Moment, Reason, Slot
 from gallump_lab.memory.signals import MILLION, dates
-from gallump_lab.memory.signals.asked import QUERY_TERMS, rarity
+from gallump_lab.memory.signals.asked import QUERY_TERMS, Spans, named, rarity
 from gallump_lab.memory.signals.recency import HALF_LIFE
 from gallump_lab.memory.text import terms, words
+from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
     slots = []
     for rank, place in enumerate(np.lexsort((newest, -score, unpinned, for_this))[:CANDIDATES].tolist(), 1):
         each = found[place]
-        line = each.text if plain else f"- {_label(each)}: {each.text}"
+        since = times.aware(each.valid_from, moment.at.tzinfo)
+        line = each.text if plain else f"- {_label(each, since)}: {each.text}"
         gained = {name: int(column[place]) for name, column in gains.items()}
         slots.append(
             Slot(
@@ -110,7 +112,7 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
                 score=int(score[place]),
                 signals={name: value for name, value in gained.items() if value or name != "pin"},
                 symbol=each.symbol,
-                created_at=times.aware(each.valid_from),
+                created_at=since,
                 speaker=each.speaker,
                 sources=tuple(each.sources),
             )
@@ -124,20 +126,19 @@ def _gains(
     """Give what each signal gives each insight, times its weight."""
     import numpy as np
 
-    spans, dated = dates.spans(question, moment.at)
-    asked = question.replace(dated, " ") if dated else question
+    spans, asked = named(question, moment)
     texts = [*map(_whole, found)]
     kept = [_counted(f"{text} {KINDS[each.kind]}") for text, each in zip(texts, found, strict=True)]
     said = words(asked)
     wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
     held = Counter(term for counts in kept for term in wanted & counts.keys())
-    at = moment.as_of or moment.at
+    about = {each for symbol in symbols if symbol for each in spellings(symbol)}
     ways: dict[str, Callable[[], Ints]] = {
         "words": lambda: _words(asked, kept, held),
         "meaning": lambda: _meaning(said, texts, held),
-        "symbol": lambda: np.array([MILLION * (each.symbol in symbols) for each in found], np.int64),
+        "symbol": lambda: np.array([MILLION * (each.symbol in about) for each in found], np.int64),
         "dates": lambda: _dates(found, spans),
-        "recency": lambda: _recency(found, at),
+        "recency": lambda: _recency(found, moment.now),
     }
     return {
         name: np.rint(weight * way()).astype(np.int64)
@@ -187,17 +188,10 @@ def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int])
     return cosine
 
 
-def _dates(found: Sequence[Known], spans: "Sequence[tuple[int, int]]") -> "Ints":
+def _dates(found: Sequence[Known], spans: Spans) -> "Ints":
     """Give a million to what holds since a time that the question names."""
-    import numpy as np
-
-    if not spans:
-        return np.zeros(len(found), np.int64)
-    since = _microseconds([each.valid_from for each in found])
-    inside = np.zeros(len(found), bool)
-    for begin, end in spans:
-        inside |= (since >= begin) & (since < end)
-    return MILLION * inside.astype(np.int64)
+    inside: Ints = MILLION * dates.within(_microseconds([each.valid_from for each in found]), spans)
+    return inside
 
 
 def _recency(found: Sequence[Known], at: datetime) -> "Ints":
@@ -220,7 +214,7 @@ def make_ready(insights: Iterable[Known]) -> None:
     for each in insights:
         _counted(f"{_whole(each)} {KINDS[each.kind]}")
         _code(_whole(each))
-        _cost(f"- {_label(each)}: {each.text}")
+        _cost(f"- {_label(each, each.valid_from)}: {each.text}")
 
 
 def _whole(each: Known) -> str:
@@ -244,9 +238,9 @@ def _cost(line: str) -> int:
     return tokens.count(f"{line}\n")
 
 
-def _label(each: Known) -> str:
-    since = f"since {each.valid_from:%Y-%m-%d}"
-    return f"{each.symbol}, {since}" if each.symbol else since
+def _label(each: Known, since: datetime) -> str:
+    dated = f"since {since:%Y-%m-%d}"
+    return f"{each.symbol}, {dated}" if each.symbol else dated
 
 
 def too_far(insight: Slot, least: float) -> bool:

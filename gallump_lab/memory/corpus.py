@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.memory import embedders
 from gallump_lab.memory.records import Moment
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
+from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
@@ -330,7 +331,7 @@ def _sides(session: "NDArray[np.uint64]") -> "tuple[Places, Places]":
     return before, after
 
 
-def hashed(con: "DuckDBPyConnection", word: str) -> int:
-    """Give a symbol's hash as a view's `symbol` holds it."""
-    (found,) = con.execute("select hash(?)", [word]).fetchone() or (0,)
-    return int(found)
+def hashed(con: "DuckDBPyConnection", symbol: str) -> list[int]:
+    """Return the hashes of a symbol's spellings as a view's `symbol` holds them."""
+    found = con.execute("select hash(unnest($symbols))", {"symbols": list(spellings(symbol))}).fetchall()
+    return [int(each) for (each,) in found]

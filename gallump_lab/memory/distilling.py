@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
-from gallump_lab.masking import masked
 from gallump_lab.memory import rules
 from gallump_lab.memory.living import Standing
+from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, owner, times
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 BATCH = 20
 """So many sessions are distilled by rules in one step."""
-_DUE = """
+_DUE = f"""
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
 left join (select session_id, max(seen_message) as seen from distillings
            where (distiller = $distiller or $chats) and state = 'complete' group by session_id) d using (session_id)
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
-  and last_at < $before and (not $chats or exists (from turns t where t.session_id = s.session_id))
+  and {LAST} < $before and (not $chats or exists (from turns t where t.session_id = s.session_id))
 order by last_at, session_id
-"""
+"""  # noqa: S608 (constants)
 _NAMED = """
 select symbol from messages where symbol is not null
 union select unnest(from_json(watchlist, '["varchar"]')) from turns
@@ -86,7 +87,7 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     distiller : str
         Its name.
     now : datetime
-        UTC.
+        With a time zone.
     minutes : float
         So long after its last message a session has ended.
     chats : bool
@@ -96,7 +97,8 @@ def due(  # noqa: PLR0913 (what may be asked of them)
         Only these sessions.
     """
     before = times.naive(now) - timedelta(minutes=minutes)
-    given = {"distiller": distiller, "before": before, "chats": chats, "wanted": None if wanted is None else [*wanted]}
+    given = {"distiller": distiller, "before": before, "late": times.naive(now) + AHEAD, "chats": chats}
+    given["wanted"] = None if wanted is None else [*wanted]
     rows = con.execute(_DUE, given).fetchall()
     running = con.execute(
         "select session_id, owner from distillings where state = 'running' and distiller = ?", [distiller]
@@ -113,11 +115,11 @@ def check_ended(con: "DuckDBPyConnection", session_id: str, now: datetime, minut
     ValueError
         If it is not in the lab, or has not ended.
     """
-    found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
-    if found is None:
+    last = last_said(con, session_id, times.naive(now))
+    if last is None:
         msg = f"session_id {session_id!r} is not in this lab; lab.history() lists them."
         raise ValueError(msg)
-    if times.naive(now) - found[0] <= timedelta(minutes=minutes):
+    if times.naive(now) - last <= timedelta(minutes=minutes):
         msg = (
             f"session_id {session_id!r} has not ended: that takes {minutes:g} minutes without a message "
             "(Config.session_minutes). Distil it then."
@@ -126,19 +128,21 @@ def check_ended(con: "DuckDBPyConnection", session_id: str, now: datetime, minut
 
 
 def read(con: "DuckDBPyConnection", session_id: str, distiller: str, minutes: float, now: datetime) -> Session:
-    """Read a session's messages."""
+    """Read a session's messages, at a time in the time zone whose days they speak of ("by Friday")."""
     names = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
     rows = con.execute(
         f"select {', '.join(names)} from messages where session_id = ? order by message_id",  # noqa: S608 (constants)
         [session_id],
     ).fetchall()
-    said = [Message(**dict(zip(names, row, strict=True)) | {"created_at": times.aware(row[5])}) for row in rows]
+    said = [
+        Message(**dict(zip(names, row, strict=True)) | {"created_at": times.aware(row[5], now.tzinfo)}) for row in rows
+    ]
     (after,) = con.execute(
         "select coalesce(max(seen_message), 0) from distillings where session_id = ? and distiller = ? "
         "and state = 'complete'",
         [session_id, distiller],
     ).fetchone() or (0,)
-    ended = max((each.created_at for each in said), default=now) + timedelta(minutes=minutes)
+    ended = max((times.aware(row[5]) for row in rows), default=now) + timedelta(minutes=minutes)
     return Session(session_id=session_id, messages=said, after=after, known_from=min(ended, now))
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from gallump_lab.memory.packing import PassedOver
 from gallump_lab.memory.records import Reason, Slot
 from gallump_lab.memory.text import statement
+from gallump_lab.reading.symbols import canonical
 
 FIRST = 60
 """So many candidates change places among each other; the order does not depend on how many more are looked at."""
@@ -53,7 +54,7 @@ def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: Non
 
 def _who(slot: Slot) -> Hashable:
     """Give whom a statement must be of, and about what, to be another's duplicate."""
-    return slot.speaker or slot.role, slot.symbol
+    return slot.speaker or slot.role, slot.symbol and canonical(slot.symbol)
 
 
 def says(whole: Slot, part: Slot) -> bool:

@@ -5,10 +5,10 @@ So a model has codes of all passages up to one of them, and what is missing is t
 
 from typing import TYPE_CHECKING
 
-from gallump_lab.masking import masked
 from gallump_lab.memory import index, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import BUILT_IN, Embedder
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.text import term_id, terms
+from gallump_lab.secrets import masked
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
         given,
     )
     con.execute("update turns set market = '{}', watchlist = '[]' where question_id in (select unnest($gone))", given)
+    con.execute("delete from drafts where question_id in (select unnest($gone))", given)
     rest = {insight_id: sources for insight_id, sources in ledger.cited(con).items() if not sources.isdisjoint(gone)}
     alone = [insight_id for insight_id, sources in rest.items() if sources.issubset(gone)]
     for table in ("insights", "insight_events", "insight_labels"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Budget
 from gallump_lab.memory.records import Message, Moment, Slot
-from gallump_lab.memory.text import indented
+from gallump_lab.memory.text import ending, indented
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def messages(
         [session_id, moment.seen_message, as_of, LEAST, most],
     ).fetchall()
     said = [
-        Message(**dict(zip(_MESSAGE, row, strict=False)) | {"created_at": times.aware(row[5])})
+        Message(**dict(zip(_MESSAGE, row, strict=False)) | {"created_at": times.aware(row[5], moment.at.tzinfo)})
         for row in reversed(rows)
     ]
     return said, rows[0][-1] if rows else 0
@@ -59,6 +59,7 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
     for rank, (message_id, passage_id, start, stop, cost) in enumerate(rows, 1):
         message = by_id[message_id]
         first = not slots or slots[-1].message_id != message_id
+        end, more = ending(message.state, message.text[stop:])
         slots.append(
             Slot(
                 tier="hot",
@@ -67,8 +68,8 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
                 message_id=message_id,
                 rank=rank,
                 text=message.text[start:stop],
-                line=(f"{message.role.capitalize()}:" if first else "") + indented(message.text[start:stop]),
-                tokens=tokens.scaled(cost + label[message.role] * first, factor),
+                line=(f"{message.role.capitalize()}:" if first else "") + indented(message.text[start:stop]) + end,
+                tokens=tokens.scaled(cost + more + label[message.role] * first, factor),
                 role=message.role,
                 symbol=message.symbol,
                 session_id=message.session_id,
@@ -80,7 +81,10 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
 
 
 def _cut(said: Sequence[Message], characters: int, factor: float) -> list[Slot]:
-    lines = [f"{message.role.capitalize()}: {message.text[:characters]}" for message in said]
+    lines = [
+        f"{message.role.capitalize()}: {message.text[:characters]}{ending(message.state, message.text[characters:])[0]}"
+        for message in said
+    ]
     costs = [tokens.count(f"{line}\n") for line in lines]
     return [
         Slot(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.records import Dataset, Problems
-from gallump_lab.market.symbols import validate_symbol
-from gallump_lab.masking import masked
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, ready, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
+from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def _checked(said: "pd.DataFrame", now: datetime, silence: timedelta, problems: 
     seen: Counter[int] = Counter()
     hidden = 0
     label = said.index.name or "row"
+    own = said.attrs["names"]
     naive = said["created_at"].dt.tz_localize(None).dt.to_pydatetime()
     others = (said[name] for name in ("role", "text", "session_id", "symbol", "speaker", "key", "conversation"))
     for where, at, role, text, session, symbol, speaker, key, conversation in zip(
@@ -155,13 +156,13 @@ def _checked(said: "pd.DataFrame", now: datetime, silence: timedelta, problems: 
         try:
             draft = Draft(
                 role=role,
-                text=checked_text(text),
-                symbol=None if symbol is None else validate_symbol(symbol),
-                created_at=checked_time(at, now),
+                text=checked_text(text, own["text"]),
+                symbol=None if symbol is None else validate_symbol(symbol, own["symbol"]),
+                created_at=checked_time(at, now, own["created_at"]),
                 arrived_at=now,
-                speaker=None if speaker is None else checked_name(speaker, "speaker"),
+                speaker=None if speaker is None else checked_name(speaker, own["speaker"]),
             )
-            sessions.append(None if session is None else checked_name(session, "session_id"))
+            sessions.append(None if session is None else checked_name(session, own["session_id"]))
         except ValueError as error:
             problems.leave_out(f"{label} {where}", str(error))
             continue
@@ -281,7 +282,7 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     """
     problems = Problems()
     asked = table.questions(given, problems)
-    label = asked.index.name or "row"
+    label, own = asked.index.name or "row", asked.attrs["names"]
     rows = list(zip(asked.index, _rows(asked), strict=True))
     names = [[(row["conversation"], key) for key in row.pop("evidence")] for _, row in rows]
     ids = _resolved(store, names)
@@ -290,8 +291,8 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     for (where, row), wanted in zip(rows, names, strict=True):
         here = f"{label} {where}"
         try:
-            row["text"] = checked_text(said := row["text"])
-            row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"])
+            row["text"] = checked_text(said := row["text"], own["text"])
+            row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"], own["symbol"])
         except ValueError as error:
             problems.leave_out(here, str(error))
             continue
@@ -355,7 +356,10 @@ def insights(
                 if row["superseded_by"] in done:
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
-                    ledger.replaced(con, old, newer, now)
+                    try:
+                        ledger.replaced(con, old, newer, now)
+                    except ValueError as error:  # by what the lab knows already
+                        problems.note(f"{here}: {error} Both stay as they are.")
                 added, already = added + new, already + (not new)
                 hidden += given_so.text != row["text"]
                 if row["key"] is not None:
@@ -373,9 +377,9 @@ def _once(con: "DuckDBPyConnection", given: Learnt, known_from: datetime, now: d
     """Store an insight unless an equal one is there; say if it is new."""
     made, learnt = ledger.checked(con, given, known_from, now)
     found = con.execute(
-        "select insight_id from insights where text = ? and kind = ? and symbol is not distinct from ? "
+        "select insight_id from insights where text = ? and kind = ? and list_contains(?, coalesce(symbol, '')) "
         "and known_from = ? and valid_from = ?",
-        [made.text, made.kind, made.symbol, learnt, made.valid_from],
+        [made.text, made.kind, list(spellings(made.symbol or "")), learnt, made.valid_from],
     ).fetchone()
     return (int(found[0]), False) if found else (ledger.write(con, made, learnt, now, "import"), True)
 

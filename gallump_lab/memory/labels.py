@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gallump_lab import masking
-from gallump_lab.market.symbols import validate_symbol
+from gallump_lab import secrets as masking
 from gallump_lab.memory import index
 from gallump_lab.memory.messages import checked_name, checked_text
+from gallump_lab.reading.symbols import spellings, validate_symbol
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ _THERE = """
 select place, min(question_id) as question_id from given g join questions q
 on q.text = g.text and q.kind = g.kind and q.asked_at = g.asked_at
 and coalesce(q.answer, '') = g.answer and coalesce(q.session_id, '') = g.session_id
-and coalesce(q.symbol, '') = g.symbol and coalesce(q.conversation, '') = g.conversation
+and list_contains(string_split(g.spellings, ','), coalesce(q.symbol, ''))
+and coalesce(q.conversation, '') = g.conversation
 and g.seen in (-1, q.seen_message)
 group by place order by place
 """
@@ -161,9 +162,10 @@ def add(
     given["asked_at"] = np.array([question.asked_at for question in asked], "datetime64[us]")
     given["seen"] = np.array([-1 if each.seen_message is None else each.seen_message for each in asked], np.int64)
     given["place"] = np.arange(len(asked))
+    same = {"spellings": np.array([",".join(spellings(each.symbol or "")) for each in asked], object)}
     at = times.naive(now)
     with store.write() as con:
-        with index.lent(con, given):
+        with index.lent(con, given | same):
             there = con.execute(_THERE).fetchnumpy()
         new = np.setdiff1d(given["place"], there["place"])
         ids = index.next_ids(con, "question_ids", len(new))

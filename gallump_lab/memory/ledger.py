@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from gallump_lab.market.symbols import validate_symbol
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt, Moment
 from gallump_lab.memory.text import one_line, storable
+from gallump_lab.reading.symbols import spellings, validate_symbol
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ select insight_id, kind, symbol, speaker, attribute, value, text, valid_from, va
 from insights i join states using (insight_id) where added
 """  # noqa: S608 (constants)
 _STANDING = f"{_KNOWN} and ended is null order by insight_id"
-_ABOUT = (
-    f"{_KNOWN} and symbol is not distinct from $symbol and speaker is not distinct from $speaker order by insight_id"
-)
+_ABOUT = f"""{_KNOWN} and list_contains($symbols, coalesce(symbol, '')) and speaker is not distinct from $speaker
+order by insight_id"""
 FRAME = f"""
 with states as ({_STATES})
 select i.insight_id, i.kind, i.symbol, i.speaker, i.text, i.attribute, i.value,
@@ -48,6 +47,13 @@ select i.insight_id, i.kind, i.symbol, i.speaker, i.text, i.attribute, i.value,
        (select arg_max(grade, l.rowid) from insight_labels l where l.insight_id = i.insight_id) as grade
 from insights i join states using (insight_id) order by i.insight_id
 """  # noqa: S608 (constants)
+_LEADS_BACK = """
+with recursive chain(insight_id) as (
+    select $newer::bigint union
+    select superseded_by from insight_events join chain using (insight_id) where event = 'superseded'
+)
+select insight_id from chain where insight_id = $old
+"""
 EVER: dict[str, Any] = {"seen": 2**62, "as_of": None}
 """All events, whatever the moment."""
 
@@ -86,7 +92,8 @@ def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Kn
 
 def about(con: "DuckDBPyConnection", symbol: str | None, speaker: str | None) -> list[Known]:
     """Give all insights about a symbol by a speaker, superseded and retired ones too, in order of arrival."""
-    return [*map(Known._make, con.execute(_ABOUT, EVER | {"symbol": symbol, "speaker": speaker}).fetchall())]
+    given = EVER | {"symbols": list(spellings(symbol or "")), "speaker": speaker}
+    return [*map(Known._make, con.execute(_ABOUT, given).fetchall())]
 
 
 def alive(con: "DuckDBPyConnection", moment: Moment) -> list[Known]:
@@ -226,6 +233,11 @@ def replaced(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> No
     """Record, inside the caller's transaction, that one insight superseded another; once is enough.
 
     It holds from when the newer one was known. A pin goes over to it, unless another has it already.
+
+    Raises
+    ------
+    ValueError
+        If the newer one is the old one itself, or gave way to it.
     """
     found = con.execute(
         "select event, superseded_by, known_from from insight_events where insight_id = ? order by event_id", [old]
@@ -234,6 +246,9 @@ def replaced(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> No
     before = [newer for event, newer, _ in found if event == "superseded"]
     if new in before:
         return
+    if con.execute(_LEADS_BACK, {"newer": new, "old": old}).fetchone():
+        msg = f"insight_id {new} cannot supersede {old}: it gave way to that one itself."
+        raise ValueError(msg)
     record(con, old, "superseded", learnt, now, other=new)
     pins = [(event, since) for event, _, since in found if event in {"pinned", "unpinned"}]
     if pins and pins[-1][0] == "pinned" and not before:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gallump_lab.memory.horizons import horizon
 from gallump_lab.memory.records import Kind
+from gallump_lab.reading.dates import times
+from gallump_lab.reading.horizons import DEADLINES, horizons
 from gallump_lab.reading.numbers import numbers
+from gallump_lab.reading.periods import DAY, midnight
 
 VALUED = frozenset({"stop", "target", "entry level", "position", "size", "forecast", "support", "resistance"})
 """Attributes of a symbol of which the newest holds."""
@@ -233,8 +235,10 @@ def claims(
     spans : callable
         Gives where a text names symbols: start, stop and symbol of each.
     """
-    ends, until, (begin, end) = horizon(text, at) or (None, None, (0, 0))
-    text = text[:begin] + " " * (end - begin) + text[end:]
+    limit = next((each for each in horizons(text, at) if each.lead in DEADLINES), None)
+    ends, until = (limit.name, midnight(limit.until + DAY, at.tzinfo)) if limit else (None, None)
+    if limit:
+        text = text[: limit.start] + " " * (limit.stop - limit.start) + text[limit.stop :]
     if _OPTIONS.search(text) or _DOUBTS.search(text) or _QUOTED.search(text):
         return []
     whole = _Clause(text, spans)

@@ -2,13 +2,14 @@
 
 - A statement that says no more than one that stands *supports* it: its sources are added, and it counts as said again.
 - A newer value of the same attribute of the same symbol and speaker *supersedes* the older, which stays in the history.
-- What contradicts another and is no later value of the same attribute is *disputed*: both stay, and both say so.
+- What contradicts another of the same attribute and time is *disputed*: both stay, and both say so. One such pair is
+  enough, that with the newest, so that a hundred readings of one thing do not each speak against all the others.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import statement, terms
+from gallump_lab.reading.periods import MONTHS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,7 +28,9 @@ SAME = 0.8
 RELATED = 0.15
 """Two statements on a subject speak of the same thing if they share so much of their content words (Dice)."""
 ALIKE = 0.6
-"""From here on two statements speak of the same thing, and may contradict each other."""
+"""From here on two statements speak of the same thing, and may be the opposite of each other."""
+TOGETHER = timedelta(days=1)
+"""Of two figures further apart the later one is another reading of the same thing: both may be true."""
 _OPPOSITES = (
     "above below",
     "over under",
@@ -41,6 +45,16 @@ _OPPOSITES = (
     "before after",
 )
 _SIDES = {word: (pair, side) for pair, both in enumerate(_OPPOSITES) for side, word in enumerate(both.split())}
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_TIME = re.compile(
+    rf"\b(?:\d{{4}}-\d\d(?:-\d\d)?|(?:\d\d?(?:st|nd|rd|th)?(?: of)? )?(?:{_MONTH})\b\.?(?: \d\d?\b)?(?:,? \d{{4}}\b)?"
+    r"|(?:in|of|since|by|for|during|until|through|fy) (?:19|20)\d\d|[qh][1-4](?: \d{4})?"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|yesterday|today|tomorrow|spring|summer|autumn|winter"
+    r"|(?:last|this|next|first|second|third|fourth) (?:day|session|week|month|quarter|half|year)"
+    r"|(?:day|week|month|quarter|year) \d+)\b",
+    re.IGNORECASE,
+)
+"""What names a time, or tells one from another."""
 _NEGATIONS = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _WORD = re.compile(r"[a-z]+")
 
@@ -105,6 +119,7 @@ class Standing:
                 return Settled(insight_id=each.insight_id, new=False, retired=each.retired)
         insight_id = ledger.write(self._con, made, learnt, self._now, distiller)
         newer: list[Known] = []
+        against: Known | None = None
         for place, each in enumerate(about):
             if same_attribute(each, made) and each.valid_from > holds:  # this one is old and came late
                 newer += [each] if not each.retired else []
@@ -113,8 +128,10 @@ class Standing:
                     ledger.replaced(self._con, each.insight_id, insight_id, self._now)
                     about[place] = each._replace(ended=learnt)
             elif each.ended is None and not each.retired and _overlap(each, made, holds) and contradict(each, made):
-                ledger.record(self._con, insight_id, "disputed", learnt, self._now, other=each.insight_id)
-                ledger.record(self._con, each.insight_id, "disputed", learnt, self._now, other=insight_id)
+                against = each
+        if against is not None:
+            ledger.record(self._con, insight_id, "disputed", learnt, self._now, other=against.insight_id)
+            ledger.record(self._con, against.insight_id, "disputed", learnt, self._now, other=insight_id)
         first = min(newer, key=lambda each: (each.known_from, each.valid_from, each.insight_id), default=None)
         if first:
             ledger.replaced(self._con, insight_id, first.insight_id, self._now)
@@ -176,15 +193,24 @@ def says_same(one: Known, other: Learnt) -> bool:
 
 
 def contradict(one: Known, other: Learnt) -> bool:
-    """Tell whether two insights about one symbol and speaker cannot both be true, and neither is the later value."""
+    """Tell whether two insights about one symbol and speaker cannot both be true, and neither is the later value.
+
+    They state the same attribute, or none, and name the same times. One says the opposite of the other, or, in the
+    same words and at the same time, another number: of several numbers one may say which thing is meant.
+    """
     if same_attribute(one, other):
         if one.value is not None and other.value is not None:
             return one.value != other.value
     elif one.attribute and other.attribute:
         return False
     mine, theirs = _read(one.text), _read(other.text)
-    differ = _opposed(mine, theirs) or bool(mine.numbers and theirs.numbers and mine.numbers != theirs.numbers)
-    return differ and _share(mine, theirs) >= ALIKE
+    if mine.times != theirs.times:
+        return False
+    if _opposed(mine, theirs):
+        return _share(mine, theirs) >= ALIKE
+    together = other.valid_from is not None and abs(one.valid_from - other.valid_from) <= TOGETHER
+    another = len(mine.numbers - theirs.numbers) == len(theirs.numbers - mine.numbers) == 1
+    return together and another and mine.words == theirs.words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +218,7 @@ class _Read:
     words: frozenset[str]
     numbers: frozenset[str]
     sides: frozenset[tuple[int, int]]
+    times: frozenset[str]
     denied: bool
 
 
@@ -203,6 +230,7 @@ def _read(text: str) -> _Read:
         words=frozenset(word for word in said if not word[0].isdigit()),
         numbers=frozenset(word for word in said if word[0].isdigit()),
         sides=frozenset(_SIDES[word] for word in plainly if word in _SIDES),
+        times=frozenset(named.lower() for named in _TIME.findall(text)),
         denied=sum(word in _NEGATIONS for word in plainly) % 2 == 1,
     )
 

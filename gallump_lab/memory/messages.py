@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab import tokens
-from gallump_lab.masking import masked
 from gallump_lab.memory import index
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import one_line, storable
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,16 +36,40 @@ def checked_text(text: str, name: str = "text") -> str:
     return masked(storable(text))
 
 
-def checked_time(at: datetime, now: datetime) -> datetime:
+AHEAD = timedelta(minutes=1)
+"""So far ahead of this clock another machine's may be."""
+LAST = (
+    "coalesce(if(last_at <= $late, last_at, (select max(m.created_at) from messages m "
+    "where m.session_id = s.session_id and m.created_at <= $late)), timestamp '0001-01-01')"
+)
+"""When a session `s` was last spoken in: what lies ahead of now, but for `AHEAD`, keeps none alive."""
+
+
+def last_said(con: "DuckDBPyConnection", session_id: str, now: datetime) -> datetime | None:
+    """Return when a session was last spoken in up to now, naive UTC; the beginning of time if that lies all ahead.
+
+    Returns
+    -------
+    datetime or None
+        None for a session that is not in the lab.
+    """
+    found = con.execute(
+        f"select {LAST} from sessions s where session_id = $session",  # noqa: S608 (constants)
+        {"session": session_id, "late": now + AHEAD},
+    ).fetchone()
+    return found[0] if found else None
+
+
+def checked_time(at: datetime, now: datetime, name: str = "created_at") -> datetime:
     """Give a message's time, naive UTC, if it is not later than now by more than a minute.
 
     Raises
     ------
     ValueError
-        If it lies in the future.
+        If it lies in the future; `name` is what the message calls it.
     """
-    if at > now + timedelta(minutes=1):
-        msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
+    if at > now + AHEAD:
+        msg = f"{name} {at} UTC lies in the future (it is {now}). Check its year and time zone."
         raise ValueError(msg)
     return at
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from gallump_lab.market.symbols import symbols_in
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
+from gallump_lab.reading.symbols import symbols_in
 
 READ = 8_000
 """So many characters of a message are looked through."""

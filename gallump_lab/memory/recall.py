@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Recall
-from gallump_lab.masking import masked
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
 from gallump_lab.memory.records import Moment, Slot
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
-from gallump_lab.memory.text import indented, one_line, storable
+from gallump_lab.memory.text import ending, indented, one_line, storable
+from gallump_lab.secrets import masked
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-3 {FIRST} insights-2"
+VERSION = f"{TEXT} signals-4 {FIRST} insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
@@ -127,11 +128,11 @@ def rank(  # noqa: PLR0913 (a moment's givens)
 ) -> Ranked:
     """Order the passages of a moment by relevance to a question.
 
-    The best `FIRST` by BM25 and the nearest `FIRST` in meaning, and up to three passages before and after each of them
-    in its session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths,
-    so they are the same on every machine; ties go to the earlier passage. Document frequencies and the average length
-    are those of the moment. `memo` keeps what others' ranking of the same question
-    at the same moment can use.
+    The best `FIRST` by BM25, the nearest `FIRST` in meaning, the newest `FIRST` of the times that the question names,
+    and up to three passages before and after each of them in its session, are scored by every signal (see
+    `gallump_lab.memory.signals`). Scores are sums of whole millionths, so they are the same on every machine; ties go
+    to the earlier passage. Document frequencies and the average length are those of the moment. `memo` keeps what
+    others' ranking of the same question at the same moment can use.
     """
     import numpy as np
 
@@ -142,7 +143,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         view,
         question,
         postings=_once(memo, "postings", lambda: postings(con, view, question)),
-        symbol=_once(memo, "symbol", lambda: corpus.hashed(con, symbol)) if symbol else 0,
+        symbols=_once(memo, "symbol", lambda: corpus.hashed(con, symbol)) if symbol else [],
         moment=moment,
         settings=settings,
     )
@@ -151,7 +152,9 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
-        first = [np.flatnonzero(signals.dates.within(view, asked) | signals.people.named(view, asked))[-FIRST:]]
+        first = [np.flatnonzero(signals.people.named(view, asked))[-FIRST:]]
+    if asked.spans and (settings.dates or not asked.words):  # whatever the words say
+        first += [np.flatnonzero(signals.dates.within(view.created_at, asked.spans))[-FIRST:]]
     best = np.unique(np.concatenate(first))
     around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.words.BESIDE)]))
     places = around[around != corpus.NONE]
@@ -220,30 +223,36 @@ def most(warm: int) -> int:
     return max(CANDIDATES, warm // LEAST)
 
 
-def candidates(con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int) -> list[Slot]:
-    """Give the first `most` ranked passages as slots."""
+def candidates(
+    con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, zone: tzinfo | None = UTC
+) -> list[Slot]:
+    """Give the first `most` ranked passages as slots, dated in a time zone."""
     first = ranked.passage_ids[:most]
-    found = slots(con, first, factor)
+    found = slots(con, first, factor, zone)
     return [
         replace(found[item], rank=place + 1, score=ranked.scores[place], signals=ranked.gained(place))
         for place, item in enumerate(first)
     ]
 
 
-def slots(con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float) -> dict[int, Slot]:
+def slots(
+    con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float, zone: tzinfo | None = UTC
+) -> dict[int, Slot]:
     """Give passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
     if not passage_ids:
         return {}
     rows = con.execute(
         "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
-        "speaker from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        "speaker, state from passages join messages using (message_id) where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
     labels: dict[str, int] = {}
     found = {}
-    for item, start, stop, cost, message_id, session_id, role, text, symbol, created_at, speaker in rows:
+    for item, start, stop, cost, message_id, session_id, role, text, symbol, naive, speaker, state in rows:
+        created_at = times.aware(naive, zone)
         label = " ".join(filter(None, (f"{created_at:%Y-%m-%d}", symbol, speaker or role))) + ":"
         labels[label] = labels.get(label) or tokens.count(label)
+        end, more = ending(state, text[stop:])
         found[item] = Slot(
             tier="warm",
             kind="passage",
@@ -251,12 +260,12 @@ def slots(con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float) 
             message_id=message_id,
             rank=0,
             text=text[start:stop],
-            line=label + indented(text[start:stop]),
-            tokens=tokens.scaled(labels[label] + cost, factor),
+            line=label + indented(text[start:stop]) + end,
+            tokens=tokens.scaled(labels[label] + cost + more, factor),
             role=role,
             symbol=symbol,
             session_id=session_id,
-            created_at=times.aware(created_at),
+            created_at=created_at,
             speaker=speaker,
         )
     return found

@@ -18,13 +18,18 @@ class Moment:
     """The point in a lab's life at which a context is taken: what had arrived, and what the clock said."""
 
     at: datetime
-    """The clock, UTC; ages and time words count from here."""
+    """What the clock said, in the time zone whose days "today" and "last week" are."""
     seen_message: int
     """The newest message id that may be used."""
     seen_insight: int
     """The newest insight event id that may be used."""
     as_of: datetime | None = None
     """For a what-if: nothing that speaks of a later time, UTC; None to go by arrival alone."""
+
+    @property
+    def now(self) -> datetime:
+        """What ages and words of time count from: the clock, or a what-if's moment, in the time zone."""
+        return (self.as_of or self.at).astimezone(self.at.tzinfo)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +100,7 @@ class Slot:
     symbol: str | None = None
     session_id: str | None = None
     created_at: datetime | None = None
-    """The time it speaks of, UTC."""
+    """The time it speaks of, in the moment's time zone."""
     speaker: str | None = None
     """Who said it, by name."""
     sources: tuple[int, ...] = ()

@@ -7,16 +7,15 @@ from one message, and beside it stand only labels.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import lru_cache
 
 from gallump_lab.memory import naming
-from gallump_lab.memory.horizons import horizon
 from gallump_lab.memory.levels import VALUED, claims, understood
 from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import RETAKEN, Statement, statements
 from gallump_lab.memory.text import one_line, terms
+from gallump_lab.reading.horizons import deadline
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.tokens import count
 
@@ -254,7 +253,7 @@ class _Scale:
     """At about which prices a session speaks of each symbol."""
 
     def __init__(self) -> None:
-        self._prices: dict[str, list[Decimal]] = {}
+        self._prices: dict[str, list[float]] = {}
 
     def hear(self, text: str, symbols: Symbols) -> None:
         """Take the first number after a symbol, if it may be a price, for one of it."""
@@ -303,7 +302,7 @@ def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, 
     if not learnt:
         of = symbols.all(whole)
         kind, attribute, value = _kind(statement.text, whole, named=bool(of), sole=len(of) < 2)
-        _, until, _ = horizon(statement.text, message.created_at) or (None, None, None)
+        _, until = deadline(statement.text, message.created_at) or (None, None)
         symbol = of[0] if of else None
         yield _labelled(
             statement.text,

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self, get_args
 
 from gallump_lab.config import Config
-from gallump_lab.market.symbols import validate_symbol
-from gallump_lab.masking import masked, told
 from gallump_lab.memory import index, messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
@@ -17,6 +15,8 @@ from gallump_lab.memory.messages import State, checked_name, checked_text, check
 from gallump_lab.memory.records import Moment, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.symbols import validate_symbol
+from gallump_lab.secrets import masked, told
 from gallump_lab.store import Cache, Store, configs, times
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Received:
     moment: Moment
     config: Config
     """The one in force when the question came."""
+    trouble: str | None = None
+    """What went wrong with what was due before it is answered, in words."""
 
 
 class SessionManager:
@@ -181,7 +183,7 @@ class SessionManager:
         text: str,
         symbol: str | None = None,
         *,
-        check: "Callable[[DuckDBPyConnection, Config], None]" = lambda _con, _config: None,
+        check: "Callable[[DuckDBPyConnection, Config, str], None]" = lambda _con, _config, _text: None,
     ) -> Received:
         """Store a question in its session, or in a new one when that has ended, in one step.
 
@@ -190,7 +192,7 @@ class SessionManager:
         session_id, text, symbol
             As in `add_message`; an unknown or ended session gives a new one.
         check : callable
-            May raise, inside the step, to refuse the question; nothing is stored then.
+            Gets the question as it would be stored. May raise, inside the step, to refuse it; nothing is stored then.
 
         Raises
         ------
@@ -201,19 +203,24 @@ class SessionManager:
         batch = messages.ready([draft])
         with self._store.write() as con:
             config = self.config(con)
-            check(con, config)
+            check(con, config, draft.text)
             self.corpus.embedder(config.recall.embedder)
             session = self._live_or_new(con, session_id, config.session_minutes)
             _, seen_insight = newest_ids(con)
             (question,) = messages.write(con, [session], batch)
         notice = " ".join(filter(None, (session.notice, told(storable(text))))) or None
         session = SessionId(session, new=session.new, notice=notice)
-        moment = Moment(at=times.aware(draft.created_at), seen_message=question - 1, seen_insight=seen_insight)
+        at = times.aware(draft.created_at, self.here(config).tzinfo)
+        moment = Moment(at=at, seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
 
     def now(self) -> datetime:
-        """Tell the clock's time, UTC."""
+        """Tell the clock's time."""
         return self._clock()
+
+    def here(self, config: Config) -> datetime:
+        """Tell the clock's time in the analyst's time zone; see `times.here`."""
+        return times.here(self._clock, config.time_zone)
 
     def upkeep(self, since: int, until: int) -> None:
         """Keep recall's index in order: every so many messages, sort a part of it (see `index.sort`)."""
@@ -234,7 +241,7 @@ class SessionManager:
             seen, events = newest_ids(con)
             question = newest[2] if newest and newest[1] == "user" else ""
             moment = Moment(
-                at=self._clock(), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
+                at=self.here(config), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
             )
             factor = learnt_factor(con, self._model(config), config)
             return context(
@@ -304,9 +311,10 @@ class SessionManager:
         if not isinstance(session_id, str):
             msg = f"session_id must be the text that a reply gave, or None, not {session_id!r}."
             raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-        found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
-        if found is None:
+        now = times.naive(self._clock(), "clock()")
+        last = messages.last_said(con, session_id, now)
+        if last is None:
             return f"Session {masked(session_id)[:40]!r} is not in this lab."
-        if times.naive(self._clock(), "clock()") - found[0] > timedelta(minutes=minutes):
+        if now - last > timedelta(minutes=minutes):
             return f"The session ended after {minutes:g} minutes without a message."
         return None

@@ -14,7 +14,7 @@ from gallump_lab import tokens
 if TYPE_CHECKING:
     import Stemmer
 
-VERSION = "text-1"
+VERSION = "text-2"
 """Names how terms and passages are made; it changes whenever the same text would give others."""
 
 PASSAGE_TOKENS = 80
@@ -22,6 +22,14 @@ PASSAGE_TOKENS = 80
 
 LONGEST = 240
 """cl100k tokens; what is longer between two sentence ends is cut."""
+
+BROKEN_OFF = "[broken off]"
+"""Ends a reply in a prompt that did not come to its end."""
+
+NOTE = "**Offline analyst: no model was asked.**"
+"""Begins a note of the offline analyst. Of all that it says only what it found is made passages of: where a symbol
+stands, and what the rule says of it. The rest is said in every note, or quotes what stands elsewhere."""
+_FOUND = re.compile(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*? By rule: .*?\.(?=\s|$)", re.MULTILINE)
 
 _STOP_WORDS = frozenset(
     """
@@ -203,8 +211,11 @@ def passages(text: str) -> list[Passage]:
     Returns
     -------
     list of Passage
-        In order, without overlap; together they hold all of the text but white space.
+        In order, without overlap; together they hold all of the text but white space, or, of a `NOTE`, what it found.
     """
+    if text.startswith(NOTE):
+        spans = [match.span() for match in _FOUND.finditer(text)]
+        return [Passage(start=start, stop=stop, tokens=_cost(text[start:stop])) for start, stop in spans]
     found: list[Passage] = []
     for start, stop, cost in _units(text):
         last = found[-1] if found else None
@@ -229,6 +240,13 @@ def indented(text: str) -> str:
     it.
     """
     return " " + "\n ".join(text.splitlines())
+
+
+def ending(state: str, rest: str) -> tuple[str, int]:
+    """Give what ends a passage in a prompt whose message broke off, if no more of it follows, and its cl100k tokens."""
+    if state == "complete" or rest.strip():
+        return "", 0
+    return f"\n{indented(BROKEN_OFF)}", _cost(BROKEN_OFF)
 
 
 def one_line(text: str) -> str:

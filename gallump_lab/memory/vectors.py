@@ -6,6 +6,7 @@ for every moment. What weighs words by how rare they are is the question's side 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -60,14 +61,14 @@ class WordVectors:
         table = _table()
         found = np.zeros((len(texts), DIMENSIONS), np.int64)
         for place, text in enumerate(texts):
-            said = words(text)
-            tokens = [_tokens(word) for word in said]
-            ids = [token for each in tokens for token in each]
-            if ids and weight is None:
-                found[place] = table[ids].sum(0, dtype=np.int64)
-            elif ids and weight is not None:
-                shares = [weight(word) for word, each in zip(said, tokens, strict=True) for _ in each]
-                found[place] = np.array(shares, np.int64) @ table[ids].astype(np.int64)
+            shares: Counter[int] = Counter()
+            for word in words(text):
+                share = 1 if weight is None else weight(word)
+                for token in _tokens(word):
+                    shares[token] += share
+            if shares:
+                counts = np.fromiter(shares.values(), np.float64)  # whole numbers below 2**53: exact in any order
+                found[place] = counts @ table[list(shares)].astype(np.float64)
         return found
 
 

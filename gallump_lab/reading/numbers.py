@@ -1,23 +1,126 @@
-"""Numbers as people write them: 1,250.50, 1.250,50, 1'250, 95.5k, 2.5bn, 3 crore, 8%, 25 bps, 25x."""
+"""Numbers as people and programs write them, by themselves and in prose: 1234.5, 1,234.56, 1.234,56, 1'234, 1,50,000, $1,234.56, (50)."""
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
-Unit = Literal["", "%", "bps", "x"]
+Decimal = Literal[".", ","]
+"""The sign before a number's fraction."""
 
+NOTHING = frozenset({"", "nan", "null", "none", "n/a", "na", "-", "--"})
+"""What stands, in any case, where a number is not known."""
+SURE = 0.9
+"""More than this share of what is telling must speak for one sign."""
+
+_PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
+_SPACES = "'\u2019 \u00a0\u2009\u202f"
+_LEAD = re.compile(r"([+-]?)\s*(?:\$|USD)?\s*([+-]?)\s*")
+_WAYS: Mapping[Decimal, re.Pattern[str]] = {
+    ".": re.compile(
+        rf"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d{{1,3}}([,{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:\.\d*)?"
+        r"|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d*)?",
+        re.ASCII,
+    ),
+    ",": re.compile(rf"\d+(?:,\d*)?|,\d+|\d{{1,3}}([.{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:,\d*)?", re.ASCII),
+}
+
+
+class NumberError(ValueError):
+    """A text is no number, or may be two; the message, which follows the text, says which and what would do."""
+
+
+def readings(text: str) -> dict[Decimal, float]:
+    """Return what a text may mean, by the decimal sign that this takes for granted; empty where it is no number.
+
+    >>> readings("1,234"), readings("139,50")
+    ({'.': 1234.0, ',': 1.234}, {',': 139.5})
+    """
+    text = text.strip().replace("\u2212", "-")
+    bracketed = text[:1] == "(" and text[-1:] == ")"
+    text = (text[1:-1].strip() if bracketed else text).removesuffix("USD").rstrip()
+    lead = _LEAD.match(text)
+    signs = "(" * bracketed + (lead[1] + lead[2] if lead else "")
+    if len(signs) > 1:
+        return {}
+    body = text[lead.end() if lead else 0 :]
+    values: dict[Decimal, float] = {}
+    for sign, way in _WAYS.items():
+        if way.fullmatch(body):
+            other = "," if sign == "." else "."
+            value = float(body.translate(str.maketrans(sign, ".", other + _SPACES)))
+            if math.isfinite(value) and not body.startswith("0" + other):  # 0,567 has no thousands
+                values[sign] = -value if signs in ("(", "-") else value
+    return values
+
+
+def decimal_sign(texts: Iterable[str]) -> Decimal | None:
+    """Return the decimal sign of numbers that were written alike, such as a file's; None where they do not tell.
+
+    Only what has one reading tells: 139,50 does, 1,234 does not. Where nothing does and no comma stands in any of them,
+    it is the point, as programs write.
+    """
+    texts = tuple(texts)
+    if all(map(_PLAIN.fullmatch, texts)):
+        return "."
+    telling: Counter[Decimal] = Counter()
+    comma = False
+    for text in texts:
+        comma = comma or "," in text
+        found = readings(text)
+        if len(found) == 1:
+            telling.update(found)
+    for sign, count in telling.items():
+        if count > SURE * telling.total():
+            return sign
+    return None if comma else "."
+
+
+def read_number(text: str, decimal: Decimal | None = None) -> float:
+    """Return the number that a text states.
+
+    Parameters
+    ----------
+    text : str
+        Perhaps with thousands apart (by comma, point, apostrophe or space, in lakhs too), a `$` or USD, in brackets if
+        it is negative.
+    decimal : {".", ","}, optional
+        The decimal sign of the texts around it, which settles what 1,234 is; see `decimal_sign`.
+
+    Raises
+    ------
+    NumberError
+        If it is no number, or may be two and `decimal` is None.
+    """
+    if decimal == "." and _PLAIN.fullmatch(text):
+        return float(text)
+    found = readings(text)
+    if not found:
+        msg = "is no number; write it as 1234.5"
+        raise NumberError(msg)
+    if decimal in found:
+        return found[decimal]
+    if len(set(found.values())) > 1:
+        msg = f"may be {found['.']:.12g} or {found[',']:.12g}; write it without thousands, as 1234.5"
+        raise NumberError(msg)
+    return next(iter(found.values()))
+
+
+# --- in prose ---------------------------------------------------------------------------------------------------------
+
+Unit = Literal["", "%", "bps", "x"]
 _SCALES = {
     "k": 3, "thousand": 3, "m": 6, "mm": 6, "mn": 6, "mio": 6, "million": 6, "b": 9, "bn": 9, "billion": 9,
     "tn": 12, "trillion": 12, "lakh": 5, "lakhs": 5, "crore": 7, "crores": 7, "cr": 7,
 }  # fmt: skip
 """Powers of ten."""
-_UNITS: dict[str, Unit] = {
+_UNITS: Mapping[str, Unit] = {
     "%": "%", "percent": "%", "per cent": "%", "pct": "%", "prozent": "%", "bp": "bps", "bps": "bps", "x": "x",
 }  # fmt: skip
-_NUMBER = re.compile(
-    r"(?<![\w.,'])(?P<sign>[-\u2212])?(?P<money>[$\u20ac\u00a3\u00a5]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
+_IN_PROSE = re.compile(
+    r"(?<![\w.,'])(?P<sign>[-\u2212])?(?:[$\u20ac\u00a3\u00a5]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
     rf"(?:\s?(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b)?"
     rf"(?:\s?(?P<unit>%|(?:{'|'.join(unit for unit in _UNITS if unit != '%')})\b))?(?![\w])",
     re.IGNORECASE,
@@ -26,103 +129,36 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A number in a text."""
+    """A number in prose."""
 
     start: int
     stop: int
     """Characters, from and to, with its sign, currency, scale and unit."""
-    value: Decimal | None
+    value: float | None
     """None where it can be read in two ways, such as 1.250."""
     unit: Unit
-    money: bool
-    """Whether a sign of a currency stands before it."""
-    whole: bool
-    """Whether it is written without decimals and without a scale, as a count is."""
 
     def __str__(self) -> str:
         """Write the value without separators and idle zeros; empty where it is ambiguous."""
-        return "" if self.value is None else plain(self.value)
-
-
-def plain(value: Decimal) -> str:
-    """Write a number without separators, exponent and idle zeros."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+        return "" if self.value is None else f"{self.value:.10f}".rstrip("0").rstrip(".")
 
 
 def numbers(text: str) -> Iterator[Number]:
-    """Find the numbers of a text, in its order.
+    """Find the numbers of a text, in its order: 95.5k, 2.5bn, 3 crore, 8%, 25 bps, 31x; of "430ish" none.
 
-    A number such as 1.250 can be read in two ways and has no value, unless another of the text shows how its author
-    writes: 1.250,50 or 1,250.50.
+    A comma before three figures is taken for English thousands; a point before three can be either and has no value,
+    unless another number of the text shows its author's way: 1.250,50 or 340,50.
     """
-    found = [*_NUMBER.finditer(text)]
-    comma = next((way for match in found if (way := _decimal_comma(match["figures"])) is not None), None)
+    found = [*_IN_PROSE.finditer(text)]
+    own = next((sign for match in found if len(each := readings(match["figures"])) == 1 for sign in each), None)
     for match in found:
-        value = number(match["figures"], decimal_comma=comma)
-        scale = (match["scale"] or "").lower()
+        values = readings(match["figures"])
+        value = values.get(own, None) if own in values else next(iter(values.values()), None)
+        if own is None and len({*values.values()}) > 1:
+            value = None if "." in match["figures"] else values["."]
         if value is not None:
-            value = value.scaleb(_SCALES[scale]) if scale else value
+            value = round(value * 10.0 ** _SCALES.get((match["scale"] or "").lower(), 0), 10)
             value = -value if match["sign"] else value
         yield Number(
-            start=match.start(),
-            stop=match.end(),
-            value=value,
-            unit=_UNITS.get((match["unit"] or "").lower(), ""),
-            money=match["money"] is not None,
-            whole=not scale
-            and value is not None
-            and value == value.to_integral_value()
-            and "." not in match["figures"],
+            start=match.start(), stop=match.end(), value=value, unit=_UNITS.get((match["unit"] or "").lower(), "")
         )
-
-
-def number(figures: str, *, decimal_comma: bool | None = None) -> Decimal | None:
-    """Return what a run of figures and separators is worth; None where two readings are possible.
-
-    Parameters
-    ----------
-    figures : str
-        Figures with points, commas or apostrophes between them.
-    decimal_comma : bool, optional
-        How its author writes, where that is known.
-    """
-    figures = figures.replace("\u2019", "'")
-    way = _decimal_comma(figures)
-    way = decimal_comma if way is None else way
-    if "'" in figures:
-        way = False if "." in figures else way or False
-    marks = {mark for mark in ".," if mark in figures}
-    if marks and way is None:
-        if marks == {","}:  # 1,250 is how English groups; what else it could be is a price with three decimals
-            way = False
-        else:
-            return None
-    grouping = "." if way else ","
-    point = "," if way else "."
-    whole, *part = figures.replace("'", grouping).split(point)
-    groups = whole.split(grouping)
-    if len(part) > 1 or any(grouping in each for each in part) or not _grouped(groups):
-        return None
-    return Decimal(".".join(["".join(groups), *part]))
-
-
-def _grouped(groups: Sequence[str]) -> bool:
-    """Tell whether figures are grouped as people do: by three, or as in India, where only the last has three."""
-    return len(groups) == 1 or (
-        len(groups[-1]) == 3
-        and (all(len(each) == 3 for each in groups[1:]) or all(len(each) == 2 for each in groups[1:-1]))
-    )
-
-
-def _decimal_comma(figures: str) -> bool | None:
-    """Say whether figures show that a comma, not a point, stands before decimals; None where they don't show it."""
-    points, commas = figures.count("."), figures.count(",")
-    if points and commas:
-        return figures.rfind(",") > figures.rfind(".")
-    if points + commas != 1:
-        return None if not (points or commas) else bool(points)
-    mark = "," if commas else "."
-    before, after = figures.split(mark)
-    grouped = len(after) == 3 and 1 <= len(before.replace("'", "")) <= 3 and not before.startswith("0")
-    return None if grouped else mark == ","

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from gallump_lab.market.symbols import SymbolError, validate_symbols
 from gallump_lab.memory.messages import MAX_CHARACTERS
+from gallump_lab.reading.symbols import SymbolError, validate_symbols
 from gallump_lab.route.trouble import Trouble
 
 MOST_SYMBOLS = 100
@@ -33,7 +33,7 @@ def read(body: bytes) -> Asked:
     """
     given = _object(body)
     if unknown := [name for name in given if name not in _FIELDS]:
-        msg = f"The body has an unknown field {unknown[0]!r:.60}. It takes {', '.join(_FIELDS)}."
+        msg = f"The body has an unknown field {unknown[0][:60]!r}. It takes {', '.join(_FIELDS)}."
         raise _bad(msg, unknown[0][:60])
     return Asked(
         prompt=_prompt(given.get("prompt")),
@@ -63,12 +63,12 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        msg = f"The body gives {twice!r:.60} twice. Give each field once."
-        raise _bad(msg, twice[:60])
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            msg = f"The body gives {name[:60]!r} twice. Give each field once."
+            raise _bad(msg, name[:60])
+        found[name] = value
     return found
 
 

@@ -6,17 +6,19 @@ import json
 import threading
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from gallump_lab.brain.reply import Reply
 from gallump_lab.route import body
 from gallump_lab.route.answers import Answers
 from gallump_lab.route.trouble import Trouble, of_http, trouble
+
+if TYPE_CHECKING:
+    from gallump_lab.brain.reply import Reply
 
 LINGER = 64_000_000
 """Bytes of a refused body that are read past, so that the client sees the answer and not a broken connection."""
@@ -153,7 +155,7 @@ class Generate(_Handler):
     @authorized
     async def post(self) -> None:
         """Answer."""
-        await self.answer(body.read(bytes(self._body)))
+        await self.answer(await asyncio.to_thread(body.read, bytes(self._body)))  # the server has others to serve
 
     @_once
     @web.authenticated
@@ -169,7 +171,7 @@ class Generate(_Handler):
             reply = await self._begin(asked)
         except Exception as error:  # noqa: BLE001 (whatever it is, the table has an answer)
             raise self._trouble(error) from None
-        self.finish(_json(reply))
+        self.finish(json.dumps(reply.to_dict()))
 
     def _begin(self, asked: body.Asked, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
         return asyncio.wrap_future(self._answers.ask(asked, self._stop, on_text))
@@ -218,17 +220,13 @@ class Stream(Generate):
 
     def _last(self, reply: "asyncio.Future[Reply]") -> str:
         try:
-            return _event("reply", _json(reply.result()))
+            return _event("reply", json.dumps(reply.result().to_dict()))
         except Exception as error:  # noqa: BLE001 (as above)
             return _event("error", json.dumps(self._trouble(error).to_dict()))
 
     async def _send(self, text: str) -> None:
         self.write(text)
         await self.flush()
-
-
-def _json(reply: Reply) -> str:
-    return json.dumps(reply.to_dict() | ({"notice": reply.notice} if reply.notice else {}))
 
 
 def _event(name: str, data: str) -> str:

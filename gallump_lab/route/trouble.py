@@ -4,7 +4,7 @@ import math
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +55,14 @@ class _Told:
 
 _SEE_LOG = "The server's log says why."
 _TABLE: Mapping[type[BaseException], _Told] = {
-    faults.RateLimited: _Told(status=429, code="rate_limited"),
-    faults.ServerTrouble: _Told(status=503, code="model_in_trouble"),
-    faults.TimedOut: _Told(status=504, code="model_timed_out"),
-    faults.ConnectionLost: _Told(status=502, code="connection_lost"),
-    faults.BrokenReply: _Told(status=502, code="broken_reply"),
-    faults.EmptyReply: _Told(status=502, code="empty_reply"),
-    faults.BadRequest: _Told(status=502, code="model_refused"),
-    faults.NoAccess: _Told(status=503, code="no_access_to_model"),
+    faults.RateLimited: _Told(status=429, code="rate_limited", words="The model's server takes no more for now."),
+    faults.ServerTrouble: _Told(status=503, code="model_in_trouble", words="The model's server failed."),
+    faults.TimedOut: _Told(status=504, code="model_timed_out", words="The model's server said nothing for too long."),
+    faults.ConnectionLost: _Told(status=502, code="connection_lost", words="The model's server cannot be reached."),
+    faults.BrokenReply: _Told(status=502, code="broken_reply", words="The model's server sent no reply of a model's."),
+    faults.EmptyReply: _Told(status=502, code="empty_reply", words="The model gave an empty reply."),
+    faults.BadRequest: _Told(status=502, code="model_refused", words="The model's server refused the request."),
+    faults.NoAccess: _Told(status=503, code="no_access_to_model", words="The model's server refused this lab's key."),
     SpendingLimit: _Told(status=429, code="spending_limit"),
     PriceUnknown: _Told(status=503, code="price_unknown"),
     PromptTooLong: _Told(status=413, code="prompt_too_long"),
@@ -90,7 +90,8 @@ def trouble(error: BaseException, *, log: "Logger", now: Callable[[], datetime])
     ----------
     error : BaseException
     log : Logger
-        Gets a store's words, and of an error that nobody expected its place, without the words it may quote.
+        Gets a store's words, and of an error that nobody expected its place, without the words it may quote. What a
+        model's server said stands in the lab's turn alone: it may quote the question, or tell of the server's paths.
     now : callable
         Tells the lab's time, UTC: a spending limit ends with the day.
     """
@@ -104,13 +105,17 @@ def trouble(error: BaseException, *, log: "Logger", now: Callable[[], datetime])
         log.error("gallump_lab: %s\n%s", type(error).__name__, place)
     wait = getattr(error, "retry_after", None)
     if isinstance(error, SpendingLimit):
-        moment = now()
+        moment = now().astimezone(UTC)
         wait = (moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - moment).total_seconds()
     reply = getattr(error, "reply", None)
+    words = told.words or str(error)
+    if isinstance(error, faults.BrainFault):
+        what = words.rstrip(".") if error.status is None else f"{words.rstrip('.')} ({error.status})"
+        words = f"{what}. {faults.REPLY_KEPT if reply and reply.text else faults.QUESTION_KEPT}"
     return Trouble(
         told.status,
         told.code,
-        told.words or str(error),
+        words,
         field="prompt" if isinstance(error, PromptTooLong) else None,
         retry_after=told.wait if wait is None else wait,
         session_id=str(reply.session_id) if reply else None,

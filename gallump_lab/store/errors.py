@@ -78,7 +78,10 @@ _NOT_A_DATABASE = "not a valid DuckDB database file"
 _LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
 _TWICE = re.compile(r"Unique file handle conflict")
 _FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write")
-_UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed)")
+_UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
+_LOG = re.compile(
+    r"Failure while replaying WAL file|Could not (open|read from) file \"[^\"]*\.wal|This WAL was created"
+)
 _DENIED = re.compile(r"Permission denied|Read-only file system|Access is denied|Operation not permitted")
 _NEWER = re.compile(
     r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer"
@@ -113,8 +116,11 @@ def is_durable(error: Exception) -> bool:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's."""
+def told(path: Path, source: Path | None = None) -> Iterator[None]:
+    """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's.
+
+    `source` is the file that is read while `path` is written: it is what is damaged.
+    """
     import duckdb
 
     try:
@@ -127,13 +133,13 @@ def told(path: Path) -> Iterator[None]:
             interrupt.add_note(note)
         raise interrupt from error
     except duckdb.Error as error:
-        mine = _translated(error, path)
+        mine = _translated(error, path, source or path)
         if mine is None:
             raise
         raise mine from error
 
 
-def _translated(error: "duckdb.Error", path: Path) -> StoreError | None:  # noqa: PLR0911 (one return a trouble)
+def _translated(error: "duckdb.Error", path: Path, source: Path) -> StoreError | None:  # noqa: PLR0911 (one return a trouble)
     """Turn DuckDB's error into ours; None when it is none of the file's troubles."""
     import duckdb
 
@@ -143,20 +149,26 @@ def _translated(error: "duckdb.Error", path: Path) -> StoreError | None:  # noqa
     if not (about_file or unwritten or type(error) is duckdb.Error):  # other classes may quote the user's own words
         return None
     if _FULL.search(text):
-        return DiskFull(f"No room to write {path}: {text.splitlines()[0]}. The step was undone; free some space.")
+        return DiskFull(f"No room to write {path}: {_first(text)} The step was undone; free some space.")
     if _DENIED.search(text):
         return NoPermission(f"{path} may not be opened for writing. Change its permissions or use another place.")
-    if path.is_dir():
-        return NotALab(f"{path} is a directory. Give the path of a file, such as {path / 'lab.duckdb'}.")
+    if _LOG.search(text):
+        return DamagedFile(
+            f"{path} cannot be opened because of what lies at {path}.wal, where DuckDB keeps a file's log: "
+            f"{_first(text)} If it is not this lab's, move it away; if it is, restore a backup. Nothing was changed."
+        )
     if _NEWER.search(text):
         return NewerLab(f"{path} was written by a newer DuckDB. Upgrade gallump_lab and duckdb; the file is unchanged.")
     if _NOT_A_DATABASE in text:
         return NotALab(f"{path} is not a DuckDB database. Give another path; the file is unchanged.")
-    if "No such file or directory" in text or "cannot find the path" in text:
+    if not path.parent.is_dir():
         return NoPermission(f"The folder {path.parent} does not exist. Create it first.")
     if _DAMAGED.search(text):
         return DamagedFile(
-            f"{path} is damaged: {text.splitlines()[0]} Restore a backup (lab.backup makes them); this file is "
-            "unchanged."
+            f"{source} is damaged: {_first(text)} Restore a backup (lab.backup makes them); this file is unchanged."
         )
     return None
+
+
+def _first(text: str) -> str:
+    return text.splitlines()[0].removesuffix(".") + "."

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ADDRESS = re.compile(r"(?i:quack):(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PORT = 9494
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 EXTENSIONS = ("httpfs", "quack")
@@ -105,13 +106,23 @@ class Far:
         self.near = near
 
     def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "DuckDBPyConnection":
-        """Run one statement, or several without parameters, and give the local connection with the result."""
+        """Run one statement, or several without parameters, and give the local connection with the result.
+
+        Raises
+        ------
+        ValueError
+            If a parameter's name is none, or its value of a kind that cannot be sent.
+        """
         if params:
             if isinstance(params, Mapping):
+                for name in params:
+                    if not _PARAMETER.fullmatch(name):
+                        msg = f"A parameter is named by letters, digits and _, such as $symbol; not {name!r:.60}."
+                        raise ValueError(msg)
                 given = ", ".join(f'"{name}" := {literal(value)}' for name, value in params.items())
             else:
                 given = ", ".join(map(literal, params))
-            sql = f"prepare step as {sql.strip().rstrip(';')}; execute step({given})"
+            sql = f"prepare step as {sql.strip().rstrip(';')}\n; execute step({given})"  # it may end with a comment
         return self.near.execute(ASK, [sql])
 
     def register(self, name: str, given: "Mapping[str, NDArray[Any]]") -> None:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import random
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -47,7 +48,11 @@ def _opened(path: Path) -> int | None:
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"gallump-{os.getuid()}-{name}.gate"
     with contextlib.suppress(OSError):
-        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        gate = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        found = os.fstat(gate)
+        if found.st_uid == os.getuid() and stat.S_ISREG(found.st_mode):
+            return gate
+        os.close(gate)  # somebody else's, who could let everybody wait there
     return None
 
 

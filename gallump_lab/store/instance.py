@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     import duckdb
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
-# A commit writes the file itself rather than a log that the detach then writes over; both are on disk when it returns.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "checkpoint_threshold": "1KB",
     "python_enable_replacements": False,
 }
 _THREADED: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
@@ -33,10 +31,13 @@ class Instance:
     ----------
     threads : int, optional
         How many it computes with; all the machine's by default.
+    only : Path, optional
+        The one database file that it will ever reach, whatever the SQL in that file says.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, *, only: "Path | None" = None) -> None:
         self._settings = {} if threads is None else {"threads": threads, "async_threads": 0}
+        self._only = only
         self._con: duckdb.DuckDBPyConnection | None = None
         self.clean = True
 
@@ -46,6 +47,10 @@ class Instance:
             self.close()
         if self._con is None:
             self._con = _connect(**self._settings)
+            if self._only is not None:
+                beside = [f"{self._only}{ending}" for ending in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
+                self._con.execute("set allowed_paths = ?", [beside])
+                self._con.execute("set enable_external_access = false")
         return self._con.cursor()
 
     def close(self) -> None:

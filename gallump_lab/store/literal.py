@@ -52,9 +52,9 @@ def literal(value: Any) -> str:  # noqa: PLR0911 (one return a type)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        return f"{value}::bigint" if -(2**63) < value < 2**63 else f"'{value}'::hugeint"
+        return f"{int(value)}::bigint" if -(2**63) < value < 2**63 else f"'{value}'::hugeint"
     if isinstance(value, float):
-        return f"'{value!r}'::double"
+        return f"'{float(value)!r}'::double"
     if isinstance(value, str):
         return quoted(str(value))
     if isinstance(value, dt.datetime):

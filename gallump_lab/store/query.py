@@ -1,16 +1,18 @@
 """The analyst's own SQL: one statement, read-only, its result as a DataFrame with UTC times."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.store import apart
 from gallump_lab.store.errors import QueryRefused
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-    from gallump_lab.store.store import Catalogue
+    from gallump_lab.store.store import Catalogue, Store
 
 
 def frame(
@@ -20,7 +22,7 @@ def frame(
     *,
     seconds: float | None = None,
 ) -> "pd.DataFrame":
-    """Run one reading statement.
+    """Run one reading statement, in a process of its own, where it can neither fill the memory nor stay for ever.
 
     Parameters
     ----------
@@ -41,37 +43,51 @@ def frame(
     Raises
     ------
     QueryRefused
-        If it is not one reading statement, or takes longer than `seconds`.
+        If it is not one reading statement, or takes longer than `seconds` or too much memory.
     duckdb.Error
         What DuckDB says of a statement that is wrong.
     """
+    path, token = catalogue.elsewhere
+    return apart.run(path, sql, params, wait=catalogue.wait, seconds=seconds, token=token)
+
+
+@contextmanager
+def reading(store: "Store", sql: str, seconds: float | None) -> Iterator["DuckDBPyConnection"]:
+    """Give a connection to run one reading statement on, once it is seen to be one; interrupt it after `seconds`.
+
+    Raises
+    ------
+    QueryRefused
+        If it is something else, takes longer than `seconds`, or does more than to read.
+    """
     import duckdb
 
-    with catalogue.sealed() as con:
-        statements = con.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type not in (
-            duckdb.StatementType.SELECT,
-            duckdb.StatementType.EXPLAIN,
-        ):
-            found = ", ".join(statement.type.name for statement in statements) or "nothing"
-            msg = f"sql takes one statement that reads, such as a SELECT; got {found}. Bind values with ? or $name."
-            raise QueryRefused(msg)
+    statements = duckdb.extract_statements(sql)
+    kinds = [_kind(statement) for statement in statements]
+    if kinds not in (["SELECT"], ["EXPLAIN"]):
+        found = ", ".join(kinds) or "nothing"
+        msg = f"sql takes one statement that reads, such as a SELECT; got {found}. Bind values with ? or $name."
+        raise QueryRefused(msg)
+    with store.sealed() as con:
         timer = threading.Timer(seconds or 0, con.interrupt)
         if seconds is not None:
             timer.start()
         try:
-            return table(con, sql, params)
+            yield con
         except duckdb.InterruptException as error:
-            msg = (
-                f"The statement held the lab for {seconds:g} s, which keeps other notebooks out. "
-                "Run it on a copy: lab.snapshot().sql(...)."
-            )
-            raise QueryRefused(msg) from error
+            raise QueryRefused(apart.too_long(seconds or 0)) from error
         except (duckdb.PermissionException, duckdb.TransactionException) as error:
             msg = f"sql reads the lab's own tables, and neither writes nor reaches a file: {error}"
             raise QueryRefused(msg) from error
         finally:
             timer.cancel()
+
+
+def _kind(statement: Any) -> str:
+    try:
+        return str(statement.type.name)
+    except ValueError:  # duckdb's Python knows fewer kinds than DuckDB does
+        return "another statement"
 
 
 def table(

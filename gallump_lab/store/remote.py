@@ -1,6 +1,7 @@
 """A lab that a server holds for a team: the same steps as on a file, each an attachment to the server."""
 
 import contextlib
+import hashlib
 import os
 import random
 import re
@@ -10,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from gallump_lab import masking
+from gallump_lab import secrets as masking
 from gallump_lab.store import far, schema
-from gallump_lab.store.errors import LabBusy, StoreError, told
+from gallump_lab.store.errors import LabBusy, QueryRefused, StoreError, told
 from gallump_lab.store.far import Far, NoServer
 from gallump_lab.store.instance import Instance
 from gallump_lab.store.store import Store
@@ -25,6 +26,7 @@ SOON = 5.0
 """Seconds after which an address that has never answered is given up."""
 _LET_GO = re.compile(r"Invalid Input Error: Invalid connection id")
 _REFUSED = re.compile(r"Invalid Input Error: Authentication failed")
+_FORBIDDEN = re.compile(r"Invalid Input Error: Authorization failed")
 _CONFLICT = re.compile(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
 _SECURE = (
     " Every address but this machine's is spoken to by HTTPS: a reverse proxy with TLS must stand before the server, "
@@ -54,7 +56,8 @@ class Remote(Store):
     exclusive = False
 
     def __init__(self, path: Path, *, token: str, wait: float = 10.0) -> None:
-        super().__init__(path, wait=wait)
+        # What is attached with one token is not another's to use.
+        super().__init__(path, wait=wait, key=path / hashlib.sha256(token.encode()).hexdigest())
         self._token = token
         masking.keep(token)
 
@@ -81,6 +84,11 @@ class Remote(Store):
         """
         with self.lend(self._file.instance, write=True) as con:
             yield con
+
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the lab."""
+        return self.path, self._token
 
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
@@ -190,6 +198,9 @@ class Remote(Store):
     def _translated(self, error: "duckdb.Error") -> StoreError | None:
         import duckdb
 
+        mine: StoreError
+        if _FORBIDDEN.match(str(error)):
+            return QueryRefused("sql reads the lab's own tables, and has no say about the server.")
         if _REFUSED.match(str(error)):
             mine = NoServer(f"{self.path} refuses the token. Ask whoever runs the server for the right one.")
         elif _LET_GO.match(str(error)):

@@ -58,7 +58,7 @@ def wanted(found: Config | Found) -> Config:
     return config
 
 
-def apply(store: Store, found: Config | Found, now: datetime) -> None:
+def apply(store: Store, found: Config | Found, now: datetime, *, force: bool = False) -> None:
     """Put a configuration in force for every notebook that uses the lab, and record the run.
 
     Raises
@@ -66,9 +66,13 @@ def apply(store: Store, found: Config | Found, now: datetime) -> None:
     ConfigError
         If it is neither a Config nor has one.
     ValueError
-        If its run says something that is not among `GROUNDS`.
+        If what was found says itself what speaks `against` it and it is not forced, or its run says something that is
+        not among `GROUNDS`.
     """
-    config = wanted(found)
+    config, against = wanted(found), getattr(found, "against", "")
+    if against and not force:
+        msg = f"Nothing is applied. {against} lab.apply(..., force=True) does it all the same."
+        raise ValueError(msg)
     grounds = dict(getattr(found, "run", {}))
     if unknown := [name for name in grounds if name not in GROUNDS]:
         msg = f"run: {', '.join(map(repr, unknown))} unknown; there are {', '.join(GROUNDS)}."

@@ -281,6 +281,42 @@ _ANYTHING = """
         select database_name, false from duckdb_sequences())
     where database_name = current_database() and not internal limit 1"""
 
+_TRIGGERS = "select 'trigger', trigger_name from duckdb_triggers() where database_name = 'lab' union all"
+_CODE = """
+    select 'view', view_name from duckdb_views() where database_name = 'lab' and not internal union all
+    select 'macro', function_name from duckdb_functions() where database_name = 'lab' and not internal union all
+    select 'type', type_name from duckdb_types() where database_name = 'lab' and not internal union all
+    select 'schema', schema_name from duckdb_schemas() where database_name = 'lab' and schema_name <> 'main' union all
+    select 'computed column', column_name from duckdb_columns()
+    where database_name = 'lab' and not internal and column_default is not null union all
+    select 'condition', constraint_text from duckdb_constraints()
+    where database_name = 'lab' and constraint_type = 'CHECK' union all
+    select 'computed index', index_name from duckdb_indexes() where database_name = 'lab' and contains(sql, '((')
+    limit 1"""
+
+
+def refuse_code(con: "DuckDBPyConnection", path: Path) -> None:
+    """See that the attached `lab` holds plain tables; what computes in a file that someone sent would run as ours.
+
+    A view can stand where a table should, and a macro be called like a function that we call; so this must come before
+    `use lab`, after which the file's names are looked up first.
+
+    Raises
+    ------
+    NotALab
+        If it holds anything that computes.
+    """
+    import duckdb
+
+    found = con.execute(_CODE if duckdb.__version__ < "2" else _TRIGGERS + _CODE).fetchone()
+    if found is not None:
+        kind, name = found
+        msg = (
+            f"{path} is not a lab that can be trusted: it holds the {kind} {name!r:.80}, and a lab holds plain tables "
+            "alone. If it is yours, drop that with DuckDB itself; the file is unchanged."
+        )
+        raise NotALab(msg)
+
 
 def missing(con: "DuckDBPyConnection", path: Path) -> list[int]:
     """Say which migrations a file still needs.

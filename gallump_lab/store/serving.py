@@ -1,10 +1,12 @@
 """A lab file served to a team, over DuckDB's protocol Quack, by the one process that holds the file meanwhile."""
 
 import contextlib
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +22,41 @@ if TYPE_CHECKING:
 PATIENCE = 15.0
 """Seconds without a statement after which a client in the midst of a step counts as gone; a step takes far less."""
 _DONE = ("commit", "rollback")
+_STOPPING = 2.0
+# Of the statements of a session. A name that begins with quack_ rules a server; `query` runs a text as SQL.
+_CLOSED = frozenset({"attach", "call", "detach", "install", "json_execute_serialized_sql", "load", "pragma", "query"})
+_WORD = re.compile(r'"?(\w+)')
+_CREATED = re.compile(r"create\s+or\s+replace\s+temp\s+table\b", re.IGNORECASE)
+
+
+def may_run(_session: str, sql: str) -> bool:
+    """Whether a client may have a statement run: it reads and writes the lab, and has no say about the server.
+
+    Nor may it create what computes (views, macros), for which the file would be refused later.
+    """
+    import duckdb
+
+    text = sql.encode()  # places are counted in bytes
+    tokens = duckdb.tokenize(sql)
+    for (place, kind), (end, _) in pairwise([*tokens, (len(text), None)]):
+        if kind in (duckdb.token_type.string_const, duckdb.token_type.numeric_const, duckdb.token_type.comment):
+            continue
+        said = text[place:end].decode(errors="replace")
+        found = _WORD.match(said)
+        word = found[1].lower() if found else ""
+        if word.startswith("quack_") or word in _CLOSED:
+            return False
+        if word == "create" and not _CREATED.match(text[place : place + 100].decode(errors="replace")):
+            return False
+    return True
 
 
 class Server:
     """Serves a lab.
 
-    What clients send is run as SQL, so whoever has the token can read and write all of the lab; but no file of the
-    machine, no setting and no extension: the instance is shut off from them.
+    What clients send is run as SQL, so whoever has the token can read, change and delete all of the lab, and keep the
+    server busy; but no file of the machine, no setting and no extension: the instance is shut off from them. Nor can
+    they stop the server or open another (`may_run`).
 
     Parameters
     ----------
@@ -71,14 +101,25 @@ class Server:
         try:
             family, kind, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are ending do not count
+                # Of a server that was killed connections are left for a minute, which do not count.
+                for option in (socket.SO_REUSEADDR, getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)):
+                    probe.setsockopt(socket.SOL_SOCKET, option, 1)
                 probe.bind(place)
+            with socket.socket(family, kind) as probe:
+                probe.settimeout(1)
+                answered = probe.connect_ex(place) == 0
         except OSError as error:
             msg = f"Nothing can listen at {self.address}: {error.strerror}. Give another --host or --port."
             raise StoreError(msg) from error
+        if answered:
+            msg = f"Nothing can listen at {self.address}: it is in use. Give another --host or --port."
+            raise StoreError(msg)
 
     def stop(self) -> None:
-        """End every client's connection; what a step had not committed is undone."""
+        """End every client's connection; what a step had not committed is undone.
+
+        It waits for requests that have begun, so a client that never ends its own is waited for a few seconds.
+        """
         self._con.execute("call quack_stop(?)", [self.address]).fetchall()
 
     def look(self, now: float) -> bool:
@@ -149,6 +190,8 @@ def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
 def _held(server: Server, con: "DuckDBPyConnection", store: Store) -> Iterator[None]:
     con.execute(f"attach {quoted(str(store.path))} as lab (type duckdb)")
     con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
+    con.create_function("may_run", may_run, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True)
+    con.execute("set global quack_authorization_function = 'may_run'")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")
     server.listen()

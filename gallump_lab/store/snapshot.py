@@ -1,14 +1,17 @@
 """A frozen copy of a lab in memory: a study on it holds nothing, and its data cannot move."""
 
+import os
 import shutil
 import tempfile
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from gallump_lab.reading.files import readable
 from gallump_lab.store import content, files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, told
 from gallump_lab.store.instance import Instance, seal
@@ -27,19 +30,23 @@ class Snapshot:
     ----------
     source : Path
         The lab it was taken of, or the file it was loaded from.
+    model : str or None
+        Who answered in the lab then, whose tokens its budgets are in; None where that was not said.
     """
 
-    def __init__(self, copy: Instance, source: Path) -> None:
+    def __init__(self, copy: Instance, source: Path, model: str | None = None) -> None:
         self._copy: Instance | None = copy
-        self.source = source
+        self._file: Path | None = None
+        self._gone: weakref.finalize[[str, int], Any] | None = None
+        self.source, self.model = source, model
         # The one folder that a sealed copy can be saved to; it is there only meanwhile.
         self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"
         with copy.cursor() as con:
             seal(con, self._outlet)
 
     @classmethod
-    def take(cls, store: Store) -> Self:
-        """Copy a lab into memory in one step.
+    def take(cls, store: Store, model: str | None = None) -> Self:
+        """Copy a lab into memory in one step; `model` is who answers there.
 
         Raises
         ------
@@ -48,7 +55,7 @@ class Snapshot:
         """
         copy = Instance()
         store.copy(copy)
-        return cls(copy, store.path)
+        return cls(copy, store.path, model)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -65,6 +72,7 @@ class Snapshot:
         if not store.path.exists():
             msg = f"There is no file {store.path}. Give the path that snapshot.save(path) wrote to."
             raise FileNotFoundError(msg)
+        readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
         copy = Instance()
         with store.lend(copy) as con:
             missing = schema.missing(con, store.path)
@@ -73,16 +81,21 @@ class Snapshot:
                 raise NotALab(msg)
             con.execute("copy from database lab to memory")
         with copy.cursor() as con:
-            recorded, found = con.execute("select hash from snapshot").fetchone(), content.digest(con)
-            if recorded != (found,):
+            recorded, found = con.execute("from snapshot").fetchone() or (None,), content.digest(con)
+            if recorded[0] != found:
                 msg = (
                     f"{store.path} does not hold what was saved: its content's hash is {found[:16]}, not the recorded "
-                    f"{recorded[0][:16] if recorded else 'one'}. It was changed or damaged; get another copy."
+                    f"{recorded[0][:16] if recorded[0] else 'one'}. It was changed or damaged; get another copy."
                 )
                 raise DamagedFile(msg)
             for migration in missing:
                 schema.apply(con, migration)
-        return cls(copy, store.path)
+        return cls(copy, store.path, *recorded[1:2])
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied; `save` is for that."""
+        msg = "A snapshot cannot be pickled or copied. Save it: snapshot.save(path); Snapshot.load(path) reads it."
+        raise TypeError(msg)
 
     @cached_property
     def hash(self) -> str:
@@ -105,19 +118,28 @@ class Snapshot:
             If it cannot be written, or the snapshot is closed.
         """
         target, found = files.place(path), self.hash
-        with files.fresh(target, "snapshot") as draft, told(target), self._cursor() as con:
+        with files.fresh(target, "snapshot") as draft, told(target):
+            self._write(draft, found)
+        return target
+
+    def _write(self, target: Path, found: str | None = None) -> None:
+        """Write the copy to a file, with its hash if it is given."""
+        with self._cursor() as con:
             self._outlet.mkdir(mode=0o700)
             try:
                 con.execute(f"attach {quoted(str(self._outlet / 'copy.duckdb'))} as target (type duckdb)")
                 try:
                     con.execute("copy from database memory to target")
-                    con.execute("create or replace table target.snapshot as select ? as hash", [found])
+                    if found is not None:
+                        con.execute(
+                            "create or replace table target.snapshot as select ? as hash, ?::varchar as model",
+                            [found, self.model],
+                        )
                 finally:
                     con.execute("detach target")
-                shutil.move(self._outlet / "copy.duckdb", draft)
+                shutil.move(self._outlet / "copy.duckdb", target)
             finally:
                 shutil.rmtree(self._outlet)
-        return target
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
@@ -132,7 +154,18 @@ class Snapshot:
             con.execute("begin transaction read only")
             yield con
 
-    sealed = read
+    wait = 10.0
+
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """A file with the same, for another process; it goes with this object."""
+        if self._file is None:
+            folder = tempfile.mkdtemp(prefix="gallump-snapshot-")
+            self._gone = weakref.finalize(self, _remove, folder, os.getpid())
+            file = Path(folder).resolve() / "snapshot.duckdb"
+            self._write(file)
+            self._file = file
+        return self._file, None
 
     def _cursor(self) -> "DuckDBPyConnection":
         if self._copy is None:
@@ -148,8 +181,15 @@ class Snapshot:
         """Free the memory; the snapshot cannot be read after that."""
         if self._copy is not None:
             self._copy.close()
-        self._copy = None
+        if self._gone is not None:
+            self._gone()
+        self._copy = self._file = None
 
     def __repr__(self) -> str:
         """Name the lab it was taken of."""
         return f"<Snapshot of {self.source.name}>"
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # and no child of it
+        shutil.rmtree(folder, ignore_errors=True)

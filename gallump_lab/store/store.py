@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 from gallump_lab.store import files, gate, schema
 from gallump_lab.store.errors import (
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+MENDS = 3
+"""So many times a log is mended in one step; what is damaged then is the file itself."""
+
+
 class Catalogue(Protocol):
     """Whatever can be read like a lab: the file itself or a snapshot of it."""
 
@@ -36,20 +40,29 @@ class Catalogue(Protocol):
         """Give a connection inside one read-only transaction."""
         ...
 
-    def sealed(self) -> AbstractContextManager["DuckDBPyConnection"]:
-        """Give a connection that only reads and reaches nothing else: no file, no setting, no Python variable."""
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the same: a file or a server's address, with its token."""
+        ...
+
+    @property
+    def wait(self) -> float:
+        """Seconds that a step tries while others hold it."""
         ...
 
 
 class _File:
     """What the threads of this process share of one lab file: they take turns, so the file is attached once."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: Path | None = None) -> None:
+        self._only = only
         self.renew()
 
     def renew(self) -> None:
         self.turn, self.owner = threading.RLock(), 0
-        self.instance = Instance(threads=1)  # for a step's few rows a second thread costs more than it gives
+        self.instance = Instance(
+            threads=1, only=self._only
+        )  # for a step's few rows a second thread costs more than it gives
 
 
 _FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
@@ -97,11 +110,16 @@ class Store:
     exclusive = True
     """Whether a step that only reads keeps everyone else out, too, so that it must not last."""
 
-    def __init__(self, path: Path, *, wait: float = 10.0) -> None:
+    def __init__(self, path: Path, *, wait: float = 10.0, key: Path | None = None) -> None:
         self.path, self.wait = path, wait
-        self._known: tuple[int, int] | None = None
+        self._known: tuple[int, ...] | None = None
         with _FILES_LOCK:
-            self._file = _FILES.setdefault(path, _File())
+            self._file = _FILES.setdefault(key or path, _File(path if self.exclusive else None))
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied with a lab: the file can be used from anywhere, by its path."""
+        msg = f"A lab cannot be pickled or copied. Pickle its path, {str(self.path)!r}; Lab.open(path) opens it there."
+        raise TypeError(msg)
 
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
@@ -165,6 +183,11 @@ class Store:
                 error.add_note(f"The step on {self.path} may have been written or not: look before you repeat it.")
                 raise
 
+    @property
+    def elsewhere(self) -> tuple[Path, str | None]:
+        """Where another process finds the lab."""
+        return self.path, None
+
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
         """Give a connection that only reads the lab and reaches nothing else: no file, no setting, no Python variable.
@@ -176,6 +199,8 @@ class Store:
         """
         alone = Instance()
         with contextlib.closing(alone), self.lend(alone) as con:
+            con.execute("set memory_limit = '2GB'")
+            con.execute("set temp_directory = ''")
             seal(con)
             yield con
 
@@ -194,12 +219,7 @@ class Store:
             con = instance.cursor()
             instance.clean = False
             try:
-                self._attach(con, deadline, "type duckdb" if write else "type duckdb, read_only")
-                if write and self.path.with_name(f"{self.path.name}.wal").exists():
-                    # A killed process left its log, which has just been read in. Unless it goes into the file at once,
-                    # DuckDB 2.0 puts it there with the next commit, and leaves out what an index should have got.
-                    con.execute("checkpoint lab")
-                con.execute("use lab")
+                self._attach(con, deadline, write=write)
                 self._recognize(con)
                 yield con
                 # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
@@ -207,7 +227,10 @@ class Store:
                     con.execute("use memory")
                     con.execute("detach lab")
                     instance.clean = True
+                self._known = self._look()
             finally:
+                if write:
+                    files.close_log(self.path)
                 con.close()
                 if not instance.clean:
                     instance.close()
@@ -230,19 +253,23 @@ class Store:
             with contextlib.suppress(RuntimeError):  # it is not ours when the wait was in vain
                 file.turn.release()
 
-    def _attach(self, con: "DuckDBPyConnection", deadline: float, options: str) -> None:
+    def _attach(self, con: "DuckDBPyConnection", deadline: float, *, write: bool) -> None:
+        """Attach the file; for a step that writes, with what a killed process left in its log put into the file."""
         import duckdb
 
-        begun = time.monotonic()
+        begun, mended = time.monotonic(), 0
         while True:
-            if self._known is not None and not self.path.exists():
+            new = self._look() is None
+            if new and self._known is not None:
                 msg = (
                     f"{self.path} is gone: it was moved or deleted while it was in use. "
                     "Put it back, or open the lab where it is now."
                 )
                 raise StoreError(msg)
             try:
-                con.execute(f"attach {quoted(str(self.path))} as lab ({options})")
+                con.execute(f"attach {quoted(str(self.path))} as lab (type duckdb{'' if write else ', read_only'})")
+                if not write or not self._left(con):
+                    break
             except duckdb.Error as error:
                 now = time.monotonic()
                 # A file that another process is creating looks too short for a moment; half a second settles it.
@@ -250,19 +277,47 @@ class Store:
                     time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 (spreads the tries of several processes)
                 elif is_locked(error):
                     raise LabBusy(self.path, holder(error), now - deadline + self.wait) from error
+                elif mended < MENDS and files.mend_log(self.path, error):
+                    mended += 1
                 else:
                     raise
-            else:
-                return
+        if new:
+            self.path.chmod(files.PRIVATE)
+        if write:
+            files.open_log(self.path)
+
+    def _left(self, con: "DuckDBPyConnection") -> bool:
+        """Put a log that was found and read into the file, whoever left it; say whether to attach the file again.
+
+        Else DuckDB puts it there with the next commit, and leaves out what an index should have got. A log that is
+        still there after that was torn in its first step and holds nothing; DuckDB 2.0.0 might go on without it and
+        then find that file and log do not belong together.
+        """
+        log = files.log_of(self.path)
+        if not log.exists():
+            return False
+        con.execute("checkpoint lab")
+        if not log.exists():
+            return False
+        log.unlink()  # the file is ours as long as it is attached
+        con.execute("detach lab")
+        return True
+
+    def _look(self) -> tuple[int, ...] | None:
+        with contextlib.suppress(OSError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return None
 
     def _recognize(self, con: "DuckDBPyConnection") -> None:
-        """See that another file in the known one's place, such as a backup that was put back, is a lab like it."""
-        status = self.path.stat()
-        found = status.st_dev, status.st_ino
+        """See that a file which others have written, or put in the known one's place, is a lab like it."""
+        found = self._look()
+        if self._known is None or found is None or self._known[:2] != found[:2]:  # else others wrote
+            schema.refuse_code(con, self.path)
+        con.execute("use lab")
         if self._known not in (None, found) and schema.missing(con, self.path):
             msg = f"{self.path} was replaced by a lab of an older version. Open it again; that brings it up to date."
             raise StoreError(msg)
-        self._known = found
 
     def backup(self, path: str | Path) -> Path:
         """Copy the lab into a new file, in one step, while others go on using it.
@@ -291,8 +346,10 @@ class Store:
         StoreError
             If the lab cannot be read or the copy not be written.
         """
-        with self.lend(instance) as con, told(place or self.path):
+        with self.lend(instance) as con, told(place or self.path, source=self.path):
             self._copy(con, database)
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
+        con.execute("use memory")
+        schema.refuse_code(con, self.path)  # a copy is read where more than the lab can be reached
         con.execute(f"copy from database lab to {database}")

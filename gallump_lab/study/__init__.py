@@ -9,10 +9,11 @@ from gallump_lab.study.replay import Replay, Replayed, replay
 from gallump_lab.study.rerun import OverLimit, Rerun, rerun
 from gallump_lab.study.scorecard.scorecard import Scorecard, insights
 from gallump_lab.study.silver import Silver, silver
-from gallump_lab.study.sweep import Sweep, sweep
+from gallump_lab.study.sweep import GRID, Sweep, sweep
 from gallump_lab.study.usage import Tokens, tokens
 
 __all__ = [
+    "GRID",
     "RETRIEVERS",
     "Best",
     "NothingToMeasure",

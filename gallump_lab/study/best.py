@@ -28,10 +28,14 @@ class Best:
     """The same on the others."""
     gain: Interval
     """How much more it is there than what is applied, paired by question."""
+    unit: str
+    """Whose tokens these and the configuration's budgets are, in words."""
     tokens: float
-    """Memory's tokens that it takes a question there, on average."""
+    """Memory's tokens that it takes a question, on average of all."""
     tokens_applied: float
     """The same of what is applied."""
+    against: str
+    """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
     words: str
     """All this in words, and what could not be judged."""
     run: dict[str, Any]
@@ -46,34 +50,28 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     """Choose on half of the conversations, report on the other; see `Sweep.best`."""
     import numpy as np
 
-    values, tokens = sweep.measured[objective], sweep.measured["tokens"]
+    values, tokens = sweep.measured[objective], sweep.frame["tokens"].to_numpy(float)
     names = np.unique(np.array(sweep.ranks.conversations, str))
     order = np.random.default_rng(seed).permutation(len(names))
     clusters = np.array(sweep.ranks.conversations, str)
     first = np.isin(clusters, names[order[: (len(names) + 1) // 2]])
     rest = ~first
     with np.errstate(invalid="ignore"):
-        worth, spent = _mean(values[first]), _mean(tokens[first])
-    able = sweep.considered & (spent <= most) & ~np.isnan(worth)
+        worth = _mean(values[first])
+    able = (tokens <= most) & ~np.isnan(worth)
     if least is not None:
         able &= worth >= least
     if not able.any():
-        raise ValueError(_refusal(sweep, objective, worth, spent, most=most, least=least))
+        raise ValueError(_refusal(sweep, objective, worth, tokens, most=most, least=least))
     (rows,) = np.nonzero(able)
-    key = [(spent[row], -worth[row]) if least is not None else (-worth[row], spent[row]) for row in rows.tolist()]
+    key = [(tokens[row], -worth[row]) if least is not None else (-worth[row], tokens[row]) for row in rows.tolist()]
     row = int(rows[min(range(len(rows)), key=key.__getitem__)])
     chosen = statistics.shares(values[first][:, row], clusters[first]).interval()
-    reported = statistics.shares(values[rest][:, row], clusters[rest]).interval() if rest.any() else (math.nan,) * 3
+    held = statistics.shares(values[rest][:, row], clusters[rest])
     gain: Interval = (math.nan,) * 3
     applied = sweep.applied
-    if applied is not None and rest.any():
+    if applied is not None:
         gain = statistics.differences((values[:, row] - values[:, applied])[rest], clusters[rest]).interval()
-    there = rest if rest.any() else first
-    used = {
-        name: float(tokens[there][:, place].mean())
-        for name, place in (("it", row), ("applied", applied))
-        if place is not None
-    }
     config = replace(
         sweep.ranks.config,
         budget=sweep.budget(row),
@@ -84,14 +82,17 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
         "retriever": str(sweep.retriever[row]),
         "objective": objective,
         "chosen": chosen,
-        "reported": reported,
+        "reported": held.interval(),
         "gain": gain,
-        "tokens": used["it"],
-        "tokens_applied": used.get("applied", math.nan),
+        "unit": sweep.ranks.unit,
+        "tokens": float(tokens[row]),
+        "tokens_applied": math.nan if applied is None else float(tokens[applied]),
     }
+    found["against"] = _against(sweep, found, int(held.clusters[0]), len(names))
     words = _words(sweep, found, row, (int(first.sum()), len(set(clusters[first])), len(set(clusters[rest]))))
     figures = {
-        name: _plain(found[name]) for name in ("objective", "chosen", "reported", "gain", "tokens", "tokens_applied")
+        name: _plain(found[name])
+        for name in ("objective", "chosen", "reported", "gain", "unit", "tokens", "tokens_applied")
     }
     run = {
         "study": "sweep",
@@ -113,18 +114,45 @@ def _mean(values: Any) -> Any:
 
 
 def _refusal(  # noqa: PLR0913 (all that was asked)
-    sweep: "Sweep", objective: str, worth: Any, spent: Any, *, most: float, least: float | None
+    sweep: "Sweep", objective: str, worth: Any, tokens: Any, *, most: float, least: float | None
 ) -> str:
     import numpy as np
 
-    considered = sweep.considered & ~np.isnan(worth)
-    if not considered.any():
+    scored = ~np.isnan(worth)
+    if not scored.any():
         return f"No question scores {objective}: it takes reference answers or evidence that these have not."
-    cheapest = float(spent[considered].min())
+    cheapest = float(tokens[scored].min())
     if cheapest > most:
-        return f"Every configuration takes more than {most:,.0f} tokens a question; the cheapest takes {cheapest:,.0f}."
-    affordable = worth[considered & (spent <= most)].max()
+        words = (
+            f"Every configuration takes more than {most:,.0f} {sweep.ranks.unit} a question; the cheapest takes "
+            f"{cheapest:,.0f}."
+        )
+        kept = [f"{tier!r}: [0]" for tier in TIERS if not sweep.exercised[tier]]
+        without = f"To do without it: study.sweep(ranks, study.GRID | {{{', '.join(kept)}}})." if kept else ""
+        return " ".join(filter(None, [words, *sweep.unexercised, without]))
+    affordable = worth[scored & (tokens <= most)].max()
     return f"No configuration reaches a {objective} of {least:g} within the bounds; the best has {affordable:.3f}."
+
+
+def _against(sweep: "Sweep", choice: dict[str, Any], reporting: int, conversations: int) -> str:
+    """Say why a choice is not to be applied as it is, and what to do about it; empty where nothing speaks against."""
+    found = []
+    if not sweep.ranks.own:
+        found.append(f"Its budgets are {sweep.ranks.unit}, the lab's are tokens of {sweep.ranks.model}.")
+    if choice["gain"][0] < 0:
+        less, saved = -choice["gain"][0], choice["tokens_applied"] - choice["tokens"]
+        saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
+        found.append(
+            f"On conversations that had no part in the choice it holds {less:.3f} less {choice['objective']} than what "
+            f"is applied{saves}."
+        )
+    if reporting < statistics.CLUSTERS:
+        more = max(2 * statistics.CLUSTERS - conversations, 1)
+        found.append(
+            f"It rests on {reporting} conversation{'s' * (reporting != 1)} that had no part in the choice, where "
+            f"{statistics.CLUSTERS} are needed: label questions about {more} more (lab.labeller())."
+        )
+    return " ".join(found)
 
 
 def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, int, int]) -> str:
@@ -141,27 +169,27 @@ def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, in
         lines.append("There is one conversation alone: nothing is left to report on, so expect less elsewhere.")
     else:
         lines.append(
-            f"On {others} conversations that had no part in the choice: {shown(found['reported'])}, with "
-            f"{found['tokens']:,.0f} of memory's tokens a question."
+            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(found['reported'])}."
         )
+    lines.append(f"It takes {found['tokens']:,.0f} {found['unit']} a question.")
     if row == sweep.applied:
         lines.append("It is what is applied already.")
     elif sweep.applied is None:
-        lines.append("The sweep does not hold what is applied, so there is no comparison with it.")
+        why = "does not hold what is applied" if sweep.ranks.own else f"counts {sweep.ranks.unit}"
+        lines.append(f"The sweep {why}, so there is no comparison with what is in force.")
     elif others:
         lines.append(
             f"Against what is applied ({found['tokens_applied']:,.0f} tokens): {gain[0]:+.3f}{_ends(gain, '+')}, "
             f"{verdict(gain)}."
         )
-    lines += [
-        f"No question is helped by {tier.upper()}, so it was not measured and keeps its applied budget."
-        for tier in TIERS
-        if not sweep.exercised[tier]
-    ]
+    lines += sweep.unexercised
     if sweep.ranks.left:
         lines.append(f"Interrupted: {sweep.ranks.left:,} questions had no part in this.")
-    caution = statistics.caution(range(others)) if others else ""
-    return "\n".join([*lines, *([f"To report on there are {caution}"] if caution else [])])
+    if found["against"]:
+        lines.append(
+            f"Not to be applied as it is. {found['against']} lab.apply(best, force=True) does it all the same."
+        )
+    return "\n".join(lines)
 
 
 def verdict(gain: Interval) -> str:

@@ -30,7 +30,7 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     import pandas as pd
 
     frame, best, knee = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), sweep.knee(objective)
-    x = alt.X("tokens:Q", title="memory's tokens a question, mean")
+    x = alt.X("tokens:Q", title=f"memory a question, mean, {sweep.ranks.unit}")
     y = alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(zero=False))
     hints = [*_HINTS[:-1], alt.Tooltip("tokens", format=",.0f"), alt.Tooltip(objective, format=".3f")]
     some = frame.iloc[:: max(1, len(frame) // 400)][[*_HINTS, objective]]
@@ -69,13 +69,17 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     )
     ends = best.iloc[[0, -1]]
     (least, most), (low, high) = ends["tokens"], ends[objective]
-    subtitle = f"{len(frame):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
+    subtitle = [f"{len(frame):,} configurations; the line: the best that so many tokens buy, with its 95% interval"]
+    kept = {tier: int(best[tier].iloc[0]) for tier, helps in sweep.exercised.items() if not helps}
+    subtitle += [f"{tier.upper()} helps no question: not measured, kept at {at:,} tokens" for tier, at in kept.items()]
     chart = (cloud + band + line + points).properties(
         title=alt.TitleParams(f"What {NAMES[objective]} costs", subtitle=subtitle), width=520, height=300
     )
     words = (
-        f"{NAMES[objective].capitalize()} against tokens: {low:.3f} for {least:,.0f} to {high:.3f} for {most:,.0f}; "
+        f"{NAMES[objective].capitalize()} against {sweep.ranks.unit}: {low:.3f} for {least:,.0f} to {high:.3f} for "
+        f"{most:,.0f}; "
         + "; ".join(f"{name} {row[objective]:.3f} for {row['tokens']:,.0f}" for name, row in marked.items())
+        + "".join(f"; {line}" for line in subtitle[1:])
     )
     return Picture(finished(chart), words)
 
@@ -88,13 +92,13 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     budget = sweep.ranks.config.budget
     frame = sweep.frame.round(DIGITS)
     for other in {"hot", "warm", "cold"} - {tier}:
-        nearest = min(sweep.grid[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
+        nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
         frame = frame[frame[other] == nearest]
     frame = frame[[*_HINTS, objective, f"{objective}_low", f"{objective}_high"]]
     chart = alt.Chart(frame)
     names = [*sweep.ranks.retrievers]
     colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(domain=names, range=SERIES[: len(names)]))
-    x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, tokens", axis=alt.Axis(tickCount=8))
+    x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, {sweep.ranks.unit}", axis=alt.Axis(tickCount=8))
     band = chart.mark_area(opacity=0.12).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q", color=colour)
     line = chart.mark_line(point=True).encode(
         x=x,
@@ -106,13 +110,14 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     rule = applied.encode(x="x:Q")
     title = alt.TitleParams(
         f"What {tier.upper()}'s tokens bring",
-        subtitle="95% intervals by conversation; the dashed line is what is applied",
+        subtitle="95% intervals by conversation; the dashed line is what is applied"
+        + ("" if sweep.exercised[tier] else f". {tier.upper()} helps no question: it was not measured"),
     )
     found = (band + line + rule).properties(title=title, width=520, height=300)
     last = frame[frame[tier] == frame[tier].max()]
     words = (
-        f"{NAMES[objective].capitalize()} by {tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} tokens: "
-        + ", ".join(f"{row['retriever']} {row[objective]:.3f}" for _, row in last.iterrows())
+        f"{NAMES[objective].capitalize()} by {tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} "
+        f"{sweep.ranks.unit}: " + ", ".join(f"{row['retriever']} {row[objective]:.3f}" for _, row in last.iterrows())
     )
     return Picture(finished(found), words)
 
@@ -149,7 +154,10 @@ def retrievers(relevance: "Relevance") -> Picture:
         y=alt.Y("retriever:N", sort=names, title=None),
         yOffset=alt.YOffset("tokens:N", sort=order),
         color=alt.Color(
-            "tokens:N", sort=order, title="within tokens", scale=alt.Scale(domain=order, range=shades[: len(order)])
+            "tokens:N",
+            sort=order,
+            title=f"within, {relevance.ranks.unit}",
+            scale=alt.Scale(domain=order, range=shades[: len(order)]),
         ),
     )
     x = alt.X("recall:Q", title=NAMES["recall"], scale=alt.Scale(domain=[0, 1]))
@@ -159,7 +167,7 @@ def retrievers(relevance: "Relevance") -> Picture:
     ends = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=NAMES["recall"]), x2="high:Q")
     title = alt.TitleParams("Which retrieval finds the evidence", subtitle="WARM alone; 95% intervals by conversation")
     chart = (ends + dots).properties(title=title, width=460, height={"step": 12})
-    words = f"Evidence recall within {relevance.main.split('_')[1]} tokens: " + ", ".join(
+    words = f"Evidence recall within {relevance.main.split('_')[1]} {relevance.ranks.unit}: " + ", ".join(
         f"{row['retriever']} {row[relevance.main]:.3f}" for _, row in frame.iterrows()
     )
     return Picture(finished(chart), words)
@@ -171,7 +179,7 @@ def signals(relevance: "Relevance") -> Picture:
 
     frame = relevance.signals().round(DIGITS)
     base = alt.Chart(frame).encode(y=alt.Y("signal:N", sort=[*frame["signal"]], title=None))
-    title = f"recall lost without it, within {relevance.main.split('_')[1]} tokens"
+    title = f"recall lost without it, within {relevance.main.split('_')[1]} {relevance.ranks.unit}"
     dots = base.mark_point(filled=True, size=80, color=COLOURS["COLD"]).encode(
         x=alt.X("difference:Q", title=title), tooltip=["signal", alt.Tooltip("difference", format="+.3f"), "verdict"]
     )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from gallump_lab.brain.prices import price
@@ -16,6 +16,7 @@ from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import Moment, SessionContext
+from gallump_lab.reading.dates import zone
 from gallump_lab.store import Snapshot, times
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Prices = Mapping[str, tuple[float, float]]
 
 _TURNS = """
 select turn_id, q.text as question, r.text as reply, t.session_id, t.symbol, chosen::text as chosen, asked_at,
+       coalesce(time_zone, 'UTC') as time_zone,
        seen_message, seen_insight, model, market::text as market, toml, token_factor, retrieval, template,
        prompt_sha256, (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
        output_tokens, cost_usd, latency
@@ -49,6 +51,8 @@ class Past:
     chosen: str | None
     asked_at: datetime
     """Naive UTC."""
+    time_zone: str
+    """Whose days were meant; UTC for turns that did not record it."""
     seen_message: int
     seen_insight: int
     model: str
@@ -71,6 +75,17 @@ class Past:
         if self.question is None:
             return "its question was forgotten"
         return "its configuration is gone" if self.toml is None else None
+
+    @property
+    def at(self) -> datetime:
+        """When it was asked, in its time zone.
+
+        Raises
+        ------
+        ValueError
+            If there is no such time zone here.
+        """
+        return times.aware(self.asked_at, zone(self.time_zone))
 
     @property
     def config(self) -> Config:
@@ -98,9 +113,7 @@ class Past:
             session_id=self.session_id,
             symbol=self.symbol,
             symbols=self.seen.symbols,
-            moment=Moment(
-                at=times.aware(self.asked_at), seen_message=self.seen_message, seen_insight=self.seen_insight
-            ),
+            moment=Moment(at=self.at, seen_message=self.seen_message, seen_insight=self.seen_insight),
             config=config,
             factor=factor,
             choice=chosen_of(self.chosen),
@@ -153,6 +166,14 @@ def turns(con: "DuckDBPyConnection", wanted: Sequence[int] | None = None) -> lis
         msg = f"turn_id {', '.join(map(str, strangers))} not in this snapshot; lab.turns lists them."
         raise ValueError(msg)
     return past
+
+
+def zone_of(con: "DuckDBPyConnection", config: Config) -> tzinfo:
+    """Return whose days a lab's questions mean: the configuration's time zone, else its newest turn's, else UTC's."""
+    newest = con.execute(
+        "select time_zone from turns where time_zone is not null order by turn_id desc limit 1"
+    ).fetchone()
+    return zone(config.time_zone or (newest[0] if newest else "UTC"))
 
 
 def checked_snapshot(snapshot: object) -> None:

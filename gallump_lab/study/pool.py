@@ -16,7 +16,8 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
 from gallump_lab.memory.records import Moment, Role
 from gallump_lab.memory.text import term_id
-from gallump_lab.store import Catalogue, times
+from gallump_lab.store import Catalogue, configs, times
+from gallump_lab.study.past import zone_of
 from gallump_lab.study.rank import RETRIEVERS
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def pool(  # noqa: PLR0913 (what a study may choose)
         So many messages of each retriever.
     """
     at, seen = times.aware(asked.asked_at), asked.seen_message
-    if seen is None:
-        with catalogue.read() as con:
-            seen = memory.newest(con)[0]
-    moment = Moment(at=at, seen_message=seen, seen_insight=0, as_of=at)
+    with catalogue.read() as con:
+        seen = memory.newest(con)[0] if seen is None else seen
+        zone = zone_of(con, configs.applied(con))
+    moment = Moment(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
     memo: dict[Hashable, Any] = {}
     found: dict[int, set[int]] = {message_id: set() for message_id in also}
     for settings in (RETRIEVERS if retrievers is None else retrievers).values():

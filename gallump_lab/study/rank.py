@@ -2,9 +2,11 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
+from gallump_lab.brain.conversation import who_answers
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
@@ -48,7 +50,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     hot: int = 8_000,
     warm: int = 4_000,
     cold: int = 2_000,
-    factor: float = 1.0,
+    model: str | None = None,
+    factor: float | None = None,
     embedders: Iterable[Embedder] = (),
 ) -> Ranks:
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
@@ -64,9 +67,12 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     questions : pandas.DataFrame, optional
         Rows of `lab.questions`; by default all.
     hot, warm, cold : int
-        Up to so many of the model's tokens each tier can be swept.
-    factor : float
-        The model's tokens per cl100k token.
+        Up to so many tokens each tier can be swept.
+    model : str, optional
+        Whose tokens; by default those of who answered in the lab when the snapshot was taken, the offline analyst
+        where there was no key. They are counted by the lab's own factor, as its prompts are.
+    factor : float, optional
+        Count in units of your own instead, so many per cl100k token: 1 for cl100k tokens.
     embedders : iterable of Embedder
         Your own, if a retriever names one.
 
@@ -80,7 +86,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     past.checked_snapshot(snapshot)
-    _check(hot=hot, warm=warm, cold=cold, factor=factor)
+    _check(hot=hot, warm=warm, cold=cold, model=model, factor=factor)
     corpus = Corpus(embedders)
     memory.make_ready(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
@@ -95,11 +101,14 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         applied = configs.applied(con)
         window = applied.budget.window + hot + warm + cold
         largest = replace(applied.budget, hot=hot, warm=warm, cold=cold, window=window)
+        model = model or snapshot.model or who_answers(applied)
+        own = memory.learnt_factor(con, model, applied)
         known = _Known(
             corpus=corpus,
             config=replace(applied, budget=largest),
             retrievers=_named(retrievers, applied.recall),
-            factor=factor,
+            factor=own if factor is None else float(factor),
+            zone=past.zone_of(con, applied),
             seen_insight=memory.newest(con)[1],
             cited=ledger.cited(con),
         )
@@ -124,7 +133,9 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         config=applied,
         limits={"hot": hot, "warm": warm, "cold": cold},
         data_hash=snapshot.hash,
-        factor=factor,
+        factor=known.factor,
+        model=model,
+        own_factor=own,
         unlabelled=len(wanted) - len(rows),
         left=len(rows) - len(each),
         later=known.later,
@@ -140,6 +151,8 @@ class _Known:
     config: Config
     retrievers: Mapping[str, Recall]
     factor: float
+    zone: tzinfo
+    """Whose days the questions mean."""
     seen_insight: int
     cited: Mapping[int, frozenset[int]]
     passages: dict[int, Slot] = field(default_factory=dict)
@@ -163,7 +176,9 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
     import numpy as np
 
     at = row.asked_at.to_pydatetime()
-    moment = Moment(at=at, seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at)
+    moment = Moment(
+        at=at.astimezone(known.zone), seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at
+    )
     there = np.isin(row.evidence, known.at(con, moment, next(iter(known.retrievers.values()))).message_id)
     known.later += not there.all()
     if not there.any():
@@ -202,7 +217,9 @@ def _ranking(con: "DuckDBPyConnection", ranked: Ranked, known: _Known) -> Rankin
     import numpy as np
 
     first = ranked.passage_ids[: recall.most(known.config.budget.warm)]
-    known.passages.update(recall.slots(con, [item for item in first if item not in known.passages], known.factor))
+    known.passages.update(
+        recall.slots(con, [item for item in first if item not in known.passages], known.factor, known.zone)
+    )
     place = {item: number for number, item in enumerate(first)}
     moved = [place[slot.item_id] for slot in newest_first([known.passages[item] for item in first])]
     signals = np.zeros((len(moved), len(SIGNALS)), np.int64)
@@ -240,11 +257,14 @@ def _named(retrievers: Mapping[str, Recall] | Sequence[str] | None, applied: Rec
     return {name: settings for name, settings in found.items() if settings is not None}
 
 
-def _check(*, factor: float, **most: int) -> None:
+def _check(*, model: str | None, factor: float | None, **most: int) -> None:
     for tier, tokens in most.items():
         if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
             msg = f"{tier} must be a whole number of tokens of at least 0, not {tokens!r}."
             raise ValueError(msg)
-    if not isinstance(factor, (int, float)) or not 0.1 <= factor <= 10:
-        msg = f"factor must be a number from 0.1 to 10 (the model's tokens per cl100k token), not {factor!r}."
+    if model is not None and (not isinstance(model, str) or not model.strip()):
+        msg = f"model must be a model's name such as 'claude-sonnet-5-5', not {model!r}."
+        raise ValueError(msg)
+    if factor is not None and (not isinstance(factor, (int, float)) or not 0.1 <= factor <= 10):
+        msg = f"factor must be a number from 0.1 to 10 (tokens per cl100k token), not {factor!r}."
         raise ValueError(msg)

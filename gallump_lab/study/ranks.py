@@ -1,20 +1,26 @@
 """Every question's candidates under each retriever, in order, for any budget to be tried on; and their file."""
 
+import contextlib
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
+from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import Slot, not_embedded
 from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.reading.files import readable, unpacked
+from gallump_lab.reading.text import parsed
 from gallump_lab.store import files
 from gallump_lab.study.evidence import Needs
+from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,9 +67,13 @@ class Ranks:
     config: Config
     """What was applied in the lab."""
     limits: Mapping[str, int]
-    """Up to how many of the model's tokens hot, warm and cold can be swept."""
+    """Up to how many tokens hot, warm and cold can be swept."""
     factor: float
-    """The model's tokens per cl100k token."""
+    """How many of the tokens that are counted here one cl100k token is; `unit` says whose they are."""
+    model: str = OFFLINE
+    """Who answers, in whose tokens the lab's budgets are."""
+    own_factor: float = FACTORS["offline"]
+    """How many of its tokens one cl100k token is, as the lab counts."""
     data_hash: str = ""
     """Of the snapshot."""
     unlabelled: int = 0
@@ -100,6 +110,39 @@ class Ranks:
         )
 
     @property
+    def own(self) -> bool:
+        """Whether tokens are counted as the lab counts them, so that what is applied there can be compared."""
+        return self.factor == self.own_factor
+
+    def check_own(self) -> None:
+        """Refuse to mix what is applied, which is in the lab's own tokens, with other ones.
+
+        Raises
+        ------
+        ValueError
+            If other tokens are counted here.
+        """
+        if not self.own:
+            msg = (
+                f"ranks are counted in {self.unit} and what is applied in tokens of {self.model}: the two cannot be "
+                "mixed. Rank without factor=..., or give budgets of hot, warm and cold."
+            )
+            raise ValueError(msg)
+
+    @property
+    def unit(self) -> str:
+        """What tokens are counted here, in words."""
+        if self.own:
+            return f"tokens of {self.model}"
+        return "cl100k tokens" if self.factor == 1 else f"tokens at {self.factor:g} to a cl100k token"
+
+    @property
+    def usd(self) -> float:
+        """What a token costs in a prompt, USD; NaN where the model's price is not known."""
+        found = price(self.model, self.config.model.prices)
+        return found.input / 1e6 * self.own_factor / self.factor if found else math.nan
+
+    @property
     def conversations(self) -> list[str]:
         """Give each question's cluster."""
         return [each.conversation for each in self.asked]
@@ -111,7 +154,8 @@ class Ranks:
             f"{number:,} {what}{'s' * (number != 1)}" for number, what in [*counts, (len(self.retrievers), "retriever")]
         )
         head = f"Ranks: {asked} in {talks}, {others}: {', '.join(self.retrievers)}"
-        notes = [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
+        notes = [self._counted()]
+        notes += [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
         notes += [f"Interrupted: {self.left:,} questions are not ranked."] if self.left else []
         notes += (
             [f"{self.later:,} rest on messages that came after they were asked; these are left out."]
@@ -119,6 +163,19 @@ class Ranks:
             else []
         )
         return "\n".join([head, *notes, *not_embedded(self.missing)])
+
+    def _counted(self) -> str:
+        """Say what tokens are counted, and how many other ones they would be."""
+        if not self.own:
+            return f"Counted in {self.unit}; {self.model} takes {self.own_factor:g} to a cl100k token."
+        said = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
+        named, given = self.config.model.name, self.config.model.factors
+        if self.model != OFFLINE or named == OFFLINE:
+            return said
+        return (
+            f"{said} With a key {named} would answer, which takes about {learnt_factor(named, 0, 0, given):g}: "
+            f"study.rank(..., model={named!r})."
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the ranks to one new file, whole or not at all; `Ranks.load` reads it.
@@ -135,13 +192,7 @@ class Ranks:
             "version": recall.VERSION,
             "retrievers": {name: asdict(settings) for name, settings in self.retrievers.items()},
             "config": self.config.to_toml(),
-            "limits": dict(self.limits),
-            "factor": self.factor,
-            "data_hash": self.data_hash,
-            "unlabelled": self.unlabelled,
-            "left": self.left,
-            "later": self.later,
-            "missing": dict(self.missing),
+            **{name: getattr(self, name) for name in _AS_IT_IS},
             "passages": [_plain(slot) for slot in self.passages.values()],
             "insights": [_plain(slot) for slot in {s.item_id: s for each in self.asked for s in each.cold}.values()],
             "asked": [
@@ -176,31 +227,57 @@ class Ranks:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is none of ours, or its ranks were made by another version of recall.
+            If the file is none of ours or too large, or its ranks were made by another version of recall.
         """
         import numpy as np
 
+        path = Path(path)
+        if path.exists():
+            readable(path, ValueError)
+            with contextlib.suppress(BadZipFile), ZipFile(path) as archive:
+                unpacked(path, archive.infolist(), ValueError)
         try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 arrays = dict(found)
-            meta = json.loads(arrays["meta"].tobytes())
+            meta = parsed(arrays["meta"].tobytes().decode())
             version = meta["version"]
-        except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            msg = f"{path} holds no ranks, or not all of them; Ranks.save writes them."
+            ranks = cls._read(arrays, meta) if version == recall.VERSION else None
+        except (
+            AttributeError,
+            EOFError,
+            LookupError,
+            MemoryError,
+            TypeError,
+            ValueError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
+            msg = f"{path} holds no ranks, or not all of them ({type(error).__name__}); Ranks.save writes them."
             raise ValueError(msg) from error
-        if version != recall.VERSION:
+        if ranks is None:
             msg = (
-                f"{path} was ranked by another version of recall ({version}; this is {recall.VERSION}). "
+                f"{path} was ranked by another version of recall ({version!r:.60}; this is {recall.VERSION}). "
                 "Rank again: study.rank(...)."
             )
             raise ValueError(msg)
-        rankings = {}
+        return ranks
+
+    @classmethod
+    def _read(cls, arrays: "Mapping[str, Ints]", meta: Mapping[str, Any]) -> "Ranks":
+        """Return the ranks that a file's arrays and words state; whatever is odd in them raises something."""
+        import numpy as np
+
+        rankings, ranked = {}, set[int]()
         for number, name in enumerate(meta["retrievers"]):
             ends = arrays[f"ends{number}"][:-1]
             columns = {key: np.split(arrays[f"{key}{number}"], ends) for key in ("items", "scores", "signals")}
             rows = zip(*columns.values(), strict=True)
+            ranked.update(arrays[f"items{number}"].tolist())
             rankings[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
-        slots = [_slot(given) for given in meta["passages"]]
+        passages = {slot.item_id: slot for slot in map(_slot, meta["passages"])}
+        if not ranked <= passages.keys() or any(len(one) != len(meta["asked"]) for one in rankings.values()):
+            msg = "rankings of other questions or passages"
+            raise ValueError(msg)
         insights = {slot.item_id: slot for slot in map(_slot, meta["insights"])}
         asked = []
         for given in meta["asked"]:
@@ -219,14 +296,20 @@ class Ranks:
             asked=asked,
             retrievers={name: Recall(**settings) for name, settings in meta["retrievers"].items()},
             found=rankings,
-            passages={slot.item_id: slot for slot in slots},
+            passages=passages,
             config=Config.from_toml(meta["config"]),
-            **{
-                name: meta[name] for name in ("limits", "factor", "data_hash", "unlabelled", "left", "later", "missing")
-            },
+            limits=dict(meta["limits"]),
+            factor=float(meta["factor"]),
+            model=meta["model"],
+            own_factor=meta["own_factor"],
+            data_hash=meta["data_hash"],
+            missing=dict(meta["missing"]),
+            **{name: int(meta[name]) for name in ("unlabelled", "left", "later")},
         )
 
 
+_AS_IT_IS = "limits factor model own_factor data_hash unlabelled left later missing".split()
+"""What stands in a file as it is."""
 _PACKING = ("kept", "reason")
 
 

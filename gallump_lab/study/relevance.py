@@ -54,7 +54,7 @@ def relevance(ranks: Ranks, at_tokens: Sequence[int] = TOKENS) -> "Relevance":
     ranks : Ranks
         What `study.rank` gives, of one retriever or several.
     at_tokens : sequence of int
-        The budgets to measure recall within, in the model's tokens.
+        The budgets to measure recall within, in the ranks' tokens (`ranks.unit`).
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Relevance:
     ranks : Ranks
         What was compared.
     at_tokens : tuple of int
-        The budgets, in the model's tokens.
+        The budgets, in the ranks' tokens.
     measured : dict of str to dict of str to array of float
         By retriever and measure, a value a question; NaN is unscored.
     """
@@ -124,13 +124,13 @@ class Relevance:
 
         recall_at_5, recall_at_10, ndcg_at_10 and mrr (of messages in rank order); for each budget recall_500 (strict:
         every sentence is in), lenient_500 and coverage_500 (see `study.evidence.measure`); each with its 95% interval
-        in `..._low` and `..._high` (NaN below five conversations).
+        in `..._low` and `..._high` (NaN below five conversations); unit: whose tokens the budgets are, in words.
         """
         import pandas as pd
 
         rows = []
         for name, values in self.measured.items():
-            row: dict[str, Any] = {"retriever": name}
+            row: dict[str, Any] = {"retriever": name, "unit": self.ranks.unit}
             for measure, each in values.items():
                 row[measure], row[f"{measure}_low"], row[f"{measure}_high"] = statistics.shares(
                     each, self.ranks.conversations
@@ -255,7 +255,8 @@ class Relevance:
 
     def __repr__(self) -> str:
         """Give the main measure of each retriever, and what can be said of their differences."""
-        lines = [f"Relevance on {len(self.ranks.asked):,} questions: {self.main.replace('_', ' within ')} tokens"]
+        head = f"Relevance on {len(self.ranks.asked):,} questions: {self.main.replace('_', ' within ')}"
+        lines = [f"{head} {self.ranks.unit}"]
         width = max(map(len, self.measured))
         for name, values in self.measured.items():
             interval = statistics.shares(values[self.main], self.ranks.conversations).interval()

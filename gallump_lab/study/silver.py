@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
 from gallump_lab.market.records import MarketContext
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.signals.dates import MONTHS
 from gallump_lab.memory.text import terms
+from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
 from gallump_lab.store import Snapshot
 from gallump_lab.study import past, statistics
 
@@ -36,11 +36,9 @@ if TYPE_CHECKING:
 
 FEW = 3
 """So many replies may say three words in a row that are still a mark, or a hundredth of all replies."""
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _WHEN = re.compile(
     rf"\b\d{{4}}-\d\d?-\d\d?\b|\b\d\d?[/.]\d\d?[/.]\d{{2,4}}\b|\b\d\d?:\d\d\b"
-    rf"|\b\d\d?(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})\b\.?|\b(?:{_MONTH})\.? \d\d?(?:st|nd|rd|th)?\b(?![\d.,]*\d)"
+    rf"|\b\d\d?(?:st|nd|rd|th)?(?: of)? (?:{MONTH})\b\.?|\b(?:{MONTH})\.? \d\d?(?:st|nd|rd|th)?\b(?![\d.,]*\d)"
     r"|(?<![$\u20ac\u00a3\d.,])\b(?:19|20)\d\d\b(?![\d%]|[.,]\d)",
     re.IGNORECASE,
 )
@@ -51,7 +49,7 @@ _CAPITALS = re.compile(r"(?<![\w'])[A-Z][A-Z\d&]+(?:[.-][A-Z]+)*(?!\w)")
 _INSIDE = re.compile(r"(?<=[\w,;] )[A-Z]\w+")
 _SMALL = re.compile(r"(?<!\w)[a-z]\w+")
 _MARKUP = str.maketrans("", "", "*_`")
-_NO_NAMES = frozenset({*MONTHS, *_DAYS, *(day[:3] for day in _DAYS), "i", "usd", "utc"})
+_NO_NAMES = frozenset({*MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS), "i", "usd", "utc"})
 _SHOWN = """
 select t.turn_id, t.session_id, s.tier, s.rank, s.kind, s.item_id, s.message_id, s.tokens,
        coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text)) as text

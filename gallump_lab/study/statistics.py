@@ -3,8 +3,9 @@
 Intervals are cluster-robust: the variance is the jackknife's over conversations, with Student's t of G - 1 degrees for
 G of them (MacKinnon, Nielsen and Webb 2023, "Cluster-robust inference: A guide to empirical practice"). A share's is
 taken of its log-odds, so it lies within 0 and 1. Where all conversations agree they show no spread, so no interval is
-narrower than so many independent questions would give (Clopper and Pearson 1934; for differences, half a question won
-and half one lost more than was seen, after Agresti and Min 2005). Below five conversations there is none.
+narrower than so many independent questions would give: of yes and no Clopper and Pearson's (1934), made for counts; of
+fractions, such as the part of an answer's words, Student's, with half a 0 and half a 1 more than was seen; likewise for
+differences half a question won and half one lost (after Agresti and Min 2005). Below five conversations there is none.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
         mean = sums.sum(0) / n
         odds, without = _log_odds(sums.sum(0), n), _log_odds(sums.sum(0) - sums, n - counts)
         reach = _reach(without - odds, counts > 0, number)
-        least, most = _exact(sums.sum(0), n)
+        least, most = _alone(values, sums.sum(0), n)
         low, high = np.fmin(special.expit(odds - reach), least), np.fmax(special.expit(odds + reach), most)
     enough = number >= CLUSTERS
     return Estimates(
@@ -127,6 +128,20 @@ def _log_odds(sums: "Floats", n: "Floats") -> "Floats":
 
     found: Floats = np.log((sums + 0.5) / (n - sums + 0.5))
     return found
+
+
+def _alone(values: "ArrayLike", sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":
+    """Return each column's interval as if its questions were independent: exact of yes and no, else Student's."""
+    import numpy as np
+    from scipy import special
+
+    given = np.asarray(values, np.float64).reshape(-1, len(n))
+    mean = (sums + 0.5) / (n + 1)
+    spread = (np.nansum(given**2, 0) + 0.5) / (n + 1) - mean**2
+    reach = special.stdtrit(np.maximum(n - 1, 1), (1 + LEVEL) / 2) * np.sqrt(spread / (n + 1))
+    counts = np.all((given == 0) | (given == 1) | np.isnan(given), axis=0)
+    low, high = _exact(sums, n)
+    return np.where(counts, low, np.maximum(mean - reach, 0)), np.where(counts, high, np.minimum(mean + reach, 1))
 
 
 def _exact(sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain.prices import price
 from gallump_lab.config import Budget
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.study import charts, statistics
@@ -31,6 +30,12 @@ GRID: Mapping[str, Sequence[int]] = {
     "cold": (0, 50, 100, 200, 400),
 }
 """The budgets that are tried by default, in the model's tokens, beside the applied ones."""
+TO_LABEL: Mapping[str, str] = {
+    "hot": "Label questions that are asked in a session (session_id) about what was said in it before.",
+    "warm": "Label questions about what was said in earlier sessions.",
+    "cold": "Label questions with their answer whose messages an insight rests on.",
+}
+"""What measures a tier."""
 TRUE = ("recall", "any", "all", "lenient", "coverage", "ndcg")
 """The measures of which more is better; each may be the objective."""
 
@@ -43,8 +48,8 @@ def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Swe
     ranks : Ranks
         What `study.rank` gives.
     grid : mapping of str to sequence of int, optional
-        The budgets of hot, warm and cold, in the model's tokens; a tier that is left out keeps its applied budget. By
-        default `GRID` and the applied budgets, as far as the ranks reach.
+        The budgets of hot, warm and cold, in the ranks' tokens (`ranks.unit`); a tier that is left out keeps its
+        applied budget. By default `GRID` and the applied budgets, as far as the ranks reach.
 
     Returns
     -------
@@ -53,8 +58,8 @@ def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Swe
     Raises
     ------
     ValueError
-        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, or no combination
-        fits the window beside the reply.
+        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, no combination
+        fits the window beside the reply, or what is applied is counted in other tokens than the ranks.
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -81,6 +86,8 @@ def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, 
     import numpy as np
 
     budget, limits = ranks.config.budget, ranks.limits
+    if not {*TIERS} <= {*(grid or ())}:
+        ranks.check_own()
     if grid is None:
         wanted = {
             tier: [each for each in (*GRID[tier], getattr(budget, tier)) if each <= limits[tier]] for tier in TIERS
@@ -136,6 +143,9 @@ class Sweep:
         (configurations, 3): hot, warm and cold.
     measured : dict of str to array of float
         For each measure, (questions, configurations).
+    exercised : dict of str to bool
+        Whether a tier helps any question within the grid. One that helps none was not measured by them: it keeps its
+        applied budget, or the grid's nearest, in every configuration.
     """
 
     def __init__(
@@ -144,8 +154,16 @@ class Sweep:
         import numpy as np
 
         self.ranks, self.grid = ranks, grid
+        self.exercised: dict[str, bool] = {
+            tier: any((cell[name] > 0).any() for cells in found.values() for cell in cells)
+            for tier, name in zip(TIERS, HELD, strict=True)
+        }
         points = np.stack(np.meshgrid(*(grid[tier] for tier in TIERS), indexing="ij"), -1).reshape(-1, 3)
         valid = points.sum(1) + ranks.config.budget.reply <= ranks.config.budget.window
+        for place, tier in enumerate(TIERS):
+            if not self.exercised[tier]:
+                left = np.unique(points[valid, place])
+                valid &= points[:, place] == left[np.abs(left - getattr(ranks.config.budget, tier)).argmin()]
         self.retriever = np.repeat(np.array(list(found), object), int(valid.sum()))
         self.budgets = np.tile(points[valid], (len(found), 1))
         self.measured: dict[str, Floats] = {
@@ -160,25 +178,33 @@ class Sweep:
         }
         self.measured["tokens"] = sum((self.measured[name] for name in SPENT), np.zeros(1))
 
-    @cached_property
-    def exercised(self) -> dict[str, bool]:
-        """Whether a tier helps any question within the grid; one that helps none was not measured by them."""
-        return {tier: bool((self.measured[name] > 0).any()) for tier, name in zip(TIERS, HELD, strict=True)}
+    @property
+    def unexercised(self) -> list[str]:
+        """What is to be said of each tier that helps no question: what it keeps and takes, and what to label."""
+        row = self.frame.iloc[0]
+        return [
+            f"No question is helped by {tier.upper()}, so it was not measured: it keeps {row[tier]:,} tokens, of which "
+            f"a question takes {self.frame[f'tokens_{tier}'].mean():,.0f}. {TO_LABEL[tier]}"
+            for tier in TIERS
+            if not self.exercised[tier]
+        ]
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
         """One row a configuration.
 
-        retriever; hot, warm, cold (budgets in the model's tokens); each of recall, any, all, lenient, coverage, ndcg
-        and wasted (see `study.evidence.measure`), with its 95% interval in `..._low` and `..._high` (NaN below five
-        conversations); tokens_hot, tokens_warm, tokens_cold and tokens (used of them, a question's mean); usd (of these
-        tokens, a question, at the input's price; NaN where it is unknown); hot_holds, warm_holds, cold_holds (the
-        recall that a tier has by itself; NaN where it helps no question).
+        retriever; hot, warm, cold (budgets); unit (whose tokens these and all others are, in words); each of recall,
+        any, all, lenient, coverage, ndcg and wasted (see `study.evidence.measure`), with its 95% interval in `..._low`
+        and `..._high` (NaN below five conversations); tokens_hot, tokens_warm, tokens_cold and tokens (used of them, a
+        question's mean); usd (of these tokens, a question, at the input's price of who answers; NaN where it is
+        unknown); hot_holds, warm_holds, cold_holds (the recall that a tier has by itself; NaN where it helps no
+        question).
         """
         import numpy as np
         import pandas as pd
 
         columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
+        columns["unit"] = self.ranks.unit
         for name in (*MEASURES, *SPENT, "tokens", *HELD):
             found = statistics.shares(self.measured[name], self.ranks.conversations) if name in MEASURES else None
             columns[name] = found.value if found else self.measured[name].mean(0)
@@ -187,43 +213,26 @@ class Sweep:
         for tier, name in zip(TIERS, HELD, strict=True):
             if not self.exercised[tier]:
                 columns[name] = np.full(len(self.budgets), np.nan)
-        columns["usd"] = columns["tokens"] * self._usd
+        columns["usd"] = columns["tokens"] * self.ranks.usd
         return pd.DataFrame(columns)
-
-    @property
-    def _usd(self) -> float:
-        model = self.ranks.config.model
-        found = price(model.name, model.prices)
-        return found.input / 1e6 if found else math.nan
 
     @cached_property
     def applied(self) -> int | None:
-        """The row of what is applied in the lab; None if the sweep does not hold it."""
+        """The row of what is applied in the lab; None if the sweep does not hold it, or counts other tokens."""
         import numpy as np
 
         config = self.ranks.config
+        if not self.ranks.own:
+            return None
         same = [name for name, settings in self.ranks.retrievers.items() if settings == config.recall]
         budget = [getattr(config.budget, tier) for tier in TIERS]
         (rows,) = np.nonzero((self.budgets == budget).all(1) & np.isin(self.retriever, same))
         return int(rows[0]) if len(rows) else None
 
-    @cached_property
-    def considered(self) -> "NDArray[np.bool_]":
-        """Which rows a choice may fall on: a tier that helps no question keeps its applied budget, or the nearest."""
-        import numpy as np
-
-        found = np.ones(len(self.budgets), bool)
-        for place, tier in enumerate(TIERS):
-            if not self.exercised[tier]:
-                applied = getattr(self.ranks.config.budget, tier)
-                nearest = min(self.grid[tier].tolist(), key=lambda each: (abs(each - applied), each))
-                found &= self.budgets[:, place] == nearest
-        return found
-
     def pareto(self, objective: str = "recall") -> "pd.DataFrame":
         """Give the rows of `frame` that no other beats with as few tokens, fewest first."""
         checked(objective)
-        frame = self.frame[self.considered].sort_values(["tokens", objective], ascending=[True, False], kind="stable")
+        frame = self.frame.sort_values(["tokens", objective], ascending=[True, False], kind="stable")
         best = frame[objective].cummax().shift(fill_value=-math.inf)
         return frame[frame[objective] > best]
 
@@ -261,7 +270,7 @@ class Sweep:
         objective : {"recall", "any", "all", "lenient", "coverage", "ndcg"}
             What to have most of.
         tokens, usd : float, optional
-            At most so many of memory's tokens a question on average, or so many dollars.
+            At most so many of memory's tokens a question (`frame`'s `tokens`), or so many dollars.
         least : float, optional
             Choose the cheapest that reaches this much of the objective instead.
         seed : int
@@ -270,15 +279,21 @@ class Sweep:
         Raises
         ------
         ValueError
-            If the objective is unknown, or nothing satisfies the bounds; the nearest is named.
+            If the objective is unknown, no price is known to bound usd by, or nothing satisfies the bounds; the
+            nearest is named.
         """
         checked(objective)
         for name, bound in (("tokens", tokens), ("usd", usd), ("least", least)):
             if bound is not None and (not isinstance(bound, (int, float)) or bound < 0):
                 msg = f"{name} must be a number of at least 0, not {bound!r}."
                 raise ValueError(msg)
-        bounds = [each for each in (tokens, None if usd is None else usd / self._usd) if each is not None]
-        return choose(self, objective, most=min(bounds, default=math.inf), least=least, seed=seed)
+        each = self.ranks.usd
+        if usd is not None and math.isnan(each):
+            name = self.ranks.model
+            msg = f"usd cannot be kept to: no price of {name} is known. Apply Model(prices={{{name!r}: (in, out)}})."
+            raise ValueError(msg)
+        most = min(math.inf if tokens is None else tokens, usd / each if usd is not None and each else math.inf)
+        return choose(self, objective, most=most, least=least, seed=seed)
 
     def budget(self, row: int) -> Budget:
         """Give a row's budget; what is not swept is as applied."""
@@ -297,15 +312,11 @@ class Sweep:
 
     def __repr__(self) -> str:
         """Say what was swept, where the knee is and what is applied."""
-        knee, head = self.knee(), f"Sweep: {len(self.budgets):,} configurations on {len(self.ranks.asked):,} questions"
-        lines = [head, f"knee:    {_row(knee)}"]
+        head = f"Sweep: {len(self.budgets):,} configurations on {len(self.ranks.asked):,} questions, {self.ranks.unit}"
+        lines = [head, f"knee:    {_row(self.knee())}"]
         if self.applied is not None:
             lines.append(f"applied: {_row(self.frame.iloc[self.applied])}")
-        lines += [
-            f"No question is helped by {tier.upper()}: it was not measured."
-            for tier in TIERS
-            if not self.exercised[tier]
-        ]
+        lines += self.unexercised
         lines += [each for each in [statistics.caution(self.ranks.conversations)] if each]
         lines += [f"Interrupted: {self.ranks.left:,} questions are not in it."] if self.ranks.left else []
         return "\n".join(lines)

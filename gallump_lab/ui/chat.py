@@ -12,11 +12,11 @@ from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.faults import BrainFault
 from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config, ConfigError
-from gallump_lab.market.symbols import SymbolError, validate_symbol
-from gallump_lab.masking import masked
 from gallump_lab.memory.context import make_ready
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import Choice
+from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
+from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
 from gallump_lab.ui.entries import entry, file_name, page, sessions, words
 from gallump_lab.ui.inspector import carried, preview, source
@@ -369,8 +369,7 @@ class ChatWidget(Widget):
 
 
 def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:
-    symbols = given.replace(",", " ").split() if isinstance(given, str) else given
-    return tuple(dict.fromkeys(map(validate_symbol, symbols)))
+    return split_symbols(given) if isinstance(given, str) else validate_symbols(given)
 
 
 def _live(lab: "Lab", session_id: str | None) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets  # type: ignore[import-untyped]
 
 from gallump_lab.config import ConfigError
-from gallump_lab.masking import masked
 from gallump_lab.memory import packing
 from gallump_lab.picture import COLOURS
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Preview
@@ -72,6 +72,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Say how full the budgets are; a notebook's file holds nothing of what was said."""
         return repr(self.preview)
 
+    def _repr_mimebundle_(self, **given: Any) -> dict[str, Any]:
+        """Return what a notebook shows and, for where it cannot, how full the budgets are."""
+        return {**super()._repr_mimebundle_(**given), "text/html": _filled(self.preview)}
+
     def _redraw(self, _change: Any = None) -> None:
         try:
             self._shown.value = _drawn(self.preview)
@@ -79,20 +83,26 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._shown.value = f"<p>{escape(str(error))}</p>"
 
 
-def _drawn(preview: "Preview") -> str:
-    """Give the bars, the counts, every kept slot and the next in line; what was said is escaped."""
+def _filled(preview: "Preview") -> str:
+    """Draw how full the budgets are, as bars and counts."""
     used = packing.used(preview.slots)
     limits = {tier: getattr(preview.budget, tier) for tier in used}
     whole = max(sum(limits.values()), sum(used.values()), 1)
     bars = "".join(_bar(tier.upper(), spent / whole, max(limits[tier], spent) / whole) for tier, spent in used.items())
     count = ", ".join(f"{tier.upper()} {spent:,} of {limits[tier]:,}" for tier, spent in used.items())
     cost = "" if preview.cost_usd is None else f", ${preview.cost_usd:.4f}"
+    return f'<div aria-hidden="true">{bars}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>'
+
+
+def _drawn(preview: "Preview") -> str:
+    """Draw the budgets, every kept slot and the next in line; what was said is escaped."""
     kept = "".join(_line(slot) for slot in preview.slots if slot.kept)
-    missed = [slot for tier in used for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"]
+    missed = [
+        slot for tier in packing.TIERS for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"
+    ]
     rest = f"<p>Over budget, next in line:</p>{''.join(map(_line, missed[:NEXT]))}" if missed else ""
     return (
-        f'<div aria-hidden="true">{bars}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>'
-        f'<div style="max-height:22em;overflow:auto">{kept}<div style="opacity:.6">{rest}</div></div>'
+        f'{_filled(preview)}<div style="max-height:22em;overflow:auto">{kept}<div style="opacity:.6">{rest}</div></div>'
     )
 
 

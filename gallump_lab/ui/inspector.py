@@ -64,24 +64,46 @@ def preview(  # noqa: PLR0913 (a question's givens)
 
 
 def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
-    """Give what the turn of a reply did carry."""
-    (reply,) = lab.transcript(limit=1, before=message_id + 1)
-    turn = reply["turn"]
-    question = next(iter(lab.transcript(limit=1, before=turn["question_id"] + 1)), {"text": ""})
+    """Return what the turn of a reply did carry.
+
+    Raises
+    ------
+    ValueError
+        If the reply, or its turn, has been forgotten.
+    """
+    if (turn := _message(lab, message_id)["turn"]) is None:
+        msg = f"Nothing is recorded of the turn of message {message_id} any more: its question was forgotten."
+        raise ValueError(msg)
+    question = _message(lab, turn["question_id"])
     return _told(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
 
 
 def source(lab: "Lab", *, kind: str, item: int, message: int | None) -> dict[str, Any]:
-    """Give where an item comes from: its message with the two before it, or the messages that an insight rests on."""
+    """Return where an item comes from: its message with the two before it, or the messages that an insight rests on.
+
+    Raises
+    ------
+    ValueError
+        If the message has been forgotten.
+    """
     if kind == "insight":
         frame = lab.insights.frame
-        (sources,) = frame.loc[frame["insight_id"] == item, "sources"]
+        sources = frame.loc[frame["insight_id"] == item, "sources"].explode().dropna()
         rows = [row for each in sources for row in lab.transcript(limit=1, before=int(each) + 1)]
         rows = [row for row in rows if row["message_id"] in set(sources)]  # one may have been forgotten
     else:
-        (found,) = lab.transcript(limit=1, before=(message or item) + 1)
+        found = _message(lab, message or item)
         rows = lab.transcript(limit=3, before=found["message_id"] + 1, session_id=found["session_id"])
     return {"message": message, "kind": kind, "entries": [entry(row) for row in rows]}
+
+
+def _message(lab: "Lab", message_id: int) -> dict[str, Any]:
+    """Return a message, and none that stands before it where it has been forgotten meanwhile."""
+    for row in lab.transcript(limit=1, before=message_id + 1):
+        if row["message_id"] == message_id:
+            return row
+    msg = f"Message {message_id} has been forgotten."
+    raise ValueError(msg)
 
 
 def _told(

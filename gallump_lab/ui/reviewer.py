@@ -277,8 +277,10 @@ def _standing(known: Mapping[int, Row]) -> list[int]:
 
 
 def _newest(known: Mapping[int, Row], insight: int) -> int:
-    """Follow an insight to the one that stands in its place."""
-    while (newer := known.get(insight, {}).get("superseded_by")) is not None:
+    """Follow an insight to the one that stands in its place; where none does, to the last of a circle."""
+    passed = set[int]()
+    while (newer := known.get(insight, {}).get("superseded_by")) is not None and insight not in passed:
+        passed.add(insight)
         insight = int(newer)
     return insight
 
@@ -360,7 +362,9 @@ def _parts(text: str, about: set[str]) -> list[tuple[str, bool]]:
 def _past(known: Mapping[int, Row], insight: int, history: "pd.DataFrame") -> list[dict[str, Any]]:
     """Tell what became of an insight, the wordings that it took the place of first: when, what, and whose words."""
     before, last = list[int](), [insight]
-    while last := [each for each, row in known.items() if row["superseded_by"] in last]:
+    while last := [
+        each for each, row in known.items() if row["superseded_by"] in last and each not in {insight, *before}
+    ]:
         before += last
     told = [_told(known[each], f"Learnt, by {known[each]['distiller']}", each, known) for each in sorted(before)]
     added = "Learnt" if not before else "Took its place" if len(before) == 1 else "Took their place"

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.masking import masked
 from gallump_lab.memory.records import AS_IT_COMES, Choice
+from gallump_lab.secrets import masked
 from gallump_lab.ui.markdown import Growing, visible
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """What the widgets share: their front end's files, and where their messages go."""
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,14 @@ class Widget(anywidget.AnyWidget):
         self.on_msg(receive)
 
     def _static(self) -> str | None:
-        """Give HTML for readers without the front end, to be saved into the notebook; None for nothing."""
+        """Return HTML to be saved for readers without the front end; None to save no word of the lab's."""
         return None
 
     def _repr_mimebundle_(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         found: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**given)
-        if found and (page := self._static()) is not None:
-            found[0]["text/html"] = page
+        if found:
+            page = self._static()
+            found[0]["text/html"] = (
+                f"<p>{escape(repr(self))} opens where its cell is run.</p>" if page is None else page
+            )
         return found

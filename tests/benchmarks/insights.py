@@ -36,6 +36,7 @@ from gallump_lab import Lab, datasets, study
 from gallump_lab.datasets import Dataset
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.utility import MEASURES, WAYS
+from gallump_lab.tokens import OFFLINE
 
 SEES = {
     "number": "support",
@@ -66,6 +67,12 @@ def opened(part: Dataset, folder: Path, *, given: bool) -> Lab:
     lab = Lab.open(folder / f"{len(list(folder.iterdir()))}.duckdb", clock=lambda: newest + timedelta(days=1))
     lab.import_dataset(part if given else replace(part, insights=part.insights.iloc[:0]))
     return lab
+
+
+def judged(lab: Lab) -> Any:
+    """Judge a lab's insights, in cl100k tokens."""
+    snapshot = lab.snapshot()
+    return study.insights(snapshot, study.rank(snapshot, hot=2_000, warm=700, cold=200, model=OFFLINE))
 
 
 def pooled(cards: list[Any]) -> dict[str, Any]:
@@ -121,8 +128,8 @@ def main() -> None:
             started = time.perf_counter()
             done = lab.distill(by="rules")
             seconds, sessions = seconds + time.perf_counter() - started, sessions + done.sessions
-            own.append(study.insights(lab.snapshot()))
-            given.append(study.insights(opened(part, Path(folder), given=True).snapshot()))
+            own.append(judged(lab))
+            given.append(judged(opened(part, Path(folder), given=True)))
             tables.append(given[-1].faults(asked.seed))
     by_session = pd.concat([card.sessions.assign(lab=number) for number, card in enumerate(own)])
     clusters = by_session["lab"].astype(str) + by_session["session_id"]

@@ -32,5 +32,11 @@ def test_no_widget_state_and_so_no_transcript_is_saved(notebook):
     assert "widgets" not in notebook["metadata"]
 
 
+def test_nothing_that_needs_a_kernel_is_stored_and_what_was_live_can_be_seen(notebook):
+    outputs = [output["data"] for cell in code(notebook) for output in cell["outputs"] if "data" in output]
+    assert [data for data in outputs if "application/vnd.jupyter.widget-view+json" in data] == []
+    assert [data for data in outputs if "Widget" in str(data["text/plain"]) and "image/png" not in data] == []
+
+
 def test_no_cell_is_too_long_to_read_at_a_glance(notebook):
     assert [cell["source"] for cell in code(notebook) if len(cell["source"]) > 15] == []

@@ -18,7 +18,7 @@ from gallump_lab.market import (
     Trend,
     validate_symbol,
 )
-from gallump_lab.market.symbols import symbols_in
+from gallump_lab.reading.symbols import symbols_in
 
 SYMBOLS = st.from_regex(r"\^?[A-Za-z0-9]{1,5}([.\-=/:][A-Za-z0-9]{1,3}){0,2}", fullmatch=True).map(validate_symbol)
 NUMBERS = st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12)

@@ -179,9 +179,68 @@ def test_it_listens_on_this_machine_alone(server: Server) -> None:
 def test_clients_reach_no_file_and_no_setting_of_the_server(lab: Lab, sql: str) -> None:
     with pytest.raises((duckdb.Error, QueryRefused)):
         lab.sql(sql)
-    with pytest.raises(duckdb.Error), lab.store.write() as con:
+    with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
         con.execute(sql)
     assert lab.sql("select 1 as one")["one"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from quack_stop('{address}')",
+        "select * from \"quack_stop\"('{address}')",
+        "from quack_serve('{other}', token => 'another-token-4711')",
+        "from query('from quack_stop(''{address}'')')",
+        "from json_execute_serialized_sql(json_serialize_sql('from quack_stop(''{address}'')'))",
+        "select 'é'; detach lab",
+        "call quack_stop('{address}')",
+        "attach '{other}' as other (type quack)",
+        "create macro sha256(a) as 'theirs'",
+        "create or replace view insights as select 'theirs' as text",
+    ],
+)
+def test_clients_have_no_say_about_the_server(lab: Lab, server: Server, sql: str) -> None:
+    other = f"quack:127.0.0.1:{int(server.address.rpartition(':')[2]) ^ 1}"
+    sql = sql.format(address=server.address, other=other)
+    with pytest.raises((duckdb.Error, QueryRefused)):
+        lab.sql(sql)
+    with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
+        con.execute(sql)
+    assert lab.ask(f"What does {sql} do?").text  # talk of it is talk
+
+
+def test_a_statement_ends_where_it_ends_and_a_name_is_a_name(lab: Lab) -> None:
+    lab.ask("Is AAPL cheap?")
+    commented = "select text from messages where role = $role -- the analyst's;"
+    assert lab.sql(commented, {"role": "user"})["text"].tolist() == ["Is AAPL cheap?"]
+    with pytest.raises(ValueError, match="named by letters"):
+        lab.sql("select $a", {'a" := 1); delete from messages; execute step("a': 1})
+    assert len(lab.messages) == 2
+
+
+def test_a_wrong_token_is_refused_beside_the_right_one(lab: Lab, server: Server) -> None:
+    assert len(lab.messages) == 0
+    wrong = "not-the-token-of-this-server"
+    with pytest.raises(NoServer, match="refuses the token"):
+        Lab.open(server.address, token=wrong, wait=0.1)
+    assert len(lab.messages) == 0
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_busy_server_that_ended_is_started_anew_at_once(serve: Serve, how: str) -> None:
+    server = serve()
+    port = int(server.address.rpartition(":")[2])
+    lab = Lab.open(server.address, token=TOKEN)
+    lab.ask("Is AAPL cheap?")
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+    for each in idle:
+        each.sendall(b"POST /quack HTTP/1.1\r\n")
+    server.end(how)
+    again = serve(server.file)
+    assert "is served at" in again.said[0]
+    assert len(lab.messages) == 2
+    for each in idle:
+        each.close()
 
 
 def test_sql_of_an_analyst_does_not_write(lab: Lab) -> None:

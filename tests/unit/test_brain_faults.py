@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
+from messages_server import DROP, MessagesServer, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import faults
@@ -63,7 +63,7 @@ def test_each_refusal_has_its_own_words_and_keeps_the_question(server, status, k
     server.queue(Status.error(status, kind, "what the server said"))
     answer = send(server)
 
-    assert (answer.state, answer.text, answer.usage, answer.cost_usd) == ("failed", "", None, None)
+    assert (answer.state, answer.text, answer.usage, answer.cost_usd) == ("failed", "", None, 0.0)
     assert type(answer.fault) is fault
     assert (answer.fault.status, answer.fault.retry_after) == (status, None)
     assert words in answer.notice
@@ -151,6 +151,41 @@ def test_a_connection_lost_in_mid_stream_keeps_the_partial_reply_and_its_usage(s
     assert not answer.plain
 
 
+@pytest.mark.parametrize(
+    ("steps", "prompt_tokens"),
+    [
+        ([start(input_tokens=321), *list(thinking(""))[:1]], 321),
+        ([start(input_tokens=321), *thinking("hm"), *list(text("Half", index=1))[:-1]], 321),
+        ([start(input_tokens=321)], 321),
+        ([], None),
+    ],
+    ids=["thinking", "after thinking", "before its first block", "before its first word"],
+)
+@pytest.mark.parametrize("ending", ["dropped", "timed out", "stopped"])
+def test_what_a_model_may_have_thought_unseen_counts(server, steps, prompt_tokens, ending):
+    stop = threading.Event()
+    server.queue([*steps, DROP if ending == "dropped" else threading.Event()])
+    helper = threading.Thread(target=lambda: (_until(lambda: server.requests), stop.set()))
+    if ending == "stopped":
+        helper.start()
+    answer = send(server, stop=stop, name="claude-sonnet-5", timeout=0.3 if ending == "timed out" else 30)
+    assert answer.state == ("stopped" if ending == "stopped" else "failed")
+    reply = 4_096 * 10 / 1e6
+    if ending == "stopped" or prompt_tokens is None:  # the stop may come before what the server says of the prompt
+        assert answer.cost_usd >= reply
+    else:
+        assert answer.cost_usd == pytest.approx(321 * 2 / 1e6 + reply)
+
+
+def test_what_was_never_sent_or_was_refused_costs_nothing(server):
+    stop = threading.Event()
+    stop.set()
+    server.queue(Status.error(529, "overloaded_error", "busy"))
+    assert send(server, stop=stop).cost_usd == send(server).cost_usd == 0.0
+    server.close()
+    assert send(server).cost_usd == 0.0
+
+
 def test_a_stream_that_ends_without_an_end_is_a_lost_connection(server):
     server.queue(begun("Half a"))
     answer = send(server)
@@ -196,8 +231,22 @@ def test_a_server_that_is_not_there_is_named(server):
         [b"event: message_start\ndata: " + b"[" * 100_000 + b"\n\n"],
         [b"event: message_start\ndata: \xff\xfe\n\n"],
         [b"nothing of the kind"],
+        Status(200, {"type": "message_list", "content": 5}),
+        Status(200, {"hello": "world"}),
+        Status(200, [1, 2]),
+        Status(200, b"[" * 100_000),
     ],
-    ids=["a web page", "broken JSON", "deep JSON", "broken UTF-8", "no event"],
+    ids=[
+        "a web page",
+        "broken JSON",
+        "deep JSON",
+        "broken UTF-8",
+        "no event",
+        "another JSON",
+        "an object",
+        "a list",
+        "deep JSON at once",
+    ],
 )
 def test_what_is_no_reply_is_called_so(server, reply):
     server.queue(reply)

@@ -45,10 +45,12 @@ def test_each_kind_of_token_has_its_price():
     assert price("claude-sonnet-5-5").cost(usage) == pytest.approx(0.035)
 
 
-def test_a_prompt_longer_than_a_price_is_for_has_no_known_cost():
+def test_a_long_prompt_costs_what_long_prompts_cost():
     haiku = price("claude-haiku-5-5")
-    assert haiku.cost(Usage(input_tokens=100_000, output_tokens=0)) == pytest.approx(0.01)
-    assert haiku.cost(Usage(input_tokens=60_000, output_tokens=0, cache_read_tokens=40_001)) is None
+    assert haiku.cost(Usage(input_tokens=100_000, output_tokens=1_000)) == pytest.approx(0.0105)
+    # one token more: 60,000 x $0.50 + 40,001 x $0.05 + 1,000 x $2.50, per million
+    longer = Usage(input_tokens=60_000, output_tokens=1_000, cache_read_tokens=40_001)
+    assert haiku.cost(longer) == pytest.approx(0.03450005)
 
 
 def test_the_list_says_of_which_day_it_is():

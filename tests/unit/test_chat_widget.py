@@ -13,7 +13,7 @@ from nbconvert import HTMLExporter
 
 from gallump_lab import Budget, Config, Lab, Model
 from gallump_lab.brain.records import Recommendation
-from gallump_lab.market.symbols import SymbolError
+from gallump_lab.reading.symbols import SymbolError
 from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
 from gallump_lab.ui.entries import file_name, risk
 
@@ -192,15 +192,16 @@ def test_the_newest_messages_are_shown_and_earlier_ones_are_mentioned(chat, lab)
     assert [history["entries"][0]["text"], history["entries"][-1]["text"]] == ["Note 1", f"Note {HISTORY}"]
 
 
-def test_a_question_too_long_for_the_window_is_kept_in_the_lab_and_not_put_back_into_the_box(tmp_path):
+def test_a_question_too_long_for_the_window_is_not_stored_and_put_back_into_the_box_to_be_shortened(tmp_path):
     small = Budget(hot=200, warm=100, cold=50, window=6_000)
     lab = Lab.open(tmp_path / "lab.duckdb", config=Config(budget=small))
     front = FrontEnd(lab.chat())
-    front.ask("one two three " * 10_000)
+    front.ask(text := "one two three " * 10_000)
     done = front.until("done")[1]
-    assert done["restore"] == ""
+    assert done["restore"] == text
     (question,) = done["entries"]
-    assert question["id"] == lab.transcript()[0]["message_id"]
+    assert "id" not in question
+    assert lab.messages.empty
     assert "window" in question["fault"]
 
 

@@ -105,6 +105,47 @@ def test_each_conversation_goes_into_a_lab_of_its_own(locomo: Path, tmp_path: Pa
         assert len(lab.questions) == len(part.questions)
 
 
+def put(document: object, *where: object, value: object) -> object:
+    """Give a document with something else in one place."""
+    changed = json.loads(json.dumps(document))
+    node = changed
+    for key in where[:-1]:
+        node = node[key]
+    node[where[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "problem"),
+    [
+        (("conversation", "session_1", 0, "dia_id"), [[1]], "conv-1 session_1, message 1: it needs dia_id and text"),
+        (("conversation", "session_1", 0, "dia_id"), {"a": 1}, "conv-1 session_1, message 1: it needs dia_id and text"),
+        (
+            ("conversation", "session_1", 0, "speaker"),
+            5,
+            "conv-1 session_1, message 1: it needs dia_id and text, and a",
+        ),
+        (("conversation", "session_1"), {"a": 1}, "conv-1 session_1: a session must be a list of messages"),
+        (
+            ("conversation", "session_1_date_time"),
+            "1:56 pm on 8 May, 9999",
+            "conv-1 session_1: its time must be such as",
+        ),
+        (("qa",), 5, "conv-1, questions: they must be a list, not 5"),
+        (("qa", 0, "category"), [[4]], "conv-1, question 1: it needs a question and a category"),
+        (("observation",), [[1]], "conv-1: it has no 'observation' with sessions"),
+    ],
+)
+def test_whatever_stands_in_a_place_of_locomo_is_left_out_and_named(
+    tmp_path: Path, where: tuple[object, ...], value: object, problem: str
+) -> None:
+    found = datasets.read(
+        observed(tmp_path, put(LOCOMO[0] | {"observation": NOTED}, *where, value=value)), observations=True
+    )
+    assert problem in repr(found)
+    assert len(found.messages) > 0
+
+
 NOTED = {
     "session_2_observation": {"Bob": [["Bob has a grey cat.", "D2:1"]]},
     "session_1_observation": {
@@ -250,6 +291,35 @@ def test_a_chat_of_beam_is_read_with_its_anchors_and_questions(tmp_path: Path) -
     assert "evidence 99 names no message" in repr(found)
 
 
+def test_a_chat_of_beam_at_the_end_of_time_passes_over_its_anchor(tmp_path: Path) -> None:
+    found = datasets.read(chat(tmp_path / "7", put(BEAM, 0, "turns", 0, 0, "time_anchor", value="December-31-9999")))
+    assert "7 batch 1, message 1: time anchor 'December-31-9999' is no date such as March-15-2024" in repr(found)
+    assert len(found.messages) == 5
+
+
+@pytest.mark.parametrize("name", ["talk.json", "7/chat.json", "7/probing_questions/probing_questions.json"])
+def test_json_that_is_nested_too_deeply_is_named(tmp_path: Path, name: str) -> None:
+    chat(tmp_path / "7")
+    for deep in ("[" * 100_000, "[" * 900 + "]" * 900, '{"turns": ' * 400 + "1" + "}" * 400):
+        (tmp_path / name).write_text(deep)
+        with pytest.raises(DatasetError, match=rf"{name} cannot be read as JSON: it is nested more than 100 deep"):
+            datasets.read(tmp_path / name.split("/", maxsplit=1)[0], "locomo" if name == "talk.json" else "beam")
+
+
+def test_a_line_of_json_that_is_nested_too_deeply_is_left_out(tmp_path: Path) -> None:
+    fine = {"role": "user", "text": "a", "created_at": "2024-05-31T09:30:00Z"}
+    lines = [
+        "[" * 100_000,
+        "[" * 900 + "]" * 900,
+        json.dumps(fine),
+        json.dumps(fine | {"created_at": "9999-12-31T23:59:59-05:00"}),
+    ]
+    found = datasets.read(table(tmp_path / "talk.jsonl", "\n".join(lines)))
+    assert (len(found.messages), found.left_out) == (1, 3)
+    assert found.problems[0] == "line 1: it is not JSON (it is nested more than 100 deep); left out."
+    assert found.problems[2].startswith("line 4: created_at must be a time such as 2024-05-31")
+
+
 def test_a_folder_of_chats_is_a_set_of_conversations(tmp_path: Path) -> None:
     chat(tmp_path / "1")
     chat(tmp_path / "2", [{"plan-1": BEAM[:1]}, {"plan-2": BEAM[1:]}])
@@ -310,6 +380,76 @@ def test_malformed_lines_of_a_csv_are_named_and_the_rest_is_read(tmp_path: Path)
         "line 7: it is not CSV (',' expected after '\"'); left out.",
         "line 9: it is not UTF-8; left out.",
     ]
+
+
+def test_an_open_quote_costs_its_own_line_and_names_what_it_would_swallow(tmp_path: Path) -> None:
+    rows = [f"user,row {number},2024-05-31T10:{number:02}:00Z" for number in range(50)]
+    for broken in ('user,"an open quote,2024-05-31T09:30:00Z', '"user,open,2024-05-31T09:30:00Z'):
+        lines = ["role,text,time", rows[0], broken, *rows[1:]]
+        found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))
+        assert (len(found.messages), found.left_out) == (50, 1)
+        assert found.messages.index.tolist() == [2, *range(4, 53)]
+        assert "line 3: it is not CSV (unexpected end of data): a quote opens here, and lines 3 to 52" in repr(found)
+    quoted = [f'"user","row {number}",2024-05-31T10:{number:02}:00Z' for number in range(5)]
+    lines = [
+        "role,text,time",
+        quoted[0],
+        '"user","open,2024-05-31T10:00:00Z',
+        *quoted[1:],
+        'user,"two\nlines, of",a,row\n',
+    ]
+    found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))
+    assert (len(found.messages), found.left_out) == (5, 2)
+    assert "lines 3 to 4 would be one row" in repr(found)
+    assert "lines 8 to 9: it has 4 fields, the header 3; left out" in repr(found)
+
+
+def test_a_header_may_be_as_long_as_a_row(tmp_path: Path) -> None:
+    text = f"role,text,time,{'x' * 200_000}\nuser,hi,2024-05-31T10:00:00Z,{'y' * 200_000}\n"
+    assert len(datasets.read(table(tmp_path / "talk.csv", text)).messages) == 1
+    with pytest.raises(DatasetError, match=r"talk\.csv cannot be read: its header is not CSV \(field larger than"):
+        datasets.read(table(tmp_path / "talk.csv", text.replace("x" * 200_000, "x" * 11_000_000)))
+    (tmp_path / "talk.csv").write_bytes(b"\xff\xfer")
+    with pytest.raises(DatasetError, match=r"talk\.csv cannot be read: it is not utf-16"):
+        datasets.read(tmp_path / "talk.csv")
+
+
+def test_what_is_wrong_is_told_by_the_users_own_columns(tmp_path: Path) -> None:
+    lines = [
+        "Sender,Content,Time,Ticker,Analyst",
+        "user,a,yesterday,AAPL,Ann",
+        "bot,a,2024-05-31T10:00:00Z,AAPL,Ann",
+        "user,,2024-05-31T10:00:00Z,AAPL,Ann",
+        "user,a,2924-05-31T10:00:00Z,AAPL,Ann",
+        "user,a,2024-05-31T10:00:00Z,A C,Ann",
+        f"user,a,2024-05-31T10:00:00Z,AAPL,{'x' * 200}",
+        "user,a,2024-05-31T10:00:00Z,BRK-B,Ann",
+    ]
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    words = repr(lab.import_dataset(datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))))
+    for line, start in enumerate(
+        (
+            "Time must be a time",
+            "Sender must be 'user'",
+            "Content must be words",
+            "Time 2924-05",
+            "Ticker must be",
+            "Analyst must",
+        ),
+        2,
+    ):
+        assert f"line {line}: {start}" in words
+    assert lab.messages["symbol"].tolist() == ["BRK.B"]
+
+
+def test_times_in_seconds_and_milliseconds_since_1970_are_read_as_such(tmp_path: Path) -> None:
+    lines = ["role,text,time", "user,one,1704052100000", "assistant,two,1701120910", "user,three,45292"]
+    found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))
+    assert [f"{at:%Y-%m-%d %H:%M:%S}" for at in found.messages["created_at"]] == [
+        "2023-12-31 19:48:20",
+        "2023-11-27 21:35:10",
+    ]
+    assert found.problems == ("line 4: created_at must be a time such as 2024-05-31T09:30:00Z, not '45292'; left out.",)
 
 
 def test_of_many_problems_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """What was acknowledged is there: two writers at once, and a writer that is killed."""
 
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from gallump_lab import Lab
+from gallump_lab.store import DamagedFile
 
 WRITER = """
 import sys
@@ -162,3 +168,105 @@ def test_interrupts_lose_nothing_acknowledged_and_leave_the_lab_free(tmp_path: P
         assert _acknowledged([line.strip() for line in said], path) == set()
         process.communicate("go\n")
     assert process.returncode == 0
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A lab of one message, beside it the log of a process that was killed after it had committed two more."""
+    made, path = tmp_path / "made.duckdb", tmp_path / "lab.duckdb"
+    lab = Lab.open(made)
+    lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", "My stop is 430.")
+    with duckdb.connect(made) as con:
+        for i in (1000, 1001):
+            con.execute("begin")
+            con.execute("insert into messages select * replace (? as message_id) from messages limit 1", [i])
+            con.execute("commit")
+        shutil.copy(made, path)
+        shutil.copy(f"{made}.wal", f"{path}.wal")
+    return path
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+def _records(log: bytes) -> list[int]:
+    """Where each record begins: after a header comes each one's length, its checksum and itself."""
+    for header in range(8, 200):
+        ends, end = [header], header
+        while end + 16 <= len(log):
+            end += 16 + struct.unpack_from("<Q", log, end)[0]
+            ends.append(end)
+        if end == len(log) and len(ends) > 5:
+            return ends
+    pytest.fail("no records")
+
+
+def _grows(path: Path) -> list[int]:
+    """Open a lab, write to it, open it anew, write again; give the messages that were there, found by their session."""
+    Lab.open(path).sessions.get_or_create_session()
+    lab = Lab.open(path)
+    assert lab.cache.set("after", 1)
+    found = lab.sql("select message_id from messages where session_id = (from messages select min(session_id))")
+    assert not _log(path).exists()
+    return sorted(found["message_id"])
+
+
+def test_a_log_that_a_kill_tore_anywhere_leaves_a_lab_that_goes_on(killed: Path, tmp_path: Path) -> None:
+    log, path = _log(killed).read_bytes(), tmp_path / "torn.duckdb"
+    records = _records(log)
+    commits = [records[i + 1] for i, begin in enumerate(records[:-1]) if records[i + 1] - begin < 30]  # the shortest
+    assert len(commits) == 2
+    for cut in sorted({0, 3, *records, *(begin + 5 + 8 * (i % 3) for i, begin in enumerate(records[:-1]))}):
+        shutil.copy(killed, path)
+        _log(path).write_bytes(log[:cut])
+        assert _grows(path) == [1, 1000, 1001][: 1 + sum(end <= cut for end in commits)], cut
+
+
+def test_a_lab_that_went_on_beside_a_torn_log_is_mended_and_says_so(killed: Path) -> None:
+    log = _log(killed).read_bytes()[:100]
+    _log(killed).unlink()
+    with duckdb.connect(killed) as con:
+        con.execute("insert into cache values ('later', '1', null)")
+    _log(killed).write_bytes(log)
+    with pytest.raises(duckdb.Error, match="does not match"):
+        duckdb.connect(killed)
+    with pytest.warns(RuntimeWarning, match=r"nothing is missing.*lab\.duckdb\.wal\.1"):
+        assert Lab.open(killed).cache.get("later") == 1
+    assert killed.with_name("lab.duckdb.wal.1").read_bytes() == log
+    assert _grows(killed) == [1]
+
+
+def test_a_log_that_power_loss_damaged_counts_up_to_the_damage(killed: Path) -> None:
+    log = _log(killed).read_bytes()
+    damaged = log[:-60] + bytes(60)
+    _log(killed).write_bytes(damaged)
+    with pytest.warns(RuntimeWarning, match="last step may be missing"):
+        assert Lab.open(killed).messages["message_id"].tolist() == [1, 1000]
+    assert killed.with_name("lab.duckdb.wal.1").read_bytes() == damaged
+    assert _grows(killed) == [1, 1000]
+
+
+@pytest.mark.parametrize("what", ["directory", "another lab's", "a newer file's"])
+def test_what_is_no_log_of_the_lab_is_named_and_nothing_touched(killed: Path, tmp_path: Path, what: str) -> None:
+    log = _log(killed)
+    if what == "another lab's":
+        Lab.open(tmp_path / "other.duckdb")
+        shutil.copy(tmp_path / "other.duckdb", killed)
+    elif what == "directory":
+        log.unlink()
+        log.mkdir()
+    else:
+        old = killed.read_bytes()
+        with duckdb.connect(killed) as con:
+            con.execute("checkpoint")
+            con.execute("insert into cache values ('later', '1', null)")
+            kept = log.read_bytes()
+        killed.write_bytes(old)
+        log.write_bytes(kept)
+    before = killed.read_bytes()
+    with pytest.raises(DamagedFile, match=r"lab\.duckdb\.wal, where DuckDB keeps.*move it away"):
+        Lab.open(killed)
+    assert killed.read_bytes() == before
+    assert log.exists()
+    assert not killed.with_name("lab.duckdb.wal.1").exists()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Lab, datasets
-from gallump_lab.datasets import DatasetError, export_files
+from gallump_lab.datasets import DatasetError
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 BEGUN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -368,17 +368,18 @@ def test_a_zip_is_read_as_it_comes_and_nothing_is_unpacked(tmp_path: Path) -> No
     assert [each.name for each in tmp_path.iterdir()] == ["conversations-000.zip"]
 
 
-def test_a_zip_that_would_burst_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_that_would_burst_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "export.zip", **{"conversations.json": ["0" * 5_000_000]})
-    monkeypatch.setattr(export_files, "LARGEST", 1_000_000)
-    with pytest.raises(DatasetError, match=r"would unpack to 5,000,004 bytes .* at most 1,000,000 .* give the folder"):
-        datasets.read(path)
-    data = bytearray(path.read_bytes())  # now it claims to be small
-    entry = data.rindex(b"PK\x01\x02")
-    data[entry + 24 : entry + 28] = struct.pack("<I", 100)
-    path.write_bytes(data)
-    with pytest.raises(DatasetError, match=r"cannot be read as a \.zip"):
-        datasets.read(path)
+    for claimed, words in (
+        (2_000_000_000, r"would unpack to 2,000,000,000 bytes; at most 1,000,000,000 are read"),
+        (100, r"cannot be read as a \.zip"),
+    ):
+        data = bytearray(path.read_bytes())
+        entry = data.rindex(b"PK\x01\x02")
+        data[entry + 24 : entry + 28] = struct.pack("<I", claimed)
+        path.write_bytes(data)
+        with pytest.raises(DatasetError, match=words):
+            datasets.read(path)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from clock import Clock
 from messages_server import DROP, MessagesServer, say, start, text
@@ -13,6 +14,7 @@ from messages_server import DROP, MessagesServer, say, start, text
 from gallump_lab import Config, Lab, Model, study
 from gallump_lab.brain.faults import BrainFault
 from gallump_lab.memory.records import Choice
+from gallump_lab.store import LabBusy
 
 START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
 
@@ -218,6 +220,27 @@ def test_a_question_whose_reply_broke_off_is_asked_again_and_both_replies_stay(l
     assert lab.retry(reply.question_id).question_id == reply.question_id
 
 
+@pytest.mark.parametrize("config", [Config(), Config.guide()])
+def test_a_reply_that_broke_off_is_marked_in_later_prompts(lab: Lab, clock: Clock, monkeypatch, config: Config) -> None:
+    lab.apply(config)
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        server.queue([start(), *text("The giraffe gap closes. Half of", DROP)], say("Whole."), say("Again."))
+        with pytest.raises(BrainFault) as caught:
+            lab.ask("Will the giraffe gap close?")
+        here = lab.ask("Why?", session_id=caught.value.reply.session_id).prompt
+        clock.now += timedelta(hours=1)
+        later = lab.ask("What of the giraffe gap?").prompt
+    broken = "ssistant: The giraffe gap closes. Half of\n [broken off]"
+    assert f"A{broken}\n\nCurrent User Input" in here.user
+    assert f"a{broken}" in later.user
+    assert "Whole.\n [" not in later.user
+    cost = {tier: sum(s.tokens for s in later.slots if s.kept and s.tier == tier) for tier in ("warm", "cold")}
+    section = next(section for section in later.sections if section.name == "warm")
+    assert 0 < cost["warm"] <= section.tokens
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
 def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, monkeypatch) -> None:
     refused = []
 
@@ -234,6 +257,56 @@ def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, 
     lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=try_again)
     assert refused
     assert len(lab.turns) == 1
+
+
+@pytest.fixture
+def left_behind(lab: Lab, monkeypatch, request) -> int:
+    """Give a question whose reply came, and could then not be stored: the lab is busy, or Ctrl-C comes in between."""
+    held = duckdb.connect()
+
+    def hold(piece: str) -> None:
+        if "end." in piece:  # what came before is saved by now
+            if request.param is LabBusy:
+                held.execute(f"attach '{lab.store.path}'")
+            else:
+                lab.store.write = interrupt
+
+    def interrupt() -> None:
+        del lab.store.write
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gallump_lab.brain.turns.DRAFT_SECONDS", 0)
+    lab.store.wait = 0.2
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        server.queue(say("Half of it, ", "and the ", "end."), say("All of it."))
+        with pytest.raises(request.param):
+            lab.ask("Will the line hold?", on_text=hold)
+        held.close()
+        assert lab.sql("select text from drafts")["text"].str.startswith("Half of it, ").tolist() == [True]
+        yield int(lab.messages["message_id"].iloc[0])
+
+
+@pytest.mark.parametrize("left_behind", [LabBusy, KeyboardInterrupt], indirect=True)
+def test_a_reply_that_could_not_be_stored_is_asked_for_again_at_once(lab: Lab, left_behind: int) -> None:
+    assert lab.spent_today > 0
+    assert lab.retry(left_behind).text == "All of it."
+    question, half, whole = lab.messages["text"]
+    assert (question, half[:12], whole) == ("Will the line hold?", "Half of it, ", "All of it.")
+    assert lab.messages["state"].tolist() == ["complete", "stopped", "complete"]
+    assert lab.turns["cost_usd"].gt(0).all()
+    assert lab.sql("select * from drafts").empty
+
+
+@pytest.mark.parametrize("left_behind", [LabBusy], indirect=True)
+@pytest.mark.parametrize("whole", [False, True])
+def test_forgetting_a_question_forgets_what_had_come_of_its_reply(lab: Lab, left_behind: int, whole) -> None:
+    if whole:
+        lab.forget(session_id="session-1")
+    else:
+        lab.forget(message_id=left_behind)
+    assert lab.sql("select * from drafts").empty
+    assert lab.messages.empty
 
 
 def test_an_open_code_fence_in_one_message_does_not_swallow_the_next(lab: Lab) -> None:

@@ -186,6 +186,38 @@ def test_a_dataset_comes_with_its_questions_and_insights_once(lab: Lab) -> None:
     assert lab.sql("select count(*) as n from insight_events")["n"].tolist() == [6]
 
 
+def taught(*insights: dict[str, object]) -> Dataset:
+    learnt = [{"kind": "level", "sources": []} | each for each in insights]
+    return Dataset(messages=frame([], MESSAGES), questions=frame([], QUESTIONS), insights=frame(learnt, INSIGHTS))
+
+
+def test_insights_that_supersede_each_other_in_a_circle_are_left_out_and_named(lab: Lab) -> None:
+    newer = {"a": "b", "b": "c", "c": "a", "alone": "alone", "old": "a", "new": None}
+    learnt = [
+        {"text": f"Stop {key}", "known_from": SAID, "key": key, "superseded_by": other} for key, other in newer.items()
+    ]
+    found = lab.import_dataset(taught(*learnt))
+    assert (found.insights, found.left_out) == (2, 4)
+    assert (
+        found.problems[0] == "row 0: superseded_by 'b' leads back to 'a', so which one holds cannot be known; left out."
+    )
+    assert lab.insights.frame[["text", "superseded_by"]].astype(object).where(pd.notna, None).to_numpy().tolist() == [
+        ["Stop old", None],
+        ["Stop new", None],
+    ]
+
+
+def test_a_file_cannot_turn_round_what_the_lab_knows_to_be_superseded(lab: Lab) -> None:
+    def told(older: str, newer: str) -> tuple[str, ...]:
+        first = {"text": older, "known_from": SAID, "key": "1", "superseded_by": "2"}
+        return lab.import_dataset(taught(first, {"text": newer, "known_from": SAID, "key": "2"})).problems
+
+    assert told("Stop 180", "Stop 190") == told("Stop 190", "Stop 200") == ()
+    (problem,) = told("Stop 200", "Stop 180")
+    assert problem == "row 1: insight_id 1 cannot supersede 3: it gave way to that one itself. Both stay as they are."
+    assert lab.insights.frame["superseded_by"].fillna(0).tolist() == [2, 3, 0]
+
+
 def test_a_backup_and_a_snapshot_carry_what_was_imported(lab: Lab, tmp_path: Path) -> None:
     lab.import_dataset(small("one"))
     copy = Lab.open(lab.backup(tmp_path / "copy.duckdb"), clock=lambda: NOW)

@@ -112,6 +112,21 @@ def test_an_item_leads_to_its_message_with_what_came_before_or_to_what_an_insigh
     assert [each["id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [2]
 
 
+def test_what_was_forgotten_meanwhile_is_said_and_no_other_message_is_shown_for_it(lab):
+    reply = lab.ask("Where is my stop?", ["AAPL"], "now")
+    lab.forget(message_id=3)
+    with pytest.raises(ValueError, match="Message 3 has been forgotten"):
+        source(lab, kind="passage", item=3, message=3)
+    lab.forget(message_id=reply.question_id)
+    with pytest.raises(ValueError, match="forgotten"):
+        carried(lab, reply.reply_id)
+    lab.forget(message_id=1)
+    lab.forget(message_id=2)  # and with it the insight that rests on both
+    assert source(lab, kind="insight", item=1, message=None)["entries"] == []
+    with pytest.raises(ValueError, match="Message 1 has been forgotten"):
+        source(lab, kind="passage", item=1, message=1)
+
+
 def test_an_item_is_shown_in_short_with_what_would_act_unseen_made_visible(lab):
     lab.sessions.add_message("old", "user", "stop \x1b[31m\u202e" + "word " * 150, created_at=NOW)
     shown = slots(preview(lab, "now", text="Where is my stop?", **ASKED), "warm")

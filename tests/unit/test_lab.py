@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages_server import DROP, MessagesServer, start, thinking
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
@@ -204,6 +207,21 @@ def test_over_the_spending_limit_nothing_is_asked_or_stored(tmp_path: Path, monk
         lab.ask("And tomorrow?")
 
 
+def test_the_spending_limit_holds_where_no_cost_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+    lab.apply(Config(model=Model(max_usd_per_day=0.06, max_retries=0)))
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        server.queue(*[[start(input_tokens=5_000), *list(thinking(""))[:1], DROP]] * 2)
+        for _ in range(2):
+            with pytest.raises(BrainFault):
+                lab.ask("Is AAPL cheap?")
+        with pytest.raises(SpendingLimit, match=r"\$0\.10 .* \$0.06"):
+            lab.ask("Is AAPL cheap?")
+    assert len(server.requests) == 2
+    assert lab.turns["output_tokens"].tolist() == [1, 1]  # what the server had said
+
+
 def test_an_interrupted_reply_is_kept_as_far_as_it_came(lab: Lab) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
@@ -272,6 +290,22 @@ def test_ask_and_preview_refuse_the_same_texts(lab: Lab, text: str) -> None:
         with pytest.raises(ValueError, match=r"characters|words to remember"):
             action(text)
     assert lab.messages.empty
+
+
+@pytest.mark.parametrize("text", ["x\n" * 100_000, "\u5e02\u573a" * 100_000])
+def test_a_question_of_any_length_has_an_answer(lab: Lab, text: str) -> None:
+    lab.ask("My stop on the market is 400.")
+    lab.apply(Config(budget=Budget(window=1_000_000)))
+    reply = lab.ask(text)
+    assert (reply.state, len(lab.messages)) == ("complete", 4)
+    assert lab.recall(text).slots
+
+
+def test_a_question_that_fits_no_prompt_is_not_stored(lab: Lab) -> None:
+    with pytest.raises(PromptTooLong, match="Shorten the question"):
+        lab.ask("\u5e02\u573a" * 100_000)
+    assert lab.messages.empty
+    assert lab.history().empty
 
 
 def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,7 +277,8 @@ def test_a_lab_without_a_question_says_so_and_saved_state_holds_no_word(tmp_path
     assert "No question" in empty._repr_mimebundle_()[0]["text/html"]
     widget, *_ = opened()
     assert "halibut" not in repr(widget.get_state())
-    assert "text/html" not in widget._repr_mimebundle_()[0]
+    assert "halibut" not in (page := widget._repr_mimebundle_()[0]["text/html"])
+    assert "opens where its cell is run" in page
 
 
 def test_a_static_one_leaves_the_question_at_hand_escaped(lab):

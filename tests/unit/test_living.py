@@ -144,12 +144,33 @@ def test_what_contradicts_is_kept_and_both_say_so(lab):
         ("AAPL doesn't trade above its mean", "AAPL trades below its mean", False),
         ("Ann bought AAPL for cash flow", "Ann bought AAPL for its buybacks", False),
         ("Ann is bullish on AAPL", "Rates are bearish for banks", False),
+        ("AAPL gained 3 percent in January", "AAPL gained 5 percent in April", False),
+        ("AAPL gained 3 percent in January", "AAPL gained 5 percent in January", True),
+        ("AAPL gained 3 percent in 2024", "AAPL gained 3 percent in 2025", False),
+        ("AAPL closed at 180 on 5 March", "AAPL closed at 180 on 6 March", False),
+        ("AAPL rose on Monday, up on volume", "AAPL fell on Tuesday, down on volume", False),
+        ("Screen 17 of AAPL gained 3 percent", "Screen 18 of AAPL gained 5 percent", False),
     ],
 )
 def test_denials_opposites_and_other_numbers_contradict(lab, said, against, contradicts):
     both = [add(lab, said, 1), add(lab, against, 2)]
     assert alive(lab) == both
     assert lab.insights.frame["disputed_by"].notna().tolist() == [contradicts, contradicts]
+
+
+def test_readings_of_other_days_are_no_contradiction(lab):
+    both = [add(lab, "AAPL yields 3 percent", 1), add(lab, "AAPL yields 4 percent", 9)]
+    assert alive(lab) == both
+    assert lab.insights.frame["disputed_by"].isna().all()
+
+
+def test_a_hundred_like_figures_do_not_each_speak_against_all_the_others(lab):
+    """What is stored of an insight, and so what every prompt sums up, does not grow with how many are like it."""
+    for number in range(25):
+        add(lab, f"AAPL gained {number} percent after its results", 1, symbol="AAPL")
+    events = lab.sql("select insight_id, count(*) as number from insight_events group by insight_id")
+    assert events["number"].max() == 3
+    assert lab.insights.frame["disputed_by"].notna().all()
 
 
 def test_two_values_of_one_moment_contradict_each_other(lab):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from gallump_lab import Lab
 from gallump_lab.bundled import bundled
 from gallump_lab.market import (
     ContextBuilder,
@@ -26,10 +28,11 @@ from gallump_lab.market import (
     Trend,
     validate_symbol,
 )
-from gallump_lab.market.symbols import symbols_in
+from gallump_lab.reading.symbols import symbols_in
 from gallump_lab.store import Cache, Store
 
 HEADER = "symbol,date,open,high,low,close,volume\n"
+SPLITS = HEADER.replace("volume", "volume,split")
 
 
 def at(year, month, day, hour=22):
@@ -96,13 +99,24 @@ def builder(bundled_broker):
 
 @pytest.mark.parametrize(
     ("text", "symbol"),
-    [("aapl", "AAPL"), ("BRK.B", "BRK.B"), ("^gspc", "^GSPC"), ("eurusd=x", "EURUSD=X"), ("7203.T", "7203.T")],
+    [
+        ("aapl", "AAPL"),
+        ("^gspc", "^GSPC"),
+        *((text, "BRK.B") for text in ("BRK.B", "brk-b", "BRK/B", "brk b")),
+        *((text, text) for text in ("BTC-USD", "EURUSD=X", "7203.T", "VOLV-B.ST", "M&M.NS", "ES1!", "VOD.L")),
+        ("SPAXX**", "SPAXX"),
+        ("AAPL240119C00190000", "AAPL240119C00190000"),
+        ("SPXW  240119P04500000", "SPXW240119P04500000"),
+    ],
 )
-def test_a_symbol_comes_back_in_capitals(text, symbol):
+def test_a_symbol_comes_back_in_its_one_form(text, symbol):
     assert validate_symbol(text) == symbol
 
 
-@pytest.mark.parametrize("text", ["", " ", "AA PL", "AAPL\n", "A" * 16, "<b>AAPL</b>", "é", "..", "A;B", None, 5])
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "AA PL", "IBM F", "A B", "AAPL\n", "A" * 16, "A&", "!", "**", "<b>AAPL</b>", "é", "..", "A;B", None, 5],
+)
 def test_what_is_no_symbol_is_named_in_the_error(text):
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         validate_symbol(text)
@@ -122,11 +136,64 @@ def test_what_is_no_symbol_is_named_in_the_error(text):
         ("AAPL怎么样", ("AAPL",)),
         ("AAPL2 xAAPL AAPL_x", ()),
         ("$" + "A" * 16, ()),
+        ("BRK-B, BRK/B or $BRK B? brk b no", ("BRK.B",)),
+        ("$TSLA A good buy! AAPL! AAPL A share", ("TSLA", "AAPL")),
+        ("M&M.NS and ES1! (not S&P, AT&T)", ("M&M.NS", "ES1!")),
+        ("AAPL240119C00190000 at 3", ("AAPL240119C00190000",)),
     ],
 )
 def test_symbols_are_found_in_a_prompt(prompt, found):
-    universe = {"AAPL", "MSFT", "IBM", "FB", "GOOG", "BRK.B", "A", "I"}
+    universe = {"AAPL", "MSFT", "IBM", "FB", "GOOG", "BRK-B", "A", "I", "M&M.NS", "ES1!", "AAPL240119C00190000"}
     assert symbols_in(prompt, universe) == found
+
+
+def test_a_lab_that_spells_a_class_of_shares_in_an_older_way_is_compared_and_not_rewritten(tmp_path):
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: datetime(2024, 6, 1, tzinfo=UTC))
+    session = lab.sessions.get_or_create_session()
+    lab.sessions.add_message(session, "user", "My stop there is 340.", symbol="BRK-B")
+    lab.sessions.add_message(session, "user", "Nothing of that kind.", symbol="AAPL")
+    first = lab.insights.add(
+        "Stop at 340",
+        kind="level",
+        symbol="BRK/B",
+        attribute="stop",
+        value="340",
+        valid_from=datetime(2024, 5, 1, tzinfo=UTC),
+    )
+    assert set(lab.messages["symbol"]) == {"BRK.B", "AAPL"}
+    with lab.store.write() as con:  # as it was stored before
+        con.execute("update messages set symbol = 'BRK-B' where symbol = 'BRK.B'")
+        con.execute("update insights set symbol = 'BRK-B'")
+    found = lab.recall("what was said?", symbol="BRK B")
+    about = {slot.symbol: slot.signals.get("symbol", 0) > 0 for slot in found.slots}
+    assert about == {"BRK-B": True, "AAPL": False}
+    lab.insights.add("Stop at 350", kind="level", symbol="BRK.B", attribute="stop", value="350")
+    frame = lab.insights.frame
+    assert frame["symbol"].tolist() == ["BRK-B", "BRK.B"]
+    assert frame["superseded_by"].tolist()[0] == frame["insight_id"].tolist()[1] != first
+
+
+def test_a_recorded_context_keeps_its_spelling():
+    now = MarketContext(symbols=("BRK.B",), quotes={"BRK.B": Quote(symbol="BRK-B", date=date(2024, 1, 2), price=1.0)})
+    assert "BRK.B: 1.00 at" in now.market_lines()[1]
+    then = json.loads(json.dumps(now.to_dict()).replace("BRK.B", "BRK-B"))
+    assert "BRK-B: 1.00 at" in MarketContext.from_dict(then).market_lines()[1]
+    assert MarketContext.from_dict(then).to_dict() == then
+
+
+def test_a_broker_is_asked_in_its_own_spelling(tmp_path):
+    class Own(LiveBroker):
+        def symbols(self):
+            return frozenset({"BRK-B"})
+
+        def quotes(self, symbols):
+            return super().quotes([symbol for symbol in symbols if symbol in self.symbols()])
+
+    context = ContextBuilder(Own()).build([], "BRK.B or BRK B?", ["brk/b"])
+    assert (context.symbols, context.missing, list(context.quotes)) == (("BRK.B",), (), ["BRK.B"])
+    rows = "brk-b,2024-01-01,1,1,1,1,1\nBRK/B,2024-01-02,2,2,2,2,2\n"
+    broker = FileBroker(written(tmp_path, HEADER + rows))
+    assert list(broker.bars("BRK B", 9)["close"]) == list(broker.bars("BRK-B", 9)["close"]) == [1, 2]
 
 
 # The bundled data
@@ -317,41 +384,245 @@ def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
     ("text", "words"),
     [
         ("symbol,date,close\nA,2024-01-01,1\n", ["lacks the columns open, high, low, volume"]),
-        (HEADER + "A,2024-01-01,1,1,1,1,1\nA,02/01/2024,1,1,1,1,1\n", ["row 2", "column date", "'02/01/2024'"]),
-        (HEADER + "A,2024-02-30,1,1,1,1,1\n", ["row 1", "column date", "'2024-02-30'"]),
-        (HEADER + "A,infinity,1,1,1,1,1\n", ["row 1", "column date", "'infinity'"]),
-        (HEADER + "A,,1,1,1,1,1\n", ["row 1", "column date", "empty"]),
-        (HEADER + 'A,2024-01-01,1,1,1,"1,5",1\n', ["row 1", "column close", "'1,5'"]),
-        (HEADER + "A,2024-01-01,1,1,1,inf,1\n", ["row 1", "column close", "'inf'"]),
-        (HEADER + "A,2024-01-01,1,1,0,1,1\n", ["row 1", "column low", "above 0"]),
-        (HEADER + "A,2024-01-01,1,1,1,1,-1\n", ["row 1", "column volume", "below 0"]),
-        (HEADER + "A B,2024-01-01,1,1,1,1,1\n", ["row 1", "column symbol", "'A B'"]),
-        (HEADER + daily("A", [1, 2]) + "a,2024-01-02,3,3,3,3,3\n", ["rows 2 and 3", "A on 2024-01-02"]),
-        (HEADER + "A,2024-01-01,1,1\nA,2024-01-02,1,1,1,1,1\n", ["cannot be read as CSV"]),
+        (HEADER + "A,24-01-02,1,1,1,1,1\n", ["no row with a close", "line 2", "column date", "'24-01-02' is no date"]),
+        (HEADER + "A,2024-01-02,1,1,1,1,1\nA,2024-01-03,1,1,1,1\n", None),
         (HEADER, ["no row with a close"]),
-        ("", ["cannot be read as CSV"]),
+        (HEADER.replace(",", "|"), ["lacks the columns symbol, date"]),
+        ("", ["it has nothing"]),
+        (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,2024-01-02,1,1,1,1,1,two\n", ["line 3", "column split: 'two'"]),
+        (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,today,1,1,1,1,1,2\n", ["line 3", "column date: 'today'", "split"]),
+        (SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n", ["line 2", "another row of that day"]),
     ],
 )
-def test_an_error_in_a_file_of_bars_names_file_column_and_row(tmp_path, text, words):
+def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, words):
+    path = written(tmp_path, text)
+    if words is None:
+        assert FileBroker(path).problems == ()
+        return
     with pytest.raises(MarketFileError) as error:
-        FileBroker(written(tmp_path, text))
+        FileBroker(path)
     assert all(word in str(error.value) for word in [*words, "prices.csv"])
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("rows", "problem"),
     [
-        ("symbol,quantity\nA,1\n", ["lacks the column entry"]),
-        ("symbol,quantity,entry\nA,ten,1\n", ["row 1", "column quantity", "'ten'"]),
-        ("symbol,quantity,entry\nA,,1\n", ["row 1", "column quantity", "empty"]),
-        ("symbol,quantity,entry\nA,1,1\nB,1,\n", ["row 2", "B needs a quantity and an entry price"]),
-        ("symbol,quantity,entry\nA,1,-1\n", ["row 1", "column entry", "above 0"]),
+        ("A,02/01/2024,1,1,1,1,1\n", "line 3: column date: '02/01/2024' is no date; write it as 2013-03-01; left out."),
+        ("A,2024-02-30,1,1,1,1,1\n", "line 3: column date: '2024-02-30' is no date"),
+        ("A,infinity,1,1,1,1,1\n", "line 3: column date: 'infinity' is no date"),
+        ("A,,1,1,1,1,1\n", "line 3: column date: the cell is empty; give a value"),
+        (",2024-01-01,1,1,1,1,1\n", "line 3: column symbol: the cell is empty; give a value"),
+        ("A,2024-01-01,1,1,1,inf,1\n", "line 3: column close: 'inf' is no number; write it as 1234.5"),
+        ("A,2024-01-01,1,1,1,€5,1\n", "line 3: column close: '€5' is no number"),
+        ("A,2024-01-01,1,1,0,1,1\n", "line 3: column low: '0' must not be 0"),
+        ("A,2024-01-01,1,1,1,1,-1\n", "line 3: column volume: '-1' must not be below 0"),
+        ("A,2024-01-01,1,180,190,185,1\n", "line 3: column high: '180' is below the low"),
+        ("A C,2024-01-01,1,1,1,1,1\n" * 3, "line 3 and 2 more: column symbol: 'A C' is no symbol such as AAPL"),
+        ("A,2024-01-01,1,1,1,1,1,9\n", "line 3: it has 8 fields, the header 7"),
+        ("A,2024-01-01,1,1,1,1,\xff\n", "line 3: it is not UTF-8"),
+        (
+            '"A,2024-01-01,1,1,1,1,1\n',
+            "line 3: it is not CSV (unexpected end of data): a quote opens here, and lines 3 to 4",
+        ),
+        ("A,2024-01-04,1,1,1,2,1\na,2024-01-04,1,1,1,3,1\n", "lines 3 and 4: both hold A on 2024-01-04, with other"),
     ],
 )
-def test_an_error_in_a_file_of_positions_names_file_column_and_row(tmp_path, text, words):
-    with pytest.raises(MarketFileError) as error:
-        FileBroker(positions=written(tmp_path, text, "held.csv"))
-    assert all(word in str(error.value) for word in [*words, "held.csv"])
+def test_a_bad_row_of_bars_is_left_out_counted_and_named(tmp_path, rows, problem):
+    path = tmp_path / "prices.csv"
+    good = "A,2024-01-03,5.5,7,5,6,1\n"
+    path.write_bytes((HEADER + good + rows + good.replace("03", "05")).encode("latin-1" if "\xff" in rows else "utf-8"))
+    with pytest.warns(UserWarning, match=re.escape(problem)):
+        broker = FileBroker(path)
+    assert list(broker.bars("A", 9)["close"]) == [6, 6]
+    number = {True: 1, "A C" in rows: 3, "both" in problem: 2}[True]
+    source = f"prices.csv, {number} row{'s' * (number > 1)} left out"
+    assert problem in repr(broker)
+    assert ContextBuilder(broker).build([], "", ["A"]).market_lines()[0].startswith(f"Source: {source}. ")
+
+
+def test_a_number_that_may_be_two_says_so_where_the_file_does_not_tell(tmp_path):
+    row = 'A,2024-01-0{},1,"2,000","1,000","1,234",1\n'
+    with pytest.raises(MarketFileError, match="'2,000' may be 2000 or 2; write it without thousands"):
+        FileBroker(written(tmp_path, HEADER + row.format(1)))
+    with pytest.warns(UserWarning, match="column high: '2,000' may be 2000 or 2;"):
+        FileBroker(
+            written(
+                tmp_path,
+                HEADER
+                + row.format(1)
+                + "A,2024-01-02,1.5,2,1,1.5,1\n"
+                + row.format(3)
+                + 'B,2024-01-02,1,2,1,"1,5",1\n',
+            )
+        )
+    broker = FileBroker(written(tmp_path, HEADER + row.format(1) + "A,2024-01-02,1.5,2,1,1.5,1\n"))
+    assert list(broker.bars("A", 9)["close"]) == [1234, 1.5]
+
+
+def test_a_row_that_stands_there_twice_is_taken_once(tmp_path):
+    row = "A,2024-01-03,5,7,5,6,1\n"
+    with pytest.warns(UserWarning, match="1 row of a symbol and day stand there again, word for word"):
+        broker = FileBroker(written(tmp_path, HEADER + row + row.lower()))
+    assert (list(broker.bars("A", 9)["close"]), broker.name) == ([6], "prices.csv")
+
+
+def test_a_row_that_is_left_out_does_not_take_its_split_with_it(tmp_path):
+    rows = "A,2024-01-01,10,12,9,11,5,\nA,2024-01-02,5,4,5,6,20,2\nA,2024-01-03,5,6,5,6,20,1\n"
+    with pytest.warns(UserWarning, match="column high: '4' is below the low"):
+        broker = FileBroker(written(tmp_path, SPLITS + rows))
+    assert list(broker.bars("A", 9)["close"]) == [5.5, 6]
+
+
+def test_prices_below_zero_are_prices_but_no_base_of_a_percentage(tmp_path):
+    rows = "CL=F,2020-04-17,20,21,18,18.27,1\nCL=F,2020-04-20,17.7,17.8,-40.3,-37.63,1\n"
+    broker = FileBroker(written(tmp_path, HEADER + rows + "CL=F,2020-04-21,-14,13.8,-16,10.01,1\n"))
+    context = ContextBuilder(broker).build([], "", ["CL=F"])
+    assert (context.problems, broker.problems) == ((), ())
+    quote, trend = context.quotes["CL=F"], context.trends["CL=F"]
+    assert (quote.price, quote.previous, quote.change) == (10.01, -37.63, None)
+    assert (trend.low, trend.high) == (-40.3, 21)
+    assert context.movers.gainers == context.movers.losers == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffsymbol;date;open;high;low;close;volume\nSAP.DE;2024-01-02;139,50;140,1;138,2;1.139,86;1.234.567\n",
+        "symbol\tdate\topen\thigh\tlow\tclose\tvolume\nSAP.DE\t2024-01-02\t$139.50\t140.1\t138.2\t1,139.86\t1 234 567\n",  # noqa: E501
+        HEADER + 'SAP.DE,2024-01-02,"139,5","140,1","138,2","1139,86","1.234.567"\n',
+    ],
+)
+def test_semicolons_a_byte_order_mark_and_decimal_commas_are_read(tmp_path, text):
+    broker = FileBroker(written(tmp_path, text.replace("140", "1140")))
+    assert broker.bars("SAP.DE", 1).iloc[0].tolist()[1:] == [139.5, 1140.1, 138.2, 1139.86, 1234567]
+
+
+PARQUET = "select 'A' as symbol, date '2024-01-02' as date, 1 as open, 1 as high, 1 as low, {} as close, 1 as volume"
+
+
+def parquet(path: Path, select: str, options: str = "") -> Path:
+    with duckdb.connect() as con:
+        con.execute(f"set timezone = 'UTC'; copy ({select}) to '{path}' (format parquet{options})")
+    return path
+
+
+@pytest.mark.parametrize("close", ["{'a': 1}", "map {'a': 1}", "'a'::blob", "uuid()", "[1]", "true"])
+def test_a_parquet_column_of_another_kind_is_named(tmp_path, close):
+    path = parquet(tmp_path / "bars.parquet", PARQUET.format(close))
+    with pytest.raises(MarketFileError, match=r"bars\.parquet, column close: it must hold numbers, not "):
+        FileBroker(path)
+
+
+# Days of bars
+
+
+ZONED = """'pandas': '{"columns": [{"name": "date", "metadata": {"timezone": "Europe/Berlin"}}]}'"""
+
+
+@pytest.fixture(params=["UTC", "Asia/Hong_Kong", "America/Los_Angeles"])
+def machine(request, monkeypatch):
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_parquet_date_with_a_time_zone_is_the_exchanges_on_every_machine(tmp_path):
+    def last(symbol, instant, options=""):
+        select = PARQUET.format(1).replace("'A'", f"'{symbol}'").replace("date '2024-01-02'", instant)
+        return FileBroker(parquet(tmp_path / "bars.parquet", select, options)).data_date()
+
+    assert last("0700.HK", "timestamptz '2024-01-02 16:00:00+00'") == date(2024, 1, 3)
+    assert last("AAPL", "timestamptz '2024-01-03 05:00:00+00'") == date(2024, 1, 3)
+    assert last("SAP.DE", "timestamptz '2024-07-01 22:00:00+00'") == date(2024, 7, 2)
+    assert last("RY.TO", "timestamptz '2024-01-03 21:00:00+00'") == date(2024, 1, 3)
+    assert last("A", "timestamp '2024-01-03'") == last("A", "timestamp_ns '2024-01-03'") == date(2024, 1, 3)
+    midnight = "timestamptz '2024-01-01 23:00:00+00'"
+    assert last("^GDAXI", midnight, f", kv_metadata {{{ZONED}}}") == date(2024, 1, 2)
+    with pytest.raises(MarketFileError, match="may be another day at its exchange; write that day alone"):
+        last("^GDAXI", midnight, ", kv_metadata {'pandas': '[[{'}")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "text", "day"),
+    [
+        ("A", "2024-01-02", 2),
+        ("A", "2024/1/2", 2),
+        ("A", "2024-01-02 00:00:00", 2),
+        ("A", "2024-01-02T00:00:00.000Z", 2),
+        ("A", "2024-01-02 00:00:00 UTC", 2),
+        ("^N225", "2024-01-02 00:00:00+09:00", 2),
+        ("^GSPC", "2024-01-02 00:00:00-05:00", 2),
+        ("AAPL", "2024-01-01 21:00:00-08:00", 2),
+        ("SAP.DE", "2024-01-01 23:00:00+00:00", 2),
+        ("7203.T", "2024-01-01 15:00:00+00", 2),
+        ("^GDAXI", "2024-01-01 23:00:00+00:00", None),
+        ("AAPL", "2024-01-02 16:00:00", None),
+        ("AAPL", "9999-12-31 23:00:00-08:00", None),
+        ("A", "24-01-02", None),
+        ("A", "0024-01-02", None),
+        ("A", "1704153600000", None),
+        ("A", "2024-13-02", None),
+        ("A", "2024-01-02 25:00", None),
+    ],
+)
+def test_the_day_of_a_bar_is_read_as_written_or_refused(tmp_path, symbol, text, day):
+    path = written(tmp_path, HEADER + f"{symbol},{text},1,1,1,1,1\n")
+    if day is None:
+        with pytest.raises(MarketFileError, match=f"column date: '{re.escape(text)}' (is no date|may be another day)"):
+            FileBroker(path)
+    else:
+        assert FileBroker(path).data_date() == date(2024, 1, day)
+
+
+# Positions
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("A,ten,1\n", "line 3: column quantity: 'ten' is no number; write it as 1234.5"),
+        ("A,,1\n", "line 3: column quantity: the cell is empty; give a value"),
+        ("A,1,\n", "line 3: column entry: the cell is empty; give the price paid in USD, 0 if nothing was paid"),
+        ("A,1,-1\n", "line 3: column entry: '-1' must not be below 0"),
+        ("CASH,100,44.5\n", "line 3: column entry: '44.5' is no price of cash; leave it empty"),
+        ("Cash & more,100,\n", "line 3: column symbol: 'Cash & more' is no symbol"),
+    ],
+)
+def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row, problem):
+    with pytest.warns(UserWarning, match=re.escape(problem)):
+        broker = FileBroker(positions=written(tmp_path, "symbol,quantity,entry\nXYZ,1,1\n" + row, "held.csv"))
+    assert [held.symbol for held in broker.portfolio().positions] == ["XYZ"]
+    assert (
+        ContextBuilder(broker)
+        .build([], "", [])
+        .portfolio_lines()[0]
+        .startswith("Portfolio (held.csv, 1 row left out):")
+    )
+    with pytest.raises(MarketFileError, match=re.escape(problem)):
+        FileBroker(positions=written(tmp_path, "symbol,quantity,entry\n\n" + row, "held.csv"))
+
+
+def test_positions_as_brokers_write_them(tmp_path):
+    rows = 'GEV,25,0\n"BRK B","1,000.5","$1,234.56"\nspaxx**,300,1\nES1!,(2),5000\nAAPL240119C00190000,1,2.5\n'
+    path = written(tmp_path, "Symbol,Quantity,Entry\n" + rows + "CASH,1000,\nCASH,300,1\n")
+    portfolio = FileBroker(positions=path).portfolio()
+    assert portfolio.cash == 1300
+    assert [(held.symbol, held.quantity, held.entry) for held in portfolio.positions] == [
+        ("GEV", 25, 0),
+        ("BRK.B", 1000.5, 1234.56),
+        ("SPAXX", 300, 1),
+        ("ES1!", -2, 5000),
+        ("AAPL240119C00190000", 1, 2.5),
+    ]
+    assert FileBroker(positions=written(tmp_path, "symbol,quantity,entry\n")).portfolio().positions == ()
+
+
+def test_a_file_of_positions_without_a_column_is_refused(tmp_path):
+    with pytest.raises(MarketFileError, match=r"held\.csv lacks the column entry; it has symbol, quantity"):
+        FileBroker(positions=written(tmp_path, "symbol,quantity\nA,1\n", "held.csv"))
 
 
 def test_other_columns_of_a_file_do_not_matter(tmp_path):
@@ -363,7 +634,7 @@ def test_other_columns_of_a_file_do_not_matter(tmp_path):
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing.parquet", "."])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    with pytest.raises(MarketFileError, match="does not exist"):
+    with pytest.raises(MarketFileError, match="is a folder" if name == "." else "No such file"):
         FileBroker(tmp_path / name)
 
 

@@ -1,10 +1,11 @@
 import datetime as dt
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from gallump_lab import tokens
+from gallump_lab import Lab, study, tokens
 from gallump_lab.brain import offline
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.brain.records import Usage
@@ -124,6 +125,32 @@ def test_a_position_is_judged_by_the_same_rule(trend, quantity, action):
         assert f"The portfolio {'holds' if quantity > 0 else 'is short'} 30 at an entry of $90.00." in text
 
 
+def test_every_lot_counts():
+    held = Portfolio(
+        cash=1.0, positions=tuple(Position(symbol="AAPL", quantity=n, entry=e) for n, e in ((30, 90.0), (20, 99.5)))
+    )
+    text, (found,) = note(replace(market(DOWN), portfolio=held))
+    assert (found.action, found.size) == ("sell", "50 shares")
+    assert "The portfolio holds 30 at an entry of $90.00 and holds 20 at an entry of $99.50." in text
+
+
+def test_of_a_note_only_what_it_found_is_remembered(tmp_path):
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    first = lab.ask("My stop on AAPL is at 430.", watchlist=["AAPL", "MSFT"])
+    found = [
+        line.split(" Trend:")[0].removesuffix(" This is a proposal to confirm or reject.")
+        for line in first.text.splitlines()
+        if line.startswith(("**AAPL**", "**MSFT**"))
+    ]
+    assert len(found) == 2
+    second = lab.ask("Go on?", watchlist=["AAPL"], session_id=first.session_id)
+    hot = next(section.text for section in second.prompt.sections if section.name == "hot")
+    assert hot.splitlines()[2:] == ["User: My stop on AAPL is at 430.", f"Assistant: {found[0]}", f" {found[1]}"]
+    recalled = lab.recall("Offline analyst: no model was asked, fixed rules, MSFT closed, the portfolio, AAPL stop")
+    assert {slot.text for slot in recalled.slots} <= {"My stop on AAPL is at 430.", "Go on?", *found}
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
 def test_signals_that_disagree_recommend_nothing():
     text, found = note(market(UP | {"change_20": -0.1}))
     assert found == ()
@@ -180,6 +207,23 @@ def test_of_a_long_session_it_quotes_the_last_two_questions_from_their_beginning
     said.append(slot("hot", "And its end.", message_id=3, rank=9))
     text, _ = note(market(), session(*said))
     assert "you said: “Question 2.”, then “Question 3.”" in text
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Where is my stop on AAPL?", "“My stop on AAPL is 400, hard.”, then “Where is my stop on AAPL?”"),
+        ("How large may a position be?", "“Never more than 5% in one position.”"),
+        ("And oil?", "“Oil is a side show.”"),
+        ("And now?", "“Oil is a side show.”, then “Thanks, what else?”"),
+    ],
+)
+def test_of_the_session_it_quotes_what_shares_most_with_the_question(question, quoted):
+    said = ["My stop on AAPL is 400, hard.", "Where is my stop on AAPL?", "Oil is a side show.", "Thanks, what else?"]
+    slots = [slot("hot", text, message_id=2 * i) for i, text in enumerate(said, 1)]
+    slots += [slot("hot", "Never more than 5% in one position.", message_id=2, rank=2)]
+    text, _ = note(MarketContext(), session(*slots), question)
+    assert text.endswith(f"you said: {quoted}")
 
 
 def test_it_quotes_the_best_recalled_passage_with_its_date_and_the_users_own_words_first():

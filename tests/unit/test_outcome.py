@@ -9,9 +9,9 @@ import pytest
 
 from gallump_lab.brain.records import Recommendation
 from gallump_lab.market.broker import FileBroker
+from gallump_lab.reading.horizons import horizons
 from gallump_lab.study.scorecard import forecasts, outcome
 from gallump_lab.study.scorecard.forecasts import Forecast, recommended
-from gallump_lab.study.scorecard.horizons import horizons
 from gallump_lab.study.scorecard.outcome import Outcome, summary
 from gallump_lab.study.scorecard.records import Stated
 

@@ -1,5 +1,6 @@
 """Ranking once: every question's candidates as they stood when it was asked; kept in a file; left in the middle."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -100,6 +101,40 @@ def test_a_file_that_holds_no_ranks_or_those_of_another_version_is_refused(ranks
     monkeypatch.setattr(recall, "VERSION", "later")
     with pytest.raises(ValueError, match=r"another version of recall .*study\.rank"):
         study.Ranks.load(path)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"5",
+        b"[]",
+        b"[" * 100_000,
+        b'{"version": %s}',
+        {"retrievers": 5},
+        {"retrievers": {"no such": {"k1": []}}},
+        {"passages": []},
+        {"passages": [[1]]},
+        {"insights": {"a": 1}},
+        {"asked": []},
+        {"asked": [{"evidence": 5}]},
+        {"config": "[[["},
+        {"config": 5},
+        {"factor": "much"},
+        {"limits": 5},
+        {"missing": None},
+    ],
+)
+def test_a_ranking_with_odd_content_is_refused_in_words(ranks, tmp_path, odd):
+    path = ranks.save(tmp_path / "ranks.npz")
+    with np.load(path) as found:
+        arrays = dict(found)
+    if isinstance(odd, dict):
+        odd = json.dumps(json.loads(arrays["meta"].tobytes()) | odd).encode()
+    else:
+        odd = odd.replace(b"%s", json.dumps(recall.VERSION).encode())
+    np.savez(tmp_path / "odd.npz", **arrays | {"meta": np.frombuffer(odd, np.uint8)})
+    with pytest.raises(ValueError, match=r"odd\.npz holds no ranks, or not all of them \(.*Ranks\.save writes them"):
+        study.Ranks.load(tmp_path / "odd.npz")
 
 
 def test_an_interrupt_keeps_the_questions_that_are_ranked(sample, monkeypatch):

@@ -15,7 +15,7 @@ CONFIGS = (
     Config(budget=Budget(hot=0, warm=900, cold=0), recall=Recall(k1=1.5, b=0.75, symbol=0.0)),
     Config(budget=Budget.shares(600, 0.2, 0.6, 0.2), session_minutes=5),
     Config(budget=Budget(hot=300, warm=300, cold=300, window=1_600, reply=100)),
-    Config(model=Model(factors={"offline-analyst": 1.7})),
+    Config(model=Model(factors={"offline-analyst": 1.7}), time_zone="America/New_York"),
 )
 
 
@@ -42,7 +42,7 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
         question = dice.choice(
             [
                 f"My {symbol} stop is at {dice.randrange(20, 700)}.\nIs that too tight?",
-                f"What did I say of the {symbol} stop, and of {dice.choice(SYMBOLS)}?",
+                f"What did I say today of the {symbol} stop, and last month of {dice.choice(SYMBOLS)}?",
                 "Summarise.  Then === tell === me <b>more</b> about 東京 🚀 & $190 to $210.",
             ]
         )

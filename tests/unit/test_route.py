@@ -345,6 +345,17 @@ def test_bad_input_is_answered_in_json_and_stores_nothing(client, claude, lab):
     assert (len(claude.requests), len(lab.messages)) == (before, said)
 
 
+def test_many_keys_hold_nobody_up(client, server):
+    names = [f"k{i}" for i in range(40_000)]
+    given = json.dumps(dict.fromkeys(names))[:-1] + f', "{names[-1]}": 0}}'  # each looked up in all: a minute
+    with raw(server, GENERATE, given.encode()) as connection:
+        assert client.get("/api/status", timeout=20).status_code == 200
+        connection.settimeout(20)
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"gives 'k39999' twice" in answer
+
+
 @pytest.mark.parametrize(
     "kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"]
 )
@@ -405,6 +416,30 @@ def test_what_goes_wrong_with_the_model_has_a_status_and_keeps_the_question(clie
     assert KEY not in answer.text
     (kept,) = lab.sql(f"select count(*) from messages where session_id = '{found['session_id']}'").values[0]  # noqa: S608
     assert kept >= 1
+
+
+@pytest.mark.parametrize("at", [GENERATE, STREAM])
+def test_what_a_models_server_said_stays_in_the_lab(client, claude, lab, at):
+    claude.queue(Status.error(500, "api_error", f"cannot load /home/me/models/x.gguf for {SECRET}"))
+    answer = ask(client, at=at)
+    assert "The model's server failed (500). Your question is kept." in answer.text
+    for own in ("/home/me", SECRET, claude.url.removeprefix("http://")):
+        assert own not in answer.text
+    assert "/home/me/models/x.gguf" in lab.turns["fault"].iloc[-1]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "words"), [("max_tokens", "As far", "reached its limit"), ("refusal", "", "declined to go on")]
+)
+def test_a_reply_that_is_not_whole_says_so(client, claude, reason, said, words):
+    steps = [start(), *(text(said) if said else ()), *end(reason)]
+    claude.queue(steps, steps)
+    told = ask(client).json()
+    streamed = next(data for name, data in events(ask(client, at=STREAM).text.splitlines()) if name == "reply")
+    for each in (told, streamed):
+        assert (each["response"], each["state"]) == (said, {"max_tokens": "cut", "refusal": "refused"}[reason])
+        assert words in each["notice"]
+        assert "error" not in each
 
 
 def test_a_model_that_says_nothing_times_out(client, claude, lab):

@@ -121,7 +121,7 @@ def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_withou
     assert np.isnan(card.utility.difference()).tolist() == [False, True, True]  # one conversation gives no interval
     assert card.trouble == ""
     first, recall, _, last = repr(card.utility).splitlines()
-    assert first == "Utility of 100 tokens for insights, on 1 question"
+    assert first == "Utility of 100 tokens of offline-analyst for insights, on 1 question"
     assert recall.startswith("evidence recall: with COLD 1.000, its tokens to WARM 1.000, without COLD 0.000; ")
     assert recall.endswith("; with COLD against its tokens to WARM +0.000")
     assert last == "shown to some question: 2 insights; of these help one: 1"

@@ -82,9 +82,30 @@ def test_numbers_are_read_in_their_usual_forms(text, value):
     assert [number.value for number in read(text, SAID).numbers] == [value]
 
 
-def test_a_share_and_its_percentage_are_the_same_number():
-    assert same(0.62, 62)
-    assert not same(343, 344)
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("0.62", "62 percent", True),
+        ("62%", "sixty-two per cent", True),
+        ("50 bps", "0.5%", True),
+        ("50 basis points", "0.005", True),
+        ("343", "344", False),
+        ("340", "3.4", False),
+        ("0.62", "62", False),
+        ("62 percent", "6,200", False),
+        ("0.5 percent", "50 percent", False),
+        ("50 percent", "0.05%", False),
+    ],
+)
+def test_a_percentage_is_its_fraction_only_where_a_sign_says_so(one, other, alike):
+    (mine,), (its,) = (read(text, SAID).numbers for text in (one, other))
+    assert same(mine.amount, its.amount) == same(its.amount, mine.amount) == alike
+
+
+def test_a_level_is_not_supported_by_a_hundredth_of_it():
+    talk = reader(message(1, "ACME's beta is 3.4 and I risk 2 percent", symbol="ACME"))
+    assert claims.numbers(stated("ACME at 340", 1, symbol="ACME"), talk).value == 0
+    assert claims.numbers(stated("Ada risks a share of 0.02", 1, symbol="ACME"), talk).value == 1
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from messages_server import DROP, MessagesServer, Status, end, start, text, tool
 
-from gallump_lab import Cold, Config, Lab, Model, datasets, masking, study
+from gallump_lab import Cold, Config, Lab, Model, datasets, secrets, study
 from gallump_lab.brain import turns
 from gallump_lab.brain.faults import BrainFault
-from gallump_lab.market.symbols import SymbolError, validate_symbols
-from gallump_lab.masking import Stream, masked, told
 from gallump_lab.memory import insights, messages
+from gallump_lab.reading.symbols import SymbolError, validate_symbols
+from gallump_lab.secrets import Stream, masked, told
 from gallump_lab.store.remote import Remote
 from gallump_lab.study import Snapshot
 
@@ -31,6 +31,7 @@ def some(number, of=WORDS):
 
 CAPITALS = string.ascii_uppercase + string.digits
 HEX = "0123456789abcdef"
+BASE58 = "".join(sorted({*WORDS} - {*"0OIl"}))
 SEEDS = "abandon ability able about above absent absorb abstract absurd abuse access accident"
 
 
@@ -41,24 +42,26 @@ def block(kind, breaks="\n", *, closed=True):
 
 SECRETS = {
     "Anthropic": f"sk-ant-api03-{some(93)}AA",
-    "Anthropic, signed in": f"sk-ant-oat01-{some(90)}",
-    "Anthropic, administrator": f"sk-ant-admin01-{some(93)}AA",
     "OpenAI": f"sk-{some(48)}",
     "OpenAI, project": f"sk-proj-{some(120, WORDS + '_-')}",
-    "OpenAI, service": f"sk-svcacct-{some(60)}",
     "Google": f"AIza{some(35)}",
     "AWS": f"AKIA{some(16, CAPITALS)}",
+    "AWS, letters alone": "AKIA" + "QZWXECRVTBYNUMIO",
     "AWS, for a while": f"ASIA{some(16, CAPITALS)}",
     "GitHub": f"ghp_{some(36)}",
-    "GitHub, OAuth": f"gho_{some(36)}",
     "GitHub, fine-grained": f"github_pat_{some(82)}",
     "GitLab": f"glpat-{some(20)}",
     "Slack": f"xoxb-123456789012-1234567890123-{some(24)}",
     "Slack, app": f"xapp-1-A0123456789-1234567890123-{some(64, HEX)}",
     "Stripe": f"sk_live_{some(24)}",
-    "Stripe, restricted": f"rk_live_{some(24)}",
     "Hugging Face": f"hf_{some(34, string.ascii_letters)}",
     "IEX": f"pk_{some(32, HEX)}",
+    "Shopify": f"shpat_{some(32, HEX)}",
+    "DigitalOcean": f"dop_v1_{some(64, HEX)}",
+    "Databricks": f"dapi{some(32, HEX)}",
+    "Linear": f"lin_api_{some(40)}",
+    "a wallet's root": f"xprv9s21ZrQH143K{some(95, BASE58)}",
+    "a wallet's key": f"L{some(51, BASE58)}",
     "Telegram": f"1234567890:AA{some(33)}",
     "JSON web token": f"eyJ{some(20)}.eyJ{some(60)}.{some(43)}",
     "RSA": block("RSA PRIVATE KEY"),
@@ -70,109 +73,138 @@ SECRETS = {
     "zero width": f"sk-ant-api03-\u200b{some(50)}\u200b{some(45)}",
 }
 LABELLED = {  # the secret stands where @ does
-    "postgres://user:@@db.local/trades": "pass",
-    "https://me:@@broker.example/v2": "p@ss-w0rd!",
+    "postgres://user:@@db.local/trades": "p@ss-w0rd!",
+    "postgres://joe:@@10.0.0.1/trades": "p4ss",
+    "curl -s -u joe:@ https://broker.example/v2": "s3cretpass",
+    "curl https://broker.example/v2 --user 'joe:@'": "hunter2",
+    "https://joe.blob.core.windows.net/bars?sv=2022-11-02&sig=@&se=2027": f"{some(42)}%3D",
     "Authorization: Bearer @": some(40),
     "curl -H 'authorization: Basic @'": "dXNlcjpodW50ZXIy",
     "APCA-API-KEY-ID: @": f"PK{some(18, CAPITALS)}",
     "My Alpaca key is @, paper trading": f"AK{some(24, CAPITALS)}",
-    "APCA_API_SECRET_KEY=@": some(40),
     "aws_secret_access_key = @": some(40, WORDS + "/+"),
     "https://finnhub.io/api/v1/quote?symbol=AAPL&token=@": some(20, string.ascii_lowercase + string.digits),
-    "query?function=EARNINGS&apikey=@": some(16, CAPITALS),
     "POLYGON_API_KEY: '@'": some(32, WORDS + "_"),
     "my binance secret is @.": some(64),
     '{"client_secret": "@", "scope": "trade"}': some(32),
     "X-API-Key: @": "0f8fad5b-d9cb-469f-a165-70867728950e",
-    "access token - @": some(40),
+    "**API key:** @": some(32),
+    "- __Secret key__: `@`": some(40),
+    'api_key = "@"': "abcd1234efgh",
+    "api key: @": "ABCDEFGHIJKLMNOP",
+    "my key is @": some(64, HEX),
+    "API-Schl\u00fcssel: @": some(32),
+    "cl\u00e9 API : @": some(32),
+    "clave de API: @": some(32),
+    "private key: @": f"0x{some(64, HEX)}",
+    "WIF: @": f"5{some(50, BASE58)}",
+    "My Flex token is @, query 1234": "123456789012345678901234",
+    "https://ibkr.example/FlexStatementService.SendRequest?t=@&q=1234&v=3": "123456789012345678901234",
+    "| Service | API key |\n|---|---|\n| Polygon | @ |\n": some(32),
+    "broker,api_key,api_secret\nalpaca,paper,@\n": some(40),
+    "broker\tpassword\nibkr\t@\n": "hunter2!",
     "password=@": "hunter2",
-    "Password: @": "correcthorse",
     "my password is @, don't tell": "Tr0ub4dor&3",
     "passwd: '@'": "two words",
     "password @": "hunter2hunter2!",
-    "password was @": "hunter2hunter2!",
-    "password for ibkr: @": "hunter2hunter2!",
+    "password for the demo account: @": "hunter2hunter2!",
+    "Password (paper): @": "hunter2!",
+    "I set my password to @": "hunter2x",
     "| password | @ |": "hunter2hunter2!",
     "PASSWORD:\n@\nAAPL is up": "hunter2hunter2!",
     "password \u2192 @": "hunter2hunter2!",
     "**Password:** @": "hunter2!",
     "Password: \u2039@\u203a": "hunter2!",
     "DB_PASS=@": "hunter2hunter2",
+    "MYSQL_PWD=@": "hunter2",
     "pw: @": "hunter2hunter2!",
     "pass @": "Tr0ub4dor3",
     "login: joe / @": "hunter2hunter2!",
     "secret: @": "hunter2hunter2!",
-    "Passwort ist @": "hunter2hunter2!",
+    "Mein Passwort lautet @": "hunter2hunter2!",
+    "Kennwort: @": "hunter2",
+    "mot de passe\u00a0: @": "soleil",
+    "Mon mot de passe est @": "Tr0ub4dor&3",
+    "Mi contrase\u00f1a es @": "Tr0ub4dor&3",
+    "clave: @": "gato1234",
     "the password is: @": "swordfish",
     "password: @ for ibkr": "swordfish",
-    "password = @": "correct horse battery staple",
     "password: @\nAAPL": "correct horse battery staple",
-    "my password is @": "hunter,2hunter2!",
     "Passwort: @": "hunter2 hunter3",
     'password: "@"': "it's2cool",
-    "postgres://joe:@@10.0.0.1/trades": "p4ss",
-    'api_key = "@"': "abcd1234efgh",
-    "api key: @": "ABCDEFGHIJKLMNOP",
-    "my key is @": some(64, HEX),
-    "authorization: basic @": "am9lOnBhc3M=",
-    "my seed words are @": SEEDS,
+    "My mnemonic is @.": SEEDS,
     "my card is @, cvv 123": "4111 1111 1111 1111",
     "@ (visa)": "5555555555554444",
-    "private key: @": f"0x{some(64, HEX)}",
-    "seed phrase: @": SEEDS,
-    "My mnemonic is @.": SEEDS,
 }
 NONE = [
     "sk-ant-...",
     "Set sk-... or YOUR_API_KEY",
     "ANTHROPIC_API_KEY=sk-ant-your-key-goes-here",
     "api_key=<your-api-key>, api_key=$ALPACA_KEY_2024_PAPER, api_key=os.environ['KEY']",
+    "api_key = config.api_key, api_key=get_key(2024), session_key = 'london2024'",
     "token: 500",
-    "The secret: buy low. The secret to 10-20% a year is patience.",
+    "The secret: buy low. The secret to 10-20% a year is patience. The secret: covid19 winners.",
     "Key level 430.50, key resistance/support 2024-01-15T09:30, the key is discipline.",
+    "Key date: 2024-01-15T09:30:00+00:00, key figures: revenue_2024_growth_yoy",
+    "The API key rotates on 2024-12-31T00:00:00, the session token expires 2024-12-31T00:00",
     "A risk-reward-of-3-to-1 setup, a task-force-2024-for-regulation, risk-on/risk-off",
     f"tx 0x{some(64, HEX)}, commit {some(40, HEX)}, sha256 {some(64, HEX)}",
     "order id 550e8400-e29b-41d4-a716-446655440000, fill 20240115-093000-00017-A",
+    "order 123456789012345678901234, account U1234567, t=1700000000&q=5",
     "token: 0xdAC17F958D2ee523a2206206994597C13D831ec7",
     "token: EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v",
-    "The token BTC-USDT-PERP-20241227 expires; token: ETH-USD-20241227-4000-C",
-    "AAPL240119C00190000 MSFT US5949181045 037833100 BRK.B EURUSD=X ^GSPC 7203.T",
-    f"Asia session, AKIA, KEYS, the PKG{some(3, string.digits)} contract, {some(24, CAPITALS)}",
-    "Is a password needed? password: required. The password is not here. def f(password: str = None)",
-    "https://finance.yahoo.com/quote/AAPL?p=AAPL https://example.com:8080/a@b me@example.com",
-    "password: ask Joe for it. The password: see the vault, password 12-character minimum, password: 12 or more",
-    "The password to success: discipline. | user | password | host |",
-    "pass on AAPL at 190, pass: 200dma, pw: 0.5, low_pass=butter(4), I pass 2024Q3 earnings, user: joe / AAPL",
-    "user: AAPL/C430x exp June",  # a prompt names who spoke like this
-    "user: 0|00000\u00df",
-    "binance token: BNBUSDT-PERP-2024Q1, binance token = '1000SHIBUSDT2024'",
     "wallet token bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
     "private key: 0xdAC17F958D2ee523a2206206994597C13D831ec7",
+    "The token BTC-USDT-PERP-20241227 expires; token: ETH-USD-20241227-4000-C",
+    "binance token: BNBUSDT-PERP-2024Q1, binance token = '1000SHIBUSDT2024'",
+    "AAPL240119C00190000 MSFT US5949181045 037833100 BRK.B EURUSD=X ^GSPC 7203.T",
+    f"Asia session, AKIA, KEYS, the PKG{some(3, string.digits)} contract, {some(24, CAPITALS)}",
+    "Akiak is no key, the MSCI ASIAPACIFICEXJAPANET index, dapi by itself, tokens that begin with shpat_",
+    "| Key | Value |\n|---|---|\n| P/E | 25.4 |\n| market cap | 2.5T |",
+    "| Token | Price on 2024-01-15 |\n|---|---|\n| SHIB1000 | 0.00001234567890123 |",
+    "ticker,key,secret sauce\nAAPL,level2024,none\n",
+    "Is a password needed? password: required. The password is not here. def f(password: str = None)",
+    "password: ask Joe for it. The password: see the vault, password 12-character minimum, password: 12 or more",
+    "Password: stored in [Password Manager] or in a safe; **Unique Passwords**: 1Password can generate them",
+    "The password to success: discipline. | user | password | host |",
+    "The password is case-sensitive, the password is upper/lower case, password strength: 8/10",
+    "pwd: /home/joe/trades, pwd=~/trades, pwd = C:\\Users\\joe, pwd: ./bars",
+    "J'ai oubli\u00e9 mon mot de passe. mot de passe oubli\u00e9 ?",
+    "\u00bfOlvidaste tu contrase\u00f1a? La clave es la paciencia, la clave del trimestre: ventas",
+    "Das Passwort zum Erfolg ist Geduld, die Schl\u00fcsselzahl 2024",
+    "pass on AAPL at 190, pass: 200dma, pw: 0.5, low_pass=butter(4), I pass 2024Q3 earnings, user: joe / AAPL",
+    "I pass: Q3-2024 is too rich; my pass rate: 80%; secrets: 3 of 5; passport 12345678",
+    "user: AAPL/C430x exp June",  # a prompt names who spoke like this
+    "user: 0|00000\u00df",
+    "https://finance.yahoo.com/quote/AAPL?p=AAPL https://example.com:8080/a@b me@example.com",
     "trade://AAPL:100@430.47 buy://MSFT:400@29.85 sell://MSFT:400@limit",
-    "api_key = config.api_key, api_key=get_key(2024), session_key = 'london2024'",
+    "The curl of the yield curve, curl -u is an option, curl https://a.example/b:c, curl -u joe:$PASSWORD",
+    "sig = 0.05, signature=pending, a 2-sigma move",
     "order 4111111111111111, scorecard 4111111111111111",
     "visa 4111111111111112, visa volume 4,111,111,111,111,111, card 1700000000000000, cards of 2024 4 2 1",
+    "Visa at 310.50, 12 calls; my card ends in 4242",
     "Authorization: Basic authentication is weak",
+    "Bearer bonds of 2024, the bearer of 1,000 shares",
     "What is a -----BEGIN PRIVATE KEY----- line good for?",
     "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC KEY-----",
     "My seed phrase is something that nobody else should ever hear about at all",
-    "Bearer bonds of 2024, the bearer of 1,000 shares",
+    "What if the L, K and 5 waves of Elliott agree?",
     "[API key removed] and [password removed]",
     "",
 ]
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-@pytest.mark.parametrize("around", ["{}", "Is {} still valid?", "KEY='{}'\nand AAPL at $190", "({}),"])
-def test_a_secret_gives_way_to_a_word_and_the_rest_stays(secret, around):
-    found = masked(around.format(secret))
-    assert found.startswith(f"{around.partition('{}')[0]}[")
-    assert found.endswith(f" removed]{around.partition('{}')[2]}")
-    assert secret[12:24] not in found
-    assert masked(found) == found
+def test_a_secret_gives_way_to_a_word_and_the_rest_stays(secret):
+    for around in ("{}", "Is {} still valid?", "KEY='{}'\nand AAPL at $190", "({}),"):
+        found = masked(around.format(secret))
+        assert found.startswith(f"{around.partition('{}')[0]}[")
+        assert found.endswith(f" removed]{around.partition('{}')[2]}")
+        assert secret[12:24] not in found
+        assert masked(found) == found
 
 
-@pytest.mark.parametrize(("line", "secret"), LABELLED.items())
+@pytest.mark.parametrize(("line", "secret"), LABELLED.items(), ids=LABELLED)
 def test_what_is_called_a_secret_is_one(line, secret):
     before, _, after = line.partition("@")
     found = masked(f"{before}{secret}{after}")
@@ -214,14 +246,14 @@ def test_the_key_in_force_is_none_to_repeat_whatever_its_shape(monkeypatch):
 
 
 def test_a_secret_that_is_kept_is_masked_wherever_it_stands(monkeypatch):
-    monkeypatch.setattr(masking, "_kept", {})
-    masking.keep("our team 7 says so")
-    masking.keep("short")
+    monkeypatch.setattr(secrets, "_kept", {})
+    secrets.keep("our team 7 says so")
+    secrets.keep("short")
     assert masked("A short one: our team 7 says so.") == "A short one: [API key removed]."
 
 
 def test_the_token_of_a_server_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(masking, "_kept", {})
+    monkeypatch.setattr(secrets, "_kept", {})
     Remote(tmp_path / "lab", token="our team 7 says so")  # noqa: S106 (made up)
     assert masked("It is our team 7 says so") == "It is [API key removed]"
 
@@ -450,7 +482,7 @@ def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeyp
 def test_an_insight_of_an_older_lab_is_shown_masked(opened, monkeypatch):
     with monkeypatch.context() as before:
         before.setattr(insights, "masked", lambda text: text)
-        before.setattr(masking, "warn", lambda *_, **__: None)
+        before.setattr(secrets, "warn", lambda *_, **__: None)
         opened.insights.add(f"Signs in by {KEYS['insight']}")
     assert opened.insights.frame["text"].tolist() == ["Signs in by [API key removed]"]
 

@@ -44,6 +44,23 @@ def test_an_ended_session_gives_a_new_one_and_says_so(lab: Lab, clock: Clock) ->
     assert not lab.sessions.live(first)
 
 
+def test_what_lies_ahead_of_now_keeps_no_session_alive(lab: Lab, clock: Clock) -> None:
+    clock.now = START.replace(year=2030)  # the machine's clock was wrong
+    wrong = lab.ask("My stop on AAPL is 421.").session_id
+    clock.now = START
+    assert not lab.sessions.live(wrong)
+    reply = lab.ask("And now?", session_id=wrong)
+    assert reply.session_id != wrong
+    assert "ended" in (reply.notice or "")
+    assert [text for text in lab.insights.frame["text"] if "421" in text]
+
+
+def test_a_clock_that_is_a_little_behind_ends_no_session(lab: Lab, clock: Clock) -> None:
+    first = lab.ask("Hello.").session_id
+    clock.now -= timedelta(seconds=20)
+    assert lab.sessions.live(first)
+
+
 def test_an_unknown_session_gives_a_new_one_and_says_so(lab: Lab) -> None:
     made = lab.sessions.get_or_create_session("someone else's")
     assert made == "session-1"

@@ -4,11 +4,10 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
-import pytest
 
 from gallump_lab import Config, Lab
 from gallump_lab.config import Recall
-from gallump_lab.memory.signals import MILLION, SIGNALS, dates
+from gallump_lab.memory.signals import MILLION, SIGNALS
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOTHING = Recall(
@@ -95,41 +94,7 @@ def test_of_two_like_passages_the_newer_holds(tmp_path):
     assert found == {1: {"recency": 500_000}, 2: {"recency": 1_000_000}}
 
 
-@pytest.mark.parametrize(
-    ("question", "begin", "end", "said"),
-    [
-        ("What did I say on 2026-05-07?", "2026-05-07", "2026-05-08", "2026-05-07"),
-        ("the trade of 7 May 2026", "2026-05-07", "2026-05-08", "7 May 2026"),
-        ("the trade of May 7th, 2026", "2026-05-07", "2026-05-08", "May 7th, 2026"),
-        ("in May 2012, before that", "2012-05-01", "2012-06-01", "May 2012"),
-        ("in December 2012", "2012-12-01", "2013-01-01", "December 2012"),
-        ("Who bought in 2012?", "2012-01-01", "2013-01-01", "2012"),
-        ("What did I do yesterday?", "2026-11-21", "2026-11-22", "yesterday"),
-        ("What did I say this morning?", "2026-11-22", "2026-11-23", "this morning"),
-        ("three weeks ago", "2026-10-29", "2026-11-05", "three weeks ago"),
-        ("What did we decide last week?", "2026-11-09", "2026-11-16", "last week"),
-        ("this month", "2026-11-01", "2026-11-23", "this month"),
-        ("the past month", "2026-10-23", "2026-11-23", "past month"),
-        ("last year", "2025-01-01", "2026-01-01", "last year"),
-    ],
-)
-def test_words_of_time_are_understood(question, begin, end, said):
-    (found,), words = dates.spans(question, NOW)
-    assert [datetime.fromtimestamp(each / 1e6, UTC) for each in found] == [day(begin), day(end)]
-    assert words == said
-
-
-@pytest.mark.parametrize(
-    "question", ["", "How may I help?", "30 February 2012x", "Sell 100 at 2,012.50", "in marching order"]
-)
-def test_what_is_no_time_is_not_taken_for_one(question):
-    assert dates.spans(question, NOW) == ([], "")
-
-
 def test_a_date_without_a_year_is_that_day_of_any_year(tmp_path):
-    found, words = dates.spans("What happened on 7 May?", NOW)
-    assert words == "7 May"
-    assert len(found) == dates.YEARS + 1
     rows = [{"text": "x", "created_at": day(at)} for at in ("2024-05-07", "2025-05-12", "2026-02-01")]
     found = gains(remember(tmp_path, *rows), "What happened on 7 May?", dates=1.0)
     assert [found[i]["dates"] for i in (1, 2, 3)] == [1_000_000, 500_000, 0]

@@ -74,6 +74,25 @@ def test_shares_that_never_vary_have_the_exact_interval_of_so_many_questions():
     assert found.interval() == pytest.approx((1, known.low, 1))
 
 
+@pytest.mark.parametrize("number", [6, 20, 150])
+@pytest.mark.parametrize("shape", [(8, 2), (2, 2), (0.5, 0.5), (20, 20)])
+def test_means_of_fractions_are_not_held_as_wide_as_counts(number, shape):
+    """The part of an answer's words varies less from question to question than yes and no do."""
+    values = np.random.default_rng(number).beta(*shape, (number, RUNS))
+    mean = shape[0] / sum(shape)
+    found = statistics.shares(values, np.arange(number))
+    assert np.mean((found.low <= mean) & (mean <= found.high)) >= 0.94
+    right = round(number * mean)
+    known = stats.binomtest(right, number).proportion_ci(method="exact")
+    assert np.mean(found.high - found.low) < 0.95 * (known.high - known.low)
+
+
+def test_fractions_that_all_agree_are_not_certain():
+    found = statistics.shares(np.full((6, 1), 0.5), np.arange(6))
+    assert found.low[0] < 0.4
+    assert found.high[0] > 0.6
+
+
 def test_differences_that_never_vary_are_not_certain_and_stay_possible():
     found = statistics.differences(np.full((6, 2), [-1.0, 0.0]), np.arange(6))
     assert found.low[0] == -1

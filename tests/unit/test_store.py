@@ -1,14 +1,20 @@
 """The lab file: who may use it, what is refused, what survives."""
 
+import contextlib
+import copy
+import errno
 import functools
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +84,162 @@ def test_a_lab_and_its_backup_need_a_file(tmp_path: Path, path: str) -> None:
         Store.open(path)
     with pytest.raises(NotALab, match=r"lab\.duckdb"):
         Store.open(tmp_path / "lab.duckdb").backup(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("loop", "can be no file's path: Symlink loop"),
+        ("pipe", "is no ordinary file but a pipe"),
+        ("/dev/null", "is no ordinary file but a pipe, a socket or a device"),
+        ("x" * 300, "can be no file's path: File name too long"),
+        ("x" * 253, "can be no file's path: File name too long"),
+        ("~no-such-user/lab.duckdb", "can be no file's path: Could not determine home"),
+        ("\ud83d.duckdb", "can be no file's path"),
+    ],
+)
+def test_what_can_be_no_lab_is_said_in_words_by_all_that_take_a_path(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    store = Store.open(tmp_path / "lab.duckdb")
+    path = name if name[0] in "~/" else tmp_path / name
+    for use in (Store.open, store.backup, Snapshot.load, Snapshot.take(store).save):
+        with pytest.raises(NotALab, match=why):
+            use(path)
+
+
+def test_lab_backup_snapshot_and_log_are_for_their_owner_alone(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    made = [store.path, store.backup(tmp_path / "backup.duckdb"), Snapshot.take(store).save(tmp_path / "snapshot")]
+    with store.write() as con:
+        con.execute("insert into cache values ('a', '1', null)")
+        con.execute("commit")
+        made.append(tmp_path / "lab.duckdb.wal")
+        assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o600"] * 4
+        con.execute("begin transaction")
+    assert not made[-1].exists()
+
+
+def test_a_lab_that_its_owner_shares_stays_shared(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    store.path.chmod(0o660)
+    assert Cache(Store.open(store.path)).set("a", 1)
+    assert store.path.stat().st_mode & 0o777 == 0o660
+
+
+def test_nobody_else_can_hold_up_a_lab_at_its_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "queue"))
+    (tmp_path / "queue").mkdir()
+    cache = Cache(Store.open(tmp_path / "lab.duckdb", wait=60))
+    (gate,) = (tmp_path / "queue").iterdir()
+    if os.getuid():  # a file of somebody else's takes root to make
+        gate.unlink()
+        os.mkfifo(gate)
+    else:
+        os.chown(gate, 65534, 65534)
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(gate)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        if not os.getuid():
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "1\n"
+        begun = time.monotonic()
+        assert cache.set("a", 1)
+        assert time.monotonic() - begun < 60
+        holder.kill()
+
+
+def test_a_lab_and_its_snapshot_say_how_they_go_to_another_process(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    for use in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"lab\.duckdb.*Lab\.open\(path\)"):
+            use(lab)
+        with pytest.raises(TypeError, match=r"snapshot\.save\(path\)"):
+            use(lab.snapshot())
+
+
+def test_a_lab_that_is_replaced_in_place_is_looked_at_again(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    Cache(store).set("a", 1)
+    with duckdb.connect(tmp_path / "theirs.duckdb") as con:
+        con.execute("create table theirs as select 42 as answer")
+    kept = store.path.read_bytes()
+    store.path.write_bytes((tmp_path / "theirs.duckdb").read_bytes())
+    with pytest.raises(NotALab, match="but not a lab"):
+        Cache(store).get("a")
+    store.path.write_bytes(kept)
+    assert Cache(store).get("a") == 1
+
+
+def test_a_time_outside_of_all_years_is_said_in_words(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    at = datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5)))
+    session = lab.sessions.get_or_create_session()
+    for use in (
+        lambda: lab.sessions.add_message(session, "user", "Stop at 180.", created_at=at),
+        lambda: lab.recall("my stop", as_of=at),
+        lambda: lab.add_question("Where is my stop?", asked_at=at),
+    ):
+        with pytest.raises(ValueError, match="in no year from 1 to 9999"):
+            use()
+
+
+def _damaged(store: Store) -> int:
+    """Damage each block in turn until messages cannot be read; say which it was."""
+    good = store.path.read_bytes()
+    for begin in range(12288, len(good), 262_144):
+        store.path.write_bytes(
+            good[: begin + 8] + bytes(byte ^ 255 for byte in good[begin + 8 : begin + 72]) + good[begin + 72 :]
+        )
+        try:
+            frame(store, "select message_id, text from messages")
+            frame(store, "select * from cache")
+        except DamagedFile:
+            return begin
+    pytest.fail("no damage shows")
+
+
+def test_a_backup_of_a_damaged_lab_says_what_is_damaged_and_leaves_nothing(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    for i in range(20):
+        lab.cache.set(f"{i}", "much to tell " * 200)
+    _damaged(lab.store)
+    with pytest.raises(DamagedFile, match=r"lab\.duckdb is damaged.*Restore a backup"):
+        lab.backup(tmp_path / "backup.duckdb")
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.duckdb"]
+
+
+def test_a_damaged_block_that_a_commit_meets_is_a_damaged_file(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.duckdb")
+    cache = Cache(store)
+    for i in range(20):
+        cache.set(f"{i}", "much to tell " * 200)
+    good = store.path.read_bytes()
+    for begin in range(12288, len(good), 262_144):
+        store.path.write_bytes(good[: begin + 8] + bytes(64) + good[begin + 72 :])
+        for i in range(20):
+            with contextlib.suppress(DamagedFile):  # and nothing else
+                cache.set(f"{i}", i)
+        store.path.write_bytes(good)
+
+
+def test_a_snapshot_that_finds_no_room_says_so_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = Snapshot.take(Store.open(tmp_path / "lab.duckdb"))
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "move", full)
+    with pytest.raises(DiskFull, match=r"No room to write .*copy: No space left"):
+        snapshot.save(tmp_path / "copy")
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.duckdb"]
+    assert Snapshot.load(snapshot.save(tmp_path / "copy")).hash == snapshot.hash
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -241,8 +403,8 @@ def test_an_interrupt_while_a_step_begins_leaves_the_lab_free(
     owner = Instance if moment == "cursor" else Store
     begin = getattr(owner, moment)
 
-    def interrupted(*args: Any) -> None:
-        begin(*args)
+    def interrupted(*args: Any, **options: Any) -> None:
+        begin(*args, **options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(owner, moment, interrupted)
@@ -403,6 +565,7 @@ def test_two_snapshots_can_be_read_while_the_lab_is(tmp_path: Path) -> None:
         "create table x (a int)",
         "pragma database_list",
         "install fts",
+        "update extensions",
     ],
 )
 def test_sql_only_reads(tmp_path: Path, sql: str) -> None:

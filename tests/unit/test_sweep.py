@@ -1,14 +1,19 @@
 """Sweeping budgets and comparing retrievers: what an analyst reads off, and what is refused."""
 
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gallump_lab import Budget, Config, Lab, study
+from gallump_lab import Budget, Config, Lab, Model, study
+from gallump_lab.study.evidence import measure
 from gallump_lab.study.sweep import GRID
 from gallump_lab.study.tally import tally
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def test_a_winner_is_reported_on_conversations_that_did_not_choose_it(sweep):
     assert isinstance(best.config, Config)
     assert best.config.recall == sweep.ranks.retrievers[best.retriever]
     assert best.run["figures"]["reported"] == list(best.reported)
-    assert best.tokens <= 1_100
+    assert best.tokens == row["tokens"] <= 900
 
 
 def test_the_cheapest_that_reaches_a_figure_takes_fewer_tokens_than_the_best(sweep):
@@ -85,7 +90,9 @@ def test_the_cheapest_that_reaches_a_figure_takes_fewer_tokens_than_the_best(swe
 def test_bounds_that_nothing_satisfies_name_what_comes_nearest(sweep):
     with pytest.raises(ValueError, match=r"No configuration reaches a recall of 0\.999 .* the best has 0\.\d+"):
         sweep.best(least=0.999)
-    with pytest.raises(ValueError, match=r"takes more than 1 tokens a question; the cheapest takes \d+"):
+    with pytest.raises(
+        ValueError, match=r"takes more than 1 tokens of offline-analyst a question; the cheapest takes \d+"
+    ):
         study.sweep(sweep.ranks, {"warm": [300]}).best(tokens=1)
     with pytest.raises(ValueError, match="objective must be one of recall, any"):
         sweep.best("wasted")
@@ -199,3 +206,142 @@ def test_an_interrupt_keeps_the_questions_that_were_swept(ranks, monkeypatch):
     found = study.sweep(ranks.part(range(9)))
     assert len(found.ranks.asked) == len(found.measured["recall"]) == 2
     assert "Interrupted: 7 questions are not in it." in repr(found)
+
+
+MODEL = "claude-sonnet-5-5"
+
+
+def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(monkeypatch):
+    """With a key Claude answers, whose tokens are shorter: 800 of them hold less than 800 of cl100k's."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody is asked")
+    now = [datetime(2014, 1, 1, tzinfo=UTC)]
+    lab = Lab.sample(clock=lambda: now[0])
+    questions = lab.questions.iloc[::16]
+    ranks = study.rank(lab.snapshot(), questions=questions)
+    sweep = study.sweep(ranks, {"hot": [0], "warm": [200, 400, 700], "cold": [0]})
+    best = sweep.best(tokens=800)
+    lab.apply(best, force=True)
+    asked = questions.set_index("question_id").loc[[each.question_id for each in ranks.asked]]
+    held, used = [], []
+    for each, row in zip(ranks.asked, asked.itertuples(), strict=True):
+        now[0] = row.asked_at.to_pydatetime()
+        symbol = row.symbol if isinstance(row.symbol, str) else None
+        found = lab.recall(row.text, symbol, as_of=now[0], tokens=lab.config.budget.warm)
+        kept = [slot for slot in found.slots if slot.kept]
+        held.append(measure(each.needs, kept)["recall"])
+        used.append(sum(slot.tokens for slot in kept))
+    row = sweep.frame[sweep.frame["warm"] == best.config.budget.warm].iloc[0]
+    assert np.mean(held) == pytest.approx(row["recall"])
+    assert np.mean(used) == pytest.approx(best.tokens)
+    assert row["usd"] == pytest.approx(best.tokens * 2e-6)
+    for said in (repr(ranks), repr(sweep), str(best), repr(sweep.plot()), row["unit"], best.run["figures"]["unit"]):
+        assert f"tokens of {MODEL}" in said
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Make a lab of six labels: a remark a session, a long session now, questions that rest on the remarks alone."""
+    lab = Lab.open(tmp_path_factory.mktemp("small") / "lab.duckdb", clock=lambda: START + timedelta(days=60))
+    names = ["halibut", "turbot", "plaice", "sole", "brill", "skate"]
+    said = [
+        {"role": "user", "text": f"Rule {day}: never buy {name}.", "session_id": f"s{day}", "key": str(day)}
+        | {"created_at": START + timedelta(days=day)}
+        for day, name in enumerate(names)
+    ]
+    talk = [
+        {"role": "user", "text": f"Nothing of note happened in minute {minute} of a long day.", "session_id": "now"}
+        | {"created_at": START + timedelta(days=40, minutes=minute), "key": f"now{minute}"}
+        for minute in range(60)
+    ]
+    lab.import_messages(pd.DataFrame(said + talk))
+    rows = [
+        {"text": f"What of {name}?", "asked_at": START + timedelta(days=40, hours=1), "session_id": "now"}
+        | {"evidence": [str(day)]}
+        for day, name in enumerate(names)
+    ]
+    lab.import_questions(pd.DataFrame(rows))
+    return lab
+
+
+def test_ranks_say_whose_tokens_they_count_and_remember_it(small, tmp_path):
+    snapshot = small.snapshot()
+    mine = study.rank(snapshot)
+    assert "tokens of offline-analyst, 1 to a cl100k token. With a key claude-sonnet-5-5" in repr(mine)
+    theirs = study.rank(snapshot, model=MODEL)
+    back = study.Ranks.load(theirs.save(tmp_path / "theirs.npz"))
+    assert (back.unit, back.factor, back.usd) == (theirs.unit, theirs.factor, theirs.usd)
+    assert (back.unit, back.factor, back.usd) == (f"tokens of {MODEL}", 1.55, 2e-6)
+    assert f"tokens of {MODEL}" in repr(study.relevance(back).plot())
+    plain = study.rank(snapshot, model=MODEL, factor=1)
+    assert (plain.unit, plain.usd) == ("cl100k tokens", pytest.approx(1.55 * 2e-6))
+    assert sum(slot.tokens for slot in theirs.passages.values()) > sum(slot.tokens for slot in plain.passages.values())
+
+
+def test_a_snapshot_is_ranked_in_the_tokens_of_who_answered_in_its_lab(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody is asked")
+    path = small.snapshot().save(tmp_path / "snapshot.duckdb")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert study.rank(study.Snapshot.load(path)).unit == f"tokens of {MODEL}"
+    server = Config(model=Model(name="mine", base_url="http://127.0.0.1:9"))
+    assert study.rank(Lab.open(small.store.path, config=server).snapshot()).unit == "tokens of mine"
+
+
+def test_what_is_applied_is_not_mixed_with_other_tokens(small):
+    plain = study.rank(small.snapshot(), model=MODEL, factor=1)
+    for grid in (None, {"warm": [200]}):
+        with pytest.raises(ValueError, match=r"counted in cl100k tokens .* tokens of claude-sonnet-5-5.* be mixed"):
+            study.sweep(plain, grid)
+    best = study.sweep(plain, {"hot": [0], "warm": [200, 500], "cold": [0]}).best()
+    assert "no comparison" in str(best)
+    with pytest.raises(ValueError, match=r"budgets are cl100k tokens, the lab's are tokens of claude-sonnet-5-5"):
+        small.apply(best)
+
+
+def test_dollars_bound_a_choice_where_a_price_is_known(small):
+    ranks = study.rank(small.snapshot())
+    assert study.sweep(ranks).best(usd=0).tokens > 0  # the offline analyst is free
+    unknown = study.sweep(replace(ranks, model="mine"))
+    with pytest.raises(ValueError, match=r"no price of mine is known"):
+        unknown.best(usd=1)
+    assert unknown.frame["usd"].isna().all()
+
+
+def test_in_a_small_lab_picture_table_and_choice_mean_the_same_tokens(small):
+    sweep = study.sweep(study.rank(small.snapshot()))
+    assert not sweep.exercised["hot"]
+    assert (sweep.frame["hot"] == small.config.budget.hot).all()
+    assert "HOT helps no question: not measured, kept at 2,000 tokens" in repr(sweep.plot())
+    shown = sweep.plot().chart.to_dict()
+    cloud, front = (shown["datasets"][layer["data"]["name"]] for layer in (shown["layer"][0], shown["layer"][2]))
+    for each in cloud:  # no dot lies above the line
+        assert each["recall"] <= max(one["recall"] for one in front if one["tokens"] <= each["tokens"])
+    fewest = sweep.frame["tokens"].min()
+    assert fewest > 800
+    with pytest.raises(
+        ValueError, match=rf"more than 800 .* cheapest takes {fewest:,.0f}\. No question is helped by HOT"
+    ):
+        sweep.best(tokens=800)
+    assert sweep.best(tokens=fewest).tokens == fewest
+    without = study.sweep(sweep.ranks, {**study.GRID, "hot": [0]}).best(tokens=800)
+    assert without.tokens <= 800
+    assert "Label questions that are asked in a session" in str(without)
+
+
+def test_a_choice_that_too_few_conversations_vouch_for_is_not_applied_silently(small):
+    best = study.sweep(study.rank(small.snapshot())).best()
+    before = small.config
+    with pytest.raises(ValueError, match=r"rests on 3 conversations .* 5 are needed: label questions about 4 more"):
+        small.apply(best)
+    assert "Not to be applied as it is" in str(best)
+    assert small.config == before
+    assert small.runs.empty
+
+
+def test_a_choice_that_holds_less_than_what_is_applied_is_not_applied_silently(sweep, tmp_path):
+    lab, best = Lab.open(tmp_path / "lab.duckdb"), sweep.best(least=0.3)
+    assert best.gain[0] < 0
+    with pytest.raises(ValueError, match=rf"holds {-best.gain[0]:.3f} less recall than what is applied, and takes"):
+        lab.apply(best)
+    assert lab.runs.empty
+    lab.apply(best, force=True)
+    assert lab.config == best.config

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gallump_lab.config import Recall
-from gallump_lab.memory.signals import dates
 from gallump_lab.memory.text import plain, term_id, terms, words
+from gallump_lab.reading import dates
 from gallump_lab.store.times import microseconds
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Places = NDArray[np.int64]
 
 MILLION = 1_000_000
+
+Spans = list[tuple[int, int]]
+"""Times from (included) and to (excluded), in microseconds since 1970, one after the other."""
 
 QUERY_TERMS = 64
 """Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
@@ -51,13 +54,17 @@ class Asked:
     """How rare a word is; one that stands nowhere is as rare as can be."""
     speakers: list[int]
     """Hashes of the speakers whom it names."""
-    symbol: int
-    """The hash of its symbol, 0 for none."""
-    spans: list[tuple[int, int]]
-    """The times that it names, from and to, in microseconds since 1970."""
+    symbols: list[int]
+    """The hashes of its symbol's spellings; empty for none."""
+    spans: Spans
+    """The times that it names."""
     at: int
     """When it is asked, in microseconds since 1970."""
     settings: Recall
+
+
+_OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
+"""Where a question asks for what was said at a time, these say nothing of it."""
 
 
 def needed(question: str) -> list[int]:
@@ -65,12 +72,18 @@ def needed(question: str) -> list[int]:
     return [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
 
 
+def named(question: str, moment: "Moment") -> tuple[Spans, str]:
+    """Return the times that a question asks for at a moment, and the question without the words that name them."""
+    spans, rest = dates.spans(question, moment.now)
+    return [(microseconds(begin), microseconds(end)) for begin, end in spans], rest
+
+
 def ask(  # noqa: PLR0913 (a question's givens)
     view: "View",
     question: str,
     *,
     postings: "dict[int, tuple[Places, NDArray[np.uint16]]]",
-    symbol: int,
+    symbols: list[int],
     moment: "Moment",
     settings: Recall,
 ) -> Asked:
@@ -80,14 +93,13 @@ def ask(  # noqa: PLR0913 (a question's givens)
     ----------
     postings : dict
         For each of the question's terms the places that hold it, and how often each does.
-    symbol : int
-        Its symbol's hash, 0 for none.
+    symbols : list of int
+        The hashes of its symbol's spellings; empty for none.
     """
     plainly = plain(question)
     said = [name for name, key in view.speakers.items() if _names(plainly, name) and (view.speaker == key).any()]
-    spans, dated = dates.spans(question, moment.at)
-    rest = question.replace(dated, " ") if dated else question
-    dropped = {term for name in said for term in terms(name)}
+    spans, rest = named(question, moment)
+    dropped = {term for name in said for term in terms(name)} | (_OF_TALK if spans else set())
     kept = [word for word in words(rest) if not dropped.issuperset(terms(word))]
     known = {
         number: Found(idf=rarity(len(view), len(places)), places=places, frequency=frequency)
@@ -104,9 +116,9 @@ def ask(  # noqa: PLR0913 (a question's givens)
         found=[known[number] for number in wanted if number in known],
         idf=idf,
         speakers=[view.speakers[name] for name in said],
-        symbol=symbol,
+        symbols=symbols,
         spans=spans,
-        at=microseconds(moment.at),
+        at=microseconds(moment.now),
         settings=settings,
     )
 

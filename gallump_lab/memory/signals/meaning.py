@@ -4,6 +4,7 @@ The question's words count by how rare they are in the lab at the moment; a pass
 text.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 from gallump_lab.memory import vectors
@@ -60,6 +61,6 @@ def vector(view: "View", asked: Asked) -> "NDArray[np.int64]":
         return np.zeros(vectors.DIMENSIONS, np.int64)
     weights = {word: round(vectors.WEIGHT * asked.idf(word)) for word in asked.words}
     (found,) = vectors.of(view.embedder, [" ".join(asked.words)], weights.__getitem__)
-    length = max(int(np.sqrt(float(found @ found))), 1)
+    length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # of any length: 64 bits would not do
     scaled: NDArray[np.int64] = np.rint(1000 * found / length).astype(np.int64)
     return scaled

@@ -15,6 +15,6 @@ def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
     """Give a million to a passage of a message with the question's symbol."""
     import numpy as np
 
-    same = (view.symbol[places] == asked.symbol) & (asked.symbol != 0)
+    same = np.isin(view.symbol[places], np.array(asked.symbols, np.uint64))
     found: NDArray[np.int64] = MILLION * same.astype(np.int64)
     return found

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
+from gallump_lab.reading.dates import Named
 from gallump_lab.study.scorecard.directions import DEAL, PLAN, TO, Pointer, agreement, denials, opposite, pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
-from gallump_lab.study.scorecard.reading import Date, Reading, Word, bare, same
+from gallump_lab.study.scorecard.reading import Amount, Reading, Word, bare, same
 from gallump_lab.study.scorecard.records import Score, Stated
 
 if TYPE_CHECKING:
@@ -84,16 +85,16 @@ def numbers(insight: Stated, reader: Reader) -> Score:
     if not cited:
         return Score(value=math.nan, why=_NOTHING)
     stated = reader.stated(insight)
-    said = [value for each in cited for value in _values(each, reader)]
-    nearby = [value for each in _neighbours(cited, reader) for value in _values(each, reader)]
+    said = [amount for each in cited for amount in _amounts(each, reader)]
+    nearby = [amount for each in _neighbours(cited, reader) for amount in _amounts(each, reader)]
     days = [each.created_at.date() for each in cited] + [each.first for each in stated.dates if each.first == each.last]
     scores = {}
     for number in stated.numbers:
         paid = reader.paid(number, _symbols(insight, reader), days)
-        if paid or any(same(number.value, other) for other in said):
-            scores[number.text] = OLD if not paid and _old(number.value, stated, cited, reader) else 1.0
+        if paid or any(same(number.amount, other) for other in said):
+            scores[number.text] = OLD if not paid and _old(number.amount, stated, cited, reader) else 1.0
         else:
-            scores[number.text] = NEAR if any(same(number.value, other) for other in nearby) else 0.0
+            scores[number.text] = NEAR if any(same(number.amount, other) for other in nearby) else 0.0
     return _least(scores, "It names no number.")
 
 
@@ -317,7 +318,7 @@ def _neighbours(cited: Sequence[Message], reader: Reader) -> list[Message]:
     return [each for key, each in found.items() if key not in own]
 
 
-def _old(value: float, stated: Reading, cited: Sequence[Message], reader: Reader) -> bool:
+def _old(amount: Amount, stated: Reading, cited: Sequence[Message], reader: Reader) -> bool:
     """Tell whether cited messages name a number only as one that another of its size took the place of."""
     marked = []
     for message in cited:
@@ -325,22 +326,22 @@ def _old(value: float, stated: Reading, cited: Sequence[Message], reader: Reader
         others = [
             each
             for each in found
-            if not same(each.value, value)
-            and value / 2 <= each.value <= value * 2
-            and not any(same(each.value, its.value) for its in stated.numbers)
+            if not same(each.amount, amount)
+            and amount.value / 2 <= each.value <= amount.value * 2
+            and not any(same(each.amount, its.amount) for its in stated.numbers)
         ]
         for each in found:
-            if same(each.value, value):
+            if same(each.amount, amount):
                 before, after = message.text[: each.start], message.text[each.stop :]
                 marked.append(bool(others and (_WAS.search(before) or _GAVE_WAY.match(after))))
     return bool(marked) and all(marked)
 
 
-def _values(message: Message, reader: Reader) -> list[float]:
+def _amounts(message: Message, reader: Reader) -> list[Amount]:
     """Give a message's numbers, and those that were read as years."""
     reading = reader.of(message)
-    return [each.value for each in reading.numbers] + [
-        float(each.text) for each in reading.dates if each.text.isdigit()
+    return [each.amount for each in reading.numbers] + [
+        Amount(float(each.text)) for each in reading.dates if each.text.isdigit()
     ]
 
 
@@ -360,13 +361,13 @@ def _among(name: str, words: Collection[str]) -> bool:
     )
 
 
-def _holds(stated: Date, named: Date) -> bool:
+def _holds(stated: Named, named: Named) -> bool:
     """Tell whether a stated time holds a named one; without a year, by day and month."""
     if stated.yearless and named.first.timetuple()[1:3] == stated.first.timetuple()[1:3]:
         return (named.last - named.first) <= (stated.last - stated.first)
     return stated.first <= named.first and named.last <= stated.last
 
 
-def _vaguer(named: Date, stated: Date) -> bool:
+def _vaguer(named: Named, stated: Named) -> bool:
     """Tell whether a named time of a hundred days or less holds a stated one."""
     return named.first <= stated.first and stated.last <= named.last and (named.last - named.first).days <= 100

@@ -93,7 +93,7 @@ def carries(insight: Stated, each: Salient, reader: Reader) -> bool:
     for part, bits in _parts(reading, reader).items():
         kind, value = part
         if kind == "number":
-            held += bits * any(same(value, other.value) for other in stated.numbers)
+            held += bits * any(same(value, other.amount) for other in stated.numbers)
         elif kind == "date":
             held += bits * any(other.first <= value[1] and value[0] <= other.last for other in stated.dates)
         elif value[0] in terms or reader.aliases.get(bare(value[1]), "") in symbols:
@@ -105,5 +105,5 @@ def carries(insight: Stated, each: Salient, reader: Reader) -> bool:
 
 def _parts(reading: Reading, reader: Reader) -> dict[tuple[str, Any], float]:
     words = {("word", (word.term, word.text.lower())): reader.told(word) for word in reading.words}
-    numbers = {("number", number.value): digits(number) for number in reading.numbers}
+    numbers = {("number", number.amount): digits(number) for number in reading.numbers}
     return words | numbers | {("date", (each.first, each.last)): days(each) for each in reading.dates}

@@ -21,8 +21,9 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from gallump_lab.brain.records import Recommendation
+from gallump_lab.reading.horizons import FIRM, Horizon, horizons
+from gallump_lab.reading.periods import WORDS
 from gallump_lab.store.times import naive
-from gallump_lab.study.scorecard.horizons import FIRM, WORDS, Horizon, horizons
 
 Way = Literal["up", "down"]
 _ACTIONS: Mapping[str, Way] = {"buy": "up", "cover": "up", "sell": "down", "short": "down"}

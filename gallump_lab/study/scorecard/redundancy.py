@@ -7,7 +7,7 @@ from datetime import date
 
 from gallump_lab.study.scorecard.directions import pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
-from gallump_lab.study.scorecard.reading import bare, same
+from gallump_lab.study.scorecard.reading import Amount, bare, same
 from gallump_lab.study.scorecard.records import Score, Stated
 
 SAYS_IT = 0.5
@@ -66,7 +66,7 @@ def said_by(insight: Stated, other: Stated, reader: Reader) -> float:
     ):
         return 0.0
     share = shared(one, two, reader)
-    if any(map(_telling, one.values)):
+    if any(_telling(each.value) for each in one.values):
         share = 1 - AGREED * (1 - share)
     return share * (0.2 if opposed(insight.text, other.text) else 1.0)
 
@@ -82,8 +82,8 @@ class About:
 
     symbols: frozenset[str]
     people: frozenset[str]
-    numbers: Sequence[float]
-    values: Sequence[float]
+    numbers: Sequence[Amount]
+    values: Sequence[Amount]
     """Its numbers without prices of its day, unless it has no other."""
     times: Sequence[tuple[date, date]]
     """The times that it names, from and to."""
@@ -112,9 +112,9 @@ def _about(insight: Stated, reader: Reader) -> About:
     return About(
         symbols=symbols,
         people=frozenset(people),
-        numbers=[n.value for n in stated.numbers],
-        values=[n.value for n in stated.numbers if not reader.paid(n, symbols, days)]
-        or [n.value for n in stated.numbers],
+        numbers=[n.amount for n in stated.numbers],
+        values=[n.amount for n in stated.numbers if not reader.paid(n, symbols, days)]
+        or [n.amount for n in stated.numbers],
         times=[(each.first, each.last) for each in stated.dates],
         days=[(day, day) for day in days],
         words=[(w.term, w.text.lower(), reader.bits(w.term)) for w in stated.words if bare(w.text) not in skip],

@@ -83,6 +83,8 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     found = recorded(snapshot)
     moment = arguments.moment(found, at)
     judged, left_out = arguments.judged(found, chosen, moment)
+    if budget is None and ranks is not None:
+        ranks.check_own()
     budget = found.config.budget if budget is None else budget
     trouble = ""
     if ranks is None:

@@ -3,8 +3,9 @@
 import math
 
 from gallump_lab import tokens
+from gallump_lab.reading.dates import Named
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.reading import Date, Number, bare
+from gallump_lab.study.scorecard.reading import Number, bare
 from gallump_lab.study.scorecard.records import Score, Stated
 
 SPAN = 365 * 30
@@ -35,6 +36,6 @@ def digits(number: Number) -> float:
     return math.log2(10) * max(len(figures), 1)
 
 
-def days(named: Date) -> float:
+def days(named: Named) -> float:
     """Give what a date tells: the bits of how few of `SPAN` days it leaves."""
     return math.log2(SPAN / ((named.last - named.first).days + 1))

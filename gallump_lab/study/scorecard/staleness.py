@@ -10,7 +10,7 @@ from typing import Literal
 from gallump_lab.memory.records import Message
 from gallump_lab.study.scorecard.directions import DEAL, PLAN, pointers
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.reading import Number, Reading, read, same, sentences
+from gallump_lab.study.scorecard.reading import Amount, Number, Reading, read, same, sentences
 from gallump_lab.study.scorecard.records import Score, Stated
 from gallump_lab.study.scorecard.redundancy import About, about
 
@@ -67,7 +67,7 @@ _CALLED: Mapping[tuple[str, int], Role] = {(PLAN, 1): "target", (PLAN, -1): "sto
 class Value:
     """A number as a message states it, with what tells attributes apart that share a symbol and a speaker."""
 
-    number: float
+    amount: Amount
     unit: Unit
     side: int
     """Of a price: 1 above the day's prices, -1 below them, 0 among them or where prices are unknown."""
@@ -132,11 +132,12 @@ def _replaced(insight: Stated, mine: Sequence[Value], later: Sequence[Message], 
         done = _done(value) and insight.kind != "level"
         newest = next((each for each in reversed(later) if _of_kind(each, value, reader)), None)
         others = (
-            [its for its in _of_kind(newest, value, reader) if not same(its.number, value.number)] if newest else []
+            [its for its in _of_kind(newest, value, reader) if not same(its.amount, value.amount)] if newest else []
         )
         if newest and others and not done:
             return Score(
-                value=NEW_VALUE, why=f"Message {newest.message_id} says {others[0].number:g}: {newest.text[:QUOTED]}"
+                value=NEW_VALUE,
+                why=f"Message {newest.message_id} says {others[0].amount.value:g}: {newest.text[:QUOTED]}",
             )
         left = next((each for each in later if any(_ends(its, value) for its in values(each, reader))), None)
         if left and not value.ahead and not (done and value.left):
@@ -158,7 +159,7 @@ def _mine(insight: Stated, reader: Reader, cited: Sequence[Message]) -> list[Val
     """Give the insight's values as its messages state them."""
     said = [value for each in cited for value in values(each, reader)]
     numbers = about(insight, reader).values
-    return [value for value in said if any(same(value.number, number) for number in numbers)]
+    return [value for value in said if any(same(value.amount, each) for each in numbers)]
 
 
 def _of_kind(message: Message, value: Value, reader: Reader) -> list[Value]:
@@ -168,7 +169,7 @@ def _of_kind(message: Message, value: Value, reader: Reader) -> list[Value]:
         for its in values(message, reader)
         if not its.symbols.isdisjoint(value.symbols)
         and _alike(its, value)
-        and (value.unit in {"percent", "price"} or value.number / 2 <= its.number <= value.number * 2)
+        and (value.unit in {"percent", "price"} or value.amount.value / 2 <= its.amount.value <= value.amount.value * 2)
     ]
 
 
@@ -222,7 +223,7 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
             left = over and (paid and trade <= 0 if days else sells and roles[number] in {"deal", ""})
             clause = next((sentence[a:b] for a, b in reading.clauses if a <= number.start < b), "")
             yield Value(
-                number=number.value,
+                amount=number.amount,
                 unit=unit,
                 side=0 if left else side,
                 role=roles[number],
@@ -282,7 +283,7 @@ def _like(one: About, each: Message, reader: Reader) -> float:
     held = [bits for term, _, bits in one.words if term in terms]
     if len(held) < 2:
         return 0.0
-    numbers = [number.value for number in reading.numbers]
+    numbers = [number.amount for number in reading.numbers]
     differs = bool(numbers) and bool(one.values) and not any(same(a, b) for a in one.values for b in numbers)
     changed = differs or _CHANGED.search(each.text) is not None
     return sum(held) / total * (1.0 if changed else SAME)

@@ -51,6 +51,8 @@ class Utility:
 
     budget: Budget
     """What was packed."""
+    unit: str
+    """Whose tokens these and all others are, in words."""
     measured: Mapping[str, Mapping[str, "Floats"]]
     """By way of spending (`WAYS`) and measure, a value a question; NaN is unscored."""
     tokens: Mapping[str, float]
@@ -71,7 +73,8 @@ class Utility:
     def __repr__(self) -> str:
         """Say what each way of spending holds, and what COLD brings."""
         number = len(self.conversations)
-        lines = [f"Utility of {self.budget.cold:,} tokens for insights, on {number:,} question{'s' * (number != 1)}"]
+        given = f"Utility of {self.budget.cold:,} {self.unit} for insights"
+        lines = [f"{given}, on {number:,} question{'s' * (number != 1)}"]
         for what, name in NAMES.items():
             levels = ", ".join(f"{way} {interval(self.level(way, what), '.3f')}" for way in WAYS)
             more = interval(self.difference(measure=what), "+.3f")
@@ -142,6 +145,7 @@ def utility(ranks: Ranks, retriever: str | None = None, budget: Budget | None = 
             losses.setdefault(slot.item_id, []).append(lost)
     return Utility(
         budget=budget,
+        unit=ranks.unit,
         measured={
             way: {name: np.array([row[name] for row in rows], np.float64) for name in MEASURES}
             for way, rows in found.items()

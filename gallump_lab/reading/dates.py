@@ -1,0 +1,234 @@
+"""Dates and times: what one value names (`parse`), and what a text names (`times`) or a question asks for (`spans`)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gallump_lab.reading.periods import (
+    AHEAD_ONLY,
+    DAY,
+    YEARS,
+    YEARS_BACK,
+    Given,
+    before,
+    matches,
+    midnight,
+    periods,
+    yearly,
+)
+
+_COUNTED = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
+_SLASHED = re.compile(r"(\d{4})/(\d\d)/(\d\d)\b")
+_FIRST, _LAST = 946_684_800, 4_102_444_800
+"""Seconds since 1970 at which 2000 and 2100 begin: a number is read as a time in between, whatever its unit."""
+
+
+def parse(value: object) -> date | datetime:
+    """Return the time that one value names, and leave open what the value does not say.
+
+    Parameters
+    ----------
+    value : object
+        A date or datetime (pandas' and numpy's too), text in ISO 8601, or a number, as such or as text: seconds,
+        milliseconds, microseconds or nanoseconds since 1970, between the years 2000 and 2100, or a date as 20240531.
+
+    Returns
+    -------
+    datetime.date or datetime.datetime
+        A plain date where no time of day is given; a datetime without time zone where none is given; else a datetime in
+        the zone that the value gives, which is UTC for a number.
+
+    Raises
+    ------
+    ValueError
+        If it is no time, or may be this one or that; the message goes on from the value's name: "must be a time ...".
+    """
+    found: Any = value
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        found = (found.astype("datetime64[us]") if found.dtype.kind == "M" else found).item()
+    if isinstance(found, (int, float)) and not isinstance(found, bool):
+        found = f"{found:.6f}" if isinstance(found, float) else str(found)
+    if isinstance(found, str):
+        found = _text(found.strip())
+    if not isinstance(found, date) or found != found:  # noqa: PLR0124 (pandas' NaT is a datetime that equals nothing)
+        msg = f"must be a time such as 2024-05-31T09:30:00Z, not {value!r:.60}"
+        raise ValueError(msg)
+    return found
+
+
+def instant(value: object, zone: tzinfo = UTC) -> datetime:
+    """Return the time that one value names (see `parse`), UTC; without a zone of its own it is taken as one of `zone`.
+
+    A date begins at midnight.
+
+    Raises
+    ------
+    ValueError
+        If it is no time, or lies beyond the calendar.
+    """
+    found = parse(value)
+    if not isinstance(found, datetime):
+        found = datetime(found.year, found.month, found.day, tzinfo=zone)
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        msg = f"must be a time of the calendar's years, not {value!r:.60}"
+        raise ValueError(msg) from None
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone of an IANA name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name here.
+    """
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        msg = f"time_zone must be an IANA name such as 'Europe/Berlin' or 'UTC', not {name!r:.60}."
+        raise ValueError(msg) from error
+
+
+def _text(text: str) -> date | datetime | None:
+    if _COUNTED.fullmatch(text):
+        return _number(text)
+    text = _SLASHED.sub(r"\1-\2-\3", text, count=1)
+    for kind in (date, datetime):
+        try:
+            return kind.fromisoformat(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _number(digits: str) -> date | datetime | None:
+    whole, _, part = digits.partition(".")
+    if len(whole) == 8 and not part.strip("0"):
+        try:
+            return date.fromisoformat(whole)
+        except ValueError:
+            return None
+    for places in (0, 3, 6, 9):
+        if _FIRST <= int(whole) / 10**places < _LAST:
+            microseconds = int(whole) * 1_000_000 // 10**places
+            microseconds += int(f"{part:0<6}"[:6]) if not places else 0
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    return None
+
+
+_ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
+_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b.*\b(?:on|since)\s+$", re.IGNORECASE)
+_ASKED_MONTH = re.compile(
+    r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A time that a text names, from its first day to its last."""
+
+    first: date
+    last: date
+    text: str
+    start: int
+    stop: int
+    yearless: bool = False
+    """Whether the text left the year to be guessed: the nearest of that name."""
+    day_only: bool = False
+    """Whether it is a day without a month: "the 16th"."""
+
+
+def times(text: str, said: date) -> list[Named]:
+    """Return the times that a text names, in its order.
+
+    Parameters
+    ----------
+    text : str
+        A statement or a message.
+    said : datetime.date
+        The day on which it was said; "yesterday" and dates without a year count from it.
+    """
+    found = []
+    for match, given in matches(text, said):
+        if given.keys() & AHEAD_ONLY:
+            continue
+        ahead = _AHEAD.search(before(match)) is not None
+        if days := _nearest(given, said, ahead=ahead):
+            found.append(
+                Named(
+                    first=days[0],
+                    last=days[1],
+                    text=match[0],
+                    start=match.start(),
+                    stop=match.end(),
+                    yearless="year" not in given and yearly(given),
+                    day_only="day" in given and not {"month", "number"} & given.keys(),
+                )
+            )
+    return found
+
+
+def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]], str]:
+    """Return the times that a question asks for, and the question without the words that name them.
+
+    Talk lies in the past: what begins after the moment's day is none of them.
+
+    Parameters
+    ----------
+    question : str
+        What is asked.
+    at : datetime
+        When, in the time zone whose days count.
+
+    Returns
+    -------
+    spans : list of tuple of datetime
+        From (included) and to (excluded), in order; a date without a year gives one for each year.
+    rest : str
+        The question; the same where it names no time.
+    """
+    today, found, rest, begin = at.date(), set[tuple[date, date]](), "", 0
+    for match, given in matches(question, today):
+        if "weekday" in given and _PAST.search(before(match)):
+            given = given | {"which": "last"}  # noqa: PLW2901 (the same, more certain)
+        if _asked(given, before(match)):
+            days = [
+                (first, min(last, today) if "span" in given else last)
+                for first, last in periods(given, today, range(today.year - YEARS_BACK, today.year + 1), ahead=False)
+                if first <= today
+            ]
+            if days:
+                found.update(days)
+                rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
+    apart: list[tuple[date, date]] = []
+    for first, last in sorted(found):
+        if apart and first <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(last, apart[-1][1]))
+        else:
+            apart.append((first, last))
+    return [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in apart], rest + question[
+        begin:
+    ]
+
+
+def _asked(given: Given, led: str) -> bool:
+    """Tell whether a question asks for what was said at a time, and not for something that has its name."""
+    if given.keys() & {"quarter", "quartered", "half", "halved", "ends", "christmas"}:
+        return False
+    if given.keys() == {"month"}:
+        return _ASKED_MONTH.search(led) is not None
+    if given.keys() == {"year"}:
+        return _ASKED_YEAR.search(led) is not None
+    return bool(given.keys() & {"month", "number", "count", "span", "near"}) or given.get("which") == "last"
+
+
+def _nearest(given: Given, said: date, *, ahead: bool) -> tuple[date, date] | None:
+    found = periods(given, said, range(said.year - 4, said.year + 9), ahead=False)
+    if ahead:
+        found = [each for each in found if each[1] >= said] or found
+    return min(found, key=lambda each: max((each[0] - said).days, (said - each[1]).days, 0), default=None)
