@@ -269,7 +269,7 @@ def claims(
             if claim and claim.symbol == topic.symbol:
                 found.remove(topic)
                 claim = replace(claim, text=text[text.index(topic.text) : text.index(piece) + len(piece)])
-            topic, taken_back = claim, False
+            topic, taken_back = claim if claim and claim.value else None, False
             found += [claim] if claim else []
     if topic and taken_back:
         found.remove(topic)
@@ -409,7 +409,7 @@ def _continued(clause: _Clause, about: str, topic: Claim, *, taken_back: bool) -
             return replace(topic, value=f"{topic.value} at {price}")
         return lot
     price = clause.price()
-    if price is None or clause.means & {"bought", "sold", "buy", "sell"}:
+    if price is None or clause.attributes or clause.means & {"bought", "sold", "buy", "sell"}:
         return None
     if "shares" in clause.means:  # how many, not where
         return topic
