@@ -27,6 +27,7 @@ PATIENCE = 2
 """After so many sessions in a row that failed for one of these, the server is left alone."""
 NAMED = 10
 """So many refusals and failures are told one by one; the rest are counted."""
+TAKEN = "This process was away for so long that another took it over, so nothing that was learnt of it here was kept."
 FORGOTTEN = "A message of it was forgotten meanwhile, so nothing that was learnt of it was kept."
 
 
@@ -256,7 +257,8 @@ def _by_model(  # noqa: PLR0913 (the seams)
                 check_spending(con, clock(), model, name)
         except (SpendingLimit, PriceUnknown) as error:
             return replace(result, failed=(*result.failed, str(error)))
-        result, got = _one(store, config, clock, session_id, result, stop)
+        with distilling.at_work(store) as claim:
+            result, got = _one(store, config, clock, session_id, result, stop, claim.name)
         if stop.is_set() or (got and got.interruption):
             break
         troubles = troubles + 1 if got and isinstance(got.fault, AWAY) else 0
@@ -293,10 +295,11 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     session_id: str,
     result: Distillation,
     stop: threading.Event,
+    name: str,
 ) -> tuple[Distillation, distiller.Distilled | None]:
     """Distil one session; a failure is recorded with its cost and leaves it to be tried again."""
     now = times.here(clock, config.time_zone)
-    claimed = distilling.claim(store, session_id, result.distiller, config.session_minutes, now)
+    claimed = distilling.claim(store, session_id, result.distiller, config.session_minutes, now, name)
     if claimed is None:
         return replace(result, left=result.left - 1), None
     number, session = claimed
@@ -316,7 +319,9 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
             "fault": fault,
         }
         with store.write() as con:
-            if got.state == "complete" and not distilling.whole(con, session):
+            if got.state == "complete" and not distilling.held(con, number):
+                outcome["fault"] = fault = TAKEN
+            elif got.state == "complete" and not distilling.whole(con, session):
                 outcome["fault"] = fault = FORGOTTEN
             elif got.state == "complete":
                 taken = distilling.settle(Standing(con, times.naive(clock())), session, got.learnt, result.distiller)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -90,6 +91,8 @@ class Turn:
         self._pieces: list[str] = []
         self._saved = time.monotonic()
         self._drafted = False
+        self._saving = threading.Lock()
+        self._claim = owner.Claim(lambda _: self._save())  # while the model thinks, too
         moment = received.moment
         self._row: dict[str, Any] = {
             "session_id": str(received.session_id),
@@ -115,41 +118,41 @@ class Turn:
         self._slots = [[*(getattr(s, name) for name in _SLOT), _json(dict(s.signals))] for s in prompt.slots]
 
     def __enter__(self) -> Self:
-        """Begin: as long as this lasts, nobody else in this process takes its draft for one that was left behind."""
-        _UNDER_WAY.add(self._key)
+        """Begin: as long as this lasts, nobody takes its draft for one that was left behind."""
+        self._claim.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the draft, if it is still there because the whole turn could not be stored, to `recover`."""
-        _UNDER_WAY.discard(self._key)
-
-    @property
-    def _key(self) -> tuple[str, int]:
-        return str(self._store.path), self._received.question_id
+        self._claim.__exit__()
 
     def hear(self, piece: str) -> None:
         """Take a piece of the reply's text; about once a second it is saved, in case the kernel dies."""
         self._pieces.append(piece)
-        now = time.monotonic()
-        if now - self._saved >= DRAFT_SECONDS:
-            self._saved = now
+        if time.monotonic() - self._saved >= DRAFT_SECONDS:
             with contextlib.suppress(StoreError):  # tried again in a second; a lab that stays away shows at the end
-                self._save(masked(storable("".join(self._pieces))))
+                self._save()
 
-    def _save(self, text: str) -> None:
+    def _save(self) -> None:
+        """Save what has arrived, which renews the claim."""
         row = self._row
-        with self._store.write() as con:
-            if self._drafted:
-                con.execute("update drafts set text = ? where question_id = ?", [text, row["question_id"]])
-            else:
-                configs.keep(con, self._received.config)
-                given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._slots)]
-                con.execute(
-                    "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner) "
-                    "values (?, ?, ?, ?, ?, ?, ?)",
-                    [*given, owner.me()],
-                )
-        self._drafted = True
+        with self._saving:
+            text, self._saved = masked(storable("".join(self._pieces))), time.monotonic()
+            with self._store.write() as con:
+                if self._drafted:
+                    con.execute(
+                        f"update drafts set text = ?, renewed_at = {owner.NOW} where owner = ?",  # noqa: S608
+                        [text, self._claim.name],
+                    )
+                else:
+                    configs.keep(con, self._received.config)
+                    given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._slots)]
+                    con.execute(
+                        "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner, renewed_at) "  # noqa: S608
+                        f"values (?, ?, ?, ?, ?, ?, ?, {owner.NOW})",
+                        [*given, self._claim.name],
+                    )
+            self._drafted = True
 
     def finish(self, answer: Answer) -> tuple[int, int | None]:
         """Write the turn, its slots and its reply in one step.
@@ -159,6 +162,7 @@ class Turn:
         tuple of int
             The turn's id, and the reply's message id or None if there is no text.
         """
+        self._claim.end()
         usage, session_id, symbol = answer.usage, self._row["session_id"], self._row["symbol"]
         there = bool(answer.text.strip())
         write = self._sessions.reply(session_id, answer.text, symbol, answer.state) if there else None
@@ -254,18 +258,18 @@ def _write(con: "DuckDBPyConnection", row: dict[str, Any], slots: Sequence[Seque
 def recover(store: Store, sessions: SessionManager) -> int:
     """Turn the drafts that nobody is at work on any more into replies, marked as stopped; give their number."""
     with store.read() as con:
-        found = con.execute("select text, turn::text, slots::text, owner, question_id from drafts").fetchall()
+        found = con.execute(f"select text, turn::text, slots::text, owner, {owner.LATE} from drafts").fetchall()  # noqa: S608
     orphans = [
         (text, json.loads(turn), json.loads(slots))
-        for text, turn, slots, who, question_id in found
-        if not owner.alive(who) or (who == owner.me() and (str(store.path), question_id) not in _UNDER_WAY)
+        for text, turn, slots, who, late in found
+        if owner.free(who, late=late)
     ]
     for text, row, slots in orphans:
-        write = sessions.reply(row["session_id"], text, row["symbol"], "stopped")
+        write = sessions.reply(row["session_id"], text, row["symbol"], "stopped") if text.strip() else None
         with store.write() as con:
             if con.execute("select 1 from drafts where question_id = ?", [row["question_id"]]).fetchone():
                 outcome = {"state": "stopped", "fault": LOST, "plain": False, "recommendations": "[]", "dropped": "[]"}
-                _write(con, row | outcome | {"reply_id": write(con)}, slots)
+                _write(con, row | outcome | {"reply_id": write(con) if write else None}, slots)
     return len(orphans)
 
 
@@ -278,8 +282,6 @@ DRAFT_SECONDS = 1.0
 LOST = (
     "The notebook's kernel ended before the reply had, or the lab could not take it in then. What had arrived is kept."
 )
-_UNDER_WAY: set[tuple[str, int]] = set()
-"""The turns that this process is at work on: the lab's path and the question's id."""
 
 
 def check_spending(con: "DuckDBPyConnection", now: datetime, settings: Model, model: str) -> None:

@@ -42,6 +42,10 @@ select passage_id, {", ".join(f"c{i}" for i in range(CODE))} from embeddings
 where model = $model and passage_id > $after and passage_id <= $last order by passage_id
 """  # noqa: S608 (only constants)
 _NEWS = "select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages)"
+_MARK = """
+select hash(p.message_id, p.terms, m.session_id, m.created_at, m.arrived_at)
+from (from passages where passage_id = $passage) p join (from messages where message_id = $message) m using (message_id)
+"""
 _NEXT = "select min(passage_id) from passages where passage_id > ?"
 _SAID = "select min(message_id), max(message_id) from passages where passage_id between ? and ?"
 _SPEAKERS = """
@@ -142,12 +146,13 @@ class Corpus:
     def __init__(self, own: Iterable[Embedder] = ()) -> None:
         self._own = embedders.by_name(own)
         self._lock = threading.Lock()
-        self.insights_ready = False
-        """Whether the insights of the lab have been analysed once."""
         self._clear()
 
     def _clear(self) -> None:
+        self.insights_ready = False
+        """Whether the insights of the lab have been analysed once."""
         self._length, self._forgotten = 0, 0
+        self._mark: Any = None
         self._caught_up: set[str] = set()
         self._columns: dict[str, Any] = _empty()
         self._codes: dict[str, _Codes] = {}
@@ -200,7 +205,7 @@ class Corpus:
             Whether there may be more.
         """
         forgotten, newest = con.execute(_NEWS).fetchone() or (0, 0)
-        if forgotten != self._forgotten or newest < self._newest:  # the latter: another file stands there now
+        if forgotten != self._forgotten or self._mark != self._marked(con):  # the latter: another file is there now
             self._clear()
             self._forgotten = forgotten
         if newest > self._newest:
@@ -216,7 +221,15 @@ class Corpus:
                 self._clear()
                 raise
             self._speakers |= dict(names)
+            self._mark = self._marked(con)
         return self._read_codes(con, model) or self._newest < newest
+
+    def _marked(self, con: "DuckDBPyConnection") -> Any:
+        """Give what tells the newest passage that was read from any other lab's of the same number."""
+        if not self._length:
+            return None
+        message = int(self._columns["message_id"][self._length - 1])
+        return con.execute(_MARK, {"passage": self._newest, "message": message}).fetchone()
 
     @property
     def _newest(self) -> int:

@@ -1,7 +1,7 @@
 """Distilling sessions that have ended: which are due, and what a distiller gave put into the lab, once for each.
 
 A session is distilled once by each distiller, and again only for messages that came later. A claim in the lab keeps two
-notebooks from distilling the same session at once; one whose process has died, or that failed, is free again.
+notebooks from distilling the same session at once; one that nobody renews, or that failed, is free again.
 """
 
 import json
@@ -101,9 +101,10 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     given["wanted"] = None if wanted is None else [*wanted]
     rows = con.execute(_DUE, given).fetchall()
     running = con.execute(
-        "select session_id, owner from distillings where state = 'running' and distiller = ?", [distiller]
+        f"select session_id, owner, {owner.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
+        [distiller],
     ).fetchall()
-    taken = {session_id for session_id, who in running if owner.alive(who)}
+    taken = {session_id for session_id, who, late in running if not owner.free(who, late=late)}
     return [session_id for (session_id,) in rows if session_id not in taken]
 
 
@@ -146,8 +147,22 @@ def read(con: "DuckDBPyConnection", session_id: str, distiller: str, minutes: fl
     return Session(session_id=session_id, messages=said, after=after, known_from=min(ended, now))
 
 
-def claim(store: Store, session_id: str, distiller: str, minutes: float, now: datetime) -> tuple[int, Session] | None:
+def at_work(store: Store) -> owner.Claim:
+    """Return a claim in whose name sessions are distilled, one after the other."""
+
+    def renew(name: str) -> None:
+        with store.write() as con:
+            con.execute(f"update distillings set renewed_at = {owner.NOW} where owner = ?", [name])  # noqa: S608
+
+    return owner.Claim(renew)
+
+
+def claim(  # noqa: PLR0913, PLR0917 (a claim's givens)
+    store: Store, session_id: str, distiller: str, minutes: float, now: datetime, name: str
+) -> tuple[int, Session] | None:
     """Take a session for a distiller that takes its time; None if another has it, or has done it, by now.
+
+    `name` is that of the claim, see `at_work`.
 
     Returns
     -------
@@ -158,16 +173,22 @@ def claim(store: Store, session_id: str, distiller: str, minutes: float, now: da
         if not due(con, distiller, now, minutes, wanted=[session_id]):
             return None
         session = read(con, session_id, distiller, minutes, now)
-        con.execute(  # of a process that has died
+        con.execute(  # that is free
             "delete from distillings where session_id = ? and distiller = ? and state = 'running'",
             [session_id, distiller],
         )
         (number,) = con.execute(
-            "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, owner) "
-            "values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?) returning distilling_id",
-            [session_id, distiller, session.seen, times.naive(now), owner.me()],
+            "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, owner, "  # noqa: S608
+            f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {owner.NOW}) "
+            "returning distilling_id",
+            [session_id, distiller, session.seen, times.naive(now), name],
         ).fetchone() or (0,)
     return int(number), session
+
+
+def held(con: "DuckDBPyConnection", number: int) -> bool:
+    """Tell whether a claim still holds: it was not free for so long that another took the session."""
+    return con.execute("select 1 from distillings where distilling_id = ?", [number]).fetchone() is not None
 
 
 def whole(con: "DuckDBPyConnection", session: Session) -> bool:

@@ -32,10 +32,11 @@ from gallump_lab.reading.periods import (
     periods,
 )
 
-FIRM = frozenset("by before until till through come within next ahead tomorrow at ends".split())
+FIRM = frozenset("by before until till through come within til next ahead tomorrow at ends".split())
 """Leads that speak of what is to come, whatever stands beside them; "in May" may be in the past."""
-DEADLINES = frozenset("by before until till through come".split())
+DEADLINES = ("by", "before", "until", "till", "til", "through", "come")
 """Leads that say until when a statement holds."""
+_ENDS = re.compile(rf"\b(?:{'|'.join(DEADLINES)})\b", re.IGNORECASE)
 _LEAD = re.compile(
     r"(?:\b(?P<lead>by|before|until|till?|through|come|in|during|on|at|into|within)\s+)?(?:the\s+)?"
     r"(?:(?P<part>start|beginning|early|middle|mid|late|end)(?:\s+of)?(?:\s+the)?[\s-]+)?(?:(?:this|next)\s+)?$",
@@ -90,7 +91,7 @@ def deadline(text: str, at: datetime) -> tuple[str, datetime] | None:
 
     `at` is when it was made, in the time zone whose days count.
     """
-    for each in horizons(text, at):
+    for each in horizons(text, at) if _ENDS.search(text) else ():
         if each.lead in DEADLINES:
             return each.name, midnight(each.until + DAY, at.tzinfo)
     return None
@@ -173,7 +174,7 @@ def _end(first: date, last: date, lead: str, part: str, *, ends: bool) -> date:
         last = first + (last - first) // 3
     elif part in {"mid", "middle"}:
         first = last = first + (last - first) // 2
-    if lead == "before" or (lead in {"until", "till"} and last > first):
+    if lead == "before" or (lead in {"until", "till", "til"} and last > first):
         return last if ends else first - DAY
     return last
 

@@ -70,7 +70,7 @@ def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(rows
     at = START + timedelta(days=days)
     all_of_it, part = lab_of(rows, tmp_path), lab_of([r for r in rows if r["created_at"] <= at], tmp_path)
     found = ranked(all_of_it, Moment(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
-    assert found == ranked(part, Moment(at=NOW, seen_message=len(rows), seen_insight=0))
+    assert found == ranked(part, Moment(at=at, seen_message=len(rows), seen_insight=0))
 
 
 @slow

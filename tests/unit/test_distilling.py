@@ -1,6 +1,8 @@
 """Distilling: which sessions are due, by whom, once each; what fails is told and tried again."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -8,6 +10,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from clock import Clock
@@ -419,6 +422,26 @@ def test_a_claim_of_a_process_that_was_killed_is_free_and_one_at_work_is_not(lab
         assert server.asked == 1
         process.send_signal(signal.SIGKILL)
     assert mine.distill(confirm=lambda _: True).sessions == 1
+    assert recorded(mine)["state"].tolist() == ["complete"]
+
+
+@pytest.mark.parametrize("owner", ["another-machine 1 ab", f"{socket.gethostname()} {os.getppid()} ab"])
+def test_a_claim_that_nobody_renews_is_free_after_half_a_minute(lab, asking, clock, server, owner):
+    told(lab, "My AAPL stop is 420.")
+    clock.now += LATER
+    held = threading.Event()
+    server.distilled += [[start(), held], called(STOP)]
+    with subprocess.Popen([sys.executable, "-c", CLAIMED, str(lab.store.path), server.url]) as process:
+        while not server.requests:
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    renewed = "update distillings set owner = ?, renewed_at = make_timestamp(epoch_us(now()) - ? * 1_000_000)"
+    mine, found = asking(), []
+    for seconds in (10, 40):
+        with duckdb.connect(lab.store.path) as con:
+            con.execute(renewed, [owner, seconds])
+        found.append(mine.distill(confirm=lambda _: True).sessions)
+    assert found == [0, 1]
     assert recorded(mine)["state"].tolist() == ["complete"]
 
 

@@ -1,8 +1,11 @@
 """Past talk at hand: continue, search, export, forget, try again, choose, decide, recover."""
 
 import itertools
+import os
+import socket
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -201,6 +204,43 @@ def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(tmp_path: P
     assert lab.sql("select count(*) as n from drafts")["n"].tolist() == [0]
     assert study.replay(lab.snapshot()).frame["identical"].all()
     assert len(Lab.open(path).transcript()) == 2
+
+
+@pytest.mark.parametrize("owner", ["another-machine 1 ab", f"{socket.gethostname()} {os.getppid()} ab"])
+def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only(tmp_path: Path, owner: str) -> None:
+    path = tmp_path / "lab.duckdb"
+    subprocess.run([sys.executable, "-c", DYING, str(path)], capture_output=True, check=False)
+    renewed = "update drafts set owner = ?, renewed_at = make_timestamp(epoch_us(now()) - ? * 1_000_000)"
+    with duckdb.connect(path) as con:  # as if its process were on a machine that cannot be seen, or its id were reused
+        con.execute(renewed, [owner, 10])
+        ((question_id,),) = con.execute("select question_id from drafts").fetchall()
+    lab = Lab.open(path)
+    with pytest.raises(ValueError, match="is being answered"):
+        lab.retry(question_id)
+    with duckdb.connect(path) as con:
+        con.execute(renewed, [owner, 40])
+    assert lab.retry(question_id).state == "complete"
+    assert [said["state"] for said in lab.transcript()] == ["complete", "stopped", "complete"]
+
+
+def test_a_question_is_claimed_while_the_model_thinks(lab: Lab, monkeypatch) -> None:
+    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    held = threading.Event()
+    with MessagesServer() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        server.queue([start(), held, *say("Perhaps.")[1:]])
+        asking = threading.Thread(target=lab.ask, args=("Will the line hold?",))
+        asking.start()
+        renewed: set[datetime] = set()
+        while len(renewed) < 3 and asking.is_alive():
+            renewed |= {*lab.sql("select renewed_at from drafts")["renewed_at"]}
+        with pytest.raises(ValueError, match="is being answered"):
+            lab.retry(1)
+        held.set()
+        asking.join()
+    assert len(renewed) == 3
+    assert lab.messages["text"].tolist() == ["Will the line hold?", "Perhaps."]
+    assert lab.sql("select * from drafts").empty
 
 
 def test_a_question_whose_reply_broke_off_is_asked_again_and_both_replies_stay(lab: Lab, monkeypatch) -> None:

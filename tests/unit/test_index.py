@@ -48,3 +48,16 @@ def test_an_import_sorts_what_it_brought(lab, monkeypatch):
     found = postings(lab)
     assert found == sorted(found)
     assert set(before) < set(found)
+
+
+def test_recall_of_a_lab_that_was_replaced_by_a_longer_one_is_the_new_ones(tmp_path):
+    for name, said in {"old": 3, "new": 6}.items():
+        lab = Lab.open(tmp_path / f"{name}.duckdb")
+        for i in range(said):
+            session = lab.sessions.get_or_create_session()
+            lab.sessions.add_message(session, "user", f"The {name} stop of AAPL is {100 + i}, said {i * 'again '}.")
+    lab = Lab.open(tmp_path / "old.duckdb")
+    assert "old" in lab.recall("Where is the stop of AAPL?").slots[0].text
+    (tmp_path / "new.duckdb").replace(tmp_path / "old.duckdb")
+    anew = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
+    assert lab.recall("Where is the stop of AAPL?").frame.equals(anew)

@@ -26,7 +26,7 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     for turn in range(turns):
         now[0] += timedelta(minutes=dice.choice([1, 4, 12, 45, 600]))
         if turn % 9 == 0:
-            lab.apply(dice.choice(CONFIGS))
+            lab.apply(CONFIGS[turn // 9 % len(CONFIGS)])
         symbol = dice.choice(SYMBOLS)
         if dice.random() < 0.2:
             text = f"{symbol} holds above {dice.randrange(20, 700)}"

@@ -326,7 +326,7 @@ def _forecast(found: re.Match[str], before: str, sentence: str, horizon: Horizon
     if level == 0 or (move is not None and move <= -1):
         return "Its level is no price."
     sided = "over" in given or "under" in given
-    stays = sided and (_STAYS.search(before) is not None or horizon.lead in {"until", "till", "through"})
+    stays = sided and (_STAYS.search(before) is not None or horizon.lead in {"until", "till", "til", "through"})
     how: Literal["touch", "close", "end"] = "touch"
     if (level is None and move is None) or _ENDS.search(before) or horizon.lead in {"at", "on"}:
         how = "end"
