@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     import duckdb
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
+# A commit of more than a little goes into the file itself and not into a log first, where DuckDB 1.5 dies of writing
+# some of our migrations; it costs the same.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "checkpoint_threshold": "1KB",
     "python_enable_replacements": False,
 }
 _THREADED: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()

@@ -317,7 +317,7 @@ def test_a_line_of_json_that_is_nested_too_deeply_is_left_out(tmp_path: Path) ->
     found = datasets.read(table(tmp_path / "talk.jsonl", "\n".join(lines)))
     assert (len(found.messages), found.left_out) == (1, 3)
     assert found.problems[0] == "line 1: it is not JSON (it is nested more than 100 deep); left out."
-    assert found.problems[2].startswith("line 4: created_at must be a time such as 2024-05-31")
+    assert found.problems[2].startswith("line 4: created_at must be a time of the calendar's years")
 
 
 def test_a_folder_of_chats_is_a_set_of_conversations(tmp_path: Path) -> None:
@@ -449,7 +449,7 @@ def test_times_in_seconds_and_milliseconds_since_1970_are_read_as_such(tmp_path:
         "2023-12-31 19:48:20",
         "2023-11-27 21:35:10",
     ]
-    assert found.problems == ("line 4: created_at must be a time such as 2024-05-31T09:30:00Z, not '45292'; left out.",)
+    assert found.problems == ("line 4: time must be a time such as 2024-05-31T09:30:00Z, not '45292'; left out.",)
 
 
 def test_of_many_problems_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:

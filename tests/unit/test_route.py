@@ -346,14 +346,14 @@ def test_bad_input_is_answered_in_json_and_stores_nothing(client, claude, lab):
 
 
 def test_many_keys_hold_nobody_up(client, server):
-    names = [f"k{i}" for i in range(40_000)]
+    names = [f"k{i}" for i in range(30_000)]
     given = json.dumps(dict.fromkeys(names))[:-1] + f', "{names[-1]}": 0}}'  # each looked up in all: a minute
     with raw(server, GENERATE, given.encode()) as connection:
         assert client.get("/api/status", timeout=20).status_code == 200
         connection.settimeout(20)
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"gives 'k39999' twice" in answer
+    assert b"gives 'k29999' twice" in answer
 
 
 @pytest.mark.parametrize(
