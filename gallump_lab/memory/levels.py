@@ -5,15 +5,18 @@ one way to read it. Anything else, a name, a doubt, a comparison, leaves it a se
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gallump_lab.memory.records import Kind
-from gallump_lab.reading.dates import times
-from gallump_lab.reading.horizons import DEADLINES, horizons
+from gallump_lab.reading.dates import Named, times
+from gallump_lab.reading.horizons import DEADLINES, Horizon, horizons
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import DAY, midnight
+
+Spans = Callable[[str], Sequence[tuple[int, int, str]]]
+"""Gives where a text names symbols: start, stop and symbol of each."""
 
 VALUED = frozenset({"stop", "target", "entry level", "position", "size", "forecast", "support", "resistance"})
 """Attributes of a symbol of which the newest holds."""
@@ -120,17 +123,15 @@ _BACK = re.compile(
 )
 """Takes back what stands before it, whatever takes its place."""
 _CLAUSE = re.compile(
-    r"\s*[,;](?:\s+|$)|\s+/\s+|[.!]\s+|\s*(?:\.{3}|\u2026)\s*|\s+(?:and|but|then|with|w|w/|so)\s+|\s+[-\u2013\u2014]+\s+",
+    r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b[\s:=@$]{0,3}\d)|[,;](?:\s+|$)|\s+/\s+|[.!]\s+|\s*(?:\.{3}|\u2026)\s*|\s+(?:and|but|then|with|w|w/|so)\s+|\s+[-\u2013\u2014]+\s+",
     re.IGNORECASE,
 )
-_DATES = re.compile(
-    r"\b(?:(?:on |this |since |as of |late |early )?(?:mon|tues?|wed(?:nes)?|thur?s?|fri|sat(?:ur)?|sun)(?:day)?"
-    r"|(?:this|last|next) (?:morning|afternoon|evening|week|night)|(?:on )?the \d{1,2}(?:st|nd|rd|th)|\d{1,2}/\d{1,2}(?:/\d{2,4})?"
-    r"|\d{4}-\d\d-\d\d|(?:at|after|before|into) (?:the )?(?:open|close)"
-    r"|(?:on )?(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.? \d{1,2}(?:st|nd|rd|th)?(?![.,]?\d)"
-    r"|(?:on )?\d{1,2}(?:st|nd|rd|th)?(?: of)? (?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*)\b",
+_WHEN = re.compile(
+    r"\b(?:(?:on )?(?:mon|tues?|wed|thurs?|fri)\b|(?:this |last )?(?:morning|afternoon|evening|night)|\d{1,2}/\d{1,2}(?:/\d{2,4})?"
+    r"|(?:at|after|before|into) (?:the )?(?:open|close))\b|\b(?:on|since|as of|from) +(?= {3,}|$)",
     re.IGNORECASE,
 )
+"""When something was done, which changes nothing of what was; what leads to a date that was taken out."""
 _APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 """From one number to another, this or that, a row of a table."""
 _TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
@@ -157,11 +158,11 @@ class _Clause:
         Gives where a text names symbols: start, stop and symbol of each.
     """
 
-    def __init__(self, text: str, spans: Callable[[str], Sequence[tuple[int, int, str]]]) -> None:
+    def __init__(self, text: str, spans: Spans) -> None:
         self.text = text
         named = spans(text)
         self.symbols = [*dict.fromkeys(symbol for _, _, symbol in named)]
-        spelt = _spelt(_DATES.sub(lambda date: " " * len(date[0]), text), named)
+        spelt = _spelt(text, named)
         self.words = _TOKEN.findall(spelt)
         self.means = {meaning for word in self.words for meaning in _MEANS.get(word, ())}
         self.understood = all(word in _MEANS or word[0].isupper() for word in self.words) and not _APART.search(spelt)
@@ -177,6 +178,10 @@ class _Clause:
     @staticmethod
     def _is(word: str, meaning: str) -> bool:
         return meaning in _MEANS.get(word, ())
+
+    def only(self, meaning: str) -> bool:
+        """Return whether every word has a meaning."""
+        return all(self._is(word, meaning) or word in {"that", "it"} for word in self.words)
 
     def near(self, figure: _Figure, meaning: str, step: int = -1) -> bool:
         """Tell whether the word before a number, or after it, has a meaning; symbols are passed over."""
@@ -219,9 +224,7 @@ def _attribute(word: str) -> str:
     return _ATTRIBUTES.get(word, word.strip("_"))
 
 
-def claims(
-    text: str, about: str | None, at: datetime, spans: Callable[[str], Sequence[tuple[int, int, str]]]
-) -> list[Claim]:
+def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Claim]:
     """Return what a statement claims of symbols, in its order; of an attribute that it corrects, the last.
 
     Parameters
@@ -231,67 +234,110 @@ def claims(
     about : str, optional
         The symbol that was spoken of before it.
     at : datetime
-        When it was said: a month or day without a year is the next one.
+        When it was said, in the time zone whose days count: a month or day without a year is the next one.
     spans : callable
         Gives where a text names symbols: start, stop and symbol of each.
+
+    Examples
+    --------
+    >>> aapl = lambda text: [(m.start(), m.end(), "AAPL") for m in re.finditer("AAPL", text)]
+    >>> [(each.attribute, each.value) for each in claims("AAPL stop 180, no wait, 185", None, datetime.now(UTC), aapl)]
+    [('stop', '185')]
     """
     limit = next((each for each in horizons(text, at) if each.lead in DEADLINES), None)
-    ends, until = (limit.name, midnight(limit.until + DAY, at.tzinfo)) if limit else (None, None)
-    if limit:
-        text = text[: limit.start] + " " * (limit.stop - limit.start) + text[limit.stop :]
-    if _OPTIONS.search(text) or _DOUBTS.search(text) or _QUOTED.search(text):
+    bare = _without(text, [limit] if limit else [])
+    if _OPTIONS.search(bare) or _DOUBTS.search(bare) or _QUOTED.search(bare):
         return []
-    whole = _Clause(text, spans)
+    bare = _WHEN.sub(lambda when: " " * len(when[0]), _without(bare, times(bare, at.date())))
+    whole = _Clause(bare, spans)
     about = whole.symbols[0] if len(whole.symbols) == 1 else about
-    if len(whole.symbols) < 2 and whole.understood and (found := _planned(whole, (whole.symbols or [about])[0])):
-        return [replace(found, until=until)]
-    found: list[Claim] = []
-    topic: Claim | None = None
-    taken_back = False
-    for piece in _pieces(text):
-        clause = _Clause(piece, spans)
-        about = clause.symbols[0] if len(clause.symbols) == 1 else None if clause.symbols else about
-        if not clause.understood or about is None:
-            if topic and clause.prices and _BACK.match(piece):
-                found.remove(topic)
-            topic = None
-        elif (
-            topic
-            and clause.words
-            and all("anew" in _MEANS.get(word, ()) or word in {"that", "it"} for word in clause.words)
-        ):
-            taken_back = True
-        elif claim := _forecast(clause, about, ends) or _claim(clause, about):
-            topic, taken_back = claim, False
-            found.append(claim)
-        elif topic:
-            claim = _continued(clause, about, topic, taken_back=taken_back)
-            if claim and claim.symbol == topic.symbol:
-                found.remove(topic)
-                claim = replace(claim, text=text[text.index(topic.text) : text.index(piece) + len(piece)])
-            topic, taken_back = claim if claim and claim.value else None, False
-            found += [claim] if claim else []
-    if topic and taken_back:
-        found.remove(topic)
+    planned = _planned(whole, about) if len(whole.symbols) < 2 and whole.understood else None
+    if planned:
+        found = [replace(planned, text=text)]
+    else:
+        found = _Reading(text, about, spans, limit.name if limit else None).read(bare)
+    until = midnight(limit.until + DAY, at.tzinfo) if limit else None
     return [replace(each, until=until) for each in found if each.value]
 
 
+def _without(text: str, parts: Iterable[Horizon | Named]) -> str:
+    """Put spaces in the place of parts of a text."""
+    for each in parts:
+        text = text[: each.start] + " " * (each.stop - each.start) + text[each.stop :]
+    return text
+
+
 def understood(text: str) -> bool:
-    """Tell whether each word of a text is one that levels and trades are told with."""
+    """Return whether each word of a text is one that levels and trades are told with."""
     return _Clause(text, lambda _: ()).understood
 
 
-def _pieces(text: str) -> Iterator[str]:
+class _Reading:
+    """A statement that is read clause by clause.
+
+    Parameters
+    ----------
+    text : str
+        Its author's words.
+    about : str, optional
+        The symbol that is spoken of at its beginning.
+    spans : callable
+        As in `claims`.
+    ends : str, optional
+        Until when it holds, by name.
+    """
+
+    def __init__(self, text: str, about: str | None, spans: Spans, ends: str | None) -> None:
+        self._text, self._about, self._spans, self._ends = text, about, spans, ends
+        self._found: list[Claim] = []
+        self._topic: Claim | None = None  # what a bare number after it would go on with
+        self._begun = 0
+        self._taken_back = False
+
+    def read(self, bare: str) -> list[Claim]:
+        """Return the claims; `bare` is the text with spaces in the place of its dates."""
+        for start, stop in _pieces(bare):
+            clause = _Clause(bare[start:stop], self._spans)
+            if clause.symbols:
+                self._about = clause.symbols[0] if len(clause.symbols) == 1 else None
+            self._hear(clause, start, stop)
+        if self._topic and self._taken_back:
+            self._found.remove(self._topic)
+        return self._found
+
+    def _hear(self, clause: "_Clause", start: int, stop: int) -> None:
+        topic, about = self._topic, self._about
+        if not clause.understood or about is None:
+            if topic and clause.prices and _BACK.match(clause.text):
+                self._found.remove(topic)
+            self._topic = None
+            return
+        if topic and clause.only("anew"):
+            self._taken_back = True
+            return
+        claim = _forecast(clause, about, self._ends) or _claim(clause, about)
+        if claim is None and topic:
+            claim = _continued(clause, about, topic, taken_back=self._taken_back)
+            if claim and claim.symbol == topic.symbol:
+                self._found.remove(topic)
+                start = self._begun
+        if claim:
+            claim = replace(claim, text=self._text[start:stop].strip())
+            self._found.append(claim)
+            self._begun = start
+        self._topic = claim if claim and (claim.value or not topic) else None
+        self._taken_back = False
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """Cut a statement into clauses, also before a second attribute with a number of its own: "SL 431 TP 505"."""
-    for piece in _CLAUSE.split(text):
-        start = 0
-        for match in re.finditer(
-            r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b\W{0,3}\d)", piece, re.IGNORECASE
-        ):
-            yield piece[start : match.start()]
-            start = match.end()
-        if piece[start:].strip():
-            yield piece[start:]
+    start = 0
+    for match in _CLAUSE.finditer(text):
+        if text[start : match.start()].strip():
+            yield start, match.start()
+        start = match.end()
+    if text[start:].strip():
+        yield start, len(text)
 
 
 def _planned(clause: _Clause, about: str | None) -> Claim | None:
