@@ -4,11 +4,11 @@ Wrong is worse than nothing: a clause teaches a value only if each of its words 
 one way to read it. Anything else, a name, a doubt, a comparison, leaves it a sentence to remember.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from gallump_lab.memory import lexicon
 from gallump_lab.memory.records import Kind
 from gallump_lab.reading.dates import Named, times
 from gallump_lab.reading.horizons import DEADLINES, Horizon, horizons
@@ -36,105 +36,7 @@ class Claim:
     until: datetime | None = None
 
 
-_PHRASES = [
-    (re.compile(rf"(?<!\w)(?:{pattern})(?![\w'])"), name)
-    for name, pattern in {
-        " _target ": r"price target|profit objective|upside|take[ -]?profits?(?: order)?|t/p|limit (?:order to )?sell|(?:limit )?order to sell",
-        " _entry ": r"(?:limit )?order to buy|buy (?:limit|stop)|limit buy",
-        " _stop ": r"stop[ -]?loss|sell stop|s/l|line in the sand|kill switch|loss limit|bail-?out(?: level)?|point of no return|hard floor",
-        " _even ": r"break[ -]?even|b/e|(?<=stop )to (?:my )?(?:entry|cost)(?: price)?",
-        " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped(?: out)?|taken out|called away)(?: of)?"
-        r"|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
-        " _part ": r"(?:another |the other )?(?:half|a third|a quarter|two thirds|some|part|most|a few)(?: off)?(?: of)?"
-        r"(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
-        " _all ": r"all of (?:it|them)|the (?:whole|entire) (?:position|lot|thing)|the (?:rest|remaining)(?: of it)?",
-        " _bought ": r"(?:went|got) (?:long|short)|picked up|got in(?:to)?|i'?m in|pulled the trigger on"
-        r"|loaded up(?: on)?|opened a (?:long|short|position)(?: in)?|started a position(?: in)?|positions? ?:",
-        " _buy ": r"start(?:ing)? (?:to buy|buying|a position)|step(?:ping)? in(?:to)?|go(?:ing)? long|put me down",
-        " _expect ": r"will (?:be|hit|see|reach|go to|get to)|base case|goes to|heading to",
-        " cancel ": r"never mind",
-        r"\1 is ": r"(stop|target)'s",
-        " _hit ": r"(?:got|was|is|been) (?:hit|triggered|executed)",
-        " not ": r"instead of|rather than",
-        " now ": r"any ?more|no longer",
-        " ": r"from +N\S+ (?= *to +N)",
-    }.items()
-]
-_CLASSES = {
-    "attribute": "stop stops sl target targets tgt tp entry support resistance size qty _stop _target _entry trail trailing",
-    "plural": "stops targets",
-    "remove": "cancel cancelled canceled pull pulled remove removed delete deleted scrap scrapped drop dropped forget scratch no off",
-    "bought": "bought grabbed added own long short shorted hold holding paid acquired filled fill got _bought",
-    "sold": "sold exited closed covered dumped unloaded liquidated flattened flat _closed",
-    "reduced": "trimmed lightened reduced halved cut took taken gone closed sold trim",
-    "part": "_part",
-    "all": "all everything completely entirely it whole _all",
-    "buy": "buy buying add adding nibble accumulate enter reenter re-enter bid bidding _buy",
-    "sell": "sell selling trim",
-    "leave": "out gone exit sell bail close flat done cut _closed",
-    "down": "below under through loses breaks drops falls",
-    "up": "above over past hits hit reaches touches >",
-    "price": "at @ from paid cost filled fill avg average ,",
-    "old": "from was not isn't isnt wasn't",
-    "anew": "now new no wait make actually mean meant typo sorry sry scratch nah hm hmm oh is it's",
-    "shares": "shares share sh stock lots stueck st\u00fcck",
-    "book": "book portfolio account fund nav capital",
-    "expect": "expect expecting see say think believe bet forecast _expect",
-    "if": "if when once",
-    "later": "will would i'd i'll ill want gonna if when once",
-    "even": "_even",
-    "trail": "trail trailing",
-}
-_FILLERS = """
-i i'm im i've ive my our we the a an this it its are am to of on for in by up down and then also just ok okay btw still
-keep keeping kept stay stays sits stands goes go going move moved moving raise raised raising lower lowered lowering bump
-bumped bumping tighten tightened ratchet ratcheted set setting put putting has have had been be leave leaving with order
-gtc limit only more hard mental today tomorrow tmrw yesterday tonight = : -> => ( ) as position positions trade weight
-order decided first initial current trading trades closes bit imo around loss again back dip always take taking them
-weight again pls _hit hedge spot perp through nice yes yep so rest bucks dollars price level lot planned usual any whole done
-"""
-_MEANS: dict[str, set[str]] = {word: set() for word in _FILLERS.split()}
-for _name, _words in _CLASSES.items():
-    for _word in _words.split():
-        _MEANS.setdefault(_word, set()).add(_name)
-_ATTRIBUTES = {
-    "stops": "stop", "targets": "target", "sl": "stop", "trail": "stop", "trailing": "stop", "tgt": "target", "tp": "target", "entry": "entry level",
-    "qty": "size", "_entry": "entry level",
-}  # fmt: skip
 _KINDS: dict[str | None, Kind] = {"position": "position", "size": "position", None: "position", "forecast": "thesis"}
-
-_OPTIONS = re.compile(
-    r"\b(?:calls?|puts?(?! (?:an?|my|the|our|it|in|on|another|me|up|stops?)\b)|strikes?|straddles?|strangles?|spreads?|condors?|collars?|contracts?|csps?|leaps|dte|options?"
-    r"|\d+(?:\.\d+)?[cp])\b",
-    re.IGNORECASE,
-)
-"""An option's level or trade is not its stock's."""
-_DOUBTS = re.compile(
-    r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
-    r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost|nearly|wish"
-    r"|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so|ish"
-    r"|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year|month)|(?:was|were) (?:going|about) to|used to)\b",
-    re.IGNORECASE,
-)
-"""A sentence that has one of these states nothing for certain, whatever its clauses say by themselves."""
-_QUOTED = re.compile(r"[\"\u201c\u201d\u201e\u00ab]|(?<!\w)['\u2018][^'\u2019]+\s[^'\u2019]+['\u2019](?!\w)")
-_BACK = re.compile(
-    r"\W*(?:h+m+,? )?(?:no|nah|nope|wait|scratch|i mean|make (?:it|that)|sorry|sry|actually|or)\b", re.IGNORECASE
-)
-"""Takes back what stands before it, whatever takes its place."""
-_CLAUSE = re.compile(
-    r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b[\s:=@$]{0,3}\d)|[,;](?:\s+|$)|\s+/\s+|[.!]\s+|\s*(?:\.{3}|\u2026)\s*|\s+(?:and|but|then|with|w|w/|so)\s+|\s+[-\u2013\u2014]+\s+",
-    re.IGNORECASE,
-)
-_WHEN = re.compile(
-    r"\b(?:(?:on )?(?:mon|tues?|wed|thurs?|fri)\b|(?:this |last )?(?:morning|afternoon|evening|night)|\d{1,2}/\d{1,2}(?:/\d{2,4})?"
-    r"|(?:at|after|before|into) (?:the )?(?:open|close))\b|\b(?:on|since|as of|from) +(?= {3,}|$)",
-    re.IGNORECASE,
-)
-"""When something was done, which changes nothing of what was; what leads to a date that was taken out."""
-_APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
-"""From one number to another, this or that, a row of a table."""
-_TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +65,11 @@ class _Clause:
         named = spans(text)
         self.symbols = [*dict.fromkeys(symbol for _, _, symbol in named)]
         spelt = _spelt(text, named)
-        self.words = _TOKEN.findall(spelt)
-        self.means = {meaning for word in self.words for meaning in _MEANS.get(word, ())}
-        self.understood = all(word in _MEANS or word[0].isupper() for word in self.words) and not _APART.search(spelt)
+        self.words = lexicon.TOKEN.findall(spelt)
+        self.means = {meaning for word in self.words for meaning in lexicon.MEANS.get(word, ())}
+        self.understood = all(
+            word in lexicon.MEANS or word[0].isupper() for word in self.words
+        ) and not lexicon.APART.search(spelt)
         self.prices, self.percents = [], []
         for place, word in enumerate(self.words):
             if word[0] in "NP":
@@ -177,7 +81,7 @@ class _Clause:
 
     @staticmethod
     def _is(word: str, meaning: str) -> bool:
-        return meaning in _MEANS.get(word, ())
+        return meaning in lexicon.MEANS.get(word, ())
 
     def only(self, meaning: str) -> bool:
         """Return whether every word has a meaning."""
@@ -191,18 +95,18 @@ class _Clause:
         return 0 <= place < len(self.words) and self._is(self.words[place], meaning)
 
     def price(self) -> str | None:
-        """Return the one price that holds, without those that others take the place of; None where that is not one."""
+        """Return the one price that holds, without those that gave way to another; None where that is not one."""
         newer = [
             each
             for each in self.prices
-            if not self.near(each, "old") and self.words[each.place + 1 : each.place + 2] not in (["->"], ["=>"], [">"])
+            if not self.near(each, "old") and self.words[each.place + 1 : each.place + 2] not in lexicon.GIVES_WAY
         ]
         values = {each.value for each in newer}
         return values.pop() if len(values) == 1 else None
 
 
 def _spelt(text: str, named: Sequence[tuple[int, int, str]]) -> str:
-    """Write a clause in lower case, with S for a symbol, N and P for a price and a percentage, and ? for other numbers."""
+    """Write a clause in lower case: S for a symbol, N and P for a price and a percentage, ? for other numbers."""
     marks = [(start, stop, "S") for start, stop, _ in named]
     for each in numbers(text):
         if any(start <= each.start < stop for start, stop, _ in marks):
@@ -215,13 +119,13 @@ def _spelt(text: str, named: Sequence[tuple[int, int, str]]) -> str:
         found += f"{text[place:start].lower()} {mark} "
         place = stop
     found = (found + text[place:].lower()).replace("\u2019", "'").replace("\u2192", "->")
-    for pattern, name in _PHRASES:
+    for pattern, name in lexicon.PHRASES:
         found = pattern.sub(name, found)
     return found
 
 
 def _attribute(word: str) -> str:
-    return _ATTRIBUTES.get(word, word.strip("_"))
+    return lexicon.ATTRIBUTES.get(word, word.strip("_"))
 
 
 def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Claim]:
@@ -246,9 +150,9 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Cla
     """
     limit = next((each for each in horizons(text, at) if each.lead in DEADLINES), None)
     bare = _without(text, [limit] if limit else [])
-    if _OPTIONS.search(bare) or _DOUBTS.search(bare) or _QUOTED.search(bare):
+    if lexicon.DOUBTS.search(bare) or lexicon.QUOTED.search(bare):
         return []
-    bare = _WHEN.sub(lambda when: " " * len(when[0]), _without(bare, times(bare, at.date())))
+    bare = lexicon.WHEN.sub(lambda when: " " * len(when[0]), _without(bare, times(bare, at.date())))
     whole = _Clause(bare, spans)
     about = whole.symbols[0] if len(whole.symbols) == 1 else about
     planned = _planned(whole, about) if len(whole.symbols) < 2 and whole.understood else None
@@ -306,19 +210,22 @@ class _Reading:
         return self._found
 
     def _hear(self, clause: "_Clause", start: int, stop: int) -> None:
-        topic, about = self._topic, self._about
+        topic = self._topic
+        if lexicon.OPTIONS.search(clause.text):  # whose a level after it is, nobody knows
+            self._about = None
+        about = self._about
+        if topic and clause.words and clause.only("anew"):
+            self._taken_back = True
+            return
         if not clause.understood or about is None:
-            if topic and clause.prices and _BACK.match(clause.text):
+            if topic and clause.prices and lexicon.BACK.match(clause.text):
                 self._found.remove(topic)
             self._topic = None
-            return
-        if topic and clause.only("anew"):
-            self._taken_back = True
             return
         claim = _forecast(clause, about, self._ends) or _claim(clause, about)
         if claim is None and topic:
             claim = _continued(clause, about, topic, taken_back=self._taken_back)
-            if claim and claim.symbol == topic.symbol:
+            if (claim or self._taken_back) and (claim is None or claim.symbol == topic.symbol):
                 self._found.remove(topic)
                 start = self._begun
         if claim:
@@ -332,7 +239,7 @@ class _Reading:
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """Cut a statement into clauses, also before a second attribute with a number of its own: "SL 431 TP 505"."""
     start = 0
-    for match in _CLAUSE.finditer(text):
+    for match in lexicon.CLAUSE.finditer(text):
         if text[start : match.start()].strip():
             yield start, match.start()
         start = match.end()
@@ -368,7 +275,8 @@ def _levelled(clause: _Clause, about: str) -> Claim | None:
     if "plural" in means and not clause.symbols:
         return None
     if attribute == "stop" and "_hit" in clause.words and value:
-        return Claim(text=clause.text, symbol=about, kind="position", attribute="position", value=f"closed at {value}")
+        value = f"closed at {value}"
+        return Claim(text=clause.text, symbol=about, kind="position", attribute="position", value=value)
     if attribute == "stop" and not value:
         if "trail" in means and len(clause.percents) == 1:
             value = f"{clause.percents[0].value}% trailing"
@@ -394,14 +302,13 @@ def _traded(clause: _Clause, about: str, *, bought: bool = False) -> Claim | Non
     if len(counts) < len(others) or means & {"down", "up"}:
         return None
     made = Claim(text=clause.text, symbol=about, kind="position", attribute="position", value="")
-    if "part" in means and means & {"reduced", "sold"}:
+    if ("part" in means and means & {"reduced", "sold"}) or ("sold" in means and len(counts) == 2):
         return replace(made, attribute=None, value=f"reduced{price}")
-    if "sold" in means and len(counts) == 2:
-        return replace(made, attribute=None, value=f"reduced{price}")
-    if "sold" in means and counts and "all" not in means:
-        return replace(made, attribute=None, value=f"sold {counts[0]}{price}")
-    if "sold" in means:
-        return replace(made, value=f"closed{price}")
+    if "sold" in means:  # so many of them may be all or a part
+        part = counts and "all" not in means
+        return replace(
+            made, attribute=None if part else "position", value=f"{f'sold {counts[0]}' if part else 'closed'}{price}"
+        )
     if (bought or "bought" in means) and len(counts) < 2:
         return replace(made, value=f"{' '.join(counts)}{price}".strip())
     return None
@@ -444,21 +351,33 @@ def _forecast(clause: _Clause, about: str, ends: str | None) -> Claim | None:
 
 def _continued(clause: _Clause, about: str, topic: Claim, *, taken_back: bool) -> Claim | None:
     """Recognise a value that goes on with what was said: "no wait, 185", "and on MSFT 26", "150 at 214.30"."""
-    if topic.attribute == "position":
-        lot = _traded(clause, about, bought=not topic.value) if not taken_back else None
-        price = clause.price()
-        if topic.value == "closed" and price:
-            return replace(topic, value=f"closed at {price}")
-        if topic.value.startswith("at ") and price and "shares" in clause.means:
-            return replace(topic, value=f"{price} {topic.value}")
-        if price and topic.value.replace(".", "").isdigit() and clause.near(clause.prices[-1], "price"):
-            return replace(topic, value=f"{topic.value} at {price}")
-        return lot
     price = clause.price()
+    if topic.attribute == "position":
+        return _corrected(clause, topic, price) if taken_back else _completed(clause, about, topic, price)
     if price is None or clause.attributes or clause.means & {"bought", "sold", "buy", "sell"}:
         return None
     if "shares" in clause.means:  # how many, not where
         return topic
     if about != topic.symbol or not topic.value or taken_back or "anew" in clause.means:
-        return replace(topic, text=clause.text, symbol=about, value=price)
+        return replace(topic, symbol=about, value=price)
     return replace(topic, value="")  # one of two
+
+
+def _corrected(clause: _Clause, topic: Claim, price: str | None) -> Claim | None:
+    """Recognise what holds of a trade after all: "sorry, 80 shares, not 60", "no wait, at 341"."""
+    held, at, paid = topic.value.partition(" at ")
+    if price and "shares" in clause.means:
+        return replace(topic, value=f"{price}{at}{paid}")
+    return replace(topic, value=f"{held} at {price}") if price and clause.near(clause.prices[-1], "price") else None
+
+
+def _completed(clause: _Clause, about: str, topic: Claim, price: str | None) -> Claim | None:
+    """Recognise the rest of a trade: its price, how many, or the next one."""
+    value = topic.value
+    if price and value == "closed":
+        return replace(topic, value=f"closed at {price}")
+    if price and value.startswith("at ") and "shares" in clause.means:
+        return replace(topic, value=f"{price} {value}")
+    if price and value.replace(".", "").isdigit() and clause.near(clause.prices[-1], "price"):
+        return replace(topic, value=f"{value} at {price}")
+    return _traded(clause, about, bought=not value)

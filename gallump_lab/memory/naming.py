@@ -1,4 +1,4 @@
-"""What a session calls its symbols: tickers, cashtags and company names, as against words that only look like them."""
+"""What a session calls its symbols: tickers, cashtags, company names, as against words that only look like them."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ _WORDS = frozenset(
     good got great grow had half hand happy hard has have he head heal heart heat held help her here hey hi high him his
     hit hold home hope hot hour how huge ice idea if im in into is it its ive job joy jump just keep key kids kind king
     knew know lab land last late lead led left less let life light like line link list live load loan lol long look lose
-    loss lost lot love low luck made main make man many mark max may me mean meet meta might mine miss mode month moon
+    loss lost lot love low luck made main make man many mark max may me mean meet might mine miss mode month moon
     more most move much must my name near need net never new news next nice night no none nor not note now of off oh oil
     ok okay old on once one only open or order our out over own page paid park part pass past path pay peak pick plan
     play plus pm point poll pool pop post pure push put quit race rain ran rate read real red rent rest rich ride right
@@ -57,9 +57,11 @@ _ACRONYMS = frozenset(
     """.split()
 )
 _TICKER = re.compile(
-    r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp|sl|at|@|is|"
+    r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
+    r"|sl|at|@|is|"
     r"position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
-    r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| for)?|out of|\d)"
+    r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
+    r"for)?|out of|\d)"
     r" (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
 )
 """A word in capitals where a symbol would stand."""

@@ -44,15 +44,18 @@ def _any_of(*words: str) -> re.Pattern[str]:
 
 _RULE = _any_of(
     r"(?<!they )(?<!it )(?<!that )(?<!'s )(?<!'ve )(?<!have )(?<!had )(?<!has )never",
-    r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward|max(?:imum)?",
+    r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward"
+    r"|max(?:imum)?",
     r"no more than|not more than|at (?:most|least)|must|not allowed|won't|will not|no \w+ without|(?:any )?one name",
     r"(?:don't|do not) (?:hold|trade|buy|sell|own|add|use|want|chase|short|touch|do)",
     r"(?:buy|sell|trade|hold|own)s? (?:nothing|only)|only (?:buy|sell|trade|hold|own|when|if|after)",
-    r"every (?:trade|position|name|time)|limits? (?:is|are|of|to|on|stays?)|(?:can|may) go up to|relax\w*|loosen\w*|soften\w*",
+    r"every (?:trade|position|name|time)|limits? (?:is|are|of|to|on|stays?)|(?:can|may) go up to|relax\w*"
+    r"|loosen\w*|soften\w*",
     r"(?:i|we) (?:hold|keep|use|cut|size|carry|check)",
 )
 _TASTE = _any_of(
-    r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)|i'd rather|rather have|favou?rite",
+    r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)|i'd rather|rather have"
+    r"|favou?rite",
     r"can't stand|fan of",
 )
 _LESSON = _any_of(
@@ -62,14 +65,16 @@ _LESSON = _any_of(
 )
 _MORE = _any_of(r"also|another|besides|on top|additional|one more")
 _SCHEDULED = re.compile(
-    r"\b(?:earnings|reports?|results|dividend|meeting|call|split|launch)\b.{0,30}\b(?:on|due|scheduled)\b.{0,12}?(?:\d|day\b)",
+    r"\b(?:earnings|reports?|results|dividend|meeting|call|split|launch)\b.{0,30}\b(?:on|due"
+    r"|scheduled)\b.{0,12}?(?:\d|day\b)",
     re.IGNORECASE,
 )
 _SETS = _any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved|rewritten|rule")
 _LIMITS = {
     "name limit": r"(?:one|single|any one|each|per) (?:name|stock|issuer|position)|concentration",
     "value at risk": r"value at risk|var",
-    "risk per trade": r"risk (?:per|a|on any|on each) trade|risk (?:more than )?[\d.]+ ?(?:%|percent) (?:per|a|on any|on each) trade",
+    "risk per trade": r"risk (?:per|a|on any|on each) trade|risk (?:more than )?[\d.]+ ?(?:%|percent) (?:per|a"
+    r"|on any|on each) trade",
     "drawdown": r"drawdowns?",
     "holding period": r"holding period|hold for|sessions",
     "exposure": r"gross|net exposure|exposure|leverage|vix",
@@ -78,9 +83,11 @@ _LIMITS = {
 }
 """What a rule sets a limit to: the newer limit takes the older one's place."""
 _PRACTICES = {
-    "holding through earnings": r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into|over|before|across)"
+    "holding through earnings": r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into"
+    r"|over|before|across)"
     r" (?:\w+ )?(?:earnings|reports?|results|prints?)",
-    "holding over the weekend": r"(?:hold|own|keep|carry|flat|position|stay)\w*\b.{0,30}?\b(?:through|into|over|before|across)"
+    "holding over the weekend": r"(?:hold|own|keep|carry|flat|position|stay)\w*\b.{0,30}?\b(?:through|into|over"
+    r"|before|across)"
     r" (?:\w+ )?(?:weekends?|summits?)",
     "writing options": r"naked|(?:un)?covered (?:calls|puts)|(?:sell|write|writing|selling) (?:calls|puts|options)",
     "averaging down": r"averag\w+ down|add(?:ing)? to (?:a )?los\w+",
@@ -95,20 +102,26 @@ _A_DAY = re.compile(
     re.IGNORECASE,
 )
 _VIEW = re.compile(
-    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid|prefer|enjoy|trust) "
-    r"(options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines|biotechs?|crypto"
+    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid"
+    r"|prefer|enjoy|trust) "
+    r"(options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
+    r"|biotechs?|crypto"
     r"|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
     re.IGNORECASE,
 )
 _JOKED = re.compile(
-    r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in your dreams"
+    r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
+    r"your dreams"
     r"|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
     re.IGNORECASE,
 )
 _FOREIGN = re.compile(
-    r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if|pretend\w*|be rich"
-    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone|somebody|everyone|street"
-    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had|keeps?))\b",
+    r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
+    r"|pretend\w*|be rich"
+    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone"
+    r"|somebody|everyone|street"
+    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had"
+    r"|keeps?))\b",
     re.IGNORECASE,
 )
 """Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
@@ -124,7 +137,8 @@ _WHEN = re.compile(
 )
 _PROPER = re.compile(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
 _LEANS = re.compile(
-    r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below that|after that)\b",
+    r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below "
+    r"that|after that)\b",
     re.IGNORECASE,
 )
 _CHATTER = """
@@ -230,12 +244,12 @@ def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping
             if (_FOREIGN.search(whole) or _JOKED.search(message.text[:8_000])) and (named or _TRADED.search(whole)):
                 continue
             if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later
-                statement = replace(statement, text=f"{last.text}. {statement.text}")
+                joined = replace(statement, text=f"{last.text}. {statement.text}")
                 about, earlier = last.learnt.symbol, last.learnt.sources
             else:
-                earlier = ()
-            scale.hear(statement.text, symbols)
-            for found in _read(statement, whole, message, symbols, about):
+                joined, earlier = statement, ()
+            scale.hear(joined.text, symbols)
+            for found in _read(joined, whole, message, symbols, about):
                 if scale.fits(found, named=bool(named)):
                     _join(run, _also(found, earlier), follows=statement.follows)
         yield from (each for each in run if each.score >= LEAST)
@@ -317,7 +331,7 @@ def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, 
 
 
 def _kind(text: str, whole: str, *, named: bool, sole: bool) -> tuple[Kind, str | None, str | None]:
-    """Return what kind of statement this is, what it is about, where a newer one would take its place, and its value."""
+    """Return a statement's kind, what it is about where a newer one would take its place, and its value."""
     rule, lesson = _RULE.search(whole) is not None, _LESSON.search(whole) is not None
     if lesson and (_OWN.search(whole) or rule or whole != text):
         return "lesson", None, None

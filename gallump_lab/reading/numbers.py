@@ -1,4 +1,4 @@
-"""Numbers as people and programs write them, by themselves and in prose: 1234.5, 1,234.56, 1.234,56, 1'234, 1,50,000, $1,234.56, (50)."""
+"""Numbers as people and programs write them: 1,234.56, 1.234,56, 1'234, 1,50,000, $1,234.56, (50); 95.5k."""
 
 import math
 import re
@@ -108,8 +108,6 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
     return next(iter(found.values()))
 
 
-# --- in prose ---------------------------------------------------------------------------------------------------------
-
 Unit = Literal["", "%", "bps", "x"]
 _SCALES = {
     "k": 3, "thousand": 3, "m": 6, "mm": 6, "mn": 6, "mio": 6, "million": 6, "b": 9, "bn": 9, "billion": 9,
@@ -120,7 +118,7 @@ _UNITS: Mapping[str, Unit] = {
     "%": "%", "percent": "%", "per cent": "%", "pct": "%", "prozent": "%", "bp": "bps", "bps": "bps", "x": "x",
 }  # fmt: skip
 _IN_PROSE = re.compile(
-    r"(?<![\w.,'])(?P<sign>[-\u2212])?(?:[$\u20ac\u00a3\u00a5]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
+    r"(?<![\w.,'])(?P<sign>[-\u2212])?(?:[$\u20ac\u00a3\u00a5\u20b9]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
     rf"(?:\s?(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b)?"
     rf"(?:\s?(?P<unit>%|(?:{'|'.join(unit for unit in _UNITS if unit != '%')})\b))?(?![\w])",
     re.IGNORECASE,
