@@ -19,7 +19,7 @@ from gallump_lab.reading.horizons import deadline
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.tokens import count
 
-NAME = "rules-3"
+NAME = "rules-4"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
