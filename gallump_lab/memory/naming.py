@@ -1,4 +1,4 @@
-"""What a session calls its symbols: tickers, cashtags and company names, as against words that only look like them."""
+"""What a session calls its symbols: tickers, cashtags, company names, as against words that only look like them."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ _WORDS = frozenset(
     good got great grow had half hand happy hard has have he head heal heart heat held help her here hey hi high him his
     hit hold home hope hot hour how huge ice idea if im in into is it its ive job joy jump just keep key kids kind king
     knew know lab land last late lead led left less let life light like line link list live load loan lol long look lose
-    loss lost lot love low luck made main make man many mark max may me mean meet meta might mine miss mode month moon
+    loss lost lot love low luck made main make man many mark max may me mean meet might mine miss mode month moon
     more most move much must my name near need net never new news next nice night no none nor not note now of off oh oil
     ok okay old on once one only open or order our out over own page paid park part pass past path pay peak pick plan
     play plus pm point poll pool pop post pure push put quit race rain ran rate read real red rent rest rich ride right
@@ -45,9 +45,9 @@ _WORDS = frozenset(
 )
 _ACRONYMS = frozenset(
     """
-    ADR AI AM AMEX API APR ASAP ATH ATL ATM ATR AUD AUM BE BOE BOJ BS BTC BTD BTW BUY CAD CAGR CAPEX CBOE CCI CEO CET
+    ADR AI AM AMEX API APR ASAP ATH ATL ATM ATR AUD AUM BE BOE BOJ BS BTD BTW BUY CAD CAGR CAPEX CBOE CCI CEO CET
     CFA CFO CHF CIA CME CNBC CNN CNY COB COO COVID CPA CPI CSV CTO DCA DCF DD DIY DJIA DM DMA DOJ DOW EBIT ECB EM EMA
-    EOD EOM EOW EOY EPS ESG ESPP EST EDT ET ETA ETC ETF ETFS ETH EU EUR EV EVER FAA FAQ FBI FCF FDA FED FIFO FOMC FOMO
+    EOD EOM EOW EOY EPS ESG ESPP EST EDT ET ETA ETC ETF ETFS EU EUR EV EVER FAA FAQ FBI FCF FDA FED FIFO FOMC FOMO
     FTC FUD FWIW FX FY FYI GAAP GBP GDP GMT GTC HFT HODL HQ HR IDK IIRC IMF IMHO IMO IPO IRA IRL IRR IRS ISM IT IV JK
     JPY JSON KPI LBO LEAPS LLC LMAO LOC LOD LOL LTCG MA MACD MBA MD MIT MM MOC MOM MOO MSCI MTD NASA NATO NAV NBA NDA
     NFL NFP NGL NHL NY NYC NYSE OCO OI OK OMG OPEC OPEX ORB OTC OTM ITM PCE PDF PE PEG PHD PL PM PMI PNL PPI PR PS PT
@@ -56,7 +56,17 @@ _ACRONYMS = frozenset(
     XML YOLO YOY YTD WSB EBITDA
     """.split()
 )
-_TICKER = re.compile(r"(?<![\w$.'/&-])[A-Z]{2,5}(?:\.[A-Z])?(?![\w&/-]|\.\w|'(?!s\b))")
+_TICKER = re.compile(
+    r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
+    r"|sl|at|@|is|"
+    r"position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
+    r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
+    r"for)?|out of|\d)"
+    r" (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
+)
+"""A word in capitals where a symbol would stand."""
+_JARGON = frozenset("tgt tp sl pt be dd eod ath".split())
+"""What means something else in lower case."""
 _SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
 _LOWER = re.compile(r"\b[a-z]{2,}\b")
 TRADED = re.compile(
@@ -68,15 +78,7 @@ TRADED = re.compile(
 )
 _CUT = re.compile(r"[.!?]\s|\n")
 _GIVEN = re.compile(r"\b([A-Z][a-z]{2,20}) \(\$?([A-Z]{1,5})\)|\b([A-Z]{1,5}) \(([A-Z][a-z]{2,20})\)")
-_PLACE = re.compile(
-    r"\b(?:my|the|our) ([a-z]{2,5}) (?:stop|target|position|entry|shares|sl|tp)\b"
-    r"|\b(?:stop|target|entry|sl|tp|long|bought|sold) (?:on|for|in) ([a-z]{2,5})\b(?! (?:of|to)\b)"
-)
-"""Where a symbol stands."""
-_BESIDE = frozenset(
-    "first third price stock whole final daily lower upper other swing trail these those half rest both today trade"
-    " share gtc stops usual tight wider loose bucks money cents sl tp at".split()
-)
+_SPELT = re.compile(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
 _NAME = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -99,30 +101,35 @@ class Symbols:
         said = [message.text[:READ] for message in messages if message.role == "user"]
         lines = [line for text in said for line in _CUT.split(text)]
         traded = [line for line in lines if TRADED.search(line)]
-        self._known = frozenset(sure | {*_guessed(traded)})
+        listed = {re.split(r"[.-]", symbol)[0]: symbol for symbol in sorted(sure, reverse=True)}  # SAP is SAP.DE
+        self._known = frozenset(sure | {*_guessed(traded)} - {*listed})
         named = {match[0].lower() for line in traded for match in _NAME.finditer(line)}
         self._names = {name: symbol for name, symbol in ALIASES.items() if symbol in self._known or name in named}
         self._names |= {
-            symbol.lower(): symbol for symbol in self._known if len(symbol) > 1 and not _wordy(symbol) and terms(symbol)
+            symbol.lower(): symbol
+            for symbol in self._known
+            if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in _JARGON and terms(symbol)
         }
+        self._names |= {base.lower(): symbol for base, symbol in listed.items() if base != symbol and not _wordy(base)}
         for message in messages:
             for name, symbol, other, called in _GIVEN.findall(message.text[:READ]):
                 if (symbol or other) in self._known:
                     self._names[(name or called).lower()] = symbol or other
         self._names |= {name.lower(): symbol for name, symbol in (aliases or {}).items()}
 
-    def all(self, text: str) -> list[str]:
-        """Give the symbols that a text names, each once, in its order."""
-        text = text[:READ]
-        found = [(text.find(symbol), symbol) for symbol in symbols_in(text, self._known)]
-        named = ((match.start(), self._names.get(match[0].lower())) for match in _NAME.finditer(text))
-        found += [(start, symbol) for start, symbol in named if symbol]
-        return [*dict.fromkeys(symbol for _, symbol in sorted(found))]
+    def spans(self, text: str) -> list[tuple[int, int, str]]:
+        """Return where a text names symbols, as (start, stop, symbol), in its order."""
+        found = []
+        for match in _SPELT.finditer(text[:READ]):
+            word = match[0].lstrip("$").rstrip(".-=/:")
+            symbol = next(iter(symbols_in(match[0], self._known)), None) or self._names.get(word.lower())
+            if symbol:
+                found.append((match.start(), match.start() + len(match[0].rstrip(".-=/:")), symbol))
+        return found
 
-    def strange(self, text: str) -> bool:
-        """Say whether a text that names no symbol may name one that is not known: "my xom stop"."""
-        words = {(match[1] or match[2]).lower() for match in _PLACE.finditer(text[:READ])}
-        return any(word not in _WORDS and word not in _BESIDE for word in words)
+    def all(self, text: str) -> list[str]:
+        """Return the symbols that a text names, each once, in its order."""
+        return [*dict.fromkeys(symbol for _, _, symbol in self.spans(text))]
 
     def of(self, text: str) -> str | None:
         """Give the first symbol that a text names."""
@@ -138,4 +145,5 @@ def _guessed(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if len(_SHOUTED.findall(line)) > max(len(_LOWER.findall(line)), 3):  # SHOUTED AS A WHOLE
             continue
-        yield from (match[0] for match in _TICKER.finditer(line) if not _wordy(match[0]))
+        found = (match["ticker"] or match["after"] for match in _TICKER.finditer(line))
+        yield from (word for word in found if not _wordy(word))

@@ -7,21 +7,19 @@ from one message, and beside it stand only labels.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
-from itertools import pairwise
 
-from gallump_lab.memory import attributes, doubts, levels, naming
-from gallump_lab.memory.figures import RETAKEN
-from gallump_lab.memory.levels import VALUED, Stated
+from gallump_lab.memory import naming
+from gallump_lab.memory.levels import VALUED, claims, understood
 from gallump_lab.memory.naming import Symbols
-from gallump_lab.memory.records import Learnt, Message
-from gallump_lab.memory.statements import Statement, statements
+from gallump_lab.memory.records import Kind, Learnt, Message
+from gallump_lab.memory.statements import RETAKEN, Statement, statements
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.reading.horizons import deadline
+from gallump_lab.reading.numbers import numbers
 from gallump_lab.tokens import count
 
-NAME = "rules-3"
+NAME = "rules-4"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
@@ -30,26 +28,117 @@ MERGED = 60
 """A statement takes in those that belong to it up to so many cl100k tokens."""
 LEAST = 22
 """What scores less is not worth remembering."""
-NEAR = 1
-"""What was named so many messages of users ago is still spoken of, whatever a message's own symbol."""
 ALIKE = 0.8
 """Two statements that share so much of their terms say the same."""
+
+FAR = 3
+"""A level so many times below or above all prices that a session names of a symbol is not that symbol's."""
 
 ALIASES = naming.ALIASES
 """Names of well-known companies, with their symbols."""
 
+
+def _any_of(*words: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
+
+
+_RULE = _any_of(
+    r"(?<!they )(?<!it )(?<!that )(?<!'s )(?<!'ve )(?<!have )(?<!had )(?<!has )never",
+    r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward"
+    r"|max(?:imum)?",
+    r"no more than|not more than|at (?:most|least)|must|not allowed|won't|will not|no \w+ without|(?:any )?one name",
+    r"(?:don't|do not) (?:hold|trade|buy|sell|own|add|use|want|chase|short|touch|do)",
+    r"(?:buy|sell|trade|hold|own)s? (?:nothing|only)|only (?:buy|sell|trade|hold|own|when|if|after)",
+    r"every (?:trade|position|name|time)|limits? (?:is|are|of|to|on|stays?)|(?:can|may) go up to|relax\w*"
+    r"|loosen\w*|soften\w*",
+    r"(?:i|we) (?:hold|keep|use|cut|size|carry|check)",
+)
+_TASTE = _any_of(
+    r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)|i'd rather|rather have"
+    r"|favou?rite",
+    r"can't stand|fan of",
+)
+_LESSON = _any_of(
+    r"lessons?|learn(?:ed|t)|taught|mistakes?|confess|regret\w*|should(?:n't| not)? have|never again|note to self",
+    r"next time|costs? (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)|hindsight",
+    r"dumb|stupid|trap|my fault|against my own|overr[io]d\w+|losers",
+)
+_MORE = _any_of(r"also|another|besides|on top|additional|one more")
+_SCHEDULED = re.compile(
+    r"\b(?:earnings|reports?|results|dividend|meeting|call|split|launch)\b.{0,30}\b(?:on|due"
+    r"|scheduled)\b.{0,12}?(?:\d|day\b)",
+    re.IGNORECASE,
+)
+_SETS = _any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved|rewritten|rule")
+_LIMITS = {
+    "name limit": r"(?:one|single|any one|each|per) (?:name|stock|issuer|position)|concentration",
+    "value at risk": r"value at risk|var",
+    "risk per trade": r"risk (?:per|a|on any|on each) trade|risk (?:more than )?[\d.]+ ?(?:%|percent) (?:per|a"
+    r"|on any|on each) trade",
+    "drawdown": r"drawdowns?",
+    "holding period": r"holding period|hold for|sessions",
+    "exposure": r"gross|net exposure|exposure|leverage|vix",
+    "cash": r"cash|cushion",
+    "yield": r"yields?|payout",
+}
+"""What a rule sets a limit to: the newer limit takes the older one's place."""
+_PRACTICES = {
+    "holding through earnings": r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into"
+    r"|over|before|across)"
+    r" (?:\w+ )?(?:earnings|reports?|results|prints?)",
+    "holding over the weekend": r"(?:hold|own|keep|carry|flat|position|stay)\w*\b.{0,30}?\b(?:through|into|over"
+    r"|before|across)"
+    r" (?:\w+ )?(?:weekends?|summits?)",
+    "writing options": r"naked|(?:un)?covered (?:calls|puts)|(?:sell|write|writing|selling) (?:calls|puts|options)",
+    "averaging down": r"averag\w+ down|add(?:ing)? to (?:a )?los\w+",
+}
+"""What a rule forbids or allows: a newer one about the same, in much the same words, takes its place."""
+_LIMITS_SAID = {name: _any_of(words) for name, words in _LIMITS.items()}
+_PRACTICES_SAID = {name: _any_of(words) for name, words in _PRACTICES.items()}
+_SPAN = re.compile(r"\b(\d{1,3}) (?:trading )?(sessions|days|weeks|months)\b", re.IGNORECASE)
+_COUNTS = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))
+_A_DAY = re.compile(
+    rf"\b(\d{{1,3}}|{'|'.join(_COUNTS)}) (?:new )?(?:trades?|positions?|entries) (?:a|per|each|every) (day|week)\b",
+    re.IGNORECASE,
+)
+_VIEW = re.compile(
+    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid"
+    r"|prefer|enjoy|trust) "
+    r"(options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
+    r"|biotechs?|crypto"
+    r"|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
+    re.IGNORECASE,
+)
+_JOKED = re.compile(
+    r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
+    r"your dreams"
+    r"|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
+    re.IGNORECASE,
+)
+_FOREIGN = re.compile(
+    r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
+    r"|pretend\w*|be rich"
+    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone"
+    r"|somebody|everyone|street"
+    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had"
+    r"|keeps?))\b",
+    re.IGNORECASE,
+)
+"""Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
+_TRADED = naming.TRADED
 _SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
+_OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
 _YOU = re.compile(r"\b(?:you|your|you're|you've|you'll|y'all)\b", re.IGNORECASE)
 _WHEN = re.compile(
-    r"\b(?:yesterday|today|tomorrow|tonight|ago|last|next|since|until|years?|months?|weeks?|(?:mon|tues|wednes"
-    r"|thurs|fri|satur|sun)days?"
-    r"|weekend|january|february|march|april|june|july|august|september|october|november|december)\b|\d",
+    r"\b(?:yesterday|today|tomorrow|tonight|ago|last|next|since|until|years?|months?|weeks?|weekend"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|june|july|august|september|october"
+    r"|november|december)\b|\d",
     re.IGNORECASE,
 )
 _PROPER = re.compile(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
 _LEANS = re.compile(
-    r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there"
-    r"|below that|after that)\b",
+    r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below "
+    r"that|after that)\b",
     re.IGNORECASE,
 )
 _CHATTER = """
@@ -76,11 +165,13 @@ class _Found:
     text: str
     """Without its speaker."""
     score: int
-    place: int
     named: bool
-    valued: bool
-    more: str = ""
-    """What it goes on with, where there is room."""
+    """Whether it names its symbol."""
+    place: int = 0
+
+    @property
+    def valued(self) -> bool:
+        return self.learnt.attribute in VALUED or self.learnt.kind in {"level", "position"}
 
 
 def distil(
@@ -90,7 +181,7 @@ def distil(
     known: Collection[str] = (),
     aliases: Mapping[str, str] | None = None,
 ) -> list[Learnt]:
-    """Give what is worth remembering of one session.
+    """Return what is worth remembering of one session.
 
     Parameters
     ----------
@@ -108,46 +199,21 @@ def distil(
     list of Learnt
         In the order in which they were said.
     """
-    found = _superseded(_found(messages, known, aliases))
+    newest: dict[object, _Found] = {}  # what was said again, or otherwise, later in the session takes the place
+    for place, each in enumerate(_found(messages, known, aliases)):
+        learnt = each.learnt
+        valued = learnt.attribute in VALUED
+        key = (learnt.speaker, learnt.symbol, learnt.attribute) if valued else frozenset(terms(each.text))
+        newest.pop(key, None)
+        newest[key] = replace(each, place=place)
     kept: list[_Found] = []
     left = tokens
-    for candidate in sorted(found, key=lambda each: (-each.score, -each.place)):
-        cost = _cost(candidate)
-        if cost <= left and not any(_alike(candidate, other) for other in kept):
-            kept.append(candidate)
+    for each in sorted(newest.values(), key=lambda each: (-each.score, -each.place)):
+        cost = count(f"- {each.learnt.text}\n") + LABEL
+        if cost <= left and not any(_alike(each, other) for other in kept):
+            kept.append(each)
             left -= cost
-    for i, short in enumerate(kept):
-        longer = _with(short, short.more)
-        if longer is not short and (more := _cost(longer) - _cost(short)) <= left:
-            kept[i] = longer
-            left -= more
     return [each.learnt for each in sorted(kept, key=lambda each: each.place)]
-
-
-def _cost(found: _Found) -> int:
-    return count(f"- {found.learnt.text}\n") + LABEL
-
-
-def _with(found: _Found, more: str) -> _Found:
-    """Let a statement go on with another."""
-    if not more or count(text := f"{found.text}. {more}") > MERGED:
-        return found
-    return replace(found, text=text, learnt=replace(found.learnt, text=f"{found.learnt.text}. {more}"), more="")
-
-
-def _superseded(found: Iterator[_Found]) -> list[_Found]:
-    """Leave out what was said again or otherwise later in the session."""
-    newest: dict[object, _Found] = {}
-    for each in found:
-        learnt = each.learnt
-        key = (
-            (learnt.speaker, learnt.symbol, learnt.attribute)
-            if learnt.attribute in VALUED
-            else frozenset(terms(each.text))
-        )
-        newest.pop(key, None)
-        newest[key] = each
-    return list(newest.values())
 
 
 def _alike(one: _Found, other: _Found) -> bool:
@@ -161,206 +227,191 @@ def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping
     said = [message for message in messages if message.role == "user" and message.text.strip()]
     names = sorted({message.speaker for message in said if message.speaker})
     symbols = Symbols(messages, known, aliases)
-    before = _Before()
-    place = 0
+    spoken: tuple[str | None, int] = (None, 0)
+    scale = _Scale()
+    last: _Found | None = None
     for message in said:
         in_message = symbols.all(message.text)
-        meant = not doubts.joked(message.text)
-        about = before.about(message.symbol) if not in_message else in_message[0] if len(in_message) == 1 else None
+        about = in_message[0] if len(in_message) == 1 else None if in_message else _about(spoken, message.symbol)
         run: list[_Found] = []
         for statement in statements(message.text, names, symbols.of):
-            whole = _whole(statement)
+            whole = f"{statement.lead}: {statement.text}" if statement.lead else statement.text
             named = symbols.all(whole)
             if named:
                 about = named[0] if len(named) == 1 else None
-            elif (len(in_message) > 1 and not statement.follows) or symbols.strange(whole):
+            elif len(in_message) > 1 and not statement.follows:
                 about = None
-            if (doubts.foreign(whole) or not meant) and (named or doubts.traded(whole)):
+            if (_FOREIGN.search(whole) or _JOKED.search(message.text[:8_000])) and (named or _TRADED.search(whole)):
                 continue
-            goes_on = statement.follows and bool(run) and run[-1].named and not run[-1].valued
-            goes_on = goes_on and not _SELF.match(statement.text)
-            for found in _parts(statement, message, symbols, about, goes_on=goes_on):
-                place += 1
-                _join(run, replace(found, place=place), follows=statement.follows)
+            if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later
+                joined = replace(statement, text=f"{last.text}. {statement.text}")
+                about, earlier = last.learnt.symbol, last.learnt.sources
+            else:
+                joined, earlier = statement, ()
+            scale.hear(joined.text, symbols)
+            for found in _read(joined, whole, message, symbols, about):
+                if scale.fits(found, named=bool(named)):
+                    _join(run, _also(found, earlier), follows=statement.follows)
         yield from (each for each in run if each.score >= LEAST)
-        before = before.then(in_message)
+        last = run[-1] if len(run) == 1 and run[-1].valued else None
+        spoken = (in_message[0] if len(in_message) == 1 else None, 1) if in_message else (spoken[0], spoken[1] + 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Before:
-    """What was spoken of before a message that names nothing."""
-
-    symbol: str | None = None
-    """None where nothing was, or several."""
-    ago: int = 0
-    """So many messages of users ago; 0 for never."""
-
-    def then(self, named: Sequence[str]) -> "_Before":
-        if named:
-            return _Before(symbol=named[0] if len(named) == 1 else None, ago=1)
-        return replace(self, ago=self.ago and self.ago + 1)
-
-    def about(self, field: str | None) -> str | None:
-        """Say what the next message is about; None if that is not certain: the field is but its watchlist's first."""
-        if not self.ago or (self.ago > NEAR and field == self.symbol):
-            return field
-        return self.symbol if self.ago <= NEAR or not field else None
+def _also(found: _Found, earlier: tuple[int, ...]) -> _Found:
+    """Add the messages that a statement rests on besides its own."""
+    learnt = found.learnt
+    return replace(found, learnt=replace(learnt, sources=(*earlier, *learnt.sources))) if earlier else found
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Piece:
-    """A clause of a statement, and what it says of which symbol."""
+class _Scale:
+    """At about which prices a session speaks of each symbol."""
 
-    text: str
-    label: Stated
-    about: str | None
+    def __init__(self) -> None:
+        self._prices: dict[str, list[float]] = {}
 
+    def hear(self, text: str, symbols: Symbols) -> None:
+        """Take the first number after a symbol, if it may be a price, for one of it."""
+        for _, stop, symbol in symbols.spans(text):
+            first = next(numbers(text[stop : stop + 40]), None)
+            if first and first.value and not first.unit:
+                self._prices.setdefault(symbol, []).append(first.value)
 
-def _pieces(statement: Statement, symbols: Symbols, about: str | None, until: str | None) -> list[_Piece]:
-    """Cut a statement into clauses; none where a clause may be about this or that symbol."""
-    named = symbols.all(_whole(statement))
-    cut = attributes.clauses(statement.text)
-    if any(symbols.of(one.split()[-1]) and symbols.of(other.split()[0]) for one, other in pairwise(cut)):
-        return []  # "between AAPL and MSFT": whose the rest is, nobody knows
-    found: list[_Piece] = []
-    sure = True
-    for piece in cut:
-        sure = sure and _stands(piece)
-        if own := symbols.all(piece):
-            about = own[0] if len(own) == 1 else None
-        label = attributes.stated(piece, "", about, until, named=about in named, sure=sure)
-        if found and found[-1].label.kind == "level" and own and not label.valued and (value := levels.again(piece)):
-            label = replace(found[-1].label, value=value)
-        found.append(_Piece(text=piece, label=label, about=about))
-    return found
+    def fits(self, found: _Found, *, named: bool) -> bool:
+        """Tell whether a level is near a price of its symbol; where the symbol is only carried on it must be."""
+        learnt = found.learnt
+        known = self._prices.get(learnt.symbol or "", [])
+        prices = [each.value for each in numbers(learnt.value or "") if each.value and not each.unit]
+        if named or learnt.kind != "level" or not known or not prices:
+            return True
+        return any(price / FAR <= other <= price * FAR for price in prices for other in known)
 
 
-def _parts(
-    statement: Statement, message: Message, symbols: Symbols, about: str | None, *, goes_on: bool
-) -> Iterator[_Found]:
-    """Give a statement, or each part of it that states another attribute: "bought 100 at 340, stop 321"."""
-    until, end = deadline(statement.text, message.created_at) or (None, None)
-    of = symbols.all(_whole(statement))
-    named = bool(of) or goes_on
-    pieces = _pieces(statement, symbols, about, until)
-    if len({(each.label.kind, each.label.attribute, each.about) for each in pieces if each.label.valued}) > 1:
-        for part in _together(pieces, taken_back=RETAKEN.search(statement.text) is not None):
-            _, ends = deadline(part.text, message.created_at) or (None, None)
-            yield _labelled(part.text, part.label, message, part.about, ends, named=bool(of))
-        return
-    only = about if len(of) < 2 else None
-    sure = _stands(_whole(statement))
-    label = attributes.stated(statement.text, statement.lead, only, until, named=named, sure=sure, meant=len(of) < 2)
-    found = {each.label for each in pieces if each.label.kind == "level"}
-    if sure and only and len(found) == 1 and (label.kind == "level" or label.attribute in {None, "thesis"}):
-        label = found.pop()
-    symbol = only if label.valued else of[0] if of else about if goes_on else None
-    yield _labelled(statement.text, label, message, symbol, end, named=named)
+def _about(spoken: tuple[str | None, int], field: str | None) -> str | None:
+    """Return what a message that names nothing is about, None if that is not certain.
+
+    The message's own symbol is but the watchlist's first: what the message before spoke of counts more.
+    """
+    symbol, ago = spoken
+    if ago == 1:
+        return symbol
+    return field if symbol in {None, field} else None
 
 
-def _together(pieces: Sequence[_Piece], *, taken_back: bool) -> list[_Piece]:
-    """Join clauses that state no attribute of their own to those that do."""
-    kept: list[_Piece] = []
-    for each in pieces:
-        last = kept[-1] if kept else None
-        if not last:
-            kept.append(each)
-        elif not each.label.valued or (each.label.attribute, each.about) == (last.label.attribute, last.about):
-            label = last.label
-            if (
-                each.label.valued and each.label.value != label.value
-            ):  # the newer one is meant if the older is taken back
-                label = each.label if taken_back else Stated(kind=label.kind)
-            kept[-1] = replace(last, text=f"{last.text}, {each.text}", label=label)
-        elif not last.label.valued:
-            kept[-1] = replace(each, text=f"{last.text}, {each.text}")
-        else:
-            kept.append(each)
-    return kept
+def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, about: str | None) -> Iterator[_Found]:
+    """Give the values that a statement teaches, or else the statement itself."""
+    sure = not statement.lead or statement.text.startswith(statement.lead) or understood(statement.lead)
+    learnt = claims(statement.text, about, message.created_at, symbols.spans) if sure else []
+    for each in learnt:
+        text = each.text if len(learnt) > 1 else statement.text
+        yield _labelled(
+            text,
+            message,
+            kind=each.kind,
+            symbol=each.symbol,
+            attribute=each.attribute,
+            value=each.value,
+            until=each.until,
+            named=True,
+        )
+    if not learnt:
+        of = symbols.all(whole)
+        kind, attribute, value = _kind(statement.text, whole, named=bool(of), sole=len(of) < 2)
+        _, until = deadline(statement.text, message.created_at) or (None, None)
+        symbol = of[0] if of else None
+        yield _labelled(
+            statement.text,
+            message,
+            kind=kind,
+            symbol=symbol,
+            attribute=attribute,
+            value=value,
+            until=until,
+            named=bool(of),
+        )
 
 
-def _whole(statement: Statement) -> str:
-    return f"{statement.lead}: {statement.text}" if statement.lead else statement.text
+def _kind(text: str, whole: str, *, named: bool, sole: bool) -> tuple[Kind, str | None, str | None]:
+    """Return a statement's kind, what it is about where a newer one would take its place, and its value."""
+    rule, lesson = _RULE.search(whole) is not None, _LESSON.search(whole) is not None
+    if lesson and (_OWN.search(whole) or rule or whole != text):
+        return "lesson", None, None
+    view = None if rule else _VIEW.search(text)
+    if view or (not rule and not named and _TASTE.search(whole)):
+        return "preference", f"view of {view[1].lower()}" if view else None, None
+    kind: Kind = "preference" if rule else "thesis" if named else "fact"
+    if kind == "thesis":
+        if _SCHEDULED.search(text):
+            return "fact", None, None
+        return kind, None if _MORE.search(text) or not sole else "thesis", None
+    if kind == "preference" or _SETS.search(text):
+        return kind, *_limit(text)
+    return kind, None, None
 
 
-def _stands(text: str) -> bool:
-    return levels.lifts(text) or not doubts.doubtful(text)
+def _limit(text: str) -> tuple[str | None, str | None]:
+    """Return what a rule is about, where a newer one would take its place, and the limit that it sets."""
+    if often := _A_DAY.search(text):
+        return f"trades per {often[2].lower()}", str(_COUNTS.get(often[1].lower(), often[1]))
+    limits = [name for name, words in _LIMITS_SAID.items() if words.search(text)]
+    if spans := _SPAN.findall(text):
+        value = " ".join(spans[0]).lower() if len(spans) == 1 else None
+    else:
+        values = {f"{each}%" for each in numbers(text) if each.unit == "%" and str(each)}
+        value = values.pop() if len(values) == 1 else None
+    if len(limits) == 1 and value:
+        return limits[0], value
+    practices = [name for name, words in _PRACTICES_SAID.items() if words.search(text)]
+    return (practices[0] if len(practices) == 1 else None), None
 
 
-def _labelled(  # noqa: PLR0913 (a statement's labels)
-    text: str,
-    label: Stated,
-    message: Message,
-    symbol: str | None,
-    until: datetime | None,
-    *,
-    named: bool,
-) -> _Found:
-    if label.attribute == "forecast" and doubts.laughed(message.text):
-        label = Stated(kind=label.kind)
+def _labelled(text: str, message: Message, *, kind: Kind, named: bool, until: object, **labels: str | None) -> _Found:
     learnt = Learnt(
         text=f"{one_line(message.speaker)}: {text}" if message.speaker else text,
-        kind=label.kind,
+        kind=kind,
         sources=(message.message_id,),
-        symbol=symbol,
         speaker=message.speaker,
-        attribute=label.attribute,
-        value=label.value,
         valid_until=until,
+        **labels,
     )
-    score = _score(text, label)
-    return _Found(learnt=learnt, text=text, score=score, place=0, named=named, valued=label.valued)
+    found = _Found(learnt=learnt, text=text, score=0, named=named)
+    return replace(found, score=_score(found))
 
 
-def _score(text: str, label: Stated) -> int:
-    """Say how much a statement is worth remembering."""
-    if label.valued:
-        return {"size": 85, "entry level": 95, "forecast": 95}.get(str(label.attribute), 100)
+def _score(found: _Found) -> int:
+    """Return how much a statement is worth remembering."""
+    if found.valued:
+        return {"size": 85, "entry level": 95, "forecast": 95}.get(str(found.learnt.attribute), 100)
+    text = found.text
     content = {term for term in terms(text) if term not in _says_little()}
-    own = _SELF.match(text) is not None
-    score = 4 * min(len(content), 12) + 8 * own + 6 * (_WHEN.search(text) is not None)
-    score += (
-        4 * min(len(_PROPER.findall(text)), 3)
-        - 12 * (_YOU.search(text) is not None)
-        - 12 * (_LEANS.match(text) is not None)
+    score = 4 * min(len(content), 12) + 8 * bool(_SELF.match(text)) + 6 * bool(_WHEN.search(text))
+    score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_YOU.search(text)) - 12 * bool(_LEANS.match(text))
+    bonus = {"thesis": 16, "lesson": 20, "preference": 20 if found.learnt.attribute or found.learnt.value else 8}
+    return score + (
+        bonus.get(found.learnt.kind, 0) if len(content) > (3 if found.learnt.kind == "thesis" else 1) else 0
     )
-    bonus = {
-        "thesis": 16,
-        "lesson": 20,
-        "preference": 20 if label.attribute or label.value else 8,
-    }
-    return score + (bonus.get(label.kind, 0) if len(content) > (3 if label.kind == "thesis" else 1) else 0)
 
 
 def _join(run: list[_Found], found: _Found, *, follows: bool) -> None:
     """Add a statement to a message's, or to the last of them if it goes on with that."""
     last = run[-1] if run else None
-    if not last or not follows or not _belong(last, found):
+    if last is None or not follows or last.valued or found.valued or not (last.score >= LEAST or last.named):
         run.append(found)
-    elif last.learnt.kind == found.learnt.kind == "fact":
-        run[-1] = replace(last, more=f"{last.more}. {found.text}" if last.more else found.text)
-    elif (joined := _with(last, found.text)) is not last:
-        lesson = found.learnt.kind == "lesson" and last.learnt.kind == "thesis"
-        kind = found.learnt.kind if lesson or last.learnt.kind == "fact" else last.learnt.kind
-        label = attributes.labelled(joined.text, kind)
-        learnt = replace(
-            joined.learnt,
-            kind=kind,
-            symbol=last.learnt.symbol or (None if kind == "preference" else found.learnt.symbol),
-            attribute=label.attribute,
-            value=label.value,
-            valid_until=last.learnt.valid_until or found.learnt.valid_until,
-        )
-        score = max(last.score, found.score) + min(last.score, found.score) // 4
-        run[-1] = replace(joined, learnt=learnt, score=score)
-    else:
+        return
+    other = last.learnt.symbol and found.learnt.symbol and last.learnt.symbol != found.learnt.symbol
+    goes_on = last.learnt.kind != "fact" or found.learnt.kind == "lesson" or _LEANS.match(found.text)
+    text = f"{last.text}. {found.text}"
+    if other or not goes_on or count(text) > MERGED:
         run.append(found)
-
-
-def _belong(last: _Found, found: _Found) -> bool:
-    """Say whether two statements of a message, one directly after the other, say one thing."""
-    if last.valued or found.valued or not (last.score >= LEAST or last.named):
-        return False
-    if last.learnt.symbol and found.learnt.symbol and last.learnt.symbol != found.learnt.symbol:
-        return False
-    return last.learnt.kind != "fact" or found.learnt.kind == "lesson" or _LEANS.match(found.text) is not None
+        return
+    kind = found.learnt.kind if last.learnt.kind == "fact" or found.learnt.kind == "lesson" else last.learnt.kind
+    learnt = replace(
+        last.learnt,
+        text=f"{last.learnt.text}. {found.text}",
+        kind=kind,
+        symbol=last.learnt.symbol or (None if kind == "preference" else found.learnt.symbol),
+        attribute=last.learnt.attribute if kind == last.learnt.kind else None,
+        value=last.learnt.value if kind == last.learnt.kind else None,
+        valid_until=last.learnt.valid_until or found.learnt.valid_until,
+    )
+    score = max(last.score, found.score) + min(last.score, found.score) // 4
+    run[-1] = replace(last, learnt=learnt, text=text, score=score)

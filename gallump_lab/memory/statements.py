@@ -8,8 +8,15 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gallump_lab.memory.figures import RETAKEN
 from gallump_lab.memory.text import one_line, storable
+
+RETAKEN = re.compile(
+    r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)"
+    r"|correction|typo"
+    r"|sorry|sry|actually)\b[^.!?]{0,30}?\d",
+    re.IGNORECASE,
+)
+"""What was just said is taken back, and said otherwise."""
 
 READ = 4_000
 """Of a longer text so many characters are read at its beginning and as many at its end; between is pasted matter."""
@@ -72,18 +79,21 @@ _GREETS = (
     r"hey|hiya?|hello|yo|(?:good )?(?:morning|afternoon|evening)|thanks?(?: you)?(?: so much| a lot)?|thx|congrats"
 )
 _CALLS = (
-    r"cheers|okay|ok|right|alright|so|well|anyways?|yeah|yep|yup|yes|no|nope|nah|wow|woah|whoa|ugh|ouch|h+m+|oh|ah|aw+"
+    r"cheers|okay|ok|right|alright|so|well|anyways?|yeah|yep|yup|yes|no|nope|nah|wow|woah|whoa|ugh|ouch|h+m+|oh"
+    r"|ah|aw+"
     r"|haha\w*|lol|cool|nice|great|awesome|sure|absolutely|definitely|totally|exactly|btw|by the way|fyi|actually"
     r"|honestly|listen|look|quick one|heads up|congratulations|anyhow|now|first|also"
 )
 _OPENING = re.compile(
-    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?|(?i:{_CALLS})(?:\s+quick one)?)"
+    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?"
+    rf"|(?i:{_CALLS})(?:\s+quick one)?)"
     r"(?:\s*[,.!:;\u2026\u2013\u2014-]+\s+|[\s.!]*$)|(?i:and|but|btw|oh|ok|okay|yeah|by the way)\s+)"
 )
 _TOLD = re.compile(
     r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self"
     r"|myself))|remember|keep in mind"
-    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|to be clear(?: on \w+)?|let me tell you"
+    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already |just )?told you|to be "
+    r"clear(?: on \w+)?|let me tell you"
     r"|i (?:wanted|want|have) to (?:tell|let) you(?: know)?|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?"
     r"(?=[\s,:])[\s,:]*)",
     re.IGNORECASE,
@@ -121,7 +131,8 @@ _ASKS = re.compile(
     rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b"
     rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?"
     rf"|fun|news)\b"
-    r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there|this|that"
+    r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
+    r"|this|that"
     r"|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
 )
@@ -135,7 +146,8 @@ _ORDERS = re.compile(
     r"|take a look|keep (?:it|up|going|us|me)"
     r"|be|see you|look at|check out|start me|convince|challenge|pretend|act|ignore|disregard|reply|respond|answer"
     r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your"
-    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|the|about|everything))\b(?!\s*[:=]))",
+    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|about|everything|the\b(?!.*\b(?:stop"
+    r"|target|order|bid))))\b(?!\s*[:=]))",
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)

@@ -1,9 +1,10 @@
-"""Numbers as people and programs write them: 1234.5, 1,234.56, 1.234,56, 1'234, 1,50,000, $1,234.56, (50)."""
+"""Numbers as people and programs write them: 1,234.56, 1.234,56, 1'234, 1,50,000, $1,234.56, (50); 95.5k."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 Decimal = Literal[".", ","]
@@ -105,3 +106,57 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
         msg = f"may be {found['.']:.12g} or {found[',']:.12g}; write it without thousands, as 1234.5"
         raise NumberError(msg)
     return next(iter(found.values()))
+
+
+Unit = Literal["", "%", "bps", "x"]
+_SCALES = {
+    "k": 3, "thousand": 3, "m": 6, "mm": 6, "mn": 6, "mio": 6, "million": 6, "b": 9, "bn": 9, "billion": 9,
+    "tn": 12, "trillion": 12, "lakh": 5, "lakhs": 5, "crore": 7, "crores": 7, "cr": 7,
+}  # fmt: skip
+"""Powers of ten."""
+_UNITS: Mapping[str, Unit] = {
+    "%": "%", "percent": "%", "per cent": "%", "pct": "%", "prozent": "%", "bp": "bps", "bps": "bps", "x": "x",
+}  # fmt: skip
+_IN_PROSE = re.compile(
+    r"(?<![\w.,'])(?P<sign>[-\u2212])?(?:[$\u20ac\u00a3\u00a5\u20b9]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
+    rf"(?:\s?(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b)?"
+    rf"(?:\s?(?P<unit>%|(?:{'|'.join(unit for unit in _UNITS if unit != '%')})\b))?(?![\w])",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A number in prose."""
+
+    start: int
+    stop: int
+    """Characters, from and to, with its sign, currency, scale and unit."""
+    value: float | None
+    """None where it can be read in two ways, such as 1.250."""
+    unit: Unit
+
+    def __str__(self) -> str:
+        """Write the value without separators and idle zeros; empty where it is ambiguous."""
+        return "" if self.value is None else f"{self.value:.10f}".rstrip("0").rstrip(".")
+
+
+def numbers(text: str) -> Iterator[Number]:
+    """Find the numbers of a text, in its order: 95.5k, 2.5bn, 3 crore, 8%, 25 bps, 31x; of "430ish" none.
+
+    A comma before three figures is taken for English thousands; a point before three can be either and has no value,
+    unless another number of the text shows its author's way: 1.250,50 or 340,50.
+    """
+    found = [*_IN_PROSE.finditer(text)]
+    own = next((sign for match in found if len(each := readings(match["figures"])) == 1 for sign in each), None)
+    for match in found:
+        values = readings(match["figures"])
+        value = values.get(own, None) if own in values else next(iter(values.values()), None)
+        if own is None and len({*values.values()}) > 1:
+            value = None if "." in match["figures"] else values["."]
+        if value is not None:
+            value = round(value * 10.0 ** _SCALES.get((match["scale"] or "").lower(), 0), 10)
+            value = -value if match["sign"] else value
+        yield Number(
+            start=match.start(), stop=match.end(), value=value, unit=_UNITS.get((match["unit"] or "").lower(), "")
+        )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from clock import Clock
-from talk import NOTHING, STATES
+from talk import NOTHING, SESSIONS, STATES
 
 from gallump_lab import Lab
 from gallump_lab.market.broker import FileBroker
@@ -13,6 +13,9 @@ from gallump_lab.memory.records import Message
 
 BEGIN = datetime(2013, 3, 1, 12, tzinfo=UTC)  # a Friday
 KNOWN = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+MARKETS = (
+    "AAPL MSFT AMD NVDA TSLA GOOG META XOM KO BTC-USD BTC ETH SOL SAP.DE NESN.SW TCS.NS RELIANCE.NS EURUSD GBPUSD ES CL"
+).split()
 
 
 def distil(*said, symbol="AAPL", known=KNOWN):
@@ -42,6 +45,24 @@ def facts(*said, **given):
 @pytest.mark.parametrize(("said", "expected"), STATES)
 def test_what_is_plainly_decided_is_got_right(said, expected):
     assert facts(said) == expected
+
+
+@pytest.mark.parametrize(("said", "symbol", "expected"), SESSIONS)
+def test_of_a_session_what_holds_at_its_end_is_known_and_nothing_else(said, symbol, expected):
+    messages = [
+        Message(
+            message_id=number,
+            session_id="s",
+            role="assistant" if text.startswith("A:") else "user",
+            text=text.removeprefix("A:").strip(),
+            symbol=symbol,
+            created_at=datetime(2026, 6, 8, 12, number, tzinfo=UTC),
+        )
+        for number, text in enumerate(said, 1)
+    ]
+    found = rules.distil(messages, known=MARKETS, tokens=2_000)
+    stated = [(each.symbol, each.attribute, each.value) for each in found if each.value and each.symbol]
+    assert sorted(map(str, stated)) == sorted(map(str, expected))
 
 
 @pytest.mark.parametrize("said", NOTHING)

@@ -1,0 +1,117 @@
+"""The words of trading: those that levels and trades are told with, by what they mean, and those that raise doubts."""
+
+import re
+
+PHRASES = [
+    (re.compile(rf"(?<!\w)(?:{pattern})(?![\w'])"), name)
+    for name, pattern in {
+        " _target ": r"price target|profit objective|upside|take[ -]?profits?(?: order)?|t/p|limit (?:order to "
+        r")?sell|(?:limit )?order to sell",
+        " _entry ": r"(?:limit )?order to buy|buy (?:limit|stop)|limit buy",
+        " _stop ": r"stop[ -]?loss|sell stop|s/l|line in the sand|kill switch|loss limit|bail-?out(?: level)?"
+        r"|point of no return|hard floor",
+        " _even ": r"break[ -]?even|b/e|(?<=stop )to (?:my )?(?:entry|cost)(?: price)?",
+        " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped out|taken out|called away)(?: of)?|got "
+        r"(?:me )?stopped"
+        r"|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
+        " _part ": r"(?:another |the other )?(?:half|a third|a quarter|two thirds|some|part|most|a few)(?: "
+        r"off)?(?: of)?"
+        r"(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
+        " _all ": r"all of (?:it|them)|the (?:whole|entire) (?:position|lot|thing)|the (?:rest|remaining)(?: of it)?",
+        " _bought ": r"(?:went|got) (?:long|short)|picked up|got in(?:to)?|i'?m in|pulled the trigger on"
+        r"|loaded up(?: on)?|opened a (?:long|short|position)(?: in)?|started a position(?: in)?|positions? ?:",
+        " _buy ": r"start(?:ing)? (?:to buy|buying|a position)|step(?:ping)? in(?:to)?|go(?:ing)? long"
+        r"|get(?:ting)? (?:long|into|back in)|put me down",
+        " _expect ": r"will (?:be|hit|see|reach|go to|get to)|base case|goes to|heading to",
+        " cancel ": r"never mind",
+        r"\1 is ": r"(stop|target)'s",
+        " _hit ": r"(?:got|was|is|been) (?:hit|triggered|executed)",
+        " not ": r"instead of|rather than",
+        " now ": r"any ?more|no longer",
+        " ": r"from +[NP]\S+ (?= *to +[NP])",
+    }.items()
+]
+_CLASSES = {
+    "attribute": "stop stops sl target targets tgt tp entry support resistance size qty _stop _target _entry "
+    "trail trailing",
+    "plural": "stops targets",
+    "remove": "cancel cancelled canceled pull pulled remove removed delete deleted scrap scrapped drop dropped "
+    "forget scratch no off",
+    "bought": "bought grabbed added own long short shorted hold holding paid acquired filled fill got _bought",
+    "sold": "sold exited closed covered dumped unloaded liquidated flattened flat _closed",
+    "reduced": "trimmed lightened reduced halved cut took taken gone closed sold trim",
+    "part": "_part",
+    "all": "all everything completely entirely it whole _all",
+    "buy": "buy buying add adding nibble accumulate enter reenter re-enter bid bidding _buy",
+    "sell": "sell selling trim",
+    "leave": "out gone exit sell bail close flat done cut _closed",
+    "down": "below under through loses breaks drops falls",
+    "up": "above over past hits hit reaches touches >",
+    "price": "at @ from paid cost filled fill avg average ,",
+    "old": "from was not isn't isnt wasn't",
+    "anew": "now new no wait make actually mean meant typo sorry sry scratch nah hm hmm oh is it's",
+    "shares": "shares share sh stock lots stueck st\u00fcck",
+    "book": "book portfolio account fund nav capital",
+    "expect": "expect expecting see say think believe bet forecast _expect",
+    "if": "if when once",
+    "later": "will would i'd i'll ill want gonna if when once",
+    "even": "_even",
+    "trail": "trail trailing",
+}
+_FILLERS = """
+i i'm im i've ive my our we the a an this it its are am to of on for in by up down and then also just ok okay btw
+still keep keeping kept stay stays sits stands goes go going move moved moving raise raised raising lower lowered
+lowering bump bumped bumping tighten tightened ratchet ratcheted set setting put putting has have had been be
+leave leaving with order gtc limit only more hard mental today tomorrow tmrw yesterday tonight = : -> => ( ) as position
+positions trade weight decided first initial current trading trades closes bit imo around loss again back dip always
+take taking them pls _hit hedge spot perp through nice yes yep so rest bucks dollars price level lot planned usual
+any whole done an one running overnight remember switched change changed changing
+"""
+MEANS: dict[str, set[str]] = {word: set() for word in _FILLERS.split()}
+for _name, _words in _CLASSES.items():
+    for _word in _words.split():
+        MEANS.setdefault(_word, set()).add(_name)
+ATTRIBUTES = {
+    "stops": "stop", "targets": "target", "sl": "stop", "trail": "stop", "trailing": "stop", "tgt": "target", "t"
+    "p": "target", "entry": "entry level",
+    "qty": "size", "_entry": "entry level",
+}  # fmt: skip
+OPTIONS = re.compile(
+    r"\b(?:calls?|puts?(?! (?:an?|my|the|our|it|in|on|another|me|up|stops?)\b)|strikes?|straddles?|strangles?"
+    r"|spreads?|condors?|collars?|contracts?|csps?|leaps|dte|options?"
+    r"|\d+(?:\.\d+)?[cp])\b",
+    re.IGNORECASE,
+)
+"""An option's level or trade is not its stock's."""
+DOUBTS = re.compile(
+    r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*"
+    r"|recommend\w*"
+    r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost"
+    r"|nearly|wish"
+    r"|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so|ish"
+    r"|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year"
+    r"|month)|(?:was|were) (?:going|about) to|used to)\b",
+    re.IGNORECASE,
+)
+"""A sentence that has one of these states nothing for certain, whatever its clauses say by themselves."""
+QUOTED = re.compile(r"[\"\u201c\u201d\u201e\u00ab]|(?<!\w)['\u2018][^'\u2019]+\s[^'\u2019]+['\u2019](?!\w)")
+BACK = re.compile(
+    r"\W*(?:h+m+,? )?(?:no|nah|nope|wait|scratch|i mean|make (?:it|that)|sorry|sry|actually|or)\b", re.IGNORECASE
+)
+"""Takes back what stands before it, whatever takes its place."""
+CLAUSE = re.compile(
+    r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b[\s:=@$]{0,3}\d)|[,;](?:\s+|$)|\s+/\s+|[.!]\s+"
+    r"|\s*(?:\.{3}|\u2026)\s*|\s+(?:and|but|then|with|w|w/|so)\s+|\s+[-\u2013\u2014]+\s+",
+    re.IGNORECASE,
+)
+WHEN = re.compile(
+    r"\b(?:(?:on )?(?:mon|tues?|wed|thurs?|fri)\b|(?:this |last )?(?:morning|afternoon|evening|night)"
+    r"|(?:on |since |as of )?\d{1,2}/\d{1,2}(?:/\d{2,4})?"
+    r"|(?:at|after|before|into) (?:the )?(?:open|close))\b|\b(?:on|since|as of|from) +(?= {3,}|$)",
+    re.IGNORECASE,
+)
+"""When something was done, which changes nothing of what was; what leads to a date that was taken out."""
+GIVES_WAY = (["->"], ["=>"], [">"])
+APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
+"""From one number to another, this or that, a row of a table."""
+TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
