@@ -70,7 +70,8 @@ class _Clause:
         self.understood = all(
             word in lexicon.MEANS or word[0].isupper() for word in self.words
         ) and not lexicon.APART.search(spelt)
-        self.prices, self.percents = [], []
+        self.prices: list[_Figure] = []
+        self.percents: list[_Figure] = []
         for place, word in enumerate(self.words):
             if word[0] in "NP":
                 figure = _Figure(value=word[1:], place=place, whole="." not in word)

@@ -115,3 +115,19 @@ GIVES_WAY = (["->"], ["=>"], [">"])
 APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 """From one number to another, this or that, a row of a table."""
 TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
+JOKED = re.compile(
+    r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
+    r"your dreams"
+    r"|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
+    re.IGNORECASE,
+)
+FOREIGN = re.compile(
+    r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
+    r"|pretend\w*|be rich"
+    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone"
+    r"|somebody|everyone|street"
+    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had"
+    r"|keeps?))\b",
+    re.IGNORECASE,
+)
+"""Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gallump_lab.memory import naming
+from gallump_lab.memory import lexicon, naming
 from gallump_lab.memory.levels import VALUED, claims, understood
 from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Kind, Learnt, Message
@@ -109,22 +109,6 @@ _VIEW = re.compile(
     r"|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
     re.IGNORECASE,
 )
-_JOKED = re.compile(
-    r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
-    r"your dreams"
-    r"|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
-    re.IGNORECASE,
-)
-_FOREIGN = re.compile(
-    r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
-    r"|pretend\w*|be rich"
-    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone"
-    r"|somebody|everyone|street"
-    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had"
-    r"|keeps?))\b",
-    re.IGNORECASE,
-)
-"""Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
 _TRADED = naming.TRADED
 _SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
 _OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
@@ -241,7 +225,9 @@ def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping
                 about = named[0] if len(named) == 1 else None
             elif len(in_message) > 1 and not statement.follows:
                 about = None
-            if (_FOREIGN.search(whole) or _JOKED.search(message.text[:8_000])) and (named or _TRADED.search(whole)):
+            if (lexicon.FOREIGN.search(whole) or lexicon.JOKED.search(message.text[:8_000])) and (
+                named or _TRADED.search(whole)
+            ):
                 continue
             if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later
                 joined = replace(statement, text=f"{last.text}. {statement.text}")
@@ -301,33 +287,17 @@ def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, 
     """Give the values that a statement teaches, or else the statement itself."""
     sure = not statement.lead or statement.text.startswith(statement.lead) or understood(statement.lead)
     learnt = claims(statement.text, about, message.created_at, symbols.spans) if sure else []
+    plain = Learnt(text=statement.text, kind="fact", sources=(message.message_id,), speaker=message.speaker)
     for each in learnt:
+        made = replace(plain, kind=each.kind, symbol=each.symbol, attribute=each.attribute, value=each.value)
         text = each.text if len(learnt) > 1 else statement.text
-        yield _labelled(
-            text,
-            message,
-            kind=each.kind,
-            symbol=each.symbol,
-            attribute=each.attribute,
-            value=each.value,
-            until=each.until,
-            named=True,
-        )
+        yield _scored(replace(made, text=text, valid_until=each.until), named=True)
     if not learnt:
         of = symbols.all(whole)
         kind, attribute, value = _kind(statement.text, whole, named=bool(of), sole=len(of) < 2)
         _, until = deadline(statement.text, message.created_at) or (None, None)
-        symbol = of[0] if of else None
-        yield _labelled(
-            statement.text,
-            message,
-            kind=kind,
-            symbol=symbol,
-            attribute=attribute,
-            value=value,
-            until=until,
-            named=bool(of),
-        )
+        made = replace(plain, kind=kind, symbol=of[0] if of else None, attribute=attribute, value=value)
+        yield _scored(replace(made, valid_until=until), named=bool(of))
 
 
 def _kind(text: str, whole: str, *, named: bool, sole: bool) -> tuple[Kind, str | None, str | None]:
@@ -364,15 +334,10 @@ def _limit(text: str) -> tuple[str | None, str | None]:
     return (practices[0] if len(practices) == 1 else None), None
 
 
-def _labelled(text: str, message: Message, *, kind: Kind, named: bool, until: object, **labels: str | None) -> _Found:
-    learnt = Learnt(
-        text=f"{one_line(message.speaker)}: {text}" if message.speaker else text,
-        kind=kind,
-        sources=(message.message_id,),
-        speaker=message.speaker,
-        valid_until=until,
-        **labels,
-    )
+def _scored(learnt: Learnt, *, named: bool) -> _Found:
+    text = learnt.text
+    if learnt.speaker:
+        learnt = replace(learnt, text=f"{one_line(learnt.speaker)}: {text}")
     found = _Found(learnt=learnt, text=text, score=0, named=named)
     return replace(found, score=_score(found))
 
