@@ -103,7 +103,11 @@ def serve(root: Path, home: Path) -> Iterator[Jupyter]:
         "--no-browser",
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
-    environment |= {"JUPYTERLAB_SETTINGS_DIR": f"{home}/settings", "JUPYTERLAB_WORKSPACES_DIR": f"{home}/workspaces"}
+    environment |= {
+        "GALLUMP_LAB": f"{home}/lab.duckdb",
+        "JUPYTERLAB_SETTINGS_DIR": f"{home}/settings",
+        "JUPYTERLAB_WORKSPACES_DIR": f"{home}/workspaces",
+    }
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         environment[name] = str(home / name.lower())
     server = Jupyter(url=f"http://127.0.0.1:{port}", root=root)
