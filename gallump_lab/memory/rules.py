@@ -351,9 +351,8 @@ def _score(found: _Found) -> int:
     score = 4 * min(len(content), 12) + 8 * bool(_SELF.match(text)) + 6 * bool(_WHEN.search(text))
     score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_YOU.search(text)) - 12 * bool(_LEANS.match(text))
     bonus = {"thesis": 16, "lesson": 20, "preference": 20 if found.learnt.attribute or found.learnt.value else 8}
-    return score + (
-        bonus.get(found.learnt.kind, 0) if len(content) > (3 if found.learnt.kind == "thesis" else 1) else 0
-    )
+    least = 3 if found.learnt.kind == "thesis" else 0 if found.learnt.attribute else 1
+    return score + (bonus.get(found.learnt.kind, 0) if len(content) > least else 0)
 
 
 def _join(run: list[_Found], found: _Found, *, follows: bool) -> None:

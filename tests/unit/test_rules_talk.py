@@ -142,6 +142,7 @@ def test_facts_of_different_companies_do_not_succeed_each_other():
     [
         ("Rule: no more than 2 trades a day", "New rule - 3 trades per day max", "trades per day", ("2", "3")),
         ("i hate options", "Actually I like options now, spreads only", "view of options", (None, None)),
+        ("i hate options", "I love options now", "view of options", (None, None)),
         ("max 5% in a single name", "From now on max 8% in a single name", "name limit", ("5%", "8%")),
         ("AAPL stop 430", "take AAPL stop off", "stop", ("430", "none")),
         ("AAPL stop 430", "move my stop to breakeven", "stop", ("430", "breakeven")),
