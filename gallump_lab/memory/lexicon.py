@@ -12,11 +12,9 @@ PHRASES = [
         r"|point of no return|hard floor",
         " _even ": r"break[ -]?even|b/e|(?<=stop )to (?:my )?(?:entry|cost)(?: price)?",
         " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped out|taken out|called away)(?: of)?|got "
-        r"(?:me )?stopped"
-        r"|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
+        r"(?:me )?stopped|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
         " _part ": r"(?:another |the other )?(?:half|a third|a quarter|two thirds|some|part|most|a few)(?: "
-        r"off)?(?: of)?"
-        r"(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
+        r"off)?(?: of)?(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
         " _all ": r"all of (?:it|them)|the (?:whole|entire) (?:position|lot|thing)|the (?:rest|remaining)(?: of it)?",
         " _bought ": r"(?:went|got) (?:long|short)|picked up|got in(?:to)?|i'?m in|pulled the trigger on"
         r"|loaded up(?: on)?|opened a (?:long|short|position)(?: in)?|started a position(?: in)?|positions? ?:",
@@ -78,14 +76,12 @@ ATTRIBUTES = {
 }  # fmt: skip
 OPTIONS = re.compile(
     r"\b(?:calls?|puts?(?! (?:an?|my|the|our|it|in|on|another|me|up|stops?)\b)|strikes?|straddles?|strangles?"
-    r"|spreads?|condors?|collars?|contracts?|csps?|leaps|dte|options?"
-    r"|\d+(?:\.\d+)?[cp])\b",
+    r"|spreads?|condors?|collars?|contracts?|csps?|leaps|dte|options?|\d+(?:\.\d+)?[cp])\b",
     re.IGNORECASE,
 )
 """An option's level or trade is not its stock's."""
 DOUBTS = re.compile(
-    r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*"
-    r"|recommend\w*"
+    r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
     r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost"
     r"|nearly|wish"
     r"|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so|ish"
@@ -117,8 +113,7 @@ APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
 JOKED = re.compile(
     r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
-    r"your dreams"
-    r"|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
+    r"your dreams|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
     re.IGNORECASE,
 )
 FOREIGN = re.compile(

@@ -58,11 +58,9 @@ _ACRONYMS = frozenset(
 )
 _TICKER = re.compile(
     r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
-    r"|sl|at|@|is|"
-    r"position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
+    r"|sl|at|@|is|position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
     r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
-    r"for)?|out of|\d)"
-    r" (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
+    r"for)?|out of|\d) (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
 )
 """A word in capitals where a symbol would stand."""
 _JARGON = frozenset("tgt tp sl pt be dd eod ath".split())
@@ -72,8 +70,7 @@ _LOWER = re.compile(r"\b[a-z]{2,}\b")
 TRADED = re.compile(
     r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
     r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
-    r"|trades? (?:at|above"
-    r"|below)|chart|bullish|bearish|breakeven)\b|@ ?\$?\d|>",
+    r"|trades? (?:at|above|below)|chart|bullish|bearish|breakeven)\b|@ ?\$?\d|>",
     re.IGNORECASE,
 )
 _CUT = re.compile(r"[.!?]\s|\n")

@@ -44,8 +44,7 @@ def _any_of(*words: str) -> re.Pattern[str]:
 
 _RULE = _any_of(
     r"(?<!they )(?<!it )(?<!that )(?<!'s )(?<!'ve )(?<!have )(?<!had )(?<!has )never",
-    r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward"
-    r"|max(?:imum)?",
+    r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward|max(?:imum)?",
     r"no more than|not more than|at (?:most|least)|must|not allowed|won't|will not|no \w+ without|(?:any )?one name",
     r"(?:don't|do not) (?:hold|trade|buy|sell|own|add|use|want|chase|short|touch|do)",
     r"(?:buy|sell|trade|hold|own)s? (?:nothing|only)|only (?:buy|sell|trade|hold|own|when|if|after)",
@@ -84,11 +83,9 @@ _LIMITS = {
 """What a rule sets a limit to: the newer limit takes the older one's place."""
 _PRACTICES = {
     "holding through earnings": r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into"
-    r"|over|before|across)"
-    r" (?:\w+ )?(?:earnings|reports?|results|prints?)",
+    r"|over|before|across) (?:\w+ )?(?:earnings|reports?|results|prints?)",
     "holding over the weekend": r"(?:hold|own|keep|carry|flat|position|stay)\w*\b.{0,30}?\b(?:through|into|over"
-    r"|before|across)"
-    r" (?:\w+ )?(?:weekends?|summits?)",
+    r"|before|across) (?:\w+ )?(?:weekends?|summits?)",
     "writing options": r"naked|(?:un)?covered (?:calls|puts)|(?:sell|write|writing|selling) (?:calls|puts|options)",
     "averaging down": r"averag\w+ down|add(?:ing)? to (?:a )?los\w+",
 }
@@ -105,8 +102,7 @@ _VIEW = re.compile(
     r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid"
     r"|prefer|enjoy|trust) "
     r"(options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
-    r"|biotechs?|crypto"
-    r"|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
+    r"|biotechs?|crypto|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
     re.IGNORECASE,
 )
 _TRADED = naming.TRADED

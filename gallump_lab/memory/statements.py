@@ -12,8 +12,7 @@ from gallump_lab.memory.text import one_line, storable
 
 RETAKEN = re.compile(
     r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)"
-    r"|correction|typo"
-    r"|sorry|sry|actually)\b[^.!?]{0,30}?\d",
+    r"|correction|typo|sorry|sry|actually)\b[^.!?]{0,30}?\d",
     re.IGNORECASE,
 )
 """What was just said is taken back, and said otherwise."""
@@ -39,8 +38,7 @@ class Statement:
 _HIDDEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]")
 _MARKUP = re.compile(
     r"</?[A-Za-z!][^<>]{0,300}>"  # a tag
-    r"|\[(?:image|photo|picture|file|attachment)\b[^\]\n]{0,500}\]"
-    r"|https?://\S+"
+    r"|\[(?:image|photo|picture|file|attachment)\b[^\]\n]{0,500}\]|https?://\S+"
     r"|(?<!\w)[*_`~]+|[*_`~]+(?!\w)",  # emphasis, but no factor: 60*337
     re.IGNORECASE,
 )
@@ -50,8 +48,7 @@ _NOT_SAID = (">", "|", "=", "\t", "    ")  # what others said, tables, rules, co
 _FENCES = ("```", "~~~")
 _HEADS = re.compile(
     r"</?(?:system|assistant|user|human|developer|instructions?|prompt|context|memory|insights?|tools?"
-    r"|function\w*)\b[^<>]{0,200}>"
-    r"|<\|[^|<>]{0,40}\|>|\[/?INST\]|={3,}\s*\w[^=]{0,80}={3,}"
+    r"|function\w*)\b[^<>]{0,200}>|<\|[^|<>]{0,40}\|>|\[/?INST\]|={3,}\s*\w[^=]{0,80}={3,}"
     r"|^\s*on\b.{1,80}\bwrote\s?:|^\W*(?:original|forwarded) message\b"
     r"|^\s*#{1,6}\s*(?:system|assistant|instructions?|prompt|context|memory|insights?)\b",
     re.IGNORECASE,
@@ -79,8 +76,7 @@ _GREETS = (
     r"hey|hiya?|hello|yo|(?:good )?(?:morning|afternoon|evening)|thanks?(?: you)?(?: so much| a lot)?|thx|congrats"
 )
 _CALLS = (
-    r"cheers|okay|ok|right|alright|so|well|anyways?|yeah|yep|yup|yes|no|nope|nah|wow|woah|whoa|ugh|ouch|h+m+|oh"
-    r"|ah|aw+"
+    r"cheers|okay|ok|right|alright|so|well|anyways?|yeah|yep|yup|yes|no|nope|nah|wow|woah|whoa|ugh|ouch|h+m+|oh|ah|aw+"
     r"|haha\w*|lol|cool|nice|great|awesome|sure|absolutely|definitely|totally|exactly|btw|by the way|fyi|actually"
     r"|honestly|listen|look|quick one|heads up|congratulations|anyhow|now|first|also"
 )
@@ -132,8 +128,7 @@ _ASKS = re.compile(
     rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?"
     rf"|fun|news)\b"
     r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
-    r"|this|that"
-    r"|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
+    r"|this|that|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
 )
 _STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
