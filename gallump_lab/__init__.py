@@ -5,10 +5,10 @@ from importlib.metadata import version
 from gallump_lab import datasets, study
 from gallump_lab.config import Budget, Cold, Config, ConfigError, Model, Recall
 from gallump_lab.lab import Lab
-from gallump_lab.memory.records import Choice
+from gallump_lab.memory.records import Overrides
 
 __version__ = version("gallump-lab")
-__all__ = ["Budget", "Choice", "Cold", "Config", "ConfigError", "Lab", "Model", "Recall", "datasets", "study"]
+__all__ = ["Budget", "Cold", "Config", "ConfigError", "Lab", "Model", "Overrides", "Recall", "datasets", "study"]
 
 
 def _jupyter_server_extension_points() -> list[dict[str, object]]:

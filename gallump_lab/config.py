@@ -76,7 +76,7 @@ class Budget:
 
     @classmethod
     def guide(cls) -> Self:
-        """Give the integration guide's own selection: the last 5 messages of 200 characters each, 10 insights."""
+        """Return the integration guide's own selection: the last 5 messages of 200 characters each, 10 insights."""
         return cls(hot_messages=5, hot_characters=200, cold_insights=10)
 
     @classmethod
@@ -263,7 +263,7 @@ class Config:
 
     @classmethod
     def guide(cls) -> Self:
-        """Give the integration guide's selection and its exact prompt text."""
+        """Return the integration guide's selection and its exact prompt text."""
         return cls(budget=Budget.guide(), template="guide")
 
     @property
@@ -297,7 +297,7 @@ class Config:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    """Give a record as nested dicts without None."""
+    """Return a record as nested dicts without None."""
     found = {}
     for name in (f.name for f in fields(record)):
         value = getattr(record, name)

@@ -16,7 +16,7 @@ from gallump_lab.brain import decisions, turns
 from gallump_lab.brain import transcript as transcripts
 from gallump_lab.brain.conversation import Conversation, check_arguments, who_answers
 from gallump_lab.brain.decisions import Verdict
-from gallump_lab.brain.distilling import Distillation, Learner, distil
+from gallump_lab.brain.distilling import AutoDistiller, Distillation, distil
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
@@ -26,7 +26,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import embedding, history, imports, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
-from gallump_lab.memory.records import AS_IT_COMES, Choice, Moment, Slot
+from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Overrides
 from gallump_lab.memory.sessions import Received, SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol, validate_symbols
@@ -86,7 +86,7 @@ class Lab:
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
         self._talk = Conversation(store, self.sessions, market, clock)
         self._symbols = broker.symbols
-        self._learner = Learner(store, clock, self._symbols)
+        self._learner = AutoDistiller(store, clock, self._symbols)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -227,7 +227,7 @@ class Lab:
         watchlist: Sequence[str] = (),
         session_id: str | None = None,
         *,
-        choice: Choice = AS_IT_COMES,
+        overrides: Overrides = NO_OVERRIDES,
         on_text: Callable[[str], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Reply:
@@ -259,19 +259,19 @@ class Lab:
         SpendingLimit, PriceUnknown
             If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
             stored or asked.
-        BrainFault
+        ModelError
             If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
         KeyboardInterrupt
             If the cell was interrupted; the reply is kept so far, as "stopped".
         StoreError
             If the lab cannot be used; a note says so if the question is stored by then.
         """
-        check_arguments(choice, on_text, stop)
+        check_arguments(overrides, on_text, stop)
         symbols = validate_symbols(watchlist)
         symbol = symbols[0] if symbols else None
         received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.check)
         try:
-            return self._talk.answer(self._learned(received), symbols, choice, on_text=on_text, stop=stop)
+            return self._talk.answer(self._learned(received), symbols, overrides, on_text=on_text, stop=stop)
         except StoreError as error:
             error.add_note(f"The question is kept: lab.retry({received.question_id}) asks it again.")
             raise
@@ -288,7 +288,7 @@ class Lab:
         Parameters
         ----------
         question_id : int
-            The question's message id; its symbols and choice are those of its last turn.
+            The question's message id; its symbols and overrides are those of its last turn.
         on_text, stop
             As in `ask`.
 
@@ -296,12 +296,12 @@ class Lab:
         ------
         ValueError
             If there is no such question, or it has a whole reply, or one is coming.
-        SpendingLimit, PriceUnknown, PromptTooLong, BrainFault, StoreError
+        SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
             As `ask`.
         """
-        check_arguments(AS_IT_COMES, on_text, stop)
-        received, symbols, choice = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.check)
-        return self._talk.answer(received, symbols, choice, on_text=on_text, stop=stop)
+        check_arguments(NO_OVERRIDES, on_text, stop)
+        received, symbols, overrides = turns.again(self.store, self.sessions, _id(question_id), check=self._talk.check)
+        return self._talk.answer(received, symbols, overrides, on_text=on_text, stop=stop)
 
     def preview(
         self,
@@ -309,20 +309,20 @@ class Lab:
         watchlist: Sequence[str] = (),
         session_id: str | None = None,
         *,
-        choice: Choice = AS_IT_COMES,
+        overrides: Overrides = NO_OVERRIDES,
         config: Config | None = None,
     ) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
         Nothing is sent, and the question is not stored; sessions that have ended are distilled by rules first, as they
-        are when it is asked. `choice` is as in `ask`; `config` is one to try instead of the one in force.
+        are when it is asked. `overrides` is as in `ask`; `config` is one to try instead of the one in force.
 
         Raises
         ------
         ValueError, PromptTooLong, StoreError
             As `ask`.
         """
-        check_arguments(choice)
+        check_arguments(overrides)
         if session_id is not None and not self.sessions.live(session_id):
             session_id = None
         text, symbols, in_force = checked_text(prompt, "prompt"), validate_symbols(watchlist), self.config
@@ -335,7 +335,7 @@ class Lab:
             session_id=session_id,
             moment=self._now(config),
             config=config,
-            choice=choice,
+            overrides=overrides,
         )
 
     def recall(
@@ -379,7 +379,7 @@ class Lab:
             query,
             session_id=session_id,
             symbol=None if symbol is None else validate_symbol(symbol),
-            moment=Moment(at=self.sessions.here(config), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
+            moment=AsOf(at=self.sessions.here(config), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
             config=config,
             model=who_answers(config),
             tokens=tokens,
@@ -437,19 +437,19 @@ class Lab:
             symbols=self._symbols,
         )
 
-    def _now(self, config: Config) -> Moment:
+    def _now(self, config: Config) -> AsOf:
         with self.store.read() as con:
             message, insight = memory.newest(con)
-        return Moment(at=self.sessions.here(config), seen_message=message, seen_insight=insight)
+        return AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight)
 
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None
     ) -> list[dict[str, Any]]:
-        """Give the newest messages, oldest first, each reply with its turn; see `brain.transcript.transcript`."""
+        """Return the newest messages, oldest first, each reply with its turn; see `brain.transcript.transcript`."""
         return transcripts.transcript(self.store, limit, before, session_id)
 
-    def slots(self, turn_id: int) -> list[Slot]:
-        """Give what a past turn carried and what it passed over, as recorded; a forgotten message's slots are gone."""
+    def slots(self, turn_id: int) -> list[ContextItem]:
+        """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
         return transcripts.slots(self.store, _id(turn_id))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
@@ -457,7 +457,7 @@ class Lab:
         return history.sessions(self.store, search, limit)
 
     def export(self, session_id: str) -> str:
-        """Give a session as a Markdown document."""
+        """Return a session as a Markdown document."""
         return history.markdown(self.store, session_id)
 
     def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
@@ -607,11 +607,11 @@ class Lab:
         )
 
     def question_of(self, turn_id: int) -> int:
-        """Give the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
+        """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
         return labels.of_turn(self.store, _id(turn_id), self._clock())
 
     def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
-        """Say how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
+        """Return how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
         labels.label(self.store, _id(question_id), _id(message_id), grade, self._clock(), labeller=labeller)
 
     @property
@@ -684,5 +684,5 @@ class Lab:
 
 
 def _id(given: Any) -> Any:
-    """Give an id as the lab takes it; out of a frame it is one of numpy's numbers."""
+    """Return an id as the lab takes it; out of a frame it is one of numpy's numbers."""
     return given.item() if hasattr(given, "item") else given

@@ -75,7 +75,7 @@ def scaled(tokens: int, factor: float) -> int:
 
 
 def family(model: str) -> str:
-    """Say which of `FACTORS` a model's name belongs to.
+    """Return which of `FACTORS` a model's name belongs to.
 
     Opus 4.7 and later, and every later generation (Sonnet 5, Haiku 5, ...), count with the newer tokenizer.
     """
@@ -92,7 +92,7 @@ def family(model: str) -> str:
 
 
 def learnt_factor(model: str, billed: int, counted: int, overrides: Mapping[str, float] | None = None) -> float:
-    """Say how many of the model's tokens one cl100k token is, three decimals.
+    """Return how many of the model's tokens one cl100k token is, three decimals.
 
     Parameters
     ----------

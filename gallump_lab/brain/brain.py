@@ -103,7 +103,7 @@ class Brain:
         ------
         PromptTooLong
             If the question alone does not fit the window.
-        BrainFault
+        ModelError
             If no reply came, or it broke off.
         """
         from gallump_lab.brain.prompt import PromptBuilder

@@ -52,7 +52,7 @@ _STATES: Mapping[str | None, State] = {
 
 
 def model_name(model: "Model") -> str:
-    """Give the model's name: ANTHROPIC_MODEL where it is set, else the configured one."""
+    """Return the model's name: ANTHROPIC_MODEL where it is set, else the configured one."""
     return _environment("ANTHROPIC_MODEL") or model.name
 
 
@@ -92,7 +92,7 @@ class Exchange:
     stop_reason: str | None
     state: State
     interruption: BaseException | None
-    fault: faults.BrainFault | None
+    fault: faults.ModelError | None
     blocks: tuple[str, ...]
     """The kinds of its content blocks."""
 
@@ -166,7 +166,7 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
 
 def _is_unbilled(error: Exception) -> bool:
     """Whether nothing was sent, or the server refused it."""
-    return isinstance(error, faults.BrainFault) or at(error, "status_code") is not None or _is_unsent(error)
+    return isinstance(error, faults.ModelError) or at(error, "status_code") is not None or _is_unsent(error)
 
 
 def _is_unsent(error: Exception) -> bool:
@@ -305,7 +305,7 @@ def _check(model: "Model", kept: str) -> None:
 
 
 def _server(model: "Model") -> str:
-    """Give the server's host and port for a message; empty if the base URL has none."""
+    """Return the server's host and port for a message; empty if the base URL has none."""
     try:
         parts = urlsplit(_base_url(model) or "https://api.anthropic.com")
     except ValueError:
@@ -347,7 +347,7 @@ def _cannot_do_tools(error: "APIError") -> bool:
 
 
 def _pause(error: "APIError", tries: int) -> float | None:
-    """Say how many seconds to wait before the request is sent again; None if that would not help, or take too long."""
+    """Return the seconds to wait before the request is sent again; None if that would not help or take too long."""
     status: int | None = getattr(error, "status_code", None)
     headers: Mapping[str, str] = getattr(at(error, "response"), "headers", {})
     if status is None:
@@ -360,13 +360,13 @@ def _pause(error: "APIError", tries: int) -> float | None:
     return min(0.5 * 2.0**tries, 8.0) if wait is None else wait
 
 
-def _fault(error: Exception | None, reply: Received, model: "Model", request: Request) -> faults.BrainFault | None:
+def _fault(error: Exception | None, reply: Received, model: "Model", request: Request) -> faults.ModelError | None:
     """Name what ended a stream; None if the reply had come to its end.
 
     The SDK's errors are left out of the fault's context: they carry the request's headers, and the key with them.
     """
-    if isinstance(error, faults.BrainFault) or reply.ended:
-        return error.with_traceback(None) if isinstance(error, faults.BrainFault) else None
+    if isinstance(error, faults.ModelError) or reply.ended:
+        return error.with_traceback(None) if isinstance(error, faults.ModelError) else None
     import anthropic
 
     kept = request.kept_part if reply.pieces else request.kept
@@ -375,7 +375,7 @@ def _fault(error: Exception | None, reply: Received, model: "Model", request: Re
         return faults.status_fault(error, server=server, model=model_name(model), kept=kept, secrets=_secrets())
     cause = type(error.__cause__ or error) if error else None
     name = cause.__name__ if cause else "no end"
-    fault: type[faults.BrainFault] = faults.ConnectionLost
+    fault: type[faults.ModelError] = faults.ConnectionLost
     if name.endswith("Timeout"):
         fault = faults.TimedOut
         words = f"Nothing came from {server} for {model.timeout:g} seconds. Ask again, or raise Model.timeout."

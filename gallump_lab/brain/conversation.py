@@ -15,7 +15,7 @@ from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.context import ContextBuilder
 from gallump_lab.memory import context as memory
-from gallump_lab.memory.records import Choice, Moment
+from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionManager
 from gallump_lab.secrets import masked
 from gallump_lab.store import Store
@@ -29,7 +29,7 @@ def who_answers(config: Config) -> str:
     return Brain(model=config.model).model_name
 
 
-def check_arguments(choice: object, on_text: object = None, stop: object = None) -> None:
+def check_arguments(overrides: object, on_text: object = None, stop: object = None) -> None:
     """See that what comes with a question can be used, before anything is stored.
 
     Raises
@@ -38,7 +38,12 @@ def check_arguments(choice: object, on_text: object = None, stop: object = None)
         If one of them is of another kind; the message names it.
     """
     for name, value, fits, wanted in (
-        ("choice", choice, isinstance(choice, Choice), "a Choice, such as Choice(pinned=[('passage', 12)])"),
+        (
+            "overrides",
+            overrides,
+            isinstance(overrides, Overrides),
+            "an Overrides, such as Overrides(pinned=[('passage', 12)])",
+        ),
         ("on_text", on_text, on_text is None or callable(on_text), "a function of one text"),
         ("stop", stop, stop is None or isinstance(stop, threading.Event), "a threading.Event"),
     ):
@@ -89,14 +94,14 @@ class Conversation:
         *,
         symbols: Sequence[str],
         session_id: str | None,
-        moment: Moment,
+        moment: AsOf,
         config: Config,
-        choice: Choice,
+        overrides: Overrides,
     ) -> Prompt:
         """Build the prompt of a question at a moment."""
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
         market = replace(market, problems=tuple(map(masked, market.problems)))  # a broker's error may quote its URL
-        memory.make_ready(self._sessions.corpus, self._store, config.recall.embedder)
+        memory.prepare(self._sessions.corpus, self._store, config.recall.embedder)
         with self._store.read() as con:
             session = memory.context(
                 con,
@@ -108,7 +113,7 @@ class Conversation:
                 moment=moment,
                 config=config,
                 factor=memory.learnt_factor(con, who_answers(config), config),
-                choice=choice,
+                overrides=overrides,
             )
         return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
 
@@ -118,13 +123,13 @@ class Conversation:
         *,
         symbols: Sequence[str],
         session_id: str | None,
-        moment: Moment,
+        moment: AsOf,
         config: Config,
-        choice: Choice,
+        overrides: Overrides,
     ) -> Preview:
         """Build the prompt of a question that is not asked, and estimate what asking would cost."""
         built = self.prompt(
-            question, symbols=symbols, session_id=session_id, moment=moment, config=config, choice=choice
+            question, symbols=symbols, session_id=session_id, moment=moment, config=config, overrides=overrides
         )
         model = who_answers(config)
         known = price(model, config.model.prices)
@@ -136,7 +141,7 @@ class Conversation:
         self,
         received: Received,
         symbols: Sequence[str],
-        choice: Choice,
+        overrides: Overrides,
         *,
         on_text: Callable[[str], None] | None,
         stop: threading.Event | None,
@@ -150,7 +155,7 @@ class Conversation:
             session_id=received.session_id,
             moment=received.moment,
             config=config,
-            choice=choice,
+            overrides=overrides,
         )
         with turns.Turn(
             self._store,
@@ -160,7 +165,7 @@ class Conversation:
             model=brain.model_name,
             symbol=symbols[0] if symbols else None,
             watchlist=symbols,
-            choice=choice,
+            overrides=overrides,
             most_usd=_most(built, brain),
         ) as turn:
 

@@ -57,7 +57,7 @@ else: {{"insights": [{{"text": "Ann's stop for AAPL is 182.", "kind": "{"|".join
 
 
 class Known(Protocol):
-    """An insight that is alive: a `Slot`, a `Learnt`, or anything with a text and a symbol."""
+    """An insight that is alive: a `ContextItem`, a `Learnt`, or anything with a text and a symbol."""
 
     @property
     def text(self) -> str:
@@ -88,7 +88,7 @@ class Distilled:
     """Seconds."""
     state: State
     """All but "complete" leave the session to be distilled again."""
-    fault: faults.BrainFault | None = None
+    fault: faults.ModelError | None = None
     """What went wrong, where the state is "failed"."""
     interruption: BaseException | None = None
     """What broke it off (Ctrl-C), for the caller to raise once the cost is recorded; the state is "stopped" then."""
@@ -168,7 +168,7 @@ def ask(
 
 
 def estimate(messages: Sequence[Message], known: Sequence[Known] = (), *, model: "Model") -> tuple[int, float | None]:
-    """Say what `ask` would send and may cost, for a user to confirm; nothing is sent.
+    """Return what `ask` would send and may cost, for a user to confirm; nothing is sent.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def _factor(model: "Model") -> float:
 def _request(
     messages: Sequence[Message], known: Sequence[Known], model: "Model"
 ) -> tuple[claude.Request, Mapping[int, Message]]:
-    """Give the request, and the messages that it shows by the numbers that it shows them under."""
+    """Return the request, and the messages that it shows by the numbers that it shows them under."""
     sessions = {message.session_id for message in messages}
     if len(sessions) != 1:
         msg = f"messages must be those of one session, not of {len(sessions)}. Distil each session by itself."
@@ -221,7 +221,7 @@ def _request(
 
 
 def _told(message: Message, factor: float) -> str:
-    """Give a message as it stands in the prompt after its number; of a very long one the beginning."""
+    """Return a message as it stands in the prompt after its number; of a very long one the beginning."""
     head = [message.role, message.speaker, f"{message.created_at:%Y-%m-%d %H:%M}", message.symbol]
     text = message.text
     if tokens.scaled(tokens.count(text), factor) > LONGEST:
@@ -232,6 +232,6 @@ def _told(message: Message, factor: float) -> str:
 
 
 def _fitting(texts: Iterable[str], limit: int, factor: float) -> int:
-    """Say how many of the first texts fit a limit of the model's tokens; the first one always does."""
+    """Return how many of the first texts fit a limit of the model's tokens; the first one always does."""
     costs = accumulate(tokens.scaled(tokens.count(f"{text}\n\n"), factor) for text in texts)
     return sum(place == 0 or cost <= limit for place, cost in enumerate(costs))

@@ -16,7 +16,7 @@ from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Taken, together
 from gallump_lab.memory.living import Standing
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, times
 
@@ -69,7 +69,7 @@ NOBODY = (
 )
 
 
-class Learner:
+class AutoDistiller:
     """Distils a chat's sessions once they have ended, without being asked.
 
     Parameters
@@ -121,7 +121,7 @@ class Learner:
             self._trouble.append(f"{type(error).__name__}: {error}")
 
     def told(self) -> str | None:
-        """Say what went wrong since this was last asked, in words; what could not be distilled is tried again."""
+        """Return what went wrong since this was last asked, in words; what could not be distilled is tried again."""
         told, self._trouble = dict.fromkeys(self._trouble), []
         return f"Past sessions could not be distilled; lab.distill() tries again. {' '.join(told)}" if told else None
 
@@ -268,12 +268,12 @@ def _by_model(  # noqa: PLR0913 (the seams)
 
 
 def _hidden(quiet: bool) -> dict[str, bool]:  # noqa: FBT001 (the one question)
-    """Give what hides a progress bar; where none is to be hidden, TQDM_DISABLE decides."""
+    """Return what hides a progress bar; where none is to be hidden, TQDM_DISABLE decides."""
     return {"disable": True} if quiet else {}
 
 
 def _price(store: Store, config: Config, sessions: Sequence[str], name: str, now: datetime) -> str:
-    """Say what distilling sessions will take."""
+    """Return what distilling sessions will take."""
     sent = 0
     costs: list[float | None] = []
     found = price(name, config.model.prices)
@@ -307,7 +307,7 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
     try:
         with store.read() as con:
             symbols = {each for message in session.messages for each in spellings(message.symbol or "")}
-            moment = Moment(at=now, seen_message=session.seen, seen_insight=ledger.EVER["seen"])
+            moment = AsOf(at=now, seen_message=session.seen, seen_insight=ledger.EVER["seen"])
             known = [each for each in ledger.alive(con, moment) if (each.symbol or "") in symbols]
         got = distiller.ask(session.messages, known[::-1], model=config.model, stop=stop)
         usage, fault, taken = got.usage, got.notice, None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from anthropic import APIStatusError
 
 
-class BrainFault(Exception):
+class ModelError(Exception):
     """A reply could not be had, or broke off; the question is kept, and so is what had arrived.
 
     Attributes
@@ -29,35 +29,35 @@ class BrainFault(Exception):
         super().__init__(words)
 
 
-class NoAccess(BrainFault):
+class NoAccess(ModelError):
     """The key is missing, unknown, out of credit or not allowed to use the model (401, 402, 403)."""
 
 
-class BadRequest(BrainFault):
+class BadRequest(ModelError):
     """The server cannot do what it was asked: an unknown model, too large a prompt, a setting it refuses (4xx)."""
 
 
-class RateLimited(BrainFault):
+class RateLimited(ModelError):
     """Too many requests or tokens in a short time (429)."""
 
 
-class ServerTrouble(BrainFault):
+class ServerTrouble(ModelError):
     """The server failed or is overloaded (500, 529 and the like)."""
 
 
-class TimedOut(BrainFault):
+class TimedOut(ModelError):
     """Nothing came for as long as `Model.timeout` allows."""
 
 
-class ConnectionLost(BrainFault):
+class ConnectionLost(ModelError):
     """The server could not be reached, or the connection broke off before the reply had ended."""
 
 
-class BrokenReply(BrainFault):
+class BrokenReply(ModelError):
     """What came is not a reply as the Messages API gives them."""
 
 
-class EmptyReply(BrainFault):
+class EmptyReply(ModelError):
     """The model ended its reply without a word and without a valid recommendation."""
 
 
@@ -76,7 +76,7 @@ _STATUS: Mapping[str, int] = {
 }
 """Which status an error event in mid-stream stands for; any other is the server's trouble."""
 
-_WORDS: Mapping[int, tuple[type[BrainFault], str, str]] = {
+_WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
     401: (NoAccess, "{server} refused the key", "Check ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN."),
     402: (NoAccess, "{server} asks for payment", "Check the account's billing and credit."),
     403: (NoAccess, "The key may not use {model} on {server}", "Ask for access, or choose another model."),
@@ -99,7 +99,7 @@ _TROUBLE = (ServerTrouble, "{server} failed", "Ask again {when}.")
 
 def status_fault(
     error: "APIStatusError", *, server: str, model: str, kept: str, secrets: Iterable[str] = ()
-) -> BrainFault:
+) -> ModelError:
     """Turn the SDK's error for a status or an error event into ours.
 
     Parameters
@@ -123,7 +123,7 @@ def status_fault(
 
 
 def without(secrets: Iterable[str], text: str) -> str:
-    """Give a text with every secret in it replaced."""
+    """Return a text with every secret in it replaced."""
     for secret in secrets:
         text = text.replace(secret, "[key]")
     return text

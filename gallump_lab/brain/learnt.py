@@ -141,7 +141,7 @@ def _short(text: str, most: int) -> str:
 
 
 def _plain(value: object) -> str:
-    """Give a text on one line, without keys and without what cannot be seen; nothing of what is no text."""
+    """Return a text on one line, without keys and without what cannot be seen; nothing of what is no text."""
     if not isinstance(value, str):
         return ""
     seen = "".join(c if c.isprintable() else " " for c in claude.clean(value))
@@ -222,7 +222,7 @@ _COMMAND = re.compile(
 
 
 def _orders(text: str) -> bool:
-    """Tell whether a text speaks to whoever reads it, in words or in markup."""
+    """Return whether a text speaks to whoever reads it, in words or in markup."""
     return any(pattern.search(text) for pattern in (_MARKUP, _ADDRESS, _COMMAND))
 
 
@@ -262,7 +262,7 @@ def _speaker(given: object, said: Iterable[Message], cited: Iterable[Message]) -
 
 
 def _value(given: object, figures: "_Figures") -> str:
-    """Give a value in short, the same for $1,250.50 and 1250.5; nothing of what is none or stands nowhere."""
+    """Return a value in short, the same for $1,250.50 and 1250.5; nothing of what is none or stands nowhere."""
     value = _plain(given)
     if len(value) > 60 or value.casefold() in _NOTHING or _orders(value) or figures.stranger(value):
         return ""
@@ -324,6 +324,6 @@ class _Figures:
 
 
 def _figures(text: str) -> Iterator[tuple[str, Decimal]]:
-    """Give each figure as it stands and what it means: 1,250.50 is 1250.5, 10k is 10,000."""
+    """Return each figure as it stands and what it means: 1,250.50 is 1250.5, 10k is 10,000."""
     for found in _FIGURE.finditer(text):
         yield found[1], Decimal(found[1].replace(",", "")) * _TIMES.get((found[2] or " ")[0].lower(), 1)

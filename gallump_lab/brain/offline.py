@@ -20,7 +20,7 @@ from gallump_lab.memory.text import NOTE, one_line, terms
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
     from gallump_lab.market.records import MarketContext, Position, Quote, Trend
-    from gallump_lab.memory.records import Slot
+    from gallump_lab.memory.records import ContextItem
 
 OPENING = (
     f"{NOTE} Fixed rules made this note from the records in the prompt; of your question they read the symbols alone."
@@ -34,7 +34,7 @@ _CONFIDENCE = 0.3  # a rule without judgement
 
 
 def answer(prompt: "Prompt", *, on_text: Callable[[str], None], stop: threading.Event) -> Answer:
-    """Give the note, in pieces, until it ends or is stopped."""
+    """Return the note, in pieces, until it ends or is stopped."""
     started = time.perf_counter()
     note, found = write(prompt)
     given: list[str] = []
@@ -168,7 +168,7 @@ def _verdict(
 
 
 def _size(market: "MarketContext", price: float, loss: float) -> str:
-    """Say how much to buy: a stop-out costs at most 1% of the portfolio, the position at most 10% and the cash."""
+    """Return how much to buy: a stop-out costs at most 1% of the portfolio, the position at most 10% and the cash."""
     if market.portfolio is None:
         return f"a position that loses {_RISK:.0%} of the portfolio at its stop"
     held = market.portfolio.positions
@@ -185,7 +185,7 @@ def _lots(market: "MarketContext", symbol: str) -> list["Position"]:
 
 
 def _overview(market: "MarketContext") -> str:
-    """Say what there is where no symbol was named."""
+    """Return what there is where no symbol was named."""
     said = ["No symbol was named; put one on the watchlist or write it in capitals, such as AAPL."]
     if market.portfolio is not None:
         held = (
@@ -221,7 +221,7 @@ def _remembered(prompt: "Prompt") -> list[str]:
 
 
 def _nearest(said: Sequence[Sequence[str]], question: str) -> list[str]:
-    """Give of the messages, each in parts, the one or two that share most terms with a question, each by its best part.
+    """Return the one or two messages that share most terms with a question, each by its best part.
 
     Of equal ones statements come before questions, then newer ones before older ones; where nothing is shared that is
     what was said last.
@@ -238,7 +238,7 @@ def _nearest(said: Sequence[Sequence[str]], question: str) -> list[str]:
     return [best[place] for place in sorted(equal[-2:])]
 
 
-def _whence(slot: "Slot") -> str:
+def _whence(slot: "ContextItem") -> str:
     who = "you said" if slot.role == "user" else "the analyst said"
     day = f"{slot.created_at:%Y-%m-%d}" if slot.created_at else None
     return ", ".join(filter(None, (day, slot.symbol, who)))

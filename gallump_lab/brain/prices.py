@@ -35,7 +35,7 @@ class Price:
     """The price of a call with a longer prompt."""
 
     def cost(self, usage: Usage) -> float:
-        """Say what a call cost, in USD."""
+        """Return what a call cost, in USD."""
         if self.longer and usage.prompt_tokens > self.longest_prompt:
             return self.longer.cost(usage)
         return (

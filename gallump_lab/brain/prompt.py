@@ -9,7 +9,7 @@ from gallump_lab import tokens
 from gallump_lab.config import Budget, Template
 from gallump_lab.market.records import MarketContext
 from gallump_lab.memory.context import in_time
-from gallump_lab.memory.records import SessionContext, Slot
+from gallump_lab.memory.records import ContextItem, SessionContext
 from gallump_lab.memory.text import BROKEN_OFF, indented, one_line, storable
 from gallump_lab.secrets import masked
 
@@ -88,7 +88,7 @@ class Prompt:
     """Exactly what is sent, and how it came to be."""
 
     sections: tuple[Section, ...]
-    slots: tuple[Slot, ...]
+    slots: tuple[ContextItem, ...]
     template: str
     """The template's name and a hash of its fixed text."""
     user_message: str
@@ -159,12 +159,12 @@ class PromptBuilder:
 
     @classmethod
     def default(cls, budget: Budget | None = None) -> Self:
-        """Give the builder of the default template."""
+        """Return the builder of the default template."""
         return cls("default", budget)
 
     @classmethod
     def guide(cls, budget: Budget | None = None) -> Self:
-        """Give the builder that reproduces the integration guide's text."""
+        """Return the builder that reproduces the integration guide's text."""
         return cls("guide", budget or Budget.guide())
 
     def build_trading_prompt(

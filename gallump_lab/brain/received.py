@@ -50,7 +50,7 @@ class Received:
         return Usage(**self.usage) if {"input_tokens", "output_tokens"} <= self.usage.keys() else None
 
     def billed(self, prompt: str, allowed: int, factor: float) -> Usage:
-        """Give the usage, estimated from above where the server has not said all of it: a limit must hold then too.
+        """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.
 
         What was written is what came, or, where the model may have thought unseen, all of the `allowed` tokens.
         `factor` is the model's tokens per cl100k token.
@@ -139,7 +139,7 @@ class Received:
 
 
 def at(value: object, *names: str) -> object:
-    """Give an attribute of an attribute; None where there is none."""
+    """Return an attribute of an attribute; None where there is none."""
     for name in names:
         value = getattr(value, name, None)
     return value

@@ -130,7 +130,7 @@ def _listed(given: object) -> list[Any] | None:
 
 
 def _check(given: object) -> Recommendation | str:
-    """Give the recommendation, or the sentence that says why it is none."""
+    """Return the recommendation, or the sentence that says why it is none."""
     from pydantic import ValidationError
 
     try:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.faults import ModelError
 
 Action = Literal["buy", "sell", "hold", "short", "cover"]
 State = Literal["complete", "stopped", "cut", "refused", "failed"]
@@ -59,7 +59,7 @@ class Recommendation:
     rationale: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the recommendation as JSON values."""
+        """Return the recommendation as JSON values."""
         return asdict(self)
 
 
@@ -88,7 +88,7 @@ class Answer:
     state: State
     interruption: BaseException | None = None
     """What was raised while the reply came in (Ctrl-C, an error of `on_text`); the state is "stopped" then."""
-    fault: BrainFault | None = None
+    fault: ModelError | None = None
     """What went wrong, where the state is "failed"."""
     plain: bool = False
     """A complete reply of text alone, without tool call or thinking: its usage tells how the model counts text."""
@@ -106,7 +106,7 @@ class Answer:
         return str(self.fault) if self.fault else _NOTICES.get(self.state)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the guide's part of the response: the text, the recommendations, and that a person must confirm them.
+        """Return the guide's part of the response: the text, the recommendations, and that a person must confirm them.
 
         Beside them, of a reply that is not whole, `state`, and `notice` or `error`, which say what happened in words.
         """

@@ -7,7 +7,7 @@ from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.records import Answer, Recommendation, Usage
 from gallump_lab.config import Budget
 from gallump_lab.memory import packing
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionId
 from gallump_lab.tokens import OFFLINE
 
@@ -96,7 +96,7 @@ class Reply:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
+        """Return the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
 
         See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
         """
@@ -132,7 +132,7 @@ class Preview:
         return self.prompt.tokens
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
+    def slots(self) -> tuple[ContextItem, ...]:
         """Every candidate that would be kept, and the first 20 of each tier that would not."""
         return self.prompt.slots
 
@@ -164,7 +164,7 @@ class Preview:
         return "\n".join(filter(None, [head, _used(self.slots, self.budget), f"sections: {sections}", notice]))
 
 
-def _used(slots: tuple[Slot, ...], budget: Budget) -> str:
+def _used(slots: tuple[ContextItem, ...], budget: Budget) -> str:
     return (
         ", ".join(
             f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in packing.used(slots).items()

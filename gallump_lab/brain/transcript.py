@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from gallump_lab.config import Budget, Config
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.store import Catalogue, times
 
 _SAID = """
@@ -37,7 +37,7 @@ where turn_id in (select unnest(?)) order by decision_id
 def transcript(
     catalogue: Catalogue, limit: int = 200, before: int | None = None, session_id: str | None = None
 ) -> list[dict[str, Any]]:
-    """Give the newest messages of a lab, oldest first, each reply with its turn.
+    """Return the newest messages of a lab, oldest first, each reply with its turn.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ _FIELDS = (
 )
 
 
-def slots(catalogue: Catalogue, turn_id: int) -> list[Slot]:
-    """Give what a past turn carried and what it passed over; `line` is the text alone, as the prompt is not kept.
+def slots(catalogue: Catalogue, turn_id: int) -> list[ContextItem]:
+    """Return what a past turn carried and what it passed over; `line` is the text alone, as the prompt is not kept.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def slots(catalogue: Catalogue, turn_id: int) -> list[Slot]:
             msg = f"turn_id {turn_id!r} is not in this lab; lab.turns lists them."
             raise ValueError(msg)
     return [
-        Slot(
+        ContextItem(
             **dict(zip(_FIELDS, row[:-3], strict=True)),
             signals=json.loads(row[-3]),
             created_at=row[-2] and times.aware(row[-2]),

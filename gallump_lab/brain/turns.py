@@ -14,7 +14,7 @@ from gallump_lab.brain.records import Answer
 from gallump_lab.config import Config, Model
 from gallump_lab.memory import packing, recall
 from gallump_lab.memory.context import newest
-from gallump_lab.memory.records import Choice, Moment
+from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
 from gallump_lab.secrets import masked
@@ -68,7 +68,7 @@ class Turn:
         The question's symbol.
     watchlist : sequence of str
         The symbols that were given.
-    choice : Choice
+    overrides : Overrides
         What was pinned and excluded.
     most_usd : float, optional
         What it may cost at most: what is counted if nobody lives to say what it did.
@@ -84,7 +84,7 @@ class Turn:
         model: str,
         symbol: str | None,
         watchlist: Sequence[str],
-        choice: Choice,
+        overrides: Overrides,
         most_usd: float | None = None,
     ) -> None:
         self._store, self._sessions, self._received = store, sessions, received
@@ -103,7 +103,7 @@ class Turn:
             "seen_insight": moment.seen_insight,
             "symbol": symbol,
             "watchlist": _json(list(watchlist)),
-            "chosen": _json({"pinned": choice.pinned, "excluded": choice.excluded}),
+            "chosen": _json({"pinned": overrides.pinned, "excluded": overrides.excluded}),
             "market": _json(prompt.market_context.to_dict()),
             "config_id": configs.stored(received.config).id,
             "token_factor": prompt.session_context.token_factor,
@@ -197,8 +197,8 @@ def again(
     question_id: int,
     *,
     check: "Callable[[DuckDBPyConnection, Config, str], None]",
-) -> tuple[Received, list[str], Choice]:
-    """Give a stored question that has no whole reply as if it came now, with the symbols and choice of its last turn.
+) -> tuple[Received, list[str], Overrides]:
+    """Return a stored question without a whole reply as if it came now, with its last turn's symbols and overrides.
 
     Raises
     ------
@@ -229,16 +229,16 @@ def again(
         _, seen_insight = newest(con)
     session_id, text, symbol, _ = found
     watchlist, chosen = turns[-1][:2] if turns else (json.dumps([symbol] if symbol else []), None)
-    moment = Moment(at=sessions.here(config), seen_message=question_id - 1, seen_insight=seen_insight)
+    moment = AsOf(at=sessions.here(config), seen_message=question_id - 1, seen_insight=seen_insight)
     received = Received(
         session_id=SessionId(session_id), question_id=question_id, text=text, moment=moment, config=config
     )
     return received, json.loads(watchlist), chosen_of(chosen)
 
 
-def chosen_of(text: str | None) -> Choice:
-    """Read a turn's choice."""
-    return Choice(**json.loads(text)) if text else Choice()
+def chosen_of(text: str | None) -> Overrides:
+    """Read a turn's overrides."""
+    return Overrides(**json.loads(text)) if text else Overrides()
 
 
 def _write(con: "DuckDBPyConnection", row: dict[str, Any], slots: Sequence[Sequence[Any]]) -> int:

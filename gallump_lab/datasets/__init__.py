@@ -66,7 +66,7 @@ def read(
 
 
 def sample() -> Dataset:
-    """Give the bundled sample: two years of synthetic talk over real bars, with labelled questions and insights."""
+    """Return the bundled sample: two years of synthetic talk over real bars, with labelled questions and insights."""
     return read(bundled("sample"), "table")
 
 

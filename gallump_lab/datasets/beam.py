@@ -60,7 +60,7 @@ def read(path: Path) -> Dataset:
 
 
 def _found(node: Any, *wanted: str) -> Iterator[dict[str, Any]]:
-    """Give every object inside that has the wanted fields, in order, however deep; none inside of another."""
+    """Return every object inside that has the wanted fields, in order, however deep; none inside of another."""
     if isinstance(node, dict) and all(name in node for name in wanted):
         yield node
     elif isinstance(node, (dict, list)):
@@ -96,7 +96,7 @@ def _messages(name: str, chat: Any, problems: Problems) -> Iterator[dict[str, An
 
 
 def _anchor(node: Mapping[str, Any], where: str, problems: Problems) -> datetime | None:
-    """Give the morning of the day that a batch or message is anchored at, such as March-15-2024."""
+    """Return the morning of the day that a batch or message is anchored at, such as March-15-2024."""
     anchor = node.get("time_anchor")
     if anchor is None:
         return None

@@ -89,7 +89,7 @@ def _entry(message: object) -> Entry:
 
 
 def _pieces(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give each piece of a message: its text, or '' and what it is instead."""
+    """Return each piece of a message: its text, or '' and what it is instead."""
     blocks = [block for block in items(message.get("content")) if isinstance(block, dict)]
     for block in blocks:
         kind = word(block.get("type"))

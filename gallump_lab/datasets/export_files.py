@@ -20,12 +20,12 @@ _PIECE = 1_000_000
 
 
 def parts(folder: Path) -> list[Path]:
-    """Give a folder's files of conversations, in order: conversations.json, conversations-000.json, a .zip of such."""
+    """Return a folder's files of conversations in order: conversations.json, conversations-000.json, a .zip of such."""
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file())
 
 
 def conversations(path: Path) -> Iterator[Any]:
-    """Give what a file, folder or .zip lists as conversations, one after the other; only one is in memory at a time.
+    """Return what a file, folder or .zip lists as conversations, one after the other; only one is in memory at a time.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def source(path: Path) -> Source | None:
 
 
 def _texts(path: Path) -> Iterator[tuple[str, TextIO]]:
-    """Give each file of conversations as its name and its text."""
+    """Return each file of conversations as its name and its text."""
     if path.is_dir():
         found = parts(path)
         if not found:
@@ -110,7 +110,7 @@ class _Text:
         self._text, self._at, self._left, self._ended = "", 0, 0, False
 
     def sign(self, *wanted: str) -> str:
-        """Give the next character that is no space, or '' at the end; leave it behind if it is one that is wanted."""
+        """Return the next character that is no space, or '' at the end; leave it behind if it is one that is wanted."""
         while (at := _after_space(self._text, self._at)) == len(self._text) and not self._ended:
             self._at = at
             self._read_on()

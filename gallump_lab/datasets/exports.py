@@ -151,7 +151,7 @@ class _Account:
 
 
 def _said(conversation: Conversation, number: str, account: _Account) -> Iterator[dict[str, Any]]:
-    """Give the messages of the thread that was seen last, and put all others into the account."""
+    """Return the messages of the thread that was seen last, and put all others into the account."""
     entries = conversation.entries
     account.bare += all(entry.silent for entry in entries)
     account.unmarked += conversation.unmarked and any(not entry.silent for entry in entries)
@@ -187,7 +187,7 @@ def _said(conversation: Conversation, number: str, account: _Account) -> Iterato
 
 
 def thread(entries: Sequence[Entry], parents: Sequence[int | None], current: int | None) -> list[int]:
-    """Give the places from a root to the current entry, or to the newest leaf; a circle is walked once."""
+    """Return the places from a root to the current entry, or to the newest leaf; a circle is walked once."""
     if not entries:
         return []
     if current is None:
@@ -201,7 +201,7 @@ def thread(entries: Sequence[Entry], parents: Sequence[int | None], current: int
 
 
 def _newest_leaf(entries: Sequence[Entry], parents: Sequence[int | None]) -> int:
-    """Give the newest entry, or what follows it without a time of its own."""
+    """Return the newest entry, or what follows it without a time of its own."""
 
     def age(place: int) -> tuple[datetime, int]:
         return entries[place].at or _EARLIEST, place
@@ -227,15 +227,15 @@ def moment(value: object) -> datetime | None:
 
 
 def word(value: object) -> str:
-    """Give a text; anything else is ''."""
+    """Return a text; anything else is ''."""
     return value if isinstance(value, str) else ""
 
 
 def fields(value: object) -> dict[str, Any]:
-    """Give an object; anything else is {}."""
+    """Return an object; anything else is {}."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[Any]:
-    """Give a list; anything else is []."""
+    """Return a list; anything else is []."""
     return value if isinstance(value, list) else []

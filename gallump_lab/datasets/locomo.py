@@ -153,7 +153,7 @@ def _questions(
 def _insights(
     name: str, listed: object, said: Sequence[Mapping[str, Any]], problems: Problems
 ) -> Iterator[dict[str, Any]]:
-    """Give the observations of each session in order, numbered as they stand there, those left out counted."""
+    """Return the observations of each session in order, numbered as they stand there, those left out counted."""
     if not isinstance(listed, dict):
         problems.note(f"{name}: it has no 'observation' with sessions, so no insights.")
         return
@@ -191,14 +191,14 @@ def _insights(
 
 
 def _noted(observed: object) -> list[Any] | None:
-    """Give all speakers' observations of a session, one after the other; None if they are not lists."""
+    """Return all speakers' observations of a session, one after the other; None if they are not lists."""
     if not isinstance(observed, dict) or not all(isinstance(each, list) for each in observed.values()):
         return None
     return [each for noted in observed.values() for each in noted]
 
 
 def _cited(named: object, known: Container[str]) -> tuple[list[str], list[str]]:
-    """Give the message keys that an entry names, each once: those that are known, and what is not."""
+    """Return the message keys that an entry names, each once: those that are known, and what is not."""
     entries = [str(each) for each in (named if isinstance(named, list) else [named] if named else [])]
     keys = list(dict.fromkeys(key for entry in entries for key in _EVIDENCE.findall(entry)))
     strangers = [key for key in keys if key not in known]

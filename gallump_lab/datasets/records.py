@@ -63,7 +63,7 @@ def day_of(text: object, form: str) -> datetime:
 
 
 def counted(number: int, what: str) -> str:
-    """Give a number and what it counts, written in the plural; of one, the first word that ends in s loses it."""
+    """Return a number and what it counts, written in the plural; of one, the first word that ends in s loses it."""
     return f"{number:,} {_PLURAL.sub('', what, count=1) if number == 1 else what}"
 
 
@@ -81,7 +81,7 @@ class Problems:
         self._tell(0, f"{where}: {why.rstrip('.')}; left out.")
 
     def note(self, words: str) -> None:
-        """Say what was taken otherwise than it stands."""
+        """Return what was taken otherwise than it stands."""
         self._tell(1, words)
 
     def _tell(self, which: int, words: str) -> None:
@@ -91,7 +91,7 @@ class Problems:
             self._unnamed[which] += 1
 
     def told(self) -> tuple[str, ...]:
-        """Give the problems in words."""
+        """Return the problems in words."""
         found: list[str] = []
         for named, unnamed in zip(self._named, self._unnamed, strict=True):
             found += named
@@ -102,7 +102,7 @@ class Problems:
 def frame(
     rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...], index: "pd.Index | None" = None
 ) -> "pd.DataFrame":
-    """Give rows as a frame of these columns: times are UTC, all else is objects, None where there is nothing."""
+    """Return rows as a frame of these columns: times are UTC, all else is objects, None where there is nothing."""
     import pandas as pd
 
     rows = list(rows)
@@ -140,7 +140,7 @@ class Dataset:
     """How many records could not be used."""
 
     def split(self) -> "list[Dataset]":
-        """Give a dataset for each conversation, in order, with its questions and the insights that rest on it."""
+        """Return a dataset for each conversation, in order, with its questions and the insights that rest on it."""
         import numpy as np
 
         def rows(wanted: list[bool]) -> "NDArray[np.bool_]":

@@ -71,7 +71,7 @@ def read(path: Path) -> Dataset:
 
 
 def messages(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
-    """Give a frame of messages as a dataset has them; rows that cannot be used are left out and told.
+    """Return a frame of messages as a dataset has them; rows that cannot be used are left out and told.
 
     Columns may have other names (time, content, session, ...). Times are aware, or naive and then taken as UTC, which
     is told; or text in ISO 8601; or seconds or milliseconds since 1970.
@@ -96,7 +96,7 @@ def messages(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
 
 
 def questions(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
-    """Give a frame of questions as a dataset has them; rows that cannot be used are left out and told.
+    """Return a frame of questions as a dataset has them; rows that cannot be used are left out and told.
 
     Evidence is a list of message keys, or a text of them between white space, commas or semicolons.
 
@@ -117,7 +117,7 @@ def questions(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
 
 
 def insights(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
-    """Give a frame of insights as a dataset has them; rows that cannot be used are left out and told.
+    """Return a frame of insights as a dataset has them; rows that cannot be used are left out and told.
 
     So are those that supersede each other in a circle.
 
@@ -195,7 +195,7 @@ def _checked(
 def _columns(
     given: "pd.DataFrame", columns: tuple[str, ...], needed: Sequence[str]
 ) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """Give each column's cells, None where there is nothing, and the user's name for it, by that of a dataset."""
+    """Return each column's cells, None where there is nothing, and the user's name for it, by that of a dataset."""
     earlier = given.attrs.get("names", {})  # of a file whose rows were checked before
     own = {name: earlier.get(name, name) for name in columns}
     there = {re.sub(r"[\s-]+", "_", str(name).strip().casefold()): name for name in reversed(given.columns)}
@@ -221,7 +221,7 @@ def _columns(
 
 
 def _time(value: Any, name: str, *, optional: bool) -> tuple[datetime | None, bool]:
-    """Give a time as UTC, and whether it had no time zone."""
+    """Return a time as UTC, and whether it had no time zone."""
     if optional and (value is None or (isinstance(value, str) and value.strip() in _NOTHING)):
         return None, False
     try:
@@ -232,7 +232,7 @@ def _time(value: Any, name: str, *, optional: bool) -> tuple[datetime | None, bo
 
 
 def _word(value: Any) -> str | None:
-    """Give a name or number as text; None where there is nothing."""
+    """Return a name or number as text; None where there is nothing."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of numbers with gaps
     word = "" if value is None else str(value).strip()
@@ -248,7 +248,7 @@ def _keys(value: Any) -> list[str]:
 
 
 def _records(path: Path, problems: Problems) -> "pd.DataFrame":
-    """Give a file's records, each under the number of its line."""
+    """Return a file's records, each under the number of its line."""
     readable(path, DatasetError)
     try:
         if path.suffix.lower() in (".jsonl", ".ndjson"):

@@ -40,22 +40,22 @@ class Broker(Protocol):
         """Whether quotes change by the minute and cost a call; they are then kept for a minute."""
 
     def symbols(self) -> frozenset[str]:
-        """Give the universe; it may be empty, then words in capitals are no symbols and nothing is scanned."""
+        """Return the universe; it may be empty, then words in capitals are no symbols and nothing is scanned."""
 
     def data_date(self) -> date | None:
-        """Give the day of the universe's newest daily bar, cheaply; None if there is none."""
+        """Return the day of the universe's newest daily bar, cheaply; None if there is none."""
 
     def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
-        """Give the last price of each symbol; one without data is left out."""
+        """Return the last price of each symbol; one without data is left out."""
 
     def bars(self, symbol: str, days: int) -> "pd.DataFrame":
-        """Give at most the last `days` daily bars, newest last: date, open, high, low, close, volume.
+        """Return at most the last `days` daily bars, newest last: date, open, high, low, close, volume.
 
         Prices are USD on one split basis, that of the last bar; an unknown symbol has no rows.
         """
 
     def portfolio(self) -> Portfolio:
-        """Give cash and positions."""
+        """Return cash and positions."""
 
 
 class FileBroker:
@@ -111,21 +111,21 @@ class FileBroker:
             warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)
 
     def __repr__(self) -> str:
-        """Say what it serves, then what was left out."""
+        """Return what it serves, then what was left out."""
         head = f"<FileBroker {self.name!r}: {len(self._bars)} symbols, bars up to {self.data_date()}>"
         return "\n".join([head, *self.problems])
 
     def symbols(self) -> frozenset[str]:
-        """Give the symbols of which the file holds a bar that is seen."""
+        """Return the symbols of which the file holds a bar that is seen."""
         return frozenset(symbol for symbol, columns in self._bars.items() if self._seen(columns["date"]))
 
     def data_date(self) -> date | None:
-        """Give the day of the newest bar seen."""
+        """Return the day of the newest bar seen."""
         seen = self._seen(self._dates)
         return _day(self._dates[seen - 1]) if seen else None
 
     def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
-        """Give each symbol's last close with its day; a symbol without bars is left out."""
+        """Return each symbol's last close with its day; a symbol without bars is left out."""
         found = {}
         for symbol in symbols:
             last = self._window(symbol, 2)
@@ -141,13 +141,13 @@ class FileBroker:
         return found
 
     def bars(self, symbol: str, days: int) -> "pd.DataFrame":
-        """Give at most the last `days` bars seen, newest last; an unknown symbol has no rows."""
+        """Return at most the last `days` bars seen, newest last; an unknown symbol has no rows."""
         import pandas as pd
 
         return pd.DataFrame(self._window(symbol, days))
 
     def portfolio(self) -> Portfolio:
-        """Give the file's positions; they are as the file says, whatever the clock."""
+        """Return the file's positions; they are as the file says, whatever the clock."""
         return self._portfolio
 
     def _seen(self, dates: "npt.NDArray[Any]") -> int:
@@ -161,7 +161,7 @@ class FileBroker:
         return int(dates.searchsorted(np.datetime64(newest), side="right"))
 
     def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
-        """Give the last bars seen, prices per share and volumes in shares of the last of them."""
+        """Return the last bars seen, prices per share and volumes in shares of the last of them."""
         columns = self._bars.get(canonical(symbol), self._nothing)
         stop = self._seen(columns["date"])
         window = {name: column[max(stop - days, 0) : stop] for name, column in columns.items()}

@@ -74,7 +74,7 @@ class ContextBuilder:
         )
 
     def _prices(self, asked: tuple[str, ...], held: tuple[str, ...], own: Mapping[str, str]) -> MarketContext:
-        """Give quotes and trends, a live broker's from the cache if they are fresh; `own` is how it spells symbols."""
+        """Return quotes and trends, a live broker's from the cache if fresh; `own` is how it spells symbols."""
         cache = self._cache if self._broker.live else None
         key = f"market {self._broker.name}: {' '.join(asked)}, {' '.join(held)}"
         kept = cache.get(key) if cache else None

@@ -232,7 +232,7 @@ class Rows:
             self._read(name, lambda text: read_number(text, sign) if _is_given(text) else None, "float", needed=False)
 
     def mark(self, name: str, wrong: "pd.Series[bool]", words: "str | pd.Series[str]") -> None:
-        """Say what is wrong in a column of those rows that are right so far."""
+        """Return what is wrong in a column of those rows that are right so far."""
         import pandas as pd
 
         where = self.found["fault"].isna() & wrong

@@ -13,7 +13,7 @@ def one_line(text: str) -> str:
 
 
 def market_lines(context: "MarketContext") -> tuple[str, ...]:
-    """Say what is known of the symbols asked for: quotes, gaps, trouble, trends, then the universe's movers."""
+    """Return what is known of the symbols asked for: quotes, gaps, trouble, trends, then the universe's movers."""
     if not (context.symbols or context.movers or context.problems):
         return ()
     quotes = [context.quotes[symbol] for symbol in context.symbols if symbol in context.quotes]
@@ -33,7 +33,7 @@ def market_lines(context: "MarketContext") -> tuple[str, ...]:
 
 
 def portfolio_lines(context: "MarketContext") -> tuple[str, ...]:
-    """Say what the portfolio is worth, then each position, the largest first and those without a price last."""
+    """Return what the portfolio is worth, then each position, the largest first and those without a price last."""
     portfolio = context.portfolio
     if portfolio is None or not (portfolio.positions or portfolio.cash):
         return ()
@@ -101,7 +101,7 @@ def _position(held: "Position", quote: "Quote") -> str:
 
 
 def _usd(value: float, sign: str = "") -> str:
-    """Give cents, or four digits of what is worth less than a dollar."""
+    """Return cents, or four digits of what is worth less than a dollar."""
     return f"{value:{sign},.2f}" if abs(value) >= 1 or round(value, 2) == value else f"{value:{sign}.4g}"
 
 

@@ -166,7 +166,7 @@ class MarketContext:
     """What the broker failed to give, and why, in words."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the context as JSON values."""
+        """Return the context as JSON values."""
         plain: dict[str, Any] = _plain(self)
         return plain
 
@@ -188,11 +188,11 @@ class MarketContext:
         )
 
     def market_lines(self) -> tuple[str, ...]:
-        """Give the prompt's lines about the market, most important first, each one physical line."""
+        """Return the prompt's lines about the market, most important first, each one physical line."""
         return lines.market_lines(self)
 
     def portfolio_lines(self) -> tuple[str, ...]:
-        """Give the prompt's lines about the portfolio, most important first, each one physical line."""
+        """Return the prompt's lines about the portfolio, most important first, each one physical line."""
         return lines.portfolio_lines(self)
 
 

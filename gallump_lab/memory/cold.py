@@ -17,7 +17,7 @@ from gallump_lab.config import Cold
 from gallump_lab.memory import ledger, vectors
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.packing import PassedOver
-from gallump_lab.memory.records import Kind, Moment, Reason, Slot
+from gallump_lab.memory.records import AsOf, ContextItem, Kind, Reason
 from gallump_lab.memory.signals import MILLION, dates
 from gallump_lab.memory.signals.asked import QUERY_TERMS, Spans, named, rarity
 from gallump_lab.memory.signals.recency import HALF_LIFE
@@ -54,12 +54,12 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
     question: str,
     *,
     symbols: Collection[str],
-    moment: Moment,
+    moment: AsOf,
     settings: Cold,
     factor: float,
     plain: bool = False,
     pinned: Sequence[int] = (),
-) -> list[Slot]:
+) -> list[ContextItem]:
     """Order the insights that were alive at a moment by what they are worth to a question.
 
     Parameters
@@ -70,7 +70,7 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
         What is asked.
     symbols : collection of str
         What the question is about.
-    moment : Moment
+    moment : AsOf
         Insights and their events up to it.
     settings : Cold
         How much each signal counts.
@@ -100,7 +100,7 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
         line = each.text if plain else f"- {_label(each, since)}: {each.text}"
         gained = {name: int(column[place]) for name, column in gains.items()}
         slots.append(
-            Slot(
+            ContextItem(
                 tier="cold",
                 kind="insight",
                 item_id=each.insight_id,
@@ -121,9 +121,9 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
 
 
 def _gains(
-    found: Sequence[Known], question: str, symbols: Collection[str], moment: Moment, settings: Cold
+    found: Sequence[Known], question: str, symbols: Collection[str], moment: AsOf, settings: Cold
 ) -> "dict[str, Ints]":
-    """Give what each signal gives each insight, times its weight."""
+    """Return what each signal gives each insight, times its weight."""
     import numpy as np
 
     spans, asked = named(question, moment)
@@ -148,7 +148,7 @@ def _gains(
 
 
 def _words(asked: str, kept: "Sequence[Mapping[str, int]]", held: Mapping[str, int]) -> "Ints":
-    """Give each insight's share of what the question's words weigh; see `gallump_lab.memory.signals.words`."""
+    """Return each insight's share of what the question's words weigh; see `gallump_lab.memory.signals.words`."""
     import numpy as np
 
     wanted = [term for term, _ in Counter(terms(asked)).most_common(QUERY_TERMS) if term in held]
@@ -169,7 +169,7 @@ def _words(asked: str, kept: "Sequence[Mapping[str, int]]", held: Mapping[str, i
 
 
 def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int]) -> "Ints":
-    """Give each insight's cosine with the question, 0 where it points away."""
+    """Return each insight's cosine with the question, 0 where it points away."""
     import numpy as np
 
     if not said:
@@ -189,13 +189,13 @@ def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int])
 
 
 def _dates(found: Sequence[Known], spans: Spans) -> "Ints":
-    """Give a million to what holds since a time that the question names."""
+    """Return a million to what holds since a time that the question names."""
     inside: Ints = MILLION * dates.within(_microseconds([each.valid_from for each in found]), spans)
     return inside
 
 
 def _recency(found: Sequence[Known], at: datetime) -> "Ints":
-    """Give a million to what was said just now, last time, half of it to what was said 90 days ago."""
+    """Return a million to what was said just now, last time, half of it to what was said 90 days ago."""
     import numpy as np
 
     said = _microseconds([each.confirmed for each in found])
@@ -209,7 +209,7 @@ def _microseconds(moments: Sequence[datetime]) -> "Ints":
     return np.array(moments, "datetime64[us]").astype(np.int64)
 
 
-def make_ready(insights: Iterable[Known]) -> None:
+def prepare(insights: Iterable[Known]) -> None:
     """Analyse insights before the first question meets them; what was found is kept in the process."""
     for each in insights:
         _counted(f"{_whole(each)} {KINDS[each.kind]}")
@@ -218,7 +218,7 @@ def make_ready(insights: Iterable[Known]) -> None:
 
 
 def _whole(each: Known) -> str:
-    """Give all that an insight says: its symbol, its speaker and its text."""
+    """Return all that an insight says: its symbol, its speaker and its text."""
     return " ".join(filter(None, (each.symbol, each.speaker, each.text)))
 
 
@@ -229,7 +229,7 @@ def _counted(text: str) -> Mapping[str, int]:
 
 @lru_cache(maxsize=50_000)
 def _code(text: str) -> bytes:
-    """Give what a text means, as a code; insights do not change, so it is kept."""
+    """Return what a text means, as a code; insights do not change, so it is kept."""
     return vectors.encode(vectors.of(vectors.BUILT_IN, [text])).tobytes()
 
 
@@ -243,8 +243,8 @@ def _label(each: Known, since: datetime) -> str:
     return f"{each.symbol}, {dated}" if each.symbol else dated
 
 
-def too_far(insight: Slot, least: float) -> bool:
-    """Tell whether an insight has too little to do with the question: all signals but its age, against a threshold."""
+def too_far(insight: ContextItem, least: float) -> bool:
+    """Return whether an insight has too little to do with the question, its age left out."""
     return not insight.signals.get("pin") and insight.score - insight.signals.get("recency", 0) < least * MILLION
 
 
@@ -254,18 +254,18 @@ class Shown:
     The more slots there are the more insights are shown: one that is shown stays so.
     """
 
-    def __init__(self, slots: Iterable[Slot] = ()) -> None:
+    def __init__(self, slots: Iterable[ContextItem] = ()) -> None:
         self._said: dict[int, set[str]] = {}
         for slot in slots:
             self.add(slot)
 
-    def add(self, slot: Slot) -> None:
+    def add(self, slot: ContextItem) -> None:
         """Take in a slot that stands in the prompt."""
         if slot.message_id is not None:
             self._said.setdefault(slot.message_id, set()).update(_counted(slot.line))
 
-    def holds(self, insight: Slot) -> bool:
-        """Tell whether the prompt shows half of an insight's words, and all of its numbers, where they were said."""
+    def holds(self, insight: ContextItem) -> bool:
+        """Return whether the prompt shows half of an insight's words, and all of its numbers, where they were said."""
         said = [self._said[each] for each in insight.sources if each in self._said]
         if not said:
             return False
@@ -274,12 +274,14 @@ class Shown:
         return len(missing) <= (1 - SHOWN) * len(wanted) and not any(term[0].isdigit() for term in missing)
 
 
-def passing_over(hot: Sequence[Slot], warm: Sequence[Slot], least: float, excluded: PassedOver) -> PassedOver:
+def passing_over(
+    hot: Sequence[ContextItem], warm: Sequence[ContextItem], least: float, excluded: PassedOver
+) -> PassedOver:
     """Say of COLD's candidates which are too far from the question, and which the tiers before show already."""
     standing = Shown(slot for slot in hot if slot.kept)
     both = Shown(slot for slot in (*hot, *warm) if slot.kept)
 
-    def passed_over(slot: Slot) -> Reason | None:
+    def passed_over(slot: ContextItem) -> Reason | None:
         if why := excluded(slot):
             return why
         if too_far(slot, least):

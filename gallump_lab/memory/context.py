@@ -13,7 +13,7 @@ from gallump_lab.memory import cold, embedding, hot, ledger, recall, text, vecto
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.duplicates import already_said, newest_first, when
 from gallump_lab.memory.packing import PassedOver, pack, shown
-from gallump_lab.memory.records import AS_IT_COMES, Choice, Message, Moment, SessionContext, Slot
+from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Message, Overrides, SessionContext
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ def context(  # noqa: PLR0913 (a moment's givens)
     *,
     session_id: str | None,
     symbol: str | None,
-    moment: Moment,
+    moment: AsOf,
     config: Config,
     factor: float,
     symbols: Sequence[str] = (),
-    choice: Choice = AS_IT_COMES,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> SessionContext:
     """Take what the tiers give for a question at a moment, within the configuration's budget.
 
@@ -47,7 +47,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         The current session, whose newest messages are HOT.
     symbol : str, optional
         The question's symbol.
-    moment : Moment
+    moment : AsOf
         Nothing that arrived later is used, statistics included.
     config : Config
         Budgets and recall's settings; where the guide counts items instead of tokens, the items rule.
@@ -55,10 +55,10 @@ def context(  # noqa: PLR0913 (a moment's givens)
         The model's tokens per cl100k token (see `learnt_factor`).
     symbols : sequence of str
         Further symbols that the question is about, for COLD.
-    choice : Choice
+    overrides : Overrides
         What the analyst pinned or excluded for this question.
     """
-    budget, excluded = config.budget, _excluding(choice)
+    budget, excluded = config.budget, _excluding(overrides)
     said, number, candidates = session(con, session_id, moment, config, factor)
     standing = pack(
         candidates,
@@ -69,7 +69,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
 
     view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
-    ranked = recall.pinned_first(con, ranked, choice.ids("passage"), moment)
+    ranked = recall.pinned_first(con, ranked, overrides.ids("passage"), moment)
     found = newest_first(recall.candidates(con, ranked, factor, recall.most(budget.warm), moment.at.tzinfo))
     found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing, excluded))
@@ -82,7 +82,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
             moment=moment,
             config=config,
             factor=factor,
-            pinned=choice.ids("insight"),
+            pinned=overrides.ids("insight"),
         ),
         sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
@@ -115,9 +115,9 @@ def context(  # noqa: PLR0913 (a moment's givens)
 
 
 def session(
-    con: "DuckDBPyConnection", session_id: str | None, moment: Moment, config: Config, factor: float
-) -> tuple[Sequence[Message], int, Sequence[Slot]]:
-    """Give what HOT has: the session's newest messages, how many it has in all, and the candidates."""
+    con: "DuckDBPyConnection", session_id: str | None, moment: AsOf, config: Config, factor: float
+) -> tuple[Sequence[Message], int, Sequence[ContextItem]]:
+    """Return what HOT has: the session's newest messages, how many it has in all, and the candidates."""
     if session_id is None:
         return [], 0, []
     budget = config.budget
@@ -130,12 +130,12 @@ def learnt(  # noqa: PLR0913 (a moment's givens)
     question: str,
     *,
     symbols: Collection[str | None],
-    moment: Moment,
+    moment: AsOf,
     config: Config,
     factor: float,
     pinned: Sequence[int] = (),
-) -> list[Slot]:
-    """Give what COLD has: the insights that were alive, in order of what they are worth to the question."""
+) -> list[ContextItem]:
+    """Return what COLD has: the insights that were alive, in order of what they are worth to the question."""
     return cold.candidates(
         con,
         question,
@@ -155,12 +155,12 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     *,
     session_id: str | None,
     symbol: str | None,
-    moment: Moment,
+    moment: AsOf,
     config: Config,
     model: str,
     tokens: int,
 ) -> recall.Recalled:
-    """Give what WARM alone recalls for a query within so many of the model's tokens; see `Lab.recall`.
+    """Return what WARM alone recalls for a query within so many of the model's tokens; see `Lab.recall`.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     query, config = recall.checked(query), replace(config, budget=recall.budget(config.budget, tokens))
     if moment.as_of is not None:
         times.naive(moment.as_of, "as_of")
-    make_ready(corpus, catalogue, config.recall.embedder)
+    prepare(corpus, catalogue, config.recall.embedder)
     with catalogue.read() as con:
         factor = learnt_factor(con, model, config, moment.as_of)
         found = context(
@@ -187,13 +187,13 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     return recall.Recalled(query=query, budget=tokens, slots=warm, notice=found.notice)
 
 
-def _excluding(choice: Choice) -> PassedOver:
-    out = set(choice.excluded)
+def _excluding(overrides: Overrides) -> PassedOver:
+    out = set(overrides.excluded)
     return lambda slot: "excluded" if (slot.kind, slot.item_id) in out else None
 
 
-def in_time(slots: Sequence[Slot]) -> list[Slot]:
-    """Give the kept slots in the order in which they were said."""
+def in_time(slots: Sequence[ContextItem]) -> list[ContextItem]:
+    """Return the kept slots in the order in which they were said."""
     return sorted((slot for slot in slots if slot.kept), key=when)
 
 
@@ -212,7 +212,7 @@ def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: 
 
 
 def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
-    """Give the newest message id and the newest insight event id; 0 where there is none."""
+    """Return the newest message id and the newest insight event id; 0 where there is none."""
     found = con.execute(
         "select (select coalesce(max(message_id), 0) from messages), "
         "(select coalesce(max(event_id), 0) from insight_events)"
@@ -220,7 +220,7 @@ def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
     return found or (0, 0)
 
 
-def make_ready(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_IN.name) -> None:
+def prepare(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_IN.name) -> None:
     """Load what ranking and counting need, before a step on the lab and not inside it; embed what has just arrived.
 
     Raises
@@ -235,7 +235,7 @@ def make_ready(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_
     if not corpus.insights_ready:
         with catalogue.read() as con:
             standing = ledger.standing(con)
-        cold.make_ready(standing)
+        cold.prepare(standing)
         corpus.insights_ready = True
     if isinstance(catalogue, Store):  # a snapshot stays as it is
         embedding.catch_up(catalogue, corpus, model)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory import embedders
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
 from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Catalogue, times
@@ -107,7 +107,7 @@ class View:
         return max(int(self.terms.sum(dtype="int64")) / max(len(self), 1), 1.0)
 
     def beside(self, places: "Places", steps: int) -> "Places":
-        """Give the place so many steps after (before, if negative) each place in its session, or `NONE`."""
+        """Return the place so many steps after (before, if negative) each place in its session, or `NONE`."""
         import numpy as np
 
         column = self.after if steps > 0 else self.before
@@ -160,11 +160,11 @@ class Corpus:
         self._speakers: dict[str, int] = {}
 
     def embedder(self, model: str) -> Embedder:
-        """Give the embedder of a name; see `embedders.find`."""
+        """Return the embedder of a name; see `embedders.find`."""
         return embedders.find(model, self._own)
 
     def embedded(self, model: str) -> int:
-        """Give the newest passage that is known to have a code of a model, 0 for none; no older one lacks it."""
+        """Return the newest passage that is known to have a code of a model, 0 for none; no older one lacks it."""
         with self._lock:
             return self._codes[model].until if model in self._codes else 0
 
@@ -177,8 +177,8 @@ class Corpus:
                 if not self._read(con, model):
                     self._caught_up.add(model)
 
-    def at(self, con: "DuckDBPyConnection", moment: Moment, model: str = BUILT_IN.name) -> View:
-        """Give the passages of a moment; those that have not been read yet are read now.
+    def at(self, con: "DuckDBPyConnection", moment: AsOf, model: str = BUILT_IN.name) -> View:
+        """Return the passages of a moment; those that have not been read yet are read now.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class Corpus:
         return self._read_codes(con, model) or self._newest < newest
 
     def _marked(self, con: "DuckDBPyConnection") -> Any:
-        """Give what tells the newest passage that was read from any other lab's of the same number."""
+        """Return what tells the newest passage that was read from any other lab's of the same number."""
         if not self._length:
             return None
         message = int(self._columns["message_id"][self._length - 1])
@@ -316,7 +316,7 @@ def _longer(column: Any, room: int, fill: int) -> Any:
     return found
 
 
-def _at(columns: dict[str, Any], length: int, moment: Moment) -> tuple[dict[str, Any], Any]:
+def _at(columns: dict[str, Any], length: int, moment: AsOf) -> tuple[dict[str, Any], Any]:
     """Cut the columns to what was there at a moment."""
     import numpy as np
 
@@ -333,7 +333,7 @@ def _at(columns: dict[str, Any], length: int, moment: Moment) -> tuple[dict[str,
 
 
 def _sides(session: "NDArray[np.uint64]") -> "tuple[Places, Places]":
-    """Give the place before each one of the same session, and the one after it; `NONE` where there is none."""
+    """Return the place before each one of the same session, and the one after it; `NONE` where there is none."""
     import numpy as np
 
     order = np.argsort(session, kind="stable")

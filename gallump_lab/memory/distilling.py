@@ -78,7 +78,7 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     chats: bool = False,
     wanted: Sequence[str] | None = None,
 ) -> list[str]:
-    """Give the sessions that have ended and that a distiller has not distilled, oldest first.
+    """Return the sessions that have ended and that a distiller has not distilled, oldest first.
 
     Parameters
     ----------
@@ -187,12 +187,12 @@ def claim(  # noqa: PLR0913, PLR0917 (a claim's givens)
 
 
 def held(con: "DuckDBPyConnection", number: int) -> bool:
-    """Tell whether a claim still holds: it was not free for so long that another took the session."""
+    """Return whether a claim still holds: it was not free for so long that another took the session."""
     return con.execute("select 1 from distillings where distilling_id = ?", [number]).fetchone() is not None
 
 
 def whole(con: "DuckDBPyConnection", session: Session) -> bool:
-    """Tell whether all messages of a session that was read are still there: none has been forgotten meanwhile."""
+    """Return whether all messages of a session that was read are still there: none has been forgotten meanwhile."""
     ids = [message.message_id for message in session.messages]
     found = con.execute("select count(*) from messages where message_id in (select unnest(?))", [ids]).fetchone()
     return found == (len(ids),)

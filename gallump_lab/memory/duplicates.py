@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 
 from gallump_lab.memory.packing import PassedOver
-from gallump_lab.memory.records import Reason, Slot
+from gallump_lab.memory.records import ContextItem, Reason
 from gallump_lab.memory.text import statement
 from gallump_lab.reading.symbols import canonical
 
@@ -14,10 +14,10 @@ FIRST = 60
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
+def newest_first(candidates: Sequence[ContextItem]) -> list[ContextItem]:
     """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order."""
     first, rest = candidates[:FIRST], candidates[FIRST:]
-    equals: dict[Hashable, list[Slot]] = {}
+    equals: dict[Hashable, list[ContextItem]] = {}
     for slot in first:
         equals.setdefault((_who(slot), statement(slot.text)), []).append(slot)
     for group in equals.values():
@@ -26,7 +26,7 @@ def newest_first(candidates: Sequence[Slot]) -> list[Slot]:
     return [*(equals[_who(slot), statement(slot.text)].pop(0) for slot in first), *rest]
 
 
-def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: None) -> PassedOver:
+def already_said(hot_slots: Sequence[ContextItem], excluded: PassedOver = lambda _: None) -> PassedOver:
     """Say of WARM's candidates, asked in their order, which HOT shows already or which say no more than another does.
 
     A statement is a duplicate if it equals an earlier one, or is a part of one that is not older.
@@ -38,7 +38,7 @@ def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: Non
             standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
             said.setdefault(_who(slot), []).append((slot.created_at or _NEVER, statement(slot.text)))
 
-    def passed_over(slot: Slot) -> Reason | None:
+    def passed_over(slot: ContextItem) -> Reason | None:
         if why := excluded(slot):
             return why
         if slot.text in standing.get(slot.message_id, ""):
@@ -52,16 +52,16 @@ def already_said(hot_slots: Sequence[Slot], excluded: PassedOver = lambda _: Non
     return passed_over
 
 
-def _who(slot: Slot) -> Hashable:
-    """Give whom a statement must be of, and about what, to be another's duplicate."""
+def _who(slot: ContextItem) -> Hashable:
+    """Return whom a statement must be of, and about what, to be another's duplicate."""
     return slot.speaker or slot.role, slot.symbol and canonical(slot.symbol)
 
 
-def says(whole: Slot, part: Slot) -> bool:
-    """Tell whether one slot states all that another does, said by the same of the same symbol."""
+def says(whole: ContextItem, part: ContextItem) -> bool:
+    """Return whether one slot states all that another does, said by the same of the same symbol."""
     return _who(whole) == _who(part) and statement(part.text) in statement(whole.text)
 
 
-def when(slot: Slot) -> tuple[datetime, int]:
-    """Give what puts slots in the order in which they were said."""
+def when(slot: ContextItem) -> tuple[datetime, int]:
+    """Return what puts slots in the order in which they were said."""
     return slot.created_at or _NEVER, slot.item_id

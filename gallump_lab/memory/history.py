@@ -51,7 +51,7 @@ def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.Dat
 
 
 def markdown(catalogue: Catalogue, session_id: str) -> str:
-    """Give a session as a Markdown document: title, then every message with its speaker and time.
+    """Return a session as a Markdown document: title, then every message with its speaker and time.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget
-from gallump_lab.memory.records import Message, Moment, Slot
+from gallump_lab.memory.records import AsOf, ContextItem, Message
 from gallump_lab.memory.text import ending, indented
 from gallump_lab.store import times
 
@@ -18,9 +18,9 @@ LEAST = 40
 
 
 def messages(
-    con: "DuckDBPyConnection", session_id: str | None, moment: Moment, *, most: int
+    con: "DuckDBPyConnection", session_id: str | None, moment: AsOf, *, most: int
 ) -> tuple[list[Message], int]:
-    """Give the session's newest messages up to the moment, oldest first, and the number of all of them.
+    """Return the session's newest messages up to the moment, oldest first, and the number of all of them.
 
     `most` is in cl100k tokens: what lies behind more than that is left out.
     """
@@ -39,7 +39,7 @@ def messages(
     return said, rows[0][-1] if rows else 0
 
 
-def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budget, factor: float) -> list[Slot]:
+def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budget, factor: float) -> list[ContextItem]:
     """Order the parts of a session's messages: newest message first, within one from its first passage on.
 
     A message that does not fit whole is so shown up to the sentence where the budget ends. With `hot_characters` a
@@ -55,13 +55,13 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
         [list(by_id)],
     ).fetchall()
     label = {role: tokens.count(f"{role.capitalize()}:") for role in ("user", "assistant")}
-    slots: list[Slot] = []
+    slots: list[ContextItem] = []
     for rank, (message_id, passage_id, start, stop, cost) in enumerate(rows, 1):
         message = by_id[message_id]
         first = not slots or slots[-1].message_id != message_id
         end, more = ending(message.state, message.text[stop:])
         slots.append(
-            Slot(
+            ContextItem(
                 tier="hot",
                 kind="passage",
                 item_id=passage_id,
@@ -80,14 +80,14 @@ def candidates(con: "DuckDBPyConnection", said: Sequence[Message], budget: Budge
     return slots
 
 
-def _cut(said: Sequence[Message], characters: int, factor: float) -> list[Slot]:
+def _cut(said: Sequence[Message], characters: int, factor: float) -> list[ContextItem]:
     lines = [
         f"{message.role.capitalize()}: {message.text[:characters]}{ending(message.state, message.text[characters:])[0]}"
         for message in said
     ]
     costs = [tokens.count(f"{line}\n") for line in lines]
     return [
-        Slot(
+        ContextItem(
             tier="hot",
             kind="message",
             item_id=message.message_id,

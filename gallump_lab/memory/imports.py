@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.datasets import table
 from gallump_lab.datasets.records import Dataset, Problems
 from gallump_lab.memory import index, labels, ledger
-from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, ready, write
+from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
@@ -194,7 +194,7 @@ def _named(
     hashes: list[int],
     silence: timedelta,
 ) -> list[str]:
-    """Give every message its session; those without one are cut by silence."""
+    """Return every message its session; those without one are cut by silence."""
     found = list(sessions)
     loose = [place for place, session in enumerate(sessions) if session is None]
     loose.sort(key=lambda place: (conversations[place], at[place]))
@@ -215,7 +215,7 @@ def _hash(*parts: Any) -> int:
 def _known(con: "DuckDBPyConnection", hashes: "Hashes") -> "Hashes":
     import numpy as np
 
-    with index.lent(con, {"hash": hashes}):
+    with index.registered(con, {"hash": hashes}):
         found = con.execute("select hash from imported where hash in (select hash from given)").fetchnumpy()
     return np.asarray(found["hash"], np.int64)
 
@@ -237,7 +237,7 @@ def _stored(store: Store, waiting: _Waiting, places: "Hashes") -> "Hashes":
     import numpy as np
 
     while len(places):
-        batch = ready([waiting.drafts[place] for place in places])
+        batch = prepare([waiting.drafts[place] for place in places])
         hashes = waiting.hashes[places]
         sessions = [waiting.sessions[place] for place in places]
         sources = [waiting.sources[place] for place in places]
@@ -246,14 +246,14 @@ def _stored(store: Store, waiting: _Waiting, places: "Hashes") -> "Hashes":
         with store.write() as con:
             known = _known(con, hashes)
             if not len(known):
-                with index.lent(con, {"session_id": np.array(sessions, object)}):
+                with index.registered(con, {"session_id": np.array(sessions, object)}):
                     con.execute(
                         "insert into sessions (session_id, created_at, last_at, messages) select distinct session_id, "
                         "$now::timestamp, $now::timestamp, 0 from given anti join sessions using (session_id)",
                         {"now": waiting.drafts[0].arrived_at},
                     )
                 ids = write(con, sessions, batch)
-                with index.lent(con, given | {"message_id": np.array(ids)}):
+                with index.registered(con, given | {"message_id": np.array(ids)}):
                     con.execute("insert into imported select hash, if(has_source, source, null), message_id from given")
                 return places
         places = places[~np.isin(hashes, known)]
@@ -399,7 +399,7 @@ def _resolved(store: Store, names: Iterable[Sequence[_Name]]) -> dict[_Name, int
 
     wanted = {name: (_hash(*name), _hash(None, name[1])) for each in names for name in each}
     hashes = np.array(list(wanted.values()), np.int64).ravel()
-    with store.read() as con, index.lent(con, {"source": hashes}):
+    with store.read() as con, index.registered(con, {"source": hashes}):
         found = con.execute(
             "select source, max(message_id) from imported semi join messages using (message_id) "
             "where source in (select source from given) group by source"

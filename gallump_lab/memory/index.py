@@ -81,10 +81,10 @@ def rows(texts: Sequence[str]) -> Rows:
 def write(con: "DuckDBPyConnection", message_ids: "Ids", found: Rows) -> None:
     """Write the index rows of messages inside the caller's transaction."""
     ids = next_ids(con, "passage_ids", len(found.passages["message"]))
-    with lent(con, found.passages | {"passage_id": ids, "message": message_ids[found.passages["message"]]}):
+    with registered(con, found.passages | {"passage_id": ids, "message": message_ids[found.passages["message"]]}):
         con.execute("insert into passages select passage_id, message, start, stop, tokens, terms from given")
     embed(con, vectors.BUILT_IN.name, ids, found.codes)
-    with lent(con, found.postings | {"passage": ids[found.postings["passage"]]}):
+    with registered(con, found.postings | {"passage": ids[found.postings["passage"]]}):
         con.execute("insert into postings select term, passage, frequency, terms from given")
 
 
@@ -92,7 +92,7 @@ def embed(con: "DuckDBPyConnection", model: str, passage_ids: "Ids", codes: "Cod
     """Write what passages mean to a model."""
     columns = [f"c{i}" for i in range(vectors.CODE)]
     given = {name: codes[:, i].copy() for i, name in enumerate(columns)} | {"passage_id": passage_ids}
-    with lent(con, given):
+    with registered(con, given):
         con.execute(f"insert into embeddings select ?, passage_id, {', '.join(columns)} from given", [model])  # noqa: S608
 
 
@@ -105,7 +105,7 @@ def next_ids(con: "DuckDBPyConnection", sequence: str, number: int) -> "Ids":
 
 
 @contextmanager
-def lent(con: "DuckDBPyConnection", given: "Mapping[str, NDArray[Any]]") -> Iterator[None]:
+def registered(con: "DuckDBPyConnection", given: "Mapping[str, NDArray[Any]]") -> Iterator[None]:
     """Let statements of a step read arrays as the table `given`; after an error the step's connection goes anyway."""
     import duckdb
 
@@ -155,7 +155,7 @@ def sort(store: Store, slices: int = 1) -> int:
 
 
 def _due(con: "DuckDBPyConnection") -> tuple[bool, bool]:
-    """Say whether a pass should begin, and whether one is running."""
+    """Return whether a pass should begin, and whether one is running."""
     newest, ordered, slices, done = con.execute(
         "select (select coalesce(max(passage_id), 0) from passages), sorted_passage, slices, done from sorting"
     ).fetchone() or (0, 0, 0, 0)

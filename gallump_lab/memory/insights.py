@@ -227,7 +227,7 @@ class Insights:
                 ledger.record(con, old.insight_id, event, now, now, note=note)
 
     def grade(self, insight_id: int, grade: int | None, labeller: str = ANALYST) -> None:
-        """Say what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
+        """Return what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
 
         The newest grade holds; `study.insights` compares its metrics with them. None takes the labeller's newest grade
         back, so that the one before it holds again.
@@ -256,7 +256,7 @@ class Insights:
                 raise ValueError(msg)
 
     def history(self, insight_id: int) -> "pd.DataFrame":
-        """Tell what became of an insight: a row an event, in order.
+        """Return what became of an insight: a row an event, in order.
 
         Returns
         -------
@@ -277,7 +277,7 @@ class Insights:
         return found
 
     def sources(self, insight_id: int) -> "pd.DataFrame":
-        """Give the messages that an insight rests on, a row each: their ids, who said them, when, text.
+        """Return the messages that an insight rests on, a row each: their ids, who said them, when, text.
 
         Raises
         ------
@@ -318,7 +318,7 @@ class Insights:
 
 
 def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
-    """Give every insight of a lab or snapshot, oldest first.
+    """Return every insight of a lab or snapshot, oldest first.
 
     Returns
     -------
@@ -354,7 +354,7 @@ def _unchanged(old: Known, made: Learnt) -> bool:
 
 
 def _whole(insight_id: object) -> int:
-    """Give an id as a whole number, whichever type a frame has it in."""
+    """Return an id as a whole number, whichever type a frame has it in."""
     try:
         found = operator.index(insight_id)  # type: ignore[arg-type]
     except TypeError as error:
@@ -365,7 +365,7 @@ def _whole(insight_id: object) -> int:
 
 
 def _standing(con: "DuckDBPyConnection", insight_id: int) -> Known:
-    """Give an insight that can be changed.
+    """Return an insight that can be changed.
 
     Raises
     ------

@@ -105,7 +105,7 @@ class Label:
 
 
 def questions(catalogue: Catalogue) -> "pd.DataFrame":
-    """Give every question of a lab or snapshot.
+    """Return every question of a lab or snapshot.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def questions(catalogue: Catalogue) -> "pd.DataFrame":
 
 
 def held(catalogue: Catalogue) -> "pd.DataFrame":
-    """Give the label that holds of each question and message, the newest last; a program's are left out.
+    """Return the label that holds of each question and message, the newest last; a program's are left out.
 
     Returns
     -------
@@ -132,14 +132,14 @@ def held(catalogue: Catalogue) -> "pd.DataFrame":
 
 
 def holding(catalogue: Catalogue) -> list[Label]:
-    """Give the same as records."""
+    """Return the same as records."""
     with catalogue.read() as con:
         names = [each.name for each in fields(Label)]
         return [Label(**dict(zip(names, row, strict=False))) for row in con.execute(_HELD).fetchall()]
 
 
 def listed(catalogue: Catalogue) -> list[Listed]:
-    """Give every question that can be labelled: the analyst's own and those of the chat by time, then the readers'."""
+    """Return every question that can be labelled: the analyst's and the chat's by time, then the readers'."""
     with catalogue.read() as con:
         rows = con.execute(_LISTED, {"chat": CHAT}).fetchall()
     names = ("text", "asked_at", "kind", "answer", "session_id", "symbol", "conversation", "seen_message")
@@ -165,11 +165,11 @@ def add(
     same = {"spellings": np.array([",".join(spellings(each.symbol or "")) for each in asked], object)}
     at = times.naive(now)
     with store.write() as con:
-        with index.lent(con, given | same):
+        with index.registered(con, given | same):
             there = con.execute(_THERE).fetchnumpy()
         new = np.setdiff1d(given["place"], there["place"])
         ids = index.next_ids(con, "question_ids", len(new))
-        with index.lent(con, {name: column[new] for name, column in given.items()} | {"question_id": ids}):
+        with index.registered(con, {name: column[new] for name, column in given.items()} | {"question_id": ids}):
             con.execute(
                 "insert into questions select question_id, text, nullif(answer, ''), kind, asked_at, "
                 "if(seen >= 0, seen, (select coalesce(max(message_id), 0) from messages)), nullif(session_id, ''), "
@@ -178,7 +178,7 @@ def add(
             )
         pairs = [(i, message) for i, place in zip(ids, new, strict=True) for message in asked[place].evidence]
         columns = np.array(pairs, np.int64).reshape(-1, 2)
-        with index.lent(con, {"question_id": columns[:, 0], "message_id": columns[:, 1]}):
+        with index.registered(con, {"question_id": columns[:, 0], "message_id": columns[:, 1]}):
             con.execute(
                 "insert into labels select question_id, message_id, ?, ?, ?, ? from given",
                 [EVIDENCE, origin, labeller, at],
@@ -244,7 +244,7 @@ def add_one(  # noqa: PLR0913 (a question's fields)
 
 
 def of_turn(store: Store, turn_id: int, now: datetime) -> int:
-    """Give the question that a turn answered, as one to label: it may use what the turn could.
+    """Return the question that a turn answered, as one to label: it may use what the turn could.
 
     Returns
     -------
@@ -289,7 +289,7 @@ def label(  # noqa: PLR0913 (a label's fields)
     origin: Origin = "human",
     labeller: str = "analyst",
 ) -> None:
-    """Say how much a question needs a message; the newest label of the two holds.
+    """Return how much a question needs a message; the newest label of the two holds.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from gallump_lab.memory.messages import checked_name
-from gallump_lab.memory.records import Kind, Learnt, Moment
+from gallump_lab.memory.records import AsOf, Kind, Learnt
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
 from gallump_lab.store import times
@@ -82,8 +82,8 @@ class Known(NamedTuple):
     """Since when another has taken its place; None: it stands."""
 
 
-def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Known]:
-    """Give the insights that stood at a moment, retired ones too, in order of arrival; None for now."""
+def standing(con: "DuckDBPyConnection", moment: AsOf | None = None) -> list[Known]:
+    """Return the insights that stood at a moment, retired ones too, in order of arrival; None for now."""
     given = EVER
     if moment is not None:
         given = {"seen": moment.seen_insight, "as_of": moment.as_of and times.naive(moment.as_of)}
@@ -91,13 +91,13 @@ def standing(con: "DuckDBPyConnection", moment: Moment | None = None) -> list[Kn
 
 
 def about(con: "DuckDBPyConnection", symbol: str | None, speaker: str | None) -> list[Known]:
-    """Give all insights about a symbol by a speaker, superseded and retired ones too, in order of arrival."""
+    """Return all insights about a symbol by a speaker, superseded and retired ones too, in order of arrival."""
     given = EVER | {"symbols": list(spellings(symbol or "")), "speaker": speaker}
     return [*map(Known._make, con.execute(_ABOUT, given).fetchall())]
 
 
-def alive(con: "DuckDBPyConnection", moment: Moment) -> list[Known]:
-    """Give the insights that a prompt could hold at a moment: neither retired nor past their own horizon.
+def alive(con: "DuckDBPyConnection", moment: AsOf) -> list[Known]:
+    """Return the insights that a prompt could hold at a moment: neither retired nor past their own horizon.
 
     A what-if holds none that speaks of a later time.
     """
@@ -112,7 +112,7 @@ def alive(con: "DuckDBPyConnection", moment: Moment) -> list[Known]:
 
 
 def cited(con: "DuckDBPyConnection") -> dict[int, frozenset[int]]:
-    """Give the messages that each insight rests on, by insight id."""
+    """Return the messages that each insight rests on, by insight id."""
     rows = con.execute(
         "select insight_id, list_concat(any_value(i.sources), coalesce(flatten(list(e.sources)), [])) "
         "from insights i left join insight_events e using (insight_id) group by insight_id"
@@ -123,7 +123,7 @@ def cited(con: "DuckDBPyConnection") -> dict[int, frozenset[int]]:
 def checked(
     con: "DuckDBPyConnection", given: Learnt, known_from: datetime | None, now: datetime
 ) -> tuple[Learnt, datetime]:
-    """Give an insight as it can be stored, its times naive UTC, and when it was learnt, the clock's `now` by default.
+    """Return an insight as it can be stored, its times naive UTC, and when it was learnt, the clock's `now` by default.
 
     Raises
     ------

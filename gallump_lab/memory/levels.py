@@ -89,7 +89,7 @@ class _Clause:
         return all(self._is(word, meaning) or word in {"that", "it"} for word in self.words)
 
     def near(self, figure: _Figure, meaning: str, step: int = -1) -> bool:
-        """Tell whether the word before a number, or after it, has a meaning; symbols are passed over."""
+        """Return whether the word before a number, or after it, has a meaning; symbols are passed over."""
         place = figure.place + step
         while 0 <= place < len(self.words) and self.words[place] == "S":
             place += step
@@ -316,7 +316,7 @@ def _traded(clause: _Clause, about: str, *, bought: bool = False) -> Claim | Non
 
 
 def _market(clause: _Clause) -> bool:
-    """Tell whether a company, or the market, is who deals: "AAPL closed at 441"."""
+    """Return whether a company, or the market, is who deals: "AAPL closed at 441"."""
     pairs = zip(clause.words, clause.words[1:], strict=False)
     if "closed" in clause.words and not {*clause.words} & {"i", "we", "my", "our", "position", "trade", "S"}:
         return True

@@ -86,7 +86,7 @@ class Standing:
         self._about: dict[tuple[str | None, str | None], list[Known]] = {}
 
     def _of(self, made: Learnt) -> list[Known]:
-        """Give all about the same symbol by the same speaker, superseded ones too."""
+        """Return all about the same symbol by the same speaker, superseded ones too."""
         about = made.symbol, made.speaker
         if about not in self._about:
             self._about[about] = ledger.about(self._con, *about)
@@ -158,14 +158,14 @@ class Standing:
 
 
 def _overlap(one: Known, other: Learnt, holds: datetime) -> bool:
-    """Tell whether there is a time at which both insights hold."""
+    """Return whether there is a time at which both insights hold."""
     return (one.valid_until is None or one.valid_until >= holds) and (
         other.valid_until is None or other.valid_until >= one.valid_from
     )
 
 
 def same_attribute(one: Known, other: Learnt) -> bool:
-    """Tell whether two insights state the same attribute of one symbol and speaker.
+    """Return whether two insights state the same attribute of one symbol and speaker.
 
     Without a value of both an attribute is only a subject, such as a thesis or a rule: several may stand side by side,
     so the statements must speak of the same thing.
@@ -180,7 +180,7 @@ def same_attribute(one: Known, other: Learnt) -> bool:
 
 
 def says_same(one: Known, other: Learnt) -> bool:
-    """Tell whether an insight about the same symbol and speaker says no more than one that stands."""
+    """Return whether an insight about the same symbol and speaker says no more than one that stands."""
     if one.attribute and other.attribute and one.attribute != other.attribute:
         return False
     if one.valid_until and other.valid_until and one.valid_until != other.valid_until:
@@ -193,7 +193,7 @@ def says_same(one: Known, other: Learnt) -> bool:
 
 
 def contradict(one: Known, other: Learnt) -> bool:
-    """Tell whether two insights about one symbol and speaker cannot both be true, and neither is the later value.
+    """Return whether two insights about one symbol and speaker cannot both be true, and neither is the later value.
 
     They state the same attribute, or none, and name the same times. One says the opposite of the other, or, in the
     same words and at the same time, another number: of several numbers one may say which thing is meant.
@@ -241,7 +241,7 @@ def _share(one: _Read, other: _Read) -> float:
 
 
 def _opposed(one: _Read, other: _Read) -> bool:
-    """Tell whether one says the opposite of the other: denied against not, or the other side of a pair, not both."""
+    """Return whether one says the opposite of the other: denied against not, or the other side of a pair, not both."""
     return (one.denied != other.denied) != any(_against(one, other))
 
 

@@ -20,7 +20,7 @@ State = Literal["complete", "stopped", "cut", "refused", "failed"]
 
 
 def checked_text(text: str, name: str = "text") -> str:
-    """Give a text as it can be stored: what looks like a key or a password is masked.
+    """Return a text as it can be stored: what looks like a key or a password is masked.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def last_said(con: "DuckDBPyConnection", session_id: str, now: datetime) -> date
 
 
 def checked_time(at: datetime, now: datetime, name: str = "created_at") -> datetime:
-    """Give a message's time, naive UTC, if it is not later than now by more than a minute.
+    """Return a message's time, naive UTC, if it is not later than now by more than a minute.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def checked_time(at: datetime, now: datetime, name: str = "created_at") -> datet
 
 
 def checked_name(name: str, what: str) -> str:
-    """Give a speaker's name or a session's id as it can be stored.
+    """Return a speaker's name or a session's id as it can be stored.
 
     Raises
     ------
@@ -110,7 +110,7 @@ class Batch:
     rows: index.Rows
 
 
-def ready(drafts: Sequence[Draft]) -> Batch:
+def prepare(drafts: Sequence[Draft]) -> Batch:
     """Do all that writing messages needs before the lab is held."""
     import numpy as np
 
@@ -142,7 +142,7 @@ def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -
 
     ids = index.next_ids(con, "message_ids", len(session_ids))
     given = batch.columns | {"message_id": ids, "session_id": np.array(session_ids, object)}
-    with index.lent(con, given):
+    with index.registered(con, given):
         con.execute(
             "insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, "
             "arrived_at, tokens, state, nullif(speaker, '') from given"

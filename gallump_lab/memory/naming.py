@@ -129,7 +129,7 @@ class Symbols:
         return [*dict.fromkeys(symbol for _, _, symbol in self.spans(text))]
 
     def of(self, text: str) -> str | None:
-        """Give the first symbol that a text names."""
+        """Return the first symbol that a text names."""
         return next(iter(self.all(text)), None)
 
 
@@ -138,7 +138,7 @@ def _wordy(symbol: str) -> bool:
 
 
 def _guessed(lines: Sequence[str]) -> Iterator[str]:
-    """Give the words in capitals that are traded and are neither words nor well-known abbreviations."""
+    """Return the words in capitals that are traded and are neither words nor well-known abbreviations."""
     for line in lines:
         if len(_SHOUTED.findall(line)) > max(len(_LOWER.findall(line)), 3):  # SHOUTED AS A WHOLE
             continue

@@ -7,28 +7,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gallump_lab.memory.records import Reason, Slot, Tier
+from gallump_lab.memory.records import ContextItem, Reason, Tier
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NEAR_MISSES = 20
 
-PassedOver = Callable[[Slot], Reason | None]
+PassedOver = Callable[[ContextItem], Reason | None]
 
 
 def pack(
-    candidates: Sequence[Slot],
+    candidates: Sequence[ContextItem],
     budget: int,
     *,
     most: int | None = None,
     passed_over: PassedOver = lambda _: None,
-) -> list[Slot]:
+) -> list[ContextItem]:
     """Keep the longest prefix of the candidates that fits.
 
     Parameters
     ----------
-    candidates : sequence of Slot
+    candidates : sequence of ContextItem
         In rank order.
     budget : int
         The model's tokens.
@@ -39,7 +39,7 @@ def pack(
 
     Returns
     -------
-    list of Slot
+    list of ContextItem
         All candidates, decided: `kept` and `reason` set.
     """
     decided, used, kept, full = [], 0, 0, False
@@ -56,8 +56,8 @@ def pack(
     return decided
 
 
-def shown(slots: Sequence[Slot]) -> list[Slot]:
-    """Give what a turn records of a tier: all that was kept, and the first `NEAR_MISSES` that were not."""
+def shown(slots: Sequence[ContextItem]) -> list[ContextItem]:
+    """Return what a turn records of a tier: all that was kept, and the first `NEAR_MISSES` that were not."""
     found, missed = [], 0
     for slot in slots:
         missed += not slot.kept
@@ -69,7 +69,7 @@ def shown(slots: Sequence[Slot]) -> list[Slot]:
 TIERS: tuple[Tier, ...] = ("hot", "warm", "cold")
 
 
-def used(slots: Sequence[Slot]) -> dict[str, int]:
+def used(slots: Sequence[ContextItem]) -> dict[str, int]:
     """Sum the kept slots' tokens by tier."""
     return {tier: sum(slot.tokens for slot in slots if slot.kept and slot.tier == tier) for tier in TIERS}
 
@@ -91,8 +91,8 @@ _COLUMNS = (
 )
 
 
-def frame(slots: Sequence[Slot]) -> "pd.DataFrame":
-    """Give slots as a DataFrame, one row each, with a column `signal_...` for each signal (millionths)."""
+def frame(slots: Sequence[ContextItem]) -> "pd.DataFrame":
+    """Return slots as a DataFrame, one row each, with a column `signal_...` for each signal (millionths)."""
     import pandas as pd
 
     rows = [

@@ -11,7 +11,7 @@ from gallump_lab.config import Budget, Recall
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
-from gallump_lab.memory.records import Moment, Slot
+from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line, storable
@@ -52,7 +52,7 @@ class Recalled:
     query: str
     budget: int
     """The model's tokens that it could spend."""
-    slots: tuple[Slot, ...]
+    slots: tuple[ContextItem, ...]
     notice: str | None = None
     """In words, when passages are not embedded yet."""
 
@@ -67,7 +67,7 @@ class Recalled:
         return frame(self.slots)
 
     def __repr__(self) -> str:
-        """Say how much was kept, what is not embedded yet, and each that was kept in a line."""
+        """Return how much was kept, what is not embedded yet, and each that was kept in a line."""
         kept = [slot for slot in self.slots if slot.kept]
         head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
         lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}" for slot in kept)
@@ -84,12 +84,12 @@ class Ranked:
     """By signal, a value a passage, in millionths; a passage's score is their sum."""
 
     def gained(self, place: int) -> dict[str, int]:
-        """Give what each signal gave to the passage at a place."""
+        """Return what each signal gave to the passage at a place."""
         return {name: column[place] for name, column in self.signals.items()}
 
 
 def checked(query: str) -> str:
-    """Give a query as it can be matched; an empty one finds nothing.
+    """Return a query as it can be matched; an empty one finds nothing.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def checked(query: str) -> str:
 
 
 def budget(config: Budget, warm: int) -> Budget:
-    """Give a budget with another share of WARM, in a window that holds it.
+    """Return a budget with another share of WARM, in a window that holds it.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     question: str,
     *,
     symbol: str | None,
-    moment: Moment,
+    moment: AsOf,
     settings: Recall,
     memo: dict[Hashable, Any] | None = None,
 ) -> Ranked:
@@ -179,7 +179,7 @@ def _once(memo: dict[Hashable, Any], key: Hashable, make: Callable[[], Any]) -> 
     return memo[key]
 
 
-def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], moment: Moment) -> Ranked:
+def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], moment: AsOf) -> Ranked:
     """Put what the analyst pinned before all else, if it was there at the moment; its signal is `pin`."""
     if not pinned:
         return ranked
@@ -203,7 +203,7 @@ def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], m
 
 
 def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
-    """Give for each term of a question the places of the passages that hold it, and how often each does."""
+    """Return for each term of a question the places of the passages that hold it, and how often each does."""
     import numpy as np
 
     postings = {}
@@ -219,14 +219,14 @@ def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings"
 
 
 def most(warm: int) -> int:
-    """Give how many candidates a budget of so many tokens may come to hold."""
+    """Return how many candidates a budget of so many tokens may come to hold."""
     return max(CANDIDATES, warm // LEAST)
 
 
 def candidates(
     con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, zone: tzinfo | None = UTC
-) -> list[Slot]:
-    """Give the first `most` ranked passages as slots, dated in a time zone."""
+) -> list[ContextItem]:
+    """Return the first `most` ranked passages as slots, dated in a time zone."""
     first = ranked.passage_ids[:most]
     found = slots(con, first, factor, zone)
     return [
@@ -237,8 +237,8 @@ def candidates(
 
 def slots(
     con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float, zone: tzinfo | None = UTC
-) -> dict[int, Slot]:
-    """Give passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
+) -> dict[int, ContextItem]:
+    """Return passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
     if not passage_ids:
         return {}
     rows = con.execute(
@@ -253,7 +253,7 @@ def slots(
         label = " ".join(filter(None, (f"{created_at:%Y-%m-%d}", symbol, speaker or role))) + ":"
         labels[label] = labels.get(label) or tokens.count(label)
         end, more = ending(state, text[stop:])
-        found[item] = Slot(
+        found[item] = ContextItem(
             tier="warm",
             kind="passage",
             item_id=item,
@@ -271,12 +271,12 @@ def slots(
     return found
 
 
-def of_messages(con: "DuckDBPyConnection", message_ids: Sequence[int], factor: float) -> dict[int, list[Slot]]:
-    """Give messages as their passages, by message id, each in the order of its text."""
+def of_messages(con: "DuckDBPyConnection", message_ids: Sequence[int], factor: float) -> dict[int, list[ContextItem]]:
+    """Return messages as their passages, by message id, each in the order of its text."""
     rows = con.execute(
         "select passage_id from passages where message_id in (select unnest(?))", [list(map(int, message_ids))]
     ).fetchall()
-    found: dict[int, list[Slot]] = {}
+    found: dict[int, list[ContextItem]] = {}
     for _, slot in sorted(slots(con, [item for (item,) in rows], factor).items()):
         found.setdefault(slot.message_id or 0, []).append(slot)
     return found

@@ -14,7 +14,7 @@ Reason = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class AsOf:
     """The point in a lab's life at which a context is taken: what had arrived, and what the clock said."""
 
     at: datetime
@@ -73,7 +73,7 @@ class Learnt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class ContextItem:
     """One candidate for a place in the prompt: what it is, what it costs, and whether and why it stands there."""
 
     tier: Tier
@@ -112,7 +112,7 @@ Item = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Overrides:
     """What the analyst decided of single items for one question: it is recorded with the turn."""
 
     pinned: tuple[Item, ...] = ()
@@ -131,11 +131,11 @@ class Choice:
             object.__setattr__(self, name, items)
 
     def ids(self, kind: str) -> list[int]:
-        """Give the pinned ids of one kind."""
+        """Return the pinned ids of one kind."""
         return [item for found, item in self.pinned if found == kind]
 
 
-AS_IT_COMES = Choice()
+NO_OVERRIDES = Overrides()
 """Nothing pinned, nothing excluded."""
 
 
@@ -152,9 +152,9 @@ class SessionContext:
     """WARM's kept passages, as they stand in the prompt, oldest first."""
     insights: Sequence[str] = ()
     """COLD's kept insights, as they stand in the prompt, best first."""
-    slots: Sequence[Slot] = ()
+    slots: Sequence[ContextItem] = ()
     """Every candidate that was kept and the first 20 of each tier that were not, in each tier's rank order."""
-    moment: Moment | None = None
+    moment: AsOf | None = None
     token_factor: float = 1.0
     """The model's tokens per cl100k token that the slots are counted with."""
     messages_in_session: int = 0
@@ -169,7 +169,7 @@ class SessionContext:
 
 
 def not_embedded(missing: Mapping[str, int]) -> list[str]:
-    """Say how many passages have no code yet, a sentence an embedding model."""
+    """Return how many passages have no code yet, a sentence an embedding model."""
     return [
         f"{number:,} {'passage is' if number == 1 else 'passages are'} not embedded under {model} yet: "
         f"run lab.embed({model!r})."

@@ -259,7 +259,7 @@ class _Scale:
                 self._prices.setdefault(symbol, []).append(first.value)
 
     def fits(self, found: _Found, *, named: bool) -> bool:
-        """Tell whether a level is near a price of its symbol; where the symbol is only carried on it must be."""
+        """Return whether a level is near a price of its symbol; where the symbol is only carried on it must be."""
         learnt = found.learnt
         known = self._prices.get(learnt.symbol or "", [])
         prices = [each.value for each in numbers(learnt.value or "") if each.value and not each.unit]
@@ -280,7 +280,7 @@ def _about(spoken: tuple[str | None, int], field: str | None) -> str | None:
 
 
 def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, about: str | None) -> Iterator[_Found]:
-    """Give the values that a statement teaches, or else the statement itself."""
+    """Return the values that a statement teaches, or else the statement itself."""
     sure = not statement.lead or statement.text.startswith(statement.lead) or understood(statement.lead)
     learnt = claims(statement.text, about, message.created_at, symbols.spans) if sure else []
     plain = Learnt(text=statement.text, kind="fact", sources=(message.message_id,), speaker=message.speaker)

@@ -12,7 +12,7 @@ from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.messages import State, checked_name, checked_text, checked_time
-from gallump_lab.memory.records import Moment, Role, SessionContext
+from gallump_lab.memory.records import AsOf, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
@@ -60,7 +60,7 @@ class Received:
     question_id: int
     text: str
     """The question as it was stored."""
-    moment: Moment
+    moment: AsOf
     config: Config
     """The one in force when the question came."""
     trouble: str | None = None
@@ -106,7 +106,7 @@ class SessionManager:
         self._clock, self._ids, self.config, self._model = clock, ids, config, model
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
-        """Give the session of this id if it is still live, else a new one.
+        """Return the session of this id if it is still live, else a new one.
 
         Returns
         -------
@@ -167,7 +167,7 @@ class SessionManager:
         ValueError
             If an argument cannot be used; the message says which and how to mend it.
         """
-        batch = messages.ready([self._checked(role, text, symbol, created_at, state=state, speaker=speaker)])
+        batch = messages.prepare([self._checked(role, text, symbol, created_at, state=state, speaker=speaker)])
         with self._store.write() as con:
             why_not = self._why_not(con, session_id, self.config(con).session_minutes)
             if why_not and ((role == "user" and created_at is None) or "ended" not in why_not):
@@ -200,7 +200,7 @@ class SessionManager:
             If the text, the symbol or the embedder in force cannot be used; nothing is stored.
         """
         draft = self._checked("user", checked_text(text, "prompt"), symbol)
-        batch = messages.ready([draft])
+        batch = messages.prepare([draft])
         with self._store.write() as con:
             config = self.config(con)
             check(con, config, draft.text)
@@ -211,7 +211,7 @@ class SessionManager:
         notice = " ".join(filter(None, (session.notice, told(storable(text))))) or None
         session = SessionId(session, new=session.new, notice=notice)
         at = times.aware(draft.created_at, self.here(config).tzinfo)
-        moment = Moment(at=at, seen_message=question - 1, seen_insight=seen_insight)
+        moment = AsOf(at=at, seen_message=question - 1, seen_insight=seen_insight)
         return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
 
     def now(self) -> datetime:
@@ -228,7 +228,7 @@ class SessionManager:
             index.sort(self._store)
 
     def get_context(self, session_id: str, symbol: str | None = None) -> SessionContext:
-        """Give what memory holds for the session's newest question, as of now.
+        """Return what memory holds for the session's newest question, as of now.
 
         The question is the session's newest message if a user's; it does not stand in its own context.
         """
@@ -240,7 +240,7 @@ class SessionManager:
             ).fetchone()
             seen, events = newest_ids(con)
             question = newest[2] if newest and newest[1] == "user" else ""
-            moment = Moment(
+            moment = AsOf(
                 at=self.here(config), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
             )
             factor = learnt_factor(con, self._model(config), config)
@@ -291,7 +291,7 @@ class SessionManager:
         draft = messages.Draft(
             role="assistant", text=masked(storable(text)), symbol=symbol, created_at=now, arrived_at=now, state=state
         )
-        batch = messages.ready([draft])
+        batch = messages.prepare([draft])
         return lambda con: messages.write(con, [session_id], batch)[0]
 
     def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
@@ -307,7 +307,7 @@ class SessionManager:
         return SessionId(made, new=True, notice=notice and f"{notice} A new session began.")
 
     def _why_not(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> str | None:
-        """Say why a session cannot be carried on; None when it can."""
+        """Return why a session cannot be carried on; None when it can."""
         if not isinstance(session_id, str):
             msg = f"session_id must be the text that a reply gave, or None, not {session_id!r}."
             raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)

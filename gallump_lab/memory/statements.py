@@ -228,7 +228,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _once(text: str) -> str:
-    """Give what a text says over and over once."""
+    """Return what a text says over and over once."""
     again = _AGAIN.match(text)
     return again[1] if again and again[1].startswith(text[again.end() :].strip(" ,;.!-\n")) else text
 
@@ -236,7 +236,7 @@ def _once(text: str) -> str:
 def _statement(
     sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object], *, follows: bool
 ) -> Statement | None:
-    """Give what a sentence states; None for a question, a request, a greeting."""
+    """Return what a sentence states; None for a question, a request, a greeting."""
     if _COMMANDS.search(sentence) or _PLEASE.search(sentence):
         return None
     said, lead = _opened(sentence, calls, subject)
@@ -278,7 +278,7 @@ def _opened(sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str
 
 
 def _before_question(sentence: str) -> str:
-    """Give what a sentence states of its author before it turns into a question: "my stop is 321, too tight?"."""
+    """Return what a sentence states of its author before it turns into a question: "my stop is 321, too tight?"."""
     borders = list(_BREAK.finditer(sentence))
     head = sentence[: borders[-1].start()] if borders else ""
     if len(head.split()) < 3 or _ASKS.match(head) or _SUPPOSES.match(head) or not _OWN.search(head):
@@ -287,7 +287,7 @@ def _before_question(sentence: str) -> str:
 
 
 def _clauses(sentence: str) -> str:
-    """Give the first clauses of a sentence that is too long, or its first words."""
+    """Return the first clauses of a sentence that is too long, or its first words."""
     if len(sentence) <= LONGEST:
         return sentence
     cut = max((m.start() for m in _BREAK.finditer(sentence, LONGEST // 3, LONGEST)), default=0)

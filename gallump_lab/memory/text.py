@@ -83,7 +83,7 @@ def words(text: str) -> list[str]:
 
 @lru_cache(maxsize=20_000)
 def statement(text: str) -> str:
-    """Give what two texts share that state the same: their words, stemmed, without fillers, each between spaces.
+    """Return what two texts share that state the same: their words, stemmed, without fillers, each between spaces.
 
     A negation is a word, and nothing that tells a plan from a fact, or one direction from another, is a filler.
     """
@@ -113,7 +113,7 @@ def _kind(piece: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def _said(piece: str) -> str:
-    """Give a piece as `words` does; pieces recur, so they are kept."""
+    """Return a piece as `words` does; pieces recur, so they are kept."""
     return _word(piece) if _kind(piece) == "word" else piece
 
 
@@ -134,19 +134,19 @@ def _terms_of(piece: str) -> tuple[str, ...]:
 
 
 def _word(piece: str) -> str:
-    """Give a word as it is compared; nothing of one that says nothing."""
+    """Return a word as it is compared; nothing of one that says nothing."""
     word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", plain(piece.casefold()))
     return "" if word in _STOP_WORDS else word
 
 
 def plain(word: str) -> str:
-    """Give a text without its accents."""
+    """Return a text without its accents."""
     return "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
 
 
 @lru_cache(maxsize=100_000)
 def term_id(term: str) -> int:
-    """Give a term's number, the same in every lab: 64 bits of its BLAKE2b, signed."""
+    """Return a term's number, the same in every lab: 64 bits of its BLAKE2b, signed."""
     return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest(), signed=True)
 
 
@@ -186,7 +186,7 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _units(text: str) -> Iterator[tuple[int, int, int]]:
-    """Give each sentence with its cost; one longer than `LONGEST` in pieces of at most `PASSAGE_TOKENS`."""
+    """Return each sentence with its cost; one longer than `LONGEST` in pieces of at most `PASSAGE_TOKENS`."""
     for start, stop in _sentences(text):
         cost = _cost(text[start:stop])
         if cost <= LONGEST:
@@ -235,7 +235,7 @@ def _cost(text: str) -> int:
 
 
 def indented(text: str) -> str:
-    """Give a text as it stands in a prompt: every line starts with a space, so none can pass for a heading.
+    """Return a text as it stands in a prompt: every line starts with a space, so none can pass for a heading.
 
     A prompt's token counts add up because of it: the tokenizer never joins a line break with a space and a word after
     it.
@@ -244,14 +244,14 @@ def indented(text: str) -> str:
 
 
 def ending(state: str, rest: str) -> tuple[str, int]:
-    """Give what ends a passage in a prompt whose message broke off, if no more of it follows, and its cl100k tokens."""
+    """Return what ends the last passage of a message that broke off, and its cl100k tokens."""
     if state == "complete" or rest.strip():
         return "", 0
     return f"\n{indented(BROKEN_OFF)}", _cost(BROKEN_OFF)
 
 
 def one_line(text: str) -> str:
-    """Give a text on one line, its white space folded."""
+    """Return a text on one line, its white space folded."""
     return " ".join(text.split())
 
 

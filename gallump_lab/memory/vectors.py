@@ -41,7 +41,7 @@ class Embedder(Protocol):
     """What its codes are stored under; a model that gives other vectors needs another name."""
 
     def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "NDArray[Any]":
-        """Give a row of numbers a text, of any one length; a text gives the same row whenever it is embedded.
+        """Return a row of numbers a text, of any one length; a text gives the same row whenever it is embedded.
 
         `weight` says how much each word of a question counts; a model that weighs words by itself may ignore it. A
         question, its words with spaces between, is embedded while the lab is held, so one text should take well under
@@ -76,7 +76,7 @@ BUILT_IN = WordVectors()
 
 
 def of(embedder: Embedder, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
-    """Give a row of `DIMENSIONS` whole numbers a text, however many dimensions the embedder's vectors have.
+    """Return a row of `DIMENSIONS` whole numbers a text, however many dimensions the embedder's vectors have.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def of(embedder: Embedder, texts: Sequence[str], weight: Callable[[str], int] | 
 
 @cache
 def _projection(dimensions: int) -> "NDArray[np.float64]":
-    """Give a fixed random projection in whole numbers: (dimensions, `DIMENSIONS`), its columns at right angles.
+    """Return a fixed random projection in whole numbers: (dimensions, `DIMENSIONS`), its columns at right angles.
 
     Random projections keep angles (Johnson and Lindenstrauss 1984), orthogonal ones best, and they spread over all
     values what a model holds in few, which signs need (Charikar 2002, "Similarity Estimation Techniques from Rounding
@@ -120,7 +120,7 @@ def _projection(dimensions: int) -> "NDArray[np.float64]":
 
 
 def encode(vectors: "Vectors") -> "Codes":
-    """Give each vector's code: a bit for each value's sign, and one for whether it exceeds the root mean square.
+    """Return each vector's code: a bit for each value's sign, and one for whether it exceeds the root mean square.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def encode(vectors: "Vectors") -> "Codes":
 
 
 def decode(codes: "Codes") -> "NDArray[np.float64]":
-    """Give back what a code tells of its vector: (n, `DIMENSIONS`) of small whole numbers."""
+    """Return back what a code tells of its vector: (n, `DIMENSIONS`) of small whole numbers."""
     import numpy as np
 
     signs, sizes = _meanings()
@@ -149,7 +149,7 @@ def decode(codes: "Codes") -> "NDArray[np.float64]":
 
 @cache
 def _meanings() -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Give what each octet of a code means: eight signs, or eight magnitudes."""
+    """Return what each octet of a code means: eight signs, or eight magnitudes."""
     import numpy as np
 
     bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
@@ -182,7 +182,7 @@ def _home() -> Path:
 
 @cache
 def _table() -> "NDArray[np.int8]":
-    """Give the token vectors as small whole numbers, so that sums are exact: (32,000, `DIMENSIONS`)."""
+    """Return the token vectors as small whole numbers, so that sums are exact: (32,000, `DIMENSIONS`)."""
     import numpy as np
     from safetensors.numpy import load_file
 
@@ -208,7 +208,7 @@ _MOST = 200_000
 
 
 def _tokens(word: str) -> tuple[int, ...]:
-    """Give a word's tokens; words recur, so they are kept."""
+    """Return a word's tokens; words recur, so they are kept."""
     found = _KNOWN.get(word)
     if found is None:
         if len(_KNOWN) >= _MOST:

@@ -217,7 +217,7 @@ def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]],
 
 
 def _asked(given: Given, led: str) -> bool:
-    """Tell whether a question asks for what was said at a time, and not for something that has its name."""
+    """Return whether a question asks for what was said at a time, and not for something that has its name."""
     if given.keys() & {"quarter", "quartered", "half", "halved", "ends", "christmas"}:
         return False
     if given.keys() == {"month"}:

@@ -125,7 +125,7 @@ def _certain(match: re.Match[str], given: Given, said: date) -> bool:
 
 
 def yearly(given: Given) -> bool:
-    """Tell whether what is named comes once a year."""
+    """Return whether what is named comes once a year."""
     return bool(given.keys() & {"month", "quarter", "quartered", "half", "halved", "christmas", "season"})
 
 
@@ -167,7 +167,7 @@ def _in_year(given: Given, year: int) -> tuple[date, date] | None:
 
 
 def _from(given: Given, said: date, *, ahead: bool) -> tuple[date, date]:
-    """Give the days that words such as "yesterday", "three years ago" and "next quarter" mean on a day."""
+    """Return the days that words such as "yesterday", "three years ago" and "next quarter" mean on a day."""
     step = {"last": -1, "next": 1, "coming": 1}.get(given.get("which", ""), 0)
     first = last = said
     if "near" in given:
@@ -214,7 +214,7 @@ def counted(count: str) -> int:
 
 
 def _period(unit: str, step: int, said: date) -> tuple[date, date]:
-    """Give the calendar's week (from Monday), weekend, month, quarter or year that a day is in, or so many after it."""
+    """Return the calendar's week (from Monday), weekend, month, quarter or year of a day, or so many after it."""
     if unit in {"week", "weekend"}:
         first = said + (7 * step - said.weekday()) * DAY
         return first + 5 * (unit == "weekend") * DAY, first + 6 * DAY

@@ -36,7 +36,7 @@ def opened(path: Path) -> Iterator[TextIO]:
 
 
 def damaged(text: str) -> bool:
-    """Say whether a text of an `opened` file held bytes that are no UTF-8; they come as single surrogates."""
+    """Return whether a text of an `opened` file held bytes that are no UTF-8; they come as single surrogates."""
     return not text.isascii() and _BYTES.search(text) is not None
 
 

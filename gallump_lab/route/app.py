@@ -74,7 +74,7 @@ class GallumpLab(ExtensionApp):
 
 
 def description(base_url: str = "/") -> dict[str, Any]:
-    """Give the route's OpenAPI description, for a server that stands at a base URL."""
+    """Return the route's OpenAPI description, for a server that stands at a base URL."""
     found: dict[str, Any] = json.loads(files("gallump_lab.route").joinpath("openapi.json").read_text())
     found["info"]["version"] = version("gallump-lab")
     return found | {"servers": [{"url": base_url}]}

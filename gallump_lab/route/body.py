@@ -110,7 +110,7 @@ def _session_id(given: object) -> str | None:
 
 
 def _kind(given: object) -> str:
-    """Say what a JSON value is, without repeating it."""
+    """Return what a JSON value is, without repeating it."""
     if given is None or isinstance(given, bool):
         return json.dumps(given)
     kinds: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}

@@ -61,7 +61,7 @@ class Description(_Handler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Give the description."""
+        """Return the description."""
         await self.finish(json.dumps(self._description))
 
 
@@ -166,7 +166,7 @@ class Generate(_Handler):
     get = head = patch = delete = put
 
     async def answer(self, asked: body.Asked) -> None:
-        """Give the reply's JSON."""
+        """Return the reply's JSON."""
         try:
             reply = await self._begin(asked)
         except Exception as error:  # noqa: BLE001 (whatever it is, the table has an answer)
@@ -211,7 +211,7 @@ class Stream(Generate):
         self.finish()
 
     async def _next(self, pieces: asyncio.Queue[str | None]) -> str | None:
-        """Give the next piece's event, or a comment if none comes for long; None at the end."""
+        """Return the next piece's event, or a comment if none comes for long; None at the end."""
         try:
             piece = await asyncio.wait_for(pieces.get(), self._keep_alive)
         except TimeoutError:

@@ -37,7 +37,7 @@ class Trouble(HTTPError):
         self.retry_after = None if retry_after is None else math.ceil(retry_after)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the answer's JSON, with what Jupyter's own clients look for beside it."""
+        """Return the answer's JSON, with what Jupyter's own clients look for beside it."""
         names = ("code", "field", "retry_after", "session_id")
         error = {"message": self.words} | {name: getattr(self, name) for name in names}
         return {"error": error, "message": self.words, "reason": HTTPStatus(self.status_code).phrase}
@@ -109,7 +109,7 @@ def trouble(error: BaseException, *, log: "Logger", now: Callable[[], datetime])
         wait = (moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - moment).total_seconds()
     reply = getattr(error, "reply", None)
     words = told.words or str(error)
-    if isinstance(error, faults.BrainFault):
+    if isinstance(error, faults.ModelError):
         what = words.rstrip(".") if error.status is None else f"{words.rstrip('.')} ({error.status})"
         words = f"{what}. {faults.REPLY_KEPT if reply and reply.text else faults.QUESTION_KEPT}"
     return Trouble(
@@ -131,6 +131,6 @@ _CODES = {
 
 
 def of_http(status: int) -> Trouble:
-    """Give the answer for an error of Jupyter's or tornado's own."""
+    """Return the answer for an error of Jupyter's or tornado's own."""
     code, words = _CODES.get(status, ("internal_error" if status >= 500 else "refused", HTTPStatus(status).phrase))
     return Trouble(status, code, words)

@@ -207,7 +207,7 @@ def _send(file: IO[bytes], message: bytes) -> None:
 
 
 def too_long(seconds: float) -> str:
-    """Say what to do instead of a statement that held the lab for too long."""
+    """Return what to do instead of a statement that held the lab for too long."""
     return (
         f"The statement held the lab for {seconds:g} s, which keeps other notebooks out. "
         "Run it on a copy: lab.snapshot().sql(...)."

@@ -60,7 +60,7 @@ class Cache:
         return True
 
     def get(self, key: str) -> Any:
-        """Give the value kept under a key; None if there is none or it has expired."""
+        """Return the value kept under a key; None if there is none or it has expired."""
         with self._store.read() as con:
             found = con.execute(
                 "select value from cache where key = ? and (expires_at is null or expires_at > ?)",
@@ -74,7 +74,7 @@ def _whole(text: str) -> bool:
 
 
 def _changed(back: Any, value: Any) -> str:
-    """Say what of a value would not come back equal and of its type (1 is not True, nor 1.0); empty if all would."""
+    """Return what of a value would not come back equal and of its type (1 is not True, nor 1.0); empty if all would."""
     if type(back) is not type(value):
         return f"holds a {type(value).__name__}, which would come back as a {type(back).__name__}: convert it"
     if isinstance(value, str):

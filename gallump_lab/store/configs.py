@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def stored(config: Config) -> Config:
-    """Give a configuration as a lab keeps it: without base URL, so that a file never decides where a key is sent."""
+    """Return a configuration as a lab keeps it: without base URL, so that a file never decides where a key is sent."""
     return replace(config, model=replace(config.model, base_url=None))
 
 
@@ -23,7 +23,7 @@ def keep(con: "DuckDBPyConnection", config: Config) -> str:
 
 
 def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
-    """Give the configuration that was put in force last, or last before a run; the defaults if none was."""
+    """Return the configuration that was put in force last, or last before a run; the defaults if none was."""
     found = con.execute(
         "select toml from runs join configs using (config_id) where run_id < coalesce(?, run_id + 1) "
         "order by run_id desc limit 1",

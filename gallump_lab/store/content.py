@@ -57,7 +57,7 @@ def digest(con: "DuckDBPyConnection") -> str:
 
 
 def _named(column: str, kind: str) -> str:
-    """Give the SQL of a column's part of its row: null for null."""
+    """Return the SQL of a column's part of its row: null for null."""
     value, name = '"' + column.replace('"', '""') + '"', column.replace("'", "''")
     if kind in {"VARCHAR", "JSON"}:
         return f"'{name}=' || strlen({value}::text) || ':' || {value} || ' '"

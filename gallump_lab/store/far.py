@@ -38,12 +38,12 @@ def is_address(path: object) -> bool:
 
 
 def is_local(address: str) -> bool:
-    """Tell whether only this machine can reach an address, in its usual form."""
+    """Return whether only this machine can reach an address, in its usual form."""
     return address.removeprefix("quack:").rsplit(":", 1)[0] in LOOPBACK
 
 
 def address(given: str | Path) -> str:
-    """Give a server's address in its usual form, quack:host:port.
+    """Return a server's address in its usual form, quack:host:port.
 
     Raises
     ------

@@ -59,7 +59,7 @@ def place(path: str | Path) -> Path:
 
 @contextmanager
 def fresh(target: Path, what: str) -> Iterator[Path]:
-    """Give a path to write a new file to, which takes its place at `target` once it is whole.
+    """Return a path to write a new file to, which takes its place at `target` once it is whole.
 
     Raises
     ------

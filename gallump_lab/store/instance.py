@@ -45,7 +45,7 @@ class Instance:
         self.clean = True
 
     def cursor(self) -> "duckdb.DuckDBPyConnection":
-        """Give a cursor; of a new instance if the last step left this one unclean."""
+        """Return a cursor; of a new instance if the last step left this one unclean."""
         if not self.clean:
             self.close()
         if self._con is None:
@@ -78,7 +78,7 @@ def seal(con: "duckdb.DuckDBPyConnection", outlet: "Path | None" = None) -> None
 
 @contextmanager
 def scratch() -> Iterator["duckdb.DuckDBPyConnection"]:
-    """Give a private in-memory database for SQL over frames and files, without any lab."""
+    """Return a private in-memory database for SQL over frames and files, without any lab."""
     con = _connect()
     try:
         yield con

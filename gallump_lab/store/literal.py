@@ -24,7 +24,7 @@ _KINDS: Mapping[str, str] = {
 
 
 def quoted(text: str) -> str:
-    """Give a text as a literal.
+    """Return a text as a literal.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def quoted(text: str) -> str:
 
 
 def literal(value: Any) -> str:  # noqa: PLR0911 (one return a type)
-    """Give a parameter's value as a literal of the type that DuckDB's client would bind it as.
+    """Return a parameter's value as a literal of the type that DuckDB's client would bind it as.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def literal(value: Any) -> str:  # noqa: PLR0911 (one return a type)
 
 
 def column(values: "NDArray[Any]") -> str:
-    """Give an array as an expression of one row a value: a long text, which DuckDB reads far faster than a list."""
+    """Return an array as an expression of one row a value: a long text, which DuckDB reads far faster than a list."""
     kind = values.dtype
     if kind.kind == "M":
         micros = values.astype("datetime64[us]").astype("int64")

@@ -67,7 +67,7 @@ class Claim:
 
 
 def free(name: str, *, late: bool) -> bool:
-    """Tell whether nobody is at what was claimed in this name any more; `late` as `LATE` says."""
+    """Return whether nobody is at what was claimed in this name any more; `late` as `LATE` says."""
     host, pid, _ = f"{name}  ".split(" ", 2)
     if host != socket.gethostname() or not pid.isdecimal():
         return late

@@ -53,7 +53,7 @@ def frame(
 
 @contextmanager
 def reading(store: "Store", sql: str, seconds: float | None) -> Iterator["DuckDBPyConnection"]:
-    """Give a connection to run one reading statement on, once it is seen to be one; interrupt it after `seconds`.
+    """Return a connection to run one reading statement on, once it is seen to be one; interrupt it after `seconds`.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def _kind(statement: Any) -> str:
 def table(
     con: "DuckDBPyConnection", sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
 ) -> "pd.DataFrame":
-    """Give a statement's result as a DataFrame that marks every naive timestamp as the UTC that it is."""
+    """Return a statement's result as a DataFrame that marks every naive timestamp as the UTC that it is."""
     found = con.execute(sql, params).df()
     for name, column in zip(found.columns, con.description or (), strict=True):
         if str(column[1]).startswith("TIMESTAMP") and getattr(found[name].dtype, "tz", None) is None:

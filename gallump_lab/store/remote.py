@@ -63,7 +63,7 @@ class Remote(Store):
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the lab inside one transaction, which sees it as it is at one moment.
+        """Return a connection to the lab inside one transaction, which sees it as it is at one moment.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Remote(Store):
 
     @contextmanager
     def write(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
+        """Return a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class Remote(Store):
 
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection that only reads; what else it could reach, the server has shut off.
+        """Return a connection that only reads; what else it could reach, the server has shut off.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Remote(Store):
     def lend(
         self, instance: Instance, *, write: bool = False, begin: str = "begin transaction"
     ) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the server's `lab` for one step and one transaction; a writing one waits for its turn.
+        """Return a connection to the server's `lab` for one step and one transaction; a writing one waits for its turn.
 
         The process's own instance stays attached, so that a step takes few messages to and fro.
 

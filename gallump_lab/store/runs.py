@@ -44,7 +44,7 @@ class Found(Protocol):
 
 
 def wanted(found: Config | Found) -> Config:
-    """Give the configuration of what was found.
+    """Return the configuration of what was found.
 
     Raises
     ------
@@ -151,7 +151,7 @@ class Before:
 
 
 def before(catalogue: Catalogue, run_id: int | None = None) -> Before:
-    """Give what was in force before a run, the newest by default, to be applied again.
+    """Return what was in force before a run, the newest by default, to be applied again.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _run(con: "DuckDBPyConnection", run_id: int | None) -> tuple[Any, ...]:
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every single value inside records and mappings, by its path."""
+    """Return every single value inside records and mappings, by its path."""
     if is_dataclass(value):
         value = {each.name: getattr(value, each.name) for each in fields(value)}
     if not isinstance(value, Mapping):

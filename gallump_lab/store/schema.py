@@ -319,7 +319,7 @@ def refuse_code(con: "DuckDBPyConnection", path: Path) -> None:
 
 
 def missing(con: "DuckDBPyConnection", path: Path) -> list[int]:
-    """Say which migrations a file still needs.
+    """Return which migrations a file still needs.
 
     Raises
     ------

@@ -143,7 +143,7 @@ class Snapshot:
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the copy inside one read-only transaction, as long as need be.
+        """Return a connection to the copy inside one read-only transaction, as long as need be.
 
         Raises
         ------

@@ -37,7 +37,7 @@ class Catalogue(Protocol):
     """Whatever can be read like a lab: the file itself or a snapshot of it."""
 
     def read(self) -> AbstractContextManager["DuckDBPyConnection"]:
-        """Give a connection inside one read-only transaction."""
+        """Return a connection inside one read-only transaction."""
         ...
 
     @property
@@ -146,7 +146,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the lab inside one read-only transaction, at most 100 ms long.
+        """Return a connection to the lab inside one read-only transaction, at most 100 ms long.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
+        """Return a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
 
         An interrupt that comes during the commit carries a note that the step may have been written.
 
@@ -190,7 +190,7 @@ class Store:
 
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
-        """Give a connection that only reads the lab and reaches nothing else: no file, no setting, no Python variable.
+        """Return a connection that only reads the lab and reaches nothing else: no file, setting or Python variable.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 from gallump_lab.store import Snapshot
 from gallump_lab.study.best import Best
 from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, rank
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.study.relevance import Relevance, ablations, relevance
 from gallump_lab.study.replay import Replay, Replayed, replay
 from gallump_lab.study.rerun import OverLimit, Rerun, rerun
@@ -18,7 +18,7 @@ __all__ = [
     "Best",
     "NothingToMeasure",
     "OverLimit",
-    "Ranks",
+    "Rankings",
     "Relevance",
     "Replay",
     "Replayed",

@@ -22,9 +22,9 @@ class Best:
     config: Config
     retriever: str
     objective: str
-    chosen: Interval
+    train: Interval
     """The objective on the conversations that chose it."""
-    reported: Interval
+    holdout: Interval
     """The same on the others."""
     gain: Interval
     """How much more it is there than what is applied, paired by question."""
@@ -66,7 +66,7 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     (rows,) = np.nonzero(able)
     key = [(tokens[row], -worth[row]) if least is not None else (-worth[row], tokens[row]) for row in rows.tolist()]
     row = int(rows[min(range(len(rows)), key=key.__getitem__)])
-    chosen = statistics.shares(values[first][:, row], clusters[first]).interval()
+    train = statistics.shares(values[first][:, row], clusters[first]).interval()
     held = statistics.shares(values[rest][:, row], clusters[rest])
     gain: Interval = (math.nan,) * 3
     applied = sweep.applied
@@ -81,8 +81,8 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
         "config": config,
         "retriever": str(sweep.retriever[row]),
         "objective": objective,
-        "chosen": chosen,
-        "reported": held.interval(),
+        "train": train,
+        "holdout": held.interval(),
         "gain": gain,
         "unit": sweep.ranks.unit,
         "tokens": float(tokens[row]),
@@ -92,7 +92,7 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     words = _words(sweep, found, row, (int(first.sum()), len(set(clusters[first])), len(set(clusters[rest]))))
     figures = {
         name: _plain(found[name])
-        for name in ("objective", "chosen", "reported", "gain", "unit", "tokens", "tokens_applied")
+        for name in ("objective", "train", "holdout", "gain", "unit", "tokens", "tokens_applied")
     }
     run = {
         "study": "sweep",
@@ -105,7 +105,7 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
 
 
 def _mean(values: Any) -> Any:
-    """Give the mean of each column's scored values; NaN where none is."""
+    """Return the mean of each column's scored values; NaN where none is."""
     import numpy as np
 
     scored = ~np.isnan(values)
@@ -135,7 +135,7 @@ def _refusal(  # noqa: PLR0913 (all that was asked)
 
 
 def _against(sweep: "Sweep", choice: dict[str, Any], reporting: int, conversations: int) -> str:
-    """Say why a choice is not to be applied as it is, and what to do about it; empty where nothing speaks against."""
+    """Return why a choice is not to be applied as it is, and what to do; empty where nothing speaks against."""
     found = []
     if not sweep.ranks.own:
         found.append(f"Its budgets are {sweep.ranks.unit}, the lab's are tokens of {sweep.ranks.model}.")
@@ -163,13 +163,13 @@ def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, in
     )
     lines = [
         f"Best {objective}: {found['retriever']}, {budget}.",
-        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(found['chosen'])}.",
+        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(found['train'])}.",
     ]
     if not others:
         lines.append("There is one conversation alone: nothing is left to report on, so expect less elsewhere.")
     else:
         lines.append(
-            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(found['reported'])}."
+            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(found['holdout'])}."
         )
     lines.append(f"It takes {found['tokens']:,.0f} {found['unit']} a question.")
     if row == sweep.applied:
@@ -203,7 +203,7 @@ def verdict(gain: Interval) -> str:
 
 
 def shown(interval: Interval) -> str:
-    """Give an interval as it is read."""
+    """Return an interval as it is read."""
     return f"{interval[0]:.3f}{_ends(interval)}"
 
 
@@ -213,7 +213,7 @@ def _ends(interval: Interval, sign: str = "") -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Give figures as JSON takes them: what is not a number is nothing."""
+    """Return figures as JSON takes them: what is not a number is nothing."""
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -123,7 +123,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
 
 
 def finished(chart: Any) -> Any:
-    """Give a chart the looks that all share: on white, so that it reads in a dark theme too."""
+    """Return a chart the looks that all share: on white, so that it reads in a dark theme too."""
     return (
         chart.configure(background="white", padding=12)
         .configure_axis(grid=True, gridColor="#eeeeee")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gallump_lab.brain.prompt import Prompt
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +18,8 @@ SHOWN = 5
 _QUOTED = 90  # characters of each
 
 
-def beyond(prompt: Prompt | None, other: Prompt | None) -> list[Slot]:
-    """Give what stands in one prompt and not in another; moving to another tier is no difference.
+def beyond(prompt: Prompt | None, other: Prompt | None) -> list[ContextItem]:
+    """Return what stands in one prompt and not in another; moving to another tier is no difference.
 
     An item is a passage or an insight. The guide's message of 200 characters is an item of its own.
     """
@@ -27,7 +27,7 @@ def beyond(prompt: Prompt | None, other: Prompt | None) -> list[Slot]:
     return [slot for slot in _kept(prompt) if (slot.kind, slot.item_id) not in there]
 
 
-def _kept(prompt: Prompt | None) -> list[Slot]:
+def _kept(prompt: Prompt | None) -> list[ContextItem]:
     return [slot for slot in prompt.slots if slot.kept] if prompt else []
 
 
@@ -65,7 +65,7 @@ class Difference:
         return found.sort_values("tier", key=lambda tier: tier.map(_ORDER), kind="stable", ignore_index=True)
 
     def __repr__(self) -> str:
-        """Say what is other, in tokens, USD and items."""
+        """Return what is other, in tokens, USD and items."""
         turn = self.turn
         head = f"Turn {turn.turn_id}, {_quoted(turn.past.question or 'its question was forgotten')}"
         if turn.prompt is None or turn.before is None:
@@ -90,7 +90,7 @@ class Difference:
 _ORDER = {"hot": 0, "warm": 1, "cold": 2}
 
 
-def _listed(what: str, slots: Sequence[Slot]) -> list[str]:
+def _listed(what: str, slots: Sequence[ContextItem]) -> list[str]:
     lines = [f"{slot.tier.upper()}, {slot.tokens} tokens: {_quoted(slot.text)}" for slot in slots[:SHOWN]]
     more = len(slots) - len(lines)
     return [f"{len(slots)} {what}{':' if lines else ''}", *(f"  {line}" for line in lines)] + (
@@ -104,7 +104,7 @@ def _quoted(text: str) -> str:
 
 
 def tokens(before: float, after: float) -> str:
-    """Say how a number of tokens changes."""
+    """Return how a number of tokens changes."""
     if math.isnan(before) or math.isnan(after):
         return "tokens not known"
     share = f", {after / before - 1:+.0%}" if before else ""
@@ -112,7 +112,7 @@ def tokens(before: float, after: float) -> str:
 
 
 def dollars(before: float | None, after: float | None) -> str:
-    """Say how a cost in USD changes."""
+    """Return how a cost in USD changes."""
     if before is None or after is None or math.isnan(before) or math.isnan(after):
         return "price not known"
     return f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"

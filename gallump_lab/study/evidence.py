@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from gallump_lab import tokens
 from gallump_lab.memory.duplicates import says
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import terms
 from gallump_lab.study.metrics import ndcg, order
 
@@ -20,26 +20,26 @@ MEASURES = ("recall", "any", "all", "lenient", "coverage", "ndcg", "wasted")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Needs:
+class Qrels:
     """What one question needs."""
 
-    evidence: Mapping[int, Sequence[Slot]]
+    evidence: Mapping[int, Sequence[ContextItem]]
     """The messages that the answer rests on, each as its passages."""
     words: frozenset[str]
     """The reference answer's content words, stemmed; empty where there is no answer."""
     cited: Mapping[int, frozenset[int]]
     """The messages that each insight rests on, by insight id."""
 
-    def carries(self, insight: Slot) -> float:
-        """Give the share of the answer's words that an insight carries; 0 where there is no answer."""
+    def carries(self, insight: ContextItem) -> float:
+        """Return the share of the answer's words that an insight carries; 0 where there is no answer."""
         return len(self.words & said(insight.text)) / len(self.words) if self.words else 0.0
 
-    def by_insight(self, message_id: int, insight: Slot, share: float) -> bool:
-        """Tell whether an insight cites a message and carries so large a share of the answer's words."""
+    def by_insight(self, message_id: int, insight: ContextItem, share: float) -> bool:
+        """Return whether an insight cites a message and carries so large a share of the answer's words."""
         return message_id in self.cited.get(insight.item_id, ()) and self.carries(insight) >= share
 
-    def useful(self, slot: Slot) -> bool:
-        """Tell whether a slot holds something that the question needs."""
+    def useful(self, slot: ContextItem) -> bool:
+        """Return whether a slot holds something that the question needs."""
         if slot.kind == "insight":
             return any(self.by_insight(message_id, slot, 0.5) for message_id in self.evidence)
         return slot.message_id in self.evidence or any(
@@ -49,7 +49,7 @@ class Needs:
 
 @lru_cache(maxsize=50_000)
 def said(text: str) -> frozenset[str]:
-    """Give a text's content words, stemmed."""
+    """Return a text's content words, stemmed."""
     return frozenset(terms(text))
 
 
@@ -59,14 +59,14 @@ def length(text: str) -> int:
     return tokens.count(text)
 
 
-def measure(needs: Needs, kept: Sequence[Slot]) -> dict[str, float]:
+def measure(needs: Qrels, kept: Sequence[ContextItem]) -> dict[str, float]:
     """Measure what a prompt's slots hold of what a question needs.
 
     Parameters
     ----------
-    needs : Needs
+    needs : Qrels
         With evidence.
-    kept : sequence of Slot
+    kept : sequence of ContextItem
         What stands in the prompt, each tier in rank order.
 
     Returns
@@ -101,6 +101,6 @@ def measure(needs: Needs, kept: Sequence[Slot]) -> dict[str, float]:
     }
 
 
-def least(parts: "Sequence[Slot]") -> float:
-    """Give how many of a message's tokens hold it leniently."""
+def least(parts: "Sequence[ContextItem]") -> float:
+    """Return how many of a message's tokens hold it leniently."""
     return min(sum(length(part.text) for part in parts) / 2, ENOUGH)

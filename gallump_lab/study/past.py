@@ -15,7 +15,7 @@ from gallump_lab.market.records import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import Moment, SessionContext
+from gallump_lab.memory.records import AsOf, SessionContext
 from gallump_lab.reading.dates import zone
 from gallump_lab.store import Snapshot, times
 
@@ -93,7 +93,7 @@ class Past:
         return Config.from_toml(self.toml or "")
 
     def counts_as(self, con: "DuckDBPyConnection", config: Config, model: str | None = None) -> tuple[str, float]:
-        """Give who would answer under a configuration, and the tokens per cl100k token as they were known by then.
+        """Return who would answer under a configuration, and the tokens per cl100k token as they were known by then.
 
         That is `model` if it is given; else who did answer, unless the configuration names another model than the
         turn's own does.
@@ -113,10 +113,10 @@ class Past:
             session_id=self.session_id,
             symbol=self.symbol,
             symbols=self.seen.symbols,
-            moment=Moment(at=self.at, seen_message=self.seen_message, seen_insight=self.seen_insight),
+            moment=AsOf(at=self.at, seen_message=self.seen_message, seen_insight=self.seen_insight),
             config=config,
             factor=factor,
-            choice=chosen_of(self.chosen),
+            overrides=chosen_of(self.chosen),
         )
 
     def prompt(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> Prompt:
@@ -139,7 +139,7 @@ class Past:
         return MarketContext.from_dict(json.loads(self.market))
 
     def changed(self, prompt: Prompt) -> tuple[str, ...]:
-        """Say what is not as it was when this prompt, of its own configuration, was sent."""
+        """Return what is not as it was when this prompt, of its own configuration, was sent."""
         now = recall.version(self.config.recall.embedder, sum(prompt.session_context.missing.values()))
         found_so = self.retrieval.startswith(f"{recall.VERSION} ")
         same = {
@@ -201,6 +201,6 @@ def checked(prices: Prices | None) -> Prices:
 
 
 def cost(model: str, prices: Prices, input_tokens: float, output_tokens: float = 0) -> float | None:
-    """Say what so many tokens cost, none of them cached, USD; None where the price is not known."""
+    """Return what so many tokens cost, none of them cached, USD; None where the price is not known."""
     known = price(model, prices)
     return known and known.cost(Usage(input_tokens=round(input_tokens), output_tokens=round(output_tokens)))

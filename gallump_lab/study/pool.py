@@ -14,7 +14,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
-from gallump_lab.memory.records import Moment, Role
+from gallump_lab.memory.records import AsOf, Role
 from gallump_lab.memory.text import term_id
 from gallump_lab.store import Catalogue, configs, times
 from gallump_lab.study.past import zone_of
@@ -75,11 +75,11 @@ def pool(  # noqa: PLR0913 (what a study may choose)
     with catalogue.read() as con:
         seen = memory.newest(con)[0] if seen is None else seen
         zone = zone_of(con, configs.applied(con))
-    moment = Moment(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
+    moment = AsOf(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
     memo: dict[Hashable, Any] = {}
     found: dict[int, set[int]] = {message_id: set() for message_id in also}
     for settings in (RETRIEVERS if retrievers is None else retrievers).values():
-        memory.make_ready(corpus, catalogue, settings.embedder)
+        memory.prepare(corpus, catalogue, settings.embedder)
         with catalogue.read() as con:
             view = corpus.at(con, moment, settings.embedder)
             ranked = recall.rank(
@@ -91,7 +91,7 @@ def pool(  # noqa: PLR0913 (what a study may choose)
 
 
 def _first(view: "View", ranked: list[int], depth: int) -> dict[int, int]:
-    """Give the first messages of a ranking, each with its best passage."""
+    """Return the first messages of a ranking, each with its best passage."""
     found: dict[int, int] = {}
     for passage in ranked:
         found.setdefault(int(view.message_id[view.places[passage]]), passage)

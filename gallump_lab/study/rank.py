@@ -14,14 +14,14 @@ from gallump_lab.memory.cold import too_far
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.duplicates import newest_first
 from gallump_lab.memory.recall import Ranked
-from gallump_lab.memory.records import Moment, Slot
+from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, configs
 from gallump_lab.study import past
-from gallump_lab.study.evidence import Needs
-from gallump_lab.study.ranks import Asked, Ranking, Ranks
+from gallump_lab.study.evidence import Qrels
+from gallump_lab.study.ranks import Asked, Ranking, Rankings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     model: str | None = None,
     factor: float | None = None,
     embedders: Iterable[Embedder] = (),
-) -> Ranks:
+) -> Rankings:
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
 
     Nothing later than the question is used, by arrival and by the time it speaks of. An interrupt keeps what is done.
@@ -88,7 +88,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     past.checked_snapshot(snapshot)
     _check(hot=hot, warm=warm, cold=cold, model=model, factor=factor)
     corpus = Corpus(embedders)
-    memory.make_ready(corpus, snapshot)
+    memory.prepare(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
     if not rows:
@@ -125,7 +125,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             "for them. Give asked_at a time after these messages."
         )
         raise NothingToMeasure(msg)
-    return Ranks(
+    return Rankings(
         asked=[asked for asked, _ in done],
         retrievers=known.retrievers,
         found={name: [rankings[place] for _, rankings in done] for place, name in enumerate(known.retrievers)},
@@ -155,13 +155,13 @@ class _Known:
     """Whose days the questions mean."""
     seen_insight: int
     cited: Mapping[int, frozenset[int]]
-    passages: dict[int, Slot] = field(default_factory=dict)
+    passages: dict[int, ContextItem] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
     later: int = 0
     _views: dict[str, tuple[Any, View]] = field(default_factory=dict)
 
-    def at(self, con: "DuckDBPyConnection", moment: Moment, settings: Recall) -> View:
-        """Give a moment's passages; questions that follow each other often share theirs."""
+    def at(self, con: "DuckDBPyConnection", moment: AsOf, settings: Recall) -> View:
+        """Return a moment's passages; questions that follow each other often share theirs."""
         model, key = settings.embedder, (moment.seen_message, moment.as_of)
         if model not in self._views or self._views[model][0] != key:
             self._views[model] = key, self.corpus.at(con, moment, model)
@@ -176,7 +176,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
     import numpy as np
 
     at = row.asked_at.to_pydatetime()
-    moment = Moment(
+    moment = AsOf(
         at=at.astimezone(known.zone), seen_message=int(row.seen_message), seen_insight=known.seen_insight, as_of=at
     )
     there = np.isin(row.evidence, known.at(con, moment, next(iter(known.retrievers.values()))).message_id)
@@ -202,7 +202,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
         text=row.text,
         kind=row.kind,
         conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
-        needs=Needs(
+        needs=Qrels(
             evidence=evidence,
             words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
             cited=known.cited,
@@ -233,7 +233,7 @@ def _ranking(con: "DuckDBPyConnection", ranked: Ranked, known: _Known) -> Rankin
     )
 
 
-def _within(slots: Sequence[Slot], most: int) -> list[Slot]:
+def _within(slots: Sequence[ContextItem], most: int) -> list[ContextItem]:
     """Leave out what no budget of so many tokens could hold."""
     ends = accumulate(slot.tokens for slot in slots)
     return [slot for slot, end in zip(slots, ends, strict=True) if end - slot.tokens <= most]

@@ -14,12 +14,12 @@ from zipfile import BadZipFile, ZipFile
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
-from gallump_lab.memory.records import Slot, not_embedded
+from gallump_lab.memory.records import ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.reading.files import readable, unpacked
 from gallump_lab.reading.text import parsed
 from gallump_lab.store import files
-from gallump_lab.study.evidence import Needs
+from gallump_lab.study.evidence import Qrels
 from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
 
 if TYPE_CHECKING:
@@ -49,20 +49,20 @@ class Asked:
     text: str
     kind: str
     conversation: str
-    needs: Needs
-    hot: Sequence[Slot]
-    cold: Sequence[Slot]
+    needs: Qrels
+    hot: Sequence[ContextItem]
+    cold: Sequence[ContextItem]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranks:
+class Rankings:
     """Every question's candidates; `study.rank` makes it, `study.sweep` and `study.relevance` use it."""
 
     asked: Sequence[Asked]
     retrievers: Mapping[str, Recall]
     found: Mapping[str, Sequence[Ranking]]
     """By retriever, a ranking a question."""
-    passages: Mapping[int, Slot]
+    passages: Mapping[int, ContextItem]
     """Every passage that is a candidate somewhere, by its id."""
     config: Config
     """What was applied in the lab."""
@@ -85,8 +85,8 @@ class Ranks:
     missing: Mapping[str, int] = field(default_factory=dict)
     """How many passages an embedding model had no code of at most, by its name."""
 
-    def warm(self, retriever: str, place: int) -> list[Slot]:
-        """Give one question's WARM candidates, ranked and scored."""
+    def warm(self, retriever: str, place: int) -> list[ContextItem]:
+        """Return one question's WARM candidates, ranked and scored."""
         found = self.found[retriever][place]
         return [
             replace(
@@ -100,8 +100,8 @@ class Ranks:
             )
         ]
 
-    def part(self, places: Iterable[int]) -> "Ranks":
-        """Give the ranks of some of the questions, by their places in `asked`."""
+    def part(self, places: Iterable[int]) -> "Rankings":
+        """Return the ranks of some of the questions, by their places in `asked`."""
         chosen = list(places)
         return replace(
             self,
@@ -144,7 +144,7 @@ class Ranks:
 
     @property
     def conversations(self) -> list[str]:
-        """Give each question's cluster."""
+        """Return each question's cluster."""
         return [each.conversation for each in self.asked]
 
     def __repr__(self) -> str:
@@ -153,7 +153,7 @@ class Ranks:
         asked, talks, others = (
             f"{number:,} {what}{'s' * (number != 1)}" for number, what in [*counts, (len(self.retrievers), "retriever")]
         )
-        head = f"Ranks: {asked} in {talks}, {others}: {', '.join(self.retrievers)}"
+        head = f"Rankings: {asked} in {talks}, {others}: {', '.join(self.retrievers)}"
         notes = [self._counted()]
         notes += [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
         notes += [f"Interrupted: {self.left:,} questions are not ranked."] if self.left else []
@@ -165,7 +165,7 @@ class Ranks:
         return "\n".join([head, *notes, *not_embedded(self.missing)])
 
     def _counted(self) -> str:
-        """Say what tokens are counted, and how many other ones they would be."""
+        """Return what tokens are counted, and how many other ones they would be."""
         if not self.own:
             return f"Counted in {self.unit}; {self.model} takes {self.own_factor:g} to a cl100k token."
         said = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
@@ -178,7 +178,7 @@ class Ranks:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the ranks to one new file, whole or not at all; `Ranks.load` reads it.
+        """Write the ranks to one new file, whole or not at all; `Rankings.load` reads it.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class Ranks:
         return target
 
     @classmethod
-    def load(cls, path: str | Path) -> "Ranks":
+    def load(cls, path: str | Path) -> "Rankings":
         """Read what `save` wrote.
 
         Raises
@@ -252,7 +252,7 @@ class Ranks:
             BadZipFile,
             zlib.error,
         ) as error:
-            msg = f"{path} holds no ranks, or not all of them ({type(error).__name__}); Ranks.save writes them."
+            msg = f"{path} holds no ranks, or not all of them ({type(error).__name__}); Rankings.save writes them."
             raise ValueError(msg) from error
         if ranks is None:
             msg = (
@@ -263,7 +263,7 @@ class Ranks:
         return ranks
 
     @classmethod
-    def _read(cls, arrays: "Mapping[str, Ints]", meta: Mapping[str, Any]) -> "Ranks":
+    def _read(cls, arrays: "Mapping[str, Ints]", meta: Mapping[str, Any]) -> "Rankings":
         """Return the ranks that a file's arrays and words state; whatever is odd in them raises something."""
         import numpy as np
 
@@ -281,7 +281,7 @@ class Ranks:
         insights = {slot.item_id: slot for slot in map(_slot, meta["insights"])}
         asked = []
         for given in meta["asked"]:
-            needs = Needs(
+            needs = Qrels(
                 evidence={int(key): [_slot(part) for part in parts] for key, parts in given.pop("evidence").items()},
                 words=frozenset(given.pop("words")),
                 cited={int(insight): frozenset(sources) for insight, sources in given.pop("cited").items()},
@@ -313,13 +313,13 @@ _AS_IT_IS = "limits factor model own_factor data_hash unlabelled left later miss
 _PACKING = ("kept", "reason")
 
 
-def _plain(slot: Slot) -> dict[str, Any]:
-    """Give a slot as JSON; what packing says of it is not part of a rank."""
+def _plain(slot: ContextItem) -> dict[str, Any]:
+    """Return a slot as JSON; what packing says of it is not part of a rank."""
     given = {each.name: getattr(slot, each.name) for each in fields(slot) if each.name not in _PACKING}
     return given | {"created_at": slot.created_at and slot.created_at.isoformat()}
 
 
-def _slot(given: dict[str, Any]) -> Slot:
+def _slot(given: dict[str, Any]) -> ContextItem:
     at = given["created_at"]
     times = {"created_at": at and datetime.fromisoformat(at)}
-    return Slot(**given | times | {"sources": tuple(given["sources"])})
+    return ContextItem(**given | times | {"sources": tuple(given["sources"])})

@@ -11,7 +11,7 @@ from gallump_lab.config import Recall
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import charts, metrics, statistics
 from gallump_lab.study.best import shown, verdict
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.study.tally import tally
 from gallump_lab.study.trace import Trace
 
@@ -29,7 +29,7 @@ WITHOUT = "without "
 
 
 def ablations(settings: Recall | None = None) -> dict[str, Recall]:
-    """Give retrievers with one signal off each, beside the whole: for `study.rank`.
+    """Return retrievers with one signal off each, beside the whole: for `study.rank`.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def _without(settings: Recall, name: str) -> Recall:
     return replace(settings, **off)
 
 
-def relevance(ranks: Ranks, at_tokens: Sequence[int] = TOKENS) -> "Relevance":
+def relevance(ranks: Rankings, at_tokens: Sequence[int] = TOKENS) -> "Relevance":
     """Compare the retrievers of some ranks side by side: WARM alone, as `lab.recall` gives it.
 
     Parameters
     ----------
-    ranks : Ranks
+    ranks : Rankings
         What `study.rank` gives, of one retriever or several.
     at_tokens : sequence of int
         The budgets to measure recall within, in the ranks' tokens (`ranks.unit`).
@@ -80,7 +80,7 @@ class Relevance:
 
     Attributes
     ----------
-    ranks : Ranks
+    ranks : Rankings
         What was compared.
     at_tokens : tuple of int
         The budgets, in the ranks' tokens.
@@ -88,7 +88,7 @@ class Relevance:
         By retriever and measure, a value a question; NaN is unscored.
     """
 
-    def __init__(self, ranks: Ranks, at_tokens: tuple[int, ...]) -> None:
+    def __init__(self, ranks: Rankings, at_tokens: tuple[int, ...]) -> None:
         self.ranks, self.at_tokens = ranks, at_tokens
         self.measured: dict[str, dict[str, Floats]] = {name: self._measure(name) for name in ranks.retrievers}
         self.main = f"recall_{500 if 500 in at_tokens else at_tokens[-1]}"
@@ -150,7 +150,7 @@ class Relevance:
         return self._compared(pairs, measure or self.main)
 
     def signals(self, measure: str | None = None) -> "pd.DataFrame":
-        """Give what each signal is worth: what is lost without it, as `differences` does.
+        """Return what each signal is worth: what is lost without it, as `differences` does.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class Relevance:
         return pd.DataFrame(rows, columns=columns)
 
     def worst(self, retriever: str | None = None, number: int = 10) -> "pd.DataFrame":
-        """Give the questions that a retriever serves worst: the evidence that it finds last, or not at all.
+        """Return the questions that a retriever serves worst: the evidence that it finds last, or not at all.
 
         Returns
         -------
@@ -254,7 +254,7 @@ class Relevance:
         return charts.signals(self)
 
     def __repr__(self) -> str:
-        """Give the main measure of each retriever, and what can be said of their differences."""
+        """Return the main measure of each retriever, and what can be said of their differences."""
         head = f"Relevance on {len(self.ranks.asked):,} questions: {self.main.replace('_', ' within ')}"
         lines = [f"{head} {self.ranks.unit}"]
         width = max(map(len, self.measured))

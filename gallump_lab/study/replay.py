@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptTooLong
 from gallump_lab.config import Config, ConfigError
-from gallump_lab.memory.context import make_ready
+from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot
 from gallump_lab.study import past
@@ -54,12 +54,12 @@ class Replayed:
         return not self.changed and self.prompt is not None and self.prompt.sha256 == self.past.prompt_sha256
 
     @property
-    def came_in(self) -> list[Slot]:
+    def came_in(self) -> list[ContextItem]:
         """What stands in the prompt and does not under the turn's own configuration."""
         return beyond(self.prompt, self.before)
 
     @property
-    def fell_out(self) -> list[Slot]:
+    def fell_out(self) -> list[ContextItem]:
         """What stands in the prompt of the turn's own configuration alone."""
         return beyond(self.before, self.prompt)
 
@@ -106,7 +106,7 @@ class Replay:
         return pd.DataFrame(rows, columns=_COLUMNS).astype(_KINDS)
 
     def turn(self, turn_id: int) -> Difference:
-        """Give one turn's difference, item by item.
+        """Return one turn's difference, item by item.
 
         Raises
         ------
@@ -196,7 +196,7 @@ def replay(
     past.checked_snapshot(snapshot)
     config = getattr(config, "config", config)
     corpus, mine = Corpus(embedders), past.checked(prices)
-    make_ready(corpus, snapshot, (config or Config()).recall.embedder)
+    prepare(corpus, snapshot, (config or Config()).recall.embedder)
     wanted: list[Past] = []
     found: list[Replayed] = []
     try:

@@ -12,7 +12,7 @@ from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt, PromptTooLong
 from gallump_lab.brain.records import Answer, Usage
 from gallump_lab.config import Config
-from gallump_lab.memory.context import make_ready
+from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot
@@ -124,7 +124,7 @@ _MEASURED = ["cost", "cost_before", "latency", "latency_before"]
 
 
 def _row(turn: Asked) -> str:
-    """Give a turn's answers as a table's rows: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
+    """Return a turn's answers as a table's rows: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
     head = f"Turn {turn.past.turn_id}: {turn.past.question or 'its question was forgotten'}"
     new = "\n\n".join(filter(None, (turn.answer.text if turn.answer else "", turn.problem and f"[{turn.problem}]")))
     said = "".join(f"<td {_LEFT}>{_pre(cell)}</td>" for cell in (turn.past.reply or "[none]", new))
@@ -187,7 +187,7 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     known = {**config.model.prices, **past.checked(prices)}
     brain = Brain(model=replace(config.model, prices=known), budget=config.budget)
     corpus = Corpus(embedders)
-    make_ready(corpus, snapshot, config.recall.embedder)
+    prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
         wanted = [_built(con, corpus, turn, config, brain.model_name) for turn in past.turns(con, turns)]
     ready = [turn.prompt for turn in wanted if turn.prompt]
@@ -214,7 +214,7 @@ def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
 
 
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
-    """Say what asking will take; stop where it may go over the limit."""
+    """Return what asking will take; stop where it may go over the limit."""
     name, reply, limit = brain.model_name, brain.budget.reply, brain.model.max_usd_per_day
     if brain.offline:
         return f"The offline analyst answers {_turns(len(prompts))} again, for there is no key: nothing is sent."

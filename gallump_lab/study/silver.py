@@ -82,7 +82,7 @@ class Silver:
     """Turns that were left out: without a whole reply, or forgotten."""
 
     def shares(self) -> "pd.DataFrame":
-        """Give the share of the shown items that were used, by tier.
+        """Return the share of the shown items that were used, by tier.
 
         Returns
         -------
@@ -151,7 +151,7 @@ def silver(snapshot: Snapshot) -> Silver:
 
 @lru_cache(maxsize=50_000)
 def marks(text: str) -> frozenset[Mark]:
-    """Give a text's marks: its numbers, its names and its runs of three content words."""
+    """Return a text's marks: its numbers, its names and its runs of three content words."""
     plain = _LISTED.sub("", _WHEN.sub("| ", text.translate(_MARKUP)))
     numbers = (terms(each[0])[0] for each in _NUMBER.finditer(plain))
     found: set[Mark] = {("number", each) for each in numbers if sum(sign.isdigit() for sign in each) > 1}
@@ -175,7 +175,7 @@ def _used(items: Sequence[Mapping[str, Any]], said: frozenset[Mark]) -> list[dic
 
 
 def _often(replies: Iterable[frozenset[Mark]]) -> frozenset[Mark]:
-    """Give the runs of words that are a manner of speaking."""
+    """Return the runs of words that are a manner of speaking."""
     all_of_them = list(replies)
     number = Counter(mark for each in all_of_them for mark in each if mark[0] == "phrase")
     return frozenset(mark for mark, often in number.items() if often > max(FEW, len(all_of_them) // 100))
@@ -188,6 +188,6 @@ def _fixed() -> frozenset[Mark]:
 
 @lru_cache(maxsize=256)
 def _of_market(market: str) -> frozenset[Mark]:
-    """Give the marks of the market and portfolio sections; a recommended price may be one of theirs."""
+    """Return the marks of the market and portfolio sections; a recommended price may be one of theirs."""
     seen = MarketContext.from_dict(json.loads(market))
     return marks("\n".join((*seen.market_lines(), *seen.portfolio_lines())))

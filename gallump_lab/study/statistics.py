@@ -40,7 +40,7 @@ class Estimates:
     """In how many conversations."""
 
     def interval(self, column: int = 0) -> tuple[float, float, float]:
-        """Give one column's value, low and high."""
+        """Return one column's value, low and high."""
         return float(self.value[column]), float(self.low[column]), float(self.high[column])
 
 
@@ -123,7 +123,7 @@ def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Fl
 
 
 def _log_odds(sums: "Floats", n: "Floats") -> "Floats":
-    """Give the log-odds of a share, half a success and half a failure added (Haldane 1956, Anscombe 1956)."""
+    """Return the log-odds of a share, half a success and half a failure added (Haldane 1956, Anscombe 1956)."""
     import numpy as np
 
     found: Floats = np.log((sums + 0.5) / (n - sums + 0.5))
@@ -145,7 +145,7 @@ def _alone(values: "ArrayLike", sums: "Floats", n: "Floats") -> "tuple[Floats, F
 
 
 def _exact(sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":
-    """Give Clopper and Pearson's interval of a share of independent questions."""
+    """Return Clopper and Pearson's interval of a share of independent questions."""
     import numpy as np
     from scipy import special
 
@@ -156,7 +156,7 @@ def _exact(sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":
 
 
 def _reach(shifts: "Floats", there: "NDArray[np.bool_]", number: "NDArray[np.int64]") -> "Floats":
-    """Give half an interval's width from how far each conversation's absence shifts the estimate."""
+    """Return half an interval's width from how far each conversation's absence shifts the estimate."""
     import numpy as np
     from scipy import special
 

@@ -11,7 +11,7 @@ from gallump_lab.memory.packing import TIERS
 from gallump_lab.study import charts, statistics
 from gallump_lab.study.best import Best, choose
 from gallump_lab.study.evidence import MEASURES
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.study.tally import COLUMNS, HELD, SPENT, tally
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ TRUE = ("recall", "any", "all", "lenient", "coverage", "ndcg")
 """The measures of which more is better; each may be the objective."""
 
 
-def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Sweep":
+def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "Sweep":
     """Measure every combination of budgets, under every retriever, on the same ranks; an interrupt keeps what is done.
 
     Parameters
     ----------
-    ranks : Ranks
+    ranks : Rankings
         What `study.rank` gives.
     grid : mapping of str to sequence of int, optional
         The budgets of hot, warm and cold, in the ranks' tokens (`ranks.unit`); a tier that is left out keeps its
@@ -63,7 +63,7 @@ def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Swe
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    if not isinstance(ranks, Ranks):
+    if not isinstance(ranks, Rankings):
         msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
         raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
     axes = _axes(ranks, grid)
@@ -82,7 +82,7 @@ def sweep(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None = None) -> "Swe
     return Sweep(ranks, axes, {name: cells[:done] for name, cells in found.items()})
 
 
-def _axes(ranks: Ranks, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
+def _axes(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
     import numpy as np
 
     budget, limits = ranks.config.budget, ranks.limits
@@ -133,7 +133,7 @@ class Sweep:
 
     Attributes
     ----------
-    ranks : Ranks
+    ranks : Rankings
         What was swept.
     grid : dict of str to array of int
         The budgets of hot, warm and cold, ascending.
@@ -149,7 +149,7 @@ class Sweep:
     """
 
     def __init__(
-        self, ranks: Ranks, grid: "dict[str, Ints]", found: "Mapping[str, Sequence[Mapping[str, Floats]]]"
+        self, ranks: Rankings, grid: "dict[str, Ints]", found: "Mapping[str, Sequence[Mapping[str, Floats]]]"
     ) -> None:
         import numpy as np
 
@@ -230,14 +230,14 @@ class Sweep:
         return int(rows[0]) if len(rows) else None
 
     def pareto(self, objective: str = "recall") -> "pd.DataFrame":
-        """Give the rows of `frame` that no other beats with as few tokens, fewest first."""
+        """Return the rows of `frame` that no other beats with as few tokens, fewest first."""
         checked(objective)
         frame = self.frame.sort_values(["tokens", objective], ascending=[True, False], kind="stable")
         best = frame[objective].cummax().shift(fill_value=-math.inf)
         return frame[frame[objective] > best]
 
     def knee(self, objective: str = "recall") -> "pd.Series[Any]":
-        """Give the row of the Pareto front after which further tokens bring least.
+        """Return the row of the Pareto front after which further tokens bring least.
 
         It lies farthest above the line between the front's ends (Satopaa et al. 2011, "Finding a 'Kneedle' in a
         Haystack"); a front of less than three is too short to bend, and its best is given.
@@ -296,7 +296,7 @@ class Sweep:
         return choose(self, objective, most=most, least=least, seed=seed)
 
     def budget(self, row: int) -> Budget:
-        """Give a row's budget; what is not swept is as applied."""
+        """Return a row's budget; what is not swept is as applied."""
         return replace(self.ranks.config.budget, **dict(zip(TIERS, map(int, self.budgets[row].tolist()), strict=True)))
 
     def plot(self, objective: str = "recall") -> "Picture":
@@ -311,7 +311,7 @@ class Sweep:
         return charts.lines(self, tier, checked(objective))
 
     def __repr__(self) -> str:
-        """Say what was swept, where the knee is and what is applied."""
+        """Return what was swept, where the knee is and what is applied."""
         head = f"Sweep: {len(self.budgets):,} configurations on {len(self.ranks.asked):,} questions, {self.ranks.unit}"
         lines = [head, f"knee:    {_row(self.knee())}"]
         if self.applied is not None:
@@ -323,7 +323,7 @@ class Sweep:
 
 
 def checked(objective: str) -> str:
-    """Give the objective back if there is such a one.
+    """Return the objective back if there is such a one.
 
     Raises
     ------

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from gallump_lab.memory.cold import Shown
 from gallump_lab.memory.duplicates import already_said, says
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import metrics
-from gallump_lab.study.evidence import MEASURES, Needs, least, length, said
+from gallump_lab.study.evidence import MEASURES, Qrels, least, length, said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class _Tier:
     """The price of each word of the answer."""
 
     def used(self, budgets: "Ints") -> "tuple[Ints, Ints]":
-        """Give the tokens that are spent of each budget, and those of them that the question needs."""
+        """Return the tokens that are spent of each budget, and those of them that the question needs."""
         import numpy as np
 
         kept = np.searchsorted(self.ends, budgets, side="right")
@@ -69,7 +69,7 @@ class _Beside:
 class _Learnt:
     """COLD's insights and what each gives. Which of them stand in a prompt depends on what WARM shows already."""
 
-    def __init__(self, needs: Needs, words: Sequence[str], cold: Sequence[Slot]) -> None:
+    def __init__(self, needs: Qrels, words: Sequence[str], cold: Sequence[ContextItem]) -> None:
         import numpy as np
 
         self._slots = cold
@@ -82,7 +82,9 @@ class _Learnt:
         carried = [[word in said(slot.text) for slot in cold] for word in words]
         self._words = np.array(carried, np.int64).reshape(len(words), len(cold))
 
-    def beside(self, hot: Sequence[Slot], warm: Sequence[Slot], ends: "Ints", budgets: Mapping[str, "Ints"]) -> _Beside:
+    def beside(
+        self, hot: Sequence[ContextItem], warm: Sequence[ContextItem], ends: "Ints", budgets: Mapping[str, "Ints"]
+    ) -> _Beside:
         """Fill each budget of COLD beside each of WARM."""
         import numpy as np
 
@@ -105,8 +107,8 @@ class _Learnt:
         )
         return _Beside(strict=strict, lenient=lenient, words=words, spent=spent, needed=needed)
 
-    def _prices(self, hot: Sequence[Slot], warm: Sequence[Slot], ends: "Ints") -> "Ints":
-        """Give at how many tokens of WARM each insight is shown already; -1 if HOT shows it, `NEVER` if none does."""
+    def _prices(self, hot: Sequence[ContextItem], warm: Sequence[ContextItem], ends: "Ints") -> "Ints":
+        """Return at how many tokens of WARM each insight is shown already; -1 if HOT shows it, `NEVER` if none does."""
         import numpy as np
 
         shown = Shown(hot)
@@ -125,15 +127,19 @@ class _Learnt:
 
 
 def tally(
-    needs: Needs, hot: Sequence[Slot], warm: Sequence[Slot], cold: Sequence[Slot], budgets: Mapping[str, "Ints"]
+    needs: Qrels,
+    hot: Sequence[ContextItem],
+    warm: Sequence[ContextItem],
+    cold: Sequence[ContextItem],
+    budgets: Mapping[str, "Ints"],
 ) -> "dict[str, Floats]":
     """Measure what each combination of budgets holds of what a question needs.
 
     Parameters
     ----------
-    needs : Needs
+    needs : Qrels
         What the question needs, with evidence.
-    hot, warm, cold : sequence of Slot
+    hot, warm, cold : sequence of ContextItem
         Each tier's candidates in the order in which they are kept.
     budgets : mapping of str to array of int
         The model's tokens of hot, warm and cold, ascending.
@@ -195,8 +201,8 @@ def tally(
     return found
 
 
-def _seen(warm: Sequence[Slot], standing: Sequence[Slot], most: int) -> list[Slot]:
-    """Give what is not passed over, as far as so many tokens reach."""
+def _seen(warm: Sequence[ContextItem], standing: Sequence[ContextItem], most: int) -> list[ContextItem]:
+    """Return what is not passed over, as far as so many tokens reach."""
     over, seen, used = already_said(standing), [], 0
     for slot in warm:
         if over(slot) is None:
@@ -208,10 +214,10 @@ def _seen(warm: Sequence[Slot], standing: Sequence[Slot], most: int) -> list[Slo
 
 
 def _tier(
-    needs: Needs,
-    parts: Sequence[Slot],
+    needs: Qrels,
+    parts: Sequence[ContextItem],
     words: Sequence[str],
-    slots: Sequence[Slot],
+    slots: Sequence[ContextItem],
     known: dict[int, list[bool]] | None = None,
 ) -> _Tier:
     """Price a tier's slots; `known` keeps which of the parts each of them says, from one call to the next."""
@@ -241,8 +247,8 @@ def _tier(
     )
 
 
-def _spans(needs: Needs) -> list[slice]:
-    """Give where each evidence message's passages stand among all of them."""
+def _spans(needs: Qrels) -> list[slice]:
+    """Return where each evidence message's passages stand among all of them."""
     spans, begin = [], 0
     for parts in needs.evidence.values():
         spans.append(slice(begin, begin + len(parts)))
@@ -250,14 +256,14 @@ def _spans(needs: Needs) -> list[slice]:
     return spans
 
 
-def _lengths(parts: Sequence[Slot]) -> "Ints":
+def _lengths(parts: Sequence[ContextItem]) -> "Ints":
     import numpy as np
 
     return np.array([length(part.text) for part in parts], np.int64)
 
 
-def _ndcg(needs: Needs, seen: Sequence[Slot], ends: "Ints", budgets: "Ints") -> "Floats":
-    """Give WARM's nDCG at each budget."""
+def _ndcg(needs: Qrels, seen: Sequence[ContextItem], ends: "Ints", budgets: "Ints") -> "Floats":
+    """Return WARM's nDCG at each budget."""
     import numpy as np
 
     prices = dict[int, int]()

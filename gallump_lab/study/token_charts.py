@@ -43,7 +43,7 @@ def tokens(found: "Tokens") -> Picture:
 
 
 def _spent(over_time: "pd.DataFrame") -> "pd.DataFrame":
-    """Give tokens by period and part, a row each."""
+    """Return tokens by period and part, a row each."""
     long = over_time.melt(id_vars=["period"], value_vars=[*PARTS], var_name="part", value_name="tokens")
     return long.assign(part=long["part"].map(PARTS)).groupby(["period", "part"])["tokens"].sum().reset_index()
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.duplicates import says
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Trace:
     """One question's ranking looked at closely."""
 
-    def __init__(self, ranks: Ranks, retriever: str, place: int, number: int) -> None:
+    def __init__(self, ranks: Rankings, retriever: str, place: int, number: int) -> None:
         self.asked, self.retriever = ranks.asked[place], retriever
         self._number, self._slots = number, ranks.warm(retriever, place)
 
@@ -46,7 +46,7 @@ class Trace:
         return table.astype(dict.fromkeys(("rank", "score", *SIGNALS), "Int64"))
 
     def __repr__(self) -> str:
-        """Say what was asked, where the evidence stands, and what the first has more than it."""
+        """Return what was asked, where the evidence stands, and what the first has more than it."""
         import pandas as pd
 
         table = self.frame

@@ -11,7 +11,7 @@ from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.brain.records import Usage
 from gallump_lab.config import Budget, Config
 from gallump_lab.memory import packing
-from gallump_lab.memory.context import learnt_factor, make_ready
+from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
 from gallump_lab.store import Snapshot, configs, query
@@ -65,7 +65,7 @@ class Cost:
     """What the month assumes, and what could not be priced."""
 
     def __repr__(self) -> str:
-        """Give the figures in a line, and what they rest on."""
+        """Return the figures in a line, and what they rest on."""
         if math.isnan(self.mean):
             return f"cost not known: {self.words}"
         turn = f"${self.mean:.4f} a turn (median {self.p50:.4f}, p95 {self.p95:.4f})"
@@ -217,7 +217,7 @@ NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.cha
 
 
 def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
-    """Say what turns were estimated at and what they took, where it went, what was cut, and what it costs.
+    """Return what turns were estimated at and what they took, where it went, what was cut, and what it costs.
 
     Parameters
     ----------
@@ -306,11 +306,11 @@ def _fit(counted: "pd.Series[float]", actual: "pd.Series[float]") -> tuple[float
 
 
 def _presets(snapshot: Snapshot) -> list[dict[str, dict[str, int]]]:
-    """Give what each turn uses of each tier under each preset; an interrupt keeps what is done."""
+    """Return what each turn uses of each tier under each preset; an interrupt keeps what is done."""
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     corpus = Corpus()
-    make_ready(corpus, snapshot)
+    prepare(corpus, snapshot)
     found: list[dict[str, dict[str, int]]] = []
     try:
         with snapshot.read() as con:

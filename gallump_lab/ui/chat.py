@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.faults import ModelError
 from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config, ConfigError
-from gallump_lab.memory.context import make_ready
+from gallump_lab.memory.context import prepare
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import Choice
+from gallump_lab.memory.records import Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
@@ -121,8 +121,8 @@ class ChatWidget(Widget):
                 self._watch(text, view)
             case {"type": "ask", "text": text, "watchlist": watchlist, "view": view}:
                 if self._watch(watchlist, view):
-                    choice = Choice(pinned=content.get("pinned", ()), excluded=content.get("excluded", ()))
-                    self._begin(Running(view, text, symbol=next(iter(self.watchlist), None), choice=choice))
+                    overrides = Overrides(pinned=content.get("pinned", ()), excluded=content.get("excluded", ()))
+                    self._begin(Running(view, text, symbol=next(iter(self.watchlist), None), overrides=overrides))
             case {"type": "retry", "question": question_id, "view": view}:
                 self._begin(Running(view, "", question_id=question_id))
             case {"type": "stop"}:
@@ -177,7 +177,7 @@ class ChatWidget(Widget):
         return True
 
     def _tell_history(self, view: str | None, by: str | None = None) -> None:
-        """Tell what there is to show: to a view that has just been drawn, or to all, once one of them changed it."""
+        """Return what there is to show: to a view that has just been drawn, or to all, once one of them changed it."""
         with self._lock:
             try:
                 content = self._history()
@@ -189,7 +189,7 @@ class ChatWidget(Widget):
         for package in ("pandas",) if content["offline"] else ("pandas", "anthropic"):
             importlib.import_module(package)
         with contextlib.suppress(StoreError, ConfigError):  # told with the question
-            make_ready(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
+            prepare(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
 
     def _history(self) -> dict[str, Any]:
         config, turn = self.lab.config, self._turn
@@ -208,7 +208,7 @@ class ChatWidget(Widget):
         }
 
     def _spending(self, config: Config) -> dict[str, float] | None:
-        """Give what the day's replies cost and may cost, USD, where a limit is set."""
+        """Return what the day's replies cost and may cost, USD, where a limit is set."""
         limit = config.model.max_usd_per_day
         return None if limit is None else {"spent": self.lab.spent_today, "limit": limit}
 
@@ -250,7 +250,7 @@ class ChatWidget(Widget):
         return found
 
     def _place(self) -> dict[str, Any] | None:
-        """Give the session that is shown alone."""
+        """Return the session that is shown alone."""
         if self.shown is None:
             return None
         if self.shown not in self._listed:
@@ -315,7 +315,7 @@ class ChatWidget(Widget):
                 self.send({"type": "started", "view": turn.view, **turn.told()})
             try:
                 reply = turn.put(self.lab, self.watchlist, self.session_id)
-            except BrainFault as fault:
+            except ModelError as fault:
                 self.error, reply = fault, fault.reply
             ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
             # As the lab stored them, so that a reopened chat shows the same.
@@ -351,7 +351,7 @@ class ChatWidget(Widget):
         return self.lab.transcript(limit=1, before=message_id + 1)
 
     def _unanswered(self, turn: "Running") -> dict[str, Any]:
-        """Give the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
+        """Return the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
         try:
             rows = self.lab.transcript(limit=HISTORY)
         except StoreError:  # the reader is told of the turn's own failure

@@ -20,7 +20,7 @@ def words(error: Exception) -> str:
 
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a message of `lab.transcript`."""
+    """Return a message of `lab.transcript`."""
     turn, reply, text = row["turn"], row["role"] == "assistant", row["text"]
     if turn:  # cards show the recommendations, so not also the words that they are remembered by
         text = text.removesuffix(prose(Recommendation(**each) for each in turn["recommendations"])).rstrip()
@@ -83,7 +83,7 @@ def _decision(decision: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def sessions(found: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Give the rows of `lab.history`."""
+    """Return the rows of `lab.history`."""
     rows = found.astype(object).where(found.notna(), None).to_dict("records")
     return [
         {
@@ -100,7 +100,7 @@ def sessions(found: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def page(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Give entries as HTML that needs no front end: user text escaped, replies sanitised."""
+    """Return entries as HTML that needs no front end: user text escaped, replies sanitised."""
     if not entries:
         return "<p>No session is going on.</p>"
     said = []

@@ -15,7 +15,7 @@ from gallump_lab.secrets import masked
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Preview
     from gallump_lab.lab import Lab
-    from gallump_lab.memory.records import Slot
+    from gallump_lab.memory.records import ContextItem
 
 MOST = {"hot": 4_000, "warm": 2_000, "cold": 800}
 """How far each slider goes, in the model's tokens; further where more is applied."""
@@ -69,7 +69,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return self._lab.preview(self._question, self._watchlist, self._session_id, config=tried)
 
     def __repr__(self) -> str:
-        """Say how full the budgets are; a notebook's file holds nothing of what was said."""
+        """Return how full the budgets are; a notebook's file holds nothing of what was said."""
         return repr(self.preview)
 
     def _repr_mimebundle_(self, **given: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _bar(tier: str, used: float, room: float) -> str:
     )
 
 
-def _line(slot: "Slot") -> str:
+def _line(slot: "ContextItem") -> str:
     tier = slot.tier.upper()
     return (
         f'<div style="border-left:4px solid {COLOURS[tier]};margin:2px 0;padding-left:6px;line-height:1.35">'

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory import packing
-from gallump_lab.memory.records import Choice, Item, Slot
+from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.store import StoreError
 from gallump_lab.ui.entries import entry, words
@@ -40,7 +40,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
     excluded: Sequence[Item],
     budget: Mapping[str, int] | None,
 ) -> dict[str, Any]:
-    """Give what a question would carry; for one that cannot be asked, the problem."""
+    """Return what a question would carry; for one that cannot be asked, the problem."""
     question = text.strip() or "?"  # before anything is typed: what any question would carry
     try:
         config = lab.config
@@ -50,7 +50,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
             question,
             watchlist=watchlist.replace(",", " ").split(),
             session_id=session_id,
-            choice=Choice(pinned=tuple(pinned), excluded=tuple(excluded)),
+            overrides=Overrides(pinned=tuple(pinned), excluded=tuple(excluded)),
             config=config,
         )
     except (ValueError, StoreError) as error:
@@ -110,7 +110,7 @@ def _told(
     sections: Mapping[str, int],
     used: Mapping[str, int],
     budget: Mapping[str, int],
-    slots: Sequence[Slot],
+    slots: Sequence[ContextItem],
     question: str,
 ) -> dict[str, Any]:
     total = sum(sections.values())
@@ -128,7 +128,7 @@ def _told(
     }
 
 
-def _slot(slot: Slot, asked: set[str]) -> dict[str, Any]:
+def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
     said = (word.strip(".,;:!?()[]\"'*_`") for word in slot.text.split())
     shared = dict.fromkeys(word.casefold() for word in said if asked.intersection(terms(word)))
     text = visible(one_line(slot.text))
@@ -147,8 +147,8 @@ def _slot(slot: Slot, asked: set[str]) -> dict[str, Any]:
     }
 
 
-def _why(slot: Slot, shared: Sequence[str]) -> str:
-    """Say why an item stands in the prompt, or why it does not."""
+def _why(slot: ContextItem, shared: Sequence[str]) -> str:
+    """Return why an item stands in the prompt, or why it does not."""
     if not slot.kept:
         return _REASONS[slot.reason]
     said = [f"{_SIGNALS.get(name, name)} {gain / 1e6:.2f}" for name, gain in slot.signals.items() if gain]

@@ -104,7 +104,7 @@ class Labeller(Widget):
             self.send({"type": "trouble", "view": view, "of": type, "words": words(error)})
 
     def _begin(self) -> int:
-        """Give the question at which the labeller stopped: the one graded last, or the next if that is done."""
+        """Return the question at which the labeller stopped: the one graded last, or the next if that is done."""
         held = labels.holding(self.lab.store)
         places = {each.question_id: place for place, each in enumerate(self._listed) if each.question_id is not None}
         mine = [places[each.question_id] for each in held if each.question_id in places and self._mine(each)]
@@ -126,7 +126,7 @@ class Labeller(Widget):
         return {"questions": len(set(done)), "of": len(self._listed), "labels": len(done)}
 
     def _question(self, place: int) -> dict[str, Any]:
-        """Give a question with its candidates and their grades."""
+        """Return a question with its candidates and their grades."""
         listed, held = self._listed[place], labels.holding(self.lab.store)
         known = {each.message_id: each for each in held if each.question_id == listed.question_id}
         found = pool(self.lab.store, self.lab.sessions.corpus, listed.asked, known)
@@ -199,7 +199,7 @@ def _candidate(each: Candidate, label: Label | None, labeller: str) -> dict[str,
 
 
 def _graded(label: Label | None, labeller: str) -> dict[str, Any]:
-    """Give a label's grade, and who gave it where that was another."""
+    """Return a label's grade, and who gave it where that was another."""
     if label is None:
         return {"grade": None, "by_whom": None}
     return {"grade": label.grade, "by_whom": None if label.labeller == labeller else visible(label.labeller)}
@@ -216,7 +216,7 @@ def _parts(each: Candidate) -> list[tuple[str, bool]]:
 
 
 def _page(question: Mapping[str, Any]) -> str:
-    """Give a question as HTML that needs no front end, escaped."""
+    """Return a question as HTML that needs no front end, escaped."""
     said = []
     for each in question["candidates"]:
         grade = "no grade" if each["grade"] is None else f"grade {each['grade']}"

@@ -149,7 +149,7 @@ class Reviewer(Widget):
             self._work.submit(self._serve, "look", view)
 
     def _known(self) -> dict[int, Row]:
-        """Give every insight of the lab by its id; what is missing is None."""
+        """Return every insight of the lab by its id; what is missing is None."""
         return {row["insight_id"]: row for row in _records(self.lab.insights.frame)}
 
     def _rows(self, known: Mapping[int, Row], order: Sequence[int]) -> list[Row]:
@@ -196,7 +196,7 @@ class Reviewer(Widget):
             self.send({"type": "changed", "rows": changed, "progress": _progress([*self._told.values()]), **what})
 
     def _tell_origin(self, view: str, insight: int) -> None:
-        """Tell what an insight rests on and what became of it."""
+        """Return what an insight rests on and what became of it."""
         known = self._known()
         about = set(terms(known[insight]["text"]))
         sources = [
@@ -265,13 +265,13 @@ class Reviewer(Widget):
 
 
 def _records(frame: "pd.DataFrame") -> list[Row]:
-    """Give a frame's rows; what is missing is None."""
+    """Return a frame's rows; what is missing is None."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _standing(known: Mapping[int, Row]) -> list[int]:
-    """Give the insights that stand, by age, the retired ones last."""
+    """Return the insights that stand, by age, the retired ones last."""
     stands = [each for each, row in known.items() if row["superseded_by"] is None]
     return sorted(stands, key=lambda each: (known[each]["retired"], each))
 
@@ -286,7 +286,7 @@ def _newest(known: Mapping[int, Row], insight: int) -> int:
 
 
 def _beside(insights: "pd.DataFrame", known: Mapping[int, Row]) -> dict[int, list[tuple[str, str, bool]]]:
-    """Give what a frame says beside each insight of the lab, in the frame's order: name, value, whether a number."""
+    """Return what a frame says beside each insight of the lab, in the frame's order: name, value, whether a number."""
     frame = insights.reset_index() if "insight_id" in insights.index.names else insights
     if "insight_id" not in frame:
         msg = f"insights must be a frame with a column insight_id, not with {', '.join(map(str, frame)) or 'none'}."
@@ -310,7 +310,7 @@ def _beside(insights: "pd.DataFrame", known: Mapping[int, Row]) -> dict[int, lis
 
 
 def _said(value: Any) -> str:
-    """Say what stands in a frame's cell."""
+    """Return what stands in a frame's cell."""
     if value is None:
         return "\u2013"
     if isinstance(value, bool):
@@ -360,7 +360,7 @@ def _parts(text: str, about: set[str]) -> list[tuple[str, bool]]:
 
 
 def _past(known: Mapping[int, Row], insight: int, history: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Tell what became of an insight, the wordings that it took the place of first: when, what, and whose words."""
+    """Return what became of an insight, the wordings that it took the place of first: when, what, and whose words."""
     before, last = list[int](), [insight]
     while last := [
         each for each, row in known.items() if row["superseded_by"] in last and each not in {insight, *before}
@@ -382,7 +382,7 @@ def _told(when: Row, what: str, other: int | None, known: Mapping[int, Row]) -> 
 
 
 def _page(rows: Sequence[Row]) -> str:
-    """Give insights as a table that needs no front end, escaped."""
+    """Return insights as a table that needs no front end, escaped."""
     rows = [row for row in rows if "text" in row]
     if not rows:
         return "<p>No insight to review.</p>"

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.memory.records import AS_IT_COMES, Choice
+from gallump_lab.memory.records import NO_OVERRIDES, Overrides
 from gallump_lab.secrets import masked
 from gallump_lab.ui.markdown import Growing, visible
 
@@ -27,10 +27,10 @@ class Running:
         text: str,
         *,
         symbol: str | None = None,
-        choice: Choice = AS_IT_COMES,
+        overrides: Overrides = NO_OVERRIDES,
         question_id: int | None = None,
     ) -> None:
-        self.view, self.text, self.symbol, self.choice = view, text, symbol, choice
+        self.view, self.text, self.symbol, self.overrides = view, text, symbol, overrides
         self.question_id = question_id
         """Of a stored question that is asked again."""
         self.session: str | None = NEW
@@ -46,7 +46,7 @@ class Running:
         """Ask the question, or ask it again; see `Lab.ask` and `Lab.retry`."""
         if self.question_id is not None:
             return lab.retry(self.question_id, on_text=self.take, stop=self.stop)
-        return lab.ask(self.text, watchlist, session_id, choice=self.choice, on_text=self.take, stop=self.stop)
+        return lab.ask(self.text, watchlist, session_id, overrides=self.overrides, on_text=self.take, stop=self.stop)
 
     def take(self, delta: str) -> None:
         """Take a piece of the reply, on the asking thread."""
@@ -59,11 +59,11 @@ class Running:
         return {"settled": gained, "open": self._reply.open}
 
     def question(self) -> dict[str, Any]:
-        """Give the question as an entry, as the lab is about to store it."""
+        """Return the question as an entry, as the lab is about to store it."""
         return {"role": "user", "text": visible(masked(self.text)), "symbol": self.symbol, "session": self.session}
 
     def told(self) -> dict[str, Any]:
-        """Give the question, unless it stands in the transcript, and all that has been painted of its reply."""
+        """Return the question, unless it stands in the transcript, and all that has been painted of its reply."""
         question = self.question() if self.question_id is None else None
         return {
             "question": question,

@@ -33,7 +33,7 @@ from gallump_lab.config import Recall
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.study import metrics, statistics
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.study.tally import tally
 
 Rows = list[dict[str, Any]]
@@ -50,7 +50,7 @@ def labs(form: str, path: Path | None, folder: Path) -> Iterator[Lab]:
         yield lab
 
 
-def ours(ranks: Ranks, name: str, budgets: list[int]) -> Rows:
+def ours(ranks: Rankings, name: str, budgets: list[int]) -> Rows:
     """Measure one retriever of the package: WARM alone."""
     grid = {"hot": np.zeros(1, int), "warm": np.array(budgets), "cold": np.zeros(1, int)}
     rows = []
@@ -76,7 +76,7 @@ def _row(kind: str, conversation: str, order: list[int], evidence: Any) -> dict[
     }
 
 
-def peers(lab: Lab, ranks: Ranks, budgets: list[int]) -> dict[str, Rows]:
+def peers(lab: Lab, ranks: Rankings, budgets: list[int]) -> dict[str, Rows]:
     """Measure plain rankings of whole messages, which look at the same messages as ours did."""
     import bm25s
     import Stemmer

@@ -49,7 +49,7 @@ WARM = 5
 CHUNK = 20_000
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MIDDLING = (300, 3_000)
-"""Ranks of the words that a question shares with its evidence."""
+"""Rankings of the words that a question shares with its evidence."""
 SAME = [
     pair.split("/")
     for pair in """

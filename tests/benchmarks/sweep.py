@@ -25,10 +25,10 @@ from gallump_lab import Lab, datasets, study
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 from gallump_lab.store import Snapshot
 from gallump_lab.study.evidence import MEASURES, measure
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.tokens import OFFLINE
 
 COMPARED, TIMED = 50, 3
@@ -45,7 +45,7 @@ def grid(number: int) -> dict[str, list[int]]:
     }
 
 
-def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Ranks, budget: Any, places: Any) -> list[dict[str, float]]:
+def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Rankings, budget: Any, places: Any) -> list[dict[str, float]]:
     """Build the contexts of some questions anew under a budget, and measure what stands there."""
     asked_of = {row.question_id: row for row in labels.questions(snapshot).itertuples()}
     config = replace(ranks.config, budget=budget, recall=next(iter(ranks.retrievers.values())))
@@ -62,7 +62,7 @@ def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Ranks, budget: Any, place
                 asked.text,
                 session_id=row.session_id if isinstance(row.session_id, str) else None,
                 symbol=row.symbol if isinstance(row.symbol, str) else None,
-                moment=Moment(at=at, seen_message=int(row.seen_message), seen_insight=seen_insight, as_of=at),
+                moment=AsOf(at=at, seen_message=int(row.seen_message), seen_insight=seen_insight, as_of=at),
                 config=config,
                 factor=ranks.factor,
             )
@@ -83,7 +83,7 @@ def main() -> None:
         lab = Lab.open(Path(folder) / "lab.duckdb")
         lab.import_dataset(datasets.sample() if given.format == "sample" else datasets.read(given.path, given.format))
         snapshot, corpus = lab.snapshot(), Corpus()
-    memory.make_ready(corpus, snapshot)
+    memory.prepare(corpus, snapshot)
     begin = time.perf_counter()
     ranks = study.rank(snapshot, ["all signals"], model=OFFLINE)  # in cl100k tokens
     figures: dict[str, Any] = {"questions": len(ranks.asked), "ranking_s": time.perf_counter() - begin, "sweep_s": {}}

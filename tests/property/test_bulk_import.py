@@ -53,12 +53,12 @@ def test_an_import_is_its_messages_added_one_by_one(rows: list[dict], size: int,
             with pytest.MonkeyPatch.context() as fault:
                 calls = itertools.count()
 
-                def ready(drafts, usual=imports.ready, stop=stop, calls=calls):
+                def ready(drafts, usual=imports.prepare, stop=stop, calls=calls):
                     if next(calls) == stop:
                         raise KeyboardInterrupt
                     return usual(drafts)
 
-                fault.setattr(imports, "ready", ready)
+                fault.setattr(imports, "prepare", ready)
                 try:
                     lab.import_messages(frame)
                 except KeyboardInterrupt:

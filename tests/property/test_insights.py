@@ -10,7 +10,7 @@ from gallump_lab.config import Cold
 from gallump_lab.memory import cold, ledger
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.packing import pack
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(days=400)
@@ -84,7 +84,7 @@ def events(lab):
 def test_no_later_deed_moves_what_a_past_moment_saw(before, after, tmp_path):
     lab = lab_of(tmp_path)
     live(lab, before)
-    moment = Moment(at=NOW, seen_message=4, seen_insight=events(lab))
+    moment = AsOf(at=NOW, seen_message=4, seen_insight=events(lab))
     was = seen_so(lab, moment)
     live(lab, after)
     assert seen_so(lab, moment) == was
@@ -96,7 +96,7 @@ def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(don
     lab = lab_of(tmp_path)
     live(lab, done)
     at = START + timedelta(days=days)
-    shown = {slot.item_id for slot in seen_so(lab, Moment(at=NOW, seen_message=4, seen_insight=2**62, as_of=at))}
+    shown = {slot.item_id for slot in seen_so(lab, AsOf(at=NOW, seen_message=4, seen_insight=2**62, as_of=at))}
     frame = lab.insights.frame.set_index("insight_id")
     for insight_id in shown:
         row = frame.loc[insight_id]
@@ -124,7 +124,7 @@ def test_of_a_value_the_newest_that_was_known_stands_in_whatever_order_it_came(s
         )
     as_of = START + timedelta(days=at)
     with lab.store.read() as con:
-        found = ledger.standing(con, Moment(at=NOW, seen_message=4, seen_insight=2**62, as_of=as_of))
+        found = ledger.standing(con, AsOf(at=NOW, seen_message=4, seen_insight=2**62, as_of=as_of))
         now = ledger.standing(con)
     known = [since for since, learnt in stated if learnt <= at]
     assert [each.value for each in found] == [str(100 + since) for since in sorted(known)[-1:]]
@@ -158,7 +158,7 @@ def test_nothing_points_to_what_is_forgotten(done, gone, tmp_path):
 def test_a_larger_budget_keeps_all_that_a_smaller_one_keeps(done, budgets, tmp_path):
     lab = lab_of(tmp_path)
     live(lab, done)
-    slots = seen_so(lab, Moment(at=NOW, seen_message=4, seen_insight=2**62))
+    slots = seen_so(lab, AsOf(at=NOW, seen_message=4, seen_insight=2**62))
     shown = [
         slot
         for slot in lab.preview("Where is the stop at 400 of AAPL?", ["AAPL"]).slots

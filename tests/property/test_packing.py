@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from gallump_lab import Budget, tokens
 from gallump_lab.memory.duplicates import FIRST, already_said, newest_first
 from gallump_lab.memory.packing import NEAR_MISSES, pack, shown
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import PASSAGE_TOKENS, indented, passages
 
 
 @st.composite
-def slots(draw: st.DrawFn, tier: str = "warm") -> list[Slot]:
+def slots(draw: st.DrawFn, tier: str = "warm") -> list[ContextItem]:
     costs = draw(st.lists(st.integers(1, 60), max_size=60))
     texts = draw(st.lists(st.sampled_from("abcdefghij"), min_size=len(costs), max_size=len(costs)))
     return [
-        Slot(
+        ContextItem(
             tier=tier,  # type: ignore[arg-type]
             kind="passage",
             item_id=rank,
@@ -32,17 +32,17 @@ def slots(draw: st.DrawFn, tier: str = "warm") -> list[Slot]:
     ]
 
 
-def pack_warm(found: list[Slot], standing: list[Slot], budget: int) -> list[Slot]:
+def pack_warm(found: list[ContextItem], standing: list[ContextItem], budget: int) -> list[ContextItem]:
     return pack(newest_first(found), budget, passed_over=already_said(standing))
 
 
-def kept(found: list[Slot]) -> list[int]:
+def kept(found: list[ContextItem]) -> list[int]:
     return [slot.item_id for slot in found if slot.kept]
 
 
 @given(slots(), slots("hot"), st.integers(0, 800), st.integers(0, 200), st.integers(0, 400))
 def test_a_larger_budget_keeps_all_that_a_smaller_one_kept(
-    found: list[Slot], hot: list[Slot], budget: int, more: int, hot_budget: int
+    found: list[ContextItem], hot: list[ContextItem], budget: int, more: int, hot_budget: int
 ) -> None:
     standing = pack(hot, hot_budget)
     small, large = pack_warm(found, standing, budget), pack_warm(found, standing, budget + more)
@@ -50,7 +50,9 @@ def test_a_larger_budget_keeps_all_that_a_smaller_one_kept(
 
 
 @given(slots(), st.integers(0, 60), st.integers(0, 800))
-def test_looking_at_more_candidates_changes_nothing_among_the_first(found: list[Slot], few: int, budget: int) -> None:
+def test_looking_at_more_candidates_changes_nothing_among_the_first(
+    found: list[ContextItem], few: int, budget: int
+) -> None:
     found = [*found, *found]
     few = FIRST + few
     assert [slot.text for slot in newest_first(found)[:few]] == [slot.text for slot in newest_first(found[:few])]
@@ -60,7 +62,7 @@ def test_looking_at_more_candidates_changes_nothing_among_the_first(found: list[
 
 @given(slots(), slots("hot"), st.integers(0, 800), st.integers(0, 400))
 def test_what_is_kept_fits_stands_once_and_is_not_in_hot(
-    found: list[Slot], hot: list[Slot], budget: int, hot_budget: int
+    found: list[ContextItem], hot: list[ContextItem], budget: int, hot_budget: int
 ) -> None:
     standing = pack(hot, hot_budget)
     packed = pack_warm(found, standing, budget)
@@ -72,7 +74,7 @@ def test_what_is_kept_fits_stands_once_and_is_not_in_hot(
 
 
 @given(slots(), st.integers(0, 800))
-def test_the_first_that_does_not_fit_ends_it(found: list[Slot], budget: int) -> None:
+def test_the_first_that_does_not_fit_ends_it(found: list[ContextItem], budget: int) -> None:
     packed = pack(found, budget)
     assert kept(packed) == list(range(1, len(kept(packed)) + 1))
     if len(kept(packed)) < len(packed):
@@ -81,7 +83,7 @@ def test_the_first_that_does_not_fit_ends_it(found: list[Slot], budget: int) -> 
 
 
 @given(slots(), st.integers(0, 800))
-def test_a_turn_records_what_was_kept_and_the_first_near_misses(found: list[Slot], budget: int) -> None:
+def test_a_turn_records_what_was_kept_and_the_first_near_misses(found: list[ContextItem], budget: int) -> None:
     packed = pack(found, budget)
     recorded = shown(packed)
     assert kept(recorded) == kept(packed)

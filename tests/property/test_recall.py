@@ -13,7 +13,7 @@ from gallump_lab.config import Recall
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(days=400)
@@ -47,7 +47,7 @@ def lab_of(rows, folder):
 
 def ranked(lab, moment):
     """Give the ranking of the question: each passage's text and time, its score and its signals."""
-    memory.make_ready(lab.sessions.corpus, lab.store)
+    memory.prepare(lab.sessions.corpus, lab.store)
     with lab.store.read() as con:
         view = lab.sessions.corpus.at(con, moment)
         found = recall.rank(con, view, QUESTION, symbol="AAPL", moment=moment, settings=EVERYTHING)
@@ -60,7 +60,7 @@ def ranked(lab, moment):
 def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(rows, cut, tmp_path):
     """A moment's ranking, statistics included, is that of a lab that holds nothing but what had arrived."""
     all_of_it, part = lab_of(rows, tmp_path), lab_of(rows[:cut], tmp_path)
-    moment = Moment(at=NOW, seen_message=min(cut, len(rows)), seen_insight=0)
+    moment = AsOf(at=NOW, seen_message=min(cut, len(rows)), seen_insight=0)
     assert ranked(all_of_it, moment) == ranked(part, moment)
 
 
@@ -69,15 +69,15 @@ def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(rows, cut, 
 def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(rows, days, tmp_path):
     at = START + timedelta(days=days)
     all_of_it, part = lab_of(rows, tmp_path), lab_of([r for r in rows if r["created_at"] <= at], tmp_path)
-    found = ranked(all_of_it, Moment(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
-    assert found == ranked(part, Moment(at=at, seen_message=len(rows), seen_insight=0))
+    found = ranked(all_of_it, AsOf(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
+    assert found == ranked(part, AsOf(at=at, seen_message=len(rows), seen_insight=0))
 
 
 @slow
 @given(rows=messages, parts=st.lists(st.integers(1, 5), max_size=5), gone=st.integers(1, 14))
 def test_passages_kept_up_in_memory_are_those_on_disk(rows, parts, gone, tmp_path):
     lab = lab_of([], tmp_path)
-    kept_up, moment, begin = lab.sessions.corpus, Moment(at=NOW, seen_message=99, seen_insight=0), 0
+    kept_up, moment, begin = lab.sessions.corpus, AsOf(at=NOW, seen_message=99, seen_insight=0), 0
 
     def same():
         with lab.store.read() as con:

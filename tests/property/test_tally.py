@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.duplicates import already_said, newest_first
 from gallump_lab.memory.packing import pack
-from gallump_lab.memory.records import Slot
-from gallump_lab.study.evidence import Needs, measure
+from gallump_lab.memory.records import ContextItem
+from gallump_lab.study.evidence import Qrels, measure
 from gallump_lab.study.tally import tally
 
 WORDS = "stop target halt risk long 400 410 AAPL".split()
@@ -19,7 +19,7 @@ TIERS = {"hot": "passage", "warm": "passage", "cold": "insight"}
 def slots(draw, tier):
     texts = draw(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join), max_size=12))
     return [
-        Slot(
+        ContextItem(
             tier=tier,
             kind=TIERS[tier],
             item_id=draw(st.integers(1, 9)) if tier == "cold" else rank,
@@ -41,7 +41,7 @@ def needs(draw, warm, hot):
     evidence = {}
     for slot in passages:
         evidence.setdefault(slot.message_id, []).append(slot)
-    return Needs(
+    return Qrels(
         evidence=evidence,
         words=frozenset(draw(st.sets(st.sampled_from(["stop", "target", "400", "oil"])))),
         cited=draw(st.dictionaries(st.integers(1, 9), st.frozensets(st.integers(1, 6)))),

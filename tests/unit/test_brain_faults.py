@@ -322,7 +322,7 @@ def test_the_key_is_nowhere(server, caplog, capfd, reply):
 def _traceback(fault):
     try:
         raise fault
-    except faults.BrainFault as raised:
+    except faults.ModelError as raised:
         return "".join(traceback.TracebackException.from_exception(raised, capture_locals=True).format())
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gallump_lab import Budget, Choice, Config, Lab, tokens
+from gallump_lab import Budget, Config, Lab, Overrides, tokens
 from gallump_lab.config import Cold
 from gallump_lab.memory import cold, packing
-from gallump_lab.memory.records import Moment, Slot
+from gallump_lab.memory.records import AsOf, ContextItem
 
 NOW = datetime(2026, 3, 20, 9, tzinfo=UTC)
 NOTHING = Cold(words=0, meaning=0, symbol=0, dates=0, recency=0)
@@ -29,7 +29,7 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def candidates(lab, question, settings=None, *, symbols=(), as_of=None, seen=2**62, **given):
-    moment = Moment(at=NOW, seen_message=99, seen_insight=seen, as_of=as_of)
+    moment = AsOf(at=NOW, seen_message=99, seen_insight=seen, as_of=as_of)
     with lab.store.read() as con:
         return cold.candidates(
             con, question, symbols=symbols, moment=moment, settings=settings or Cold(), factor=1.0, **given
@@ -173,9 +173,9 @@ from datetime import datetime, UTC
 from gallump_lab import Lab
 from gallump_lab.config import Cold
 from gallump_lab.memory import cold
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 lab = Lab.open(sys.argv[1])
-moment = Moment(at=datetime(2026, 3, 20, tzinfo=UTC), seen_message=9, seen_insight=10**9)
+moment = AsOf(at=datetime(2026, 3, 20, tzinfo=UTC), seen_message=9, seen_insight=10**9)
 with lab.store.read() as con:
     con.execute(f"set threads = {sys.argv[2]}")
     found = cold.candidates(con, "Does the margin of AAPL grow with its cash in May?", symbols={"AAPL"}, moment=moment,
@@ -259,7 +259,7 @@ def test_who_asks_for_rules_gets_rules(lab):
 def test_what_was_excluded_for_the_question_says_so_first(lab):
     live, _, hot = chatted(lab)
     found = lab.insights.add("The AAPL stop is 420", sources=[hot])
-    slots = lab.preview("Where is my stop?", ["AAPL"], live, choice=Choice(excluded=[("insight", found)])).slots
+    slots = lab.preview("Where is my stop?", ["AAPL"], live, overrides=Overrides(excluded=[("insight", found)])).slots
     assert [slot.reason for slot in slots if slot.tier == "cold"] == ["excluded"]
 
 
@@ -305,7 +305,7 @@ def test_the_guides_preset_gives_ten_plain_texts_whatever_the_other_tiers_show(l
 
 def test_packing_takes_no_more_than_a_number_of_insights():
     slots = [
-        Slot(tier="cold", kind="insight", item_id=i, message_id=None, rank=i, text="x", line="x", tokens=1)
+        ContextItem(tier="cold", kind="insight", item_id=i, message_id=None, rank=i, text="x", line="x", tokens=1)
         for i in range(5)
     ]
     assert [slot.kept for slot in packing.pack(slots, 99, most=2)] == [True, True, False, False, False]

@@ -14,7 +14,7 @@ from gallump_lab.memory import context, embedding, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.embedders import MINILM
 from gallump_lab.memory.recall import VERSION
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 from gallump_lab.ui.inspector import preview
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -259,7 +259,7 @@ def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(
     retrievers = {"mine": Recall(embedder="hashing", **off), "built-in": Recall(**off)}
     before = study.rank(lab.snapshot(), retrievers, embedders=[Hashing()])
     assert "3 passages are not embedded under hashing yet" in repr(before)
-    assert repr(study.Ranks.load(before.save(tmp_path / "ranks.npz"))) == repr(before)
+    assert repr(study.Rankings.load(before.save(tmp_path / "ranks.npz"))) == repr(before)
     lab.embed("hashing")
     after = study.rank(lab.snapshot(), retrievers, embedders=[Hashing()])
     assert "embedded" not in repr(after)
@@ -273,7 +273,7 @@ def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(
 def test_a_view_keeps_the_codes_that_it_was_given(lab):
     fill(lab, 80)
     corpus = lab.sessions.corpus
-    context.make_ready(corpus, lab.store, "hashing")
+    context.prepare(corpus, lab.store, "hashing")
     moment = lab.preview("?").prompt.session_context.moment
     with lab.store.read() as con:
         before, built_in = corpus.at(con, moment, "hashing"), corpus.at(con, moment)
@@ -288,7 +288,7 @@ def test_a_view_keeps_the_codes_that_it_was_given(lab):
 
 
 def test_codes_kept_up_in_memory_are_those_on_disk(lab, mine):
-    corpus, moment = lab.sessions.corpus, Moment(at=NOW, seen_message=10_000, seen_insight=0)
+    corpus, moment = lab.sessions.corpus, AsOf(at=NOW, seen_message=10_000, seen_insight=0)
 
     def missing():
         for model in ("hashing", "wordllama-256"):

@@ -15,8 +15,8 @@ from clock import Clock
 from messages_server import DROP, MessagesServer, say, start, text
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import BrainFault
-from gallump_lab.memory.records import Choice
+from gallump_lab.brain.faults import ModelError
+from gallump_lab.memory.records import Overrides
 from gallump_lab.store import LabBusy
 
 START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
@@ -112,10 +112,10 @@ def test_what_was_spent_stays_known_after_forgetting(lab: Lab) -> None:
 def test_a_failed_question_is_asked_again_without_being_stored_twice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.apply(Config(model=Model(max_retries=0, timeout=5)))
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    with pytest.raises(BrainFault) as caught:
+    with pytest.raises(ModelError) as caught:
         lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
     question = caught.value.reply.question_id
-    with pytest.raises(BrainFault):
+    with pytest.raises(ModelError):
         lab.retry(question)
     monkeypatch.delenv("ANTHROPIC_BASE_URL")
     reply = lab.retry(question)
@@ -138,15 +138,15 @@ def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: La
     question = "Which AAPL gap may close?"
     before = [slot for slot in lab.preview(question, ["AAPL"]).slots if slot.tier == "warm"]
     first, last = before[0], [slot for slot in before if slot.reason == "over budget"][-1]
-    choice = Choice(
+    overrides = Overrides(
         pinned=[(last.kind, last.item_id), ("insight", pinned_insight)], excluded=[(first.kind, first.item_id)]
     )
-    preview = lab.preview(question, ["AAPL"], choice=choice)
+    preview = lab.preview(question, ["AAPL"], overrides=overrides)
     reasons = {(slot.kind, slot.item_id): slot.reason for slot in preview.slots}
     assert reasons[last.kind, last.item_id] == "kept"
     assert reasons[first.kind, first.item_id] == "excluded"
     assert [slot.text for slot in preview.slots if slot.tier == "cold"][0] == "Old lesson"  # noqa: RUF015
-    reply = lab.ask(question, ["AAPL"], choice=choice)
+    reply = lab.ask(question, ["AAPL"], overrides=overrides)
     assert reply.prompt.sha256 == preview.prompt.sha256
     assert study.replay(lab.snapshot()).frame["identical"].all()
     recorded = lab.slots(reply.turn_id)
@@ -159,7 +159,7 @@ def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: La
 
 def test_a_bad_choice_is_named() -> None:
     with pytest.raises(ValueError, match="pinned must be pairs"):
-        Choice(pinned=[5])
+        Overrides(pinned=[5])
 
 
 def test_decisions_on_recommendations_are_kept_with_their_notes(lab: Lab) -> None:
@@ -247,7 +247,7 @@ def test_a_question_whose_reply_broke_off_is_asked_again_and_both_replies_stay(l
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue([start(), *text("Half of ", DROP)], say("All of it."))
-        with pytest.raises(BrainFault) as caught:
+        with pytest.raises(ModelError) as caught:
             lab.ask("Will the line hold?")
         reply = lab.retry(caught.value.reply.question_id)
     assert lab.messages["text"].tolist() == ["Will the line hold?", "Half of ", "All of it."]
@@ -266,7 +266,7 @@ def test_a_reply_that_broke_off_is_marked_in_later_prompts(lab: Lab, clock: Cloc
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue([start(), *text("The giraffe gap closes. Half of", DROP)], say("Whole."), say("Again."))
-        with pytest.raises(BrainFault) as caught:
+        with pytest.raises(ModelError) as caught:
             lab.ask("Will the giraffe gap close?")
         here = lab.ask("Why?", session_id=caught.value.reply.session_id).prompt
         clock.now += timedelta(hours=1)

@@ -151,7 +151,7 @@ BOMBS = {
     "datasets.read('emoji.zip')": "A conversation is longer than",
     "datasets.read('spaces.zip')": "not known as a dataset",
     "datasets.read('large.zip')": "would unpack to 2,000,000,000 bytes",
-    "study.Ranks.load('ranks.npz')": "would unpack to 2,000,000,000 bytes",
+    "study.Rankings.load('ranks.npz')": "would unpack to 2,000,000,000 bytes",
     "datasets.read('/dev/zero', 'table')": "/dev/zero is a device",
     "datasets.read('/dev/zero', 'locomo')": "/dev/zero is a device",
     "datasets.read('pipe.csv')": "is a device, pipe or the like",

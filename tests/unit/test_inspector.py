@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gallump_lab import Budget, Choice, Config, Lab
+from gallump_lab import Budget, Config, Lab, Overrides
 from gallump_lab.ui.inspector import SNIPPET, carried, preview, source
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -89,7 +89,7 @@ def test_a_question_that_cannot_be_asked_gives_the_reason(lab, given, words):
 
 
 def test_a_reply_shows_what_it_was_given_as_it_was_recorded(lab):
-    reply = lab.ask("Where is my stop?", ["AAPL"], "now", choice=Choice(excluded=(("passage", 1),)))
+    reply = lab.ask("Where is my stop?", ["AAPL"], "now", overrides=Overrides(excluded=(("passage", 1),)))
     lab.apply(replace(lab.config, budget=Budget(warm=9)))
     found = carried(lab, reply.reply_id)
     assert found["tokens"] == sum(each["tokens"] for each in found["parts"]) == reply.tokens["prompt"]

@@ -9,7 +9,7 @@ import pytest
 from messages_server import DROP, MessagesServer, start, thinking
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
-from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.faults import ModelError
 from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 
@@ -214,7 +214,7 @@ def test_the_spending_limit_holds_where_no_cost_is_told(tmp_path: Path, monkeypa
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue(*[[start(input_tokens=5_000), *list(thinking(""))[:1], DROP]] * 2)
         for _ in range(2):
-            with pytest.raises(BrainFault):
+            with pytest.raises(ModelError):
                 lab.ask("Is AAPL cheap?")
         with pytest.raises(SpendingLimit, match=r"\$0\.10 .* \$0.06"):
             lab.ask("Is AAPL cheap?")
@@ -352,7 +352,7 @@ def test_ids_are_taken_as_a_frame_has_them(lab: Lab) -> None:
     assert lab.forget(message_id=said["message_id"]) == 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("choice", 5), ("stop", 5), ("on_text", 5)])
+@pytest.mark.parametrize(("name", "value"), [("overrides", 5), ("stop", 5), ("on_text", 5)])
 def test_an_argument_of_another_kind_is_named_and_nothing_is_stored(tmp_path, name, value):
     lab = Lab.open(tmp_path / "lab.duckdb")
     with pytest.raises(ValueError, match=f"{name} must be .*, not 5"):

@@ -9,7 +9,7 @@ from front_end import FrontEnd
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.faults import ModelError
 from gallump_lab.memory import labels
 from gallump_lab.study.pool import pool
 
@@ -102,7 +102,7 @@ def test_a_question_that_was_tried_again_is_one_question(tmp_path, monkeypatch):
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         lab = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(max_retries=0)))
         server.queue(Status.error(400, "invalid_request_error", "No"), say("Yes."))
-        with pytest.raises(BrainFault) as failed:
+        with pytest.raises(ModelError) as failed:
             lab.ask("Now?")
         assert lab.question_of(1) == 1
         lab.retry(failed.value.reply.question_id)

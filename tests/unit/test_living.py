@@ -7,7 +7,7 @@ import pytest
 
 from gallump_lab import Lab
 from gallump_lab.memory import ledger
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 
 NOW = datetime(2026, 3, 20, 9, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def stop(lab, value, number, **given):
 
 def alive(lab, as_of=None):
     with lab.store.read() as con:
-        moment = Moment(at=NOW, seen_message=9, seen_insight=2**62, as_of=as_of and day(as_of))
+        moment = AsOf(at=NOW, seen_message=9, seen_insight=2**62, as_of=as_of and day(as_of))
         return [each.insight_id for each in ledger.alive(con, moment)]
 
 

@@ -10,7 +10,7 @@ from gallump_lab.brain import offline
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.brain.records import Usage
 from gallump_lab.market.records import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
-from gallump_lab.memory.records import Moment, SessionContext, Slot
+from gallump_lab.memory.records import AsOf, ContextItem, SessionContext
 
 DAY = dt.date(2026, 3, 2)
 AT = datetime(2026, 3, 3, 15, tzinfo=UTC)
@@ -32,7 +32,7 @@ def market(trend=UP, *, quantity=0.0, cash=100_000.0, quote=QUOTE, **others):
 
 
 def slot(tier, text, *, rank=1, role="user", message_id=1, kept=True, symbol=None):
-    return Slot(
+    return ContextItem(
         tier=tier,
         kind="insight" if tier == "cold" else "passage",
         item_id=message_id * 10 + rank,
@@ -50,7 +50,7 @@ def slot(tier, text, *, rank=1, role="user", message_id=1, kept=True, symbol=Non
 
 def session(*slots):
     said = [{"role": "user", "message": "hello", "message_id": 1}] if slots else []
-    moment = Moment(at=AT, seen_message=9, seen_insight=0)
+    moment = AsOf(at=AT, seen_message=9, seen_insight=0)
     return SessionContext(slots=slots, current_messages=said, moment=moment)
 
 

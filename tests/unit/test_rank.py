@@ -11,7 +11,7 @@ from gallump_lab import Budget, Lab, Recall, study
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import Moment
+from gallump_lab.memory.records import AsOf
 from gallump_lab.store.errors import NotALab
 from gallump_lab.study.evidence import measure
 from gallump_lab.study.rank import RETRIEVERS
@@ -43,7 +43,7 @@ def test_every_budget_measures_what_a_context_built_anew_holds(sample, ranks):
         "warm": np.array([0, 90, 500, 1_000]),
         "cold": np.array([0, 60, 400]),
     }
-    memory.make_ready(corpus, snapshot)
+    memory.prepare(corpus, snapshot)
     with snapshot.read() as con:
         seen_insight = memory.newest(con)[1]
         for place in dice.integers(len(ranks.asked), size=50).tolist():
@@ -52,7 +52,7 @@ def test_every_budget_measures_what_a_context_built_anew_holds(sample, ranks):
             spot = tuple(int(dice.integers(len(grid[tier]))) for tier in TIERS)
             budget = Budget(**{tier: int(grid[tier][i]) for tier, i in zip(TIERS, spot, strict=True)})
             row = asked_at.loc[asked.question_id]
-            moment = Moment(
+            moment = AsOf(
                 at=row.asked_at.to_pydatetime(),
                 seen_message=int(row.seen_message),
                 seen_insight=seen_insight,
@@ -78,7 +78,7 @@ def test_every_budget_measures_what_a_context_built_anew_holds(sample, ranks):
 
 def test_ranks_are_the_same_when_they_come_back_from_their_file(ranks, tmp_path):
     path = ranks.save(tmp_path / "ranks.npz")
-    back = study.Ranks.load(path)
+    back = study.Rankings.load(path)
     assert repr(back) == repr(ranks)
     assert (back.retrievers, back.limits, back.factor, back.config) == (
         ranks.retrievers,
@@ -96,11 +96,11 @@ def test_a_file_that_holds_no_ranks_or_those_of_another_version_is_refused(ranks
     other = tmp_path / "other.npz"
     np.savez(other, a=np.zeros(3))
     with pytest.raises(ValueError, match="holds no ranks"):
-        study.Ranks.load(other)
+        study.Rankings.load(other)
     path = ranks.save(tmp_path / "ranks.npz")
     monkeypatch.setattr(recall, "VERSION", "later")
     with pytest.raises(ValueError, match=r"another version of recall .*study\.rank"):
-        study.Ranks.load(path)
+        study.Rankings.load(path)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_ranking_with_odd_content_is_refused_in_words(ranks, tmp_path, odd):
     else:
         odd = odd.replace(b"%s", json.dumps(recall.VERSION).encode())
     np.savez(tmp_path / "odd.npz", **arrays | {"meta": np.frombuffer(odd, np.uint8)})
-    with pytest.raises(ValueError, match=r"odd\.npz holds no ranks, or not all of them \(.*Ranks\.save writes them"):
-        study.Ranks.load(tmp_path / "odd.npz")
+    with pytest.raises(ValueError, match=r"odd\.npz holds no ranks, or not all of them \(.*Rankings\.save writes them"):
+        study.Rankings.load(tmp_path / "odd.npz")
 
 
 def test_an_interrupt_keeps_the_questions_that_are_ranked(sample, monkeypatch):
@@ -228,7 +228,7 @@ def test_ranks_never_overwrite_and_half_a_file_is_refused(ranks, tmp_path):
         ranks.save(path)
     path.write_bytes(path.read_bytes()[:5_000])
     with pytest.raises(ValueError, match="not all of them"):
-        study.Ranks.load(path)
+        study.Rankings.load(path)
 
 
 @pytest.mark.parametrize(

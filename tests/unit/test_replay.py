@@ -4,7 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gallump_lab import Budget, Choice, Config, Lab, Model, Recall, study
+from gallump_lab import Budget, Config, Lab, Model, Overrides, Recall, study
 
 START = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "FB")
@@ -47,8 +47,8 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
             ]
         )
         watchlist = dice.sample(SYMBOLS, dice.randrange(3))
-        chosen = Choice(**{dice.choice(["pinned", "excluded"]): picked}) if dice.random() < 0.2 else Choice()
-        reply = lab.ask(question, watchlist=watchlist, session_id=session, choice=chosen)
+        chosen = Overrides(**{dice.choice(["pinned", "excluded"]): picked}) if dice.random() < 0.2 else Overrides()
+        reply = lab.ask(question, watchlist=watchlist, session_id=session, overrides=chosen)
         picked = tuple((slot.kind, slot.item_id) for slot in reply.prompt.slots if dice.random() < 0.1)
         session = reply.session_id
         sent.append(reply.prompt.sha256)

@@ -490,7 +490,7 @@ def test_nothing_of_the_machine_leaks(caplog):
 
 
 def test_every_fault_of_the_brain_has_a_code_of_its_own():
-    kinds = faults.BrainFault.__subclasses__()
+    kinds = faults.ModelError.__subclasses__()
     codes = {trouble(kind("words"), log=logging.getLogger(), now=now).code for kind in kinds}
     assert len(codes) == len(kinds)
     assert "internal_error" not in codes

@@ -12,7 +12,7 @@ from messages_server import DROP, MessagesServer, Status, end, start, text, tool
 
 from gallump_lab import Cold, Config, Lab, Model, datasets, secrets, study
 from gallump_lab.brain import turns
-from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.faults import ModelError
 from gallump_lab.memory import insights, messages
 from gallump_lab.reading.symbols import SymbolError, validate_symbols
 from gallump_lab.secrets import Stream, masked, told
@@ -408,11 +408,11 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
         ],
     )
     question = f"Does {KEYS['asked']} work,\n{KEYS['block']}\nor {KEYS['in force']}? password: {KEYS['password']}"
-    with pytest.raises(BrainFault) as refused:
+    with pytest.raises(ModelError) as refused:
         lab.ask(question, watchlist=["AAPL"], on_text=hear)
     first = refused.value.reply
     assert first.notice.startswith("What looked like an API key and a private key and a password in your question")
-    with pytest.raises(BrainFault):
+    with pytest.raises(ModelError):
         lab.retry(first.question_id, on_text=hear)
     reply = lab.retry(first.question_id, on_text=hear)
     assert reply.text.startswith("Yours is [API key removed], it seems.")

@@ -7,7 +7,7 @@ from clock import Clock
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import BrainFault
+from gallump_lab.brain.faults import ModelError
 from gallump_lab.study.silver import marks
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -111,7 +111,7 @@ def test_use_by_tier_counts_whole_replies_alone_and_is_nan_where_nothing_was_sho
         ask(lab, claude, reply)
     claude.queue(Status.error(400, "invalid_request_error", "No"))
     clock.now += timedelta(days=1)
-    with pytest.raises(BrainFault):
+    with pytest.raises(ModelError):
         lab.ask("halibut?")
     found = study.silver(lab.snapshot())
     shares, frame = found.shares(), found.frame

@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from gallump_lab import Budget, Choice, Config, Lab, study
+from gallump_lab import Budget, Config, Lab, Overrides, study
 from gallump_lab.memory import labels
 from gallump_lab.store import DamagedFile, NewerLab, NotALab, Snapshot, StoreError, content, schema
 
@@ -29,7 +29,7 @@ def fill(path: Path, clock=lambda: NOW) -> Lab:
     lab.insights.retire(other, "no more")
     for grade in (1, 3):
         lab.insights.grade(other, grade)
-    lab.ask("And IBM, over the same horizon?", choice=Choice(excluded=(("passage", 1),)))
+    lab.ask("And IBM, over the same horizon?", overrides=Overrides(excluded=(("passage", 1),)))
     gone = lab.ask("What is a yield curve?")
     lab.forget(message_id=gone.question_id)
     asked = {"text": "What was cheap?", "asked_at": NOW, "answer": "AAPL", "symbol": "AAPL", "conversation": "mine"}

@@ -75,11 +75,11 @@ def test_a_winner_is_reported_on_conversations_that_did_not_choose_it(sweep):
             == [best.config.budget.hot, best.config.budget.warm, best.config.budget.cold]
         ).all(axis=1)
     ].iloc[0]
-    low, high = sorted([best.chosen[0], best.reported[0]])
+    low, high = sorted([best.train[0], best.holdout[0]])
     assert low <= row["recall"] <= high
     assert isinstance(best.config, Config)
     assert best.config.recall == sweep.ranks.retrievers[best.retriever]
-    assert best.run["figures"]["reported"] == list(best.reported)
+    assert best.run["figures"]["holdout"] == list(best.holdout)
     assert best.tokens == row["tokens"] <= 900
 
 
@@ -124,7 +124,7 @@ def test_a_grid_that_cannot_be_swept_is_refused(ranks, grid, words):
 
 
 def test_a_grid_with_no_point_inside_the_window_is_refused(ranks):
-    small = study.Ranks(
+    small = study.Rankings(
         **{name: getattr(ranks, name) for name in ("retrievers", "passages", "asked", "found", "limits", "factor")},
         config=Config(budget=Budget(hot=100, warm=100, cold=100, window=6_000, reply=4_000)),
     )
@@ -163,7 +163,7 @@ def test_a_signals_worth_is_what_is_lost_without_it(relevance, ranks):
     assert set(signals.index) == {"words", "meaning", "neighbours", "speaker", "role", "symbol", "dates", "recency"}
     assert (signals["retriever"] == "all signals").all()
     assert signals.loc["words", "difference"] > 0
-    part = study.Ranks(
+    part = study.Rankings(
         **{name: getattr(ranks, name) for name in ("passages", "asked", "config", "limits", "factor")},
         retrievers={"BM25": ranks.retrievers["BM25"]},
         found={"BM25": ranks.found["BM25"]},
@@ -268,7 +268,7 @@ def test_ranks_say_whose_tokens_they_count_and_remember_it(small, tmp_path):
     mine = study.rank(snapshot)
     assert "tokens of offline-analyst, 1 to a cl100k token. With a key claude-sonnet-5-5" in repr(mine)
     theirs = study.rank(snapshot, model=MODEL)
-    back = study.Ranks.load(theirs.save(tmp_path / "theirs.npz"))
+    back = study.Rankings.load(theirs.save(tmp_path / "theirs.npz"))
     assert (back.unit, back.factor, back.usd) == (theirs.unit, theirs.factor, theirs.usd)
     assert (back.unit, back.factor, back.usd) == (f"tokens of {MODEL}", 1.55, 2e-6)
     assert f"tokens of {MODEL}" in repr(study.relevance(back).plot())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gallump_lab.memory.corpus import View
-    from gallump_lab.memory.records import Moment
+    from gallump_lab.memory.records import AsOf
 
     Places = NDArray[np.int64]
 
@@ -68,11 +68,11 @@ _OF_TALK = frozenset(terms("say said says tell told talk talked mention mentione
 
 
 def needed(question: str) -> list[int]:
-    """Give the numbers of the terms whose postings a question needs."""
+    """Return the numbers of the terms whose postings a question needs."""
     return [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
 
 
-def named(question: str, moment: "Moment") -> tuple[Spans, str]:
+def named(question: str, moment: "AsOf") -> tuple[Spans, str]:
     """Return the times that a question asks for at a moment, and the question without the words that name them."""
     spans, rest = dates.spans(question, moment.now)
     return [(microseconds(begin), microseconds(end)) for begin, end in spans], rest
@@ -84,7 +84,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
     *,
     postings: "dict[int, tuple[Places, NDArray[np.uint16]]]",
     symbols: list[int],
-    moment: "Moment",
+    moment: "AsOf",
     settings: Recall,
 ) -> Asked:
     """Take a question apart.

@@ -23,7 +23,7 @@ BESIDE = {-1: 5, -2: 3, -3: 1, 1: 4, 2: 2, 3: 1}
 
 
 def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
-    """Give each passage's cosine in millionths, 0 where it points away."""
+    """Return each passage's cosine in millionths, 0 where it points away."""
     import numpy as np
 
     question = vector(view, asked).astype(np.float64)
@@ -43,7 +43,7 @@ def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
 
 
 def nearest(view: "View", asked: Asked, most: int) -> "Places":
-    """Give the places whose codes differ least from the question's."""
+    """Return the places whose codes differ least from the question's."""
     import numpy as np
 
     (code,) = vectors.encode(vector(view, asked)[None])
@@ -54,7 +54,7 @@ def nearest(view: "View", asked: Asked, most: int) -> "Places":
 
 
 def vector(view: "View", asked: Asked) -> "NDArray[np.int64]":
-    """Give the question's vector, scaled to a length of about 1,000."""
+    """Return the question's vector, scaled to a length of about 1,000."""
     import numpy as np
 
     if not asked.words:

@@ -24,14 +24,14 @@ def named(view: "View", asked: Asked) -> "NDArray[np.bool_]":
 
 
 def speaker(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
-    """Give a million to what a speaker said whom the question names."""
+    """Return a million to what a speaker said whom the question names."""
     import numpy as np
 
     return MILLION * np.isin(view.speaker[places], np.array(asked.speakers, np.uint64)).astype(np.int64)
 
 
 def role(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":  # noqa: ARG001 (one interface)
-    """Give a million to an analyst's own words."""
+    """Return a million to an analyst's own words."""
     import numpy as np
 
     return MILLION * np.equal(view.role[places], USER).astype(np.int64)

@@ -15,7 +15,7 @@ HALF_LIFE = 90 * 86_400 * 1_000_000
 
 
 def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
-    """Give a million to what was said just now, half of it to what was said a half-life ago."""
+    """Return a million to what was said just now, half of it to what was said a half-life ago."""
     import numpy as np
 
     age = np.maximum(asked.at - view.created_at[places], 0)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
-    """Give a million to a passage of a message with the question's symbol."""
+    """Return a million to a passage of a message with the question's symbol."""
     import numpy as np
 
     same = np.isin(view.symbol[places], np.array(asked.symbols, np.uint64))

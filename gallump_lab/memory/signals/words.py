@@ -26,7 +26,7 @@ _BLOCKS = 16
 
 
 def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
-    """Give each passage's share of what the question's words weigh, 0 to (k1 + 1) millionths."""
+    """Return each passage's share of what the question's words weigh, 0 to (k1 + 1) millionths."""
     import numpy as np
 
     score = np.zeros(len(places), np.int64)
@@ -54,13 +54,13 @@ def score(view: "View", places: "Places", asked: Asked) -> "NDArray[np.int64]":
 def share(
     frequency: "NDArray[np.integer]", length: "NDArray[np.integer]", mean: float, settings: "Recall"
 ) -> "NDArray[np.float64]":
-    """Give BM25's saturated frequency of a term in passages of so many terms, 0 to k1 + 1."""
+    """Return BM25's saturated frequency of a term in passages of so many terms, 0 to k1 + 1."""
     k1, b = settings.k1, settings.b
     return frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * (length / mean)))
 
 
 def best(view: "View", asked: Asked, most: int) -> "Places":
-    """Give the places of the passages with the highest plain BM25."""
+    """Return the places of the passages with the highest plain BM25."""
     import numpy as np
 
     score = np.zeros(len(view), np.int64)
@@ -77,7 +77,7 @@ def best(view: "View", asked: Asked, most: int) -> "Places":
 
 
 def top(score: "NDArray[Any]", most: int) -> "Places":
-    """Give the places that score highest, and above 0; earlier ones first among equals, in order of place."""
+    """Return the places that score highest, and above 0; earlier ones first among equals, in order of place."""
     import numpy as np
 
     least, columns = 1, len(score) // _BLOCKS

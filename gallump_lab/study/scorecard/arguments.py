@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.study.scorecard.recorded import Recorded
 from gallump_lab.study.scorecard.records import Stated
 
@@ -22,7 +22,7 @@ def check(ranks: Any, budget: Any, broker: Any) -> None:
     ValueError
         Naming the argument, what was given and the mend.
     """
-    if ranks is not None and not isinstance(ranks, Ranks):
+    if ranks is not None and not isinstance(ranks, Rankings):
         msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}; leave it out to rank here."
         raise ValueError(msg)
     if budget is not None and not isinstance(budget, Budget):
@@ -37,7 +37,7 @@ def check(ranks: Any, budget: Any, broker: Any) -> None:
 
 
 def moment(found: Recorded, at: datetime | None) -> datetime | None:
-    """Give the moment to judge for: the one asked for, or the newest message's; None where nothing was ever said.
+    """Return the moment to judge for: the one asked for, or the newest message's; None where nothing was ever said.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def moment(found: Recorded, at: datetime | None) -> datetime | None:
 def judged(
     found: Recorded, chosen: "pd.DataFrame | None", at: datetime | None
 ) -> tuple[list[Stated], Mapping[str, int]]:
-    """Give the insights to judge, in order of arrival, and of the others how many are left out for which reason.
+    """Return the insights to judge, in order of arrival, and of the others how many are left out for which reason.
 
     Raises
     ------

@@ -53,7 +53,7 @@ _NOTHING = "It cites no message that is there."
 
 
 def support(insight: Stated, reader: Reader) -> Score:
-    """Give the least of `numbers`, `dates`, `names`, `direction` and `claim`; NaN if none of them can be scored.
+    """Return the least of `numbers`, `dates`, `names`, `direction` and `claim`; NaN if none of them can be scored.
 
     An insight is as true as its worst detail, which a mean would hide: one changed number among nine right words.
     """
@@ -66,7 +66,7 @@ def support(insight: Stated, reader: Reader) -> Score:
 
 
 def part(name: str, insight: Stated, reader: Reader) -> Score:
-    """Give one of `PARTS`, each computed once."""
+    """Return one of `PARTS`, each computed once."""
     found = reader.kept_scores.get((name, insight))
     if found is None:
         found = reader.kept_scores[name, insight] = PARTS[name](insight, reader)
@@ -74,7 +74,7 @@ def part(name: str, insight: Stated, reader: Reader) -> Score:
 
 
 def numbers(insight: Stated, reader: Reader) -> Score:
-    """Tell whether its numbers stand in a cited message: the least of its numbers.
+    """Return whether its numbers stand in a cited message: the least of its numbers.
 
     A number counts 1 if a cited message has it (1,250.50 = 1250.5; 4% = four percent = 0.04; 60m = 60 million), or if
     it is a price that its symbol's market paid on the message's day, on a named one, or on the bar before; `NEAR` if a
@@ -99,7 +99,7 @@ def numbers(insight: Stated, reader: Reader) -> Score:
 
 
 def dates(insight: Stated, reader: Reader) -> Score:
-    """Tell whether its dates stand in a cited message: the least of its dates.
+    """Return whether its dates stand in a cited message: the least of its dates.
 
     A date counts 1 if it is the day of a cited message or a time around it (its month, its year), or holds a time that
     a cited message names ("by May", "last week", "Q3": counted from the message's day); `NEAR` if a neighbouring
@@ -123,7 +123,7 @@ def dates(insight: Stated, reader: Reader) -> Score:
 
 
 def names(insight: Stated, reader: Reader) -> Score:
-    """Tell whether its names stand in a cited message: the least of its names, its symbol and its speaker.
+    """Return whether its names stand in a cited message: the least of its names, its symbol and its speaker.
 
     A symbol counts 1 if a cited message speaks of it, by any name learnt from the history; a message speaks of what it
     names, and only if it names none, of what was named just before or of its field. The first speaker that it names, or
@@ -155,7 +155,7 @@ def names(insight: Stated, reader: Reader) -> Score:
 
 
 def direction(insight: Stated, reader: Reader) -> Score:
-    """Tell whether it points where the cited messages point: the least of its words of direction.
+    """Return whether it points where the cited messages point: the least of its words of direction.
 
     Evidence for a word (above, sell, never, ...) is the best of the cited messages' words that point the same way, less
     the worst of those that point the other way, each weighed by whether it is of the same pair (`agreement`) and by the
@@ -190,7 +190,7 @@ def _own(pointer: Pointer, other: Pointer) -> float:
 
 
 def _denied(text: str, cited: Sequence[Message]) -> str:
-    """Give a word that denies what the cited messages affirm, or one of theirs that denies what the insight affirms.
+    """Return a word that denies what the cited messages affirm, or one of theirs that denies what the insight affirms.
 
     A denial is answered by one of the other side about some of the same words; where the other side denies something
     else, two words must be affirmed there.
@@ -219,7 +219,7 @@ def _weighed(pointer: Pointer, other: Pointer, reader: Reader) -> float:
 
 
 def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message) -> float:
-    """Say what prices tell: a price above the day's cannot be fallen to, nor one below them be risen to.
+    """Return what prices tell: a price above the day's cannot be fallen to, nor one below them be risen to.
 
     One buys below the market and sells above it, unless it is a stop, and has targets above and stops below; that tells
     less.
@@ -235,7 +235,7 @@ def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message
 
 
 def claim(insight: Stated, reader: Reader) -> Score:
-    """Tell whether its words stand in the cited messages: its worst clause, 0 to 1.
+    """Return whether its words stand in the cited messages: its worst clause, 0 to 1.
 
     A clause counts ((held + `GIVEN`) / (all + `GIVEN`))^2, where all are the bits that its words tell (`Reader.told`;
     numbers, dates and names have metrics of their own) and held are those that the cited messages have: all of a word's
@@ -257,7 +257,7 @@ def claim(insight: Stated, reader: Reader) -> Score:
 
 
 def carried(insight: Stated, reader: Reader, cited: Sequence[Message]) -> Iterator[list[tuple[str, float, float]]]:
-    """Give each clause's words, but for names, with their bits and the share of them that the cited messages have."""
+    """Return each clause's words, but for names, with their bits and the share of them that the cited messages have."""
     stated = reader.stated(insight)
     named = {bare(name) for name in reader.names(stated)}
     words = [word for word in stated.words if bare(word.text) not in named]
@@ -274,7 +274,7 @@ def carried(insight: Stated, reader: Reader, cited: Sequence[Message]) -> Iterat
 
 
 def _had(words: Sequence[Word], messages: Sequence[Message], reader: Reader) -> list[float]:
-    """Give for each word how far messages have it: 1 if they do, else by the likeness of the most like one."""
+    """Return for each word how far messages have it: 1 if they do, else by the likeness of the most like one."""
     said = [word for each in messages for word in reader.of(each).words]
     known = {word.term for word in said}
     like = _like([word.text.lower() for word in words], list(dict.fromkeys(word.text.lower() for word in said)), reader)
@@ -284,7 +284,7 @@ def _had(words: Sequence[Word], messages: Sequence[Message], reader: Reader) -> 
 
 
 def _like(words: Sequence[str], others: Sequence[str], reader: Reader) -> "NDArray[np.float64]":
-    """Give the likeness of words, 0 for opposites: their vectors are like each other too."""
+    """Return the likeness of words, 0 for opposites: their vectors are like each other too."""
     found = reader.likeness(words, others)
     for row, word in enumerate(words):
         if pointers(word):
@@ -319,7 +319,7 @@ def _neighbours(cited: Sequence[Message], reader: Reader) -> list[Message]:
 
 
 def _old(amount: Amount, stated: Reading, cited: Sequence[Message], reader: Reader) -> bool:
-    """Tell whether cited messages name a number only as one that another of its size took the place of."""
+    """Return whether cited messages name a number only as one that another of its size took the place of."""
     marked = []
     for message in cited:
         found = reader.of(message).numbers
@@ -338,7 +338,7 @@ def _old(amount: Amount, stated: Reading, cited: Sequence[Message], reader: Read
 
 
 def _amounts(message: Message, reader: Reader) -> list[Amount]:
-    """Give a message's numbers, and those that were read as years."""
+    """Return a message's numbers, and those that were read as years."""
     reading = reader.of(message)
     return [each.amount for each in reading.numbers] + [
         Amount(float(each.text)) for each in reading.dates if each.text.isdigit()
@@ -346,13 +346,13 @@ def _amounts(message: Message, reader: Reader) -> list[Amount]:
 
 
 def _symbols(insight: Stated, reader: Reader) -> list[str]:
-    """Give the symbols that an insight names, and its own."""
+    """Return the symbols that an insight names, and its own."""
     named = reader.mentioned(insight.text)
     return list(dict.fromkeys([*named, *([insight.symbol] if insight.symbol else [])]))
 
 
 def _among(name: str, words: Collection[str]) -> bool:
-    """Tell whether a name is among words, in short or inflected too: Mel is Melanie, Europeans are European."""
+    """Return whether a name is among words, in short or inflected too: Mel is Melanie, Europeans are European."""
     parts = [part for part in re.split(r"[^\w]+", name) if part]
     return all(
         part in words
@@ -362,12 +362,12 @@ def _among(name: str, words: Collection[str]) -> bool:
 
 
 def _holds(stated: Named, named: Named) -> bool:
-    """Tell whether a stated time holds a named one; without a year, by day and month."""
+    """Return whether a stated time holds a named one; without a year, by day and month."""
     if stated.yearless and named.first.timetuple()[1:3] == stated.first.timetuple()[1:3]:
         return (named.last - named.first) <= (stated.last - stated.first)
     return stated.first <= named.first and named.last <= stated.last
 
 
 def _vaguer(named: Named, stated: Named) -> bool:
-    """Tell whether a named time of a hundred days or less holds a stated one."""
+    """Return whether a named time of a hundred days or less holds a stated one."""
     return named.first <= stated.first and stated.last <= named.last and (named.last - named.first).days <= 100

@@ -16,7 +16,7 @@ TOGETHER = timedelta(days=1)
 
 
 def contradiction(insight: Stated, others: Sequence[Stated], reader: Reader) -> Score:
-    """Give how surely another insight states the opposite at the same time, 0 to 1: the most of `against`.
+    """Return how surely another insight states the opposite at the same time, 0 to 1: the most of `against`.
 
     NaN if there is no other.
     """
@@ -28,7 +28,7 @@ def contradiction(insight: Stated, others: Sequence[Stated], reader: Reader) -> 
 
 
 def against(insight: Stated, other: Stated, reader: Reader) -> float:
-    """Give the likeness of two statements that differ in one point, 0 if they do not.
+    """Return the likeness of two statements that differ in one point, 0 if they do not.
 
     Likeness is the share of the words (with bits) of the one that the other has, the smaller of both ways, leaving
     out numbers, dates and words that point. They differ if one has a number where the other has another, or points
@@ -53,7 +53,7 @@ def _at_once(insight: Stated, other: Stated) -> bool:
 
 
 def _when(one: About, two: About) -> bool:
-    """Tell whether two insights name the same times, apart from the days on which they were said."""
+    """Return whether two insights name the same times, apart from the days on which they were said."""
     mine, its = (
         {time for time in each.times if not any(time[0] <= day <= time[1] for day, _ in each.days)}
         for each in (one, two)
@@ -62,7 +62,7 @@ def _when(one: About, two: About) -> bool:
 
 
 def _other_level(text: str, other: str, one: About, two: About) -> bool:
-    """Tell whether one states a stop and the other a target, elsewhere: both may stand."""
+    """Return whether one states a stop and the other a target, elsewhere: both may stand."""
     mine, its = ({sign for pair, sign in _poles(each) if pair == PLAN} for each in (text, other))
     return len(mine) == len(its) == 1 and mine != its and not any(same(a, b) for a in one.numbers for b in two.numbers)
 
@@ -76,12 +76,12 @@ def _differ(insight: Stated, other: Stated, one: About, two: About) -> bool:
 
 
 def _denies(text: str) -> bool:
-    """Tell whether a statement has an odd number of negations."""
+    """Return whether a statement has an odd number of negations."""
     return sum(axis == "not" for pointer in pointers(text) for axis, _, _ in pointer.poles) % 2 == 1
 
 
 def _alike(one: About, two: About, reader: Reader) -> float:
-    """Give `shared` of the words that do not point away from one of the other."""
+    """Return `shared` of the words that do not point away from one of the other."""
     mine, its = (frozenset(pole for word in each.words for pole in _poles(word[1])) for each in (one, two))
     return shared(replace(one, words=_still(one, its)), replace(two, words=_still(two, mine)), reader)
 

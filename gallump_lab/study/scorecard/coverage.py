@@ -43,7 +43,7 @@ class Salient:
 
 
 def coverage(messages: Sequence[Message], insights: Sequence[Stated], reader: Reader) -> Score:
-    """Give the share of a session's salient statements that an insight carries; NaN if it has none.
+    """Return the share of a session's salient statements that an insight carries; NaN if it has none.
 
     An insight carries a statement (`salient`) if it cites its message and has at least `MOST` of its bits: of its
     numbers, dates, symbols and words, in the same or in like words.
@@ -59,7 +59,7 @@ def coverage(messages: Sequence[Message], insights: Sequence[Stated], reader: Re
 
 
 def salient(messages: Sequence[Message], reader: Reader) -> list[Salient]:
-    """Give the statements that an analyst would want to remember: what people say of themselves that tells something.
+    """Return the statements that an analyst would want to remember: what people say of themselves that tells something.
 
     A sentence of an analyst (not of the assistant, who has no name) that is no question, no request and no manner of
     speaking (`OFTEN`), tells `ENOUGH` bits (numbers, dates, words by `Reader.told`), and either has a number, or speaks
@@ -81,7 +81,7 @@ def salient(messages: Sequence[Message], reader: Reader) -> list[Salient]:
 
 
 def carries(insight: Stated, each: Salient, reader: Reader) -> bool:
-    """Tell whether an insight carries a statement: it cites its message and has `MOST` of its bits."""
+    """Return whether an insight carries a statement: it cites its message and has `MOST` of its bits."""
     if each.message.message_id not in insight.sources:
         return False
     reading = read(each.text, each.message.created_at.date())

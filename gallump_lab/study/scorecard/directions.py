@@ -110,7 +110,7 @@ class Pointer:
 
 @lru_cache(maxsize=20_000)
 def pointers(text: str) -> Sequence[Pointer]:
-    """Give the words of a text that point somewhere, in its order."""
+    """Return the words of a text that point somewhere, in its order."""
     pieces = list(_WORD.finditer(text))
     words = ["not" if piece[0].lower() in {"n't", "n\u2019t"} else piece[0].lower() for piece in pieces]
     stemmed = [terms(word) for word in words]
@@ -132,7 +132,7 @@ def pointers(text: str) -> Sequence[Pointer]:
 
 
 def agreement(one: Pointer, other: Pointer) -> float:
-    """Say how far two words point the same way: 1 and -1 on one pair of opposites, 0.4 and -0.4 on one axis, or 0."""
+    """Return how far two words point one way: 1 and -1 on one pair of opposites, 0.4 and -0.4 on one axis, or 0."""
     best = 0.0
     for axis, pair, sign in one.poles:
         for its_axis, its_pair, its_sign in other.poles:
@@ -144,10 +144,10 @@ def agreement(one: Pointer, other: Pointer) -> float:
 
 @lru_cache(maxsize=100_000)
 def opposite(word: str, other: str) -> bool:
-    """Tell whether two words are on opposite sides of one pair, such as buy and sell."""
+    """Return whether two words are on opposite sides of one pair, such as buy and sell."""
     return any(agreement(one, two) == -1 for one in pointers(word) for two in pointers(other))
 
 
 def denials(text: str) -> Sequence[Pointer]:
-    """Give the words that deny."""
+    """Return the words that deny."""
     return [pointer for pointer in pointers(text) if any(axis == "not" for axis, _, _ in pointer.poles)]

@@ -45,12 +45,12 @@ def applied(text: str, edit: Edit) -> str:
 
 
 def sounds_open(word: str) -> bool:
-    """Tell whether "an" stands before a word."""
+    """Return whether "an" stands before a word."""
     return bool(re.match(r"[aeioAEIO]|[uU]n(?!i)|8|1[18]\b|[FLMNRSX](?:[A-Z]|\b)", word))
 
 
 def like(old: str, new: str) -> str:
-    """Give new words the capital of the old ones."""
+    """Return new words the capital of the old ones."""
     return new[:1].upper() + new[1:] if old[:1].isupper() else new
 
 
@@ -59,7 +59,7 @@ def like(old: str, new: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def values(text: str) -> frozenset[Decimal]:
-    """Give every number that stands in a text in whatever role, in digits or in words."""
+    """Return every number that stands in a text in whatever role, in digits or in words."""
     small = re.findall(r"[a-z]+", text.lower())
     digits = {Decimal(each.replace(",", "")) for each in _DIGITS.findall(text)}
     spelt = {Decimal(w.WORDS[each]) for each in small if each in w.WORDS}
@@ -68,7 +68,7 @@ def values(text: str) -> frozenset[Decimal]:
 
 @lru_cache(maxsize=20_000)
 def stable(text: str) -> frozenset[str]:
-    """Give the words of a text that say what it is about: in lower case, without figures, dates and small words."""
+    """Return the words of a text that say what it is about: in lower case, without figures, dates and small words."""
     found = re.findall(r"[a-z]{3,}", _FIGURE.sub(" ", _DATED.sub(" ", text)).lower())
     return frozenset(stem(each) for each in found if each not in w.PLAIN)
 
@@ -106,13 +106,13 @@ def other_number(text: str, taken: frozenset[Decimal], dice: random.Random) -> E
 
 
 def _apart(one: str, other: str) -> bool:
-    """Tell whether two numbers differ by more than rounding does."""
+    """Return whether two numbers differ by more than rounding does."""
     a, b = max(values(one), default=Decimal(0)), max(values(other), default=Decimal(0))
     return abs(a - b) > abs(a) / 100
 
 
 def _others(figure: str) -> list[str]:
-    """Give what a number may be mistaken for."""
+    """Return what a number may be mistaken for."""
     if not figure[0].isdigit():
         *first, last = figure.lower().split("-")
         names = w.ORDINALS if last in w.ORDINALS else w.ONES if last in w.ONES else w.TENS if last in w.TENS else []
@@ -164,7 +164,7 @@ def other_date(text: str, said: str, dice: random.Random) -> Edit | None:
 
 
 def _dates(when: str, dice: random.Random) -> Iterator[Edit]:
-    """Give what a date may be mistaken for."""
+    """Return what a date may be mistaken for."""
     if _ISO.fullmatch(when):
         days = (date.fromisoformat(when) + timedelta(days=dice.choice((-1, 1)) * dice.randint(3, 40)) for _ in range(9))
         yield from ((0, len(when), day.isoformat()) for day in days if day.weekday() < 5)
@@ -176,7 +176,7 @@ def _dates(when: str, dice: random.Random) -> Iterator[Edit]:
 
 
 def _other_words(word: str, when: str) -> list[str]:
-    """Give what one word of a date may be mistaken for."""
+    """Return what one word of a date may be mistaken for."""
     one, s = word.removesuffix("s"), "s" * word.endswith("s")
     ordinals = w.ORDINALS[:4] if re.search("quarter|the .*month", when) else w.ORDINALS
     for names in (w.MONTHS, ordinals):
@@ -194,7 +194,7 @@ def _other_words(word: str, when: str) -> list[str]:
 
 
 def _days(day: int, *, plain: bool, clock: bool) -> list[str]:
-    """Give other days of a month, or other hours and minutes."""
+    """Return other days of a month, or other hours and minutes."""
     if clock:
         return [f"{day + step:02}" for step in (-3, -2, 2, 3) if 0 < day + step < 24]
     endings = {1: "st", 2: "nd", 3: "rd"}
@@ -208,7 +208,7 @@ def _days(day: int, *, plain: bool, clock: bool) -> list[str]:
 
 
 def inflected(verb: str) -> list[str]:
-    """Give a verb's base, third person, past, participle and gerund."""
+    """Return a verb's base, third person, past, participle and gerund."""
     stem = verb + verb[-1] if verb in w.DOUBLED else verb.removesuffix("e")
     ied = verb[:-1] + "i" if re.search(r"[^aeiou]y$", verb) else None
     third = f"{ied}es" if ied else verb + ("es" if re.search(r"(?:s|sh|ch|x|z|o)$", verb) else "s")

@@ -251,12 +251,12 @@ def _edited(insight: Stated, edit: edits.Edit | None) -> Stated | None:
 
 
 def _spelt(symbol: str) -> str:
-    """Give a pattern of a symbol and its company."""
+    """Return a pattern of a symbol and its company."""
     return rf"\b(?:{re.escape(symbol)}|{re.escape(w.COMPANIES.get(symbol, symbol))})\b"
 
 
 def _person(insight: Stated, known: _Known) -> str | None:
-    """Give whose statement it is: the speaker it names, first of all its own."""
+    """Return whose statement it is: the speaker it names, first of all its own."""
     found = {each: re.search(rf"\b{re.escape(each)}\b", insight.text) for each in known.speakers}
     if insight.speaker and (insight.speaker not in found or found[insight.speaker]):
         return insight.speaker
@@ -284,13 +284,13 @@ def _other_person(insight: Stated, others: Sequence[Stated], history: History, d
 
 
 def _other_pronouns(old: str, new: str, insights: Sequence[Stated], known: _Known) -> Mapping[str, str]:
-    """Give which pronouns change if one person takes the place of another."""
+    """Return which pronouns change if one person takes the place of another."""
     genders = _gender(old, insights, known), _gender(new, insights, known)
     return w.FEMININE if genders == ("f", "m") else w.MASCULINE if genders == ("m", "f") else {}
 
 
 def _gender(name: str, insights: Sequence[Stated], known: _Known) -> str:
-    """Give "f", "m" or nothing, by the pronouns of what is stated of a person alone."""
+    """Return "f", "m" or nothing, by the pronouns of what is stated of a person alone."""
     told = [
         each.text
         for each in insights
@@ -303,7 +303,7 @@ def _gender(name: str, insights: Sequence[Stated], known: _Known) -> str:
 
 
 def _succeeds(insight: Stated, old: Stated, known: _Known) -> bool:
-    """Tell whether one insight states anew what an older one of the same person and symbol states."""
+    """Return whether one insight states anew what an older one of the same person and symbol states."""
     if insight.attribute is not None and old.attribute is not None:
         return insight.attribute == old.attribute
     if old.valid_until == insight.valid_from:
@@ -316,7 +316,7 @@ def _succeeds(insight: Stated, old: Stated, known: _Known) -> bool:
 def _borrowed(
     insight: Stated, name: str, others: Sequence[Stated], history: History, dice: random.Random
 ) -> str | None:
-    """Give what another conversation states of someone else, or else of the same person, about the same symbol."""
+    """Return what another conversation states of someone else, or else of the same person, about the same symbol."""
     known = _known(history)
     mine = {each.session_id for each in history.cited(insight)}
     if name not in known.speakers:

@@ -262,7 +262,7 @@ def _read(sentence: str, symbol: str, at: datetime, valid_until: datetime | None
 
 
 def _fault(sentence: str, before: str, clause: str, symbol: str) -> str:
-    """Say why a sentence with a level or direction is none that bars can test; empty if it may be."""
+    """Return why a sentence with a level or direction is none that bars can test; empty if it may be."""
     faults = (
         (sentence.endswith("?"), "It asks."),
         (_CONDITION.search(sentence), "It hangs on a condition."),
@@ -280,14 +280,14 @@ def _fault(sentence: str, before: str, clause: str, symbol: str) -> str:
 
 
 def _speaks_of(symbol: str, clause: str) -> bool:
-    """Tell whether a clause names the symbol, its share, or a word with its letters in their order ("google", GOOG)."""
+    """Return whether a clause names the symbol, its share, or a word with its letters in order ("google", GOOG)."""
     letters = re.sub(r"(.)\1+", r"\1", symbol.partition(".")[0].lower())
     name = re.compile(r"\b" + r"[a-z]*?".join(map(re.escape, letters)) + r"[a-z]*\b")
     return bool(re.search(r"\b(?:it|stock|shares?|price|name)\b", clause, re.IGNORECASE) or name.search(clause.lower()))
 
 
 def _horizon(sentence: str, found: re.Match[str], at: datetime, valid_until: datetime | None) -> Horizon | str:
-    """Give the horizon of a claim: the first behind it, else the last before it, of its own clause or by itself."""
+    """Return the horizon of a claim: the first behind it, else the last before it, of its own clause or by itself."""
     named = horizons(sentence, at)
     ahead = [each for each in named if each.until >= at.date() and (each.lead != "on" or each.until > at.date())]
     near = [each for each in ahead if _near(sentence, found, each)]
@@ -301,14 +301,14 @@ def _horizon(sentence: str, found: re.Match[str], at: datetime, valid_until: dat
 
 
 def _near(sentence: str, found: re.Match[str], horizon: Horizon) -> bool:
-    """Tell whether a horizon is of a claim's own clause, or stands in one of at most two words beside its own."""
+    """Return whether a horizon is of a claim's own clause, or stands in one of at most two words beside its own."""
     begin, end = _clause(sentence, horizon.start, horizon.stop)
     beside = len((sentence[begin : horizon.start] + sentence[horizon.stop : end]).split())
     return beside <= 2 or (begin <= found.start() and found.end() <= end)
 
 
 def _clause(sentence: str, start: int, stop: int) -> tuple[int, int]:
-    """Give the clause around a part of a sentence."""
+    """Return the clause around a part of a sentence."""
     begin = max((each.end() for each in _CLAUSE.finditer(sentence, 0, start + 1)), default=0)
     end = next((each.start() for each in _CLAUSE.finditer(sentence, max(stop - 1, 0))), len(sentence))
     return min(begin, start), max(end, stop)
@@ -347,7 +347,7 @@ def _forecast(found: re.Match[str], before: str, sentence: str, horizon: Horizon
 
 
 def _probability(sentence: str) -> float | None:
-    """Give the probability that a sentence states, if it does."""
+    """Return the probability that a sentence states, if it does."""
     found = _ODDS.search(sentence)
     if found is None:
         return None

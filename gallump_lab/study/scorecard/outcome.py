@@ -212,7 +212,7 @@ class _Asked:
 
 
 def _base_rate(asked: _Asked, columns: "dict[str, Floats]", known: int, gap: int, long: int) -> tuple[float, int, str]:
-    """Give the share of earlier windows in which the same came true, their number, and why it is NaN."""
+    """Return the share of earlier windows in which the same came true, their number, and why it is NaN."""
     from numpy.lib.stride_tricks import sliding_window_view
 
     fit = (known - 1) // (long + gap)
@@ -322,7 +322,7 @@ def summary(outcomes: Sequence[Outcome], clusters: Sequence[Any] | None = None) 
 
 
 def _newest(at: datetime, hour: time) -> "np.datetime64":
-    """Give the newest day of which an hour has come."""
+    """Return the newest day of which an hour has come."""
     import numpy as np
 
     return np.datetime64(at.date() if at.time() >= hour else at.date() - timedelta(days=1))

@@ -84,7 +84,7 @@ class Reader:
         return read(insight.text, (cited[-1].created_at if cited else insight.valid_from).date())
 
     def bits(self, term: str) -> float:
-        """Give what a term's presence in a message tells, in bits: log2((n + 1) / (df + 1/2)), at least 0.
+        """Return what a term's presence in a message tells, in bits: log2((n + 1) / (df + 1/2)), at least 0.
 
         Spärck Jones 1972, "A statistical interpretation of term specificity", with half a message for the unseen; n is
         `FEW` at least, since a short history cannot tell rare from common.
@@ -93,7 +93,7 @@ class Reader:
         return max(math.log2((n + 1) / (self._frequency[term] + 0.5)), 0)
 
     def told(self, word: Word) -> float:
-        """Give what a word tells, in bits: those of `bits`, at most `RARE`, times (length of its vector / `TELLING`)^2.
+        """Return what a word tells, in bits: its `bits`, at most `RARE`, times (length of its vector / `TELLING`)^2.
 
         The square of a word vector's length grows with what the word tells of its context (Oyama, Yokoi and Shimodaira
         2023, "Norm of Word Embedding Encodes Information Gain"), so "things" and "somehow" tell little even where a
@@ -163,7 +163,7 @@ class Reader:
         return names
 
     def _a_name(self, word: str) -> bool:
-        """Tell whether a word is a symbol, or is written with a capital as a rule, points nowhere and is no person."""
+        """Return whether a word is a symbol, or is written with a capital, points nowhere and is no person."""
         large, small = self._written
         if word.upper() in self.symbols:
             return True
@@ -189,7 +189,7 @@ class Reader:
         )
 
     def mentioned(self, text: str) -> Sequence[str]:
-        """Give the symbols that a text names, each once, in its order."""
+        """Return the symbols that a text names, each once, in its order."""
         found = self._mentioned.get(text)
         if found is None:
             pairs = ((match[0], bare(match[0])) for match in _WORD.finditer(text))
@@ -202,7 +202,7 @@ class Reader:
         return found
 
     def meant(self, message: Message) -> Sequence[str]:
-        """Give the symbols that a message speaks of: what it names, else the last named before it, or its field."""
+        """Return the symbols that a message speaks of: what it names, else the last named before it, or its field."""
         if named := self.mentioned(message.text):
             return named
         for earlier in reversed(self.around(message, BACK, 0)):
@@ -211,7 +211,7 @@ class Reader:
         return [message.symbol] if message.symbol else []
 
     def words(self, message: Message) -> frozenset[str]:
-        """Give every word of a message, as names are compared."""
+        """Return every word of a message, as names are compared."""
         found = self._words.get(message.message_id)
         if found is None:
             spelt = re.finditer(r"[^\W_]+(?:['\u2019][^\W_]+)?", message.text)
@@ -219,7 +219,7 @@ class Reader:
         return found
 
     def later(self, message: Message, at: datetime) -> Sequence[Message]:
-        """Give what the same one said after a message up to a moment, in order of arrival."""
+        """Return what the same one said after a message up to a moment, in order of arrival."""
         after = (message.created_at, message.message_id)
         return [
             each
@@ -235,7 +235,7 @@ class Reader:
         return found
 
     def around(self, message: Message, before: int, after: int) -> list[Message]:
-        """Give a message's neighbours in its session."""
+        """Return a message's neighbours in its session."""
         session = self.history.sessions[message.session_id]
         place = self._place[message.message_id]
         return [*session[max(place - before, 0) : place], *session[place + 1 : place + 1 + after]]
@@ -263,7 +263,7 @@ class Reader:
         return large, small
 
     def names(self, reading: Reading) -> list[str]:
-        """Give the names in a statement: words with a capital, at its start only if the history writes them so."""
+        """Return the names in a statement: words with a capital, at its start only if the history writes them so."""
         large, small = self._written
         found = []
         for match in _NAME.finditer(reading.text):
@@ -276,11 +276,11 @@ class Reader:
         return list(dict.fromkeys(found))
 
     def vector(self, word: str) -> "NDArray[np.float64]":
-        """Give a word's vector, of length 1, or 0 where it has none."""
+        """Return a word's vector, of length 1, or 0 where it has none."""
         return self._vector(word)[0]
 
     def length(self, word: str) -> float:
-        """Give the length of a word's vector."""
+        """Return the length of a word's vector."""
         return self._vector(word)[1]
 
     def _vector(self, word: str) -> "tuple[NDArray[np.float64], float]":
@@ -294,7 +294,7 @@ class Reader:
         return found
 
     def likeness(self, words: Sequence[str], others: Sequence[str]) -> "NDArray[np.float64]":
-        """Give the cosine of each word with each of others."""
+        """Return the cosine of each word with each of others."""
         import numpy as np
 
         if not words or not others:
@@ -305,7 +305,7 @@ class Reader:
         return np.rint(found * 1e9) / 1e9  # the same on every processor
 
     def paid(self, number: Number, symbols: Iterable[str], days: Iterable[date]) -> bool:
-        """Tell whether a number is a symbol's open, high, low or close of one of the days, or of the bar before."""
+        """Return whether a number is a symbol's open, high, low or close of one of the days, or of the bar before."""
         asked = [day - timedelta(days=back) for day in days for back in (0, 1)]
         return any(
             abs(price - number.value) < 0.0051
@@ -315,7 +315,7 @@ class Reader:
         )
 
     def day(self, symbol: str | None, day: date) -> Prices | None:
-        """Give a symbol's last open, high, low and close up to a day; None where there are no bars of the last days."""
+        """Return a symbol's last open, high, low and close up to a day; None without bars of the last days."""
         if self._bars is None or symbol is None:
             return None
         if symbol not in self._prices:
@@ -331,7 +331,7 @@ class Reader:
 
 
 def _ratio(together: int, word: int, symbol: int, n: int) -> float:
-    """Give the log-likelihood ratio of a word and a symbol, negative where they shun each other."""
+    """Return the log-likelihood ratio of a word and a symbol, negative where they shun each other."""
     expected = word * symbol / n
     cells = [
         (together, expected),
@@ -344,5 +344,5 @@ def _ratio(together: int, word: int, symbol: int, n: int) -> float:
 
 
 def soft(cosine: float) -> float:
-    """Give how far two words of that cosine mean the same, 0 to 1."""
+    """Return how far two words of that cosine mean the same, 0 to 1."""
     return min(max((cosine - LIKE) / (EQUAL - LIKE), 0.0), 1.0)

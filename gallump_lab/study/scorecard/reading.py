@@ -101,7 +101,7 @@ def read(text: str, said: date) -> Reading:
 
 
 def same(one: Amount, other: Amount) -> bool:
-    """Tell whether two numbers are the same; 0.62 is also 62 percent, and 3.4 is not 340."""
+    """Return whether two numbers are the same; 0.62 is also 62 percent, and 3.4 is not 340."""
     if _near(one.value, other.value):
         return True
     mine, its = (each.value if each.share is None else each.share for each in (one, other))
@@ -173,5 +173,5 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=50_000)
 def bare(word: str) -> str:
-    """Give a word without case, accents and possessive, as names are compared."""
+    """Return a word without case, accents and possessive, as names are compared."""
     return re.sub(r"['\u2019]s?$", "", plain(word.casefold()))

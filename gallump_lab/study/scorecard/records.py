@@ -50,7 +50,7 @@ class History:
         self.messages: Mapping[int, Message] = {message.message_id: message for message in messages}
 
     def cited(self, insight: Stated) -> list[Message]:
-        """Give the messages that an insight cites and that are there, in order of arrival."""
+        """Return the messages that an insight cites and that are there, in order of arrival."""
         return [self.messages[each] for each in sorted(set(insight.sources)) if each in self.messages]
 
     @cached_property

@@ -18,7 +18,7 @@ ALONE = Score(value=math.nan, why="There is no other insight.")
 
 
 def redundancy(insight: Stated, others: Sequence[Stated], reader: Reader) -> Score:
-    """Give how much of it another insight says, in the same or in other words: the most of `said_by`, 0 to 1.
+    """Return how much of it another insight says, in the same or in other words: the most of `said_by`, 0 to 1.
 
     NaN if there is no other. Novelty is 1 minus it.
     """
@@ -30,7 +30,7 @@ def redundancy(insight: Stated, others: Sequence[Stated], reader: Reader) -> Sco
 
 
 def repeated(insights: Sequence[Stated], reader: Reader) -> Score:
-    """Give the share of insights that say no more than an earlier one; NaN if there are fewer than two.
+    """Return the share of insights that say no more than an earlier one; NaN if there are fewer than two.
 
     The earlier one came into force before it, or at once with it under a smaller id; `said_by` reaches `SAYS_IT`.
     """
@@ -49,7 +49,7 @@ def repeated(insights: Sequence[Stated], reader: Reader) -> Score:
 
 
 def said_by(insight: Stated, other: Stated, reader: Reader) -> float:
-    """Give the share of an insight's words, weighed by their bits, that another says in the same or like words.
+    """Return the share of an insight's words, weighed by their bits, that another says in the same or like words.
 
     0 if they speak of another symbol or person, or if it has a number or a date that the other has not; a price of its
     day does not count, since it can be looked up. A telling number in common vouches for half of the words that differ
@@ -72,7 +72,7 @@ def said_by(insight: Stated, other: Stated, reader: Reader) -> float:
 
 
 def _telling(value: float) -> bool:
-    """Tell whether a number is rarely said twice by chance: it has three significant digits."""
+    """Return whether a number is rarely said twice by chance: it has three significant digits."""
     return len(f"{value:.6g}".replace(".", "").strip("0")) >= 3
 
 
@@ -122,7 +122,7 @@ def _about(insight: Stated, reader: Reader) -> About:
 
 
 def shared(one: About, two: About, reader: Reader) -> float:
-    """Give the share of one's words, weighed by their bits, that the other has or has the like of; 1 if it has none."""
+    """Return the share of one's words, by their bits, that the other has or has the like of; 1 if it has none."""
     total = sum(bits for _, _, bits in one.words)
     if not total:
         return 1.0
@@ -136,7 +136,7 @@ def shared(one: About, two: About, reader: Reader) -> float:
 
 
 def opposed(text: str, other: str) -> bool:
-    """Tell whether two statements have words on opposite sides of one pair (buy, sell), and neither has both."""
+    """Return whether two statements have words on opposite sides of one pair (buy, sell), and neither has both."""
     mine = {(pair, sign) for pointer in pointers(text) for _, pair, sign in pointer.poles}
     its = {(pair, sign) for pointer in pointers(other) for _, pair, sign in pointer.poles}
     return any((pair, -sign) in its and (pair, sign) not in its and (pair, -sign) not in mine for pair, sign in mine)

@@ -45,7 +45,7 @@ class Area:
 
 
 def auc(good: "ArrayLike", bad: "ArrayLike", good_clusters: "ArrayLike", bad_clusters: "ArrayLike") -> Area:
-    """Give the area under the ROC curve: P(bad < good) + P(bad = good) / 2, that is U / (n_good n_bad).
+    """Return the area under the ROC curve: P(bad < good) + P(bad = good) / 2, that is U / (n_good n_bad).
 
     U is Mann and Whitney's (1947, "On a test of whether one of two random variables is stochastically larger than the
     other").
@@ -87,7 +87,7 @@ def auc(good: "ArrayLike", bad: "ArrayLike", good_clusters: "ArrayLike", bad_clu
 
 
 def independent(value: float, n_good: int, n_bad: int) -> tuple[float, float]:
-    """Give the interval of an area if all insights were independent: Newcombe's method 5.
+    """Return the interval of an area if all insights were independent: Newcombe's method 5.
 
     Its ends are the areas a whose distance from `value` is z times Hanley and McNeil's standard error at a:
     sqrt(a (1 - a) (1 + k (1 - a) / (2 - a) + k a / (1 + a)) / (n m)), where k is (n + m) / 2 - 1.
@@ -99,7 +99,7 @@ def fault_table(
     scores: "Mapping[str, tuple[ArrayLike, Mapping[str, ArrayLike]]]",
     clusters: "tuple[ArrayLike, Mapping[str, ArrayLike]]",
 ) -> "pd.DataFrame":
-    """Say which metric sees which fault.
+    """Return which metric sees which fault.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _scored(name: str, scores: "ArrayLike", clusters: "ArrayLike") -> "tuple[Flo
 
 
 def _without_each(good: "tuple[Floats, Words]", bad: "tuple[Floats, Words]") -> "tuple[float, Floats, Floats, Floats]":
-    """Give U, and by conversation: U without it, and how many good and faulty insights it holds."""
+    """Return U, and by conversation: U without it, and how many good and faulty insights it holds."""
     import numpy as np
 
     names, group = np.unique(np.concatenate([good[1], bad[1]]), return_inverse=True)
@@ -174,7 +174,7 @@ def _beaten(scores: "Floats", others: "Floats") -> "Floats":
 
 
 def _log_odds(area: "Floats | float", n: "Floats | int") -> "Floats":
-    """Give the log-odds of an area, half an insight told and half a one mistaken added to the fewer of both kinds."""
+    """Return the log-odds of an area, half an insight told and half a one mistaken added to the fewer of both kinds."""
     import numpy as np
 
     found: Floats = np.log((area * n + 0.5) / ((1 - area) * n + 0.5))
@@ -182,7 +182,7 @@ def _log_odds(area: "Floats | float", n: "Floats | int") -> "Floats":
 
 
 def _least(value: float, n_good: int, n_bad: int) -> float:
-    """Give the lower end of the interval of independent insights."""
+    """Return the lower end of the interval of independent insights."""
     from scipy import optimize, special
 
     if value <= 0:

@@ -13,7 +13,7 @@ from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot, times
 from gallump_lab.study import past, statistics
 from gallump_lab.study.rank import NothingToMeasure, rank
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 from gallump_lab.study.scorecard import arguments, charts
 from gallump_lab.study.scorecard.coverage import coverage
 from gallump_lab.study.scorecard.faults import inject
@@ -40,7 +40,7 @@ ALL_BARS = 10**6
 
 def insights(  # noqa: PLR0913 (what a study may choose)
     snapshot: Snapshot,
-    ranks: Ranks | None = None,
+    ranks: Rankings | None = None,
     *,
     chosen: "pd.DataFrame | None" = None,
     at: datetime | None = None,
@@ -55,7 +55,7 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     ----------
     snapshot : Snapshot
         What `lab.snapshot()` gives.
-    ranks : Ranks, optional
+    ranks : Rankings, optional
         Of the labelled questions, for utility; by default they are ranked here, which takes the longest.
     chosen : pandas.DataFrame, optional
         Rows of `lab.insights.frame` to judge; by default those that a prompt could hold at the moment: neither
@@ -144,7 +144,7 @@ class Scorecard:
         self._kept: dict[tuple[str, Stated, datetime], Score] = {}
 
     def scores(self, metric: str) -> list[Score]:
-        """Give one metric's score of each insight, with its reason.
+        """Return one metric's score of each insight, with its reason.
 
         Raises
         ------
@@ -276,7 +276,7 @@ class Scorecard:
         return repeated(self.insights, self._reader).value
 
     def grades(self) -> "pd.DataFrame":
-        """Say how well each metric tells insights that people find useful (grades 2, 3) from others (0, 1).
+        """Return how well each metric tells insights that people find useful (grades 2, 3) from others (0, 1).
 
         Returns
         -------
@@ -328,18 +328,18 @@ class Scorecard:
         return pd.DataFrame(rows, columns=["fault", "metric", *_AREA])
 
     def _values(self, metric: str, judged: Sequence[Stated], moments: Sequence[datetime]) -> "NDArray[np.float64]":
-        """Give a metric's scores as of some moments so that more is better."""
+        """Return a metric's scores as of some moments so that more is better."""
         import numpy as np
 
         found = [self._score(metric, each, at).value for each, at in zip(judged, moments, strict=True)]
         return METRICS[metric].better * np.array(found, np.float64)
 
     def _day_after(self, each: Stated) -> datetime:
-        """Give a moment at which an insight was current: the day after it was said."""
+        """Return a moment at which an insight was current: the day after it was said."""
         return max((said.created_at for said in self._history.cited(each)), default=each.valid_from) + timedelta(days=1)
 
     def _clusters(self, judged: Sequence[Stated]) -> list[str]:
-        """Give the session that each insight comes of."""
+        """Return the session that each insight comes of."""
         found = []
         for each in judged:
             cited = self._history.cited(each)
@@ -367,7 +367,7 @@ class Scorecard:
         return charts.faults(self.faults(seed))
 
     def __repr__(self) -> str:
-        """Say what the set holds, what it is worth, and what its insights are found to be."""
+        """Return what the set holds, what it is worth, and what its insights are found to be."""
         found = len(self.insights)
         lines = [f"Scorecard of {found:,} insights at {self.at:%Y-%m-%d}"]
         if self.left_out:
@@ -394,7 +394,7 @@ def _area(metric: str, found: Any) -> dict[str, Any]:
 
 
 def _bars(broker: Broker, kept: "dict[str, pd.DataFrame]", symbol: str) -> "pd.DataFrame":
-    """Give all bars of a symbol, each symbol's once."""
+    """Return all bars of a symbol, each symbol's once."""
     if symbol not in kept:
         kept[symbol] = broker.bars(symbol, ALL_BARS)
     return kept[symbol]

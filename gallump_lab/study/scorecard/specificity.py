@@ -15,7 +15,7 @@ LINE = 3
 
 
 def specificity(insight: Stated, reader: Reader) -> Score:
-    """Give the bits that it tells per cl100k token, `LINE` added; more than 1 is possible. NaN if it has no token.
+    """Return the bits that it tells per cl100k token, `LINE` added; more than 1 is possible. NaN if it has no token.
 
     Bits are self-information: of a word by its rarity and its vector (`Reader.told`, each word once, names of speakers
     aside), of a number by its significant digits, of a date by how few of thirty years' days it leaves.
@@ -31,11 +31,11 @@ def specificity(insight: Stated, reader: Reader) -> Score:
 
 
 def digits(number: Number) -> float:
-    """Give what a number tells: the bits of its significant digits."""
+    """Return what a number tells: the bits of its significant digits."""
     figures = f"{number.value:.6g}".replace(".", "").strip("0")
     return math.log2(10) * max(len(figures), 1)
 
 
 def days(named: Named) -> float:
-    """Give what a date tells: the bits of how few of `SPAN` days it leaves."""
+    """Return what a date tells: the bits of how few of `SPAN` days it leaves."""
     return math.log2(SPAN / ((named.last - named.first).days + 1))

@@ -84,7 +84,7 @@ class Value:
 
 
 def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
-    """Tell how surely it is out of date at a moment, 0 to 1: the most of three signs. NaN if nothing is cited.
+    """Return how surely it is out of date at a moment, 0 to 1: the most of three signs. NaN if nothing is cited.
 
     `PAST`, if its horizon (`valid_until`, or the last time to come that it names) is over.
 
@@ -146,7 +146,7 @@ def _replaced(insight: Stated, mine: Sequence[Value], later: Sequence[Message], 
 
 
 def _done(value: Value) -> bool:
-    """Tell whether a value is of a deal that was made, which no later one changes: called so, or among the prices."""
+    """Return whether a value is of a deal that was made, which no later one changes: called so, or among the prices."""
     among = value.unit == "price" and value.side == 0 and not value.ahead and not value.role
     return among or (value.role == "deal" and value.unit != "percent")
 
@@ -156,14 +156,14 @@ def _ends(its: Value, value: Value) -> bool:
 
 
 def _mine(insight: Stated, reader: Reader, cited: Sequence[Message]) -> list[Value]:
-    """Give the insight's values as its messages state them."""
+    """Return the insight's values as its messages state them."""
     said = [value for each in cited for value in values(each, reader)]
     numbers = about(insight, reader).values
     return [value for value in said if any(same(value.amount, each) for each in numbers)]
 
 
 def _of_kind(message: Message, value: Value, reader: Reader) -> list[Value]:
-    """Give a message's values of the same kind, which are of the same symbol and, but for prices, of like size."""
+    """Return a message's values of the same kind, which are of the same symbol and, but for prices, of like size."""
     return [
         its
         for its in values(message, reader)
@@ -174,7 +174,7 @@ def _of_kind(message: Message, value: Value, reader: Reader) -> list[Value]:
 
 
 def _alike(one: Value, other: Value) -> bool:
-    """Tell whether two values are of a kind: called the same, or, where one is called nothing, looking the same."""
+    """Return whether two values are of a kind: called the same, or, where one is called nothing, looking the same."""
     if one.role and other.role:
         units = {one.unit, other.unit}
         return one.role == other.role and one.ahead == other.ahead and (len(units) == 1 or "percent" not in units)
@@ -187,7 +187,7 @@ def _look(value: Value) -> tuple[Unit, int, bool]:
 
 
 def values(message: Message, reader: Reader) -> Sequence[Value]:
-    """Give the numbers that a message states of the symbol it speaks of; questions state nothing."""
+    """Return the numbers that a message states of the symbol it speaks of; questions state nothing."""
     found = reader.kept_values.get(message.message_id)
     if found is None:
         found = reader.kept_values[message.message_id] = list(_values(message, reader))
@@ -235,7 +235,7 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
 
 
 def _roles(reading: Reading) -> Mapping[Number, Role]:
-    """Say what each number is called in its clause: by the nearest word before it, first of those not used yet.
+    """Return what each number is called in its clause: by the nearest word before it, first of those not used yet.
 
     Where none stands before it, by the first one after it.
     """
@@ -262,7 +262,7 @@ def _roles(reading: Reading) -> Mapping[Number, Role]:
 
 
 def _otherwise(insight: Stated, mine: Sequence[Value], later: Sequence[Message], reader: Reader) -> Score:
-    """Give how much the closest later message that states something else is like it."""
+    """Return how much the closest later message that states something else is like it."""
     one = about(insight, reader)
     called = {value.role for value in mine} - {""}
     best = Score(value=0.0)
@@ -276,7 +276,7 @@ def _otherwise(insight: Stated, mine: Sequence[Value], later: Sequence[Message],
 
 
 def _like(one: About, each: Message, reader: Reader) -> float:
-    """Give the share of an insight's words that a message has, `SAME` of it if nothing there differs."""
+    """Return the share of an insight's words that a message has, `SAME` of it if nothing there differs."""
     reading = reader.of(each)
     terms = {word.term for word in reading.words}
     total = sum(bits for _, _, bits in one.words)

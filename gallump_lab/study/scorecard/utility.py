@@ -13,10 +13,10 @@ from gallump_lab.config import Budget
 from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.duplicates import already_said
 from gallump_lab.memory.packing import pack
-from gallump_lab.memory.records import Slot
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
 from gallump_lab.study.evidence import measure
-from gallump_lab.study.ranks import Ranks
+from gallump_lab.study.ranks import Rankings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,16 +62,16 @@ class Utility:
     conversations: Sequence[str] = field(repr=False)
 
     def difference(self, other: str = WAYS[1], measure: str = "recall") -> tuple[float, float, float]:
-        """Give how much more a prompt with COLD holds than one of another way, with its 95% interval."""
+        """Return how much more a prompt with COLD holds than one of another way, with its 95% interval."""
         mine, theirs = self.measured[WAYS[0]][measure], self.measured[other][measure]
         return statistics.differences(mine - theirs, self.conversations).interval()
 
     def level(self, way: str = WAYS[0], measure: str = "recall") -> tuple[float, float, float]:
-        """Give what a way holds, with its 95% interval."""
+        """Return what a way holds, with its 95% interval."""
         return statistics.shares(self.measured[way][measure], self.conversations).interval()
 
     def __repr__(self) -> str:
-        """Say what each way of spending holds, and what COLD brings."""
+        """Return what each way of spending holds, and what COLD brings."""
         number = len(self.conversations)
         given = f"Utility of {self.budget.cold:,} {self.unit} for insights"
         lines = [f"{given}, on {number:,} question{'s' * (number != 1)}"]
@@ -90,12 +90,12 @@ def interval(found: tuple[float, float, float], form: str) -> str:
     return f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
 
 
-def utility(ranks: Ranks, retriever: str | None = None, budget: Budget | None = None) -> Utility:
+def utility(ranks: Rankings, retriever: str | None = None, budget: Budget | None = None) -> Utility:
     """Measure what insights are worth.
 
     Parameters
     ----------
-    ranks : Ranks
+    ranks : Rankings
         What `study.rank` gives; WARM's candidates must reach to WARM's and COLD's budget together.
     retriever : str, optional
         One of the ranks'; the first by default.
@@ -156,7 +156,7 @@ def utility(ranks: Ranks, retriever: str | None = None, budget: Budget | None = 
     )
 
 
-def _kept(slots: Sequence[Slot]) -> list[Slot]:
+def _kept(slots: Sequence[ContextItem]) -> list[ContextItem]:
     return [slot for slot in slots if slot.kept]
 
 
