@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float, float]
 """A value, its low and its high; NaN where there is none."""
+NONE: Interval = (math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Best:
     """What is recorded when it is applied."""
 
     def __repr__(self) -> str:
-        """Say it in words."""
+        """Return it in words."""
         return self.words
 
 
@@ -51,66 +52,50 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     import numpy as np
 
     values, tokens = sweep.measured[objective], sweep.frame["tokens"].to_numpy(float)
-    names = np.unique(np.array(sweep.ranks.conversations, str))
-    order = np.random.default_rng(seed).permutation(len(names))
     clusters = np.array(sweep.ranks.conversations, str)
+    names = np.unique(clusters)
+    order = np.random.default_rng(seed).permutation(len(names))
     first = np.isin(clusters, names[order[: (len(names) + 1) // 2]])
     rest = ~first
-    with np.errstate(invalid="ignore"):
-        worth = _mean(values[first])
-    able = (tokens <= most) & ~np.isnan(worth)
-    if least is not None:
-        able &= worth >= least
-    if not able.any():
+    scored = ~np.isnan(values[first])
+    number = scored.sum(0)
+    worth = np.where(number > 0, np.where(scored, values[first], 0).sum(0) / np.maximum(number, 1), np.nan)
+    (rows,) = np.nonzero((tokens <= most) & (worth >= (0 if least is None else least)))
+    if not len(rows):
         raise ValueError(_refusal(sweep, objective, worth, tokens, most=most, least=least))
-    (rows,) = np.nonzero(able)
-    key = [(tokens[row], -worth[row]) if least is not None else (-worth[row], tokens[row]) for row in rows.tolist()]
-    row = int(rows[min(range(len(rows)), key=key.__getitem__)])
-    train = statistics.shares(values[first][:, row], clusters[first]).interval()
+    keys = (-worth, tokens) if least is None else (tokens, -worth)
+    row = min(rows.tolist(), key=lambda each: (keys[0][each], keys[1][each]))
     held = statistics.shares(values[rest][:, row], clusters[rest])
-    gain: Interval = (math.nan,) * 3
-    applied = sweep.applied
+    applied, gain = sweep.applied, NONE
     if applied is not None:
         gain = statistics.differences((values[:, row] - values[:, applied])[rest], clusters[rest]).interval()
-    config = replace(
-        sweep.ranks.config,
-        budget=sweep.budget(row),
-        recall=sweep.ranks.retrievers[str(sweep.retriever[row])],
-    )
-    found: dict[str, Any] = {
-        "config": config,
-        "retriever": str(sweep.retriever[row]),
+    figures: dict[str, Any] = {
         "objective": objective,
-        "train": train,
+        "train": statistics.shares(values[first][:, row], clusters[first]).interval(),
         "holdout": held.interval(),
         "gain": gain,
         "unit": sweep.ranks.unit,
         "tokens": float(tokens[row]),
         "tokens_applied": math.nan if applied is None else float(tokens[applied]),
     }
-    found["against"] = _against(sweep, found, int(held.clusters[0]), len(names))
-    words = _words(sweep, found, row, (int(first.sum()), len(set(clusters[first])), len(set(clusters[rest]))))
-    figures = {
-        name: _plain(found[name])
-        for name in ("objective", "train", "holdout", "gain", "unit", "tokens", "tokens_applied")
-    }
-    run = {
-        "study": "sweep",
-        "data_hash": sweep.ranks.data_hash,
-        "retriever": found["retriever"],
-        "figures": figures | {"questions": len(clusters), "conversations": len(names), "seed": seed},
-        "words": words,
-    }
-    return Best(**found, words=words, run=run)
-
-
-def _mean(values: Any) -> Any:
-    """Return the mean of each column's scored values; NaN where none is."""
-    import numpy as np
-
-    scored = ~np.isnan(values)
-    number = scored.sum(0)
-    return np.where(number > 0, np.where(scored, values, 0).sum(0) / np.maximum(number, 1), np.nan)
+    retriever = str(sweep.retriever[row])
+    against = _against(figures, int(held.clusters[0]), len(names))
+    conversations = len(set(clusters[first])), len(set(clusters[rest]))
+    words = _words(sweep, row, figures, against, int(first.sum()), conversations)
+    return Best(
+        config=replace(sweep.ranks.config, budget=sweep.budget(row), recall=sweep.ranks.retrievers[retriever]),
+        retriever=retriever,
+        **figures,
+        against=against,
+        words=words,
+        run={
+            "study": "sweep",
+            "data_hash": sweep.ranks.data_hash,
+            "retriever": retriever,
+            "figures": figures | {"questions": len(clusters), "conversations": len(names), "seed": seed},
+            "words": words,
+        },
+    )
 
 
 def _refusal(  # noqa: PLR0913 (all that was asked)
@@ -134,17 +119,17 @@ def _refusal(  # noqa: PLR0913 (all that was asked)
     return f"No configuration reaches a {objective} of {least:g} within the bounds; the best has {affordable:.3f}."
 
 
-def _against(sweep: "Sweep", choice: dict[str, Any], reporting: int, conversations: int) -> str:
+def _against(figures: dict[str, Any], reporting: int, conversations: int) -> str:
     """Return why a choice is not to be applied as it is, and what to do; empty where nothing speaks against."""
     found = []
-    if not sweep.ranks.own:
-        found.append(f"Its budgets are {sweep.ranks.unit}, the lab's are tokens of {sweep.ranks.model}.")
-    if choice["gain"][0] < 0:
-        less, saved = -choice["gain"][0], choice["tokens_applied"] - choice["tokens"]
+    if figures["gain"][0] < 0:
+        saved = figures["tokens_applied"] - figures["tokens"]
         saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
+        low, high = figures["gain"][1:]
+        chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
         found.append(
-            f"On conversations that had no part in the choice it holds {less:.3f} less {choice['objective']} than what "
-            f"is applied{saves}."
+            f"On conversations that had no part in the choice it holds {-figures['gain'][0]:.3f} less "
+            f"{figures['objective'].replace('_', ' ')} than what is applied{saves}.{chance}"
         )
     if reporting < statistics.CLUSTERS:
         more = max(2 * statistics.CLUSTERS - conversations, 1)
@@ -155,65 +140,49 @@ def _against(sweep: "Sweep", choice: dict[str, Any], reporting: int, conversatio
     return " ".join(found)
 
 
-def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, int, int]) -> str:
-    asked, chose, others = sizes
-    objective, gain = found["objective"], found["gain"]
+def _words(  # noqa: PLR0913, PLR0917 (all that is said)
+    sweep: "Sweep", row: int, figures: dict[str, Any], against: str, asked: int, conversations: tuple[int, int]
+) -> str:
+    gain, (chose, others) = figures["gain"], conversations
     budget = ", ".join(
         f"{tier.upper()} {value:,}" for tier, value in zip(TIERS, sweep.budgets[row].tolist(), strict=True)
     )
     lines = [
-        f"Best {objective}: {found['retriever']}, {budget}.",
-        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(found['train'])}.",
+        f"Best {figures['objective'].replace('_', ' ')}: {sweep.retriever[row]}, {budget}.",
+        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(figures['train'])}.",
+        f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(figures['holdout'])}."
+        if others
+        else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
+        f"It takes {figures['tokens']:,.0f} {figures['unit']} a question.",
     ]
-    if not others:
-        lines.append("There is one conversation alone: nothing is left to report on, so expect less elsewhere.")
-    else:
-        lines.append(
-            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(found['holdout'])}."
-        )
-    lines.append(f"It takes {found['tokens']:,.0f} {found['unit']} a question.")
     if row == sweep.applied:
         lines.append("It is what is applied already.")
     elif sweep.applied is None:
-        why = "does not hold what is applied" if sweep.ranks.own else f"counts {sweep.ranks.unit}"
-        lines.append(f"The sweep {why}, so there is no comparison with what is in force.")
+        lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
     elif others:
-        lines.append(
-            f"Against what is applied ({found['tokens_applied']:,.0f} tokens): {gain[0]:+.3f}{_ends(gain, '+')}, "
-            f"{verdict(gain)}."
-        )
+        applied = f"Against what is applied ({figures['tokens_applied']:,.0f} tokens)"
+        lines.append(f"{applied}: {shown(gain, '+')}, {verdict(gain)}.")
     lines += sweep.unexercised
     if sweep.ranks.left:
         lines.append(f"Interrupted: {sweep.ranks.left:,} questions had no part in this.")
-    if found["against"]:
-        lines.append(
-            f"Not to be applied as it is. {found['against']} lab.apply(best, force=True) does it all the same."
-        )
+    if against:
+        lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")
     return "\n".join(lines)
 
 
-def verdict(gain: Interval) -> str:
-    """Say in words whether a difference is one."""
+def verdict(gain: Interval, p: float = 0.0) -> str:
+    """Return in words whether a difference is one; `p` is adjusted for the number of comparisons."""
     _, low, high = gain
     if math.isnan(low):
         return "too few conversations to tell it from chance"
     if low <= 0 <= high:
         return "a difference inside the noise"
+    if p >= 1 - statistics.LEVEL:
+        return "a difference inside the noise of so many comparisons"
     return "better, beyond chance" if low > 0 else "worse, beyond chance"
 
 
-def shown(interval: Interval) -> str:
-    """Return an interval as it is read."""
-    return f"{interval[0]:.3f}{_ends(interval)}"
-
-
-def _ends(interval: Interval, sign: str = "") -> str:
-    _, low, high = interval
-    return "" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-
-def _plain(value: Any) -> Any:
-    """Return figures as JSON takes them: what is not a number is nothing."""
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def shown(interval: Interval, sign: str = "") -> str:
+    """Return an interval as it is read; `sign` may be "+", for differences."""
+    value, low, high = interval
+    return f"{value:{sign}.3f}" + ("" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]")

@@ -195,7 +195,7 @@ def main() -> None:
     rows: dict[str, Rows] = {name: [] for name in (*retrievers, "bm25s", "plain mix")}
     with tempfile.TemporaryDirectory() as folder:
         for lab in labs(given.format, given.path, Path(folder)):
-            ranks = study.rank(lab.snapshot(), retrievers, warm=max(budgets), factor=1.0)
+            ranks = study.rank(lab.snapshot(), retrievers, warm=max(budgets), model=tokens.OFFLINE)  # in cl100k tokens
             for name in retrievers:
                 rows[name] += ours(ranks, name, budgets)
             for name, found in peers(lab, ranks, budgets).items():
