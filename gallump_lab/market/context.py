@@ -11,6 +11,7 @@ from gallump_lab.market.lines import one_line
 from gallump_lab.market.records import MarketContext, Trend
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
+from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,8 @@ class ContextBuilder:
         except Exception as error:  # noqa: BLE001 - a broker is foreign code: whatever it raises, the turn goes on
             # An address may carry a key, and this text is sent to the model.
             words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
-            problems.append(f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200}).")
+            said = f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200})."
+            problems.append(masked(said))
             return None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
-from gallump_lab.brain.reply import Reply
+from gallump_lab.brain.conversation import Reply
 from gallump_lab.lab import Lab
 from gallump_lab.route.body import Asked
 from gallump_lab.route.trouble import Trouble

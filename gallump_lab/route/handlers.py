@@ -18,7 +18,7 @@ from gallump_lab.route.answers import Answers
 from gallump_lab.route.trouble import Trouble, of_http, trouble
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Reply
+    from gallump_lab.brain.conversation import Reply
 
 LINGER = 64_000_000
 """Bytes of a refused body that are read past, so that the client sees the answer and not a broken connection."""

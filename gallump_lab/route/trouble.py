@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.web import HTTPError
 
-from gallump_lab.brain import faults
+from gallump_lab.brain import answer as faults
 from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 from gallump_lab.store import LabBusy, NoServer, StoreError
@@ -111,7 +111,7 @@ def trouble(error: BaseException, *, log: "Logger", now: Callable[[], datetime])
     words = told.words or str(error)
     if isinstance(error, faults.ModelError):
         what = words.rstrip(".") if error.status is None else f"{words.rstrip('.')} ({error.status})"
-        words = f"{what}. {faults.REPLY_KEPT if reply and reply.text else faults.QUESTION_KEPT}"
+        words = f"{what}. {error.kept}"
     return Trouble(
         told.status,
         told.code,
