@@ -357,7 +357,7 @@ def insights(
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
                     try:
-                        ledger.replaced(con, old, newer, now)
+                        ledger.supersede(con, old, newer, now)
                     except ValueError as error:  # by what the lab knows already
                         problems.note(f"{here}: {error} Both stay as they are.")
                 added, already = added + new, already + (not new)
@@ -375,13 +375,13 @@ def insights(
 
 def _once(con: "DuckDBPyConnection", given: Learnt, known_from: datetime, now: datetime) -> tuple[int, bool]:
     """Store an insight unless an equal one is there; say if it is new."""
-    made, learnt = ledger.checked(con, given, known_from, now)
+    made = ledger.checked(con, given, known_from, now)
     found = con.execute(
         "select insight_id from insights where text = ? and kind = ? and list_contains(?, coalesce(symbol, '')) "
         "and known_from = ? and valid_from = ?",
-        [made.text, made.kind, list(spellings(made.symbol or "")), learnt, made.valid_from],
+        [made.text, made.kind, list(spellings(made.symbol or "")), made.known_from, made.valid_from],
     ).fetchone()
-    return (int(found[0]), False) if found else (ledger.write(con, made, learnt, now, "import"), True)
+    return (int(found[0]), False) if found else (ledger.write(con, made, now, "import"), True)
 
 
 def _rows(found: "pd.DataFrame") -> list[dict[str, Any]]:

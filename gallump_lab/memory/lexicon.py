@@ -107,7 +107,7 @@ WHEN = re.compile(
     re.IGNORECASE,
 )
 """When something was done, which changes nothing of what was; what leads to a date that was taken out."""
-GIVES_WAY = (["->"], ["=>"], [">"])
+GIVES_WAY = frozenset(("->", "=>", ">"))
 APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 """From one number to another, this or that, a row of a table."""
 TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
