@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.text import terms
 from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
