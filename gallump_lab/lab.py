@@ -23,7 +23,7 @@ from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context import ContextBuilder
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import embedding, history, imports, labels, recall
+from gallump_lab.memory import history, imports, index, labels, recall
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Overrides
@@ -572,7 +572,7 @@ class Lab:
         ConfigError
             If there is no embedder of this name.
         """
-        return embedding.embed(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
+        return index.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
 
     @property
     def questions(self) -> "pd.DataFrame":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gallump_lab import tokens
-from gallump_lab.memory.duplicates import says
+from gallump_lab.memory.packing import says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import terms
 from gallump_lab.study.metrics import ndcg, order

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gallump_lab.memory.cold import Shown
-from gallump_lab.memory.duplicates import already_said, says
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.packing import TIERS, already_said, says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import metrics
 from gallump_lab.study.evidence import MEASURES, Qrels, least, length, said
