@@ -15,8 +15,8 @@ from gallump_lab.memory.duplicates import already_said
 from gallump_lab.memory.packing import pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
-from gallump_lab.study.evidence import measure
-from gallump_lab.study.ranks import Rankings
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.tally import measure
 
 if TYPE_CHECKING:
     import numpy as np
