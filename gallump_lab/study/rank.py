@@ -19,9 +19,9 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, configs
-from gallump_lab.study import past
-from gallump_lab.study.evidence import Qrels
-from gallump_lab.study.ranks import Asked, Ranking, Rankings
+from gallump_lab.study.rankings import Asked, Ranking, Rankings
+from gallump_lab.study.replay import checked_snapshot, zone_of
+from gallump_lab.study.tally import Qrels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    past.checked_snapshot(snapshot)
+    checked_snapshot(snapshot)
     _check(hot=hot, warm=warm, cold=cold, model=model, factor=factor)
     corpus = Corpus(embedders)
     memory.prepare(corpus, snapshot)
@@ -108,7 +108,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             config=replace(applied, budget=largest),
             retrievers=_named(retrievers, applied.recall),
             factor=own if factor is None else float(factor),
-            zone=past.zone_of(con, applied),
+            zone=zone_of(con, applied),
             seen_insight=memory.newest(con)[1],
             cited=ledger.cited(con),
         )

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.packing import already_said, newest_first, pack
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.study.evidence import Qrels, measure
-from gallump_lab.study.tally import tally
+from gallump_lab.study.tally import Qrels, measure, tally
 
 WORDS = "stop target halt risk long 400 410 AAPL".split()
 TIERS = {"hot": "passage", "warm": "passage", "cold": "insight"}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget
-from gallump_lab.study.ranks import Rankings
+from gallump_lab.study.rankings import Rankings
 from gallump_lab.study.scorecard.recorded import Recorded
 from gallump_lab.study.scorecard.records import Stated
 

@@ -11,9 +11,10 @@ from gallump_lab import tokens
 from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot, times
-from gallump_lab.study import past, statistics
+from gallump_lab.study import statistics
 from gallump_lab.study.rank import NothingToMeasure, rank
-from gallump_lab.study.ranks import Rankings
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.replay import checked_snapshot
 from gallump_lab.study.scorecard import arguments, charts
 from gallump_lab.study.scorecard.coverage import coverage
 from gallump_lab.study.scorecard.faults import inject
@@ -76,7 +77,7 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     ValueError
         If there is no insight to judge, or an argument cannot be used.
     """
-    past.checked_snapshot(snapshot)
+    checked_snapshot(snapshot)
     if at is not None:
         times.naive(at, "at")
     arguments.check(ranks, budget, broker)
