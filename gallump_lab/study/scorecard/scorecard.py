@@ -11,9 +11,10 @@ from gallump_lab import tokens
 from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot
-from gallump_lab.study import past, statistics
+from gallump_lab.study import statistics
 from gallump_lab.study.rank import NothingToMeasure, rank
-from gallump_lab.study.ranks import Rankings
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.replay import checked_snapshot
 from gallump_lab.study.scorecard import charts, claims, outcome
 from gallump_lab.study.scorecard.contradiction import contradiction
 from gallump_lab.study.scorecard.coverage import coverage
@@ -105,7 +106,7 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     >>> card = study.insights(lab.snapshot())
     >>> card.frame[["text", "verdict", "why"]]
     """
-    past.checked_snapshot(snapshot)
+    checked_snapshot(snapshot)
     _check(ranks, budget, broker)
     found = recorded(snapshot)
     moment = moment_of(found, at)

@@ -19,7 +19,7 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.reading.files import readable, unpacked
 from gallump_lab.reading.text import parsed
 from gallump_lab.store import files
-from gallump_lab.study.evidence import Qrels
+from gallump_lab.study.tally import Qrels
 from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
 
 if TYPE_CHECKING:
