@@ -18,7 +18,7 @@ from gallump_lab.memory.records import ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.reading.text_files import check_readable, check_unpacked, parse_json
 from gallump_lab.store import files
-from gallump_lab.study.evidence import Qrels
+from gallump_lab.study.tally import Qrels
 from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
 
 if TYPE_CHECKING:
