@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
-from gallump_lab.datasets.records import Dataset, Problems
+from gallump_lab.datasets.table import Dataset
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
@@ -132,7 +133,7 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
         sessions=len(sessions),
         already=len(waiting.drafts) - added,
         left_out=problems.left_out,
-        problems=problems.told(),
+        problems=problems.describe(),
     )
 
 
@@ -303,7 +304,9 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
         found.append(labels.Question(**row, evidence=_messages_of(wanted, ids, here, problems)))
     _note_hidden(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
-    return Imported(questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.told())
+    return Imported(
+        questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.describe()
+    )
 
 
 def insights(
@@ -369,7 +372,7 @@ def insights(
         insights=added,
         already=already,
         left_out=problems.left_out,
-        problems=problems.told(),
+        problems=problems.describe(),
     )
 
 

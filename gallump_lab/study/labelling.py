@@ -1,38 +1,130 @@
-r"""Silver labels: which of the shown items a recorded reply used, as far as its words tell.
-
-A reply uses an item if it shares a mark with this item alone: a number, a name or three content words in a row that
-stand in no other shown item and nowhere else in the prompt (question, market, portfolio, instructions).
-
-- A number has two digits or more, without years, dates, times of day and the numbers of a list; 1,250.50 is 1250.5.
-- A name is a word in capitals, or one with a capital after another word, that the text does not also write small;
-  months and days of the week are none.
-- Content words are stemmed and follow each other in a sentence, stop words aside. What more than a few of the recorded
-  replies say is a manner of speaking and no mark.
-
-It cannot see a paraphrase, an item whose marks another one shares, or what made the model leave something out; and it
-takes for use what came to be said alike by chance. So it measures a lower bound of how much shown items are used, good
-for comparing tiers and ranks. It knows nothing of what was not shown, and never enters recall.
-"""
+"""Labels that nobody typed: which messages to show to a labeller, and which items a reply used."""
 
 import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
-from gallump_lab.market.records import MarketContext
+from gallump_lab.config import Recall
+from gallump_lab.market.market_context import MarketContext
+from gallump_lab.memory import context as memory
+from gallump_lab.memory import recall
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.labels import Question
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.text import terms
+from gallump_lab.memory.records import AsOf, Role
+from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
-from gallump_lab.store import Snapshot
-from gallump_lab.study import past, statistics
+from gallump_lab.store import Catalogue, Snapshot, configs, times
+from gallump_lab.study import statistics
+from gallump_lab.study.rank import RETRIEVERS
+from gallump_lab.study.replay import checked_snapshot, zone_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gallump_lab.memory.corpus import View
+
+
+DEPTH = 10
+"""So many messages of each retriever are candidates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A message to be labelled."""
+
+    message_id: int
+    role: Role
+    text: str
+    symbol: str | None
+    speaker: str | None
+    created_at: datetime
+    """The time it speaks of, UTC."""
+    found: tuple[tuple[int, int], ...]
+    """Where in the text the best passages of the retrievers stand that look at words or meaning: from and to, in order;
+    nothing where none of them found it."""
+
+
+def pool(  # noqa: PLR0913 (what a study may choose)
+    catalogue: Catalogue,
+    corpus: Corpus,
+    asked: Question,
+    also: Collection[int] = (),
+    *,
+    retrievers: Mapping[str, Recall] | None = None,
+    depth: int = DEPTH,
+) -> list[Candidate]:
+    """Gather the messages to label for a question, in an order that tells nothing of their ranks.
+
+    Nothing later than the question is used, by arrival and by the time it speaks of. The order is the same each time.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        A lab's store or a snapshot; a retriever takes a step.
+    corpus : Corpus
+        Its passages in memory.
+    asked : Question
+        The question.
+    also : collection of int
+        Further messages, such as those that have a label.
+    retrievers : mapping of str to Recall, optional
+        `study.RETRIEVERS` by default.
+    depth : int
+        So many messages of each retriever.
+    """
+    at, seen = times.aware(asked.asked_at), asked.seen_message
+    with catalogue.read() as con:
+        seen = memory.newest(con)[0] if seen is None else seen
+        zone = zone_of(con, configs.applied(con))
+    moment = AsOf(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
+    memo: dict[Hashable, Any] = {}
+    found: dict[int, set[int]] = {message_id: set() for message_id in also}
+    for settings in (RETRIEVERS if retrievers is None else retrievers).values():
+        memory.prepare(corpus, catalogue, settings.embedder)
+        with catalogue.read() as con:
+            view = corpus.at(con, moment, settings.embedder)
+            ranked = recall.rank(
+                con, view, asked.text, symbol=asked.symbol, moment=moment, settings=settings, memo=memo
+            )
+        for message_id, passage in _first(view, ranked.passage_ids, depth).items():
+            found.setdefault(message_id, set()).update({passage} if settings.words or settings.meaning else ())
+    return _read(catalogue, found, asked.text)
+
+
+def _first(view: "View", ranked: list[int], depth: int) -> dict[int, int]:
+    """Return the first messages of a ranking, each with its best passage."""
+    found: dict[int, int] = {}
+    for passage in ranked:
+        found.setdefault(int(view.message_id[view.places[passage]]), passage)
+        if len(found) == depth:
+            break
+    return found
+
+
+def _read(catalogue: Catalogue, found: Mapping[int, set[int]], question: str) -> list[Candidate]:
+    with catalogue.read() as con:
+        rows = con.execute(
+            "select m.message_id, role, text, symbol, speaker, created_at, "
+            "list((start, stop) order by start) filter (passage_id in (select unnest($passages))) "
+            "from messages m left join passages p on p.message_id = m.message_id "
+            "where m.message_id in (select unnest($messages)) group by all",
+            {"messages": list(found), "passages": [each for passages in found.values() for each in passages]},
+        ).fetchall()
+    names = ("message_id", "role", "text", "symbol", "speaker")
+    candidates = [
+        Candidate(**dict(zip(names, row, strict=False)), created_at=times.aware(row[-2]), found=tuple(row[-1] or ()))
+        for row in rows
+    ]
+    return sorted(candidates, key=lambda each: term_id(f"{question}\n{each.message_id}"))
+
 
 FEW = 3
 """So many replies may say three words in a row that are still a mark, or a hundredth of all replies."""
@@ -125,7 +217,7 @@ def silver(snapshot: Snapshot) -> Silver:
     """
     import pandas as pd
 
-    past.checked_snapshot(snapshot)
+    checked_snapshot(snapshot)
     with snapshot.read() as con:
         replies = con.execute(_REPLIES).fetchall()
         (turns,) = con.execute("select count(*) from turns").fetchone() or (0,)
