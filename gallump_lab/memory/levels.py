@@ -94,7 +94,7 @@ class _Clause:
         self.text = text
         self.symbols = [*dict.fromkeys(symbol for _, _, symbol in named)]
         self.words = lexicon.TOKEN.findall(spelt)
-        self._meanings = [lexicon.MEANS.get(word, frozenset()) for word in self.words]
+        self._meanings: list[frozenset[str]] = [lexicon.MEANS.get(word, frozenset()) for word in self.words]
         self.means = frozenset().union(*self._meanings)
         known = all(word in lexicon.MEANS or word[0].isupper() for word in self.words)
         self.understood = known and not lexicon.APART.search(spelt)
