@@ -5,48 +5,39 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gallump_lab import datasets
-from gallump_lab.brain import transcript as transcripts
+from gallump_lab.archive import Archive, plain_id
 from gallump_lab.brain import turns
 from gallump_lab.brain.conversation import Conversation, Preview, Reply
 from gallump_lab.brain.distillation import Distillation, Distiller
-from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
-from gallump_lab.market.context import ContextBuilder
-from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import embedding, history, imports, labels, recall
+from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, Overrides
 from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.store import Cache, Snapshot, Store, configs, connect, frame, runs, times
-from gallump_lab.store.query import table
-from gallump_lab.store.runs import Found
+from gallump_lab.store import Cache, Store, connect, times
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
 
-    from gallump_lab.datasets import Dataset
     from gallump_lab.ui.chat import ChatWidget
     from gallump_lab.ui.explorer import Explorer
     from gallump_lab.ui.labeller import Labeller
     from gallump_lab.ui.reviewer import Reviewer
 
-SQL_SECONDS = 2.0
-"""So long may the analyst's own SQL hold the file."""
 
-
-class Lab:
+class Lab(Archive):
     """Chats with Claude about trading ideas, and remembers.
 
     `Lab.open` makes one. Everything is in one DuckDB file, which several notebooks may use at once.
@@ -80,7 +71,7 @@ class Lab:
             self.cache, store, clock=clock, ids=ids, config=self._config, embedders=embedders
         )
         self.insights = Insights(store, clock)
-        broker = FileBroker(clock=clock) if broker is None else broker
+        broker = broker or FileBroker(clock=clock)
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
         self._distiller = Distiller(store, clock, broker.symbols)
         self._talk = Conversation(store, self.sessions, market, self._distiller, clock)
@@ -157,71 +148,6 @@ class Lab:
         lab.import_dataset(talk if insights else replace(talk, insights=talk.insights.iloc[:0]))
         return lab
 
-    @property
-    def config(self) -> Config:
-        """The configuration in force; change it with `apply`."""
-        with self.store.read() as con:
-            return self._config(con)
-
-    def _config(self, con: "DuckDBPyConnection") -> Config:
-        if self._given is not None:
-            return self._given
-        found = configs.applied(con)
-        return replace(found, model=replace(found.model, base_url=self._base_url))
-
-    def apply(self, config: Config | Found, *, force: bool = False) -> None:
-        """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
-
-        Its base URL holds for this object alone: a lab file never decides where a key is sent.
-
-        Parameters
-        ----------
-        config : Config, or what a study found
-            The latter has a `.config`, and in `.run` how it was found, which is recorded too; see `store.runs.apply`.
-        force : bool
-            Apply it whatever speaks against it: a sweep's winner that holds less than what is in force, or that was
-            reported on fewer than five conversations, says so in `.against`.
-
-        Raises
-        ------
-        ConfigError
-            If it is neither, or names an embedder that is not there.
-        ValueError
-            If something speaks against it and it is not forced.
-        """
-        wanted = runs.wanted(config)
-        self.sessions.corpus.embedder(wanted.recall.embedder)
-        runs.apply(self.store, config, self._clock(), force=force)
-        self._base_url, self._given = wanted.model.base_url, None
-
-    @property
-    def runs(self) -> "pd.DataFrame":
-        """What was put in force, oldest first: when, by which study, on which figures and data; see `store.runs`."""
-        return runs.table(self.store)
-
-    def compare(self, a: int, b: int | None = None) -> "pd.DataFrame":
-        """Show in which settings two runs differ, the second the newest by default, and the figures of each.
-
-        Raises
-        ------
-        ValueError
-            If there is no such run.
-        """
-        return runs.compare(self.store, a, b)
-
-    def revert(self, run_id: int | None = None) -> Config:
-        """Put in force again what was before a run, the newest by default; give it. It is recorded as a run, too.
-
-        Raises
-        ------
-        ValueError
-            If there is no such run.
-        """
-        url = self._base_url
-        self.apply(runs.before(self.store, run_id))
-        self._base_url = url
-        return self.config
-
     def ask(  # noqa: PLR0913 (the guide's arguments and the seams)
         self,
         prompt: str,
@@ -292,7 +218,7 @@ class Lab:
         SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
             As `ask`.
         """
-        return self._talk.retry(_id(question_id), on_text, stop)
+        return self._talk.retry(plain_id(question_id, "question_id"), on_text, stop)
 
     def preview(
         self,
@@ -349,14 +275,14 @@ class Lab:
             If an argument cannot be used.
         """
         with self.store.read() as con:
-            config, newest = self._config(con), memory.newest(con)
+            config, (message, insight) = self._config(con), memory.newest(con)
         return memory.recalled(
             self.store,
             self.sessions.corpus,
             query,
             session_id=session_id,
             symbol=None if symbol is None else validate_symbol(symbol),
-            moment=AsOf(at=self.sessions.here(config), seen_message=newest[0], seen_insight=newest[1], as_of=as_of),
+            moment=AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight, as_of=as_of),
             config=config,
             model=config.model.answering,
             tokens=tokens,
@@ -394,202 +320,6 @@ class Lab:
             If the model is to distil and there is nobody to ask.
         """
         return self._distiller.run(self.config, session_id, by=by, confirm=confirm, stop=stop)
-
-    def transcript(
-        self, limit: int = 200, before: int | None = None, session_id: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the newest messages, oldest first, each reply with its turn; see `brain.transcript.transcript`."""
-        return transcripts.transcript(self.store, limit, before, session_id)
-
-    def slots(self, turn_id: int) -> list[ContextItem]:
-        """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
-        return transcripts.slots(self.store, _id(turn_id))
-
-    def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
-        """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
-        return history.sessions(self.store, search, limit)
-
-    def export(self, session_id: str) -> str:
-        """Return a session as a Markdown document."""
-        return history.markdown(self.store, session_id)
-
-    def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
-        """Delete a message or a session for good, and all that rests on it alone; see `memory.history.forget`."""
-        return history.forget(self.store, self._clock(), message_id=_id(message_id), session_id=session_id)
-
-    def decide(self, turn_id: int, position: int, verdict: Verdict, note: str = "") -> None:
-        """Record that a recommendation was accepted or rejected; nothing is ever ordered.
-
-        Parameters
-        ----------
-        turn_id : int
-            The turn that recommended it.
-        position : int
-            Its place among the turn's recommendations, from 0.
-        verdict : {"accepted", "rejected"}
-        note : str
-            Why, in the analyst's words.
-
-        Raises
-        ------
-        ValueError
-            If there is no such recommendation, or the verdict is another.
-        """
-        turns.decide(self.store, self._clock(), _id(turn_id), _id(position), verdict=verdict, note=note)
-
-    @property
-    def spent_today(self) -> float:
-        """What the UTC day's turns cost, USD, as recorded; `model.max_usd_per_day` bounds it."""
-        with self.store.read() as con:
-            return turns.spent_today(con, self._clock())
-
-    @property
-    def decisions(self) -> "pd.DataFrame":
-        """Every decision on a recommendation, oldest first; the newest of a recommendation holds."""
-        return self._frame("select * from decisions order by decision_id")
-
-    def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
-        """Run one reading statement on the lab's tables.
-
-        It may hold the file for 2 seconds; a longer one belongs on a copy: `lab.snapshot().sql(...)`. On a server it
-        holds nobody up, and takes as long as it takes.
-
-        Parameters
-        ----------
-        sql : str
-            One SELECT (WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN too).
-        params : sequence or mapping, optional
-            Values for `?` or `$name`.
-
-        Raises
-        ------
-        QueryRefused
-            If it writes, is not one statement, or takes too long.
-        """
-        return frame(self.store, sql, params, seconds=SQL_SECONDS if self.store.exclusive else None)
-
-    def _frame(self, sql: str) -> "pd.DataFrame":
-        with self.store.read() as con:
-            return table(con, sql)
-
-    def import_messages(self, frame: "pd.DataFrame") -> imports.Imported:
-        """Import past messages in bulk: a million in minutes, with a progress bar; see `memory.imports.messages`.
-
-        A batch is in the lab whole or not at all; importing the same again adds what is missing and nothing twice.
-
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            A row a message, in order of arrival: role, text and created_at (or time), and perhaps session_id (without
-            it, 30 minutes of silence end a session), symbol, speaker, key (its name in its source) and conversation.
-
-        Returns
-        -------
-        Imported
-            Counts; rows that cannot be used are left out and told in its `problems`.
-
-        Raises
-        ------
-        DatasetError
-            If a column that is needed is missing.
-        """
-        return imports.messages(self.store, frame, clock=self._clock, session_minutes=self.config.session_minutes)
-
-    def import_questions(self, frame: "pd.DataFrame") -> imports.Imported:
-        """Import questions with their evidence, to measure recall with; see `memory.imports.questions`."""
-        return imports.questions(self.store, frame, clock=self._clock)
-
-    def import_dataset(self, dataset: "Dataset") -> imports.Imported:
-        """Import all of a dataset, such as `datasets.read(path)` gives: messages, questions and insights."""
-        return imports.dataset(self.store, dataset, clock=self._clock, session_minutes=self.config.session_minutes)
-
-    def embed(self, embedder: str | None = None) -> int:
-        """Embed every passage that an embedding model has no code of yet, with a progress bar.
-
-        The built-in model's codes come with each message. Another's follow: before a question, those of the last few
-        messages; all the others when you call this. It can be interrupted at any time and goes on where it stopped;
-        others may use the lab meanwhile, and do the same.
-
-        Parameters
-        ----------
-        embedder : str, optional
-            The model's name; the one in force by default.
-
-        Returns
-        -------
-        int
-            How many passages have been embedded.
-
-        Raises
-        ------
-        ConfigError
-            If there is no embedder of this name.
-        """
-        return embedding.embed(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
-
-    @property
-    def questions(self) -> "pd.DataFrame":
-        """Every question to measure recall with, its evidence as message ids; see `memory.labels.questions`."""
-        return labels.questions(self.store)
-
-    @property
-    def labels(self) -> "pd.DataFrame":
-        """The label that holds of each question and message; see `memory.labels.held`."""
-        return labels.held(self.store)
-
-    def add_question(  # noqa: PLR0913 (a question's fields)
-        self,
-        text: str,
-        *,
-        asked_at: datetime | None = None,
-        answer: str | None = None,
-        symbol: str | None = None,
-        session_id: str | None = None,
-        kind: str = "question",
-    ) -> int:
-        """Store a question of your own to measure recall with, and give its id; see `memory.labels.add_one`."""
-        return labels.add_one(
-            self.store,
-            text,
-            self._clock(),
-            asked_at=asked_at,
-            answer=answer,
-            symbol=symbol,
-            session_id=session_id,
-            kind=kind,
-        )
-
-    def question_of(self, turn_id: int) -> int:
-        """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, _id(turn_id), self._clock())
-
-    def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
-        """Return how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
-        labels.label(self.store, _id(question_id), _id(message_id), grade, self._clock(), labeller=labeller)
-
-    @property
-    def messages(self) -> "pd.DataFrame":
-        """Every message, in order of arrival."""
-        return self._frame("select * from messages order by message_id")
-
-    @property
-    def turns(self) -> "pd.DataFrame":
-        """Every turn, in order."""
-        return self._frame("select * from turns order by turn_id")
-
-    def snapshot(self) -> Snapshot:
-        """Copy the lab into memory, for studies that must not hold the file."""
-        return Snapshot.take(self.store, self.config.model.answering)
-
-    def backup(self, path: str | Path) -> Path:
-        """Copy the lab into a new file while others go on using it.
-
-        Raises
-        ------
-        FileExistsError
-            If something stands at `path` already.
-        """
-        return self.store.backup(path)
 
     def chat(
         self, watchlist: Sequence[str] = (), session_id: str | None = None, *, static: bool = False
@@ -634,8 +364,3 @@ class Lab:
     def __repr__(self) -> str:
         """Name the file and what answers."""
         return f"<Lab {self.store.path.name}>"
-
-
-def _id(given: Any) -> Any:
-    """Return an id as the lab takes it; out of a frame it is one of numpy's numbers."""
-    return given.item() if hasattr(given, "item") else given

@@ -18,7 +18,7 @@ from gallump_lab.brain.distillation import Distiller
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.config import Budget, Config
-from gallump_lab.market.context import ContextBuilder
+from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import distilling, packing
 from gallump_lab.memory.messages import checked_text

@@ -16,7 +16,6 @@ from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Session, Taken
-from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import AsOf
 from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, owner, times
@@ -291,8 +290,8 @@ class Distiller:
                 with self._store.write() as con:
                     outcome["fault"] = got.notice or distilling.lost(con, number, session)
                     if outcome["fault"] is None:
-                        standing = Standing(con, times.naive(self._clock()))
-                        taken = distilling.settle(standing, session, got.learnt, name)
+                        at = times.naive(self._clock())
+                        taken = distilling.settle(con, session, got.learnt, distiller=name, now=at)
                         taken = taken._replace(refused=(*got.refused, *taken.refused))
                     distilling.end(con, number, taken, **outcome)
             except BaseException:  # the session is free again, what was paid is recorded

@@ -46,10 +46,14 @@ class Tool:
     refused: str = "refused"
 
     @property
+    def item(self) -> dict[str, Any]:
+        """The JSON schema of an item."""
+        return _object(self.fields)
+
+    @property
     def definition(self) -> dict[str, Any]:
         """The tool as the Messages API takes it."""
-        item = _object(self.fields)
-        schema = _object({self.items: {"type": "array", "items": item}})
+        schema = _object({self.items: {"type": "array", "items": self.item}})
         return {"name": self.name, "description": self.description, "strict": True, "input_schema": schema}
 
     def given(self, calls: Sequence[str], text: str) -> tuple[list[Any], list[str]]:

@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gallump_lab.config import Config
-from gallump_lab.memory import rules
-from gallump_lab.memory.living import Standing
+from gallump_lab.memory import ledger, rules
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.secrets import masked
@@ -188,8 +187,10 @@ def _is_whole(con: "DuckDBPyConnection", session: Session) -> bool:
     return found == (len(ids),)
 
 
-def settle(standing: Standing, session: Session, learnt: Iterable[Learnt], distiller: str) -> Taken:
-    """Put what a distiller gave of a session among the insights that stand, inside their transaction.
+def settle(
+    con: "DuckDBPyConnection", session: Session, learnt: Iterable[Learnt], *, distiller: str, now: datetime
+) -> Taken:
+    """Merge what a distiller gave of a session into the insights, inside the caller's transaction; `now` is naive UTC.
 
     An insight without a supporting message of the session is refused, and one that cannot be stored; one that rests on
     messages which the distiller had read before is passed over.
@@ -208,11 +209,11 @@ def settle(standing: Standing, session: Session, learnt: Iterable[Learnt], disti
         newest = max(there[source].created_at for source in each.sources)
         given = replace(each, valid_from=each.valid_from or newest)
         try:
-            settled = standing.settle(given, known_from=session.known_from, distiller=distiller)
+            _, new = ledger.merge(con, given, known_from=session.known_from, now=now, distiller=distiller)
         except ValueError as error:  # nothing of it has been stored
             refused.append(f"{each.text[:40]!r}: {error}")
             continue
-        counts[settled.new] += 1
+        counts[new] += 1
     return Taken(counts[True], counts[False], tuple(refused))
 
 
@@ -245,11 +246,10 @@ def keep(
 ) -> list[Taken]:
     """Put what the rules found among the insights that stand, inside one transaction; only of what is still due."""
     still = {*due(con, rules.NAME, now, minutes, wanted=[session.session_id for session, _ in found])}
-    standing = Standing(con, times.naive(now))
     takings = []
     for session, learnt in found:
         if session.session_id in still and _is_whole(con, session):
             number = begin(con, session, rules.NAME, now)
-            takings.append(settle(standing, session, learnt, rules.NAME))
+            takings.append(settle(con, session, learnt, distiller=rules.NAME, now=times.naive(now)))
             end(con, number, takings[-1], cost_usd=0.0)
     return takings
