@@ -18,7 +18,7 @@ from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
 from gallump_lab.secrets import masked
-from gallump_lab.store import Store, StoreError, configs, owner, times
+from gallump_lab.store import Store, StoreError, lease, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -92,7 +92,7 @@ class Turn:
         self._saved = time.monotonic()
         self._drafted = False
         self._saving = threading.Lock()
-        self._claim = owner.Claim(lambda _: self._save())  # while the model thinks, too
+        self._claim = lease.Claim(lambda _: self._save())  # while the model thinks, too
         moment = received.moment
         self._row: dict[str, Any] = {
             "session_id": str(received.session_id),
@@ -105,7 +105,7 @@ class Turn:
             "watchlist": _json(list(watchlist)),
             "chosen": _json({"pinned": overrides.pinned, "excluded": overrides.excluded}),
             "market": _json(prompt.market_context.to_dict()),
-            "config_id": configs.stored(received.config).id,
+            "config_id": runs.stored(received.config).id,
             "token_factor": prompt.session_context.token_factor,
             "retrieval": recall.version(received.config.recall.embedder, sum(prompt.session_context.missing.values())),
             "template": prompt.template,
@@ -141,15 +141,15 @@ class Turn:
             with self._store.write() as con:
                 if self._drafted:
                     con.execute(
-                        f"update drafts set text = ?, renewed_at = {owner.NOW} where owner = ?",  # noqa: S608
+                        f"update drafts set text = ?, renewed_at = {lease.NOW} where owner = ?",  # noqa: S608
                         [text, self._claim.name],
                     )
                 else:
-                    configs.keep(con, self._received.config)
+                    runs.keep(con, self._received.config)
                     given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._slots)]
                     con.execute(
                         "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner, renewed_at) "  # noqa: S608
-                        f"values (?, ?, ?, ?, ?, ?, ?, {owner.NOW})",
+                        f"values (?, ?, ?, ?, ?, ?, ?, {lease.NOW})",
                         [*given, self._claim.name],
                     )
             self._drafted = True
@@ -183,7 +183,7 @@ class Turn:
             "dropped": _json(list(answer.dropped)),
         }
         with self._store.write() as con:
-            configs.keep(con, self._received.config)
+            runs.keep(con, self._received.config)
             reply_id = write(con) if write else None
             turn_id = _write(con, self._row | outcome | {"reply_id": reply_id}, self._slots)
         if reply_id is not None:
@@ -258,11 +258,11 @@ def _write(con: "DuckDBPyConnection", row: dict[str, Any], slots: Sequence[Seque
 def recover(store: Store, sessions: SessionManager) -> int:
     """Turn the drafts that nobody is at work on any more into replies, marked as stopped; give their number."""
     with store.read() as con:
-        found = con.execute(f"select text, turn::text, slots::text, owner, {owner.LATE} from drafts").fetchall()  # noqa: S608
+        found = con.execute(f"select text, turn::text, slots::text, owner, {lease.LATE} from drafts").fetchall()  # noqa: S608
     orphans = [
         (text, json.loads(turn), json.loads(slots))
         for text, turn, slots, who, late in found
-        if owner.free(who, late=late)
+        if lease.free(who, late=late)
     ]
     for text, row, slots in orphans:
         write = sessions.reply(row["session_id"], text, row["symbol"], "stopped") if text.strip() else None

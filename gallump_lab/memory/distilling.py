@@ -17,7 +17,7 @@ from gallump_lab.memory.living import Standing
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.secrets import masked
-from gallump_lab.store import Store, owner, times
+from gallump_lab.store import Store, lease, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -101,10 +101,10 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     given["wanted"] = None if wanted is None else [*wanted]
     rows = con.execute(_DUE, given).fetchall()
     running = con.execute(
-        f"select session_id, owner, {owner.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
+        f"select session_id, owner, {lease.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
         [distiller],
     ).fetchall()
-    taken = {session_id for session_id, who, late in running if not owner.free(who, late=late)}
+    taken = {session_id for session_id, who, late in running if not lease.free(who, late=late)}
     return [session_id for (session_id,) in rows if session_id not in taken]
 
 
@@ -147,14 +147,14 @@ def read(con: "DuckDBPyConnection", session_id: str, distiller: str, minutes: fl
     return Session(session_id=session_id, messages=said, after=after, known_from=min(ended, now))
 
 
-def at_work(store: Store) -> owner.Claim:
+def at_work(store: Store) -> lease.Claim:
     """Return a claim in whose name sessions are distilled, one after the other."""
 
     def renew(name: str) -> None:
         with store.write() as con:
-            con.execute(f"update distillings set renewed_at = {owner.NOW} where owner = ?", [name])  # noqa: S608
+            con.execute(f"update distillings set renewed_at = {lease.NOW} where owner = ?", [name])  # noqa: S608
 
-    return owner.Claim(renew)
+    return lease.Claim(renew)
 
 
 def claim(  # noqa: PLR0913, PLR0917 (a claim's givens)
@@ -179,7 +179,7 @@ def claim(  # noqa: PLR0913, PLR0917 (a claim's givens)
         )
         (number,) = con.execute(
             "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, owner, "  # noqa: S608
-            f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {owner.NOW}) "
+            f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {lease.NOW}) "
             "returning distilling_id",
             [session_id, distiller, session.seen, times.naive(now), name],
         ).fetchone() or (0,)
