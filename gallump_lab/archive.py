@@ -11,7 +11,7 @@ from gallump_lab.brain import transcript as transcripts
 from gallump_lab.brain.conversation import who_answers
 from gallump_lab.brain.decisions import Verdict
 from gallump_lab.config import Config
-from gallump_lab.memory import embedding, history, imports, labels
+from gallump_lab.memory import history, imports, index, labels
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionManager
 from gallump_lab.store import Snapshot, Store, frame, runs
@@ -244,7 +244,7 @@ class Archive:
         ConfigError
             If there is no embedder of this name.
         """
-        return embedding.embed(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
+        return index.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
 
     @property
     def questions(self) -> "pd.DataFrame":

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from gallump_lab.reading.files import readable
+from gallump_lab.reading.text_files import check_readable
 from gallump_lab.store import files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, translated
 from gallump_lab.store.lease import Instance, seal
@@ -102,7 +102,7 @@ class Snapshot:
         if not store.path.exists():
             msg = f"There is no file {store.path}. Give the path that snapshot.save(path) wrote to."
             raise FileNotFoundError(msg)
-        readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
+        check_readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
         copy = Instance()
         with store.lend(copy) as con:
             if not schema.recognize(con, store.path) or not schema.is_snapshot(con):

@@ -1,7 +1,6 @@
-"""The route's addresses. Jupyter Server says who asks and whether they may, `body` checks what, `Answers` asks."""
+"""The route's addresses. Jupyter Server says who asks and whether they may, `requests` checks what, `Answers` asks."""
 
 import asyncio
-import contextlib
 import json
 import threading
 from collections.abc import Awaitable, Callable
@@ -13,12 +12,12 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from gallump_lab.route import body
-from gallump_lab.route.answers import Answers
-from gallump_lab.route.trouble import Trouble, of_http, trouble
+from gallump_lab.server.failures import Failure, failure, of_status
+from gallump_lab.server.requests import Question, description, read
 
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Reply
+    from gallump_lab.server.app import Answers
 
 LINGER = 64_000_000
 """Bytes of a refused body that are read past, so that the client sees the answer and not a broken connection."""
@@ -30,9 +29,10 @@ class _Handler(APIHandler):
     auth_resource = "gallump_lab"
     allow: ClassVar[str]
 
-    def told(self, error: web.HTTPError) -> bytes:
-        """Set an error's status and headers, and give its JSON."""
-        found = error if isinstance(error, Trouble) else of_http(error.status_code)
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with an error."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        found = error if isinstance(error, Failure) else of_status(status_code)
         self.set_status(found.status_code)
         self.set_header("Content-Type", "application/json")
         if found.retry_after is not None:
@@ -41,53 +41,44 @@ class _Handler(APIHandler):
             self.set_header("Allow", self.allow)
         if hasattr(self, "_jupyter_current_user"):  # else it is not known yet what the headers depend on
             self.set_cors_headers()
-        return json.dumps(found.to_dict()).encode()
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with an error."""
-        error = kwargs.get("exc_info", (None, None))[1]
-        self.finish(self.told(error if isinstance(error, web.HTTPError) else of_http(status_code)))
+        self.finish(json.dumps(found.to_dict()))
 
 
-class Description(_Handler):
-    """Tells what the route takes and gives, as OpenAPI 3.1."""
+class DescriptionHandler(_Handler):
+    """Tells what the route takes and answers, as OpenAPI 3.1."""
 
     allow = "GET, OPTIONS"
-
-    def initialize(self, description: dict[str, Any]) -> None:
-        """Take the description."""
-        self._description = description
 
     @web.authenticated
     @authorized
     async def get(self) -> None:
         """Return the description."""
-        await self.finish(json.dumps(self._description))
+        await self.finish(json.dumps(description(self.base_url)))
 
 
-def _once(post: "Callable[[Generate], Any]") -> "Callable[[Generate], Awaitable[None]]":
-    """Answer only what has not been refused before its body had come."""
+def _unless_refused(method: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+    """Answer what was refused by its headers, now that its body has been read past."""
 
-    @wraps(post)
-    async def inner(self: "Generate") -> None:
-        if not self.refused:
-            await post(self)
-        elif not self._finished:
-            self.finish()
+    @wraps(method)
+    async def inner(self: "GenerateHandler") -> None:
+        if self.refusal:
+            raise self.refusal
+        await method(self)
 
     return inner
 
 
 @web.stream_request_body
-class Generate(_Handler):
+class GenerateHandler(_Handler):
     """Answers a question, at the end of the reply."""
 
     allow = "POST, OPTIONS"
 
-    def initialize(self, answers: Answers, most_bytes: int, keep_alive: float) -> None:
+    def initialize(self, answers: "Answers", most_bytes: int, keep_alive: float) -> None:
         """Take what `GallumpLab` was configured with: bytes of a body, seconds between two signs of life."""
-        self._answers, self._most_bytes, self._keep_alive = answers, most_bytes, keep_alive
-        self._body, self._size, self.refused = bytearray(), 0, False
+        self.answers, self.most_bytes, self.keep_alive = answers, most_bytes, keep_alive
+        self.refusal: web.HTTPError | None = None
+        self._body, self._size = bytearray(), 0
         self._stop = threading.Event()
 
     async def prepare(self) -> None:  # type: ignore[override]  # as Jupyter's own handlers do
@@ -97,7 +88,11 @@ class Generate(_Handler):
             if self.request.method == "POST":
                 self._check_headers()
         except web.HTTPError as error:
-            await self._refuse(error)
+            self.refusal = error
+            # Who waits to be asked for the body, or has too much of it, is told now; to whom is sending already,
+            # an answer that closes the connection is lost.
+            if "Expect" in self.request.headers or self._length > LINGER:
+                raise
 
     def _check_headers(self) -> None:
         if not self.current_user:
@@ -107,83 +102,59 @@ class Generate(_Handler):
         charsets = {option.removeprefix("charset=").strip('"') for option in options if option.startswith("charset=")}
         packed = headers.get("Content-Encoding", "identity") != "identity"
         if kind != "application/json" or charsets - {"utf-8"} or packed:
-            msg = "Send the question as Content-Type: application/json, in UTF-8 and not compressed."
-            raise Trouble(415, "unsupported_media_type", msg)
-        if self._length() > self._most_bytes:
+            raise web.HTTPError(415)
+        if self._length > self.most_bytes:
             raise self._too_large()
 
+    @property
     def _length(self) -> int:
         given = self.request.headers.get("Content-Length", "0")
         return int(given) if given.isdecimal() and len(given) < 19 else 0  # tornado refuses any other
 
-    def _too_large(self) -> Trouble:
-        msg = f"The body has more than {self._most_bytes:,} bytes. Send a shorter question."
-        return Trouble(413, "body_too_large", msg)
+    def _too_large(self) -> Failure:
+        return Failure("body_too_large", f"The body has more than {self.most_bytes:,} bytes. Send a shorter question.")
 
     async def data_received(self, chunk: bytes) -> None:
         """Take a part of the body, or read past it if the request has been refused."""
         self._size += len(chunk)
-        if self.refused:
-            if self._size > LINGER and not self._finished:
-                self.finish()
-        elif self._size > self._most_bytes:
-            self._body.clear()
-            await self._refuse(self._too_large())
-        else:
+        if self._size > self.most_bytes:
+            self.refusal = self.refusal or self._too_large()
+        if not self.refusal:
             self._body += chunk
-
-    async def _refuse(self, error: web.HTTPError) -> None:
-        """Answer now. What still comes of the body is read past: a client that is sending would not see the answer."""
-        self.refused = True
-        self.log_exception(type(error), error, None)
-        told = self.told(error)
-        self.set_header("Connection", "close")
-        self.set_header("Content-Length", str(len(told)))
-        self.write(told)
-        with contextlib.suppress(StreamClosedError):
-            await self.flush()
-        if "Expect" in self.request.headers or self._length() > LINGER:
-            self.finish()
+        elif self._size > LINGER and not self._finished:
+            self.send_error(self.refusal.status_code, exc_info=(type(self.refusal), self.refusal, None))
 
     def on_connection_close(self) -> None:
         """End the answer where it is: nobody waits for it any more."""
         self._stop.set()
         super().on_connection_close()
 
-    @_once
+    @_unless_refused
     @web.authenticated
     @authorized
     async def post(self) -> None:
         """Answer."""
-        await self.answer(await asyncio.to_thread(body.read, bytes(self._body)))  # the server has others to serve
+        await self.answer(await asyncio.to_thread(read, bytes(self._body)))  # the server has others to serve
 
-    @_once
-    @web.authenticated
-    async def put(self) -> None:
-        """Take no other method."""
-        raise web.HTTPError(405)
-
-    get = head = patch = delete = put
-
-    async def answer(self, asked: body.Asked) -> None:
+    async def answer(self, question: Question) -> None:
         """Return the reply's JSON."""
         try:
-            reply = await self._begin(asked)
+            reply = await self._begin(question)
         except Exception as error:  # noqa: BLE001 (whatever it is, the table has an answer)
-            raise self._trouble(error) from None
+            raise self._failure(error) from None
         self.finish(json.dumps(reply.to_dict()))
 
-    def _begin(self, asked: body.Asked, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
-        return asyncio.wrap_future(self._answers.ask(asked, self._stop, on_text))
+    def _begin(self, question: Question, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
+        return asyncio.wrap_future(self.answers.ask(question, self._stop, on_text))
 
-    def _trouble(self, error: BaseException) -> Trouble:
-        return trouble(error, log=self.log, now=self._answers.now)
+    def _failure(self, error: Exception) -> Failure:
+        return failure(error, log=self.log, now=self.answers.now)
 
 
-class Stream(Generate):
+class StreamHandler(GenerateHandler):
     """Answers a question as the reply comes in, as server-sent events."""
 
-    async def answer(self, asked: body.Asked) -> None:
+    async def answer(self, question: Question) -> None:
         """Send each piece as `text`, and at the end the reply's JSON as `reply`, or an error's as `error`."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -191,13 +162,13 @@ class Stream(Generate):
         def hear(piece: str) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        def ended(reply: "asyncio.Future[Reply]") -> None:
+        def end(reply: "asyncio.Future[Reply]") -> None:
             if not reply.cancelled():
                 reply.exception()  # seen, though nobody may be there any more to be told
             pieces.put_nowait(None)
 
-        reply = self._begin(asked, hear)
-        reply.add_done_callback(ended)
+        reply = self._begin(question, hear)
+        reply.add_done_callback(end)
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
@@ -213,22 +184,22 @@ class Stream(Generate):
     async def _next(self, pieces: asyncio.Queue[str | None]) -> str | None:
         """Return the next piece's event, or a comment if none comes for long; None at the end."""
         try:
-            piece = await asyncio.wait_for(pieces.get(), self._keep_alive)
+            piece = await asyncio.wait_for(pieces.get(), self.keep_alive)
         except TimeoutError:
             return ": waiting\n\n"
-        return None if piece is None else _event("text", json.dumps({"text": piece}))
+        return None if piece is None else _event("text", {"text": piece})
 
     def _last(self, reply: "asyncio.Future[Reply]") -> str:
         try:
-            return _event("reply", json.dumps(reply.result().to_dict()))
+            return _event("reply", reply.result().to_dict())
         except Exception as error:  # noqa: BLE001 (as above)
-            return _event("error", json.dumps(self._trouble(error).to_dict()))
+            return _event("error", self._failure(error).to_dict())
 
     async def _send(self, text: str) -> None:
         self.write(text)
         await self.flush()
 
 
-def _event(name: str, data: str) -> str:
+def _event(name: str, data: dict[str, Any]) -> str:
     """Write a server-sent event; JSON has no line break of its own."""
-    return f"event: {name}\ndata: {data}\n\n"
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
