@@ -224,7 +224,7 @@ def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only
 
 
 def test_a_question_is_claimed_while_the_model_thinks(lab: Lab, monkeypatch) -> None:
-    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     held = threading.Event()
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
