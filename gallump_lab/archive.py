@@ -13,7 +13,7 @@ from gallump_lab.config import Config
 from gallump_lab.memory import history, imports, index, labels
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionManager
-from gallump_lab.store import Snapshot, Store, configs, frame, runs
+from gallump_lab.store import Snapshot, Store, frame, runs
 from gallump_lab.store.query import table
 from gallump_lab.store.runs import Found
 
@@ -45,7 +45,7 @@ class Archive:
     def _config(self, con: "DuckDBPyConnection") -> Config:
         if self._given is not None:
             return self._given
-        found = configs.applied(con)
+        found = runs.applied(con)
         return replace(found, model=replace(found.model, base_url=self._base_url))
 
     def apply(self, config: Config | Found, *, force: bool = False) -> None:

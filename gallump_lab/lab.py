@@ -22,7 +22,7 @@ from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import NO_OVERRIDES, Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides
 from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol

@@ -15,7 +15,7 @@ from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Store, configs, owner, times
+from gallump_lab.store import Store, lease, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -126,7 +126,7 @@ class Turn:
         self._store, self._sessions, self._config = store, sessions, received.config
         self._pieces: list[str] = []
         self._drafted = False
-        self._claim = owner.Claim(self._save)
+        self._claim = lease.Claim(self._save)
         moment = received.moment
         self._row: dict[str, Any] = {
             "session_id": str(received.session_id),
@@ -139,7 +139,7 @@ class Turn:
             "watchlist": _json(list(watchlist)),
             "chosen": _json({"pinned": overrides.pinned, "excluded": overrides.excluded}),
             "market": _json(prompt.market_context.to_dict()),
-            "config_id": configs.stored(received.config).id,
+            "config_id": runs.stored(received.config).id,
             "token_factor": prompt.session_context.token_factor,
             "retrieval": recall.version(received.config.recall.embedder, sum(prompt.session_context.missing.values())),
             "template": prompt.template,
@@ -170,15 +170,15 @@ class Turn:
         with self._store.write() as con:
             if self._drafted:
                 con.execute(
-                    f"update drafts set text = ?, renewed_at = {owner.NOW} where owner = ?",  # noqa: S608
+                    f"update drafts set text = ?, renewed_at = {lease.NOW} where owner = ?",  # noqa: S608
                     [text, name],
                 )
             else:
-                configs.keep(con, self._config)
+                runs.keep(con, self._config)
                 given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._items)]
                 con.execute(
                     "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner, renewed_at) "  # noqa: S608
-                    f"values (?, ?, ?, ?, ?, ?, ?, {owner.NOW})",
+                    f"values (?, ?, ?, ?, ?, ?, ?, {lease.NOW})",
                     [*given, name],
                 )
         self._drafted = True
@@ -212,7 +212,7 @@ class Turn:
         row = self._row | outcome
         reply = self._sessions.reply(answer.text, row["symbol"], answer.state)
         with self._store.write() as con:
-            configs.keep(con, self._config)
+            runs.keep(con, self._config)
             turn_id, reply_id = _write(con, row, self._items, reply)
         if reply_id is not None:
             self._sessions.upkeep(row["question_id"] - 1, reply_id)
@@ -241,11 +241,11 @@ def _write(
 def recover(store: Store, sessions: SessionManager) -> int:
     """Turn the drafts that nobody is at work on any more into replies, marked as stopped; return their number."""
     with store.read() as con:
-        found = con.execute(f"select text, turn::text, slots::text, owner, {owner.LATE} from drafts").fetchall()  # noqa: S608
+        found = con.execute(f"select text, turn::text, slots::text, owner, {lease.LATE} from drafts").fetchall()  # noqa: S608
     orphans = [
         (text, json.loads(turn), json.loads(items))
         for text, turn, items, who, late in found
-        if owner.free(who, late=late)
+        if lease.free(who, late=late)
     ]
     outcome = {"state": "stopped", "fault": LOST, "plain": False, "recommendations": "[]", "dropped": "[]"}
     for text, row, items in orphans:

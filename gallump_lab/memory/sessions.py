@@ -17,7 +17,7 @@ from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.secrets import masked, told
-from gallump_lab.store import Cache, Store, configs, times
+from gallump_lab.store import Cache, Store, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -106,7 +106,7 @@ class SessionManager:
         *,
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
-        config: "Callable[[DuckDBPyConnection], Config]" = configs.applied,
+        config: "Callable[[DuckDBPyConnection], Config]" = runs.applied,
         embedders: Iterable[Embedder] = (),
     ) -> None:
         if storage is None:

@@ -17,7 +17,7 @@ from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Snapshot, configs
+from gallump_lab.store import Snapshot, runs
 from gallump_lab.study.rankings import Asked, Ranking, Rankings
 from gallump_lab.study.replay import checked_snapshot, zone_of
 from gallump_lab.study.tally import Qrels
@@ -97,7 +97,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         )
         raise NothingToMeasure(msg)
     with snapshot.read() as con:
-        applied = configs.applied(con)
+        applied = runs.applied(con)
         window = applied.budget.window + hot + warm + cold
         largest = replace(applied.budget, hot=hot, warm=warm, cold=cold, window=window)
         model = model or snapshot.model or applied.model.answering

@@ -185,8 +185,8 @@ def wait_for_draft(lab: Lab) -> None:
 DYING = """
 import os, sys
 from gallump_lab import Lab
-from gallump_lab.store import owner
-owner.RENEWED = 0.01
+from gallump_lab.store import lease
+lease.RENEWED = 0.01
 lab = Lab.open(sys.argv[1])
 def die(piece, heard=[]):
     heard.append(piece)
@@ -233,7 +233,7 @@ def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only
 
 
 def test_a_question_is_claimed_while_the_model_thinks(lab: Lab, monkeypatch) -> None:
-    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     held = threading.Event()
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
@@ -303,7 +303,7 @@ def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, 
                 lab.retry(question)
             refused.append(caught.value)
 
-    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=try_again)
     assert refused
     assert len(lab.turns) == 1
@@ -328,7 +328,7 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         del lab.store.write
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     lab.store.wait = 0.2
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
@@ -378,7 +378,7 @@ def test_a_draft_of_a_living_process_is_left_alone(lab: Lab, tmp_path: Path) -> 
             seen.append(len(Lab.open(tmp_path / "lab.duckdb").transcript()))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+        patch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
         reply = lab.ask("Is AAPL cheap?", on_text=look)
     assert seen == [1]
     assert [said["text"] for said in lab.transcript()] == ["Is AAPL cheap?", reply.text]

@@ -387,7 +387,7 @@ def written_by_hand(lab, reply):
 
 def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     lab, folder, seen, drafts = opened, opened.store.path.parent, [], []
 
     def hear(piece):
