@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.brain.turns import chosen_of
 from gallump_lab.config import Config
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.corpus import Corpus

@@ -6,19 +6,18 @@ from datetime import tzinfo
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
-from gallump_lab.brain.conversation import who_answers
 from gallump_lab.config import Config, Recall
+from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
-from gallump_lab.memory.cold import too_far
 from gallump_lab.memory.corpus import Corpus, View
-from gallump_lab.memory.duplicates import newest_first
+from gallump_lab.memory.packing import newest_first
 from gallump_lab.memory.recall import Ranked
 from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Snapshot, configs
+from gallump_lab.store import Snapshot, runs
 from gallump_lab.study.past import checked_snapshot, one_by_one, zone_of
 from gallump_lab.study.rankings import Asked, Ranking, Rankings
 from gallump_lab.study.tally import Qrels
@@ -94,8 +93,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         )
         raise NothingToMeasure(msg)
     with snapshot.read() as con:
-        applied = configs.applied(con)
-        model = model or snapshot.model or who_answers(applied)
+        applied = runs.applied(con)
+        model = model or snapshot.model or applied.model.answering
         window = applied.budget.window + sum(limits.values())
         ranker = _Ranker(
             con=con,
@@ -173,9 +172,15 @@ class _Ranker:
             view = self._view(moment, settings)
             ranked = recall.rank(self.con, view, row.text, symbol=symbol, moment=moment, settings=settings, memo=memo)
             found.append(self._ranking(ranked))
-        _, _, hot = memory.session(self.con, session, moment, self.config, self.factor)
-        cold = memory.learnt(
-            self.con, row.text, symbols={symbol}, moment=moment, config=self.config, factor=self.factor
+        _, _, hot = memory.hot(self.con, session, moment, self.config, self.factor)
+        cold = learnt.candidates(
+            self.con,
+            row.text,
+            symbols=frozenset(filter(None, [symbol])),
+            moment=moment,
+            settings=self.config.cold,
+            factor=self.factor,
+            plain=self.config.template == "guide",
         )
         asked = Asked(
             question_id=int(row.question_id),
@@ -188,7 +193,7 @@ class _Ranker:
                 cited=self.cited,
             ),
             hot=_within(hot, self.config.budget.hot),
-            cold=[slot for slot in cold if not too_far(slot, self.config.cold.least)],
+            cold=[slot for slot in cold if not learnt.too_far(slot, self.config.cold.least)],
         )
         return asked, found
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptTooLong
-from gallump_lab.brain.records import Usage
 from gallump_lab.config import Config, ConfigError, Model
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
