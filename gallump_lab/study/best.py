@@ -1,6 +1,7 @@
 """The winner of a sweep, chosen on some conversations and reported on the others."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float, float]
 """A value, its low and its high; NaN where there is none."""
-NONE: Interval = (math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +28,78 @@ class Best:
     holdout: Interval
     """The same on the others."""
     gain: Interval
-    """How much more it is there than what is applied, paired by question."""
+    """How much more it is there than what is applied, paired by question; NaN if the sweep does not hold that."""
     unit: str
     """Whose tokens these and the configuration's budgets are, in words."""
     tokens: float
     """Memory's tokens that it takes a question, on average of all."""
     tokens_applied: float
-    """The same of what is applied."""
-    against: str
-    """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
-    words: str
-    """All this in words, and what could not be judged."""
-    run: dict[str, Any]
-    """What is recorded when it is applied."""
+    """The same of what is applied; NaN if the sweep does not hold that."""
+    changes: bool
+    """Whether it is another configuration than what is applied."""
+    questions: int
+    """How many chose it."""
+    conversations: tuple[int, int, int]
+    """How many chose it, how many others there are, and how many of these had a question to report on."""
+    notes: tuple[str, ...]
+    """What could not be judged."""
+    data_hash: str
+    """Of the snapshot."""
+    grounds: Mapping[str, int]
+    """What is recorded beside the figures: questions and conversations in all, and the seed."""
+
+    @property
+    def against(self) -> str:
+        """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
+        found, (gain, low, high), (chose, others, reporting) = [], self.gain, self.conversations
+        if gain < 0:
+            saved = self.tokens_applied - self.tokens
+            saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
+            chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
+            found.append(
+                f"On conversations that had no part in the choice it holds {-gain:.3f} less "
+                f"{_spoken(self.objective)} than what is applied{saves}.{chance}"
+            )
+        if reporting < statistics.CLUSTERS:
+            more = max(2 * statistics.CLUSTERS - chose - others, 1)
+            found.append(
+                f"It rests on {reporting} conversation{'s' * (reporting != 1)} that had no part in the choice, where "
+                f"{statistics.CLUSTERS} are needed: label questions about {more} more (lab.labeller())."
+            )
+        return " ".join(found)
+
+    @property
+    def words(self) -> str:
+        """All this in words, and what could not be judged."""
+        chose, others, _ = self.conversations
+        budget = ", ".join(f"{tier.upper()} {getattr(self.config.budget, tier):,}" for tier in TIERS)
+        lines = [
+            f"Best {_spoken(self.objective)}: {self.retriever}, {budget}.",
+            f"Where it was chosen ({self.questions:,} questions of {chose} conversations): {shown(self.train)}.",
+            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(self.holdout)}."
+            if others
+            else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
+            f"It takes {self.tokens:,.0f} {self.unit} a question.",
+        ]
+        if not self.changes:
+            lines.append("It is what is applied already.")
+        elif math.isnan(self.tokens_applied):
+            lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
+        elif others:
+            applied = f"Against what is applied ({self.tokens_applied:,.0f} tokens)"
+            lines.append(f"{applied}: {shown(self.gain, '+')}, {verdict(self.gain)}.")
+        lines += self.notes
+        if self.against:
+            lines.append(f"It is not applied unasked. {self.against} If you mean it: lab.apply(best, force=True).")
+        return "\n".join(lines)
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What is recorded when it is applied."""
+        names = ("objective", "train", "holdout", "gain", "unit", "tokens", "tokens_applied")
+        figures = {name: getattr(self, name) for name in names} | dict(self.grounds)
+        ranked = {"data_hash": self.data_hash, "retriever": self.retriever}
+        return {"study": "sweep", **ranked, "figures": figures, "words": self.words}
 
     def __repr__(self) -> str:
         """Return it in words."""
@@ -51,11 +110,11 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     """Choose on half of the conversations, report on the other; see `Sweep.best`."""
     import numpy as np
 
-    values, tokens = sweep.measured[objective], sweep.frame["tokens"].to_numpy(float)
-    clusters = np.array(sweep.ranks.conversations, str)
+    ranks, values, tokens = sweep.ranks, sweep.measured[objective], sweep.frame["tokens"].to_numpy(float)
+    clusters = np.array(ranks.conversations, str)
     names = np.unique(clusters)
-    order = np.random.default_rng(seed).permutation(len(names))
-    first = np.isin(clusters, names[order[: (len(names) + 1) // 2]])
+    half = names[np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]]
+    first = np.isin(clusters, half)
     rest = ~first
     scored = ~np.isnan(values[first])
     number = scored.sum(0)
@@ -66,35 +125,25 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     keys = (-worth, tokens) if least is None else (tokens, -worth)
     row = min(rows.tolist(), key=lambda each: (keys[0][each], keys[1][each]))
     held = statistics.shares(values[rest][:, row], clusters[rest])
-    applied, gain = sweep.applied, NONE
-    if applied is not None:
-        gain = statistics.differences((values[:, row] - values[:, applied])[rest], clusters[rest]).interval()
-    figures: dict[str, Any] = {
-        "objective": objective,
-        "train": statistics.shares(values[first][:, row], clusters[first]).interval(),
-        "holdout": held.interval(),
-        "gain": gain,
-        "unit": sweep.ranks.unit,
-        "tokens": float(tokens[row]),
-        "tokens_applied": math.nan if applied is None else float(tokens[applied]),
-    }
-    retriever = str(sweep.retriever[row])
-    against = _against(figures, int(held.clusters[0]), len(names))
-    conversations = len(set(clusters[first])), len(set(clusters[rest]))
-    words = _words(sweep, row, figures, against, int(first.sum()), conversations)
+    applied, retriever = sweep.applied, str(sweep.retriever[row])
+    gain = np.full(len(values), np.nan) if applied is None else values[:, row] - values[:, applied]
+    left = (f"Interrupted: {ranks.left:,} questions had no part in this.",) if ranks.left else ()
     return Best(
-        config=replace(sweep.ranks.config, budget=sweep.budget(row), recall=sweep.ranks.retrievers[retriever]),
+        config=replace(ranks.config, budget=sweep.budget(row), recall=ranks.retrievers[retriever]),
         retriever=retriever,
-        **figures,
-        against=against,
-        words=words,
-        run={
-            "study": "sweep",
-            "data_hash": sweep.ranks.data_hash,
-            "retriever": retriever,
-            "figures": figures | {"questions": len(clusters), "conversations": len(names), "seed": seed},
-            "words": words,
-        },
+        objective=objective,
+        train=statistics.shares(values[first][:, row], clusters[first]).interval(),
+        holdout=held.interval(),
+        gain=statistics.differences(gain[rest], clusters[rest]).interval(),
+        unit=ranks.unit,
+        tokens=float(tokens[row]),
+        tokens_applied=math.nan if applied is None else float(tokens[applied]),
+        changes=row != applied,
+        questions=int(first.sum()),
+        conversations=(len(half), len(names) - len(half), int(held.clusters[0])),
+        notes=(*sweep.unexercised, *left),
+        data_hash=ranks.data_hash,
+        grounds={"questions": len(clusters), "conversations": len(names), "seed": seed},
     )
 
 
@@ -105,7 +154,7 @@ def _refusal(  # noqa: PLR0913 (all that was asked)
 
     scored = ~np.isnan(worth)
     if not scored.any():
-        return f"No question scores {objective}: it takes reference answers or evidence that these have not."
+        return f"No question scores {_spoken(objective)}: it takes reference answers or evidence that these have not."
     cheapest = float(tokens[scored].min())
     if cheapest > most:
         words = (
@@ -116,58 +165,12 @@ def _refusal(  # noqa: PLR0913 (all that was asked)
         without = f"To do without it: study.sweep(ranks, study.GRID | {{{', '.join(kept)}}})." if kept else ""
         return " ".join(filter(None, [words, *sweep.unexercised, without]))
     affordable = worth[scored & (tokens <= most)].max()
-    return f"No configuration reaches a {objective} of {least:g} within the bounds; the best has {affordable:.3f}."
+    reached = f"the best has {affordable:.3f}"
+    return f"No configuration reaches a {_spoken(objective)} of {least:g} within the bounds; {reached}."
 
 
-def _against(figures: dict[str, Any], reporting: int, conversations: int) -> str:
-    """Return why a choice is not to be applied as it is, and what to do; empty where nothing speaks against."""
-    found = []
-    if figures["gain"][0] < 0:
-        saved = figures["tokens_applied"] - figures["tokens"]
-        saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
-        low, high = figures["gain"][1:]
-        chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
-        found.append(
-            f"On conversations that had no part in the choice it holds {-figures['gain'][0]:.3f} less "
-            f"{figures['objective'].replace('_', ' ')} than what is applied{saves}.{chance}"
-        )
-    if reporting < statistics.CLUSTERS:
-        more = max(2 * statistics.CLUSTERS - conversations, 1)
-        found.append(
-            f"It rests on {reporting} conversation{'s' * (reporting != 1)} that had no part in the choice, where "
-            f"{statistics.CLUSTERS} are needed: label questions about {more} more (lab.labeller())."
-        )
-    return " ".join(found)
-
-
-def _words(  # noqa: PLR0913, PLR0917 (all that is said)
-    sweep: "Sweep", row: int, figures: dict[str, Any], against: str, asked: int, conversations: tuple[int, int]
-) -> str:
-    gain, (chose, others) = figures["gain"], conversations
-    budget = ", ".join(
-        f"{tier.upper()} {value:,}" for tier, value in zip(TIERS, sweep.budgets[row].tolist(), strict=True)
-    )
-    lines = [
-        f"Best {figures['objective'].replace('_', ' ')}: {sweep.retriever[row]}, {budget}.",
-        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(figures['train'])}.",
-        f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(figures['holdout'])}."
-        if others
-        else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
-        f"It takes {figures['tokens']:,.0f} {figures['unit']} a question.",
-    ]
-    if row == sweep.applied:
-        lines.append("It is what is applied already.")
-    elif sweep.applied is None:
-        lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
-    elif others:
-        applied = f"Against what is applied ({figures['tokens_applied']:,.0f} tokens)"
-        lines.append(f"{applied}: {shown(gain, '+')}, {verdict(gain)}.")
-    lines += sweep.unexercised
-    if sweep.ranks.left:
-        lines.append(f"Interrupted: {sweep.ranks.left:,} questions had no part in this.")
-    if against:
-        lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")
-    return "\n".join(lines)
+def _spoken(objective: str) -> str:
+    return objective.replace("_", " ")
 
 
 def verdict(gain: Interval, p: float = 0.0) -> str:
