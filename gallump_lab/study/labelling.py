@@ -197,7 +197,7 @@ class Silver:
         return pd.DataFrame(columns | {"sessions": found.clusters, "tokens": of_tokens}, index=list(TIERS))
 
     def __repr__(self) -> str:
-        """Say the use by tier, with intervals."""
+        """Return the use by tier, with intervals."""
         left = f"; {self.left:,} without a whole reply left out" if self.left else ""
         lines = [f"Silver: use of shown items in {self.turns:,} replies, as far as shared words tell{left}"]
         for tier, row in zip(TIERS, self.shares().to_dict("records"), strict=True):
@@ -208,7 +208,7 @@ class Silver:
 
 
 def silver(snapshot: Snapshot) -> Silver:
-    """Tell of every item that a recorded turn showed whether the reply used it.
+    """Label every item that a recorded turn showed: whether the reply used it.
 
     See the module's text for the rules and for what they cannot see.
 
@@ -216,6 +216,10 @@ def silver(snapshot: Snapshot) -> Silver:
     ----------
     snapshot : Snapshot
         What `lab.snapshot()` gives.
+
+    Examples
+    --------
+    >>> study.silver(lab.snapshot()).shares()
     """
     import pandas as pd
 

@@ -19,7 +19,7 @@ from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, runs
 from gallump_lab.study.past import checked_snapshot, one_by_one, zone_of
-from gallump_lab.study.rankings import Asked, Ranking, Rankings
+from gallump_lab.study.rankings import RankedQuestion, Ranking, Rankings
 from gallump_lab.study.tally import Qrels
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         If no question has evidence that was there when it was asked.
     ValueError
         If a retriever or its embedder is unknown, or a number cannot be used.
+
+    Examples
+    --------
+    >>> ranks = study.rank(lab.snapshot(), ["BM25", "all signals"])
     """
     checked_snapshot(snapshot)
     limits = {"hot": hot, "warm": warm, "cold": cold}
@@ -150,7 +154,7 @@ class _Ranker:
     later: int = 0
     _views: dict[str, tuple[AsOf, View]] = field(default_factory=dict)
 
-    def question(self, row: Any) -> tuple[Asked, list[Ranking]] | None:
+    def question(self, row: Any) -> tuple[RankedQuestion, list[Ranking]] | None:
         """Rank one question's candidates under each retriever; None if all that it rests on came later."""
         import numpy as np
 
@@ -182,7 +186,7 @@ class _Ranker:
             factor=self.factor,
             plain=self.config.template == "guide",
         )
-        asked = Asked(
+        asked = RankedQuestion(
             question_id=int(row.question_id),
             text=row.text,
             kind=row.kind,

@@ -41,7 +41,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RankedQuestion:
     """One question and what does not depend on a retriever."""
 
     question_id: int
@@ -57,7 +57,7 @@ class Asked:
 class Rankings:
     """Every question's candidates; `study.rank` makes it, `study.sweep` and `study.relevance` use it."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[RankedQuestion]
     retrievers: Mapping[str, Recall]
     found: Mapping[str, Sequence[Ranking]]
     """By retriever, a ranking a question."""

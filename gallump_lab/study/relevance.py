@@ -10,9 +10,9 @@ from gallump_lab.config import Recall
 from gallump_lab.memory.packing import says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.study import plots, statistics
+from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import shown, verdict
-from gallump_lab.study.rankings import Asked, Rankings, checked_ranks
+from gallump_lab.study.rankings import RankedQuestion, Rankings, checked_ranks
 from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ def ablations(settings: Recall | None = None) -> dict[str, Recall]:
     ----------
     settings : Recall, optional
         The whole; the default's by default. Signals that it has off are left out.
+
+    Examples
+    --------
+    >>> study.relevance(study.rank(snapshot, study.ablations())).signals()
     """
     whole = Recall() if settings is None else settings
     on = [name for name in (*SIGNALS, "neighbours") if getattr(whole, name)]
@@ -60,6 +64,10 @@ def relevance(ranks: Rankings, at_tokens: Sequence[int] = TOKENS) -> "Relevance"
     ------
     ValueError
         If `ranks` are none, a budget is no positive whole number, or lies beyond what was ranked.
+
+    Examples
+    --------
+    >>> study.relevance(ranks, at_tokens=[500]).differences()
     """
     checked_ranks(ranks)
     most = ranks.limits["warm"]
@@ -230,11 +238,11 @@ class Relevance:
 
     def plot(self) -> "Picture":
         """Draw each retriever's recall within each budget, with its interval."""
-        return plots.retrievers(self)
+        return pictures.retrievers(self)
 
     def plot_signals(self) -> "Picture":
         """Draw what is lost without each signal, with its interval."""
-        return plots.signals(self)
+        return pictures.signals(self)
 
     def __repr__(self) -> str:
         """Return the main measure of each retriever, and what can be said of their differences."""
@@ -253,7 +261,7 @@ class Relevance:
 class Trace:
     """One question's ranking looked at closely: what outranked its evidence, and why."""
 
-    asked: Asked
+    asked: RankedQuestion
     retriever: str
     slots: Sequence[ContextItem]
     """WARM's candidates, ranked and scored."""

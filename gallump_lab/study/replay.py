@@ -249,6 +249,10 @@ def replay(
     ValueError
         If a turn id is none of the snapshot's, a price is no price, one of the embedders cannot be used, or `config`
         names none that is known.
+
+    Examples
+    --------
+    >>> study.replay(lab.snapshot(), Config(budget=Budget(warm=250))).turn(1)
     """
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)

@@ -172,6 +172,10 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
         names none that is known.
     OverLimit
         If `config.model.max_usd_per_day` is set, and the estimate is above it or not known.
+
+    Examples
+    --------
+    >>> study.rerun(lab.snapshot(), [3, 7], best.config)
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 

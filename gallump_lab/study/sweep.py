@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.study import plots, statistics
+from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import Best, choose
 from gallump_lab.study.past import one_by_one
 from gallump_lab.study.rankings import Rankings, checked_ranks
@@ -58,8 +58,13 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     Raises
     ------
     ValueError
-        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, no combination
-        fits the window beside the reply.
+        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, or no
+        combination fits the window beside the reply.
+
+    Examples
+    --------
+    >>> sweep = study.sweep(ranks, {"warm": range(0, 2_001, 100)})
+    >>> sweep.best(tokens=800)
     """
     checked_ranks(ranks)
     axes = _axes(ranks, grid)
@@ -275,14 +280,14 @@ class Sweep:
 
     def plot(self, objective: str = "recall") -> "Picture":
         """Draw the objective against the tokens that it takes, the Pareto front, what is applied and the knee."""
-        return plots.front(self, checked(objective))
+        return pictures.front(self, checked(objective))
 
     def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
         """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
         if tier not in TIERS:
             msg = f"tier must be one of {', '.join(TIERS)}, not {tier!r}."
             raise ValueError(msg)
-        return plots.lines(self, tier, checked(objective))
+        return pictures.lines(self, tier, checked(objective))
 
     def __repr__(self) -> str:
         """Return what was swept, where the knee is and what is applied."""

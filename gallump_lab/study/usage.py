@@ -15,7 +15,7 @@ from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
 from gallump_lab.store import Snapshot, query, runs
-from gallump_lab.study import plots
+from gallump_lab.study import pictures
 from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
 from gallump_lab.tokens import OFFLINE
 
@@ -183,7 +183,7 @@ class Tokens:
         """
         if self.turns.empty:
             raise ValueError(NOTHING)
-        return plots.tokens(self)
+        return pictures.tokens(self)
 
     def __repr__(self) -> str:
         """Sum up."""
@@ -230,6 +230,10 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
     ------
     ConfigError
         If a price is no price.
+
+    Examples
+    --------
+    >>> study.tokens(lab.snapshot(), prices={"qwen3:8b": (0.1, 0.4)}).cost
     """
     checked_snapshot(snapshot)
     mine = Model(prices=prices or {}).prices
