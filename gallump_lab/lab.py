@@ -19,8 +19,7 @@ from gallump_lab.brain.distilling import AutoDistiller, Distillation, distil
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
-from gallump_lab.market.context import ContextBuilder
-from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights

@@ -13,7 +13,7 @@ from gallump_lab.secrets import Stream, masked
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
-    from gallump_lab.market.records import MarketContext
+    from gallump_lab.market.market_context import MarketContext
     from gallump_lab.memory.records import SessionContext
 
 

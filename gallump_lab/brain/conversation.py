@@ -13,7 +13,7 @@ from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.brain.records import Usage
 from gallump_lab.brain.reply import Preview, Reply
 from gallump_lab.config import Config
-from gallump_lab.market.context import ContextBuilder
+from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
 from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionManager

@@ -15,7 +15,6 @@ from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Taken, together
-from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import AsOf
 from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, times
@@ -324,7 +323,9 @@ def _one(  # noqa: PLR0913, PLR0917 (what a session needs)
             elif got.state == "complete" and not distilling.whole(con, session):
                 outcome["fault"] = fault = FORGOTTEN
             elif got.state == "complete":
-                taken = distilling.settle(Standing(con, times.naive(clock())), session, got.learnt, result.distiller)
+                taken = distilling.settle(
+                    con, session, got.learnt, distiller=result.distiller, now=times.naive(clock())
+                )
                 taken = replace(taken, refused=(*got.refused, *taken.refused))
             distilling.record(con, number, "failed" if taken is None else "complete", taken, **outcome)
     except BaseException:  # the session is free again, what was paid is recorded

@@ -19,7 +19,7 @@ from gallump_lab.memory.text import NOTE, one_line, terms
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
-    from gallump_lab.market.records import MarketContext, Position, Quote, Trend
+    from gallump_lab.market.market_context import MarketContext, Position, Quote, Trend
     from gallump_lab.memory.records import ContextItem
 
 OPENING = (

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget, Template
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import ContextItem, SessionContext
 from gallump_lab.memory.text import BROKEN_OFF, indented, one_line, storable

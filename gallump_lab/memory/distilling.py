@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
-from gallump_lab.memory import rules
-from gallump_lab.memory.living import Standing
+from gallump_lab.memory import ledger, rules
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.secrets import masked
@@ -198,8 +197,10 @@ def whole(con: "DuckDBPyConnection", session: Session) -> bool:
     return found == (len(ids),)
 
 
-def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], distiller: str) -> Taken:
-    """Put what a distiller gave of a session among the insights that stand, inside their transaction.
+def settle(
+    con: "DuckDBPyConnection", session: Session, learnt: Sequence[Learnt], *, distiller: str, now: datetime
+) -> Taken:
+    """Merge what a distiller gave of a session into the insights, inside the caller's transaction; `now` is naive UTC.
 
     An insight without a supporting message of the session is refused, and one that cannot be stored; one that rests on
     messages which the distiller had read before is passed over.
@@ -218,11 +219,11 @@ def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], disti
         newest = max(there[source].created_at for source in each.sources)
         given = replace(each, valid_from=each.valid_from or newest)
         try:
-            settled = standing.settle(given, known_from=session.known_from, distiller=distiller)
+            _, new = ledger.merge(con, given, known_from=session.known_from, now=now, distiller=distiller)
         except ValueError as error:  # nothing of it has been stored
             refused.append(f"{each.text[:40]!r}: {error}")
             continue
-        counts[settled.new] += 1
+        counts[new] += 1
     return Taken(insights=counts[True], merged=counts[False], refused=tuple(refused))
 
 
@@ -270,11 +271,10 @@ def by_rules(  # noqa: PLR0913 (what may be asked of them)
         found = [rules.distil(each.messages, tokens=config.cold.tokens, known=known) for each in read_so]
         with store.write() as con:
             still = {*due(con, name, now, minutes, chats=chats, wanted=batch)}
-            standing = Standing(con, times.naive(now))
             takings = []
             for session, learnt in zip(read_so, found, strict=True):
                 if session.session_id in still and whole(con, session):
-                    takings.append(settle(standing, session, learnt, name))
+                    takings.append(settle(con, session, learnt, distiller=name, now=times.naive(now)))
                     con.execute(
                         "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, "
                         "insights, merged, refused, cost_usd) values (nextval('distilling_ids'), ?, ?, ?, ?, "

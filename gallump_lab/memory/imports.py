@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
-from gallump_lab.datasets.records import Dataset, Problems
+from gallump_lab.datasets.table import Dataset
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
@@ -128,7 +129,7 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
         sessions=len({each.session_id for each in added}),
         already=len(waiting) - len(added),
         left_out=problems.left_out,
-        problems=problems.told(),
+        problems=problems.describe(),
     )
 
 
@@ -288,7 +289,9 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
         found.append(labels.Question(**row | {"asked_at": times.naive(row["asked_at"]), "evidence": evidence}))
     _note_masked(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
-    return Imported(questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.told())
+    return Imported(
+        questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.describe()
+    )
 
 
 def insights(
@@ -330,23 +333,23 @@ def insights(
             old, newer = (done.get(row[name]) if row[name] else None for name in ("key", "superseded_by"))
             if old is not None and newer is not None:
                 try:
-                    ledger.replaced(con, old, newer, now)
+                    ledger.supersede(con, old, newer, now)
                 except ValueError as error:  # by what the lab knows already
                     problems.note(f"{where}: {error} Both stay as they are.")
     _note_masked(hidden, "insights", problems)
-    return Imported(insights=added, already=already, left_out=problems.left_out, problems=problems.told())
+    return Imported(insights=added, already=already, left_out=problems.left_out, problems=problems.describe())
 
 
 def _once(con: "DuckDBPyConnection", row: dict[str, Any], ids: tuple[int, ...], now: datetime) -> tuple[int, bool]:
     """Store an insight unless an equal one is there; return its id and whether it is new."""
     given = Learnt(text=row["text"], kind=row["kind"], symbol=row["symbol"], sources=ids, valid_from=row["valid_from"])
-    made, learnt = ledger.checked(con, given, row["known_from"], now)
+    made = ledger.checked(con, given, row["known_from"], now)
     found = con.execute(
         "select insight_id from insights where text = ? and kind = ? and list_contains(?, coalesce(symbol, '')) "
         "and known_from = ? and valid_from = ?",
-        [made.text, made.kind, list(spellings(made.symbol or "")), learnt, made.valid_from],
+        [made.text, made.kind, list(spellings(made.symbol or "")), made.known_from, made.valid_from],
     ).fetchone()
-    return (int(found[0]), False) if found else (ledger.write(con, made, learnt, now, "import"), True)
+    return (int(found[0]), False) if found else (ledger.write(con, made, now, "import"), True)
 
 
 def _rows(found: "pd.DataFrame") -> Iterator[_Row]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from gallump_lab.reading.files import readable
+from gallump_lab.reading.text_files import check_readable
 from gallump_lab.store import content, files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, told
 from gallump_lab.store.instance import Instance, seal
@@ -72,7 +72,7 @@ class Snapshot:
         if not store.path.exists():
             msg = f"There is no file {store.path}. Give the path that snapshot.save(path) wrote to."
             raise FileNotFoundError(msg)
-        readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
+        check_readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
         copy = Instance()
         with store.lend(copy) as con:
             missing = schema.missing(con, store.path)

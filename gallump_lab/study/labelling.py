@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
 from gallump_lab.config import Recall
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus

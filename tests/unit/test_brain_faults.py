@@ -14,7 +14,7 @@ from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.brain.records import Usage
 from gallump_lab.config import Model
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
 KEY = "sk-ant-planted-0123456789abcdef"

@@ -20,7 +20,6 @@ from gallump_lab import Config, Lab, Model
 from gallump_lab.brain.faults import NoAccess
 from gallump_lab.config import Cold
 from gallump_lab.memory import distilling, rules
-from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import Learnt
 from gallump_lab.store import times
 
@@ -391,7 +390,7 @@ def test_insights_that_rest_on_no_message_of_their_session_are_refused_and_told(
     ]
     with lab.store.write() as con:
         session = distilling.read(con, mine, "mine", 30, clock.now)
-        taken = distilling.settle(Standing(con, times.naive(clock.now)), session, given, "mine")
+        taken = distilling.settle(con, session, given, distiller="mine", now=times.naive(clock.now))
     assert (taken.insights, taken.merged) == (1, 0)
     assert taken.refused[0] == f"'Rests on another session' rests on message {elsewhere}, which is not of its session."
     assert taken.refused[1] == "'Rests on nothing' rests on no message."
@@ -451,7 +450,7 @@ def test_a_session_is_free_again_whatever_breaks_its_distilling_off(lab, asking,
     mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)})
     server.distilled += [called(STOP), called(STOP)]
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -12,7 +12,7 @@ import pytest
 
 from gallump_lab import Lab
 from gallump_lab.datasets import Dataset, DatasetError
-from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, frame
+from gallump_lab.datasets.table import INSIGHTS, MESSAGES, QUESTIONS, frame
 from gallump_lab.memory import labels
 from gallump_lab.store import Store, schema
 
@@ -82,7 +82,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_named(lab: Lab) -> None:
         "row 1: text has 200,001 characters; a message takes at most 200,000. Split it; left out.",
         "row 2: symbol must be 1 to 15 letters and digits",
         "row 3: created_at 2024-06-02 12:00:00 UTC lies in the future",
-        "row 4: text must be words to remember, not ' '",
+        "row 4: text must be words, not ' '",
         "row 5: role must be 'user' or 'assistant', not 'bot'; left out.",
         "row 6: speaker must be a name of at most 100 characters",
     ):
