@@ -124,13 +124,8 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
         while left:
             before, left = left, index.sort(store, index.BULK)
             bar.update(before - left)
-    return Imported(
-        messages=len(added),
-        sessions=len({each.session_id for each in added}),
-        already=len(waiting) - len(added),
-        left_out=problems.left_out,
-        problems=problems.describe(),
-    )
+    sessions = len({each.session_id for each in added})
+    return _imported(problems, messages=len(added), sessions=sessions, already=len(waiting) - len(added))
 
 
 def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_Waiting]:
@@ -170,6 +165,10 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
         seen[same] += 1
     _note_masked(hidden, "messages", problems)
     return waiting
+
+
+def _imported(problems: Problems, **counts: int) -> Imported:
+    return Imported(left_out=problems.left_out, problems=problems.describe(), **counts)
 
 
 def _note_masked(number: int, what: str, problems: Problems) -> None:
@@ -337,7 +336,7 @@ def insights(
                 except ValueError as error:  # by what the lab knows already
                     problems.note(f"{where}: {error} Both stay as they are.")
     _note_masked(hidden, "insights", problems)
-    return Imported(insights=added, already=already, left_out=problems.left_out, problems=problems.describe())
+    return _imported(problems, insights=added, already=already)
 
 
 def _once(con: "DuckDBPyConnection", row: dict[str, Any], ids: tuple[int, ...], now: datetime) -> tuple[int, bool]:
