@@ -13,6 +13,6 @@ __all__ = ["Budget", "Cold", "Config", "ConfigError", "Lab", "Model", "Overrides
 
 def _jupyter_server_extension_points() -> list[dict[str, object]]:
     """Tell Jupyter Server, which alone calls this, of the HTTP route."""
-    from gallump_lab.route.app import GallumpLab
+    from gallump_lab.server.app import GallumpLab
 
     return [{"module": "gallump_lab", "app": GallumpLab}]

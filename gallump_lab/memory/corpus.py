@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.memory import embedders
+from gallump_lab.memory import vectors
 from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
 from gallump_lab.reading.symbols import spellings
@@ -106,6 +106,10 @@ class View:
         """The passages' mean length in terms."""
         return max(int(self.terms.sum(dtype="int64")) / max(len(self), 1), 1.0)
 
+    def holds(self, passage: int) -> bool:
+        """Tell whether a passage was there."""
+        return 0 < passage < len(self.places) and int(self.places[passage]) in range(len(self))
+
     def beside(self, places: "Places", steps: int) -> "Places":
         """Return the place so many steps after (before, if negative) each place in its session, or `NONE`."""
         import numpy as np
@@ -124,7 +128,7 @@ class _Codes:
     def __init__(self) -> None:
         self.column: Any = _empty_codes()
         self.until = 0
-        """The newest passage that has one: a model embeds the oldest first (see `embedding`)."""
+        """The newest passage that has one: a model embeds the oldest first (see `index.embed_all`)."""
         self.shown = 0
         """So many passages a view may be looking at."""
 
@@ -144,7 +148,7 @@ class Corpus:
     """
 
     def __init__(self, own: Iterable[Embedder] = ()) -> None:
-        self._own = embedders.by_name(own)
+        self._own = vectors.by_name(own)
         self._lock = threading.Lock()
         self._clear()
 
@@ -160,8 +164,8 @@ class Corpus:
         self._speakers: dict[str, int] = {}
 
     def embedder(self, model: str) -> Embedder:
-        """Return the embedder of a name; see `embedders.find`."""
-        return embedders.find(model, self._own)
+        """Return the embedder of a name; see `vectors.find`."""
+        return vectors.find(model, self._own)
 
     def embedded(self, model: str) -> int:
         """Return the newest passage that is known to have a code of a model, 0 for none; no older one lacks it."""

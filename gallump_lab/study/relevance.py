@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Recall
+from gallump_lab.memory.packing import says
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.study import charts, metrics, statistics
+from gallump_lab.study import plots, statistics
 from gallump_lab.study.best import shown, verdict
-from gallump_lab.study.ranks import Rankings
-from gallump_lab.study.tally import tally
-from gallump_lab.study.trace import Trace
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,65 @@ if TYPE_CHECKING:
     from gallump_lab.picture import Picture
 
     Floats = NDArray[np.float64]
+
+
+class Trace:
+    """One question's ranking looked at closely."""
+
+    def __init__(self, ranks: Rankings, retriever: str, place: int, number: int) -> None:
+        self.asked, self.retriever = ranks.asked[place], retriever
+        self._number, self._slots = number, ranks.warm(retriever, place)
+
+    @cached_property
+    def frame(self) -> "pd.DataFrame":
+        """The evidence's passages and the first others: rank, evidence, score, each signal (millionths), text."""
+        import pandas as pd
+
+        parts = [part for each in self.asked.needs.evidence.values() for part in each]
+        rows: list[dict[str, Any]] = []
+        others = 0
+        found = set()
+        for slot in self._slots:
+            held = [part.item_id for part in parts if says(slot, part)]
+            found.update(held)
+            if held or others < self._number:
+                others += not held
+                rows.append(
+                    {"rank": slot.rank, "evidence": bool(held), "score": slot.score}
+                    | {name: slot.signals.get(name, 0) for name in SIGNALS}
+                    | {"text": slot.text}
+                )
+        rows += [
+            {"rank": None, "evidence": True, "score": None, "text": part.text}
+            for part in parts
+            if part.item_id not in found
+        ]
+        table = pd.DataFrame(rows, columns=["rank", "evidence", "score", *SIGNALS, "text"])
+        return table.astype(dict.fromkeys(("rank", "score", *SIGNALS), "Int64"))
+
+    def __repr__(self) -> str:
+        """Return what was asked, where the evidence stands, and what the first has more than it."""
+        import pandas as pd
+
+        table = self.frame
+        lines = [f"{self.asked.text} ({self.retriever})"]
+        held = table[table["evidence"] & table["rank"].notna()]
+        rest = table[~table["evidence"]]
+        for _, row in table.iterrows():
+            mark = "*" if row["evidence"] else " "
+            rank = "   -" if pd.isna(row["rank"]) else f"{row['rank']:4}"
+            lines.append(f"{mark}{rank}  {' '.join(str(row['text']).split())[:96]}")
+        if len(held) and len(rest) and rest["rank"].iloc[0] < held["rank"].iloc[0]:
+            ahead, behind = rest.iloc[0], held.iloc[0]
+            gained = {name: int(ahead[name] - behind[name]) for name in SIGNALS if ahead[name] != behind[name]}
+            best = sorted(gained.items(), key=lambda item: -abs(item[1]))[:3]
+            lines.append(
+                "The first against the evidence: " + ", ".join(f"{name} {value / 1e6:+.2f}" for name, value in best)
+            )
+        elif not len(held):
+            lines.append("The evidence is not among the candidates: it shares too little with the question.")
+        return "\n".join(lines)
+
 
 TOKENS = (200, 500, 1_000)
 WITHOUT = "without "
@@ -101,18 +160,18 @@ class Relevance:
         rows = []
         for place, asked in enumerate(self.ranks.asked):
             warm = [self.ranks.passages[item] for item in self.ranks.found[retriever][place].items.tolist()]
-            order, evidence = metrics.order(warm), asked.needs.evidence
+            ordered, evidence = order(warm), asked.needs.evidence
             cells = tally(asked.needs, [], warm, [], grid)
             rows.append(
                 {
-                    "recall_at_5": metrics.recall_at(order, evidence, 5),
-                    "recall_at_10": metrics.recall_at(order, evidence, 10),
-                    "ndcg_at_10": metrics.ndcg(order, evidence),
-                    "mrr": metrics.reciprocal_rank(order, evidence),
+                    "recall_at_5": recall_at(ordered, evidence, 5),
+                    "recall_at_10": recall_at(ordered, evidence, 10),
+                    "ndcg_at_10": ndcg(ordered, evidence),
+                    "mrr": reciprocal_rank(ordered, evidence),
                 }
                 | {
                     f"{measure}_{budget}": float(cells[measure][0, number, 0])
-                    for measure in ("recall", "lenient", "coverage")
+                    for measure in ("recall", "partial_recall", "coverage")
                     for number, budget in enumerate(self.at_tokens)
                 }
             )
@@ -123,8 +182,8 @@ class Relevance:
         """One row a retriever.
 
         recall_at_5, recall_at_10, ndcg_at_10 and mrr (of messages in rank order); for each budget recall_500 (strict:
-        every sentence is in), lenient_500 and coverage_500 (see `study.evidence.measure`); each with its 95% interval
-        in `..._low` and `..._high` (NaN below five conversations); unit: whose tokens the budgets are, in words.
+        every sentence is in), partial_recall_500 and coverage_500 (see `study.tally.measure`); each with its 95%
+        interval in `..._low` and `..._high` (NaN below five conversations); unit: whose tokens the budgets are.
         """
         import pandas as pd
 
@@ -247,11 +306,11 @@ class Relevance:
 
     def plot(self) -> "Picture":
         """Draw each retriever's recall within each budget, with its interval."""
-        return charts.retrievers(self)
+        return plots.retrievers(self)
 
     def plot_signals(self) -> "Picture":
         """Draw what is lost without each signal, with its interval."""
-        return charts.signals(self)
+        return plots.signals(self)
 
     def __repr__(self) -> str:
         """Return the main measure of each retriever, and what can be said of their differences."""

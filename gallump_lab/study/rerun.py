@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
+from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt, PromptTooLong
-from gallump_lab.brain.records import Answer, Usage
 from gallump_lab.config import Config
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot
-from gallump_lab.study import past
-from gallump_lab.study.past import Past, Prices
+from gallump_lab.study.replay import Past, Prices, checked, checked_snapshot, past_turns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +28,7 @@ class OverLimit(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Answered:
     """One past turn and its new answer."""
 
     past: Past
@@ -46,7 +45,7 @@ class Asked:
 class Rerun:
     """Old and new answers side by side."""
 
-    turns: tuple[Asked, ...]
+    turns: tuple[Answered, ...]
     model: str
     """Who was asked."""
     words: str
@@ -123,7 +122,7 @@ _COUNTED = ["tokens", "input_tokens", "output_tokens", "output_before"]
 _MEASURED = ["cost", "cost_before", "latency", "latency_before"]
 
 
-def _row(turn: Asked) -> str:
+def _row(turn: Answered) -> str:
     """Return a turn's answers as a table's rows: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
     head = f"Turn {turn.past.turn_id}: {turn.past.question or 'its question was forgotten'}"
     new = "\n\n".join(filter(None, (turn.answer.text if turn.answer else "", turn.problem and f"[{turn.problem}]")))
@@ -182,17 +181,17 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    past.checked_snapshot(snapshot)
+    checked_snapshot(snapshot)
     config = getattr(config, "config", config)
-    known = {**config.model.prices, **past.checked(prices)}
+    known = {**config.model.prices, **checked(prices)}
     brain = Brain(model=replace(config.model, prices=known), budget=config.budget)
     corpus = Corpus(embedders)
     prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
-        wanted = [_built(con, corpus, turn, config, brain.model_name) for turn in past.turns(con, turns)]
+        wanted = [_built(con, corpus, turn, config, brain.model_name) for turn in past_turns(con, turns)]
     ready = [turn.prompt for turn in wanted if turn.prompt]
     words = _estimate(ready, brain) if ready else "None of these turns can be asked again."
-    found: list[Asked] = []
+    found: list[Answered] = []
     if ready and (brain.offline or (confirm or confirmed)(words)):
         with contextlib.suppress(KeyboardInterrupt):
             for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
@@ -203,14 +202,14 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     return Rerun(turns=(*found, *rest), model=brain.model_name, words=words)
 
 
-def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config, model: str) -> Asked:
+def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config, model: str) -> Answered:
     if turn.gone:
-        return Asked(past=turn, problem=turn.gone)
+        return Answered(past=turn, problem=turn.gone)
     _, factor = turn.counts_as(con, config, model)
     try:
-        return Asked(past=turn, prompt=turn.prompt(con, corpus, config, factor))
+        return Answered(past=turn, prompt=turn.prompt(con, corpus, config, factor))
     except PromptTooLong as error:
-        return Asked(past=turn, problem=str(error))
+        return Answered(past=turn, problem=str(error))
 
 
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
@@ -249,7 +248,7 @@ def _cost(prompts: Sequence[Prompt], brain: Brain, output_tokens: int) -> float 
     return total
 
 
-def _ask(brain: Brain, turn: Asked) -> Asked:
+def _ask(brain: Brain, turn: Answered) -> Answered:
     if turn.prompt is None:
         return turn
     answer = brain.send(turn.prompt)

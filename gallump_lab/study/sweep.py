@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.study import charts, statistics
+from gallump_lab.study import plots, statistics
 from gallump_lab.study.best import Best, choose
-from gallump_lab.study.evidence import MEASURES
-from gallump_lab.study.ranks import Rankings
-from gallump_lab.study.tally import COLUMNS, HELD, SPENT, tally
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, tally
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +35,7 @@ TO_LABEL: Mapping[str, str] = {
     "cold": "Label questions with their answer whose messages an insight rests on.",
 }
 """What measures a tier."""
-TRUE = ("recall", "any", "all", "lenient", "coverage", "ndcg")
+TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg")
 """The measures of which more is better; each may be the objective."""
 
 
@@ -194,11 +193,11 @@ class Sweep:
         """One row a configuration.
 
         retriever; hot, warm, cold (budgets); unit (whose tokens these and all others are, in words); each of recall,
-        any, all, lenient, coverage, ndcg and wasted (see `study.evidence.measure`), with its 95% interval in `..._low`
-        and `..._high` (NaN below five conversations); tokens_hot, tokens_warm, tokens_cold and tokens (used of them, a
-        question's mean); usd (of these tokens, a question, at the input's price of who answers; NaN where it is
-        unknown); hot_holds, warm_holds, cold_holds (the recall that a tier has by itself; NaN where it helps no
-        question).
+        hit_rate, full_recall, partial_recall, coverage, ndcg and waste (see `study.tally.measure`), with its 95%
+        interval in `..._low` and `..._high` (NaN below five conversations); tokens_hot, tokens_warm, tokens_cold and
+        tokens (used of them, a question's mean); usd (of these tokens, a question, at the input's price of who answers;
+        NaN where it is unknown); hot_holds, warm_holds, cold_holds (the recall that a tier has by itself; NaN where it
+        helps no question).
         """
         import numpy as np
         import pandas as pd
@@ -267,7 +266,7 @@ class Sweep:
 
         Parameters
         ----------
-        objective : {"recall", "any", "all", "lenient", "coverage", "ndcg"}
+        objective : {"recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg"}
             What to have most of.
         tokens, usd : float, optional
             At most so many of memory's tokens a question (`frame`'s `tokens`), or so many dollars.
@@ -301,14 +300,14 @@ class Sweep:
 
     def plot(self, objective: str = "recall") -> "Picture":
         """Draw the objective against the tokens that it takes, the Pareto front, what is applied and the knee."""
-        return charts.front(self, checked(objective))
+        return plots.front(self, checked(objective))
 
     def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
         """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
         if tier not in TIERS:
             msg = f"tier must be one of {', '.join(TIERS)}, not {tier!r}."
             raise ValueError(msg)
-        return charts.lines(self, tier, checked(objective))
+        return plots.lines(self, tier, checked(objective))
 
     def __repr__(self) -> str:
         """Return what was swept, where the knee is and what is applied."""

@@ -2,19 +2,20 @@
 
 Of each thing that a question needs (a passage, a word of the answer) the ranking tells at how many tokens of a tier it
 comes in: its price. Packing keeps prefixes, so the prices say all, and a thousand budgets cost comparisons instead of
-prompts. The figures equal `evidence.measure` of the packed tiers to the last digit.
+prompts. The figures equal `measure` of the packed tiers to the last digit.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gallump_lab import tokens
 from gallump_lab.memory.cold import Shown
-from gallump_lab.memory.duplicates import already_said, says
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.packing import TIERS, already_said, says
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.study import metrics
-from gallump_lab.study.evidence import MEASURES, Qrels, least, length, said
+from gallump_lab.memory.text import terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,141 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Flags = NDArray[np.bool_]
+
+
+CUTOFF = 10
+"""nDCG looks at the first so many messages."""
+
+
+def order(slots: Iterable[ContextItem]) -> list[int]:
+    """Return the messages of ranked passages, each where its first passage stands."""
+    return list(dict.fromkeys(slot.message_id for slot in slots if slot.message_id is not None))
+
+
+def recall_at(ranked: Sequence[int], relevant: Collection[int], k: int) -> float:
+    """Return the share of the relevant that stands among the first k; NaN if nothing is relevant."""
+    return len(set(relevant).intersection(ranked[:k])) / len(relevant) if relevant else math.nan
+
+
+def ndcg(ranked: Sequence[int], relevant: Collection[int], k: int = CUTOFF) -> float:
+    """Return the normalised discounted cumulative gain of the first k; NaN if nothing is relevant.
+
+    A relevant item at rank r gains 1 / log2(r + 1) (Jarvelin and Kekalainen 2002, "Cumulated gain-based evaluation of
+    IR techniques").
+    """
+    if not relevant:
+        return math.nan
+    gained, best = 0.0, 0.0
+    for rank, item in enumerate(ranked[:k], 1):
+        gained += gain(rank) if item in relevant else 0.0
+    for rank in range(1, min(k, len(relevant)) + 1):
+        best += gain(rank)
+    return gained / best
+
+
+def gain(rank: int) -> float:
+    """Return what a relevant item at a rank (from 1) gains."""
+    return 1 / math.log2(rank + 1)
+
+
+def reciprocal_rank(ranked: Sequence[int], relevant: Collection[int]) -> float:
+    """Return 1 / the rank of the first that is relevant, 0 if none is found; NaN if nothing is relevant."""
+    if not relevant:
+        return math.nan
+    return next((1 / rank for rank, item in enumerate(ranked, 1) if item in relevant), 0.0)
+
+
+ENOUGH = 80
+"""Leniently, a message is held by half of its tokens, or by so many of them."""
+MEASURES = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "waste")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qrels:
+    """What one question needs."""
+
+    evidence: Mapping[int, Sequence[ContextItem]]
+    """The messages that the answer rests on, each as its passages."""
+    words: frozenset[str]
+    """The reference answer's content words, stemmed; empty where there is no answer."""
+    cited: Mapping[int, frozenset[int]]
+    """The messages that each insight rests on, by insight id."""
+
+    def carries(self, insight: ContextItem) -> float:
+        """Return the share of the answer's words that an insight carries; 0 where there is no answer."""
+        return len(self.words & said(insight.text)) / len(self.words) if self.words else 0.0
+
+    def by_insight(self, message_id: int, insight: ContextItem, share: float) -> bool:
+        """Return whether an insight cites a message and carries so large a share of the answer's words."""
+        return message_id in self.cited.get(insight.item_id, ()) and self.carries(insight) >= share
+
+    def useful(self, slot: ContextItem) -> bool:
+        """Return whether a slot holds something that the question needs."""
+        if slot.kind == "insight":
+            return any(self.by_insight(message_id, slot, 0.5) for message_id in self.evidence)
+        return slot.message_id in self.evidence or any(
+            says(slot, part) for parts in self.evidence.values() for part in parts
+        )
+
+
+@lru_cache(maxsize=50_000)
+def said(text: str) -> frozenset[str]:
+    """Return a text's content words, stemmed."""
+    return frozenset(terms(text))
+
+
+@lru_cache(maxsize=50_000)
+def length(text: str) -> int:
+    """Count a text's cl100k tokens."""
+    return tokens.count(text)
+
+
+def measure(needs: Qrels, kept: Sequence[ContextItem]) -> dict[str, float]:
+    """Measure what a prompt's slots hold of what a question needs.
+
+    Parameters
+    ----------
+    needs : Qrels
+        With evidence.
+    kept : sequence of ContextItem
+        What stands in the prompt, each tier in rank order.
+
+    Returns
+    -------
+    dict of str to float
+        recall: the share of the evidence messages of which every sentence is in; hit_rate, full_recall: whether one, or
+        each of them is; partial_recall: the share of which half of the tokens is in, or 80 of them; coverage: the share
+        of the reference answer's content words that stand in the kept text (NaN without an answer); ndcg: of WARM's
+        first ten messages, with binary gains (Jarvelin and Kekalainen 2002); waste: the share of the tokens that hold
+        nothing that the question needs (NaN if there are none).
+    """
+    shown = [slot for slot in kept if slot.kind != "insight"]
+    learnt = [slot for slot in kept if slot.kind == "insight"]
+    strict, lenient = [], []
+    for message_id, parts in needs.evidence.items():
+        held = [part for part in parts if any(says(slot, part) for slot in shown)]
+        strict.append(len(held) == len(parts) or any(needs.by_insight(message_id, slot, 1.0) for slot in learnt))
+        lenient.append(
+            sum(length(part.text) for part in held) >= least(parts)
+            or any(needs.by_insight(message_id, slot, 0.5) for slot in learnt)
+        )
+    words: frozenset[str] = frozenset().union(*(said(slot.text) for slot in kept))
+    used = sum(slot.tokens for slot in kept)
+    return {
+        "recall": sum(strict) / len(strict),
+        "hit_rate": float(any(strict)),
+        "full_recall": float(all(strict)),
+        "partial_recall": sum(lenient) / len(lenient),
+        "coverage": len(needs.words & words) / len(needs.words) if needs.words else float("nan"),
+        "ndcg": ndcg(order(slot for slot in kept if slot.tier == "warm"), needs.evidence.keys()),
+        "waste": 1 - sum(slot.tokens for slot in kept if needs.useful(slot)) / used if used else float("nan"),
+    }
+
+
+def least(parts: "Sequence[ContextItem]") -> float:
+    """Return how many of a message's tokens hold it leniently."""
+    return min(sum(length(part.text) for part in parts) / 2, ENOUGH)
+
 
 SPENT = ("tokens_hot", "tokens_warm", "tokens_cold")
 HELD = ("hot_holds", "warm_holds", "cold_holds")
@@ -147,7 +283,7 @@ def tally(
     Returns
     -------
     dict of str to array
-        For each of `COLUMNS` (hot, warm, cold): see `evidence.measure`; tokens that are used; what a tier holds alone.
+        For each of `COLUMNS` (hot, warm, cold): see `measure`; tokens that are used; what a tier holds alone.
     """
     import numpy as np
 
@@ -174,7 +310,7 @@ def tally(
         lenient = np.stack([_lengths(parts[span]) @ held[span] >= least(parts[span]) for span in spans])
         cells = {
             "strict": strict[:, :, None] | beside.strict,
-            "lenient": lenient[:, :, None] | beside.lenient,
+            "partial_recall": lenient[:, :, None] | beside.lenient,
         }
         known = (session.words[:, None] <= end) | (recalled.words[:, None] <= budgets["warm"])
         known = known[:, :, None] | beside.words
@@ -183,12 +319,12 @@ def tally(
         with np.errstate(invalid="ignore"):
             block = {
                 "recall": cells["strict"].sum(0) / len(spans),
-                "any": cells["strict"].any(0),
-                "all": cells["strict"].all(0),
-                "lenient": cells["lenient"].sum(0) / len(spans),
+                "hit_rate": cells["strict"].any(0),
+                "full_recall": cells["strict"].all(0),
+                "partial_recall": cells["partial_recall"].sum(0) / len(spans),
                 "coverage": known.sum(0) / len(words) if words else np.nan,
                 "ndcg": _ndcg(needs, seen, recalled.ends, budgets["warm"])[:, None],
-                "wasted": 1 - needed / np.where(used > 0, used, np.nan),
+                "waste": 1 - needed / np.where(used > 0, used, np.nan),
                 "tokens_hot": spent_hot,
                 "tokens_warm": spent_warm[:, None],
                 "tokens_cold": beside.spent,
@@ -270,9 +406,9 @@ def _ndcg(needs: Qrels, seen: Sequence[ContextItem], ends: "Ints", budgets: "Int
     for slot, end in zip(seen, ends.tolist(), strict=True):
         prices.setdefault(slot.message_id or 0, end)
     gained, best = np.zeros(len(budgets)), 0.0
-    for rank, (message_id, price) in enumerate(list(prices.items())[: metrics.CUTOFF], 1):
+    for rank, (message_id, price) in enumerate(list(prices.items())[:CUTOFF], 1):
         if message_id in needs.evidence:
-            gained += metrics.gain(rank) * (price <= budgets)
-    for rank in range(1, min(metrics.CUTOFF, len(needs.evidence)) + 1):
-        best += metrics.gain(rank)
+            gained += gain(rank) * (price <= budgets)
+    for rank in range(1, min(CUTOFF, len(needs.evidence)) + 1):
+        best += gain(rank)
     return gained / best

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
-from gallump_lab.brain.records import Usage
 from gallump_lab.config import Budget, Config
 from gallump_lab.memory import packing
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
-from gallump_lab.store import Snapshot, configs, query
-from gallump_lab.study import past
-from gallump_lab.study.past import Past, Prices
+from gallump_lab.store import Snapshot, query, runs
+from gallump_lab.study import plots
+from gallump_lab.study.replay import Past, Prices, checked, checked_snapshot, past_turns
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -185,11 +185,9 @@ class Tokens:
         ValueError
             If there is no turn.
         """
-        from gallump_lab.study import token_charts
-
         if self.turns.empty:
             raise ValueError(NOTHING)
-        return token_charts.tokens(self)
+        return plots.tokens(self)
 
     def __repr__(self) -> str:
         """Sum up."""
@@ -237,10 +235,10 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
     ConfigError
         If a price is no price.
     """
-    past.checked_snapshot(snapshot)
-    mine = past.checked(prices)
+    checked_snapshot(snapshot)
+    mine = checked(prices)
     with snapshot.read() as con:
-        config = configs.applied(con)
+        config = runs.applied(con)
         turns = _turns(con, {**config.model.prices, **mine})
         return Tokens(
             turns=turns, by_model=_by_model(con, turns, config), cut=query.table(con, _CUT), snapshot=snapshot
@@ -314,7 +312,7 @@ def _presets(snapshot: Snapshot) -> list[dict[str, dict[str, int]]]:
     found: list[dict[str, dict[str, int]]] = []
     try:
         with snapshot.read() as con:
-            wanted = [turn for turn in past.turns(con) if not turn.gone]
+            wanted = [turn for turn in past_turns(con) if not turn.gone]
             used = (_used(con, corpus, turn) for turn in wanted)
             found.extend(tqdm(used, total=len(wanted), desc="Replaying", unit=" turns", delay=2))
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.memory import labels
 from gallump_lab.memory.labels import Label, Listed
 from gallump_lab.store import times
-from gallump_lab.study.pool import Candidate, pool
+from gallump_lab.study.labelling import Candidate, pool
 from gallump_lab.ui.entries import words
 from gallump_lab.ui.markdown import visible
 from gallump_lab.ui.widget import Widget, joined

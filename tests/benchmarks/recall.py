@@ -5,7 +5,7 @@
     python tests/benchmarks/recall.py --format beam --path folder [--retriever NAME] [--ablation]
 
 Prints a table, and JSON on the last line: questions, recall_at_5, recall_at_10, ndcg_at_10, mrr, and for each number of
-tokens strict (every sentence of the evidence message is in), lenient (half of its tokens, or 80 of them) and coverage
+tokens strict (every sentence of the evidence message is in), partial (half of its tokens, or 80 of them) and coverage
 (the share of the reference answer's content words that stand in the kept text); each as [value, low, high] with 95%
 intervals clustered by conversation (t, G - 1 degrees; null below five conversations). `peers` holds the same for
 
@@ -32,9 +32,9 @@ from gallump_lab import Lab, datasets, study, tokens
 from gallump_lab.config import Recall
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
-from gallump_lab.study import metrics, statistics
-from gallump_lab.study.ranks import Rankings
-from gallump_lab.study.tally import tally
+from gallump_lab.study import statistics
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 Rows = list[dict[str, Any]]
 
@@ -57,22 +57,22 @@ def ours(ranks: Rankings, name: str, budgets: list[int]) -> Rows:
     for place, asked in enumerate(ranks.asked):
         warm = ranks.warm(name, place)
         found = tally(asked.needs, [], warm, [], grid)
-        row = _row(asked.kind, asked.conversation, metrics.order(warm), asked.needs.evidence)
+        row = _row(asked.kind, asked.conversation, order(warm), asked.needs.evidence)
         for number, budget in enumerate(budgets):
-            for key, measure in (("strict", "recall"), ("lenient", "lenient"), ("coverage", "coverage")):
+            for key, measure in (("strict", "recall"), ("partial", "partial_recall"), ("coverage", "coverage")):
                 row[f"{key} {budget}"] = float(found[measure][0, number, 0])
         rows.append(row)
     return rows
 
 
-def _row(kind: str, conversation: str, order: list[int], evidence: Any) -> dict[str, Any]:
+def _row(kind: str, conversation: str, ranked: list[int], evidence: Any) -> dict[str, Any]:
     return {
         "kind": kind,
         "conversation": conversation,
-        "recall_at_5": metrics.recall_at(order, evidence, 5),
-        "recall_at_10": metrics.recall_at(order, evidence, 10),
-        "ndcg_at_10": metrics.ndcg(order, evidence),
-        "mrr": metrics.reciprocal_rank(order, evidence),
+        "recall_at_5": recall_at(ranked, evidence, 5),
+        "recall_at_10": recall_at(ranked, evidence, 10),
+        "ndcg_at_10": ndcg(ranked, evidence),
+        "mrr": reciprocal_rank(ranked, evidence),
     }
 
 
@@ -125,7 +125,7 @@ def peers(lab: Lab, ranks: Rankings, budgets: list[int]) -> dict[str, Rows]:
                         kept.append(i)
                 held = len({int(ids[i]) for i in kept}.intersection(asked.needs.evidence)) / len(asked.needs.evidence)
                 words = frozenset[str]().union(*(content[i] for i in kept))
-                row[f"strict {budget}"] = row[f"lenient {budget}"] = held
+                row[f"strict {budget}"] = row[f"partial {budget}"] = held
                 needed = asked.needs.words
                 row[f"coverage {budget}"] = len(needed & words) / len(needed) if needed else math.nan
             found[name].append(row)
@@ -155,20 +155,20 @@ def summary(rows: Rows, budgets: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {"questions": len(rows)}
     found |= {name: of(name) for name in ("recall_at_5", "recall_at_10", "ndcg_at_10", "mrr")}
     found["tokens"] = {
-        str(budget): {name: of(f"{name} {budget}") for name in ("strict", "lenient", "coverage")} for budget in budgets
+        str(budget): {name: of(f"{name} {budget}") for name in ("strict", "partial", "coverage")} for budget in budgets
     }
     return found
 
 
 def table(found: dict[str, dict[str, Any]], budgets: list[int]) -> None:
     """Print a line a retriever."""
-    names = [f"{name}@{budget}" for name in ("strict", "lenient", "coverage") for budget in budgets]
+    names = [f"{name}@{budget}" for name in ("strict", "partial", "coverage") for budget in budgets]
     width = max(map(len, found)) + 2
     print(f"{'':{width}}{'n':>5} R@5   R@10  nDCG  MRR   ", *names)
     for name, each in found.items():
         values = [each[key][0] for key in ("recall_at_5", "recall_at_10", "ndcg_at_10", "mrr")]
         line = [f"{value:.3f}" for value in values]
-        for kind in ("strict", "lenient", "coverage"):
+        for kind in ("strict", "partial", "coverage"):
             for budget in budgets:
                 value, low, _ = each["tokens"][str(budget)][kind]
                 about = f" ±{value - low:.3f}" if low is not None and kind == "strict" else ""

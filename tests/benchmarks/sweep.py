@@ -27,8 +27,8 @@ from gallump_lab.memory import labels
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 from gallump_lab.store import Snapshot
-from gallump_lab.study.evidence import MEASURES, measure
-from gallump_lab.study.ranks import Rankings
+from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.tally import MEASURES, measure
 from gallump_lab.tokens import OFFLINE
 
 COMPARED, TIMED = 50, 3

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import RR, R, nDCG
 
-from gallump_lab.study import metrics
+from gallump_lab.study import tally
 
 rankings = st.lists(st.integers(1, 40), unique=True, max_size=30)
 relevant = st.sets(st.integers(1, 45), min_size=1, max_size=15)
@@ -23,15 +23,15 @@ def theirs(measure, ranked, wanted):
 @given(rankings, relevant, st.integers(1, 20))
 def test_recall_ndcg_and_mrr_agree_with_trec_eval(ranked, wanted, k):
     if not ranked:  # trec_eval scores no query without results; ours is zero
-        assert metrics.recall_at(ranked, wanted, k) == metrics.ndcg(ranked, wanted, k) == 0
-        assert metrics.reciprocal_rank(ranked, wanted) == 0
+        assert tally.recall_at(ranked, wanted, k) == tally.ndcg(ranked, wanted, k) == 0
+        assert tally.reciprocal_rank(ranked, wanted) == 0
         return
-    assert metrics.recall_at(ranked, wanted, k) == pytest.approx(theirs(R @ k, ranked, wanted))
-    assert metrics.ndcg(ranked, wanted, k) == pytest.approx(theirs(nDCG @ k, ranked, wanted))
-    assert metrics.reciprocal_rank(ranked, wanted) == pytest.approx(theirs(RR, ranked, wanted))
+    assert tally.recall_at(ranked, wanted, k) == pytest.approx(theirs(R @ k, ranked, wanted))
+    assert tally.ndcg(ranked, wanted, k) == pytest.approx(theirs(nDCG @ k, ranked, wanted))
+    assert tally.reciprocal_rank(ranked, wanted) == pytest.approx(theirs(RR, ranked, wanted))
 
 
 def test_what_cannot_be_scored_is_not_zero():
-    assert math.isnan(metrics.recall_at([1, 2], [], 5))
-    assert math.isnan(metrics.ndcg([1, 2], [], 5))
-    assert math.isnan(metrics.reciprocal_rank([1, 2], []))
+    assert math.isnan(tally.recall_at([1, 2], [], 5))
+    assert math.isnan(tally.ndcg([1, 2], [], 5))
+    assert math.isnan(tally.reciprocal_rank([1, 2], []))

@@ -5,11 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab.memory.cold import passing_over
-from gallump_lab.memory.duplicates import already_said, newest_first
-from gallump_lab.memory.packing import pack
+from gallump_lab.memory.packing import already_said, newest_first, pack
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.study.evidence import Qrels, measure
-from gallump_lab.study.tally import tally
+from gallump_lab.study.tally import Qrels, measure, tally
 
 WORDS = "stop target halt risk long 400 410 AAPL".split()
 TIERS = {"hot": "passage", "warm": "passage", "cold": "insight"}
@@ -65,7 +63,7 @@ def test_prices_say_what_every_packed_budget_holds(data):
             "hot": standing,
             "warm": pack(warm, int(grid["warm"][w]), passed_over=already_said(standing)),
         }
-        over = passing_over(standing, packed["warm"], 0, lambda _: None)
+        over = passing_over(standing, packed["warm"], 0)
         packed["cold"] = pack(cold, int(grid["cold"][c]), passed_over=over)
         kept = [slot for slots in packed.values() for slot in slots if slot.kept]
         expected = measure(wanted, kept)

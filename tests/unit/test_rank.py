@@ -13,9 +13,8 @@ from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 from gallump_lab.store.errors import NotALab
-from gallump_lab.study.evidence import measure
 from gallump_lab.study.rank import RETRIEVERS
-from gallump_lab.study.tally import TIERS, tally
+from gallump_lab.study.tally import TIERS, measure, tally
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

@@ -1,12 +1,12 @@
 """Replaying past turns under another configuration: what would have come in, fallen out, and cost."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
-from gallump_lab.study import past
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema"]
@@ -103,7 +103,8 @@ def test_some_turns_alone_and_a_turn_that_is_none(lab: Lab) -> None:
 
 
 def test_an_interrupt_keeps_what_is_done(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, real = [], past.context
+    module = sys.modules["gallump_lab.study.replay"]
+    calls, real = [], module.context
 
     def interrupted(*given, **named):
         calls.append(1)
@@ -111,7 +112,7 @@ def test_an_interrupt_keeps_what_is_done(lab: Lab, monkeypatch: pytest.MonkeyPat
             raise KeyboardInterrupt
         return real(*given, **named)
 
-    monkeypatch.setattr(past, "context", interrupted)
+    monkeypatch.setattr(module, "context", interrupted)
     found = study.replay(lab.snapshot())
     assert (len(found.turns), found.left) == (3, 9)
     assert found.frame["identical"].all()

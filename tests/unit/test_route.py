@@ -12,9 +12,9 @@ from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, st
 from running_server import DESCRIPTION, GENERATE, STREAM, TOKEN, events, eventually, serving
 
 from gallump_lab import Budget, Config, Lab, Model
-from gallump_lab.brain import faults
-from gallump_lab.route import body
-from gallump_lab.route.trouble import Trouble, trouble
+from gallump_lab.brain import answer as faults
+from gallump_lab.server.failures import Failure, failure
+from gallump_lab.server.requests import read
 from gallump_lab.store.errors import LabBusy, StoreError
 
 KEY = "sk-ant-planted-0123456789abcdef"
@@ -308,8 +308,12 @@ def test_a_page_of_another_origin_does_not_use_the_cookies(page):
         (b'{"prompt": null}', "prompt", "not null"),
         (b'{"prompt": 7}', "prompt", "not a number"),
         (b'{"prompt": ["Hi"]}', "prompt", "not a list"),
-        (b'{"prompt": " \\n\\t "}', "prompt", "not blank"),
-        (b'{"prompt": "%s"}' % (b"x" * 200_001), "prompt", "200,001 characters; a question takes at most 200,000"),
+        (b'{"prompt": " \\n\\t "}', "prompt", "not a blank text"),
+        (
+            b'{"prompt": "%s"}' % (b"x" * 200_001),
+            "prompt",
+            "not a text of 200,001 characters",
+        ),
         (b'{"prompt": "Hi", "prompt": "Ho"}', "prompt", "gives 'prompt' twice"),
         (b'{"prompt": NaN}', None, "holds NaN"),
         (b'{"prompt": "Hi", "watchlist": [Infinity]}', None, "holds Infinity"),
@@ -322,16 +326,24 @@ def test_a_page_of_another_origin_does_not_use_the_cookies(page):
         (b'{"prompt": "Hi", "watchlist": ["\'; drop table messages"]}', "watchlist", "symbol must be 1 to 15"),
         (b'{"prompt": "Hi", "watchlist": [%s]}' % b",".join([b'"A"'] * 101), "watchlist", "at most 100"),
         (b'{"prompt": "Hi", "session_id": 7}', "session_id", "not a number"),
-        (b'{"prompt": "Hi", "session_id": ""}', "session_id", "not another text"),
-        (b'{"prompt": "Hi", "session_id": "\\ud800"}', "session_id", "not another text"),
-        (b'{"prompt": "Hi", "session_id": "%s"}' % (b"x" * 101), "session_id", "not another text"),
+        (b'{"prompt": "Hi", "session_id": ""}', "session_id", "not a blank text"),
+        (
+            b'{"prompt": "Hi", "session_id": "\\ud800"}',
+            "session_id",
+            "what the last answer gave, or null",
+        ),
+        (
+            b'{"prompt": "Hi", "session_id": "%s"}' % (b"x" * 101),
+            "session_id",
+            "what the last answer gave, or null",
+        ),
         (b'{"prompt": %s}' % (b"[" * 200_000), None, "nested too deeply"),
         (b'{"prompt": %s}' % (b"7" * 5_000), None, "not JSON"),
     ],
 )
 def test_bad_input_names_the_field_and_the_mend(given, field, words):
-    with pytest.raises(Trouble) as raised:
-        body.read(given)
+    with pytest.raises(Failure) as raised:
+        read(given)
     found = raised.value
     assert (found.status_code, found.code, found.field) == (400, "bad_request", field)
     assert words in found.words
@@ -386,9 +398,8 @@ def test_too_large_a_body_is_told_so(client, content):
     assert "500,000 bytes" in error(answer)["message"]
 
 
-@pytest.mark.parametrize("headers", [["Content-Length: 2000000"], ["Content-Length: 2000000", "Expect: 100-continue"]])
-def test_too_large_a_body_is_refused_before_it_is_sent(server, headers):
-    with raw(server, GENERATE, b"", *headers) as connection:
+def test_a_client_that_asks_first_is_told_before_it_sends_too_large_a_body(server):
+    with raw(server, GENERATE, b"", "Content-Length: 2000000", "Expect: 100-continue") as connection:
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
@@ -479,11 +490,11 @@ def now():
 def test_nothing_of_the_machine_leaks(caplog):
     log = logging.getLogger("route")
     for given in (StoreError("/home/me/lab.duckdb is damaged"), LabBusy(Path("/home/me/lab.duckdb"), 7, 10.0)):
-        found = trouble(given, log=log, now=now).to_dict()
+        found = failure(given, log=log, now=now).to_dict()
         assert "/home" not in json.dumps(found)
         assert str(given) in caplog.text
     assert found["error"]["retry_after"] == 5
-    found = trouble(ValueError(f"bad: {SECRET}"), log=log, now=now)
+    found = failure(ValueError(f"bad: {SECRET}"), log=log, now=now)
     assert (found.status_code, found.code) == (500, "internal_error")
     assert SECRET not in json.dumps(found.to_dict()) + caplog.text
     assert "ValueError" in caplog.text
@@ -491,7 +502,7 @@ def test_nothing_of_the_machine_leaks(caplog):
 
 def test_every_fault_of_the_brain_has_a_code_of_its_own():
     kinds = faults.ModelError.__subclasses__()
-    codes = {trouble(kind("words"), log=logging.getLogger(), now=now).code for kind in kinds}
+    codes = {failure(kind("words"), log=logging.getLogger(), now=now).code for kind in kinds}
     assert len(codes) == len(kinds)
     assert "internal_error" not in codes
 

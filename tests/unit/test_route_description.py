@@ -10,7 +10,7 @@ import schemathesis
 from running_server import DESCRIPTION, GENERATE, SHIPPED, TOKEN, serving
 
 from gallump_lab import __version__
-from gallump_lab.route.app import description
+from gallump_lab.server.requests import description
 
 ROOT = Path(__file__).parents[2]
 BASE = "/desk"

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Budget, Config, Lab, Model, study
-from gallump_lab.study.evidence import measure
 from gallump_lab.study.sweep import GRID
-from gallump_lab.study.tally import tally
+from gallump_lab.study.tally import measure, tally
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -38,17 +37,17 @@ def test_a_row_for_every_retriever_and_budget_with_intervals_around_each_figure(
     frame = sweep.frame
     budgets = np.prod([len({*GRID[tier], getattr(Budget(), tier)}) for tier in ("hot", "warm", "cold")])
     assert len(frame) == len(sweep.ranks.retrievers) * budgets
-    for name in ("recall", "any", "all", "lenient", "coverage"):
+    for name in ("recall", "hit_rate", "full_recall", "partial_recall", "coverage"):
         assert (frame[f"{name}_low"] <= frame[name]).all()
         assert (frame[name] <= frame[f"{name}_high"]).all()
-    assert (frame["all"] <= frame["recall"]).all()
-    assert (frame["recall"] <= frame["any"]).all()
-    assert (frame["recall"] <= frame["lenient"]).all()
+    assert (frame["full_recall"] <= frame["recall"]).all()
+    assert (frame["recall"] <= frame["hit_rate"]).all()
+    assert (frame["recall"] <= frame["partial_recall"]).all()
     assert np.allclose(frame["tokens"], frame["tokens_hot"] + frame["tokens_warm"] + frame["tokens_cold"])
     assert (frame["tokens_warm"] <= frame["warm"]).all()
     nothing = frame[(frame["hot"] == 0) & (frame["warm"] == 0) & (frame["cold"] == 0)]
     assert (nothing["recall"] == 0).all()
-    assert nothing["wasted"].isna().all()
+    assert nothing["waste"].isna().all()
 
 
 def test_more_tokens_of_a_tier_never_hold_less_and_the_front_only_rises(sweep):
@@ -94,8 +93,8 @@ def test_bounds_that_nothing_satisfies_name_what_comes_nearest(sweep):
         ValueError, match=r"takes more than 1 tokens of offline-analyst a question; the cheapest takes \d+"
     ):
         study.sweep(sweep.ranks, {"warm": [300]}).best(tokens=1)
-    with pytest.raises(ValueError, match="objective must be one of recall, any"):
-        sweep.best("wasted")
+    with pytest.raises(ValueError, match="objective must be one of recall, hit_rate"):
+        sweep.best("waste")
 
 
 def test_a_tier_that_helps_no_question_is_said_and_keeps_its_budget(ranks):

@@ -1,0 +1,227 @@
+"""The guide's ContextBuilder and MarketScanner: from a prompt and a watchlist to the market as this turn sees it."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gallump_lab.market.broker import Broker
+from gallump_lab.market.market_context import MarketContext, Mover, Movers, Trend, one_line
+from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
+from gallump_lab.secrets import masked
+from gallump_lab.store import scratch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gallump_lab.store import Cache
+
+T = TypeVar("T")
+
+QUOTE_MINUTES = 1.0
+"""How long a live broker's answer is used again."""
+YEAR_OF_BARS = 372
+"""Bars that cover 52 weeks and one before, even where every day is traded."""
+
+TOP = 3
+"""At most so many of each kind."""
+USUAL_BARS = 20
+"""The mean of so many bars is the usual volume."""
+UNUSUAL = 2.0
+"""A volume of so many times the usual is unusual."""
+
+_LAST = """
+    create table last as
+    with bars as (
+        select symbol, date::date as date, close, volume, lag(close) over by_date as previous,
+            avg(volume) over before as usual, count(volume) over before as counted
+        from frame
+        window by_date as (partition by symbol order by date),
+            before as (partition by symbol order by date rows between $bars preceding and 1 preceding))
+    select symbol, 100 * (close / previous - 1) as change,
+        if(counted = $bars and usual > 0, volume / usual, null) as ratio
+    from bars where date = $day and previous > 0 and isfinite(close / previous)"""
+_KINDS: dict[str, tuple[str, dict[str, float]]] = {
+    "gainers": ("select * from last where change > 0 order by change desc, symbol limit $top", {"top": TOP}),
+    "losers": ("select * from last where change < 0 order by change, symbol limit $top", {"top": TOP}),
+    "unusual": (
+        "select * from last where ratio >= $least order by ratio desc, symbol limit $top",
+        {"least": UNUSUAL, "top": TOP},
+    ),
+}
+
+
+class MarketScanner:
+    """Finds a universe's movers by SQL, once for each day of data.
+
+    Parameters
+    ----------
+    broker : Broker
+        Whose universe is scanned.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._last: Movers | None = None
+
+    def scan(self) -> Movers | None:
+        """Find the movers of the newest day of data; None without data.
+
+        Only symbols with a bar of that very day count, and usual volume takes 20 bars before it.
+        """
+        day = self._broker.data_date()
+        if day is None:
+            return None
+        if self._last is None or self._last.date != day:
+            self._last = self._scan(day)
+        return self._last
+
+    def _scan(self, day: date) -> Movers:
+        import pandas as pd
+
+        frames = []
+        for symbol in sorted(self._broker.symbols()):
+            bars = self._broker.bars(symbol, USUAL_BARS + 1)
+            if len(bars):
+                frames.append(bars.assign(symbol=symbol))
+        if not frames:
+            return Movers(date=day)
+        with scratch() as con:
+            con.register("frame", pd.concat(frames)[["symbol", "date", "close", "volume"]])
+            con.execute(_LAST, {"bars": USUAL_BARS, "day": day})
+            found = {
+                kind: tuple(
+                    Mover(symbol=symbol, change=change, volume_ratio=ratio)
+                    for symbol, change, ratio in con.execute(sql, values).fetchall()
+                )
+                for kind, (sql, values) in _KINDS.items()
+            }
+        return Movers(date=day, **found)
+
+
+class ContextBuilder:
+    """Gathers quotes, trends, portfolio and movers for a prompt.
+
+    Parameters
+    ----------
+    broker : Broker
+        Where the data comes from.
+    cache : Cache, optional
+        Keeps a live broker's quotes for a minute.
+    scanner : MarketScanner, optional
+        Finds the movers; by default one on the same broker.
+    """
+
+    def __init__(self, broker: Broker, cache: "Cache | None" = None, scanner: MarketScanner | None = None) -> None:
+        self._broker, self._cache = broker, cache
+        self._scanner = scanner or MarketScanner(broker)
+
+    def build(self, symbols: Sequence[str], user_prompt: str, watchlist: Sequence[str]) -> MarketContext:
+        """Gather the market for one turn.
+
+        Symbols come in this order, each once: the watchlist's, `symbols`, those that the prompt names. Whatever the
+        broker fails to give becomes one of the context's problems; the turn goes on.
+
+        Raises
+        ------
+        SymbolError
+            If the watchlist or `symbols` hold something that is not a symbol.
+        """
+        given = (*validate_symbols(watchlist), *validate_symbols(symbols, "symbols"))
+        problems: list[str] = []
+        universe = self._ask("its symbols", self._broker.symbols, problems) or ()
+        own = {canonical(symbol): symbol for symbol in universe}
+        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe))))
+        portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
+        held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
+        prices = self._prices(asked, tuple(held), own)
+        return replace(
+            prices,
+            symbols=asked,
+            missing=tuple(symbol for symbol in asked if symbol not in prices.quotes),
+            portfolio=portfolio,
+            movers=self._ask("the day's movers", self._scanner.scan, problems),
+            data_date=self._ask("the date of its data", self._broker.data_date, problems),
+            live=self._broker.live,
+            source=self._broker.name,
+            problems=(*problems, *prices.problems),
+        )
+
+    def _prices(self, asked: tuple[str, ...], held: tuple[str, ...], own: Mapping[str, str]) -> MarketContext:
+        """Return quotes and trends, a live broker's from the cache if fresh; `own` is how it spells symbols."""
+        cache = self._cache if self._broker.live else None
+        key = f"market {self._broker.name}: {' '.join(asked)}, {' '.join(held)}"
+        kept = cache.get(key) if cache else None
+        if kept is not None:
+            return MarketContext.from_dict(kept)
+        problems: list[str] = []
+        wanted = [own.get(symbol, symbol) for symbol in dict.fromkeys(asked + held)]
+        given = self._ask("quotes", lambda: dict(self._broker.quotes(wanted)), problems) or {}
+        quotes = {canonical(symbol): quote for symbol, quote in given.items()}
+        trends = {}
+        for symbol in asked:
+            trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)
+            if trend is not None:
+                trends[symbol] = trend
+        found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
+        if cache and not problems:
+            cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
+        return found
+
+    def _trend(self, symbol: str, own: str) -> Trend | None:
+        return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))
+
+    def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a broker is foreign code: whatever it raises, the turn goes on
+            # An address may carry a key, and this text is sent to the model.
+            words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
+            said = f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200})."
+            problems.append(masked(said))
+            return None
+
+
+def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
+    """Measure how a symbol got to its last close.
+
+    Parameters
+    ----------
+    symbol : str
+        The symbol.
+    bars : pandas.DataFrame
+        Daily bars, newest last: date, high, low, close (USD; oil closed below 0). Rows without a close, or with a
+        close of 0, are passed over.
+
+    Returns
+    -------
+    Trend or None
+        None if no row is left. What takes more bars than there are, or is a share of a price of 0 or less, is None.
+    """
+    import numpy as np
+
+    bars = bars[bars["close"].notna() & (bars["close"] != 0)]
+    if bars.empty:
+        return None
+    date, low, high, close = (bars[name].to_numpy() for name in ("date", "low", "high", "close"))
+    year = date > date[-1] - np.timedelta64(52, "W")
+
+    def change(days: int) -> float | None:
+        return above(close[-1 - days]) if len(close) > days else None
+
+    def above(base: float) -> float | None:
+        return 100 * (close[-1] / base - 1) if base > 0 else None
+
+    return Trend(
+        symbol=symbol,
+        date=bars["date"].iloc[-1],
+        change_5=change(5),
+        change_20=change(20),
+        change_60=change(60),
+        low=np.fmin(low, close)[year].min(),
+        high=np.fmax(high, close)[year].max(),
+        since=bars["date"].iloc[0].date() if year.all() else None,
+        from_mean_50=above(close[-50:].mean()) if len(close) >= 50 else None,
+    )

@@ -1,0 +1,285 @@
+"""Labels that nobody typed: which messages to show to a labeller, and which items a reply used."""
+
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
+from gallump_lab.config import Recall
+from gallump_lab.market.market_context import MarketContext
+from gallump_lab.memory import context as memory
+from gallump_lab.memory import recall
+from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.labels import Question
+from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import AsOf, Role
+from gallump_lab.memory.text import term_id, terms
+from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
+from gallump_lab.store import Catalogue, Snapshot, runs, times
+from gallump_lab.study import statistics
+from gallump_lab.study.rank import RETRIEVERS
+from gallump_lab.study.replay import checked_snapshot, zone_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gallump_lab.memory.corpus import View
+
+
+DEPTH = 10
+"""So many messages of each retriever are candidates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A message to be labelled."""
+
+    message_id: int
+    role: Role
+    text: str
+    symbol: str | None
+    speaker: str | None
+    created_at: datetime
+    """The time it speaks of, UTC."""
+    found: tuple[tuple[int, int], ...]
+    """Where in the text the best passages of the retrievers stand that look at words or meaning: from and to, in order;
+    nothing where none of them found it."""
+
+
+def pool(  # noqa: PLR0913 (what a study may choose)
+    catalogue: Catalogue,
+    corpus: Corpus,
+    asked: Question,
+    also: Collection[int] = (),
+    *,
+    retrievers: Mapping[str, Recall] | None = None,
+    depth: int = DEPTH,
+) -> list[Candidate]:
+    """Gather the messages to label for a question, in an order that tells nothing of their ranks.
+
+    Nothing later than the question is used, by arrival and by the time it speaks of. The order is the same each time.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        A lab's store or a snapshot; a retriever takes a step.
+    corpus : Corpus
+        Its passages in memory.
+    asked : Question
+        The question.
+    also : collection of int
+        Further messages, such as those that have a label.
+    retrievers : mapping of str to Recall, optional
+        `study.RETRIEVERS` by default.
+    depth : int
+        So many messages of each retriever.
+    """
+    at, seen = times.aware(asked.asked_at), asked.seen_message
+    with catalogue.read() as con:
+        seen = memory.newest(con)[0] if seen is None else seen
+        zone = zone_of(con, runs.applied(con))
+    moment = AsOf(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
+    memo: dict[Hashable, Any] = {}
+    found: dict[int, set[int]] = {message_id: set() for message_id in also}
+    for settings in (RETRIEVERS if retrievers is None else retrievers).values():
+        memory.prepare(corpus, catalogue, settings.embedder)
+        with catalogue.read() as con:
+            view = corpus.at(con, moment, settings.embedder)
+            ranked = recall.rank(
+                con, view, asked.text, symbol=asked.symbol, moment=moment, settings=settings, memo=memo
+            )
+        for message_id, passage in _first(view, ranked.passage_ids, depth).items():
+            found.setdefault(message_id, set()).update({passage} if settings.words or settings.meaning else ())
+    return _read(catalogue, found, asked.text)
+
+
+def _first(view: "View", ranked: list[int], depth: int) -> dict[int, int]:
+    """Return the first messages of a ranking, each with its best passage."""
+    found: dict[int, int] = {}
+    for passage in ranked:
+        found.setdefault(int(view.message_id[view.places[passage]]), passage)
+        if len(found) == depth:
+            break
+    return found
+
+
+def _read(catalogue: Catalogue, found: Mapping[int, set[int]], question: str) -> list[Candidate]:
+    with catalogue.read() as con:
+        rows = con.execute(
+            "select m.message_id, role, text, symbol, speaker, created_at, "
+            "list((start, stop) order by start) filter (passage_id in (select unnest($passages))) "
+            "from messages m left join passages p on p.message_id = m.message_id "
+            "where m.message_id in (select unnest($messages)) group by all",
+            {"messages": list(found), "passages": [each for passages in found.values() for each in passages]},
+        ).fetchall()
+    names = ("message_id", "role", "text", "symbol", "speaker")
+    candidates = [
+        Candidate(**dict(zip(names, row, strict=False)), created_at=times.aware(row[-2]), found=tuple(row[-1] or ()))
+        for row in rows
+    ]
+    return sorted(candidates, key=lambda each: term_id(f"{question}\n{each.message_id}"))
+
+
+FEW = 3
+"""So many replies may say three words in a row that are still a mark, or a hundredth of all replies."""
+_WHEN = re.compile(
+    rf"\b\d{{4}}-\d\d?-\d\d?\b|\b\d\d?[/.]\d\d?[/.]\d{{2,4}}\b|\b\d\d?:\d\d\b"
+    rf"|\b\d\d?(?:st|nd|rd|th)?(?: of)? (?:{MONTH})\b\.?|\b(?:{MONTH})\.? \d\d?(?:st|nd|rd|th)?\b(?![\d.,]*\d)"
+    r"|(?<![$\u20ac\u00a3\d.,])\b(?:19|20)\d\d\b(?![\d%]|[.,]\d)",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
+_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![^\W_])")
+_SENTENCE = re.compile(r"[.!?]+[\"')\]*_]*\s+|\n+")
+_CAPITALS = re.compile(r"(?<![\w'])[A-Z][A-Z\d&]+(?:[.-][A-Z]+)*(?!\w)")
+_INSIDE = re.compile(r"(?<=[\w,;] )[A-Z]\w+")
+_SMALL = re.compile(r"(?<!\w)[a-z]\w+")
+_MARKUP = str.maketrans("", "", "*_`")
+_NO_NAMES = frozenset({*MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS), "i", "usd", "utc"})
+_SHOWN = """
+select t.turn_id, t.session_id, s.tier, s.rank, s.kind, s.item_id, s.message_id, s.tokens,
+       coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text)) as text
+from slots s join turns t using (turn_id) join messages r on r.message_id = t.reply_id and r.state = 'complete'
+join messages q on q.message_id = t.question_id
+left join messages m on m.message_id = s.message_id
+left join passages p on s.kind = 'passage' and p.passage_id = s.item_id
+left join insights i on s.kind = 'insight' and i.insight_id = s.item_id
+where s.kept order by turn_id, array_position(['hot', 'warm', 'cold'], s.tier), s.rank
+"""
+_REPLIES = """
+select turn_id, q.text as question, r.text as reply, market::text as market
+from turns join messages q on q.message_id = question_id
+join messages r on r.message_id = reply_id and r.state = 'complete' order by turn_id
+"""
+
+Mark = tuple[Literal["number", "name", "phrase"], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silver:
+    """Which shown items the recorded replies used, as far as their words tell; `study.silver` makes it."""
+
+    frame: "pd.DataFrame"
+    """One row a shown item: turn_id, session_id, tier, rank, kind, item_id, message_id, tokens (the model's), used, and
+    evidence: the marks that the reply shares with it alone."""
+    turns: int
+    """Turns with a whole reply."""
+    left: int
+    """Turns that were left out: without a whole reply, or forgotten."""
+
+    def shares(self) -> "pd.DataFrame":
+        """Return the share of the shown items that were used, by tier.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By tier: share, low and high (cluster-robust by session, 95%; NaN below five sessions), items, sessions, and
+            tokens: the share of the shown tokens that stand in used items. NaN where nothing was shown.
+        """
+        import numpy as np
+        import pandas as pd
+
+        tiers = self.frame["tier"].to_numpy()[:, None] == np.array(TIERS)
+        used, tokens = self.frame["used"].to_numpy(float)[:, None], self.frame["tokens"].to_numpy(float)[:, None]
+        found = statistics.shares(np.where(tiers, used, np.nan), self.frame["session_id"].to_numpy(str))
+        spent = np.where(tiers, tokens, 0).sum(0)
+        with np.errstate(invalid="ignore"):
+            of_tokens = np.where(tiers, tokens * used, 0).sum(0) / spent
+        columns = {"share": found.value, "low": found.low, "high": found.high, "items": found.n}
+        return pd.DataFrame(columns | {"sessions": found.clusters, "tokens": of_tokens}, index=list(TIERS))
+
+    def __repr__(self) -> str:
+        """Say the use by tier, with intervals."""
+        left = f"; {self.left:,} without a whole reply left out" if self.left else ""
+        lines = [f"Silver: use of shown items in {self.turns:,} replies, as far as shared words tell{left}"]
+        for tier, row in zip(TIERS, self.shares().to_dict("records"), strict=True):
+            within = "" if math.isnan(row["low"]) else f" [{row['low']:.0%}, {row['high']:.0%}]"
+            use = f"{row['share']:.0%}{within} of {row['items']:,} items used, {row['tokens']:.0%} of their tokens"
+            lines.append(f"{tier.upper():4} {use if row['items'] else 'nothing was shown'}")
+        return "\n".join(filter(None, [*lines, statistics.caution(self.frame["session_id"].to_list())]))
+
+
+def silver(snapshot: Snapshot) -> Silver:
+    """Tell of every item that a recorded turn showed whether the reply used it.
+
+    See the module's text for the rules and for what they cannot see.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What `lab.snapshot()` gives.
+    """
+    import pandas as pd
+
+    checked_snapshot(snapshot)
+    with snapshot.read() as con:
+        replies = con.execute(_REPLIES).fetchall()
+        (turns,) = con.execute("select count(*) from turns").fetchone() or (0,)
+        found = con.execute(_SHOWN)
+        names = [column[0] for column in found.description]
+        shown: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for row in found.fetchall():
+            shown[row[0]].append(dict(zip(names, row, strict=True)))
+    said = {turn_id: marks(reply) for turn_id, _, reply, _ in replies}
+    often = _often(said.values())
+    rows = []
+    for turn_id, question, _, market in replies:
+        items = [item for item in shown[turn_id] if item["text"]]
+        elsewhere = marks(question) | _of_market(market) | _fixed() | often
+        rows += _used(items, said[turn_id] - elsewhere)
+    columns = [*(name for name in names if name != "text"), "used", "evidence"]
+    return Silver(
+        frame=pd.DataFrame(rows, columns=columns).astype({"used": bool}),
+        turns=len(replies),
+        left=int(turns) - len(replies),
+    )
+
+
+@lru_cache(maxsize=50_000)
+def marks(text: str) -> frozenset[Mark]:
+    """Return a text's marks: its numbers, its names and its runs of three content words."""
+    plain = _LISTED.sub("", _WHEN.sub("| ", text.translate(_MARKUP)))
+    numbers = (terms(each[0])[0] for each in _NUMBER.finditer(plain))
+    found: set[Mark] = {("number", each) for each in numbers if sum(sign.isdigit() for sign in each) > 1}
+    names = {each.casefold() for pattern in (_CAPITALS, _INSIDE) for each in pattern.findall(plain)}
+    found |= {("name", each) for each in names.difference(_NO_NAMES, _SMALL.findall(plain)) if terms(each)}
+    for sentence in _SENTENCE.split(plain):
+        words = terms(sentence)
+        found |= {("phrase", " ".join(run)) for run in zip(words, words[1:], words[2:], strict=False)}
+    return frozenset(found)
+
+
+def _used(items: Sequence[Mapping[str, Any]], said: frozenset[Mark]) -> list[dict[str, Any]]:
+    """Say of a turn's items which of a reply's marks each holds alone."""
+    held = [marks(item["text"]) & said for item in items]
+    number = Counter(mark for each in held for mark in each)
+    found = []
+    for item, mine in zip(items, held, strict=True):
+        alone = sorted(word for _, word in (mark for mark in mine if number[mark] == 1))
+        found.append({**item, "used": bool(alone), "evidence": alone})
+    return found
+
+
+def _often(replies: Iterable[frozenset[Mark]]) -> frozenset[Mark]:
+    """Return the runs of words that are a manner of speaking."""
+    all_of_them = list(replies)
+    number = Counter(mark for each in all_of_them for mark in each if mark[0] == "phrase")
+    return frozenset(mark for mark, often in number.items() if often > max(FEW, len(all_of_them) // 100))
+
+
+@lru_cache(maxsize=1)
+def _fixed() -> frozenset[Mark]:
+    return marks(f"{HEADER}\n{INSTRUCTIONS}\n{SCHEMA}")
+
+
+@lru_cache(maxsize=256)
+def _of_market(market: str) -> frozenset[Mark]:
+    """Return the marks of the market and portfolio sections; a recommended price may be one of theirs."""
+    seen = MarketContext.from_dict(json.loads(market))
+    return marks("\n".join((*seen.market_lines(), *seen.portfolio_lines())))
