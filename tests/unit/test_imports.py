@@ -14,7 +14,6 @@ from gallump_lab import Lab
 from gallump_lab.datasets import Dataset, DatasetError
 from gallump_lab.datasets.table import INSIGHTS, MESSAGES, QUESTIONS, frame
 from gallump_lab.memory import labels
-from gallump_lab.store import Store, schema
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
 SAID = NOW - timedelta(days=30)
@@ -291,18 +290,3 @@ def test_an_import_whose_kernel_died_goes_on_where_it_stopped(tmp_path: Path) ->
     assert (found.messages, found.already) == (20, 30)
     assert lab.messages["text"].tolist() == rows["text"].tolist()
     assert lab.history()["messages"].tolist() == [50]
-
-
-def test_a_lab_of_the_version_before_takes_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        with Store.open(tmp_path / "lab.duckdb").write() as con:
-            con.execute("insert into sessions values ('old', now()::timestamp, now()::timestamp, 1, 'Hi', null, null)")
-            con.execute(
-                "insert into messages values (nextval('message_ids'), 'old', 'user', 'Hi', null, now()::timestamp, "
-                "now()::timestamp, 1, 'complete')"
-            )
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    lab.import_messages(talk("Imported.", speaker="Ann"))
-    assert lab.messages["text"].tolist() == ["Hi", "Imported."]
-    assert [said["speaker"] for said in lab.transcript()] == [None, "Ann"]
