@@ -6,6 +6,7 @@ import pytest
 from clock import Clock
 
 from gallump_lab import Lab, study
+from gallump_lab.study.labelling import marks
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SAID = (
@@ -77,12 +78,11 @@ def test_what_two_items_share_or_the_question_the_market_or_the_instructions_say
     assert evidence == ["182 said fred", "430.47 182 said", "fred"]
 
 
-def test_what_is_no_number_and_no_name_is_no_mark(lab):
+def test_what_is_no_number_and_no_name_is_no_mark():
     text = "1. On 2026-03-02 at 15:30, in 2011, by 7 May or May 12, or 1/2/2013: 5.\n23) Then 12.5% and $2,000."
     names = "However, Priya asked Tom-Ann in May. On Monday IBM fell. The Line held the line. BRK.B too."
-    say(lab, f"Halibut.\n{text}\n{names}")
-    (marks,) = used(lab, ask(lab, "What of halibut?"), f"{text}\n{names}").values()
-    assert {each for each in marks if " " not in each} == {"12.5", "2000", "priya", "tom", "ibm", "brk.b"}
+    assert {word for kind, word in marks(text) if kind == "number"} == {"12.5", "2000"}
+    assert {word for kind, word in marks(names) if kind == "name"} == {"priya", "tom", "ibm", "brk.b"}
 
 
 def test_a_manner_of_speaking_is_no_mark(lab):
