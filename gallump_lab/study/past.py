@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, TypeVar
 
-from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.prompt import Prompt, PromptBuilder, PromptTooLong
 from gallump_lab.brain.turns import chosen_of
-from gallump_lab.config import Config
+from gallump_lab.config import Config, ConfigError
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor
@@ -119,19 +119,19 @@ class Past:
             overrides=chosen_of(self.chosen),
         )
 
-    def prompt(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> Prompt:
-        """Build its prompt from what it saw.
-
-        Raises
-        ------
-        PromptTooLong
-            If the question alone does not fit the configuration's window.
-        ConfigError
-            If the configuration names an embedder that is not there.
-        """
-        session = self.context(con, corpus, config, factor)
-        builder = PromptBuilder(config.template, config.budget)
-        return builder.build_trading_prompt(self.question or "", self.seen, session)
+    def build(
+        self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, model: str | None = None
+    ) -> tuple[Prompt | None, str | None]:
+        """Build its prompt from what it saw, in a model's tokens (see `counts_as`); or return why that cannot be."""
+        if self.gone:
+            return None, self.gone
+        _, factor = self.counts_as(con, config, model)
+        try:
+            session = self.context(con, corpus, config, factor)
+            builder = PromptBuilder(config.template, config.budget)
+            return builder.build_trading_prompt(self.question or "", self.seen, session), None
+        except (PromptTooLong, ConfigError) as error:
+            return None, str(error)
 
     @property
     def seen(self) -> MarketContext:

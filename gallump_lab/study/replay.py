@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
-from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptTooLong
-from gallump_lab.config import Config, ConfigError, Model
+from gallump_lab.brain.prompt import SECTIONS, Prompt
+from gallump_lab.config import Config, Model
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.packing import TIERS
@@ -265,12 +265,10 @@ def replay(
 
 
 def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config | None, mine: Prices) -> Replayed:
-    if turn.gone:
-        return Replayed(past=turn, model=turn.model, problem=turn.gone)
-    before, problem = _built(con, corpus, turn, turn.config)
+    before, problem = turn.build(con, corpus, turn.config)
     prompt, model = before, turn.model
     if config is not None:
-        prompt, reason = _built(con, corpus, turn, config)
+        prompt, reason = turn.build(con, corpus, config)
         problem = reason or (problem and f"under its own configuration: {problem}")
         model, _ = turn.counts_as(con, config)
     known = {**turn.config.model.prices, **(config.model.prices if config else {}), **mine}
@@ -284,14 +282,6 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
         cost=_usd(model, known, prompt),
         cost_before=_usd(turn.model, known, before),
     )
-
-
-def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config) -> tuple[Prompt | None, str | None]:
-    _, factor = turn.counts_as(con, config)
-    try:
-        return turn.prompt(con, corpus, config, factor), None
-    except (PromptTooLong, ConfigError) as error:
-        return None, str(error)
 
 
 def _usd(model: str, prices: Prices, prompt: Prompt | None) -> float | None:

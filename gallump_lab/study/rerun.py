@@ -10,7 +10,7 @@ from gallump_lab import tokens
 from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prices import confirmed, price
-from gallump_lab.brain.prompt import Prompt, PromptTooLong
+from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config, Model
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
@@ -20,7 +20,6 @@ from gallump_lab.study.past import Past, Prices, checked_snapshot, past_turns
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
 
 
 class OverLimit(RuntimeError):
@@ -186,7 +185,8 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     corpus = Corpus(embedders)
     prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
-        wanted = [_built(con, corpus, turn, config, brain.model_name) for turn in past_turns(con, turns)]
+        chosen = [(turn, turn.build(con, corpus, config, brain.model_name)) for turn in past_turns(con, turns)]
+    wanted = [Answered(past=turn, prompt=prompt, problem=why) for turn, (prompt, why) in chosen]
     ready = [turn.prompt for turn in wanted if turn.prompt]
     words = _estimate(ready, brain) if ready else "None of these turns can be asked again."
     found: list[Answered] = []
@@ -201,16 +201,6 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
                     break
     rest = [replace(turn, problem=turn.problem or "not asked") for turn in wanted[len(found) :]]
     return Rerun(turns=(*found, *rest), model=brain.model_name, words=words)
-
-
-def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config, model: str) -> Answered:
-    if turn.gone:
-        return Answered(past=turn, problem=turn.gone)
-    _, factor = turn.counts_as(con, config, model)
-    try:
-        return Answered(past=turn, prompt=turn.prompt(con, corpus, config, factor))
-    except PromptTooLong as error:
-        return Answered(past=turn, problem=str(error))
 
 
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:

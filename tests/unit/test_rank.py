@@ -171,7 +171,8 @@ def test_a_lab_without_evidence_is_said(tmp_path):
 def test_questions_that_rest_on_one_session_are_one_conversation_however_often_they_are_asked(tmp_path):
     asked = [(f"What of turbot, {number}?", 3, [1]) for number in range(7)]
     snapshot = own(tmp_path / "lab.duckdb", *asked, ("And sole?", 3, [3])).snapshot()
-    ranks = study.rank(snapshot)
+    ranks = study.rank(snapshot, "BM25")
+    assert list(ranks.retrievers) == ["BM25"]
     assert len(set(ranks.conversations)) == 2
     assert "2 conversations where an interval takes 5" in repr(study.relevance(ranks))
     assert study.sweep(ranks).knee()["recall"] == 1  # no prompt without memory
@@ -207,7 +208,3 @@ def test_what_is_not_what_a_study_takes_is_refused(sample, ranks):
     for at_tokens in (500, [], [500, 4_000], [0], ["500"]):
         with pytest.raises(ValueError, match=r"at_tokens must be whole numbers from 1 to 1,000"):
             study.relevance(ranks, at_tokens)
-
-
-def test_a_single_retriever_can_be_named_by_itself(sample):
-    assert list(study.rank(sample.snapshot(), "BM25", sample.questions.head(3)).retrievers) == ["BM25"]

@@ -177,7 +177,7 @@ def test_a_turn_that_is_none_and_a_price_that_is_none_are_refused(snapshot: stud
 
 
 def test_an_interrupt_keeps_what_is_done(snapshot: study.Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, real = [], Past.prompt
+    calls, real = [], Past.build
 
     def interrupted(*given):
         calls.append(1)
@@ -185,7 +185,7 @@ def test_an_interrupt_keeps_what_is_done(snapshot: study.Snapshot, monkeypatch: 
             raise KeyboardInterrupt
         return real(*given)
 
-    monkeypatch.setattr(Past, "prompt", interrupted)
+    monkeypatch.setattr(Past, "build", interrupted)
     found = study.replay(snapshot)
     assert (len(found.turns), found.left) == (3, 9)
     assert repr(found) == "<Replay of 3 turns, 3 byte for byte as sent; interrupted, 9 not replayed>"
