@@ -1,22 +1,18 @@
 """Ranking once: every question's candidates as they stood when it was asked; kept in a file; left in the middle."""
 
 import json
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.sweep import rebuild
+from questions import lab_of
 
-from gallump_lab import Budget, Config, Lab, Recall, study
-from gallump_lab.memory import context as memory
+from gallump_lab import Lab, Recall, study
 from gallump_lab.memory import recall
+from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import AsOf
 from gallump_lab.store.errors import NotALab
-from gallump_lab.study.tally import measure, tally
-
-START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -33,58 +29,22 @@ def ranks(sample):
 
 
 def own(path, *asked):
-    """Make a lab of one remark a day, a session each, and questions: (text, day asked, days of the evidence)."""
-    lab = Lab.open(path, clock=lambda: START + timedelta(days=90))
-    said = [
-        {"role": "user", "text": f"Rule {day}: never buy {name}.", "session_id": f"s{day}", "key": str(day)}
-        | {"created_at": START + timedelta(days=day)}
-        for day, name in enumerate(["halibut", "turbot", "plaice", "sole"])
-    ]
-    lab.import_messages(pd.DataFrame(said))
-    rows = [
-        {"text": text, "asked_at": START + timedelta(days=day, hours=1), "evidence": list(map(str, evidence))}
-        for text, day, evidence in asked
-    ]
-    lab.import_questions(pd.DataFrame(rows))
-    return lab
+    """Make a lab of four rules and questions about them: (text, day asked, days of the evidence)."""
+    return lab_of(path, ["halibut", "turbot", "plaice", "sole"], asked)
 
 
 def test_every_budget_measures_what_a_context_built_anew_holds(sample, ranks):
-    """Twenty configurations of random questions: the packed prompt's own figures, to the last digit."""
-    dice = np.random.default_rng(5)
-    snapshot, corpus = sample.snapshot(), Corpus()
-    asked_at = sample.questions.set_index("question_id")
-    grid = {
-        "hot": np.array([0, 150, 700, 3_000]),
-        "warm": np.array([0, 90, 500, 1_000]),
-        "cold": np.array([0, 60, 400]),
-    }
-    memory.prepare(corpus, snapshot)
-    with snapshot.read() as con:
-        seen_insight = memory.newest(con)[1]
-        for place in dice.integers(len(ranks.asked), size=20).tolist():
-            asked, name = ranks.asked[place], str(dice.choice(list(ranks.retrievers)))
-            found = tally(asked.needs, asked.hot, ranks.warm(name, place), asked.cold, grid)
-            spot = tuple(int(dice.integers(len(grid[tier]))) for tier in TIERS)
-            budget = Budget(**{tier: int(grid[tier][i]) for tier, i in zip(TIERS, spot, strict=True)})
-            row = asked_at.loc[asked.question_id]
-            at = row.asked_at.to_pydatetime()
-            context = memory.context(
-                con,
-                corpus,
-                row.text,
-                session_id=row.session_id if isinstance(row.session_id, str) else None,
-                symbol=row.symbol if isinstance(row.symbol, str) else None,
-                moment=AsOf(at=at, seen_message=int(row.seen_message), seen_insight=seen_insight, as_of=at),
-                config=Config(budget=budget, recall=ranks.retrievers[name]),
-                factor=ranks.factor,
-            )
-            kept = [slot for slot in context.slots if slot.kept]
-            for measured, value in measure(asked.needs, kept).items():
-                np.testing.assert_equal(found[measured][spot], value, err_msg=measured)
-            for tier in TIERS:
-                used = sum(slot.tokens for slot in kept if slot.tier == tier)
-                assert found[f"tokens_{tier}"][spot] == used
+    """Random questions and budgets: the packed prompt's own figures, to the last digit."""
+    dice, snapshot, corpus = np.random.default_rng(5), sample.snapshot(), Corpus()
+    prepare(corpus, snapshot)
+    grid = {"hot": [0, 150, 3_000], "warm": [0, 90, 500, 1_000], "cold": [0, 60, 400]}
+    sweep = study.sweep(ranks, grid)
+    for row in dice.integers(len(sweep.budgets), size=8).tolist():
+        places = dice.integers(len(ranks.asked), size=4).tolist()
+        anew = rebuild(snapshot, corpus, ranks, str(sweep.retriever[row]), sweep.budget(row), places)
+        for place, expected in zip(places, anew, strict=True):
+            for name, value in expected.items():
+                np.testing.assert_equal(sweep.measured[name][place, row], value, err_msg=name)
 
 
 def test_ranks_come_back_from_their_file_the_same_and_never_overwrite(ranks, tmp_path):

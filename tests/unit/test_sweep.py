@@ -1,17 +1,17 @@
 """Sweeping budgets and comparing retrievers: what an analyst reads off, and what is refused."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import pytest
+from questions import lab_of
 
 from gallump_lab import Budget, Config, Lab, Model, study
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.study.tally import measure
 
-START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MODEL = "claude-sonnet-5-5"
 
 
@@ -97,15 +97,6 @@ def test_bounds_that_nothing_satisfies_name_what_comes_nearest(sweep):
     for unknown in ("waste", "lenient"):
         with pytest.raises(ValueError, match=rf"one of recall, hit_rate, full_recall, .* not '{unknown}'"):
             sweep.best(unknown)
-
-
-def test_a_tier_that_helps_no_question_is_said_and_keeps_its_budget(whole):
-    sweep = study.sweep(whole.part(each for each in range(len(whole.asked)) if not whole.asked[each].hot))
-    assert sweep.frame["hot_holds"].isna().all()
-    best = sweep.best()
-    assert best.config.budget.hot == whole.config.budget.hot
-    assert "No question is helped by HOT" in str(best)
-    assert "No question is helped by HOT" in repr(sweep)
 
 
 @pytest.mark.parametrize(
@@ -231,26 +222,9 @@ def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(monkeypatch):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Make a lab of six labels: a remark a session, a long session now, questions that rest on the remarks alone."""
-    lab = Lab.open(tmp_path_factory.mktemp("small") / "lab.duckdb", clock=lambda: START + timedelta(days=60))
     names = ["halibut", "turbot", "plaice", "sole", "brill", "skate"]
-    said = [
-        {"role": "user", "text": f"Rule {day}: never buy {name}.", "session_id": f"s{day}", "key": str(day)}
-        | {"created_at": START + timedelta(days=day)}
-        for day, name in enumerate(names)
-    ]
-    talk = [
-        {"role": "user", "text": f"Nothing of note happened in minute {minute} of a long day.", "session_id": "now"}
-        | {"created_at": START + timedelta(days=40, minutes=minute), "key": f"now{minute}"}
-        for minute in range(60)
-    ]
-    lab.import_messages(pd.DataFrame(said + talk))
-    rows = [
-        {"text": f"What of {name}?", "asked_at": START + timedelta(days=40, hours=1), "session_id": "now"}
-        | {"evidence": [str(day)]}
-        for day, name in enumerate(names)
-    ]
-    lab.import_questions(pd.DataFrame(rows))
-    return lab
+    asked = [(f"What of {name}?", 40, [day]) for day, name in enumerate(names)]
+    return lab_of(tmp_path_factory.mktemp("small") / "lab.duckdb", names, asked, talk=60)
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +258,8 @@ def test_dollars_bound_a_choice_where_a_price_is_known(few):
 def test_in_a_small_lab_picture_table_and_choice_mean_the_same_tokens(small, few):
     sweep = study.sweep(few)
     assert not sweep.exercised["hot"]
+    assert sweep.frame["hot_holds"].isna().all()
+    assert "No question is helped by HOT" in repr(sweep)
     assert (sweep.frame["hot"] == small.config.budget.hot).all()
     assert "HOT helps no question: not measured, kept at 2,000 tokens" in repr(sweep.plot())
     shown = sweep.plot().chart.to_dict()
