@@ -6,7 +6,6 @@ from datetime import tzinfo
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
-from gallump_lab.brain.conversation import who_answers
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
@@ -101,7 +100,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         applied = runs.applied(con)
         window = applied.budget.window + hot + warm + cold
         largest = replace(applied.budget, hot=hot, warm=warm, cold=cold, window=window)
-        model = model or snapshot.model or who_answers(applied)
+        model = model or snapshot.model or applied.model.answering
         own = memory.learnt_factor(con, model, applied)
         known = _Known(
             corpus=corpus,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
-from gallump_lab.brain.records import Usage
 from gallump_lab.config import Budget, Config
 from gallump_lab.memory import packing
 from gallump_lab.memory.context import learnt_factor, prepare
