@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
 from gallump_lab.memory.packing import TIERS
+from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Best:
         if reporting < statistics.CLUSTERS:
             more = max(2 * statistics.CLUSTERS - chose - others, 1)
             found.append(
-                f"It rests on {reporting} conversation{'s' * (reporting != 1)} that had no part in the choice, where "
+                f"It rests on {counted(reporting, 'conversations')} that had no part in the choice, where "
                 f"{statistics.CLUSTERS} are needed: label questions about {more} more (lab.labeller())."
             )
         return " ".join(found)
@@ -76,7 +77,7 @@ class Best:
         lines = [
             f"Best {_spoken(self.objective)}: {self.retriever}, {budget}.",
             f"Where it was chosen ({self.questions:,} questions of {chose} conversations): {shown(self.train)}.",
-            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(self.holdout)}."
+            f"On {counted(others, 'conversations')} that had no part in the choice: {shown(self.holdout)}."
             if others
             else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
             f"It takes {self.tokens:,.0f} {self.unit} a question.",

@@ -14,7 +14,7 @@ from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.reading.text_files import check_readable, check_unpacked
+from gallump_lab.reading.text_files import check_readable, check_unpacked, counted
 from gallump_lab.store import files
 from gallump_lab.study.tally import Qrels
 from gallump_lab.tokens import OFFLINE, learnt_factor
@@ -124,19 +124,13 @@ class Rankings:
 
     def __repr__(self) -> str:
         """Count what was ranked, and say in whose tokens."""
-        asked, talks, others = (
-            f"{number:,} {what}{'s' * (number != 1)}"
-            for number, what in (
-                (len(self.asked), "question"),
-                (len(set(self.conversations)), "conversation"),
-                (len(self.retrievers), "retriever"),
-            )
-        )
-        counted = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
+        asked, talks = counted(len(self.asked), "questions"), counted(len(set(self.conversations)), "conversations")
+        names = f"{counted(len(self.retrievers), 'retrievers')}: {', '.join(self.retrievers)}"
+        unit = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
         named = self.config.model.name
         if self.model == OFFLINE != named:
             takes = f"which takes about {learnt_factor(named, 0, 0, self.config.model.factors):g}"
-            counted += f" With a key {named} would answer, {takes}: study.rank(..., model={named!r})."
+            unit += f" With a key {named} would answer, {takes}: study.rank(..., model={named!r})."
         notes = {
             f"{self.unlabelled:,} questions without evidence were left out.": self.unlabelled,
             f"Interrupted: {self.left:,} questions are not ranked.": self.left,
@@ -144,8 +138,8 @@ class Rankings:
         }
         return "\n".join(
             [
-                f"Rankings: {asked} in {talks}, {others}: {', '.join(self.retrievers)}",
-                counted,
+                f"Rankings: {asked} in {talks}, {names}",
+                unit,
                 *(words for words, number in notes.items() if number),
                 *not_embedded(self.missing),
             ]

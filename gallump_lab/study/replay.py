@@ -15,6 +15,7 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
 from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
 
@@ -193,7 +194,7 @@ class Replay:
 
     def __repr__(self) -> str:
         """Count the turns, and sum up what is other than it was, and why."""
-        count = f"{len(self.turns):,} turn{'s' * (len(self.turns) != 1)}"
+        count = counted(len(self.turns), "turns")
         why = Counter(
             reason for turn in self.turns for reason in (turn.problem and "not built", *turn.changed) if reason
         )

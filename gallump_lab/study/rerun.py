@@ -15,6 +15,7 @@ from gallump_lab.config import Config, Model
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
 from gallump_lab.study.past import Past, Prices, checked_snapshot, past_turns
 
@@ -97,14 +98,16 @@ class Rerun:
 
     def __repr__(self) -> str:
         """Count the answers, say who gave them and at what cost."""
-        new = [turn.answer for turn in self.turns if turn.answer]
+        new, number = [turn.answer for turn in self.turns if turn.answer], counted(len(self.turns), "turns")
         if not new:
-            head = f"Rerun of {_turns(len(self.turns))}: nothing was asked"
+            head = f"Rerun of {number}: nothing was asked"
         else:
             who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
             whole = sum(answer.state == "complete" for answer in new)
-            head = f"Rerun of {_turns(len(self.turns))}: {len(new):,} asked again, {whole:,} whole answers by {who}"
-            head += f"; {'cost not known' if self.cost is None else f'${self.cost:.4f}'}"
+            head = f"Rerun of {number}: {len(new):,} asked again, "
+            head += (
+                f"{whole:,} whole answers by {who}; {'cost not known' if self.cost is None else f'${self.cost:.4f}'}"
+            )
         return "\n".join([head, *(f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)])
 
     def _repr_html_(self) -> str:
@@ -206,9 +209,10 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
     """Return what asking will take; stop where it may go over the limit."""
     name, reply, limit = brain.model_name, brain.budget.reply, brain.model.max_usd_per_day
+    number = counted(len(prompts), "turns")
     if brain.offline:
-        return f"The offline analyst answers {_turns(len(prompts))} again, for there is no key: nothing is sent."
-    what = f"Asking {name} again for {_turns(len(prompts))}"
+        return f"The offline analyst answers {number} again, for there is no key: nothing is sent."
+    what = f"Asking {name} again for {number}"
     least, most = (_cost(prompts, brain, output) for output in (0, reply))
     told = "the price is not known" if most is None else f"about ${least:.4f}, with the replies at most ${most:.4f}"
     if limit is not None and (most is None or most > limit):
@@ -233,7 +237,3 @@ def _cost(prompts: Sequence[Prompt], brain: Brain, output_tokens: int) -> float 
         sent = prompt.tokens - system
         total += known.cost(Usage(input_tokens=sent, cache_write_tokens=system, output_tokens=output_tokens))
     return total
-
-
-def _turns(number: int) -> str:
-    return f"{number:,} turn{'s' * (number != 1)}"

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gallump_lab.reading.text_files import counted
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -182,7 +184,7 @@ def caution(clusters: Sequence[Any]) -> str:
     if number >= CLUSTERS:
         return ""
     return (
-        f"{number} conversation{'s' * (number != 1)} where an interval takes {CLUSTERS}: the means are of these alone "
+        f"{counted(number, 'conversations')} where an interval takes {CLUSTERS}: the means are of these alone "
         "and say nothing of others."
     )
 

@@ -14,6 +14,7 @@ from gallump_lab.memory import packing
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, query, runs
 from gallump_lab.study import pictures
 from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
@@ -130,8 +131,8 @@ class Tokens:
             first, last = self.turns["asked_at"].min(), self.turns["asked_at"].max()
             days = (last.normalize() - first.normalize()).days + 1
             notes.append(
-                f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({number:,} in {days:,} "
-                f"day{'s' * (days != 1)}), for {MONTH:.1f} days"
+                f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({number:,} in "
+                f"{counted(days, 'days')}), for {MONTH:.1f} days"
             )
         if unpriced := number - len(known):
             notes.append(f"{unpriced:,} of {number:,} turns have no price or no usage and are left out")
@@ -249,11 +250,11 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
-    for turn_id, at, model, factor, text, *counted in con.execute(_TURNS).fetchall():
+    for turn_id, at, model, factor, text, *given in con.execute(_TURNS).fetchall():
         sections, known = json.loads(text), price(model, prices)
         actual = reply = cost = None
-        if None not in counted[:2]:
-            sent, reply, read, written = (number or 0 for number in counted)
+        if None not in given[:2]:
+            sent, reply, read, written = (number or 0 for number in given)
             usage = Usage(input_tokens=sent, output_tokens=reply, cache_read_tokens=read, cache_write_tokens=written)
             actual, cost = usage.prompt_tokens, known and known.cost(usage)
         estimated = (sections.get(name, 0) for name in SECTIONS)
