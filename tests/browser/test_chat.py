@@ -64,7 +64,7 @@ def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_writt
     notebook.ask("Take your time")
     expect(notebook.log).to_contain_text("An open")
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     expect(notebook.log).to_contain_text("Take your time")
     expect(notebook.log).to_contain_text("An open")
     notebook.box.click()  # selects the cell
@@ -101,7 +101,7 @@ def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, c
     expect(notebook.box).to_have_value("")
     notebook.picture("retry")
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     notebook.log.get_by_role("button", name="Retry").click()
     expect(notebook.replies).to_contain_text("Here it is.")
     expect(notebook.log.locator("article")).to_have_count(2)
@@ -126,7 +126,7 @@ def test_a_reply_that_broke_off_offers_retry_and_both_stand_after_it(notebook, c
         expect(retry).to_have_count(0)
         notebook.picture("retried")
         notebook.saved()
-        notebook.page.reload()
+        notebook.reload()
 
 
 def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
@@ -205,7 +205,7 @@ def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, c
     expect(second).to_contain_text("Rejected")
     notebook.picture("cards")
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     expect(first).to_contain_text("<b>Good</b> odds")
     first.get_by_role("button", name="Change").click()
     expect(first.get_by_label("Note")).to_have_value("<b>Good</b> odds")

@@ -85,7 +85,7 @@ def test_a_message_or_a_session_is_forgotten_for_good_once_that_is_confirmed(not
     drawer.get_by_label("Search sessions").press("Escape")
     expect(drawer).to_be_hidden()
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     expect(notebook.log.locator("article")).to_have_count(1)
     expect(notebook.log).not_to_contain_text("earnings")
 

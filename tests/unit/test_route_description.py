@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 BASE = "/desk"
 CONFIG = {
     "seed": 1,
-    "generation": {"max-examples": 20, "database": "none", "deterministic": True, "mode": "all"},
+    "generation": {"max-examples": 10, "database": "none", "deterministic": True, "mode": "all"},
     "phases": {"stateful": {"enabled": False}},
     "checks": {
         "missing_required_header": {"enabled": False},  # it wants 401; Jupyter says 403, as ignored_auth knows
