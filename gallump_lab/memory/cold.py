@@ -18,9 +18,7 @@ from gallump_lab.memory import ledger, vectors
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.packing import PassedOver
 from gallump_lab.memory.records import AsOf, ContextItem, Kind, Reason
-from gallump_lab.memory.signals import MILLION, dates
-from gallump_lab.memory.signals.asked import QUERY_TERMS, Spans, named, rarity
-from gallump_lab.memory.signals.recency import HALF_LIFE
+from gallump_lab.memory.signals import MILLION, QUERY_TERMS, Spans, decay, named_times, rarity, within
 from gallump_lab.memory.text import terms, words
 from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import times
@@ -126,7 +124,7 @@ def _gains(
     """Return what each signal gives each insight, times its weight."""
     import numpy as np
 
-    spans, asked = named(question, moment)
+    spans, asked = named_times(question, moment)
     texts = [*map(_whole, found)]
     kept = [_counted(f"{text} {KINDS[each.kind]}") for text, each in zip(texts, found, strict=True)]
     said = words(asked)
@@ -138,7 +136,7 @@ def _gains(
         "meaning": lambda: _meaning(said, texts, held),
         "symbol": lambda: np.array([MILLION * (each.symbol in about) for each in found], np.int64),
         "dates": lambda: _dates(found, spans),
-        "recency": lambda: _recency(found, moment.now),
+        "recency": lambda: decay(_microseconds([each.confirmed for each in found]), times.microseconds(moment.now)),
     }
     return {
         name: np.rint(weight * way()).astype(np.int64)
@@ -148,7 +146,7 @@ def _gains(
 
 
 def _words(asked: str, kept: "Sequence[Mapping[str, int]]", held: Mapping[str, int]) -> "Ints":
-    """Return each insight's share of what the question's words weigh; see `gallump_lab.memory.signals.words`."""
+    """Return each insight's share of what the question's words weigh; see `memory.signals.words`."""
     import numpy as np
 
     wanted = [term for term, _ in Counter(terms(asked)).most_common(QUERY_TERMS) if term in held]
@@ -190,16 +188,8 @@ def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int])
 
 def _dates(found: Sequence[Known], spans: Spans) -> "Ints":
     """Return a million to what holds since a time that the question names."""
-    inside: Ints = MILLION * dates.within(_microseconds([each.valid_from for each in found]), spans)
+    inside: Ints = MILLION * within(_microseconds([each.valid_from for each in found]), spans)
     return inside
-
-
-def _recency(found: Sequence[Known], at: datetime) -> "Ints":
-    """Return a million to what was said just now, last time, half of it to what was said 90 days ago."""
-    import numpy as np
-
-    said = _microseconds([each.confirmed for each in found])
-    return MILLION * HALF_LIFE // (HALF_LIFE + np.maximum(times.microseconds(at) - said, 0))
 
 
 def _microseconds(moments: Sequence[datetime]) -> "Ints":
@@ -274,16 +264,12 @@ class Shown:
         return len(missing) <= (1 - SHOWN) * len(wanted) and not any(term[0].isdigit() for term in missing)
 
 
-def passing_over(
-    hot: Sequence[ContextItem], warm: Sequence[ContextItem], least: float, excluded: PassedOver
-) -> PassedOver:
+def passing_over(hot: Sequence[ContextItem], warm: Sequence[ContextItem], least: float) -> PassedOver:
     """Say of COLD's candidates which are too far from the question, and which the tiers before show already."""
     standing = Shown(slot for slot in hot if slot.kept)
     both = Shown(slot for slot in (*hot, *warm) if slot.kept)
 
     def passed_over(slot: ContextItem) -> Reason | None:
-        if why := excluded(slot):
-            return why
         if too_far(slot, least):
             return "below threshold"
         if standing.holds(slot):

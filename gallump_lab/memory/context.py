@@ -2,22 +2,25 @@
 
 import importlib
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
-from gallump_lab.memory import cold, embedding, hot, ledger, recall, text, vectors
+from gallump_lab.memory import cold, index, ledger, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.duplicates import already_said, newest_first, when
-from gallump_lab.memory.packing import PassedOver, pack, shown
+from gallump_lab.memory.packing import already_said, newest_first, pack, shown, when
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Message, Overrides, SessionContext
+from gallump_lab.memory.text import ending, indented
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+LEAST = 40
+"""So many of a session's newest messages are candidates at least, and as many more as the budget may hold."""
 
 
 def context(  # noqa: PLR0913 (a moment's givens)
@@ -58,50 +61,44 @@ def context(  # noqa: PLR0913 (a moment's givens)
     overrides : Overrides
         What the analyst pinned or excluded for this question.
     """
-    budget, excluded = config.budget, _excluding(overrides)
-    said, number, candidates = session(con, session_id, moment, config, factor)
+    budget = config.budget
+    said, number, candidates = hot(con, session_id, moment, config, factor)
     standing = pack(
         candidates,
         sys.maxsize if budget.hot_messages else budget.hot,
         most=budget.hot_messages,
-        passed_over=excluded,
+        excluded=overrides.excluded,
     )
 
     view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
-    ranked = recall.pinned_first(con, ranked, overrides.ids("passage"), moment)
+    ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     found = newest_first(recall.candidates(con, ranked, factor, recall.most(budget.warm), moment.at.tzinfo))
-    found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
-    warm = pack(found, budget.warm, passed_over=already_said(standing, excluded))
+    found = [replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
+    warm = pack(found, budget.warm, passed_over=already_said(standing), excluded=overrides.excluded)
 
+    plain = config.template == "guide"
+    learnt = cold.candidates(
+        con,
+        question,
+        symbols=frozenset(filter(None, (*symbols, symbol))),
+        moment=moment,
+        settings=config.cold,
+        factor=factor,
+        plain=plain,
+        pinned=overrides.ids("insight"),
+    )
     insights = pack(
-        learnt(
-            con,
-            question,
-            symbols={*symbols, symbol},
-            moment=moment,
-            config=config,
-            factor=factor,
-            pinned=overrides.ids("insight"),
-        ),
+        learnt,
         sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
-        passed_over=excluded
-        if config.template == "guide"
-        else cold.passing_over(standing, warm, config.cold.least, excluded),
+        passed_over=(lambda _: None) if plain else cold.passing_over(standing, warm, config.cold.least),
+        excluded=overrides.excluded,
     )
     return SessionContext(
         session_id=session_id,
         current_messages=[
-            {
-                "role": message.role,
-                "message": message.text,
-                "message_id": message.message_id,
-                "symbol": message.symbol,
-                "created_at": message.created_at,
-                "state": message.state,
-                "speaker": message.speaker,
-            }
+            {"role": message.role, "message": message.text} | {name: getattr(message, name) for name in _FURTHER}
             for message in said
         ],
         relevant_history=[slot.line for slot in in_time(warm)],
@@ -114,38 +111,88 @@ def context(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def session(
+_FURTHER = ("message_id", "symbol", "created_at", "state", "speaker")
+"""What a current message tells beside the guide's keys."""
+
+
+def hot(
     con: "DuckDBPyConnection", session_id: str | None, moment: AsOf, config: Config, factor: float
-) -> tuple[Sequence[Message], int, Sequence[ContextItem]]:
-    """Return what HOT has: the session's newest messages, how many it has in all, and the candidates."""
+) -> tuple[list[Message], int, list[ContextItem]]:
+    """Return what HOT has: the session's newest messages, oldest first, how many it has in all, and the candidates.
+
+    Candidates are the messages' passages: the newest message first, within one from its first passage on, so that a
+    message that does not fit whole is shown up to the sentence where the budget ends. With `hot_characters` a message
+    is one part, cut to so many characters, as the guide cuts it.
+    """
     if session_id is None:
         return [], 0, []
     budget = config.budget
-    said, number = hot.messages(con, session_id, moment, most=round(budget.hot / min(factor, 1)))
-    return said, number, hot.candidates(con, said, budget, factor)
+    rows = con.execute(
+        f"select {Message.COLUMNS}, count(*) over () from messages "  # noqa: S608 (constant)
+        "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
+        "window newer as (order by message_id desc) "
+        "qualify row_number() over newer <= ? or sum(tokens) over newer - tokens <= ? order by message_id desc",
+        [
+            session_id,
+            moment.seen_message,
+            moment.as_of and times.naive(moment.as_of),
+            LEAST,
+            round(budget.hot / min(factor, 1)),
+        ],
+    ).fetchall()
+    newest = [Message.of(row, moment.at.tzinfo) for row in rows]
+    shown = newest[: budget.hot_messages]
+    items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(con, shown, factor)
+    return newest[::-1], rows[0][-1] if rows else 0, items
 
 
-def learnt(  # noqa: PLR0913 (a moment's givens)
-    con: "DuckDBPyConnection",
-    question: str,
-    *,
-    symbols: Collection[str | None],
-    moment: AsOf,
-    config: Config,
-    factor: float,
-    pinned: Sequence[int] = (),
-) -> list[ContextItem]:
-    """Return what COLD has: the insights that were alive, in order of what they are worth to the question."""
-    return cold.candidates(
-        con,
-        question,
-        symbols=frozenset(filter(None, symbols)),
-        moment=moment,
-        settings=config.cold,
-        factor=factor,
-        plain=config.template == "guide",
-        pinned=pinned,
-    )
+def _passages(con: "DuckDBPyConnection", newest: Sequence[Message], factor: float) -> list[ContextItem]:
+    """Return messages' passages as candidates; the first of each begins with the speaker's role."""
+    by_id = {message.message_id: message for message in newest}
+    rows = con.execute(
+        "select message_id, passage_id, start, stop, tokens from passages "
+        "where message_id in (select unnest(?)) order by message_id desc, passage_id",
+        [list(by_id)],
+    ).fetchall()
+    labels = {role: tokens.count(f"{role.capitalize()}:") for role in ("user", "assistant")}
+    items: list[ContextItem] = []
+    for rank, (message_id, passage_id, start, stop, cost) in enumerate(rows, 1):
+        message = by_id[message_id]
+        first = not items or items[-1].message_id != message_id
+        end, more = ending(message.state, message.text[stop:])
+        said = message.text[start:stop]
+        items.append(
+            message.item(
+                said,
+                tier="hot",
+                kind="passage",
+                item_id=passage_id,
+                rank=rank,
+                line=(f"{message.role.capitalize()}:" if first else "") + indented(said) + end,
+                tokens=tokens.scaled(cost + more + labels[message.role] * first, factor),
+            )
+        )
+    return items
+
+
+def _cut(newest: Sequence[Message], characters: int, factor: float) -> list[ContextItem]:
+    """Return messages as candidates, each cut to so many characters."""
+    items = []
+    for rank, message in enumerate(newest, 1):
+        said = message.text[:characters]
+        line = f"{message.role.capitalize()}: {said}{ending(message.state, message.text[characters:])[0]}"
+        items.append(
+            message.item(
+                said,
+                tier="hot",
+                kind="message",
+                item_id=message.message_id,
+                rank=rank,
+                line=line,
+                tokens=tokens.scaled(tokens.count(f"{line}\n"), factor),
+            )
+        )
+    return items
 
 
 def recalled(  # noqa: PLR0913 (a moment's givens)
@@ -167,7 +214,8 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     ValueError
         If the query, the budget, the embedder or the moment's `as_of` cannot be used.
     """
-    query, config = recall.checked(query), replace(config, budget=recall.budget(config.budget, tokens))
+    query = recall.checked(query)
+    config = replace(config, budget=recall.budget(config.budget, tokens))
     if moment.as_of is not None:
         times.naive(moment.as_of, "as_of")
     prepare(corpus, catalogue, config.recall.embedder)
@@ -185,11 +233,6 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
         )
     warm = tuple(slot for slot in found.slots if slot.tier == "warm")
     return recall.Recalled(query=query, budget=tokens, slots=warm, notice=found.notice)
-
-
-def _excluding(overrides: Overrides) -> PassedOver:
-    out = set(overrides.excluded)
-    return lambda slot: "excluded" if (slot.kind, slot.item_id) in out else None
 
 
 def in_time(slots: Sequence[ContextItem]) -> list[ContextItem]:
@@ -237,5 +280,5 @@ def prepare(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_IN.
             standing = ledger.standing(con)
         cold.prepare(standing)
         corpus.insights_ready = True
-    if isinstance(catalogue, Store):  # a snapshot stays as it is
-        embedding.catch_up(catalogue, corpus, model)
+    if isinstance(catalogue, Store) and model != vectors.BUILT_IN.name:  # a snapshot stays as it is
+        index.embed_newest(catalogue, corpus.embedder(model), corpus.embedded(model))

@@ -1,7 +1,10 @@
-"""Recall's own tables: a message's passages and their terms, written in the message's transaction.
+"""Recall's own tables: a message's passages, their terms and their codes, written in the message's transaction.
 
 Postings are read by term, so they are kept sorted by term; new ones stand unsorted at the end until a pass of `sort`
 takes them in. It goes by slices of the terms' range, each short enough for one step, so the lab is never held for long.
+
+Codes of other models than the built-in one follow the messages, in batches, the oldest passage first. So a model has
+codes of all passages up to one of them, and what is missing is the newest.
 """
 
 from collections import Counter
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory import vectors
 from gallump_lab.memory.text import passages, term_id, terms
+from gallump_lab.secrets import masked
 from gallump_lab.store import Store
 
 SLICE = 50_000
@@ -21,6 +25,23 @@ BULK = 10
 """So many slices are sorted in one step after a bulk import: 0.3 s, up to 1 s with a very common word among them."""
 UNSORTED = 3_000
 """So many passages, or a twentieth of all if that is more, may stand unsorted before a pass begins."""
+BATCH = 128
+"""So many passages are embedded between two steps on the lab; an interrupt loses no more."""
+SOON = 64
+"""So many missing ones are embedded before a question; where more are missing, it does not wait for them."""
+
+_LACKING = """
+passages anti join (from embeddings where model = $model and passage_id > $after) using (passage_id)
+where passage_id > $after
+"""
+_NEXT = f"""
+with lacking as (select passage_id, message_id, start, stop from {_LACKING} order by passage_id limit $limit)
+select passage_id, text[start + 1 : stop] from lacking join messages using (message_id) order by passage_id
+"""  # noqa: S608 (constants)
+_WANTED = """
+select passage_id from given semi join passages using (passage_id)
+anti join (from embeddings where model = $model and passage_id between $first and $last) using (passage_id)
+"""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,6 +115,52 @@ def embed(con: "DuckDBPyConnection", model: str, passage_ids: "Ids", codes: "Cod
     given = {name: codes[:, i].copy() for i, name in enumerate(columns)} | {"passage_id": passage_ids}
     with registered(con, given):
         con.execute(f"insert into embeddings select ?, passage_id, {', '.join(columns)} from given", [model])  # noqa: S608
+
+
+def embed_all(store: Store, embedder: vectors.Embedder) -> int:
+    """Embed every passage that a model has no code of yet; see `Lab.embed`."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    done = after = 0
+    with store.read() as con:
+        counted = con.execute(f"select count(*) from {_LACKING}", {"model": embedder.name, "after": 0}).fetchone()  # noqa: S608
+    with tqdm(
+        total=counted and counted[0], desc=f"Embedding ({embedder.name})", unit=" passages", unit_scale=True, delay=1
+    ) as bar:
+        while texts := _lacking(store, embedder.name, after, BATCH):
+            done += _take_in(store, embedder, texts)
+            after = texts[-1][0]
+            bar.update(len(texts))
+    return done
+
+
+def embed_newest(store: Store, embedder: vectors.Embedder, after: int) -> None:
+    """Embed what has just arrived, after a passage up to which nothing is missing, unless it is much."""
+    texts = _lacking(store, embedder.name, after, SOON + 1)
+    if 0 < len(texts) <= SOON:
+        _take_in(store, embedder, texts)
+
+
+def _lacking(store: Store, model: str, after: int, most: int) -> list[tuple[int, str]]:
+    """Return the oldest passages after one that have no code, each with its text."""
+    with store.read() as con:
+        found = con.execute(_NEXT, {"model": model, "after": after, "limit": most}).fetchall()
+    return [(passage, masked(text)) for passage, text in found]  # a lab may be older than masking
+
+
+def _take_in(store: Store, embedder: vectors.Embedder, texts: list[tuple[int, str]]) -> int:
+    """Embed passages; write those that are still there and that nobody else has embedded meanwhile."""
+    import numpy as np
+
+    ids = np.array([passage for passage, _ in texts], np.int64)
+    codes = vectors.encode(vectors.of(embedder, [text for _, text in texts]))
+    span = {"model": embedder.name, "first": int(ids[0]), "last": int(ids[-1])}
+    with store.write() as con:
+        with registered(con, {"passage_id": ids}):
+            wanted = np.isin(ids, con.execute(_WANTED, span).fetchnumpy()["passage_id"])
+        if wanted.any():
+            embed(con, embedder.name, ids[wanted], codes[wanted])
+    return int(wanted.sum())
 
 
 def next_ids(con: "DuckDBPyConnection", sequence: str, number: int) -> "Ids":

@@ -11,21 +11,17 @@ from gallump_lab.config import Budget, Recall
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
-from gallump_lab.memory.records import AsOf, ContextItem
+from gallump_lab.memory.records import AsOf, ContextItem, Message
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line, storable
 from gallump_lab.secrets import masked
-from gallump_lab.store import times
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from duckdb import DuckDBPyConnection
-    from numpy.typing import NDArray
 
-    Ids = NDArray[np.int64]
-    Postings = dict[int, tuple[Ids, NDArray[np.uint16]]]
+    from gallump_lab.memory.signals import Postings
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -139,28 +135,34 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})
     memo = {} if memo is None else memo
+
+    def once(key: Hashable, make: Callable[[], Any]) -> Any:
+        if key not in memo:
+            memo[key] = make()
+        return memo[key]
+
     asked = signals.ask(
         view,
         question,
-        postings=_once(memo, "postings", lambda: postings(con, view, question)),
-        symbols=_once(memo, "symbol", lambda: corpus.hashed(con, symbol)) if symbol else [],
+        postings=once("postings", lambda: postings(con, view, question)),
+        symbols=once("symbol", lambda: corpus.hashed(con, symbol)) if symbol else [],
         moment=moment,
         settings=settings,
     )
-    first = [signals.words.best(view, asked, FIRST)] if settings.words else []
-    first += [signals.meaning.nearest(view, asked, FIRST)] if settings.meaning else []
+    first = [signals.best_by_words(view, asked, FIRST)] if settings.words else []
+    first += [signals.nearest_in_meaning(view, asked, FIRST)] if settings.meaning else []
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
-        first = [np.flatnonzero(signals.people.named(view, asked))[-FIRST:]]
+        first = [np.flatnonzero(signals.speaker(view, np.arange(len(view)), asked))[-FIRST:]]
     if asked.spans and (settings.dates or not asked.words):  # whatever the words say
-        first += [np.flatnonzero(signals.dates.within(view.created_at, asked.spans))[-FIRST:]]
+        first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
     best = np.unique(np.concatenate(first))
-    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.words.BESIDE)]))
+    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
     places = around[around != corpus.NONE]
     same = (view.embedder.name, settings.neighbours, settings.k1, settings.b, places.tobytes())
     gains = {
-        name: np.rint(weight * _once(memo, (name, *same), partial(score, view, places, asked))).astype(np.int64)
+        name: np.rint(weight * once((name, *same), partial(score, view, places, asked))).astype(np.int64)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
@@ -173,33 +175,19 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def _once(memo: dict[Hashable, Any], key: Hashable, make: Callable[[], Any]) -> Any:
-    if key not in memo:
-        memo[key] = make()
-    return memo[key]
-
-
-def pinned_first(con: "DuckDBPyConnection", ranked: Ranked, pinned: list[int], moment: AsOf) -> Ranked:
+def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
     """Put what the analyst pinned before all else, if it was there at the moment; its signal is `pin`."""
-    if not pinned:
+    first = [item for item in dict.fromkeys(pinned) if view.holds(item)]
+    if not first:
         return ranked
-    as_of = moment.as_of and times.naive(moment.as_of)
-    rows = con.execute(
-        "select passage_id from passages join messages using (message_id) where passage_id in (select unnest(?)) "
-        "and message_id <= ? and created_at <= coalesce(?::timestamp, created_at)",
-        [pinned, moment.seen_message, as_of],
-    ).fetchall()
-    there = {passage for (passage,) in rows}
-    place = {passage: number for number, passage in enumerate(ranked.passage_ids)}
-    first = [passage for passage in dict.fromkeys(pinned) if passage in there]
-    order = [*first, *(passage for passage in ranked.passage_ids if passage not in there)]
-    best = max(ranked.scores, default=0) + MILLION
+    order = [*first, *(item for item in ranked.passage_ids if item not in first)]
+    place = {item: number for number, item in enumerate(ranked.passage_ids)}
     columns = {
-        name: [column[place[passage]] if passage in place else 0 for passage in order]
-        for name, column in ranked.signals.items()
+        name: [column[place[item]] if item in place else 0 for item in order] for name, column in ranked.signals.items()
     }
+    best = max(ranked.scores, default=0) + MILLION
     columns["pin"] = [best] * len(first) + [0] * (len(order) - len(first))
-    return Ranked(passage_ids=order, scores=[sum(row) for row in zip(*columns.values(), strict=True)], signals=columns)
+    return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
 
 
 def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
@@ -242,31 +230,27 @@ def slots(
     if not passage_ids:
         return {}
     rows = con.execute(
-        "select passage_id, start, stop, passages.tokens, message_id, session_id, role, text, symbol, created_at, "
-        "speaker, state from passages join messages using (message_id) where passage_id in (select unnest(?))",
+        f"select {Message.COLUMNS}, passage_id, start, stop, passages.tokens "  # noqa: S608 (constant)
+        "from passages join messages using (message_id) where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
     labels: dict[str, int] = {}
     found = {}
-    for item, start, stop, cost, message_id, session_id, role, text, symbol, naive, speaker, state in rows:
-        created_at = times.aware(naive, zone)
-        label = " ".join(filter(None, (f"{created_at:%Y-%m-%d}", symbol, speaker or role))) + ":"
+    for *row, item, start, stop, cost in rows:
+        message = Message.of(row, zone)
+        by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
+        label = " ".join(by) + ":"
         labels[label] = labels.get(label) or tokens.count(label)
-        end, more = ending(state, text[stop:])
-        found[item] = ContextItem(
+        end, more = ending(message.state, message.text[stop:])
+        said = message.text[start:stop]
+        found[item] = message.item(
+            said,
             tier="warm",
             kind="passage",
             item_id=item,
-            message_id=message_id,
             rank=0,
-            text=text[start:stop],
-            line=label + indented(text[start:stop]) + end,
+            line=label + indented(said) + end,
             tokens=tokens.scaled(labels[label] + cost + more, factor),
-            role=role,
-            symbol=symbol,
-            session_id=session_id,
-            created_at=created_at,
-            speaker=speaker,
         )
     return found
 

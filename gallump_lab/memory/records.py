@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime, tzinfo
+from typing import Any, ClassVar, Literal, Self
 
 Tier = Literal["hot", "warm", "cold"]
 Role = Literal["user", "assistant"]
@@ -36,6 +36,9 @@ class AsOf:
 class Message:
     """One message as it was said."""
 
+    COLUMNS: ClassVar = "message_id, session_id, role, text, symbol, created_at, state, speaker"
+    """What a statement selects for `of`."""
+
     message_id: int
     session_id: str
     role: Role
@@ -47,6 +50,25 @@ class Message:
     """complete, or why a reply is not: stopped, cut, refused, failed."""
     speaker: str | None = None
     """Who said it, by name."""
+
+    @classmethod
+    def of(cls, row: Sequence[Any], zone: tzinfo | None = UTC) -> Self:
+        """Make a message of a row's first columns, `COLUMNS`; its time in a time zone."""
+        given = dict(zip(cls.COLUMNS.split(", "), row, strict=False))
+        return cls(**given | {"created_at": given["created_at"].replace(tzinfo=UTC).astimezone(zone)})
+
+    def item(self, text: str, **given: Any) -> "ContextItem":
+        """Make a part of the message a candidate for a prompt; `given` are its further fields."""
+        return ContextItem(
+            message_id=self.message_id,
+            text=text,
+            role=self.role,
+            symbol=self.symbol,
+            session_id=self.session_id,
+            created_at=self.created_at,
+            speaker=self.speaker,
+            **given,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

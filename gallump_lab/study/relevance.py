@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Recall
-from gallump_lab.memory.duplicates import says
+from gallump_lab.memory.packing import says
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import plots, statistics
 from gallump_lab.study.best import shown, verdict

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.memory.cold import Shown
-from gallump_lab.memory.duplicates import already_said, says
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.packing import TIERS, already_said, says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import terms
 

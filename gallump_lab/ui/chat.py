@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.memory.context import prepare
@@ -20,12 +19,13 @@ from gallump_lab.memory.records import NO_OVERRIDES, Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
+from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.entries import Growing, entry, file_name, page, sessions, visible, words
 from gallump_lab.ui.inspector import carried, preview, source
 from gallump_lab.ui.widget import Widget, joined
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Reply
+    from gallump_lab.brain.conversation import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100
@@ -127,7 +127,7 @@ class ChatWidget(Widget):
         self._tell_history(view)
         # What the first question needs takes seconds to load; meanwhile the reader types it.
         with suppress(StoreError, ConfigError):  # told with the question
-            for package in ("pandas",) if self._offline() else ("pandas", "anthropic"):
+            for package in ("pandas",) if self.lab.config.model.answering == OFFLINE else ("pandas", "anthropic"):
                 importlib.import_module(package)
             prepare(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
 
@@ -155,11 +155,8 @@ class ChatWidget(Widget):
             "minutes": config.session_minutes,
             "budget": {tier: getattr(config.budget, tier) for tier in TIERS},
             "spending": self._spending(config),
-            "offline": self._offline(),
+            "offline": config.model.answering == OFFLINE,
         }
-
-    def _offline(self) -> bool:
-        return Brain(model=self.lab.config.model).offline
 
     def _spending(self, config: Config) -> dict[str, float] | None:
         """Return what the day's replies cost and may cost, USD, where a limit is set."""

@@ -8,8 +8,8 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.brain.answer import Recommendation
 from gallump_lab.brain.recommendations import prose
-from gallump_lab.brain.records import Recommendation
 from gallump_lab.memory.text import terms
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What insights are worth: what distilling brings, what its metrics see, and COLD against the same tokens in WARM.
 
     python tests/benchmarks/insights.py --format sample
-    python tests/benchmarks/insights.py --format locomo --path locomo.json [--seed 1]
+    python tests/benchmarks/insights.py --format locomo --path locomo.json [--seed 1] [--picture faults.png]
 
 Prints tables, and JSON on the last line:
 
@@ -10,8 +10,8 @@ Prints tables, and JSON on the last line:
   that says no more than an earlier one); `utility`: evidence recall and answer coverage of labelled questions with
   COLD, with its tokens in WARM, and without them, and the differences.
 - `given`: support and utility of the insights that the dataset brings: the sample's own, LoCoMo's observations.
-- `faults`: made of the given insights: by fault the metric that is meant to see it, its area under the ROC curve, and
-  how many were made.
+- `faults` (see faults.py): made of the given insights: by fault the metric that is meant to see it, its area under the
+  ROC curve, and how many were made.
 
 Each [value, low, high], with 95% intervals clustered by conversation (by session for coverage and faults). LoCoMo's
 conversations are a lab each: figures are pooled over questions, sessions or insights; areas are means weighted by the
@@ -29,6 +29,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import faults
 import numpy as np
 import pandas as pd
 
@@ -37,20 +38,6 @@ from gallump_lab.datasets import Dataset
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.utility import MEASURES, WAYS
 from gallump_lab.tokens import OFFLINE
-
-SEES = {
-    "number": "support",
-    "symbol": "support",
-    "date": "support",
-    "source": "support",
-    "clause": "support",
-    "direction": "direction",
-    "duplicate": "redundancy",
-    "contradiction": "contradiction",
-    "stale": "staleness",
-    "vague": "specificity",
-}
-"""Which metric is meant to see which fault."""
 
 
 def parts(form: str, path: Path | None) -> Iterator[Dataset]:
@@ -104,7 +91,7 @@ def seen(tables: list[pd.DataFrame]) -> Mapping[str, Any]:
     """Give the area of each fault's own metric; of several labs the mean, weighted by the faults made."""
     every = pd.concat([table for table in tables if not table.empty])
     found = {}
-    for fault, metric in SEES.items():
+    for fault, metric in faults.SEES.items():
         rows = every[(every["fault"] == fault) & (every["metric"] == metric)].dropna(subset=["auc"])
         if rows.empty:
             found[fault] = {"metric": metric, "auc": None, "made": 0}
@@ -120,6 +107,7 @@ def main() -> None:
     parser.add_argument("--format", choices=["sample", "locomo"], default="sample")
     parser.add_argument("--path", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--picture", type=Path, help="where to draw which metric sees which fault, as PNG")
     asked = parser.parse_args()
     own, given, tables, seconds, sessions = [], [], [], 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +118,9 @@ def main() -> None:
             seconds, sessions = seconds + time.perf_counter() - started, sessions + done.sessions
             own.append(judged(lab))
             given.append(judged(opened(part, Path(folder), given=True)))
-            tables.append(given[-1].faults(asked.seed))
+            tables.append(faults.table(given[-1], asked.seed))
+    if asked.picture:
+        faults.picture(tables[0]).save(asked.picture)
     by_session = pd.concat([card.sessions.assign(lab=number) for number, card in enumerate(own)])
     clusters = by_session["lab"].astype(str) + by_session["session_id"]
     counts = [len(card.insights) for card in own]

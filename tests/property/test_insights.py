@@ -164,7 +164,7 @@ def test_a_larger_budget_keeps_all_that_a_smaller_one_keeps(done, budgets, tmp_p
         for slot in lab.preview("Where is the stop at 400 of AAPL?", ["AAPL"]).slots
         if slot.tier == "warm" and slot.kept
     ]
-    passed_over = cold.passing_over([], shown, 0, lambda _: None)
+    passed_over = cold.passing_over([], shown, 0)
     less, more = (
         {slot.item_id for slot in pack(slots, budget, passed_over=passed_over) if slot.kept}
         for budget in sorted(budgets)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab import Budget, tokens
-from gallump_lab.memory.duplicates import FIRST, already_said, newest_first
-from gallump_lab.memory.packing import NEAR_MISSES, pack, shown
+from gallump_lab.memory.packing import FIRST, NEAR_MISSES, already_said, newest_first, pack, shown
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import PASSAGE_TOKENS, indented, passages
 

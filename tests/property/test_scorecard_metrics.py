@@ -11,10 +11,10 @@ from gallump_lab.study.scorecard import claims
 from gallump_lab.study.scorecard.contradiction import contradiction
 from gallump_lab.study.scorecard.coverage import coverage
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.records import History, Stated
 from gallump_lab.study.scorecard.redundancy import redundancy
 from gallump_lab.study.scorecard.specificity import specificity
 from gallump_lab.study.scorecard.staleness import staleness
+from gallump_lab.study.scorecard.stated import History, Stated
 
 START = datetime(2012, 2, 29, 15, tzinfo=UTC)
 PIECES = """ACME acme Ada Bob stop sell bought above below never not 91.50 1,250 4% 31 29 February may May 30th of by

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab.memory.cold import passing_over
-from gallump_lab.memory.duplicates import already_said, newest_first
-from gallump_lab.memory.packing import pack
+from gallump_lab.memory.packing import already_said, newest_first, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study.tally import Qrels, measure, tally
 
@@ -64,7 +63,7 @@ def test_prices_say_what_every_packed_budget_holds(data):
             "hot": standing,
             "warm": pack(warm, int(grid["warm"][w]), passed_over=already_said(standing)),
         }
-        over = passing_over(standing, packed["warm"], 0, lambda _: None)
+        over = passing_over(standing, packed["warm"], 0)
         packed["cold"] = pack(cold, int(grid["cold"][c]), passed_over=over)
         kept = [slot for slots in packed.values() for slot in slots if slot.kept]
         expected = measure(wanted, kept)

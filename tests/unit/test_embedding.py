@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Config, ConfigError, Lab, Recall, study
-from gallump_lab.memory import context, embedding, vectors
+from gallump_lab.memory import context, index, vectors
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.embedders import MINILM
 from gallump_lab.memory.recall import VERSION
 from gallump_lab.memory.records import AsOf
 from gallump_lab.ui.inspector import preview
@@ -313,9 +312,9 @@ def test_codes_kept_up_in_memory_are_those_on_disk(lab, mine):
     mine.meanwhile = stop
     with pytest.raises(KeyboardInterrupt):
         lab.embed("hashing")
-    assert missing() == 200 - embedding.BATCH
+    assert missing() == 200 - index.BATCH
     fill(lab, 1_500, "Another remark {} on gold.")  # more than there is room for
-    assert missing() == 1_700 - embedding.BATCH
+    assert missing() == 1_700 - index.BATCH
     mine.meanwhile = lambda: None
     lab.embed("hashing")
     assert missing() == 0
@@ -337,8 +336,8 @@ def test_minilm_finds_what_is_said_in_other_words(lab):
 
 @pytest.mark.parametrize("text", ["", "Über 株価が上がる", "🚀🚀", "x" * 5_000, "\x00"])
 def test_minilm_gives_odd_text_a_vector_and_the_same_one_each_time(text):
-    one, two = MINILM.embed([text]), MINILM.embed(["another", text])
-    assert one.shape == (1, MINILM.dimensions)
+    one, two = vectors.MINILM.embed([text]), vectors.MINILM.embed(["another", text])
+    assert one.shape == (1, vectors.MINILM.dimensions)
     assert np.isfinite(one).all()
     assert np.array_equal(one[0], two[1])
 

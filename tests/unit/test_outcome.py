@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gallump_lab.brain.records import Recommendation
+from gallump_lab.brain.answer import Recommendation
 from gallump_lab.market.broker import FileBroker
 from gallump_lab.reading.horizons import horizons
 from gallump_lab.study.scorecard import forecasts, outcome
 from gallump_lab.study.scorecard.forecasts import Forecast, recommended
 from gallump_lab.study.scorecard.outcome import Outcome, summary
-from gallump_lab.study.scorecard.records import Stated
+from gallump_lab.study.scorecard.stated import Stated
 
 AT = datetime(2011, 3, 18, 15, 44, tzinfo=UTC)
 """A Friday, in mid-session."""

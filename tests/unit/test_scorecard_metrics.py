@@ -14,10 +14,10 @@ from gallump_lab.study.scorecard.coverage import coverage, salient
 from gallump_lab.study.scorecard.directions import agreement, pointers
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.reading import read, same
-from gallump_lab.study.scorecard.records import History, Stated
 from gallump_lab.study.scorecard.redundancy import redundancy, repeated
 from gallump_lab.study.scorecard.specificity import LINE, days, specificity
 from gallump_lab.study.scorecard.staleness import ENDED, NEW_VALUE, PAST, staleness
+from gallump_lab.study.scorecard.stated import History, Stated
 
 START = datetime(2012, 3, 14, 15, tzinfo=UTC)
 SAID = date(2012, 3, 14)  # a Wednesday

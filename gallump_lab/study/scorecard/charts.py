@@ -1,4 +1,4 @@
-"""The scorecard's charts: what the tier is worth, which insights earn their place, which metric sees which fault."""
+"""The scorecard's charts: what the tier is worth, and which insights earn their place."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,6 @@ from gallump_lab.study.plots import DIGITS, NAMES, finished
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gallump_lab.study.scorecard.scorecard import Scorecard
     from gallump_lab.study.scorecard.utility import Utility
 
 WAYS = {"with COLD": COLOURS["COLD"], "its tokens to WARM": COLOURS["WARM"], "without COLD": "#999999"}
@@ -68,11 +67,11 @@ def worth(utility: "Utility") -> Picture:
     return Picture(finished(chart), words[:1].upper() + words[1:])
 
 
-def verdicts(scorecard: "Scorecard") -> Picture:
+def verdicts(frame: "pd.DataFrame") -> Picture:
     """Draw how many insights of each kind earn their place, and what is wrong with the others."""
     import altair as alt
 
-    counted = scorecard.frame.groupby(["kind", "verdict"]).size().rename("insights").reset_index()
+    counted = frame.groupby(["kind", "verdict"]).size().rename("insights").reset_index()
     names = [name for name in VERDICTS if name in set(counted["verdict"])]
     counted["place"] = counted["verdict"].map(names.index)
     order = counted.groupby("kind")["insights"].sum().sort_values(ascending=False).index.tolist()
@@ -95,38 +94,6 @@ def verdicts(scorecard: "Scorecard") -> Picture:
             title=alt.TitleParams("Which insights earn their place", subtitle="by kind"), width=460, height={"step": 24}
         )
     )
-    totals = scorecard.frame["verdict"].value_counts()
+    totals = frame["verdict"].value_counts()
     words = "Insights: " + ", ".join(f"{totals[name]:,} {name}" for name in names)
-    return Picture(finished(chart), words)
-
-
-def faults(table: "pd.DataFrame") -> Picture:
-    """Draw which metric sees which fault: the area under the ROC curve."""
-    import altair as alt
-
-    shown = table.dropna(subset=["auc"]).round(DIGITS)
-    metrics, kinds = (list(dict.fromkeys(shown[name])) for name in ("metric", "fault"))
-    base = alt.Chart(shown).encode(
-        x=alt.X("fault:N", sort=kinds, title="fault", axis=alt.Axis(orient="top", labelAngle=-30, grid=False)),
-        y=alt.Y("metric:N", sort=metrics, title=None, axis=alt.Axis(grid=False)),
-    )
-    boxes = base.mark_rect().encode(
-        color=alt.Color("auc:Q", title="AUC", scale=alt.Scale(domain=[0.5, 1], clamp=True, scheme="blues")),
-        tooltip=["metric", "fault", *(alt.Tooltip(name, format=".3f") for name in ("auc", "low", "high"))],
-    )
-    figures = base.mark_text(fontSize=11).encode(
-        text=alt.Text("auc:Q", format=".2f"),
-        color=alt.condition("datum.auc > 0.8", alt.value("white"), alt.value("#333333")),
-    )
-    chart = (boxes + figures).properties(
-        title=alt.TitleParams(
-            "Which metric sees which fault", subtitle="area under the ROC curve: 0.5 sees nothing, 1 sees all"
-        ),
-        width={"step": 58},
-        height={"step": 26},
-    )
-    best = shown.sort_values("auc", kind="stable").groupby("fault", sort=False).tail(1).set_index("fault")
-    words = "Best metric by fault: " + ", ".join(
-        f"{kind} {best.loc[kind, 'metric']} {best.loc[kind, 'auc']:.2f}" for kind in kinds
-    )
     return Picture(finished(chart), words)

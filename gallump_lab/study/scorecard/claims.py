@@ -14,7 +14,7 @@ from gallump_lab.reading.dates import Named
 from gallump_lab.study.scorecard.directions import DEAL, PLAN, TO, Pointer, agreement, denials, opposite, pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
 from gallump_lab.study.scorecard.reading import Amount, Reading, Word, bare, same
-from gallump_lab.study.scorecard.records import Score, Stated
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from datetime import timedelta
 from gallump_lab.study.scorecard.directions import PLAN, pointers
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.reading import same
-from gallump_lab.study.scorecard.records import Score, Stated
 from gallump_lab.study.scorecard.redundancy import About, about, opposed, shared
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 TOGETHER = timedelta(days=1)
 """Of two statements further apart the later one is an update of the earlier."""

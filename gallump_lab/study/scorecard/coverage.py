@@ -10,8 +10,8 @@ from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import statement
 from gallump_lab.study.scorecard.reader import Reader, soft
 from gallump_lab.study.scorecard.reading import Reading, bare, read, same, sentences
-from gallump_lab.study.scorecard.records import Score, Stated
 from gallump_lab.study.scorecard.specificity import days, digits
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 ENOUGH = 10.0
 """Bits from which a statement tells something: about a price and a word, or four telling words."""

@@ -27,7 +27,7 @@ from gallump_lab.market.broker import CLOSED
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.forecasts import Forecast, testable
-from gallump_lab.study.scorecard.records import Score, Stated
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 if TYPE_CHECKING:
     import numpy as np

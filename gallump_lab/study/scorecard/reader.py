@@ -15,7 +15,7 @@ from gallump_lab.memory.text import statement, terms
 from gallump_lab.memory.vectors import BUILT_IN
 from gallump_lab.study.scorecard.directions import pointers
 from gallump_lab.study.scorecard.reading import Number, Reading, Word, bare, read, sentences
-from gallump_lab.study.scorecard.records import History, Score, Stated
+from gallump_lab.study.scorecard.stated import History, Score, Stated
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from datetime import date
 from gallump_lab.study.scorecard.directions import pointers
 from gallump_lab.study.scorecard.reader import Reader, soft
 from gallump_lab.study.scorecard.reading import Amount, bare, same
-from gallump_lab.study.scorecard.records import Score, Stated
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 SAYS_IT = 0.5
 """From here on an insight says no more than another."""

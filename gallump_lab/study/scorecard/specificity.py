@@ -6,7 +6,7 @@ from gallump_lab import tokens
 from gallump_lab.reading.dates import Named
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.reading import Number, bare
-from gallump_lab.study.scorecard.records import Score, Stated
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 SPAN = 365 * 30
 """A date is one of so many days."""

@@ -11,8 +11,8 @@ from gallump_lab.memory.records import Message
 from gallump_lab.study.scorecard.directions import DEAL, PLAN, pointers
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.reading import Amount, Number, Reading, read, same, sentences
-from gallump_lab.study.scorecard.records import Score, Stated
 from gallump_lab.study.scorecard.redundancy import About, about
+from gallump_lab.study.scorecard.stated import Score, Stated
 
 SAME = 0.5
 """What is left of likeness where nothing says that it changed."""

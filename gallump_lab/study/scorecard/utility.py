@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.config import Budget
 from gallump_lab.memory.cold import passing_over
-from gallump_lab.memory.duplicates import already_said
-from gallump_lab.memory.packing import pack
+from gallump_lab.memory.packing import already_said, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
 from gallump_lab.study.rankings import Rankings
@@ -129,7 +128,7 @@ def utility(ranks: Rankings, retriever: str | None = None, budget: Budget | None
         candidates = ranks.warm(name, place)
         warm = pack(candidates, budget.warm, passed_over=already_said(hot))
         more = pack(candidates, budget.warm + budget.cold, passed_over=already_said(hot))
-        over = passing_over(hot, warm, 0, lambda _: None)
+        over = passing_over(hot, warm, 0)
         insights = [slot for slot in asked_one.cold if over(slot) is None]
         cold = _kept(pack(insights, budget.cold))
         before = [*_kept(hot), *_kept(warm)]

@@ -1,0 +1,342 @@
+"""What speaks for a passage: a question taken apart, and a function for each signal.
+
+Each gives a whole number a passage, in millionths: 0 for nothing, about 1,000,000 for the most that the signal can say
+(`words` can reach k1 + 1 times that). It knows neither its weight nor the other signals, and what it gives a passage
+does not depend on which others were found. Ranking adds them up, each times its weight: a convex combination with
+theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval").
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from gallump_lab.config import Recall
+from gallump_lab.memory import text, vectors
+from gallump_lab.memory.corpus import NONE, USER
+from gallump_lab.memory.text import term_id, terms
+from gallump_lab.reading import dates
+from gallump_lab.store.times import microseconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallump_lab.memory.corpus import Places, View
+    from gallump_lab.memory.records import AsOf
+
+    Ints = NDArray[np.int64]
+    Postings = dict[int, tuple[Places, NDArray[np.uint16]]]
+
+MILLION = 1_000_000
+
+Spans = list[tuple[int, int]]
+"""Times from (included) and to (excluded), in microseconds since 1970, one after the other."""
+
+QUERY_TERMS = 64
+"""Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
+WORDS_BESIDE = {-1: 0.8, -2: 0.5, -3: 0.3, 1: 0.6, 2: 0.4, 3: 0.2}
+"""What a term is worth that stands so many passages before (negative) or after the one that is scored."""
+MEANING_BESIDE = {-1: 5, -2: 3, -3: 1, 1: 4, 2: 2, 3: 1}
+"""How much of a neighbour's vector is mixed into a passage's, in tenths."""
+BEFORE, AFTER = (days * timedelta(days=1) // timedelta(microseconds=1) for days in (1, 10))
+"""So near before and after a time one speaks of it too (1 and 10 days, in microseconds); that counts half."""
+HALF_LIFE = 90 * 86_400 * 1_000_000
+"""After so many microseconds (90 days) a passage's recency has halved: hyperbolic, 1 / (1 + age / half-life)."""
+_OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
+"""Where a question asks for what was said at a time, these say nothing of it."""
+_BLOCKS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where a term stands."""
+
+    idf: float
+    places: "Places"
+    """The passages that hold it."""
+    frequency: "NDArray[np.uint16]"
+    """How often it stands in each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, taken apart."""
+
+    words: list[str]
+    """What it asks for, without the names and dates that only say whom and when."""
+    found: list[Found]
+    """The same words' terms, where they stand."""
+    idf: Callable[[str], float]
+    """How rare a word is; one that stands nowhere is as rare as can be."""
+    speakers: list[int]
+    """Hashes of the speakers whom it names."""
+    symbols: list[int]
+    """The hashes of its symbol's spellings; empty for none."""
+    spans: Spans
+    """The times that it names."""
+    at: int
+    """When it is asked, in microseconds since 1970."""
+    settings: Recall
+
+
+def needed(question: str) -> list[int]:
+    """Return the numbers of the terms whose postings a question needs."""
+    return [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
+
+
+def rarity(passages: int, holding: int) -> float:
+    """Weigh a term by how rare it is, as Lucene does: ln(1 + (N - df + 0.5) / (df + 0.5))."""
+    return math.log1p((passages - holding + 0.5) / (holding + 0.5))
+
+
+def named_times(question: str, moment: "AsOf") -> tuple[Spans, str]:
+    """Return the times that a question asks for at a moment, and the question without the words that name them."""
+    spans, rest = dates.spans(question, moment.now)
+    return [(microseconds(begin), microseconds(end)) for begin, end in spans], rest
+
+
+def ask(  # noqa: PLR0913 (a question's givens)
+    view: "View",
+    question: str,
+    *,
+    postings: "Postings",
+    symbols: list[int],
+    moment: "AsOf",
+    settings: Recall,
+) -> Asked:
+    """Take a question apart.
+
+    Parameters
+    ----------
+    postings : dict
+        For each of the question's terms the places that hold it, and how often each does.
+    symbols : list of int
+        The hashes of its symbol's spellings; empty for none.
+    """
+    plain = text.plain(question)
+    speakers = [
+        name
+        for name, key in view.speakers.items()
+        if re.search(rf"\b{re.escape(name)}\b", plain, re.IGNORECASE) and (view.speaker == key).any()
+    ]
+    spans, rest = named_times(question, moment)
+    dropped = {term for name in speakers for term in terms(name)} | (_OF_TALK if spans else set())
+    kept = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
+    known = {
+        number: Found(idf=rarity(len(view), len(places)), places=places, frequency=frequency)
+        for number, (places, frequency) in postings.items()
+    }
+    rarest = rarity(len(view), 0)
+
+    def idf(word: str) -> float:
+        return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
+
+    wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
+    return Asked(
+        words=kept,
+        found=[known[number] for number in wanted if number in known],
+        idf=idf,
+        speakers=[view.speakers[name] for name in speakers],
+        symbols=symbols,
+        spans=spans,
+        at=microseconds(moment.now),
+        settings=settings,
+    )
+
+
+def words(view: "View", places: "Places", asked: Asked) -> "Ints":
+    """Return each passage's share of what the question's words weigh, 0 to (k1 + 1) millionths.
+
+    A conversation spreads over turns: the answer often stands beside the words that were asked for. So each term of the
+    question counts once for a passage, where it stands best: in the passage itself or, for less, in one of the three
+    before or after it in its session. The term's share is BM25's (Robertson and Zaragoza 2009, "The Probabilistic
+    Relevance Framework: BM25 and Beyond"), and the sum is taken relative to all that the question's terms weigh.
+    """
+    import numpy as np
+
+    score = np.zeros(len(places), np.int64)
+    total = sum(found.idf for found in asked.found)
+    if not total:
+        return score
+    worths = [1, *(asked.settings.neighbours * worth for worth in WORDS_BESIDE.values())]
+    around = [places, *(view.beside(places, steps) for steps in WORDS_BESIDE)]
+    needed, where = np.unique(np.concatenate(around), return_inverse=True)
+    where = where.reshape(len(around), len(places))
+    wanted = np.zeros(len(view), bool)
+    wanted[needed[needed != NONE]] = True
+    for found in asked.found:
+        held = np.flatnonzero(wanted[found.places])
+        at = found.places[held]
+        shares = np.zeros(len(needed))
+        shares[np.searchsorted(needed, at)] = _share(found.frequency[held], view.terms[at], view.mean, asked.settings)
+        best = np.zeros(len(places))
+        for worth, rows in zip(worths, where, strict=True):
+            best = np.maximum(best, worth * shares[rows])
+        score += np.rint(MILLION * found.idf / total * best).astype(np.int64)
+    return score
+
+
+def _share(
+    frequency: "NDArray[np.integer]", length: "NDArray[np.integer]", mean: float, settings: Recall
+) -> "NDArray[np.float64]":
+    """Return BM25's saturated frequency of a term in passages of so many terms, 0 to k1 + 1."""
+    k1, b = settings.k1, settings.b
+    return frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * (length / mean)))
+
+
+def meaning(view: "View", places: "Places", asked: Asked) -> "Ints":
+    """Return the cosine of the question's vector and each passage's, in millionths, 0 where it points away.
+
+    Into a passage's vector its neighbours' are mixed. The question's words count by how rare they are in the lab at the
+    moment; a passage's vector is a constant of its text.
+    """
+    import numpy as np
+
+    question = _vector(view, asked).astype(np.float64)
+    beside = MEANING_BESIDE.items()
+    sides = [(view.beside(places, steps), round(asked.settings.neighbours * part)) for steps, part in beside]
+    needed, where = np.unique(np.concatenate([places, *(side for side, _ in sides)]), return_inverse=True)
+    decoded = vectors.decode(view.codes[needed])
+    decoded[needed == NONE] = 0
+    where = where.reshape(len(sides) + 1, len(places))
+    # Whole numbers below 2**53 throughout, so the order of summing does not matter.
+    mixed = 10 * decoded[where[0]]
+    for (_, part), rows in zip(sides, where[1:], strict=True):
+        mixed += part * decoded[rows]
+    norm = np.sqrt((mixed * mixed).sum(1)) * np.sqrt((question * question).sum())
+    cosine = np.rint(MILLION * (mixed @ question) / np.maximum(norm, 1))
+    found: Ints = np.maximum(cosine, 0).astype(np.int64)
+    return found
+
+
+def _vector(view: "View", asked: Asked) -> "Ints":
+    """Return the question's vector, scaled to a length of about 1,000."""
+    import numpy as np
+
+    if not asked.words:
+        return np.zeros(vectors.DIMENSIONS, np.int64)
+    weights = {word: round(vectors.WEIGHT * asked.idf(word)) for word in asked.words}
+    (found,) = vectors.of(view.embedder, [" ".join(asked.words)], weights.__getitem__)
+    length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # of any length: 64 bits would not do
+    scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
+    return scaled
+
+
+def speaker(view: "View", places: "Places", asked: Asked) -> "Ints":
+    """Return a million to what a speaker said whom the question names."""
+    return _million(view.speaker[places], asked.speakers)
+
+
+def role(view: "View", places: "Places", asked: Asked) -> "Ints":  # noqa: ARG001 (one interface)
+    """Return a million to an analyst's own words.
+
+    What analysts said of their own plans is where the evidence is; the assistant's long advice says much the same in
+    other words and would crowd it out.
+    """
+    return _million(view.role[places], [USER])
+
+
+def symbol(view: "View", places: "Places", asked: Asked) -> "Ints":
+    """Return a million to a passage of a message with the question's symbol."""
+    return _million(view.symbol[places], asked.symbols)
+
+
+def time(view: "View", places: "Places", asked: Asked) -> "Ints":
+    """Return a million for what was said in a time that the question names, half of it for what was said near it."""
+    import numpy as np
+
+    said = view.created_at[places]
+    near = np.zeros(len(places), bool)
+    for begin, end in asked.spans:
+        near |= (said >= begin - BEFORE) & (said < end + AFTER)
+    return 500_000 * near.astype(np.int64) + 500_000 * within(said, asked.spans)
+
+
+def recency(view: "View", places: "Places", asked: Asked) -> "Ints":
+    """Return a million to what was said just now, half of it to what was said a half-life ago."""
+    return decay(view.created_at[places], asked.at)
+
+
+SIGNALS: "dict[str, Callable[[View, Places, Asked], Ints]]" = {
+    "words": words,
+    "meaning": meaning,
+    "speaker": speaker,
+    "role": role,
+    "symbol": symbol,
+    "dates": time,
+    "recency": recency,
+}
+"""The signals by name; `Recall` has a weight of the same name for each."""
+
+
+def _million(values: "NDArray[Any]", wanted: list[int]) -> "Ints":
+    """Return a million where a value is one of those that are wanted."""
+    import numpy as np
+
+    found: Ints = MILLION * np.isin(values, np.array(wanted, values.dtype)).astype(np.int64)
+    return found
+
+
+def within(said: "Ints", spans: Spans) -> "NDArray[np.bool_]":
+    """Tell of each time, microseconds since 1970, whether it lies in one of the spans."""
+    import numpy as np
+
+    inside: NDArray[np.bool_] = np.searchsorted(np.ravel(spans), said, side="right") % 2 == 1
+    return inside
+
+
+def decay(said: "Ints", at: int) -> "Ints":
+    """Return a million for a time that is now, half of it for one a half-life ago; microseconds since 1970."""
+    import numpy as np
+
+    found: Ints = MILLION * HALF_LIFE // (HALF_LIFE + np.maximum(at - said, 0))
+    return found
+
+
+def best_by_words(view: "View", asked: Asked, most: int) -> "Places":
+    """Return the places of the passages with the highest plain BM25."""
+    import numpy as np
+
+    score = np.zeros(len(view), np.int64)
+    lengths = np.arange(view.terms.max() + 1)
+    for found in asked.found:
+        if len(found.places):
+            often = np.arange(1, found.frequency.max() + 1)[:, None]
+            shares = _share(often, lengths, view.mean, asked.settings)  # few frequencies, few lengths, many passages
+            points = np.rint(MILLION * found.idf * shares).astype(np.int64)
+            which = view.terms.take(found.places)
+            which += (found.frequency - np.uint16(1)) * np.int32(len(lengths))
+            np.add.at(score, found.places, points.ravel().take(which))
+    return _top(score, most)
+
+
+def nearest_in_meaning(view: "View", asked: Asked, most: int) -> "Places":
+    """Return the places whose codes differ least from the question's."""
+    import numpy as np
+
+    (code,) = vectors.encode(_vector(view, asked)[None])
+    if not code.any():
+        return np.zeros(0, np.int64)
+    found = _top(vectors.DIMENSIONS + 1 - vectors.distance(view.codes, code), most)
+    return found[view.codes[found].any(1)]
+
+
+def _top(score: "NDArray[Any]", most: int) -> "Places":
+    """Return the places that score highest, and above 0; earlier ones first among equals, in order of place."""
+    import numpy as np
+
+    least, columns = 1, len(score) // _BLOCKS
+    if columns > most:  # so many columns hold such a score at least, so the highest are not below it
+        peaks = score[: _BLOCKS * columns].reshape(_BLOCKS, columns).max(0)
+        least = max(least, int(np.partition(peaks, columns - most)[columns - most]))
+    places = np.flatnonzero(score >= least)
+    if len(places) <= most:
+        return places
+    scores = score[places]
+    last = np.partition(scores, len(scores) - most)[len(scores) - most]
+    sure = places[scores > last]
+    return np.sort(np.concatenate([sure, places[scores == last][: most - len(sure)]]))
