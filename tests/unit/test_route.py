@@ -1,25 +1,41 @@
 import json
 import logging
 import socket
+import subprocess
+import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+import schemathesis
 from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, start, text, tool
-from running_server import DESCRIPTION, GENERATE, STREAM, TOKEN, events, eventually, serving
+from running_server import DESCRIPTION, GENERATE, SHIPPED, STREAM, TOKEN, events, eventually, serving
 
-from gallump_lab import Budget, Config, Lab, Model
+from gallump_lab import Budget, Config, Lab, Model, __version__
 from gallump_lab.brain import answer as faults
 from gallump_lab.server.failures import Failure, failure
-from gallump_lab.server.requests import read
+from gallump_lab.server.requests import description, read
 from gallump_lab.store.errors import LabBusy, StoreError
 
 KEY = "sk-ant-planted-0123456789abcdef"
 SECRET = "the merger with Umbrella is secret"  # noqa: S105
 PATIENT = Config(model=Model(max_retries=0, timeout=60))
+
+
+CHECKS = {
+    "seed": 1,
+    "generation": {"max-examples": 10, "database": "none", "deterministic": True, "mode": "all"},
+    "phases": {"stateful": {"enabled": False}},
+    "checks": {
+        "missing_required_header": {"enabled": False},  # it wants 401; Jupyter says 403, as ignored_auth knows
+        "negative_data_rejection": {"expected-statuses": [400, 403, 404, 405, 413, 415]},
+    },
+}
+DESCRIBED = schemathesis.openapi.from_dict(description("/desk/"), config=schemathesis.Config.from_dict(CHECKS))
 
 
 @pytest.fixture(scope="module")
@@ -486,17 +502,45 @@ def test_the_log_holds_no_question_and_no_key(server, client, claude):
     assert KEY not in log
 
 
-def test_a_server_that_ends_keeps_what_had_arrived(tmp_path, claude):
+def test_it_describes_itself(client):
+    given = client.get(DESCRIPTION).json()
+    assert given == description("/desk/")
+    assert given["info"]["version"] == __version__
+    assert given["servers"] == [{"url": "/desk/"}]
+
+
+@pytest.mark.usefixtures("client")
+@DESCRIBED.parametrize()
+def test_the_server_does_what_its_description_says(case, server):
+    case.call_and_validate(base_url=server.url, headers={"Authorization": f"token {TOKEN}"})
+
+
+def test_a_lab_that_cannot_be_opened_is_tried_again_and_a_server_that_ends_keeps_what_had_arrived(tmp_path, claude):
     claude._queued.clear()
     steps, _, _ = gated("As far as the server ran. ")
     claude.queue(steps)
+    path = tmp_path / "later" / "lab.duckdb"
     with (
-        serving(tmp_path, ANTHROPIC_BASE_URL=claude.url) as running,
+        serving(tmp_path, f"--GallumpLab.path={path}", ANTHROPIC_BASE_URL=claude.url) as running,
         running.client() as found,
-        found.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer,
     ):
-        told = events(answer.iter_lines())
-        assert next(each for each in told if each[0]) == ("text", {"text": "As far as the server ran. "})
-        running.end()
-    kept = Lab.open(running.root / "lab.duckdb").messages
+        refused = ask(found)
+        assert (refused.status_code, error(refused)["code"]) == (500, "lab_unusable")
+        assert str(tmp_path) not in refused.text
+        assert "The folder" in running.log.read_text()
+        path.parent.mkdir()
+        with found.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer:
+            told = events(answer.iter_lines())
+            assert next(each for each in told if each[0]) == ("text", {"text": "As far as the server ran. "})
+            running.end()
+    kept = Lab.open(path).messages
     assert kept[["text", "state"]].values.tolist()[-1] == ["As far as the server ran. ", "stopped"]
+
+
+@pytest.mark.parametrize("kind", ["standard", "editable"])
+def test_installing_the_package_turns_the_route_on(kind, tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", f"wheel:{kind}", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=SHIPPED.parent, check=True, capture_output=True)
+    with zipfile.ZipFile(*tmp_path.glob("*.whl")) as wheel:
+        (found,) = (name for name in wheel.namelist() if "/data/etc/jupyter/jupyter_server_config.d/" in name)
+        assert wheel.read(found) == (SHIPPED / "jupyter_server_config.d" / "gallump_lab.json").read_bytes()
