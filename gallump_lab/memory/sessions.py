@@ -16,7 +16,7 @@ from gallump_lab.memory.records import AsOf, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.secrets import masked, told
+from gallump_lab.secrets import describe, masked
 from gallump_lab.store import Cache, Store, runs, times
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class SessionManager:
         """
         draft = self._checked("user", checked_text(text, "prompt"), symbol)
         at = times.aware(draft.created_at)
-        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=told(storable(text)))
+        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 
     def receive(
         self, con: "DuckDBPyConnection", config: Config, question: Question, session_id: str | None
