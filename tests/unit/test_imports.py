@@ -78,14 +78,12 @@ def test_rows_that_cannot_be_used_are_left_out_and_named(lab: Lab) -> None:
         assert words in repr(found)
 
 
-@pytest.mark.parametrize(
-    "created_at",
-    ["2024-05-02T12:00:00", datetime(2024, 5, 2, 12, tzinfo=UTC).replace(tzinfo=None), np.datetime64("2024-05-02T12")],
-)
-def test_times_without_a_zone_are_utc_and_said_to_be(lab: Lab, created_at: object) -> None:
-    found = lab.import_messages(pd.DataFrame({"role": ["user"], "text": ["hi"], "time": [created_at]}))
-    assert lab.messages["created_at"].tolist() == [datetime(2024, 5, 2, 12, tzinfo=UTC)]
-    assert found.problems == ("1 times have no time zone; they were taken as UTC.",)
+def test_times_without_a_zone_are_utc_and_said_to_be(lab: Lab) -> None:
+    at = datetime(2024, 5, 2, 12, tzinfo=UTC)
+    given = ["2024-05-02T12:00:00", at.replace(tzinfo=None), np.datetime64("2024-05-02T12")]
+    found = lab.import_messages(pd.DataFrame({"role": "user", "text": list("abc"), "time": given}))
+    assert lab.messages["created_at"].tolist() == [at] * 3
+    assert found.problems == ("3 times have no time zone; they were taken as UTC.",)
 
 
 def test_a_frame_without_a_needed_column_is_refused(lab: Lab) -> None:

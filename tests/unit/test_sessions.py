@@ -78,9 +78,9 @@ def test_a_message_keeps_both_its_times_its_symbol_and_its_tokens(lab: Lab, cloc
     assert (row["symbol"], row["created_at"], row["arrived_at"], row["tokens"]) == ("AAPL", said, clock.now, 4)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    for arguments, words in (
         (("system", "hello"), "role must be 'user' or 'assistant', not 'system'"),
         (("user", ""), "text must be words to remember"),
         (("user", " \n\t"), "text must be words to remember"),
@@ -90,12 +90,9 @@ def test_a_message_keeps_both_its_times_its_symbol_and_its_tokens(lab: Lab, cloc
         (("user", "hello", "AAPL\nMSFT"), "AAPL"),
         (("user", "hello", None, datetime(2013, 1, 1)), "created_at must be a datetime with a time zone"),  # noqa: DTZ001
         (("user", "hello", None, START + timedelta(days=3)), "lies in the future"),
-    ],
-)
-def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab, arguments: tuple, words: str) -> None:
-    session = lab.sessions.get_or_create_session()
-    with pytest.raises(ValueError, match=words):
-        lab.sessions.add_message(session, *arguments)
+    ):
+        with pytest.raises(ValueError, match=words):
+            lab.sessions.add_message(session, *arguments)
     with pytest.raises(ValueError, match="get_or_create_session"):
         lab.sessions.add_message("nobody", "user", "hello")
     with pytest.raises(ValueError, match="needs storage"):
