@@ -15,7 +15,7 @@ from gallump_lab.memory.messages import State
 from gallump_lab.memory.records import AsOf, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.secrets import masked, told
+from gallump_lab.secrets import describe, masked
 from gallump_lab.store import Cache, Store, runs, times
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class SessionManager:
         """
         draft = messages.draft("user", text, now=self._now(), symbol=symbol, names={"text": "prompt"})
         at = times.aware(draft.created_at)
-        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=told(storable(text)))
+        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 
     def receive(
         self, con: "DuckDBPyConnection", config: Config, question: Question, session_id: str | None
