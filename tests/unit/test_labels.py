@@ -53,20 +53,17 @@ def test_an_own_question_may_use_what_had_been_said_when_it_is_asked(lab):
     assert sorted(slot.message_id for slot in ranks.warm("applied", 0)) == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
+def test_an_own_question_that_cannot_be_used_says_why(lab):
+    for wrong, words in (
         ({"text": " "}, "text must be words"),
         ({"asked_at": datetime(2026, 3, 2)}, "asked_at must be a datetime with a time zone"),  # noqa: DTZ001
         ({"symbol": "<b>"}, "'<b>'"),
         ({"session_id": "nowhere"}, "session_id 'nowhere' is not in this lab"),
         ({"kind": "a\nb"}, "kind must be a name"),
         ({"answer": ""}, "answer must be words"),
-    ],
-)
-def test_an_own_question_that_cannot_be_used_says_why(lab, wrong, words):
-    with pytest.raises(ValueError, match=words):
-        lab.add_question(**{"text": "Which?", **wrong})
+    ):
+        with pytest.raises(ValueError, match=words):
+            lab.add_question(**{"text": "Which?", **wrong})
     assert lab.questions.empty
 
 
