@@ -121,11 +121,13 @@ def _number(digits: str) -> date | datetime | None:
 
 
 _ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
-_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
-_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b.*\b(?:on|since)\s+$", re.IGNORECASE)
 _ASKED_MONTH = re.compile(
     r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
 )
+_ASKED_QUARTER = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
+_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
+_LEAD = re.compile(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +157,7 @@ def times(text: str, said: date) -> list[Named]:
     """
     found = []
     for match, given in matches(text, said):
-        if given.keys() & AHEAD_ONLY:
+        if given.keys() & (AHEAD_ONLY | {"recent"}):
             continue
         ahead = _AHEAD.search(before(match)) is not None
         if days := _nearest(given, said, ahead=ahead):
@@ -192,38 +194,76 @@ def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]],
     rest : str
         The question; the same where it names no time.
     """
-    today, found, rest, begin = at.date(), set[tuple[date, date]](), "", 0
-    for match, given in matches(question, today):
-        if "weekday" in given and _PAST.search(before(match)):
+    found, rest, begin = set[tuple[date, date]](), "", 0
+    opened: list[tuple[date, date]] = []  # what stands after "between", until its "and"
+    for match, given in matches(question, at.date()):
+        led = before(match)
+        leads = _LEAD.search(led)
+        lead = leads[1].lower() if leads else ""
+        if lead in {"on", "before", "after"} and not _PAST.search(led):
+            lead = ""  # as in "Shall I sell before June?"
+        if "weekday" in given and lead in {"on", "since", "before", "after"}:
             given = given | {"which": "last"}  # noqa: PLW2901 (the same, more certain)
-        if _asked(given, before(match)):
-            days = [
-                (first, min(last, today) if "span" in given else last)
-                for first, last in periods(given, today, range(today.year - YEARS_BACK, today.year + 1), ahead=False)
-                if first <= today
-            ]
-            if days:
-                found.update(days)
-                rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
+        closes = opened and lead in {"and", "to"}
+        days = _days_asked(given, at.date()) if closes or _asked(given, led, lead) else []
+        if closes:
+            found.difference_update(opened)
+            days = _between(opened, days)
+        elif lead in {"since", "before", "after"}:
+            days = _led(lead, days, at.date())
+        if days:
+            found.update(days)
+            rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
+        opened = days if lead in {"between", "from"} else []
+    apart = [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in _merged(found)]
+    return apart, rest + question[begin:]
+
+
+def _days_asked(given: Given, today: date) -> list[tuple[date, date]]:
+    years = range(today.year - YEARS_BACK, today.year + 1)
+    return [
+        (first, min(last, today) if "span" in given else last)
+        for first, last in periods(given, today, years, ahead=False)
+        if first <= today
+    ]
+
+
+def _led(lead: str, days: list[tuple[date, date]], today: date) -> list[tuple[date, date]]:
+    """Return the days since, before or after the newest of some times."""
+    if not days:
+        return []
+    first, last = days[-1]
+    earliest = date(today.year - YEARS_BACK, 1, 1)
+    first, last = {"since": (first, today), "after": (last + DAY, today), "before": (earliest, first - DAY)}[lead]
+    return [(first, last)] if first <= last else []
+
+
+def _between(opened: list[tuple[date, date]], closed: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Return the days from the newest opening before each closing to that."""
+    starts = [(max((first for first, _ in opened if first <= last), default=None), last) for _, last in closed]
+    return [(first, last) for first, last in starts if first]
+
+
+def _merged(found: set[tuple[date, date]]) -> list[tuple[date, date]]:
     apart: list[tuple[date, date]] = []
     for first, last in sorted(found):
         if apart and first <= apart[-1][1]:
             apart[-1] = (apart[-1][0], max(last, apart[-1][1]))
         else:
             apart.append((first, last))
-    return [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in apart], rest + question[
-        begin:
-    ]
+    return apart
 
 
-def _asked(given: Given, led: str) -> bool:
+def _asked(given: Given, led: str, lead: str) -> bool:
     """Return whether a question asks for what was said at a time, and not for something that has its name."""
-    if given.keys() & {"quarter", "quartered", "half", "halved", "ends", "christmas"}:
+    if given.keys() & {"ends", "christmas"}:
         return False
+    if given.keys() & {"quarter", "quartered", "half", "halved"}:
+        return _ASKED_QUARTER.search(led) is not None
     if given.keys() == {"month"}:
-        return _ASKED_MONTH.search(led) is not None
+        return lead in {"before", "after", "between", "from"} or _ASKED_MONTH.search(led) is not None
     if given.keys() == {"year"}:
-        return _ASKED_YEAR.search(led) is not None
+        return lead in {"before", "after"} or _ASKED_YEAR.search(led) is not None
     return bool(given.keys() & {"month", "number", "count", "span", "near"}) or given.get("which") == "last"
 
 

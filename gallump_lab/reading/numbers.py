@@ -97,8 +97,8 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
     Parameters
     ----------
     text : str
-        Perhaps with thousands apart (by comma, point, apostrophe or space, in lakhs too), a scale (1.2M, 3 crore), a `$`
-        or USD, in brackets if it is negative.
+        Perhaps with thousands apart (by comma, point, apostrophe or space, in lakhs too), a scale (1.2M, 3 crore), a
+        `$` or USD, in brackets if it is negative.
     decimal : {".", ","}, optional
         The decimal sign of the texts around it, which settles what 1,234 is; see `decimal_sign`.
 
