@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -120,6 +120,79 @@ def _number(digits: str) -> date | datetime | None:
     return None
 
 
+_BAR = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}:\d{2}.*))?", re.ASCII | re.DOTALL)
+_EXCHANGES = {
+    13: "NZ",
+    11: "AX",
+    9: "T KS KQ",
+    8: "HK SS SZ TW TWO SI KL",
+    7: "BK JK VN",
+    5.5: "NS BO",
+    3: "HE AT IS TA SR ME RG TL VS QA",
+    2: "DE F BE DU HM MU SG PA AS BR MI MC SW VX ST CO OL VI WA PR BD JO CA",
+    1: "L IL IR LS",
+    -3: "SA BA SN",
+    -4: "TO V CN NE",
+    -5: "MX",
+}
+_HOURS = {suffix: hours for hours, suffixes in _EXCHANGES.items() for suffix in suffixes.split()}
+"""Hours of an exchange's clock ahead of UTC, in summer (so that winter's midnight is no earlier), by the suffix of its
+symbols."""
+_SAME_DAY = (time(3), time(10))
+"""UTC: an instant between these is on one day at midnight in America, by day in Asia and in the morning in Europe."""
+_OLDEST = 1800
+
+
+def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> date:
+    """Return the exchange's day of a daily bar.
+
+    A date is taken as it stands, and so is a midnight, with or without a zone. Any other instant has its day where the
+    exchange is known, or where it is the same day at all of them.
+
+    Parameters
+    ----------
+    text : str
+        Such as 2013-03-01, 2013-03-01 00:00:00-05:00 or 2013-03-01T05:00:00Z.
+    exchange : str
+        The suffix that the exchange has in symbols, such as DE or HK; empty if it is not known.
+    zone : tzinfo, optional
+        Where the file says so, the zone whose clock an instant is to be read on.
+
+    Raises
+    ------
+    ValueError
+        If it is no date, or the exchange's day cannot be known; the message follows the text.
+    """
+    found = _BAR.fullmatch(text)
+    try:
+        year, month, day = (int(found[1]), int(found[3]), int(found[4])) if found else (0, 0, 0)
+        written = date(year, month, day)
+        clock = found[5] if found else None
+        moment = datetime.fromisoformat(f"{written}T{clock.replace(' UTC', 'Z').replace(' ', '')}") if clock else None
+    except ValueError:
+        year = 0
+    if year < _OLDEST:
+        msg = "is no date; write it as 2013-03-01"
+        raise ValueError(msg)
+    if moment is None:
+        return written
+    try:
+        if moment.tzinfo is not None and zone is not None:
+            moment = moment.astimezone(zone)
+        if moment.time() == time(0):
+            return moment.date()
+        if moment.tzinfo is not None:
+            instant = moment.astimezone(UTC)
+            if exchange in _HOURS:
+                return (instant + timedelta(hours=_HOURS[exchange])).date()
+            if _SAME_DAY[0] <= instant.time() < _SAME_DAY[1]:
+                return instant.date()
+    except OverflowError:
+        pass  # the last hours of the year 9999
+    msg = "may be another day at its exchange; write that day alone, as 2013-03-01"
+    raise ValueError(msg)
+
+
 _ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
 _ASKED_MONTH = re.compile(
     r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
@@ -141,8 +214,6 @@ class Named:
     stop: int
     yearless: bool = False
     """Whether the text left the year to be guessed: the nearest of that name."""
-    day_only: bool = False
-    """Whether it is a day without a month: "the 16th"."""
 
 
 def times(text: str, said: date) -> list[Named]:
@@ -169,7 +240,6 @@ def times(text: str, said: date) -> list[Named]:
                     start=match.start(),
                     stop=match.end(),
                     yearless="year" not in given and yearly(given),
-                    day_only="day" in given and not {"month", "number"} & given.keys(),
                 )
             )
     return found

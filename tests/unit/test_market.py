@@ -544,7 +544,8 @@ def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row
 
 
 def test_positions_as_brokers_write_them(tmp_path):
-    rows = 'USD,10,75.5\nUSD,50,1\nGEV,25,0\n"BRK B","1,000.5","$1,234.56"\nspaxx**,300,1\nES1!,(2),5000\nAAPL240119C00190000,1,2.5\n'
+    rows = 'USD,10,75.5\nUSD,50,1\nGEV,25,0\n"BRK B","1,000.5","$1,234.56"\nspaxx**,300,1\n'
+    rows += "ES1!,(2),5000\nAAPL240119C00190000,1,2.5\n"
     path = written(tmp_path, "Symbol,Quantity,Entry\n" + rows + "CASH,1000,\nCASH,300,1\n")
     portfolio = FileBroker(positions=path).portfolio()
     assert portfolio.cash == 1350
