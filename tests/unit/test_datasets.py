@@ -382,34 +382,6 @@ def test_an_open_quote_costs_its_own_line_and_names_what_it_would_swallow(tmp_pa
     assert "lines 8 to 9: it has 4 fields, the header 3; left out" in repr(found)
 
 
-def test_what_is_wrong_is_told_by_the_users_own_columns(tmp_path: Path) -> None:
-    lines = [
-        "Sender,Content,Time,Ticker,Analyst",
-        "user,a,yesterday,AAPL,Ann",
-        "bot,a,2024-05-31T10:00:00Z,AAPL,Ann",
-        "user,,2024-05-31T10:00:00Z,AAPL,Ann",
-        "user,a,2924-05-31T10:00:00Z,AAPL,Ann",
-        "user,a,2024-05-31T10:00:00Z,A C,Ann",
-        f"user,a,2024-05-31T10:00:00Z,AAPL,{'x' * 200}",
-        "user,a,2024-05-31T10:00:00Z,BRK-B,Ann",
-    ]
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    words = repr(lab.import_dataset(datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))))
-    for line, start in enumerate(
-        (
-            "Time must be a time",
-            "Sender must be 'user'",
-            "Content must be words",
-            "Time 2924-05",
-            "Ticker must be",
-            "Analyst must",
-        ),
-        2,
-    ):
-        assert f"line {line}: {start}" in words
-    assert lab.messages["symbol"].tolist() == ["BRK.B"]
-
-
 def test_times_in_seconds_and_milliseconds_since_1970_are_read_as_such(tmp_path: Path) -> None:
     lines = ["role,text,time", "user,one,1704052100000", "assistant,two,1701120910", "user,three,45292"]
     found = datasets.read(table(tmp_path / "talk.csv", "\n".join(lines)))

@@ -314,10 +314,7 @@ def test_what_is_too_long_or_of_the_future_is_named_by_its_id_and_title(lab: Lab
     ],
 )
 def test_marks_of_citations_leave_a_reply_and_names_stay(tmp_path: Path, reply: str, text: str) -> None:
-    nodes = [
-        node("u", "client-created-root", "user", "【4†source】", 0),
-        node("a", "u", "assistant", reply, 1),
-    ]
+    nodes = [node("u", "client-created-root", "user", "【4†source】", 0), node("a", "u", "assistant", reply, 1)]
     said = datasets.read(saved(tmp_path / "conversations.json", gpt(*nodes))).messages
     assert said["text"].tolist() == ["【4†source】", text]
 
@@ -409,17 +406,6 @@ def test_another_file_of_an_export_points_to_its_conversations(tmp_path: Path, n
     with pytest.raises(DatasetError) as caught:
         datasets.read(wrong)
     assert str(caught.value).endswith(f"give {tmp_path}.")
-
-
-def test_what_is_counted_agrees_in_number(tmp_path: Path) -> None:
-    one = note("m1", ROOT, "human", "Is AAPL cheap?", 0)
-    found = datasets.read(saved(tmp_path / "conversations.json", talk(one), "?"))
-    assert repr(found) == (
-        "Dataset: 1 message in 1 conversation, 0 questions, 0 insights; 1 record left out\n"
-        "1 record: not in the form of a conversation; left out."
-    )
-    two = datasets.read(saved(tmp_path / "conversations.json", talk(one), talk(one, name="c2"), "?", "!"))
-    assert repr(two).startswith("Dataset: 2 messages in 2 conversations, 0 questions, 0 insights; 2 records left out")
 
 
 def test_locomo_is_never_taken_for_an_export(tmp_path: Path) -> None:

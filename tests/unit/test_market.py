@@ -11,7 +11,6 @@ import duckdb
 import pandas as pd
 import pytest
 
-from gallump_lab import Lab
 from gallump_lab.bundled import bundled
 from gallump_lab.market import (
     ContextBuilder,
@@ -112,10 +111,7 @@ def test_a_symbol_comes_back_in_its_one_form(text, symbol):
     assert validate_symbol(text) == symbol
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "AA PL", "IBM F", "AAPL\n", "A" * 16, "A&", "<b>AAPL</b>", "é", "..", None, 5],
-)
+@pytest.mark.parametrize("text", ["", "AA PL", "IBM F", "AAPL\n", "A" * 16, "A&", "<b>AAPL</b>", "é", "..", None, 5])
 def test_what_is_no_symbol_is_named_in_the_error(text):
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         validate_symbol(text)
@@ -139,32 +135,6 @@ def test_what_is_no_symbol_is_named_in_the_error(text):
 def test_symbols_are_found_in_a_prompt(prompt, found):
     universe = {"AAPL", "MSFT", "IBM", "FB", "GOOG", "BRK-B", "A", "I", "M&M.NS", "ES1!", "AAPL240119C00190000"}
     assert symbols_in(prompt, universe) == found
-
-
-def test_a_lab_that_spells_a_class_of_shares_in_an_older_way_is_compared_and_not_rewritten(tmp_path):
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: datetime(2024, 6, 1, tzinfo=UTC))
-    session = lab.sessions.get_or_create_session()
-    lab.sessions.add_message(session, "user", "My stop there is 340.", symbol="BRK-B")
-    lab.sessions.add_message(session, "user", "Nothing of that kind.", symbol="AAPL")
-    first = lab.insights.add(
-        "Stop at 340",
-        kind="level",
-        symbol="BRK/B",
-        attribute="stop",
-        value="340",
-        valid_from=datetime(2024, 5, 1, tzinfo=UTC),
-    )
-    assert set(lab.messages["symbol"]) == {"BRK.B", "AAPL"}
-    with lab.store.write() as con:  # as it was stored before
-        con.execute("update messages set symbol = 'BRK-B' where symbol = 'BRK.B'")
-        con.execute("update insights set symbol = 'BRK-B'")
-    found = lab.recall("what was said?", symbol="BRK B")
-    about = {slot.symbol: slot.signals.get("symbol", 0) > 0 for slot in found.slots}
-    assert about == {"BRK-B": True, "AAPL": False}
-    lab.insights.add("Stop at 350", kind="level", symbol="BRK.B", attribute="stop", value="350")
-    frame = lab.insights.frame
-    assert frame["symbol"].tolist() == ["BRK-B", "BRK.B"]
-    assert frame["superseded_by"].tolist()[0] == frame["insight_id"].tolist()[1] != first
 
 
 def test_a_broker_is_asked_in_its_own_spelling(tmp_path):
@@ -224,11 +194,6 @@ def test_a_clock_hides_every_bar_whose_day_has_not_closed():
     lines = ContextBuilder(broker).build([], "FB or $FB?", ["AAPL"]).market_lines()
     assert not any(re.search(r"2012-05-1[89]|2013", line) for line in lines)
     assert "FB" in FileBroker(clock=at(2012, 5, 18, hour=21)).symbols()
-
-
-def test_a_clock_without_time_zone_is_a_problem_in_words():
-    naive = FileBroker(clock=lambda: datetime(2013, 1, 1))  # noqa: DTZ001
-    assert "time zone" in ContextBuilder(naive).build([], "", ["AAPL"]).problems[0]
 
 
 # Building a context
