@@ -92,12 +92,6 @@ def test_what_is_malformed_in_locomo_is_counted_and_named(locomo: Path) -> None:
         assert problem in words
 
 
-def test_a_set_splits_into_its_conversations(locomo: Path) -> None:
-    first, second = datasets.read(locomo).split()
-    assert (len(first.messages), len(first.questions), len(second.messages), len(second.questions)) == (3, 3, 1, 0)
-    assert [len(part.messages) for part in second.split()] == [1]
-
-
 def put(document: object, *where: object, value: object) -> object:
     """Give a document with something else in one place."""
     changed = json.loads(json.dumps(document))
@@ -275,7 +269,7 @@ def test_a_chat_of_beam_at_the_end_of_time_passes_over_its_anchor(tmp_path: Path
     assert len(found.messages) == 5
 
 
-@pytest.mark.parametrize("name", ["talk.json", "7/chat.json", "7/probing_questions/probing_questions.json"])
+@pytest.mark.parametrize("name", ["talk.json", "7/probing_questions/probing_questions.json"])
 def test_json_that_is_nested_too_deeply_is_named(tmp_path: Path, name: str) -> None:
     chat(tmp_path / "7")
     for deep in ("[" * 100_000, "[" * 900 + "]" * 900, '{"turns": ' * 400 + "1" + "}" * 400):

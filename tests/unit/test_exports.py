@@ -291,18 +291,6 @@ def test_a_conversation_that_stands_in_two_files_is_taken_once(lab: Lab, tmp_pat
     assert "6 repeated messages: one of the same id and conversation was read before; left out." in found.problems
 
 
-def test_what_is_too_long_or_of_the_future_is_named_by_its_id_and_title(lab: Lab, tmp_path: Path) -> None:
-    nodes = [
-        node("long", "client-created-root", "user", "x" * 200_001, 0),
-        node("future", "long", "user", "y", 1_000_000),
-        node("fine", "future", "user", "z", 1),
-    ]
-    came = lab.import_dataset(datasets.read(saved(tmp_path / "conversations.json", gpt(*nodes))))
-    assert (came.messages, came.left_out) == (1, 2)
-    assert "message long of 'Stops': text has 200,001 characters; a message takes at most 200,000" in repr(came)
-    assert "message future of 'Stops': created_at 2028-01-25 19:40:00 UTC lies in the future" in repr(came)
-
-
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
