@@ -19,7 +19,7 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.reading.text_files import check_readable, check_unpacked, parse_json
 from gallump_lab.store import files
 from gallump_lab.study.tally import Qrels
-from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
+from gallump_lab.tokens import FACTORS, OFFLINE, family, learnt_factor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,6 +169,10 @@ class Rankings:
             return f"Counted in {self.unit}; {self.model} takes {self.own_factor:g} to a cl100k token."
         said = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
         named, given = self.config.model.name, self.config.model.factors
+        if family(self.model) == "other" and self.own_factor == FACTORS["other"] and self.model not in given:
+            said += (
+                f" That is a guess, for nothing is known of {self.model}: set Config.model.factors, or give factor=."
+            )
         if self.model != OFFLINE or named == OFFLINE:
             return said
         return (
