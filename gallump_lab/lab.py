@@ -27,6 +27,7 @@ from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Cache, Store, connect, times
+from gallump_lab.store.runs import InForce
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +65,10 @@ class Lab(Archive):
         ids: Callable[[], str] = new_id,
         embedders: Iterable[Embedder] = (),
     ) -> None:
-        self.store, self._clock, self._given = store, clock, config
-        self._base_url = config.model.base_url if config else None
+        self.store, self._clock, self._in_force = store, clock, InForce(config)
         self.cache = Cache(store, clock)
         self.sessions = SessionManager(
-            self.cache, store, clock=clock, ids=ids, config=self._config, embedders=embedders
+            self.cache, store, clock=clock, ids=ids, config=self._in_force, embedders=embedders
         )
         self.insights = Insights(store, clock)
         broker = broker or FileBroker(clock=clock)
@@ -124,7 +124,7 @@ class Lab(Archive):
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
         with store.read() as con:
-            in_force = lab._config(con)
+            in_force = lab._in_force(con)
             waiting = lab._distiller.waiting(con, in_force) if in_force.cold.distiller == "rules" else []
         if waiting:
             lab._distiller.catch_up(in_force, waiting, quiet=False)
@@ -275,7 +275,7 @@ class Lab(Archive):
             If an argument cannot be used.
         """
         with self.store.read() as con:
-            config, (message, insight) = self._config(con), memory.newest(con)
+            config, (message, insight) = self._in_force(con), memory.newest(con)
         return memory.recalled(
             self.store,
             self.sessions.corpus,
