@@ -15,7 +15,7 @@ from gallump_lab import datasets
 from gallump_lab.archive import Archive, plain_id
 from gallump_lab.brain import turns
 from gallump_lab.brain.conversation import Conversation, Preview, Reply
-from gallump_lab.brain.distillation import Distillation, Distiller
+from gallump_lab.brain.distillation import AutoDistiller, Distillation
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
@@ -73,7 +73,7 @@ class Lab(Archive):
         self.insights = Insights(store, clock)
         broker = broker or FileBroker(clock=clock)
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
-        self._distiller = Distiller(store, clock, broker.symbols)
+        self._distiller = AutoDistiller(store, clock, broker.symbols)
         self._talk = Conversation(store, self.sessions, market, self._distiller, clock)
 
     @classmethod

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.brain import turns
 from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.distillation import Distiller
+from gallump_lab.brain.distillation import AutoDistiller
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.config import Budget, Config
@@ -44,7 +44,7 @@ class Conversation:
         Its sessions.
     market : ContextBuilder
         Gives the market of a prompt.
-    distiller : Distiller
+    distiller : AutoDistiller
         Distils a chat's sessions that have ended before a new one begins.
     clock : callable
         Tells the time, UTC.
@@ -55,7 +55,7 @@ class Conversation:
         store: Store,
         sessions: SessionManager,
         market: ContextBuilder,
-        distiller: Distiller,
+        distiller: AutoDistiller,
         clock: Callable[[], datetime],
     ) -> None:
         self._store, self._sessions, self._market, self._clock = store, sessions, market, clock

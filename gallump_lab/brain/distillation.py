@@ -82,7 +82,7 @@ def _first(words: Sequence[str]) -> list[str]:
     return [*words[:NAMED], *([f"... and {more:,} more."] if more > 0 else [])]
 
 
-class Distiller:
+class AutoDistiller:
     """Distils a lab's ended sessions: when it is told to, or a chat's own without being asked.
 
     Parameters
