@@ -111,16 +111,6 @@ def test_recall_says_what_it_kept_and_why(lab: Lab) -> None:
     assert len(repr(found).splitlines()) == found.frame["kept"].sum() + 1
 
 
-def test_recall_as_of_knows_nothing_later(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    for day, stop in ((20, 450), (10, 440), (1, 430)):
-        lab.sessions.add_message(
-            session, "user", f"The giraffe stop is at {stop}.", created_at=NOW - timedelta(days=day)
-        )
-    found = lab.recall("Where is the giraffe stop?", as_of=NOW - timedelta(days=5))
-    assert sorted(slot.text for slot in found.slots) == ["The giraffe stop is at 440.", "The giraffe stop is at 450."]
-
-
 @pytest.mark.parametrize("query", ["", "the of and", "???", "word " * 10_000, "'; drop table messages; --"])
 def test_recall_of_anything_gives_a_sensible_answer(lab: Lab, query: str) -> None:
     lab.ask("One word about the AAPL stop.")
@@ -128,14 +118,6 @@ def test_recall_of_anything_gives_a_sensible_answer(lab: Lab, query: str) -> Non
     kept = [slot.text for slot in found.slots if slot.kept]
     assert ("One word about the AAPL stop." in kept) == ("word" in query or "drop" in query)
     assert len(lab.messages) == 2
-
-
-def test_insights_of_the_asked_symbol_come_first(lab: Lab) -> None:
-    lab.insights.add("About Apple", symbol="AAPL")
-    lab.insights.add("About Microsoft", symbol="MSFT")
-    lab.insights.add("About everything")
-    cold = [slot.text for slot in lab.preview("Well?", watchlist=["AAPL"]).slots if slot.tier == "cold"]
-    assert cold == ["About Apple", "About everything", "About Microsoft"]
 
 
 @pytest.mark.parametrize("watchlist", [["not a symbol"], [""], ["<b>"], ["A" * 40]])
@@ -228,15 +210,6 @@ def test_of_equal_statements_the_newest_stands_and_other_symbols_keep_theirs(lab
         "2013-02-18 AAPL user: My stop is at 430.",
         "2013-02-23 MSFT user: My stop is at 430.",
     ]
-
-
-def test_a_pasted_table_pushes_nothing_else_out(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    lab.sessions.add_message(session, "user", "The giraffe stop is at 430.")
-    lab.sessions.add_message(session, "user", "giraffe," + ",".join(str(i) for i in range(5_000)))
-    found = lab.preview("Where is the giraffe stop?", session_id=session)
-    assert "The giraffe stop is at 430." in found.text
-    assert "giraffe,0,1,2" in found.text
 
 
 @pytest.mark.parametrize(
