@@ -1,14 +1,17 @@
-"""From a message to its statements: what its author states, freed of greetings, asides, questions and requests.
+"""From a message to its statements, freed of greetings, asides, questions and requests, and what they call symbols.
 
 A text is data: whatever it holds, these patterns take a time that grows with its length alone, and of a very long one
 only the beginning and the end are read.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gallump_lab.memory.text import one_line, storable
+from gallump_lab.memory import lexicon
+from gallump_lab.memory.records import Message
+from gallump_lab.memory.text import one_line, storable, terms
+from gallump_lab.reading.symbols import symbols_in
 
 RETAKEN = re.compile(
     r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)"
@@ -300,3 +303,87 @@ def _closed(sentence: str) -> str:
         sentence = sentence[: tail.start()].rstrip(".!\u2026,; ")
     sentence = _once(sentence)
     return sentence.strip('"') if sentence.count('"') % 2 else sentence
+
+
+_TICKER = re.compile(
+    r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
+    r"|sl|at|@|is|position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
+    r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
+    r"for)?|out of|\d) (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
+)
+"""A word in capitals where a symbol would stand."""
+_SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
+_LOWER = re.compile(r"\b[a-z]{2,}\b")
+_CUT = re.compile(r"[.!?]\s|\n")
+_GIVEN = re.compile(r"\b([A-Z][a-z]{2,20}) \(\$?([A-Z]{1,5})\)|\b([A-Z]{1,5}) \(([A-Z][a-z]{2,20})\)")
+_SPELT = re.compile(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
+_NAME = re.compile(r"[^\W\d_]{2,}")
+
+
+class Symbols:
+    """What a session calls its symbols.
+
+    Parameters
+    ----------
+    messages : sequence of Message
+        The session's.
+    known : collection of str
+        Symbols that count as such. One that is a word too (ALL, NOW) counts as a cashtag or a message's.
+    aliases : mapping of str to str, optional
+        Symbols by company name in lower case, beside `ALIASES` and what the session itself shows.
+    """
+
+    def __init__(self, messages: Sequence[Message], known: Collection[str], aliases: Mapping[str, str] | None) -> None:
+        own = {message.symbol for message in messages if message.symbol}
+        sure = {symbol for symbol in known if len(symbol) > 1 and not _wordy(symbol)} | own
+        said = [message.text[: 2 * READ] for message in messages if message.role == "user"]
+        lines = [line for text in said for line in _CUT.split(text)]
+        traded = [line for line in lines if lexicon.TRADED.search(line)]
+        listed = {re.split(r"[.-]", symbol)[0]: symbol for symbol in sorted(sure, reverse=True)}  # SAP is SAP.DE
+        self._known = frozenset(sure | {*_guessed(traded)} - {*listed})
+        named = {match[0].lower() for line in traded for match in _NAME.finditer(line)}
+        self._names = {
+            name: symbol for name, symbol in lexicon.ALIASES.items() if symbol in self._known or name in named
+        }
+        self._names |= {
+            symbol.lower(): symbol
+            for symbol in self._known
+            if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in lexicon.JARGON and terms(symbol)
+        }
+        self._names |= {base.lower(): symbol for base, symbol in listed.items() if base != symbol and not _wordy(base)}
+        for message in messages:
+            for name, symbol, other, called in _GIVEN.findall(message.text[: 2 * READ]):
+                if (symbol or other) in self._known:
+                    self._names[(name or called).lower()] = symbol or other
+        self._names |= {name.lower(): symbol for name, symbol in (aliases or {}).items()}
+
+    def spans(self, text: str) -> list[tuple[int, int, str]]:
+        """Return where a text names symbols, as (start, stop, symbol), in its order."""
+        found = []
+        for match in _SPELT.finditer(text[: 2 * READ]):
+            word = match[0].lstrip("$").rstrip(".-=/:")
+            symbol = next(iter(symbols_in(match[0], self._known)), None) or self._names.get(word.lower())
+            if symbol:
+                found.append((match.start(), match.start() + len(match[0].rstrip(".-=/:")), symbol))
+        return found
+
+    def all(self, text: str) -> list[str]:
+        """Return the symbols that a text names, each once, in its order."""
+        return [*dict.fromkeys(symbol for _, _, symbol in self.spans(text))]
+
+    def of(self, text: str) -> str | None:
+        """Return the first symbol that a text names."""
+        return next(iter(self.all(text)), None)
+
+
+def _wordy(symbol: str) -> bool:
+    return symbol in lexicon.ACRONYMS or symbol.lower() in lexicon.WORDS
+
+
+def _guessed(lines: Sequence[str]) -> Iterator[str]:
+    """Return the words in capitals that are traded and are neither words nor well-known abbreviations."""
+    for line in lines:
+        if len(_SHOUTED.findall(line)) > max(len(_LOWER.findall(line)), 3):  # SHOUTED AS A WHOLE
+            continue
+        found = (match["ticker"] or match["after"] for match in _TICKER.finditer(line))
+        yield from (word for word in found if not _wordy(word))
