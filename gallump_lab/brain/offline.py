@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
-from gallump_lab.brain.records import Action, Answer, Recommendation, Usage
+from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
 from gallump_lab.memory.text import NOTE, one_line, terms
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gallump_lab.market.broker import Broker
 from gallump_lab.market.market_context import MarketContext, Mover, Movers, Trend, one_line
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
+from gallump_lab.secrets import masked
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ class ContextBuilder:
         except Exception as error:  # noqa: BLE001 - a broker is foreign code: whatever it raises, the turn goes on
             # An address may carry a key, and this text is sent to the model.
             words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
-            problems.append(f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200}).")
+            said = f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200})."
+            problems.append(masked(said))
             return None
 
 

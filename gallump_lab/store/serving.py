@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gallump_lab.store import far
-from gallump_lab.store.errors import StoreError, told
-from gallump_lab.store.instance import Instance, scratch
-from gallump_lab.store.literal import quoted
+from gallump_lab.store import remote
+from gallump_lab.store.errors import StoreError, translated
+from gallump_lab.store.files import quoted
+from gallump_lab.store.lease import Instance, scratch
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PATIENCE = 15.0
 """Seconds without a statement after which a client in the midst of a step counts as gone; a step takes far less."""
 _DONE = ("commit", "rollback")
-_STOPPING = 2.0
 # Of the statements of a session. A name that begins with quack_ rules a server; `query` runs a text as SQL.
 _CLOSED = frozenset({"attach", "call", "detach", "install", "json_execute_serialized_sql", "load", "pragma", "query"})
 _WORD = re.compile(r'"?(\w+)')
@@ -82,7 +81,7 @@ class Server:
         """
         import duckdb
 
-        given = [self.address, self._token, not far.is_local(self.address)]
+        given = [self.address, self._token, not remote.is_local(self.address)]
         try:
             self._con.execute("call quack_serve(?, token => ?, allow_other_hostname => ?)", given).fetchall()
         except duckdb.Error as error:
@@ -163,48 +162,42 @@ def check() -> None:
         If the extension is missing.
     """
     with scratch() as con:
-        far.load(con)
+        remote.load(con)
 
 
 @contextlib.contextmanager
 def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
-    """Hold a lab file, made or brought up to date if need be, and serve it until the end of the block.
+    """Hold a lab file, made if it is missing, and serve it until the end of the block.
 
     Raises
     ------
     StoreError
         If the file cannot be used, the extension is missing, or nothing can listen there.
     """
-    address = far.address(address)
-    with contextlib.closing(Instance()) as instance:
+    with contextlib.closing(Instance(threads=None)) as instance:
         con = instance.cursor()
-        far.load(con)
-        server = Server(con, address, token)
+        remote.load(con)
+        server = Server(con, remote.usual(address), token)
         server.claim()
         store = Store.open(path)
-        with told(store.path), _held(server, con, store):
-            yield server
+        with translated(store.path):
+            con.execute(f"attach {quoted(store.path)} as lab (type duckdb)")
+            con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
+            con.create_function("may_run", may_run, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True)
+            con.execute("set global quack_authorization_function = 'may_run'")
+            con.execute("set enable_external_access = false")
+            con.execute("set lock_configuration = true")
+            server.listen()
+            try:
+                yield server
+            finally:
+                server.stop()
+                con.execute("use memory")
+                con.execute("detach lab")
+                con.close()
 
 
-@contextlib.contextmanager
-def _held(server: Server, con: "DuckDBPyConnection", store: Store) -> Iterator[None]:
-    con.execute(f"attach {quoted(str(store.path))} as lab (type duckdb)")
-    con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
-    con.create_function("may_run", may_run, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True)
-    con.execute("set global quack_authorization_function = 'may_run'")
-    con.execute("set enable_external_access = false")
-    con.execute("set lock_configuration = true")
-    server.listen()
-    try:
-        yield
-    finally:
-        server.stop()
-        con.execute("use memory")
-        con.execute("detach lab")
-        con.close()
-
-
-def watch(server: Server, stop: threading.Event, on_restart: Callable[[], object] = lambda: None) -> None:
+def watch(server: Server, stop: threading.Event, on_restart: Callable[[], object]) -> None:
     """Look after a server until `stop` is set; say when it had to end all connections."""
     while not stop.wait(1):
         if server.look(time.monotonic()):

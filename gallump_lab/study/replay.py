@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
-from gallump_lab.brain.records import Usage
 from gallump_lab.brain.turns import chosen_of
 from gallump_lab.config import Config, ConfigError, Model
 from gallump_lab.market.market_context import MarketContext

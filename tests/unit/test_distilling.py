@@ -17,7 +17,7 @@ from clock import Clock
 from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
 
 from gallump_lab import Config, Lab, Model
-from gallump_lab.brain.faults import NoAccess
+from gallump_lab.brain.answer import NoAccess
 from gallump_lab.config import Cold
 from gallump_lab.memory import distilling, rules
 from gallump_lab.memory.records import Learnt
@@ -375,7 +375,7 @@ def test_what_a_model_made_up_is_refused_and_told(lab, asking, clock, server):
     found = asking().distill(confirm=lambda _: True)
     assert (found.insights, len(found.refused)) == (1, 2)
     assert "'999' stands in none of the messages" in found.refused[0]
-    assert "cites '7', which is no message of the session" in found.refused[1]
+    assert "cites 7, which is no message of the session" in found.refused[1]
     assert found.refused[0] in repr(found)
 
 
@@ -522,7 +522,7 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
     assert server.requests == []
     server.distilled.append(Status.error(500, "api_error", "down"))
     first = mine.ask("What now?")
-    mine._learner.wait()
+    mine._distiller.wait()
     assert first.notice is None
     assert recorded(mine)["state"].tolist() == ["failed"]
     second = mine.ask("And then?", session_id=first.session_id)
@@ -532,7 +532,7 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
     clock.now += LATER
     server.distilled += [called(STOP), called()]
     mine.ask("Good evening")
-    mine._learner.wait()
+    mine._distiller.wait()
     assert mine.ask("All fine?").notice is None
     assert server.asked == 3
     assert mine.insights.frame["text"].tolist() == [STOP["text"]]
@@ -547,7 +547,7 @@ def test_another_distiller_does_not_go_through_the_past_unasked(lab, asking, clo
     server.distilled.append(called())
     mine = asking()
     mine.ask("Good evening")
-    mine._learner.wait()
+    mine._distiller.wait()
     assert server.asked == 1
     assert recorded(mine)["distiller"].tolist() == [rules.NAME, "claude-sonnet-5-5"]
     Lab.open(tmp_path / "lab.duckdb", clock=clock)

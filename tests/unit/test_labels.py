@@ -9,7 +9,7 @@ from front_end import FrontEnd
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory import labels
 from gallump_lab.study.labelling import pool
 
@@ -119,7 +119,7 @@ def test_own_questions_and_the_chat_s_come_by_time_and_the_readers_last(lab):
 
 def test_taking_a_label_back_restores_what_held_before(lab):
     question = lab.add_question("Which?")
-    labels.label(lab.store, question, 1, 3, START, origin="reader", labeller="import")
+    labels.label(lab.store, question, 1, 3, START, labeller="import")
     lab.label(question, 1, 0)
     lab.label(question, 2, 3)
     lab.label(question, 2, 1, labeller="Ann")
