@@ -82,11 +82,10 @@ OPTIONS = re.compile(
 """An option's level or trade is not its stock's."""
 DOUBTS = re.compile(
     r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
-    r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost"
-    r"|nearly|wish"
-    r"|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so|ish"
-    r"|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year"
-    r"|month)|(?:was|were) (?:going|about) to|used to)\b",
+    r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost|nearly"
+    r"|wish|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so"
+    r"|ish|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year|month)"
+    r"|(?:was|were) (?:going|about) to|used to)\b",
     re.IGNORECASE,
 )
 """A sentence that has one of these states nothing for certain, whatever its clauses say by themselves."""
@@ -118,11 +117,9 @@ JOKED = re.compile(
 )
 FOREIGN = re.compile(
     r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
-    r"|pretend\w*|be rich"
-    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone"
-    r"|somebody|everyone|street"
-    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had"
-    r"|keeps?))\b",
+    r"|pretend\w*|be rich|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they"
+    r"|someone|somebody|everyone|street|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?"
+    r"|wants?|expects?|has|had|keeps?))\b",
     re.IGNORECASE,
 )
 """Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""

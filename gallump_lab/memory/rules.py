@@ -100,9 +100,8 @@ _A_DAY = re.compile(
     re.IGNORECASE,
 )
 _VIEW = re.compile(
-    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid"
-    r"|prefer|enjoy|trust) "
-    r"(options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
+    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid|prefer"
+    r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
     r"|biotechs?|crypto|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
     re.IGNORECASE,
 )

@@ -63,8 +63,7 @@ _PASTED = re.compile(
     r"|^\s*[\[(]?\d{4}-\d\d-\d\d[ T]\d\d:\d\d|^\s*[\[(]?\d\d:\d\d:\d\d|(?-i:\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR"
     r"|TRACE)\b[:\]])"  # a log
     r"|^\s*\$?[A-Z.]{1,6}(?:\s+[-+]?\$?\d[\d.,]*%?){2,}\s*$|^\s*[\[{].*[\]}],?\s*$|\{\s*$|[)=\w]\s*=.*;\s*$|\);\s*$"
-    r"|(?-i:^\s*(?:def \w+\(|import \w+\s*$|from \w+ import |SELECT .* FROM ))"
-    r"|^\s*(?:from|to|subject|sent|date)\s?:\s",
+    r"|(?-i:^\s*(?:def \w+\(|import \w+\s*$|from \w+ import |SELECT .* FROM ))|^\s*(?:from|to|subject|sent|date)\s?:\s",
     re.IGNORECASE,
 )
 """Rows of tables, logs, code, headers of mail."""
@@ -84,17 +83,14 @@ _CALLS = (
     r"|honestly|listen|look|quick one|heads up|congratulations|anyhow|now|first|also"
 )
 _OPENING = re.compile(
-    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?"
-    rf"|(?i:{_CALLS})(?:\s+quick one)?)"
+    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?|(?i:{_CALLS})(?:\s+quick one)?)"
     r"(?:\s*[,.!:;\u2026\u2013\u2014-]+\s+|[\s.!]*$)|(?i:and|but|btw|oh|ok|okay|yeah|by the way)\s+)"
 )
 _TOLD = re.compile(
-    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self"
-    r"|myself))|remember|keep in mind"
-    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already |just )?told you|to be "
-    r"clear(?: on \w+)?|let me tell you"
-    r"|i (?:wanted|want|have) to (?:tell|let) you(?: know)?|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?"
-    r"(?=[\s,:])[\s,:]*)",
+    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self|myself))"
+    r"|remember|keep in mind|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already "
+    r"|just )?told you|to be clear(?: on \w+)?|let me tell you|i (?:wanted|want|have) to (?:tell|let) you(?: know)?"
+    r"|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?(?=[\s,:])[\s,:]*)",
     re.IGNORECASE,
 )
 _MINE = re.compile(
@@ -127,9 +123,8 @@ _AUX = (
 )
 _ASKS = re.compile(
     r"(?:(?:what|which|who|whose|where|why|how)\b"
-    rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b"
-    rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?"
-    rf"|fun|news)\b"
+    rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b|when\s+{_AUX}\b"
+    rf"|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
     r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
     r"|this|that|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
@@ -138,27 +133,23 @@ _STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
 _ORDERS = re.compile(
     r"(?:please\b|kindly\b|(?:do(?:n't| not)\s+)?(?:give|show|tell|remind|mark|do|draw|play|poke|translate"
-    r"|summari[sz]e|write"
-    r"|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk|spell|describe"
-    r"|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care|take your"
-    r"|take a look|keep (?:it|up|going|us|me)"
-    r"|be|see you|look at|check out|start me|convince|challenge|pretend|act|ignore|disregard|reply|respond|answer"
-    r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your"
-    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|about|everything|the\b(?!.*\b(?:stop"
-    r"|target|order|bid))))\b(?!\s*[:=]))",
+    r"|summari[sz]e|write|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk"
+    r"|spell|describe|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care"
+    r"|take your|take a look|keep (?:it|up|going|us|me)|be|see you|look at|check out|start me|convince|challenge"
+    r"|pretend|act|ignore|disregard|reply|respond|answer|output|print|repeat|assume|imagine|consider|i(?: would"
+    r"|'d) (?:be grateful|appreciate|like (?:your|to (?:hear|see|know)))|i should like|forget (?:all|your|every|about"
+    r"|everything|the\b(?!.*\b(?:stop|target|order|bid))))\b(?!\s*[:=]))",
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
 _STOP_MOVES = re.compile(r"\bstops?\b.*\b(?:off|break-?\s?even|b/e)(?!\w)|\boff\b.*\bstop\b", re.IGNORECASE)
-_PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 _COMMANDS = re.compile(
-    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules"
-    r"|guidelines|previous|prior|above|context)\b"
-    r"|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human|developer)\s*:|\bas an ai\b"
-    r"|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not|can't|cannot)\b"
-    r"|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|orders|prompts?)\b"
-    r"|\b(?:messages?|prompts?) (?:that|which|who) (?:starts?|begins?|contains?)\b"
-    r"|\bfrom now on,? you\b|\b(?:reply|respond|answer)(?: only)? with\b",
+    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules|guidelines"
+    r"|previous|prior|above|context)\b|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human"
+    r"|developer)\s*:|\bas an ai\b|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not"
+    r"|can't|cannot)\b|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|orders|prompts?)\b"
+    r"|\b(?:messages?|prompts?) (?:that|which|who) (?:starts?|begins?|contains?)\b|\bfrom now on,? you\b|\b(?:reply"
+    r"|respond|answer)(?: only)? with\b|\bplease\b",
     re.IGNORECASE,
 )
 
@@ -240,7 +231,7 @@ def _statement(
     sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object], *, follows: bool
 ) -> Statement | None:
     """Return what a sentence states; None for a question, a request, a greeting."""
-    if _COMMANDS.search(sentence) or _PLEASE.search(sentence):
+    if _COMMANDS.search(sentence):
         return None
     said, lead = _opened(sentence, calls, subject)
     clauses = _BREAK.split(said)
@@ -251,10 +242,8 @@ def _statement(
     said = _closed(_clauses(said))
     if not said or _COMMANDS.search(said) or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
         return None
-    if _MOVES.match(said) and not (
-        _OWN.search(said) or _STOP_MOVES.search(said)
-    ):  # "put them next to each other" asks, "put the stop at 320" tells
-        return None
+    if _MOVES.match(said) and not (_OWN.search(said) or _STOP_MOVES.search(said)):
+        return None  # "put them next to each other" asks, "put the stop at 320" tells
     return Statement(text=said, lead=lead, follows=follows)
 
 
