@@ -25,7 +25,7 @@ class ConfigError(ValueError):
 
 
 def _check(name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False) -> None:
-    """See that a setting is a number within bounds."""
+    """Check that a setting is a number within bounds."""
     number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not number or not low <= value <= high:  # type: ignore[operator]
         what = f"whole number of at least {low}" if whole else f"number from {low:g} to {high:g}"
@@ -34,7 +34,7 @@ def _check(name: str, value: object, low: float, high: float = math.inf, *, whol
 
 
 def _check_fields(record: Any, names: str, low: float, high: float = math.inf, *, whole: bool = False) -> None:
-    """See that fields are numbers within bounds, or None where that is their default."""
+    """Check that fields are numbers within bounds, or None where that is their default."""
     for name in names.split():
         value = getattr(record, name)
         if value is not None or getattr(type(record), name) is not None:

@@ -55,7 +55,7 @@ _SEQUENCES = "select sequence_name, last_value from duckdb_sequences() where dat
 
 
 def is_address(path: object) -> bool:
-    """Tell a server's address from a file's path."""
+    """Return whether a path is a server's address."""
     return str(path)[:6].lower() == "quack:"
 
 
@@ -195,7 +195,7 @@ class ServerConnection:
         return self.near.execute(_ASK, [sql])
 
     def register(self, name: str, given: "Mapping[str, NDArray[Any]]") -> None:
-        """Let statements read arrays as a table; they are sent."""
+        """Send arrays, for statements to read as a table."""
         columns = ", ".join(f'{column(values)} as "{key}"' for key, values in given.items())
         self.execute(f"create or replace temp table {name} as select {columns}")
 
@@ -286,7 +286,7 @@ class Remote(Store):
                     used.close()  # the server hears of it and undoes the step
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
-        """Make a lab's tables in a local database and fill them, over one transaction on the server."""
+        """Create a lab's tables in a local database and fill them, over one transaction on the server."""
         near = cast("ServerConnection", con).near
         near.execute(f"use {database}")
         schema.create(near)

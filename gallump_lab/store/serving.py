@@ -89,7 +89,7 @@ class Server:
             raise StoreError(msg) from None  # the error beneath may quote the token
 
     def claim(self) -> None:
-        """See that nobody else listens there: DuckDB would share a port with another lab's server.
+        """Check that nobody else listens there: DuckDB would share a port with another lab's server.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Server:
 
 
 def check() -> None:
-    """See that a lab can be served at all, before anything is made.
+    """Check that a lab can be served at all, before anything is made.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def test_recall_and_a_sweep_give_the_same_figures_as_on_the_file(tmp_path: Path,
     file, clock = tmp_path / "lab.duckdb", lambda: pd.Timestamp("2013-03-02", tz="UTC").to_pydatetime()
     local = Lab.open(file, clock=clock)
     talk = datasets.sample().split()[0]
-    local.import_dataset(replace(talk, questions=talk.questions.head(20)))
+    local.import_dataset(replace(talk, questions=talk.questions.head(6)))
     query = "Where did I want my stop?"
     here = local.recall(query, symbol="AAPL").frame, local.snapshot()
     with serving(file, f"quack:127.0.0.1:{port}", TOKEN) as server:

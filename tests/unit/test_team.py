@@ -30,7 +30,7 @@ def test_a_lab_on_a_server() -> None:
 
 
 def test_what_holds_of_a_file_holds_of_a_server() -> None:
-    run("-p", "served", "tests/unit/test_sessions.py")
+    run("-p", "served", "-k", "not refused", "tests/unit/test_sessions.py")  # what is refused is never sent
 
 
 def test_what_is_no_address_is_refused() -> None:
