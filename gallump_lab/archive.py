@@ -6,15 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain import decisions, turns
 from gallump_lab.brain import transcript as transcripts
-from gallump_lab.brain.conversation import who_answers
-from gallump_lab.brain.decisions import Verdict
+from gallump_lab.brain import turns
+from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
 from gallump_lab.memory import history, imports, index, labels
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionManager
-from gallump_lab.store import Snapshot, Store, configs, frame, runs
+from gallump_lab.store import Snapshot, Store, frame, runs
 from gallump_lab.store.query import table
 from gallump_lab.store.runs import Found
 
@@ -46,7 +45,7 @@ class Archive:
     def _config(self, con: "DuckDBPyConnection") -> Config:
         if self._given is not None:
             return self._given
-        found = configs.applied(con)
+        found = runs.applied(con)
         return replace(found, model=replace(found.model, base_url=self._base_url))
 
     def apply(self, config: Config | Found, *, force: bool = False) -> None:
@@ -147,7 +146,7 @@ class Archive:
         ValueError
             If there is no such recommendation, or the verdict is another.
         """
-        decisions.decide(
+        turns.decide(
             self.store,
             self._clock(),
             plain_id(turn_id, "turn_id"),
@@ -305,7 +304,7 @@ class Archive:
 
     def snapshot(self) -> Snapshot:
         """Copy the lab into memory, for studies that must not hold the file."""
-        return Snapshot.take(self.store, who_answers(self.config))
+        return Snapshot.take(self.store, self.config.model.answering)
 
     def backup(self, path: str | Path) -> Path:
         """Copy the lab into a new file while others go on using it.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from gallump_lab.store import StoreError, far, serving
+from gallump_lab.store import StoreError, remote, serving
 
 SHORTEST = 16
 _NOT_LOCAL = (
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--token-file", type=Path, required=True, help="what clients must give; made with a new one if it is missing"
     )
     serve.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s, this machine alone)")
-    serve.add_argument("--port", type=int, default=far.PORT, help="default: %(default)s")
+    serve.add_argument("--port", type=int, default=remote.PORT, help="default: %(default)s")
     serve.set_defaults(run=_serve)
     given = parser.parse_args(arguments)
     try:
@@ -49,12 +49,12 @@ def _serve(given: argparse.Namespace) -> None:
     stop = threading.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: stop.set())
-    address = far.address(f"quack:{given.host}:{given.port}")
+    address = remote.usual(f"quack:{given.host}:{given.port}")
     serving.check()
     token = token_from(given.token_file, make=True)
     with serving.serving(given.lab, address, token) as server:
         _say(f"{given.lab} is served at {server.address}; the token stands in {given.token_file}. Ctrl-C ends it.")
-        if far.is_local(server.address):
+        if remote.is_local(server.address):
             _say(f'Who works on this machine opens it with Lab.open("{server.address}", token=...).')
         else:
             _say(_NOT_LOCAL)

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 import tomli_w
 
 from gallump_lab.reading.dates import zone
+from gallump_lab.tokens import OFFLINE
 
 Template = Literal["default", "guide"]
 Tools = Literal["auto", "always", "never"]
@@ -220,6 +222,22 @@ class Model:
         for model, factor in dict(self.factors).items():
             _number("Model", f"factors[{model!r}]", factor, 0.1, 10)
         object.__setattr__(self, "factors", {model: float(factor) for model, factor in dict(self.factors).items()})
+
+    @property
+    def server(self) -> str:
+        """The base URL, ANTHROPIC_BASE_URL where none is configured; empty for Anthropic's own."""
+        return self.base_url or _environment("ANTHROPIC_BASE_URL")
+
+    @property
+    def answering(self) -> str:
+        """Who answers: the model by its name, or the offline analyst where there is neither a key nor a base URL."""
+        if not (self.server or _environment("ANTHROPIC_API_KEY") or _environment("ANTHROPIC_AUTH_TOKEN")):
+            return OFFLINE
+        return _environment("ANTHROPIC_MODEL") or self.name
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(name, "").strip()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any, Self
 from gallump_lab import datasets
 from gallump_lab.archive import Archive, plain_id
 from gallump_lab.brain import turns
-from gallump_lab.brain.conversation import Conversation, check_arguments, who_answers
-from gallump_lab.brain.distilling import AutoDistiller, Distillation, distil
-from gallump_lab.brain.reply import Preview, Reply
+from gallump_lab.brain.conversation import Conversation, Preview, Reply
+from gallump_lab.brain.distillation import Distillation, Distiller
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
-from gallump_lab.market.context import ContextBuilder
-from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides
-from gallump_lab.memory.sessions import Received, SessionManager, new_id
+from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.reading.symbols import validate_symbol, validate_symbols
-from gallump_lab.store import Cache, Store, StoreError, connect, times
+from gallump_lab.reading.symbols import validate_symbol
+from gallump_lab.store import Cache, Store, connect, times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,14 +68,13 @@ class Lab(Archive):
         self._base_url = config.model.base_url if config else None
         self.cache = Cache(store, clock)
         self.sessions = SessionManager(
-            self.cache, store, clock=clock, ids=ids, config=self._config, model=who_answers, embedders=embedders
+            self.cache, store, clock=clock, ids=ids, config=self._config, embedders=embedders
         )
         self.insights = Insights(store, clock)
         broker = broker or FileBroker(clock=clock)
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
-        self._talk = Conversation(store, self.sessions, market, clock)
-        self._symbols = broker.symbols
-        self._learner = AutoDistiller(store, clock, self._symbols)
+        self._distiller = Distiller(store, clock, broker.symbols)
+        self._talk = Conversation(store, self.sessions, market, self._distiller, clock)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -127,7 +123,11 @@ class Lab(Archive):
         store = connect(path, wait=wait, token=token)
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
-        lab._learner.catch_up(lab.config, asking=False)
+        with store.read() as con:
+            in_force = lab._config(con)
+            waiting = lab._distiller.waiting(con, in_force) if in_force.cold.distiller == "rules" else []
+        if waiting:
+            lab._distiller.catch_up(in_force, waiting, quiet=False)
         return lab
 
     @classmethod
@@ -193,15 +193,7 @@ class Lab(Archive):
         StoreError
             If the lab cannot be used; a note says so if the question is stored by then.
         """
-        check_arguments(overrides, on_text, stop)
-        symbols = validate_symbols(watchlist)
-        symbol = symbols[0] if symbols else None
-        received = self.sessions.receive(session_id, prompt, symbol, check=self._talk.check)
-        try:
-            return self._talk.answer(self._learned(received), symbols, overrides, on_text=on_text, stop=stop)
-        except StoreError as error:
-            error.add_note(f"The question is kept: lab.retry({received.question_id}) asks it again.")
-            raise
+        return self._talk.ask(prompt, watchlist, session_id, overrides, on_text, stop)
 
     def retry(
         self,
@@ -226,11 +218,7 @@ class Lab(Archive):
         SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
             As `ask`.
         """
-        check_arguments(NO_OVERRIDES, on_text, stop)
-        received, symbols, overrides = turns.again(
-            self.store, self.sessions, plain_id(question_id, "question_id"), check=self._talk.check
-        )
-        return self._talk.answer(received, symbols, overrides, on_text=on_text, stop=stop)
+        return self._talk.retry(plain_id(question_id, "question_id"), on_text, stop)
 
     def preview(
         self,
@@ -243,29 +231,15 @@ class Lab(Archive):
     ) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
-        Nothing is sent, and the question is not stored; sessions that have ended are distilled by rules first, as they
-        are when it is asked. `overrides` is as in `ask`; `config` is one to try instead of the one in force.
+        Nothing is sent or written; what the rules will learn of ended sessions before it is asked counts as learnt.
+        `overrides` is as in `ask`; `config` is one to try instead of the one in force.
 
         Raises
         ------
         ValueError, PromptTooLong, StoreError
             As `ask`.
         """
-        check_arguments(overrides)
-        if session_id is not None and not self.sessions.live(session_id):
-            session_id = None
-        text, symbols, in_force = checked_text(prompt, "prompt"), validate_symbols(watchlist), self.config
-        if session_id is None:
-            self._learner.catch_up(in_force, asking=False)
-        config = in_force if config is None else config
-        return self._talk.preview(
-            text,
-            symbols=symbols,
-            session_id=session_id,
-            moment=self._now(config),
-            config=config,
-            overrides=overrides,
-        )
+        return self._talk.preview(prompt, watchlist, session_id, overrides, config)
 
     def recall(
         self,
@@ -300,27 +274,19 @@ class Lab(Archive):
         ValueError
             If an argument cannot be used.
         """
-        config = self.config
+        with self.store.read() as con:
+            config, (message, insight) = self._config(con), memory.newest(con)
         return memory.recalled(
             self.store,
             self.sessions.corpus,
             query,
             session_id=session_id,
             symbol=None if symbol is None else validate_symbol(symbol),
-            moment=replace(self._now(config), as_of=as_of),
+            moment=AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight, as_of=as_of),
             config=config,
-            model=who_answers(config),
+            model=config.model.answering,
             tokens=tokens,
         )
-
-    def _learned(self, received: Received) -> Received:
-        """Distil the sessions that have ended, and let the first question of a new one see what was learnt in them."""
-        session, moment = received.session_id, received.moment
-        if session.new:
-            self._learner.catch_up(received.config)
-            with self.store.read() as con:
-                moment = replace(moment, seen_insight=memory.newest(con)[1])
-        return replace(received, moment=moment, trouble=self._learner.told())
 
     def distill(
         self,
@@ -353,22 +319,7 @@ class Lab(Archive):
         NoAccess
             If the model is to distil and there is nobody to ask.
         """
-        wanted = None if session_id is None else [session_id]
-        return distil(
-            self.store,
-            self.config,
-            self._clock,
-            by=by,
-            wanted=wanted,
-            confirm=confirm,
-            stop=stop,
-            symbols=self._symbols,
-        )
-
-    def _now(self, config: Config) -> AsOf:
-        with self.store.read() as con:
-            message, insight = memory.newest(con)
-        return AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight)
+        return self._distiller.run(self.config, session_id, by=by, confirm=confirm, stop=stop)
 
     def chat(
         self, watchlist: Sequence[str] = (), session_id: str | None = None, *, static: bool = False

@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
-from gallump_lab.brain import claude, offline
-from gallump_lab.brain.records import Answer
+from gallump_lab.brain import claude, offline, recommendations
+from gallump_lab.brain.answer import Answer, EmptyReply, clean
 from gallump_lab.config import Budget, Model
-from gallump_lab.secrets import Stream, masked
+from gallump_lab.secrets import Stream
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
-    from gallump_lab.market.records import MarketContext
+    from gallump_lab.market.market_context import MarketContext
     from gallump_lab.memory.records import SessionContext
+
+
+QUESTION_KEPT = "Your question is kept."
+REPLY_KEPT = "Your question is kept, and the part of the reply that had arrived. A new reply costs anew."
 
 
 class Brain:
@@ -46,14 +50,14 @@ class Brain:
         self.model, self.budget = model or Model(), budget or Budget()
 
     @property
-    def offline(self) -> bool:
-        """Whether there is neither a key nor a base URL, so that the offline analyst answers."""
-        return not claude.reachable(self.model)
-
-    @property
     def model_name(self) -> str:
         """Who answers: the model's name, or the offline analyst's."""
-        return tokens.OFFLINE if self.offline else claude.model_name(self.model)
+        return self.model.answering
+
+    @property
+    def offline(self) -> bool:
+        """Whether there is neither a key nor a base URL, so that the offline analyst answers."""
+        return self.model_name == tokens.OFFLINE
 
     def send(
         self,
@@ -83,21 +87,39 @@ class Brain:
         """
         heard, stop = Stream(on_text or (lambda _: None)), stop or threading.Event()
         if self.offline:
-            answer = offline.answer(prompt, on_text=heard.add, stop=stop)
+            answer, rest = offline.answer(prompt, on_text=heard.add, stop=stop), ""
         else:
-            answer = claude.answer(prompt, model=self.model, budget=self.budget, on_text=heard.add, stop=stop)
-        answer = replace(answer, text=masked(answer.text))
+            answer, rest = self._ask(prompt, heard.add, stop)
+        answer = replace(answer, text=clean(answer.text))
         if answer.interruption is None:
             try:
+                heard.add(rest)
                 heard.end()
             except BaseException as interruption:  # noqa: BLE001 - raised once the answer is recorded, as any other
                 answer = replace(answer, state="stopped", interruption=interruption)
         return answer
 
+    def _ask(self, prompt: "Prompt", on_text: Callable[[str], None], stop: threading.Event) -> tuple[Answer, str]:
+        """Ask Claude; also return the words that its recommendations add to its own, which remembers them."""
+        room, tool = self.budget.reply, recommendations.RECOMMEND
+        request = claude.Request(system=prompt.system, user=prompt.user, max_tokens=room, tool=tool)
+        answer = claude.ask(request, model=self.model, on_text=on_text, stop=stop)
+        found, dropped = recommendations.read(answer.calls, answer.text)
+        text, said = answer.text, ""
+        if found and answer.calls and answer.state in {"complete", "cut"}:
+            said = f"\n\n{recommendations.prose(found)}" if text.strip() else recommendations.prose(found)
+        state, fault = answer.state, answer.fault
+        if state == "complete" and not (text + said).strip():
+            state, fault = "failed", EmptyReply(f"{answer.model} gave an empty reply. Ask again.")
+        if fault:
+            fault.kept = REPLY_KEPT if text.strip() else QUESTION_KEPT
+        answer = replace(answer, text=text + said, recommendations=found, dropped=dropped, state=state, fault=fault)
+        return answer, said
+
     def converse(
         self, user_message: str, market_context: "MarketContext", session_context: "SessionContext"
     ) -> dict[str, Any]:
-        """Build the prompt, send it, and give the guide's part of the response.
+        """Build the prompt, send it, and return the guide's part of the response.
 
         Raises
         ------

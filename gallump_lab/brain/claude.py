@@ -12,27 +12,25 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gallump_lab import tokens
-from gallump_lab.brain import faults, recommendations
+from gallump_lab.brain import answer as answers
+from gallump_lab.brain.answer import Answer, State, Usage, clean
 from gallump_lab.brain.prices import price
-from gallump_lab.brain.received import Received, at
-from gallump_lab.brain.records import Answer, Recommendation, State, Usage
+from gallump_lab.brain.recommendations import Tool
 from gallump_lab.memory.text import storable
-from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from anthropic import APIError, AsyncAnthropic, AsyncStream
 
-    from gallump_lab.brain.prompt import Prompt
-    from gallump_lab.config import Budget, Model
+    from gallump_lab.config import Model
 
     Work = Callable[[Callable[[object], None]], Coroutine[Any, Any, None]]
 
@@ -41,24 +39,20 @@ PATIENCE = 20.0
 
 _POLL = 0.05  # seconds between two looks at whether to stop
 _CHARACTERS = 32  # a token; no text comes near it, so whoever sends more than that ignores max_tokens
-_SECRET = 16  # characters; a shorter key ("ollama") is a placeholder, and a word that a reply may hold
-_TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
+_BILLION = 10**9  # tokens; more than that no call has
+_REFUSES_TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
 _STATES: Mapping[str | None, State] = {
     "max_tokens": "cut",
     "model_context_window_exceeded": "cut",
     "pause_turn": "cut",
     "refusal": "refused",
 }
-
-
-def model_name(model: "Model") -> str:
-    """Return the model's name: ANTHROPIC_MODEL where it is set, else the configured one."""
-    return _environment("ANTHROPIC_MODEL") or model.name
-
-
-def reachable(model: "Model") -> bool:
-    """Whether there is somebody to ask: a key, a token, or a base URL of a server that needs none."""
-    return any((_environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN"), _base_url(model)))
+_USAGE: Mapping[str, str] = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_input_tokens",
+    "cache_write_tokens": "cache_creation_input_tokens",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,89 +62,48 @@ class Request:
     system: str
     user: str
     max_tokens: int
-    tool: Mapping[str, Any]
+    tool: Tool
     """Through which it may give what is no prose; a server that cannot do tools is asked without."""
     forced: bool = False
     """Whether it must call the tool."""
-    kept: str = faults.QUESTION_KEPT
-    kept_part: str = faults.REPLY_KEPT
-    """What a fault says was kept, before anything had arrived and after."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exchange:
-    """What became of one request; the fields that an `Answer` has too are the same there."""
+def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], stop: threading.Event) -> Answer:
+    """Send a request and take what comes until it ends, fails or is stopped.
 
-    text: str
-    calls: tuple[str, ...]
-    """The JSON of each call of the tool."""
-    model: str
-    usage: Usage | None
-    cost_usd: float | None
-    latency: float
-    first_text: float | None
-    stop_reason: str | None
-    state: State
-    interruption: BaseException | None
-    fault: faults.ModelError | None
-    blocks: tuple[str, ...]
-    """The kinds of its content blocks."""
+    Parameters
+    ----------
+    request : Request
+        What is sent.
+    model : Model
+        Whom to ask, and within what bounds of time.
+    on_text : callable
+        Gets each piece of text as it arrives, in this thread.
+    stop : threading.Event
+        Once it is set this returns soon, in whatever phase; the request is ended too.
 
-
-def answer(
-    prompt: "Prompt", *, model: "Model", budget: "Budget", on_text: Callable[[str], None], stop: threading.Event
-) -> Answer:
-    """Send a prompt and take the reply as it comes; see `Brain.send`."""
-    request = Request(system=prompt.system, user=prompt.user, max_tokens=budget.reply, tool=recommendations.TOOL)
-    got = exchange(request, model=model, on_text=on_text, stop=stop)
-    text, state, fault = got.text, got.state, got.fault
-    found, dropped = recommendations.read(got.calls, text)
-    found = tuple(_cleaned(each) for each in found)  # a key may have stood in the JSON's escapes
-    if found and got.calls and state in {"complete", "cut"}:  # so that it is remembered with the reply's words
-        said = recommendations.prose(found)
-        said = f"\n\n{said}" if text.strip() else said
-        text += said
-        on_text(said)
-    if state == "complete" and not text.strip():
-        state, fault = "failed", faults.EmptyReply(f"{got.model} gave an empty reply. Ask again. {request.kept}")
-    return Answer(
-        text=text,
-        recommendations=found,
-        dropped=tuple(map(clean, dropped)),
-        model=got.model,
-        usage=got.usage,
-        cost_usd=got.cost_usd,
-        latency=got.latency,
-        first_text=got.first_text,
-        stop_reason=got.stop_reason,
-        state=state,
-        interruption=got.interruption,
-        fault=fault,
-        plain=state == "complete" and got.blocks == ("text",),
-    )
-
-
-def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None], stop: threading.Event) -> Exchange:
-    """Send a request and take what comes until it ends, fails or is stopped."""
-    started = time.perf_counter()
-    name = model_name(model)
-    reply = Received(room=request.max_tokens * _CHARACTERS, tool=request.tool["name"], clean=storable)
+    Returns
+    -------
+    Answer
+        Also where the model or the network failed; its text and calls are cleaned, its recommendations not read yet.
+    """
+    started, name = time.perf_counter(), model.answering
+    reply = _Received(room=request.max_tokens * _CHARACTERS, tool=request.tool.name)
     sent = not stop.is_set()
     state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
-    fault = None if state else _fault(error, reply, model, request)
-    if fault:
-        fault.args = (masked(str(fault)),)  # whatever the server repeats
+    fault = None
+    if not state and not reply.ended:
+        fault = answers.failure(error, begun=reply.begun, server=_server(model), model=name, timeout=model.timeout)
     state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
-    text, calls = clean(masked("".join(reply.pieces))), tuple(clean("".join(call)) for call in reply.calls)
     known, cost = price(name, model.prices), None
     if not sent or (error and not reply.begun and _is_unbilled(error)):
         cost = 0.0
     elif known:
-        prompt = "".join((request.system, request.user, json.dumps(request.tool)))
+        prompt = "".join((request.system, request.user, json.dumps(request.tool.definition)))
         cost = known.cost(reply.billed(prompt, request.max_tokens, tokens.FACTORS[tokens.family(name)]))
-    return Exchange(
-        text=text,
-        calls=calls,
+    return Answer(
+        text=clean("".join(reply.pieces)),
+        calls=tuple(clean("".join(call)) for call in reply.calls),
         model=name,
         usage=reply.told,
         cost_usd=cost,
@@ -160,23 +113,132 @@ def exchange(request: Request, *, model: "Model", on_text: Callable[[str], None]
         state=state,
         interruption=reply.interruption,
         fault=fault,
-        blocks=tuple(reply.blocks),
+        plain=state == "complete" and reply.blocks == ["text"],
     )
 
 
-def _is_unbilled(error: Exception) -> bool:
-    """Whether nothing was sent, or the server refused it."""
-    return isinstance(error, faults.ModelError) or at(error, "status_code") is not None or _is_unsent(error)
+@dataclass
+class _Received:
+    """What has arrived of a reply. Events are data from outside: any field may be missing or of another type."""
+
+    room: int
+    """Characters that are still taken."""
+    tool: str
+    """The name of the tool that was offered."""
+    pieces: list[str] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+    usage: dict[str, int] = field(default_factory=dict)
+    stop_reason: str | None = None
+    begun: bool = False
+    ended: bool = False
+    first_at: float | None = None
+    """When its first text came, by the performance counter."""
+    interruption: BaseException | None = None
+    gap: str = ""
+    """What stands between a text block before and the next one."""
+    half: str = ""
+    """The first half of a character of two (an emoji) whose second comes with the next piece."""
+
+    @property
+    def told(self) -> Usage | None:
+        """The usage as far as the server has said it; None where it has not."""
+        return Usage(**self.usage) if {"input_tokens", "output_tokens"} <= self.usage.keys() else None
+
+    def billed(self, prompt: str, allowed: int, factor: float) -> Usage:
+        """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.
+
+        What was written is what came, or, where the model may have thought unseen, all of the `allowed` tokens.
+        `factor` is the model's tokens per cl100k token.
+        """
+        if self.ended and self.told:
+            return self.told
+        came = "".join((*self.pieces, *("".join(call) for call in self.calls)))
+        written = max(tokens.scaled(tokens.count(came), factor), self.usage.get("output_tokens", 0))
+        if not self.blocks or not {"text", "tool_use"}.issuperset(self.blocks):
+            written = max(written, allowed)
+        read = {"input_tokens": 0, "cache_write_tokens": tokens.scaled(tokens.count(prompt), factor)}
+        return Usage(**((self.usage if "input_tokens" in self.usage else read) | {"output_tokens": written}))
+
+    def take(self, event: object) -> str:
+        """Take one event of the stream and return the text that it adds."""
+        kind = _at(event, "type")
+        if kind == "message_start":
+            self.begun = True
+            self._count(_at(event, "message", "usage"))
+        elif kind == "message_delta":
+            reason = _at(event, "delta", "stop_reason")
+            self.stop_reason = reason if isinstance(reason, str) else self.stop_reason
+            self.ended = self.ended or self.stop_reason is not None
+            self._count(_at(event, "usage"))
+        elif kind == "message_stop":
+            self.ended = True
+        elif kind == "content_block_start":
+            self._block(_at(event, "content_block", "type"), _at(event, "content_block", "name"))
+        elif kind == "content_block_delta":
+            return self._delta(_at(event, "delta"))
+        elif kind == "message":
+            return self._whole(event)
+        return ""
+
+    def _whole(self, message: object) -> str:
+        """Take a reply that a server gives at once, though it was asked for a stream."""
+        self.begun = self.ended = True
+        reason, blocks = _at(message, "stop_reason"), _at(message, "content")
+        self.stop_reason = reason if isinstance(reason, str) else None
+        self._count(_at(message, "usage"))
+        text = ""
+        for block in blocks if isinstance(blocks, list) else ():
+            self._block(_at(block, "type"), _at(block, "name"))
+            called = json.dumps(_at(block, "input"), default=vars)
+            text += self._delta(SimpleNamespace(type="text_delta", text=_at(block, "text")))
+            self._delta(SimpleNamespace(type="input_json_delta", partial_json=called))
+        return text
+
+    def _block(self, kind: object, name: object) -> None:
+        self.blocks.append("unknown tool" if kind == "tool_use" and name != self.tool else str(kind))
+        self.half = ""
+        if kind == "text" and self.pieces:
+            self.gap = "\n\n"
+        elif self.blocks[-1] == "tool_use":
+            self.calls.append([])
+
+    def _delta(self, delta: object) -> str:
+        kind = _at(delta, "type")
+        given = _at(delta, {"text_delta": "text", "input_json_delta": "partial_json"}.get(str(kind), "thinking"))
+        piece = given[: max(self.room, 0)] if isinstance(given, str) else ""
+        self.room -= len(piece) + 1
+        if kind == "input_json_delta" and self.blocks[-1:] == ["tool_use"]:
+            self.calls[-1].append(piece)
+        if kind != "text_delta" or not piece:
+            return ""
+        piece = self.half + piece
+        self.half = piece[-1] if "\ud800" <= piece[-1] < "\udc00" else ""
+        if not (piece := piece.removesuffix(self.half)):
+            return ""
+        self.first_at = self.first_at or time.perf_counter()
+        text, self.gap = self.gap + storable(piece), ""
+        self.pieces.append(text)
+        return text
+
+    def _count(self, usage: object) -> None:
+        for ours, theirs in _USAGE.items():
+            value = _at(usage, theirs)
+            if type(value) is int and 0 <= value < _BILLION:
+                self.usage[ours] = value
 
 
-def _is_unsent(error: Exception) -> bool:
-    return type(error.__cause__).__name__ == "ConnectError"
+def _at(value: object, *names: str) -> object:
+    """Return an attribute of an attribute; None where there is none."""
+    for name in names:
+        value = getattr(value, name, None)
+    return value
 
 
 def _receive(
-    work: "Work", reply: Received, on_text: Callable[[str], None], stop: threading.Event
+    work: "Work", reply: _Received, on_text: Callable[[str], None], stop: threading.Event
 ) -> tuple[State | None, Exception | None]:
-    """Take events until the stream ends, and give the error that ended it, or the state that ended the listening."""
+    """Take events until the stream ends; return the error that ended it, or the state that ended the listening."""
     if stop.is_set():
         return "stopped", None
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -208,39 +270,6 @@ class _Done:
     error: Exception | None
 
 
-def _environment(name: str) -> str:
-    return os.environ.get(name, "").strip()
-
-
-def _base_url(model: "Model") -> str:
-    return model.base_url or _environment("ANTHROPIC_BASE_URL")
-
-
-def _secrets() -> list[str]:
-    found = (_environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN"))
-    return [secret for secret in found if len(secret) >= _SECRET]
-
-
-def _cleaned(idea: Recommendation) -> Recommendation:
-    return replace(idea, size=clean(idea.size), horizon=clean(idea.horizon), rationale=clean(idea.rationale))
-
-
-def clean(text: str) -> str:
-    """Make a text one that can be stored: without keys, and without what is no character."""
-    return storable(masked(faults.without(_secrets(), text)))
-
-
-def _body(request: Request, name: str) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": name,
-        "max_tokens": request.max_tokens,
-        "messages": [{"role": "user", "content": request.user}],
-    }
-    if request.system:
-        body["system"] = [{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]
-    return body
-
-
 def _run(work: "Work", put: Callable[[object], None], ended: threading.Event) -> None:
     try:
         importlib.import_module("anthropic")  # takes seconds, once; a stop counts in them too
@@ -252,7 +281,7 @@ def _run(work: "Work", put: Callable[[object], None], ended: threading.Event) ->
 
 
 async def _until(ended: threading.Event, work: Coroutine[Any, Any, None]) -> Exception | None:
-    """Let a coroutine run to its end, or cancel it once nobody waits for it any more; give the error that ended it."""
+    """Let a coroutine run to its end, or cancel it once nobody waits for it; return the error that ended it."""
     task = asyncio.ensure_future(work)
     while not task.done() and not ended.is_set():
         await asyncio.wait([task], timeout=_POLL)
@@ -264,13 +293,19 @@ async def _until(ended: threading.Event, work: Coroutine[Any, Any, None]) -> Exc
 async def _stream(request: Request, model: "Model", put: Callable[[object], None]) -> None:
     import anthropic
 
-    _check(model, request.kept)
-    key, token = _environment("ANTHROPIC_API_KEY"), _environment("ANTHROPIC_AUTH_TOKEN")
+    key, token = (os.environ.get(name, "").strip() for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
+    for name, value in (("ANTHROPIC_API_KEY", key), ("ANTHROPIC_AUTH_TOKEN", token)):
+        if not (value.isascii() and value.isprintable()):  # the HTTP library's own error would repeat it
+            msg = f"{name} holds a character that no key has. Copy the key again."
+            raise answers.NoAccess(msg)
+    if not _server(model):
+        msg = "The base URL must be http:// or https:// and a host. Mend ANTHROPIC_BASE_URL."
+        raise answers.BadRequest(msg)
     # Said outright, so that the SDK looks for no credentials of its own: a local server gets none.
     who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
     client = anthropic.AsyncAnthropic(
         **who,
-        base_url=_base_url(model) or None,
+        base_url=model.server or None,
         timeout=model.timeout,
         max_retries=0,
         http_client=anthropic.DefaultAsyncHttpxClient(verify=_certificates()),
@@ -292,22 +327,10 @@ def _certificates() -> "SSLContext":
     return httpx.create_ssl_context()
 
 
-def _check(model: "Model", kept: str) -> None:
-    """Refuse a key or base URL that cannot be used; the HTTP library's own error would repeat it."""
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
-        value = _environment(name)
-        if not (value.isascii() and value.isprintable()):
-            msg = f"{name} holds a character that no key has. Copy the key again. {kept}"
-            raise faults.NoAccess(msg)
-    if not _server(model):
-        msg = f"The base URL must be http:// or https:// and a host. Mend ANTHROPIC_BASE_URL. {kept}"
-        raise faults.BadRequest(msg)
-
-
 def _server(model: "Model") -> str:
     """Return the server's host and port for a message; empty if the base URL has none."""
     try:
-        parts = urlsplit(_base_url(model) or "https://api.anthropic.com")
+        parts = urlsplit(model.server or "https://api.anthropic.com")
     except ValueError:
         return ""
     return parts.netloc.rpartition("@")[2] if parts.scheme in {"http", "https"} else ""
@@ -320,10 +343,17 @@ async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "
     """
     from anthropic import APIConnectionError, APIStatusError
 
-    body, tools = _body(request, model_name(model)), dict[str, Any]()
+    body: dict[str, Any] = {
+        "model": model.answering,
+        "max_tokens": request.max_tokens,
+        "messages": [{"role": "user", "content": request.user}],
+    }
+    if request.system:
+        body["system"] = [{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]
+    tools: dict[str, Any] = {}
     if model.tools != "never":
-        choice = {"type": "tool", "name": request.tool["name"]} if request.forced else {"type": "auto"}
-        tools = {"tools": [request.tool], "tool_choice": choice}
+        choice = {"type": "tool", "name": request.tool.name} if request.forced else {"type": "auto"}
+        tools = {"tools": [request.tool.definition], "tool_choice": choice}
     tries = 0
     while True:
         try:
@@ -343,53 +373,27 @@ async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "
 
 def _cannot_do_tools(error: "APIError") -> bool:
     status = getattr(error, "status_code", 0)
-    return (status in {400, 422} or status >= 500) and any(word in str(error).lower() for word in _TOOLS)
+    return (status in {400, 422} or status >= 500) and any(word in str(error).lower() for word in _REFUSES_TOOLS)
 
 
 def _pause(error: "APIError", tries: int) -> float | None:
     """Return the seconds to wait before the request is sent again; None if that would not help or take too long."""
     status: int | None = getattr(error, "status_code", None)
-    headers: Mapping[str, str] = getattr(at(error, "response"), "headers", {})
+    headers: Mapping[str, str] = getattr(_at(error, "response"), "headers", {})
     if status is None:
         again = _is_unsent(error)
     else:
         again = (status >= 500 or status in {408, 409, 429}) and headers.get("x-should-retry") != "false"
-    wait = faults.retry_after(headers)
+    wait = answers.retry_after(headers)
     if not again or (wait is not None and wait > PATIENCE):
         return None
     return min(0.5 * 2.0**tries, 8.0) if wait is None else wait
 
 
-def _fault(error: Exception | None, reply: Received, model: "Model", request: Request) -> faults.ModelError | None:
-    """Name what ended a stream; None if the reply had come to its end.
-
-    The SDK's errors are left out of the fault's context: they carry the request's headers, and the key with them.
-    """
-    if isinstance(error, faults.ModelError) or reply.ended:
-        return error.with_traceback(None) if isinstance(error, faults.ModelError) else None
-    import anthropic
-
-    kept = request.kept_part if reply.pieces else request.kept
-    server = _server(model)
-    if isinstance(error, anthropic.APIStatusError):
-        return faults.status_fault(error, server=server, model=model_name(model), kept=kept, secrets=_secrets())
-    cause = type(error.__cause__ or error) if error else None
-    name = cause.__name__ if cause else "no end"
-    fault: type[faults.ModelError] = faults.ConnectionLost
-    if name.endswith("Timeout"):
-        fault = faults.TimedOut
-        words = f"Nothing came from {server} for {model.timeout:g} seconds. Ask again, or raise Model.timeout."
-    elif reply.begun and (cause is None or _is_transport(cause)):
-        words = f"The connection to {server} broke off in mid-reply ({name}). Ask again."
-    elif cause and _is_transport(cause):
-        words = f"No answer from {server}: the connection failed ({name}). Check the network and the base URL."
-    else:
-        fault = faults.BrokenReply
-        detail = f"{name}: {said}" if (said := faults.said(str(error or ""), _secrets())) else name
-        words = f"What {server} sent is no reply of the Messages API ({detail}). Check the base URL."
-    return fault(f"{words} {kept}")
+def _is_unsent(error: Exception) -> bool:
+    return type(error.__cause__).__name__ == "ConnectError"
 
 
-def _is_transport(kind: type[BaseException]) -> bool:
-    """Whether an error is the network's; by the module's name, since the SDK may change its HTTP library."""
-    return issubclass(kind, OSError) or kind.__module__.startswith(("httpx", "httpcore"))
+def _is_unbilled(error: Exception) -> bool:
+    """Whether nothing was sent, or the server refused it."""
+    return isinstance(error, answers.ModelError) or _at(error, "status_code") is not None or _is_unsent(error)

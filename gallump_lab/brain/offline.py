@@ -14,12 +14,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
-from gallump_lab.brain.records import Action, Answer, Recommendation, Usage
+from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
 from gallump_lab.memory.text import NOTE, one_line, terms
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
-    from gallump_lab.market.records import MarketContext, Position, Quote, Trend
+    from gallump_lab.market.market_context import MarketContext, Position, Quote, Trend
     from gallump_lab.memory.records import ContextItem
 
 OPENING = (

@@ -1,20 +1,19 @@
-"""What a call costs, by list price.
+"""What a call costs, by list price: USD per million tokens, in data/models.toml, which says where they are from.
 
-List prices in USD per million tokens, as Anthropic's model pages and public price tables gave them on 24 October 2026.
 They move: `Model.prices` overrides them. Of a model that is not listed no cost is known, which is not a cost of 0.
 """
 
 import math
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, final
 
 from gallump_lab import tokens
-from gallump_lab.brain.records import Usage
-
-AS_OF = "2026-10-24"
-"""The day the list prices are of."""
+from gallump_lab.brain.answer import Usage
+from gallump_lab.bundled import bundled
 
 _CACHE_READ, _CACHE_WRITE = 0.1, 1.25  # times the input price; a write lasts 5 minutes
 
@@ -46,34 +45,23 @@ class Price:
         ) / 1e6
 
 
-def _price(dollars_in: float, dollars_out: float, read: float = _CACHE_READ, **tier: Any) -> Price:
+def _price(row: Mapping[str, Any]) -> Price:
+    """Build a price from a row of the list; what a read or write of the cache costs follows the input's price."""
+    longer = row.get("longer")
     return Price(
-        input=dollars_in,
-        output=dollars_out,
-        cache_read=dollars_in * read,
-        cache_write=dollars_in * _CACHE_WRITE,
-        **tier,
+        input=row["input"],
+        output=row["output"],
+        cache_read=row.get("cache_read", row["input"] * _CACHE_READ),
+        cache_write=row["input"] * _CACHE_WRITE,
+        longest_prompt=row.get("longest_prompt", math.inf),
+        longer=_price(longer) if longer else None,
     )
 
 
-LIST: Mapping[str, Price] = {
-    "claude-fable-5": _price(10, 50),
-    "claude-fable-5-1": _price(10, 50, 0.025),
-    "claude-haiku-4-5": _price(1, 5),
-    "claude-haiku-5-5": _price(0.1, 0.5, longest_prompt=100_000, longer=_price(0.5, 2.5)),
-    "claude-opus-4-5": _price(5, 25),
-    "claude-opus-4-6": _price(5, 25),
-    "claude-opus-4-7": _price(5, 25),
-    "claude-opus-4-8": _price(5, 25),
-    "claude-opus-5": _price(5, 25),
-    "claude-opus-5-5": _price(4, 20, 0.05),
-    "claude-sonnet-4-5": _price(3, 15),
-    "claude-sonnet-4-6": _price(3, 15),
-    "claude-sonnet-5": _price(2, 10),
-    "claude-sonnet-5-5": _price(2, 10, 0.05),
-    tokens.OFFLINE: _price(0, 0),
-}
-"""List prices by model name."""
+@cache
+def models() -> dict[str, Any]:
+    """Read what ships about models: `as_of`, the day the list prices are of, and `prices` by model name."""
+    return tomllib.loads(bundled("models.toml").read_text(encoding="utf-8"))
 
 
 def price(model: str, overrides: Mapping[str, tuple[float, float]] | None = None) -> Price | None:
@@ -89,17 +77,22 @@ def price(model: str, overrides: Mapping[str, tuple[float, float]] | None = None
         The model's name, as its server knows it.
     overrides : mapping of str to (float, float), optional
         USD per million tokens, in and out, by model name; they win over the list.
+
+    Examples
+    --------
+    >>> price("claude-haiku-4-5").cost(Usage(input_tokens=1_000_000, output_tokens=0))
+    1.0
     """
-    mine = {name: _price(*pair) for name, pair in (overrides or {}).items()}
-    for table in (mine, LIST):
+    mine = {name: {"input": given, "output": taken} for name, (given, taken) in (overrides or {}).items()}
+    for table in (mine, models()["prices"] | {tokens.OFFLINE: {"input": 0, "output": 0}}):
         fitting = [name for name in table if _is(_plain(name), _plain(model))]
         if fitting:
-            return table[max(fitting, key=len)]
+            return _price(table[max(fitting, key=len)])
     return None
 
 
 def confirmed(words: str) -> bool:
-    """Tell the user what asking a model will take, and say whether to go on; the way to ask where none is given."""
+    """Tell the user what asking a model will take, and return whether to go on; the way to ask where none is given."""
     return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
 
 

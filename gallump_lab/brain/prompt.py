@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from gallump_lab import tokens
+from gallump_lab.brain.answer import clean
 from gallump_lab.config import Budget, Template
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import ContextItem, SessionContext
-from gallump_lab.memory.text import BROKEN_OFF, indented, one_line, storable
-from gallump_lab.secrets import masked
+from gallump_lab.memory.text import BROKEN_OFF, indented, one_line
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.
@@ -256,7 +256,7 @@ class PromptBuilder:
         return [
             Section(name=name, text=text, tokens=tokens.scaled(tokens.count(f"{text}\n\n"), factor), place=place)
             # Masked once more, since a lab may be older than masking: what is hashed and sent holds no key.
-            for name, text, place in ((name, masked(storable(text)), place) for name, text, place in texts)
+            for name, text, place in ((name, clean(text), place) for name, text, place in texts)
             if text
         ]
 

@@ -4,15 +4,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gallump_lab.bundled import bundled
-from gallump_lab.datasets.records import Dataset, DatasetError
+from gallump_lab.datasets.table import Dataset, DatasetError
 
 Format = Literal["locomo", "beam", "table", "claude", "chatgpt"]
-_SUFFIXES: dict[str, Format] = {
-    ".csv": "table",
-    ".tsv": "table",
-    ".jsonl": "table",
-    ".ndjson": "table",
-}
 
 __all__ = ["Dataset", "DatasetError", "read", "sample"]
 
@@ -47,7 +41,7 @@ def read(
     DatasetError
         If it is in none of these formats, or `observations` are asked of another than LoCoMo.
     """
-    from gallump_lab.datasets import beam, chatgpt, claude, locomo, table
+    from gallump_lab.datasets import benchmarks, exports, table
 
     path = Path(path).expanduser()
     if not path.exists():
@@ -57,12 +51,14 @@ def read(
     if format not in get_args(Format):
         msg = f"format must be one of {', '.join(get_args(Format))}, not {format!r}."
         raise DatasetError(msg)
-    if format == "locomo":
-        return locomo.read(path, observations=observations)
-    if observations:
+    if observations and format != "locomo":
         msg = f"observations must be False for the format {format!r}: LoCoMo alone has them. Leave it out."
         raise DatasetError(msg)
-    return {"beam": beam.read, "table": table.read, "claude": claude.read, "chatgpt": chatgpt.read}[format](path)
+    if format == "locomo":
+        return benchmarks.read_locomo(path, observations=observations)
+    if format == "beam":
+        return benchmarks.read_beam(path)
+    return table.read(path) if format == "table" else exports.read(path, format)
 
 
 def sample() -> Dataset:
@@ -81,8 +77,8 @@ def _guessed(path: Path) -> Format:
             return "beam"
         export = bool(export_files.parts(path))
     else:
-        if found := _SUFFIXES.get(suffix):
-            return found
+        if suffix in (".csv", ".tsv", ".jsonl", ".ndjson"):
+            return "table"
         export = suffix in (".json", ".zip")
     source = export_files.source(path) if export else None
     if source and (source != "locomo" or (suffix == ".json" and path.is_file())):

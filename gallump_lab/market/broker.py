@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.bundled import bundled
-from gallump_lab.datasets.records import Problems
-from gallump_lab.market.files import Bars, named, read_bars, read_portfolio
-from gallump_lab.market.records import Portfolio, Quote
+from gallump_lab.market.bars import Bars, named, read_bars, read_portfolio
+from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.reading.symbols import canonical
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class FileBroker:
         else:
             self._portfolio = _sample_portfolio() if bars is None else Portfolio()
         self.problems = tuple(
-            f"{path}, {words}" for path, told in ((bars, faults), (positions, others)) for words in told.told()
+            f"{path}, {words}" for path, told in ((bars, faults), (positions, others)) for words in told.describe()
         )
         """What was left out of the files or taken otherwise, in words."""
         if self.problems:

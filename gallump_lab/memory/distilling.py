@@ -6,24 +6,23 @@ notebooks from distilling the same session at once; one that nobody renews, or t
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gallump_lab.config import Config
-from gallump_lab.memory import rules
-from gallump_lab.memory.living import Standing
+from gallump_lab.memory import ledger, rules
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.secrets import masked
-from gallump_lab.store import Store, owner, times
+from gallump_lab.store import lease, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BATCH = 20
-"""So many sessions are distilled by rules in one step."""
+TAKEN = "This process was away for so long that another took it over, so nothing that was learnt of it here was kept."
+FORGOTTEN = "A message of it was forgotten meanwhile, so nothing that was learnt of it was kept."
 _DUE = f"""
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
@@ -56,11 +55,9 @@ class Session:
         return self.messages[-1].message_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """What was taken of sessions' insights."""
+class Taken(NamedTuple):
+    """What was taken of a session's insights."""
 
-    sessions: int = 1
     insights: int
     """New ones."""
     merged: int
@@ -101,10 +98,10 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     given["wanted"] = None if wanted is None else [*wanted]
     rows = con.execute(_DUE, given).fetchall()
     running = con.execute(
-        f"select session_id, owner, {owner.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
+        f"select session_id, owner, {lease.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
         [distiller],
     ).fetchall()
-    taken = {session_id for session_id, who, late in running if not owner.free(who, late=late)}
+    taken = {session_id for session_id, who, late in running if not lease.free(who, late=late)}
     return [session_id for (session_id,) in rows if session_id not in taken]
 
 
@@ -147,59 +144,53 @@ def read(con: "DuckDBPyConnection", session_id: str, distiller: str, minutes: fl
     return Session(session_id=session_id, messages=said, after=after, known_from=min(ended, now))
 
 
-def at_work(store: Store) -> owner.Claim:
-    """Return a claim in whose name sessions are distilled, one after the other."""
+def begin(
+    con: "DuckDBPyConnection", session: Session, distiller: str, now: datetime, owned_by: str | None = None
+) -> int:
+    """Record that a session is being distilled, inside a step in which it is due; return the number of the record.
 
-    def renew(name: str) -> None:
-        with store.write() as con:
-            con.execute(f"update distillings set renewed_at = {owner.NOW} where owner = ?", [name])  # noqa: S608
-
-    return owner.Claim(renew)
-
-
-def claim(  # noqa: PLR0913, PLR0917 (a claim's givens)
-    store: Store, session_id: str, distiller: str, minutes: float, now: datetime, name: str
-) -> tuple[int, Session] | None:
-    """Take a session for a distiller that takes its time; None if another has it, or has done it, by now.
-
-    `name` is that of the claim, see `at_work`.
-
-    Returns
-    -------
-    tuple of int and Session
-        The number of the claim, for `settle` or `fail`.
+    Parameters
+    ----------
+    owned_by : str, optional
+        The name of the claim (see `store.lease`), for a distiller that takes its time; without one it ends in this
+        very step.
     """
-    with store.write() as con:
-        if not due(con, distiller, now, minutes, wanted=[session_id]):
-            return None
-        session = read(con, session_id, distiller, minutes, now)
-        con.execute(  # that is free
-            "delete from distillings where session_id = ? and distiller = ? and state = 'running'",
-            [session_id, distiller],
-        )
-        (number,) = con.execute(
-            "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, owner, "  # noqa: S608
-            f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {owner.NOW}) "
-            "returning distilling_id",
-            [session_id, distiller, session.seen, times.naive(now), name],
-        ).fetchone() or (0,)
-    return int(number), session
+    con.execute(  # what was left behind, or failed to renew its claim
+        "delete from distillings where session_id = ? and distiller = ? and state = 'running'",
+        [session.session_id, distiller],
+    )
+    (number,) = con.execute(
+        "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, owner, "  # noqa: S608
+        f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {lease.NOW}) "
+        "returning distilling_id",
+        [session.session_id, distiller, session.seen, times.naive(now), owned_by],
+    ).fetchone() or (0,)
+    return int(number)
 
 
-def held(con: "DuckDBPyConnection", number: int) -> bool:
-    """Return whether a claim still holds: it was not free for so long that another took the session."""
-    return con.execute("select 1 from distillings where distilling_id = ?", [number]).fetchone() is not None
+def renew(con: "DuckDBPyConnection", owned_by: str) -> None:
+    """Renew a claim, so that nobody else takes its session."""
+    con.execute(f"update distillings set renewed_at = {lease.NOW} where owner = ?", [owned_by])  # noqa: S608
 
 
-def whole(con: "DuckDBPyConnection", session: Session) -> bool:
+def lost(con: "DuckDBPyConnection", number: int, session: Session) -> str | None:
+    """Return why nothing of a session may be kept that was distilled outside of a step; None if it may."""
+    if con.execute("select 1 from distillings where distilling_id = ?", [number]).fetchone() is None:
+        return TAKEN
+    return None if _is_whole(con, session) else FORGOTTEN
+
+
+def _is_whole(con: "DuckDBPyConnection", session: Session) -> bool:
     """Return whether all messages of a session that was read are still there: none has been forgotten meanwhile."""
     ids = [message.message_id for message in session.messages]
     found = con.execute("select count(*) from messages where message_id in (select unnest(?))", [ids]).fetchone()
     return found == (len(ids),)
 
 
-def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], distiller: str) -> Taken:
-    """Put what a distiller gave of a session among the insights that stand, inside their transaction.
+def settle(
+    con: "DuckDBPyConnection", session: Session, learnt: Iterable[Learnt], *, distiller: str, now: datetime
+) -> Taken:
+    """Merge what a distiller gave of a session into the insights, inside the caller's transaction; `now` is naive UTC.
 
     An insight without a supporting message of the session is refused, and one that cannot be stored; one that rests on
     messages which the distiller had read before is passed over.
@@ -218,20 +209,18 @@ def settle(standing: Standing, session: Session, learnt: Sequence[Learnt], disti
         newest = max(there[source].created_at for source in each.sources)
         given = replace(each, valid_from=each.valid_from or newest)
         try:
-            settled = standing.settle(given, known_from=session.known_from, distiller=distiller)
+            _, new = ledger.merge(con, given, known_from=session.known_from, now=now, distiller=distiller)
         except ValueError as error:  # nothing of it has been stored
             refused.append(f"{each.text[:40]!r}: {error}")
             continue
-        counts[settled.new] += 1
-    return Taken(insights=counts[True], merged=counts[False], refused=tuple(refused))
+        counts[new] += 1
+    return Taken(counts[True], counts[False], tuple(refused))
 
 
-def record(con: "DuckDBPyConnection", number: int, state: str, taken: Taken | None, **outcome: Any) -> None:
-    """Write how a claimed distilling ended, inside the caller's transaction: complete or failed."""
-    values = dict(outcome) | {"state": state, "owner": None}
-    if values.get("fault"):
-        values["fault"] = masked(values["fault"])
-    if taken is not None:
+def end(con: "DuckDBPyConnection", number: int, taken: Taken | None, **outcome: Any) -> None:
+    """Record how a distilling ended, inside the caller's transaction: complete, or failed where nothing was taken."""
+    values = outcome | {"state": "complete" if taken else "failed", "owner": None}
+    if taken:
         values |= {"insights": taken.insights, "merged": taken.merged, "refused": json.dumps(list(taken.refused))}
     names = ", ".join(f"{name} = ${name}" for name in values)
     con.execute(
@@ -240,63 +229,27 @@ def record(con: "DuckDBPyConnection", number: int, state: str, taken: Taken | No
     )
 
 
-def by_rules(  # noqa: PLR0913 (what may be asked of them)
-    store: Store,
-    config: Config,
-    now: datetime,
-    *,
-    chats: bool = False,
-    wanted: Sequence[str] | None = None,
-    symbols: Callable[[], Collection[str]] = frozenset,
-) -> Iterator[tuple[int, int, Taken]]:
-    """Distil the sessions that are due by fixed rules, a batch a step; nothing is sent.
-
-    The symbols that they know are those of messages and watchlists, and what `symbols` gives.
-
-    Yields
-    ------
-    tuple of int, int and Taken
-        How many sessions have been gone through, how many there are in all, and what was taken of these.
-    """
-    minutes, name = config.session_minutes, rules.NAME
-    with store.read() as con:
-        sessions = due(con, name, now, minutes, chats=chats, wanted=wanted)
-        named = con.execute(_NAMED).fetchall()
-    known = {*(symbols() if sessions else ()), *(symbol for (symbol,) in named)}
-    for begin in range(0, len(sessions), BATCH):
-        batch = sessions[begin : begin + BATCH]
-        with store.read() as con:
-            read_so = [read(con, session_id, name, minutes, now) for session_id in batch]
-        found = [rules.distil(each.messages, tokens=config.cold.tokens, known=known) for each in read_so]
-        with store.write() as con:
-            still = {*due(con, name, now, minutes, chats=chats, wanted=batch)}
-            standing = Standing(con, times.naive(now))
-            takings = []
-            for session, learnt in zip(read_so, found, strict=True):
-                if session.session_id in still and whole(con, session):
-                    takings.append(settle(standing, session, learnt, name))
-                    con.execute(
-                        "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, "
-                        "insights, merged, refused, cost_usd) values (nextval('distilling_ids'), ?, ?, ?, ?, "
-                        "'complete', ?, ?, ?, 0)",
-                        [
-                            session.session_id,
-                            name,
-                            session.seen,
-                            times.naive(now),
-                            takings[-1].insights,
-                            takings[-1].merged,
-                            json.dumps(list(takings[-1].refused)),
-                        ],
-                    )
-        yield len(batch), len(sessions), together(takings)
+def symbols(con: "DuckDBPyConnection") -> set[str]:
+    """Return the symbols that a lab speaks of: those of messages and watchlists."""
+    return {symbol for (symbol,) in con.execute(_NAMED).fetchall()}
 
 
-def together(takings: Sequence[Taken]) -> Taken:
-    """Sum up what was taken of several sessions."""
-    return Taken(
-        sessions=sum(each.sessions for each in takings),
-        insights=sum(each.insights for each in takings),
-        merged=sum(each.merged for each in takings),
-        refused=tuple(why for each in takings for why in each.refused),
-    )
+def by_rules(
+    sessions: Sequence[Session], config: Config, known: Collection[str]
+) -> list[tuple[Session, Sequence[Learnt]]]:
+    """Distil sessions by fixed rules, outside of any step; nothing is sent. `known` are the symbols to look for."""
+    return [(each, rules.distil(each.messages, tokens=config.cold.tokens, known=known)) for each in sessions]
+
+
+def keep(
+    con: "DuckDBPyConnection", found: Sequence[tuple[Session, Sequence[Learnt]]], now: datetime, minutes: float
+) -> list[Taken]:
+    """Put what the rules found among the insights that stand, inside one transaction; only of what is still due."""
+    still = {*due(con, rules.NAME, now, minutes, wanted=[session.session_id for session, _ in found])}
+    takings = []
+    for session, learnt in found:
+        if session.session_id in still and _is_whole(con, session):
+            number = begin(con, session, rules.NAME, now)
+            takings.append(settle(con, session, learnt, distiller=rules.NAME, now=times.naive(now)))
+            end(con, number, takings[-1], cost_usd=0.0)
+    return takings

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
-from gallump_lab.datasets.records import Dataset, Problems
+from gallump_lab.datasets.table import Dataset
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
@@ -132,7 +133,7 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
         sessions=len(sessions),
         already=len(waiting.drafts) - added,
         left_out=problems.left_out,
-        problems=problems.told(),
+        problems=problems.describe(),
     )
 
 
@@ -303,7 +304,9 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
         found.append(labels.Question(**row, evidence=_messages_of(wanted, ids, here, problems)))
     _note_hidden(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
-    return Imported(questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.told())
+    return Imported(
+        questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.describe()
+    )
 
 
 def insights(
@@ -357,7 +360,7 @@ def insights(
                     pairs.append((insight_id, done[row["superseded_by"]]))
                 for old, newer in pairs:
                     try:
-                        ledger.replaced(con, old, newer, now)
+                        ledger.supersede(con, old, newer, now)
                     except ValueError as error:  # by what the lab knows already
                         problems.note(f"{here}: {error} Both stay as they are.")
                 added, already = added + new, already + (not new)
@@ -369,19 +372,19 @@ def insights(
         insights=added,
         already=already,
         left_out=problems.left_out,
-        problems=problems.told(),
+        problems=problems.describe(),
     )
 
 
 def _once(con: "DuckDBPyConnection", given: Learnt, known_from: datetime, now: datetime) -> tuple[int, bool]:
     """Store an insight unless an equal one is there; say if it is new."""
-    made, learnt = ledger.checked(con, given, known_from, now)
+    made = ledger.checked(con, given, known_from, now)
     found = con.execute(
         "select insight_id from insights where text = ? and kind = ? and list_contains(?, coalesce(symbol, '')) "
         "and known_from = ? and valid_from = ?",
-        [made.text, made.kind, list(spellings(made.symbol or "")), learnt, made.valid_from],
+        [made.text, made.kind, list(spellings(made.symbol or "")), made.known_from, made.valid_from],
     ).fetchone()
-    return (int(found[0]), False) if found else (ledger.write(con, made, learnt, now, "import"), True)
+    return (int(found[0]), False) if found else (ledger.write(con, made, now, "import"), True)
 
 
 def _rows(found: "pd.DataFrame") -> list[dict[str, Any]]:

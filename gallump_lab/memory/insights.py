@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from gallump_lab import secrets as masking
 from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Event, Known
-from gallump_lab.memory.living import Standing
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt
 from gallump_lab.secrets import masked
@@ -100,10 +99,10 @@ class Insights:
         learnt, known_from, distiller = _learnt(text, given)
         now = self._now()
         with self._store.write() as con:
-            settled = Standing(con, now).settle(learnt, known_from=known_from, distiller=distiller)
-            if settled.retired and distiller == ANALYST:
-                ledger.record(con, settled.insight_id, "restored", now, now)
-        return settled.insight_id
+            found, _ = ledger.merge(con, learnt, known_from=known_from, now=now, distiller=distiller)
+            if found.retired and distiller == ANALYST:
+                ledger.record(con, found.insight_id, "restored", now, now)
+        return found.insight_id
 
     def supersede(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
         """Put a newer insight in the place of an older one, which stays in the history; a pin goes over to it.
@@ -153,6 +152,7 @@ class Insights:
         return self._succeed(insight_id, text, given, keep=keep)
 
     def _succeed(self, insight_id: int, text: str, given: Given, *, keep: Sequence[str]) -> int:
+        edited = "sources" in keep
         with self._store.write() as con:
             old = _standing(con, insight_id)
             if old.retired:
@@ -160,18 +160,18 @@ class Insights:
                     f"insight_id {old.insight_id} is retired; restore it first: lab.insights.restore({old.insight_id})."
                 )
                 raise ValueError(msg)
-            fields: dict[str, Any] = {name: getattr(old, name) for name in keep} | dict(given)
-            for name in ("valid_from", "valid_until"):
-                if name not in given and fields.get(name):
-                    fields[name] = times.aware(fields[name])
-            learnt, known_from, distiller = _learnt(text, fields)
+            kept = {name: getattr(old, name) for name in keep}
+            for name in {"valid_from", "valid_until"} & kept.keys():
+                kept[name] = kept[name] and times.aware(kept[name])
+            learnt, known_from, distiller = _learnt(text, kept | dict(given))
             now = self._now()
-            made, since = ledger.checked(con, learnt, known_from, now)
-            if "sources" in keep and _unchanged(old, made):
+            made = ledger.checked(con, learnt, known_from, now)
+            same = all(getattr(old, name) == getattr(made, name) for name in {"text", *keep} - {"sources"})
+            if edited and same and {*old.sources} == {*made.sources}:
                 return old.insight_id
-            new = ledger.write(con, made, since, now, distiller)
-            ledger.replaced(con, old.insight_id, new, now)
-            if "sources" in keep and old.confirmed > old.valid_from:  # it was said again
+            new = ledger.write(con, made, now, distiller)
+            ledger.supersede(con, old.insight_id, new, now)
+            if edited and old.confirmed > old.valid_from:  # it was said again
                 ledger.record(con, new, "supported", old.confirmed, now)
         return new
 
@@ -227,7 +227,7 @@ class Insights:
                 ledger.record(con, old.insight_id, event, now, now, note=note)
 
     def grade(self, insight_id: int, grade: int | None, labeller: str = ANALYST) -> None:
-        """Return what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
+        """Store what an insight is worth: 0 wrong, 1 of no use, 2 useful, 3 belongs in every prompt.
 
         The newest grade holds; `study.insights` compares its metrics with them. None takes the labeller's newest grade
         back, so that the one before it holds again.
@@ -348,11 +348,6 @@ def _unknown(insight_id: object) -> str:
     return f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
 
 
-def _unchanged(old: Known, made: Learnt) -> bool:
-    names = [name for name in Learnt.__dataclass_fields__ if name != "sources"]
-    return {*old.sources} == {*made.sources} and all(getattr(old, name) == getattr(made, name) for name in names)
-
-
 def _whole(insight_id: object) -> int:
     """Return an id as a whole number, whichever type a frame has it in."""
     try:
@@ -372,17 +367,10 @@ def _standing(con: "DuckDBPyConnection", insight_id: int) -> Known:
     ValueError
         If it is unknown, or superseded.
     """
-    wanted = _whole(insight_id)
-    about = con.execute("select symbol, speaker from insights where insight_id = ?", [wanted]).fetchone()
-    if about is None:
+    found = ledger.find(con, _whole(insight_id))
+    if found is None:
         raise ValueError(_unknown(insight_id))
-    found = next(each for each in ledger.about(con, *about) if each.insight_id == wanted)
-    if found.ended is not None:
-        (newer,) = con.execute(
-            "select arg_min(superseded_by, (known_from, -event_id)) from insight_events "
-            "where insight_id = ? and event = 'superseded'",
-            [wanted],
-        ).fetchone() or (None,)
-        msg = f"insight_id {insight_id} was superseded by {newer} already; change that one."
+    if found.superseded_by is not None:
+        msg = f"insight_id {insight_id} was superseded by {found.superseded_by} already; change that one."
         raise ValueError(msg)
     return found

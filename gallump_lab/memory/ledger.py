@@ -1,13 +1,18 @@
-"""The ledger of insights: rows that never change, and events that say what became of each, in order of arrival."""
+"""The ledger of insights: rows that never change, and events that say what became of each, in order of arrival.
+
+`merge` takes in a new insight. What says no more than one that stands *supports* it: its sources are added, and it
+counts as said again. A newer value of the same attribute of the same symbol and speaker *supersedes* the older, which
+stays in the history. What contradicts another is *disputed*: both stay, and both say so.
+"""
 
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import AsOf, Kind, Learnt
+from gallump_lab.memory.relation import relation, succession
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import spellings, validate_symbol
 from gallump_lab.store import times
@@ -18,6 +23,33 @@ if TYPE_CHECKING:
 Event = Literal["added", "superseded", "supported", "disputed", "retired", "restored", "pinned", "unpinned"]
 MAX_CHARACTERS = 2_000
 
+
+class Known(NamedTuple):
+    """An insight as it was known at a moment; a tuple, since every question reads all that stand."""
+
+    insight_id: int
+    """0 for one that is not stored yet."""
+    kind: Kind
+    symbol: str | None
+    speaker: str | None
+    attribute: str | None
+    value: str | None
+    text: str
+    valid_from: datetime
+    """Naive UTC, as all times here."""
+    valid_until: datetime | None
+    confirmed: datetime
+    """When it was said last."""
+    sources: Sequence[int]
+    """Ids of all messages that support it, those that said it again included."""
+    known_from: datetime
+    pinned: bool = False
+    retired: bool = False
+    ended: datetime | None = None
+    """Since when another has taken its place; None: it stands."""
+    superseded_by: int | None = None
+
+
 _STATES = """
 select insight_id, bool_or(event = 'added') as added, min(known_from) filter (event = 'superseded') as ended,
        coalesce(arg_max(event, event_id) filter (event in ('retired', 'restored')) = 'retired', false) as retired,
@@ -27,20 +59,25 @@ select insight_id, bool_or(event = 'added') as added, min(known_from) filter (ev
        arg_min(superseded_by, (known_from, -event_id)) filter (event = 'superseded') as superseded_by,
        list_sort(list_distinct(list(other_id) filter (event = 'disputed'))) as disputed_by
 from insight_events where event_id <= $seen and known_from <= coalesce($as_of::timestamp, known_from)
-group by insight_id
 """
-_KNOWN = f"""
-with states as ({_STATES})
+_KNOWN = """
 select insight_id, kind, symbol, speaker, attribute, value, text, valid_from, valid_until,
        greatest(valid_from, coalesce(said_again, valid_from)) as confirmed,
-       list_concat(i.sources, coalesce(further, [])) as sources, pinned, retired, known_from, ended
+       list_concat(i.sources, coalesce(further, [])) as sources, known_from, pinned, retired, ended, superseded_by
 from insights i join states using (insight_id) where added
+"""
+_STANDING = f"with states as ({_STATES} group by insight_id) {_KNOWN} and ended is null order by insight_id"
+_ONE = f"with states as ({_STATES} and insight_id = $insight_id group by insight_id) {_KNOWN}"
+_RIVALS = f"""
+with about as (
+    select insight_id from insights
+    where list_contains($symbols, coalesce(symbol, '')) and speaker is not distinct from $speaker
+      and coalesce(attribute = $attribute, true)
+), states as ({_STATES} and insight_id in (from about) group by insight_id)
+{_KNOWN} and (ended is null or ended > $known_from or valid_from > $valid_from) order by insight_id
 """  # noqa: S608 (constants)
-_STANDING = f"{_KNOWN} and ended is null order by insight_id"
-_ABOUT = f"""{_KNOWN} and list_contains($symbols, coalesce(symbol, '')) and speaker is not distinct from $speaker
-order by insight_id"""
 FRAME = f"""
-with states as ({_STATES})
+with states as ({_STATES} group by insight_id)
 select i.insight_id, i.kind, i.symbol, i.speaker, i.text, i.attribute, i.value,
        list_concat(i.sources, coalesce(further, [])) as sources, i.valid_from, i.valid_until, i.known_from, i.distiller,
        superseded_by, disputed_by, pinned, retired,
@@ -58,42 +95,21 @@ EVER: dict[str, Any] = {"seen": 2**62, "as_of": None}
 """All events, whatever the moment."""
 
 
-class Known(NamedTuple):
-    """An insight as it was known at a moment; a tuple, since every question reads all that stand."""
-
-    insight_id: int
-    kind: Kind
-    symbol: str | None
-    speaker: str | None
-    attribute: str | None
-    value: str | None
-    text: str
-    valid_from: datetime
-    """Naive UTC, as all times here."""
-    valid_until: datetime | None
-    confirmed: datetime
-    """When it was said last."""
-    sources: Sequence[int]
-    """Ids of all messages that support it, those that said it again included."""
-    pinned: bool
-    retired: bool
-    known_from: datetime
-    ended: datetime | None = None
-    """Since when another has taken its place; None: it stands."""
+def _select(con: "DuckDBPyConnection", sql: str, given: dict[str, Any]) -> list[Known]:
+    return [*map(Known._make, con.execute(sql, given).fetchall())]
 
 
 def standing(con: "DuckDBPyConnection", moment: AsOf | None = None) -> list[Known]:
     """Return the insights that stood at a moment, retired ones too, in order of arrival; None for now."""
-    given = EVER
-    if moment is not None:
-        given = {"seen": moment.seen_insight, "as_of": moment.as_of and times.naive(moment.as_of)}
-    return [*map(Known._make, con.execute(_STANDING, given).fetchall())]
+    if moment is None:
+        return _select(con, _STANDING, EVER)
+    as_of = moment.as_of and times.naive(moment.as_of)
+    return _select(con, _STANDING, {"seen": moment.seen_insight, "as_of": as_of})
 
 
-def about(con: "DuckDBPyConnection", symbol: str | None, speaker: str | None) -> list[Known]:
-    """Return all insights about a symbol by a speaker, superseded and retired ones too, in order of arrival."""
-    given = EVER | {"symbols": list(spellings(symbol or "")), "speaker": speaker}
-    return [*map(Known._make, con.execute(_ABOUT, given).fetchall())]
+def find(con: "DuckDBPyConnection", insight_id: int) -> Known | None:
+    """Return an insight as it is now, whatever became of it; None if there is no such."""
+    return next(iter(_select(con, _ONE, EVER | {"insight_id": insight_id})), None)
 
 
 def alive(con: "DuckDBPyConnection", moment: AsOf) -> list[Known]:
@@ -120,10 +136,8 @@ def cited(con: "DuckDBPyConnection") -> dict[int, frozenset[int]]:
     return {insight_id: frozenset(sources) for insight_id, sources in rows}
 
 
-def checked(
-    con: "DuckDBPyConnection", given: Learnt, known_from: datetime | None, now: datetime
-) -> tuple[Learnt, datetime]:
-    """Return an insight as it can be stored, its times naive UTC, and when it was learnt, the clock's `now` by default.
+def checked(con: "DuckDBPyConnection", given: Learnt, known_from: datetime | None, now: datetime) -> Known:
+    """Return an insight as it can be stored, learnt at `known_from`, or by default at the clock's `now` (naive UTC).
 
     Raises
     ------
@@ -139,13 +153,13 @@ def checked(
         msg = f"kind must be one of {', '.join(get_args(Kind))}, not {given.kind!r}."
         raise ValueError(msg)
     try:
-        wanted = tuple(dict.fromkeys(map(operator.index, given.sources)))
+        sources = tuple(dict.fromkeys(map(operator.index, given.sources)))
     except TypeError as error:
         msg = f"sources must be message ids (whole numbers), not {given.sources!r}."
         raise ValueError(msg) from error
-    ids = [each for each in wanted if 0 < each < 2**63]
+    ids = [each for each in sources if 0 < each < 2**63]
     known = con.execute("select message_id from messages where message_id in (select unnest(?))", [ids]).fetchall()
-    if strangers := sorted(set(wanted) - {message_id for (message_id,) in known}):
+    if strangers := sorted({*sources} - {message_id for (message_id,) in known}):
         msg = f"sources {strangers} are no messages of this lab; lab.messages lists their ids."
         raise ValueError(msg)
     learnt = now if known_from is None else times.naive(known_from, "known_from")
@@ -157,46 +171,91 @@ def checked(
     if ends is not None and ends < holds:
         msg = f"valid_until {ends} UTC lies before valid_from {holds}. Check both."
         raise ValueError(msg)
-    names: dict[str, Any] = {}
-    for name in ("speaker", "attribute", "value"):
-        value = getattr(given, name)
-        names[name] = None if value is None else checked_name(value, name)
-    made = replace(
-        given,
-        text=one_line(storable(text)),
-        sources=wanted,
+    return Known(
+        insight_id=0,
+        kind=given.kind,
         symbol=None if given.symbol is None else validate_symbol(given.symbol),
+        speaker=None if given.speaker is None else checked_name(given.speaker, "speaker"),
+        attribute=None if given.attribute is None else checked_name(given.attribute, "attribute"),
+        value=None if given.value is None else checked_name(given.value, "value"),
+        text=one_line(storable(text)),
         valid_from=holds,
         valid_until=ends,
-        **names,
+        confirmed=holds,
+        sources=sources,
+        known_from=learnt,
     )
-    return made, learnt
 
 
-def write(con: "DuckDBPyConnection", insight: Learnt, known_from: datetime, now: datetime, distiller: str) -> int:
-    """Store an insight that `checked` gave, inside the caller's transaction; times are naive UTC."""
+def merge(
+    con: "DuckDBPyConnection", given: Learnt, *, known_from: datetime | None, now: datetime, distiller: str
+) -> tuple[Known, bool]:
+    """Merge a new insight: add, support, supersede or dispute, inside the caller's transaction.
+
+    Only what speaks of the same symbol, speaker and attribute is looked at.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        The lab, inside a write step.
+    given : Learnt
+        The insight.
+    known_from : datetime, optional
+        When it was learnt, with a time zone; `now` by default.
+    now : datetime
+        The clock's time, naive UTC.
+    distiller : str
+        Who made it.
+
+    Returns
+    -------
+    tuple of Known and bool
+        The insight and True, or the one that says the same, as it stood, and False.
+
+    Raises
+    ------
+    ValueError
+        As `checked`; nothing is stored.
+    """
+    new = checked(con, given, known_from, now)
+    about: dict[str, Any] = {"symbols": list(spellings(new.symbol or ""))}
+    about |= {name: getattr(new, name) for name in ("speaker", "attribute", "known_from", "valid_from")}
+    rivals = _select(con, _RIVALS, EVER | about)
+    related = [(succession(old, new) if old.ended else relation(old, new), old) for old in rivals]
+    for how, old in reversed(related):
+        if how == "same":
+            further = {*new.sources} - {*old.sources}
+            record(con, old.insight_id, "supported", new.known_from, now, sources=sorted(further))
+            return old, False
+    stored = new._replace(insight_id=write(con, new, now, distiller))
+    for how, old in related:
+        if how == "newer":
+            supersede(con, old.insight_id, stored.insight_id, now)
+    # One dispute, with the newest, is enough: a hundred readings of one thing do not each speak against all the others.
+    against = [old for how, old in related if how == "contradicts" and not old.retired][-1:]
+    for one, other in ((stored, old) for old in against):
+        record(con, one.insight_id, "disputed", new.known_from, now, other_id=other.insight_id)
+        record(con, other.insight_id, "disputed", new.known_from, now, other_id=one.insight_id)
+    came_late_to = [old for how, old in related if how == "older" and not old.retired]
+    if came_late_to:
+        first = min(came_late_to, key=lambda old: (old.known_from, old.valid_from, old.insight_id))
+        supersede(con, stored.insight_id, first.insight_id, now)
+    return stored, True
+
+
+def write(con: "DuckDBPyConnection", new: Known, now: datetime, distiller: str) -> int:
+    """Store an insight that `checked` gave, inside the caller's transaction, and return its id."""
     if not isinstance(distiller, str) or not distiller:
         msg = f"distiller must be a name, such as 'analyst', not {distiller!r}."
         raise ValueError(msg)
+    names = "kind symbol speaker attribute value text sources valid_from valid_until known_from".split()
+    given = {name: getattr(new, name) for name in names} | {"distiller": distiller}
     (insight_id,) = con.execute(
-        "insert into insights (insight_id, kind, symbol, text, sources, valid_from, known_from, distiller, speaker, "
-        "attribute, value, valid_until) values (nextval('insight_ids'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "returning insight_id",
-        [
-            insight.kind,
-            insight.symbol,
-            insight.text,
-            list(insight.sources),
-            insight.valid_from,
-            known_from,
-            distiller,
-            insight.speaker,
-            insight.attribute,
-            insight.value,
-            insight.valid_until,
-        ],
+        f"insert into insights (insight_id, {', '.join(given)}) values (nextval('insight_ids'), "  # noqa: S608
+        f"{', '.join(f'${name}' for name in given)}) returning insight_id",
+        given | {"sources": list(new.sources)},
     ).fetchone() or (0,)
-    record(con, int(insight_id), "added", known_from, now)
+    record(con, int(insight_id), "added", new.known_from, now)
     return int(insight_id)
 
 
@@ -207,29 +266,20 @@ def record(  # noqa: PLR0913 (an event's columns)
     known_from: datetime,
     now: datetime,
     *,
-    other: int | None = None,
-    sources: Iterable[int] | None = None,
+    superseded_by: int | None = None,
+    other_id: int | None = None,
+    sources: Sequence[int] | None = None,
     note: str | None = None,
 ) -> None:
     """Store an event inside the caller's transaction; times are naive UTC."""
-    newer = other if event == "superseded" else None
     con.execute(
         "insert into insight_events (event_id, insight_id, event, superseded_by, known_from, arrived_at, other_id, "
         "sources, note) values (nextval('insight_event_ids'), ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            insight_id,
-            event,
-            newer,
-            known_from,
-            now,
-            None if newer else other,
-            None if sources is None else sorted(sources),
-            note,
-        ],
+        [insight_id, event, superseded_by, known_from, now, other_id, sources, note],
     )
 
 
-def replaced(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> None:
+def supersede(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> None:
     """Record, inside the caller's transaction, that one insight superseded another; once is enough.
 
     It holds from when the newer one was known. A pin goes over to it, unless another has it already.
@@ -249,7 +299,7 @@ def replaced(con: "DuckDBPyConnection", old: int, new: int, now: datetime) -> No
     if con.execute(_LEADS_BACK, {"newer": new, "old": old}).fetchone():
         msg = f"insight_id {new} cannot supersede {old}: it gave way to that one itself."
         raise ValueError(msg)
-    record(con, old, "superseded", learnt, now, other=new)
+    record(con, old, "superseded", learnt, now, superseded_by=new)
     pins = [(event, since) for event, _, since in found if event in {"pinned", "unpinned"}]
     if pins and pins[-1][0] == "pinned" and not before:
         record(con, new, "pinned", max(learnt, pins[-1][1]), now)

@@ -1,7 +1,7 @@
 """Stops, targets, entries, positions, sizes, forecasts: what a clause states of a symbol that a newer one replaces.
 
-Wrong is worse than nothing: a clause teaches a value only if each of its words is one of those below, so that there is
-one way to read it. Anything else, a name, a doubt, a comparison, leaves it a sentence to remember.
+Wrong is worse than nothing: a clause teaches a value only if each of its words is one of the lexicon's, so that there
+is one way to read it. Anything else, a name, a doubt, a comparison, leaves it a sentence to remember.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,10 +16,14 @@ from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import DAY, midnight
 
 Spans = Callable[[str], Sequence[tuple[int, int, str]]]
-"""Gives where a text names symbols: start, stop and symbol of each."""
+"""Returns where a text names symbols: start, stop and symbol of each."""
 
 VALUED = frozenset({"stop", "target", "entry level", "position", "size", "forecast", "support", "resistance"})
 """Attributes of a symbol of which the newest holds."""
+_KINDS: dict[str | None, Kind] = {"position": "position", "size": "position", None: "position", "forecast": "thesis"}
+
+_Stated = tuple[str | None, str]
+"""An attribute and its value; no attribute for what replaces nothing, such as the sale of a part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,104 +33,15 @@ class Claim:
     text: str
     """The clause, or clauses, in its author's words."""
     symbol: str
-    kind: Kind
     attribute: str | None
     """None for what replaces nothing, such as the sale of a part."""
     value: str
     until: datetime | None = None
 
-
-_KINDS: dict[str | None, Kind] = {"position": "position", "size": "position", None: "position", "forecast": "thesis"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Figure:
-    """A number of a clause."""
-
-    value: str
-    place: int
-    """Of its word in the clause."""
-    whole: bool
-
-
-class _Clause:
-    """A clause as words, of which those that are understood have meanings.
-
-    Parameters
-    ----------
-    text : str
-        Its author's words.
-    spans : callable
-        Gives where a text names symbols: start, stop and symbol of each.
-    """
-
-    def __init__(self, text: str, spans: Spans) -> None:
-        self.text = text
-        named = spans(text)
-        self.symbols = [*dict.fromkeys(symbol for _, _, symbol in named)]
-        spelt = _spelt(text, named)
-        self.words = lexicon.TOKEN.findall(spelt)
-        self.means = {meaning for word in self.words for meaning in lexicon.MEANS.get(word, ())}
-        self.understood = all(
-            word in lexicon.MEANS or word[0].isupper() for word in self.words
-        ) and not lexicon.APART.search(spelt)
-        self.prices: list[_Figure] = []
-        self.percents: list[_Figure] = []
-        for place, word in enumerate(self.words):
-            if word[0] in "NP":
-                figure = _Figure(value=word[1:], place=place, whole="." not in word)
-                (self.prices if word[0] == "N" else self.percents).append(figure)
-        self.attributes = [
-            *dict.fromkeys(map(_attribute, filter(lambda word: self._is(word, "attribute"), self.words)))
-        ]
-
-    @staticmethod
-    def _is(word: str, meaning: str) -> bool:
-        return meaning in lexicon.MEANS.get(word, ())
-
-    def only(self, meaning: str) -> bool:
-        """Return whether every word has a meaning."""
-        return all(self._is(word, meaning) or word in {"that", "it"} for word in self.words)
-
-    def near(self, figure: _Figure, meaning: str, step: int = -1) -> bool:
-        """Return whether the word before a number, or after it, has a meaning; symbols are passed over."""
-        place = figure.place + step
-        while 0 <= place < len(self.words) and self.words[place] == "S":
-            place += step
-        return 0 <= place < len(self.words) and self._is(self.words[place], meaning)
-
-    def price(self) -> str | None:
-        """Return the one price that holds, without those that gave way to another; None where that is not one."""
-        newer = [
-            each
-            for each in self.prices
-            if not self.near(each, "old") and self.words[each.place + 1 : each.place + 2] not in lexicon.GIVES_WAY
-        ]
-        values = {each.value for each in newer}
-        return values.pop() if len(values) == 1 else None
-
-
-def _spelt(text: str, named: Sequence[tuple[int, int, str]]) -> str:
-    """Write a clause in lower case: S for a symbol, N and P for a price and a percentage, ? for other numbers."""
-    marks = [(start, stop, "S") for start, stop, _ in named]
-    for each in numbers(text):
-        if any(start <= each.start < stop for start, stop, _ in marks):
-            continue
-        kind = "N" if each.unit == "" else "P" if each.unit == "%" else "?"
-        sure = each.value is not None and each.value > 0
-        marks.append((each.start, each.stop, f"{kind}{each}" if sure and kind != "?" else "?"))
-    found, place = "", 0
-    for start, stop, mark in sorted(marks):
-        found += f"{text[place:start].lower()} {mark} "
-        place = stop
-    found = (found + text[place:].lower()).replace("\u2019", "'").replace("\u2192", "->")
-    for pattern, name in lexicon.PHRASES:
-        found = pattern.sub(name, found)
-    return found
-
-
-def _attribute(word: str) -> str:
-    return lexicon.ATTRIBUTES.get(word, word.strip("_"))
+    @property
+    def kind(self) -> Kind:
+        """The kind of insight that it makes."""
+        return _KINDS.get(self.attribute, "level")
 
 
 def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Claim]:
@@ -141,7 +56,7 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Cla
     at : datetime
         When it was said, in the time zone whose days count: a month or day without a year is the next one.
     spans : callable
-        Gives where a text names symbols: start, stop and symbol of each.
+        Returns where a text names symbols: start, stop and symbol of each.
 
     Examples
     --------
@@ -156,13 +71,78 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Cla
     bare = lexicon.WHEN.sub(lambda when: " " * len(when[0]), _without(bare, times(bare, at.date())))
     whole = _Clause(bare, spans)
     about = whole.symbols[0] if len(whole.symbols) == 1 else about
-    planned = _planned(whole, about) if len(whole.symbols) < 2 and whole.understood else None
-    if planned:
-        found = [replace(planned, text=text)]
+    planned = _planned(whole) if about and len(whole.symbols) < 2 and whole.understood else None
+    if about and planned:
+        found = [Claim(text=text, symbol=about, attribute=planned[0], value=planned[1])]
     else:
-        found = _Reading(text, about, spans, limit.name if limit else None).read(bare)
+        found = _read(text, bare, about, spans, limit.name if limit else None)
     until = midnight(limit.until + DAY, at.tzinfo) if limit else None
     return [replace(each, until=until) for each in found if each.value]
+
+
+def understood(text: str) -> bool:
+    """Return whether each word of a text is one that levels and trades are told with."""
+    return _Clause(text, lambda _: ()).understood
+
+
+class _Clause:
+    """A clause as words, of which those that are understood have meanings."""
+
+    def __init__(self, text: str, spans: Spans) -> None:
+        named = spans(text)
+        spelt = _spelt(text, named)
+        self.text = text
+        self.symbols = [*dict.fromkeys(symbol for _, _, symbol in named)]
+        self.words = lexicon.TOKEN.findall(spelt)
+        self._meanings: list[frozenset[str]] = [lexicon.MEANS.get(word, frozenset()) for word in self.words]
+        self.means = frozenset().union(*self._meanings)
+        known = all(word in lexicon.MEANS or word[0].isupper() for word in self.words)
+        self.understood = known and not lexicon.APART.search(spelt)
+        self.prices = {place: word[1:] for place, word in enumerate(self.words) if word[0] == "N"}
+        """By their places among the words."""
+        self.percents = [word[1:] for word in self.words if word[0] == "P"]
+        said = (word for word, means in zip(self.words, self._meanings, strict=True) if "attribute" in means)
+        self.attributes = [*dict.fromkeys(lexicon.ATTRIBUTES.get(word, word.strip("_")) for word in said)]
+
+    def only(self, meaning: str) -> bool:
+        """Return whether every word has a meaning."""
+        said = zip(self.words, self._meanings, strict=True)
+        return bool(self.words) and all(meaning in means or word in {"that", "it"} for word, means in said)
+
+    def after(self, place: int, meaning: str) -> bool:
+        """Return whether the word before a place has a meaning; symbols are passed over."""
+        before = [means for word, means in zip(self.words[:place], self._meanings, strict=False) if word != "S"]
+        return bool(before) and meaning in before[-1]
+
+    def price(self) -> str | None:
+        """Return the one price that holds, without those that gave way to another; None where that is not one."""
+        values = {
+            value
+            for place, value in self.prices.items()
+            if not self.after(place, "old") and lexicon.GIVES_WAY.isdisjoint(self.words[place + 1 : place + 2])
+        }
+        return values.pop() if len(values) == 1 else None
+
+    def paid(self) -> list[int]:
+        """Return the places of what is told as a price: "at 180", "from 180"."""
+        return [place for place in self.prices if self.after(place, "price")]
+
+
+def _spelt(text: str, named: Sequence[tuple[int, int, str]]) -> str:
+    """Write a clause in lower case: S for a symbol, N and P for a price and a percentage, ? for other numbers."""
+    marks = [(start, stop, "S") for start, stop, _ in named]
+    for each in numbers(text):
+        if not any(start <= each.start < stop for start, stop, _ in marks):
+            kind = {"": "N", "%": "P"}.get(each.unit) if each.value and each.value > 0 else None
+            marks.append((each.start, each.stop, f"{kind}{each}" if kind else "?"))
+    found, place = "", 0
+    for start, stop, mark in sorted(marks):
+        found += f"{text[place:start].lower()} {mark} "
+        place = stop
+    found = (found + text[place:].lower()).replace("\u2019", "'").replace("\u2192", "->")
+    for pattern, name in lexicon.PHRASES:
+        found = pattern.sub(name, found)
+    return found
 
 
 def _without(text: str, parts: Iterable[Horizon | Named]) -> str:
@@ -172,213 +152,170 @@ def _without(text: str, parts: Iterable[Horizon | Named]) -> str:
     return text
 
 
-def understood(text: str) -> bool:
-    """Return whether each word of a text is one that levels and trades are told with."""
-    return _Clause(text, lambda _: ()).understood
+def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | None) -> list[Claim]:
+    """Read a statement clause by clause; `bare` is the text with spaces in the place of its dates.
 
-
-class _Reading:
-    """A statement that is read clause by clause.
-
-    Parameters
-    ----------
-    text : str
-        Its author's words.
-    about : str, optional
-        The symbol that is spoken of at its beginning.
-    spans : callable
-        As in `claims`.
-    ends : str, optional
-        Until when it holds, by name.
+    `ends` names until when it holds.
     """
-
-    def __init__(self, text: str, about: str | None, spans: Spans, ends: str | None) -> None:
-        self._text, self._about, self._spans, self._ends = text, about, spans, ends
-        self._found: list[Claim] = []
-        self._topic: Claim | None = None  # what a bare number after it would go on with
-        self._begun = 0
-        self._taken_back = False
-
-    def read(self, bare: str) -> list[Claim]:
-        """Return the claims; `bare` is the text with spaces in the place of its dates."""
-        for start, stop in _pieces(bare):
-            clause = _Clause(bare[start:stop], self._spans)
-            if clause.symbols:
-                self._about = clause.symbols[0] if len(clause.symbols) == 1 else None
-            self._hear(clause, start, stop)
-        if self._topic and self._taken_back:
-            self._found.remove(self._topic)
-        return self._found
-
-    def _hear(self, clause: "_Clause", start: int, stop: int) -> None:
-        topic = self._topic
+    found: list[Claim] = []
+    topic: Claim | None = None  # what a bare number after it would go on with
+    begun, taken_back = 0, False
+    for start, stop in _pieces(bare):
+        clause = _Clause(bare[start:stop], spans)
         if lexicon.OPTIONS.search(clause.text):  # whose a level after it is, nobody knows
-            self._about = None
-        about = self._about
-        if topic and clause.words and clause.only("anew"):
-            self._taken_back = True
-            return
+            about = None
+        elif clause.symbols:
+            about = clause.symbols[0] if len(clause.symbols) == 1 else None
+        if topic and clause.only("anew"):
+            taken_back = True
+            continue
         if not clause.understood or about is None:
             if topic and clause.prices and lexicon.BACK.match(clause.text):
-                self._found.remove(topic)
-            self._topic = None
-            return
-        claim = _forecast(clause, about, self._ends) or _claim(clause, about)
-        if claim is None and topic:
-            claim = _continued(clause, about, topic, taken_back=self._taken_back)
-            if (claim or self._taken_back) and (claim is None or claim.symbol == topic.symbol):
-                self._found.remove(topic)
-                start = self._begun
-        if claim:
-            claim = replace(claim, text=self._text[start:stop].strip())
-            self._found.append(claim)
-            self._begun = start
-        self._topic = claim if claim and (claim.value or not topic) else None
-        self._taken_back = False
+                found.remove(topic)
+            topic = None
+            continue
+        stated = _forecast(clause, ends) or _levelled(clause) or _traded(clause) or _planned(clause) or _weighed(clause)
+        goes_on = False
+        if stated is None and topic:
+            other = about != topic.symbol
+            stated = _continued(clause, topic, other=other, taken_back=taken_back)
+            goes_on = (stated is not None or taken_back) and not (stated and other)
+            if goes_on:
+                found.remove(topic)
+        begun = begun if goes_on else start
+        if stated:
+            said = text[begun:stop].strip()
+            claim = Claim(text=said, symbol=about, attribute=stated[0], value=stated[1])
+            found.append(claim)
+            topic = claim if claim.value or not topic else None
+        else:
+            topic = None
+        taken_back = False
+    return [each for each in found if not (taken_back and each is topic)]
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """Cut a statement into clauses, also before a second attribute with a number of its own: "SL 431 TP 505"."""
     start = 0
-    for match in lexicon.CLAUSE.finditer(text):
-        if text[start : match.start()].strip():
-            yield start, match.start()
-        start = match.end()
-    if text[start:].strip():
-        yield start, len(text)
+    for begin, end in [*(match.span() for match in lexicon.CLAUSE.finditer(text)), (len(text), len(text))]:
+        if text[start:begin].strip():
+            yield start, begin
+        start = end
 
 
-def _planned(clause: _Clause, about: str | None) -> Claim | None:
+def _planned(clause: _Clause) -> _Stated | None:
     """Recognise a level at which something is to be done: "if it loses 24 I'm out", "sell at 480", "buy under 27"."""
     means, price = clause.means, clause.price()
-    if about is None or price is None or clause.attributes or len(clause.prices) > 1:
+    if price is None or clause.attributes or len(clause.prices) > 1:
         return None
-    if means & {"leave", "sell"} and "down" in means and not means & {"bought", "part"} - {"bought"}:
-        return Claim(text=clause.text, symbol=about, kind="level", attribute="stop", value=price)
-    if "sell" in means and "down" not in means and "part" not in means:
-        return Claim(text=clause.text, symbol=about, kind="level", attribute="target", value=price)
-    if "buy" in means and not means & {"sell", "sold"}:
-        return Claim(text=clause.text, symbol=about, kind="level", attribute="entry level", value=price)
-    return None
+    if means & {"leave", "sell"} and "down" in means and "part" not in means:
+        return "stop", price
+    if "sell" in means and not means & {"down", "part"}:
+        return "target", price
+    return ("entry level", price) if "buy" in means and not means & {"sell", "sold"} else None
 
 
-def _claim(clause: _Clause, about: str) -> Claim | None:
-    return _levelled(clause, about) or _traded(clause, about) or _planned(clause, about) or _weighed(clause, about)
-
-
-def _levelled(clause: _Clause, about: str) -> Claim | None:
+def _levelled(clause: _Clause) -> _Stated | None:
     """Recognise a level by its name: "my stop is 420", "500 target", "no stop any more"."""
     if len(clause.attributes) != 1:
         return None
     (attribute,), means, value = clause.attributes, clause.means, clause.price() or ""
-    if "if" in means or (attribute == "stop" and "i'd" in clause.words):
-        return None
-    if "plural" in means and not clause.symbols:
+    if "if" in means or (attribute == "stop" and "i'd" in clause.words) or ("plural" in means and not clause.symbols):
         return None
     if attribute == "stop" and "_hit" in clause.words and value:
-        value = f"closed at {value}"
-        return Claim(text=clause.text, symbol=about, kind="position", attribute="position", value=value)
+        return "position", f"closed at {value}"
     if attribute == "stop" and not value:
         if "trail" in means and len(clause.percents) == 1:
-            value = f"{clause.percents[0].value}% trailing"
+            value = f"{clause.percents[0]}% trailing"
         elif "even" in means:
             value = "breakeven"
     if not value and not clause.prices and not clause.percents and "remove" in means:
         value = "none"
-    kind = _KINDS.get(attribute, "level")
-    return Claim(text=clause.text, symbol=about, kind=kind, attribute=attribute, value=value)
+    return attribute, value
 
 
-def _traded(clause: _Clause, about: str, *, bought: bool = False) -> Claim | None:
+def _traded(clause: _Clause, *, bought: bool = False) -> _Stated | None:
     """Recognise what was done, as against what is planned: bought, sold, a part of it sold."""
-    means = clause.means
+    means, prices = clause.means, clause.prices
     if clause.attributes or "later" in means or _market(clause):
         return None
-    paid = [each for each in clause.prices if clause.near(each, "price")]
-    others = [each for each in clause.prices if each not in paid[-1:]]
-    price = f" at {paid[-1].value}" if paid else ""
-    if not paid and len(others) == 1 and not others[0].whole:
-        price, others = f" at {others[0].value}", []
-    counts = [each.value for each in others if each.whole or paid]
+    paid = clause.paid()
+    if not paid and len(prices) == 1 and "." in min(prices.values()):
+        paid = [*prices]
+    others = [value for place, value in prices.items() if place not in paid[-1:]]
+    price = f" at {prices[paid[-1]]}" if paid else ""
+    counts = [value for value in others if "." not in value or paid]
     if len(counts) < len(others) or means & {"down", "up"}:
         return None
-    made = Claim(text=clause.text, symbol=about, kind="position", attribute="position", value="")
     if ("part" in means and means & {"reduced", "sold"}) or ("sold" in means and len(counts) == 2):
-        return replace(made, attribute=None, value=f"reduced{price}")
+        return None, f"reduced{price}"
     if "sold" in means:  # so many of them may be all or a part
-        part = counts and "all" not in means
-        return replace(
-            made, attribute=None if part else "position", value=f"{f'sold {counts[0]}' if part else 'closed'}{price}"
-        )
+        return (None, f"sold {counts[0]}{price}") if counts and "all" not in means else ("position", f"closed{price}")
     if (bought or "bought" in means) and len(counts) < 2:
-        return replace(made, value=f"{' '.join(counts)}{price}".strip())
+        return "position", f"{' '.join(counts)}{price}".strip()
     return None
 
 
 def _market(clause: _Clause) -> bool:
     """Return whether a company, or the market, is who deals: "AAPL closed at 441"."""
-    pairs = zip(clause.words, clause.words[1:], strict=False)
     if "closed" in clause.words and not {*clause.words} & {"i", "we", "my", "our", "position", "trade", "S"}:
         return True
-    return any(
-        one == "S" and other in {"bought", "sold", "closed", "added", "booked", "own", "paid"} for one, other in pairs
-    )
+    does = {"bought", "sold", "closed", "added", "booked", "own", "paid"}
+    return any(one == "S" and other in does for one, other in zip(clause.words, clause.words[1:], strict=False))
 
 
-def _weighed(clause: _Clause, about: str) -> Claim | None:
+def _weighed(clause: _Clause) -> _Stated | None:
     """Recognise a position's weight: "FB is 6% of my book"."""
     if "book" not in clause.means or len(clause.percents) != 1 or clause.prices:
         return None
-    value = f"{clause.percents[0].value}%"
-    return Claim(text=clause.text, symbol=about, kind="position", attribute="size", value=value)
+    return "size", f"{clause.percents[0]}%"
 
 
-def _forecast(clause: _Clause, about: str, ends: str | None) -> Claim | None:
+def _forecast(clause: _Clause, ends: str | None) -> _Stated | None:
     """Recognise where a price is expected: "above 900 by December"."""
     means, price = clause.means, clause.price()
     away = means & {"bought", "sold", "buy", "sell", "leave", "remove", "if", "reduced"}
     if price is None or clause.attributes or away or not (ends or ("expect" in means and means & {"up", "down"})):
         return None
-    way = (
-        "above "
-        if means & {"up"} or ("_expect" in clause.words and "down" not in means)
-        else "below "
-        if "down" in means
-        else ""
-    )
-    value = f"{way}{price}" + (f" by {ends}" if ends else "")
-    return Claim(text=clause.text, symbol=about, kind="thesis", attribute="forecast", value=value)
+    way = "below " if "down" in means else "above " if "_expect" in clause.words else ""
+    way = "above " if "up" in means else way
+    return "forecast", f"{way}{price}" + (f" by {ends}" if ends else "")
 
 
-def _continued(clause: _Clause, about: str, topic: Claim, *, taken_back: bool) -> Claim | None:
-    """Recognise a value that goes on with what was said: "no wait, 185", "and on MSFT 26", "150 at 214.30"."""
-    price = clause.price()
-    if topic.attribute == "position":
-        return _corrected(clause, topic, price) if taken_back else _completed(clause, about, topic, price)
+def _continued(clause: _Clause, topic: Claim, *, other: bool, taken_back: bool) -> _Stated | None:
+    """Recognise a value that goes on with what was said: "no wait, 185", "and on MSFT 26", "150 at 214.30".
+
+    `other` tells whether it is of another symbol.
+    """
+    price, attribute = clause.price(), topic.attribute
+    if attribute == "position":
+        if taken_back:
+            return None if other else _corrected(clause, topic, price)
+        return (None if other else _completed(clause, topic, price)) or _traded(clause, bought=not topic.value)
     if price is None or clause.attributes or clause.means & {"bought", "sold", "buy", "sell"}:
         return None
     if "shares" in clause.means:  # how many, not where
-        return topic
-    if about != topic.symbol or not topic.value or taken_back or "anew" in clause.means:
-        return replace(topic, symbol=about, value=price)
-    return replace(topic, value="")  # one of two
+        return None if other else (attribute, topic.value)
+    if other or not topic.value or taken_back or "anew" in clause.means:
+        return attribute, price
+    return attribute, ""  # one of two
 
 
-def _corrected(clause: _Clause, topic: Claim, price: str | None) -> Claim | None:
+def _corrected(clause: _Clause, topic: Claim, price: str | None) -> _Stated | None:
     """Recognise what holds of a trade after all: "sorry, 80 shares, not 60", "no wait, at 341"."""
     held, at, paid = topic.value.partition(" at ")
     if price and "shares" in clause.means:
-        return replace(topic, value=f"{price}{at}{paid}")
-    return replace(topic, value=f"{held} at {price}") if price and clause.near(clause.prices[-1], "price") else None
+        return "position", f"{price}{at}{paid}"
+    return ("position", f"{held} at {price}") if price and [*clause.prices][-1] in clause.paid() else None
 
 
-def _completed(clause: _Clause, about: str, topic: Claim, price: str | None) -> Claim | None:
-    """Recognise the rest of a trade: its price, how many, or the next one."""
+def _completed(clause: _Clause, topic: Claim, price: str | None) -> _Stated | None:
+    """Recognise the rest of a trade: its price, or how many."""
     value = topic.value
     if price and value == "closed":
-        return replace(topic, value=f"closed at {price}")
+        return "position", f"closed at {price}"
     if price and value.startswith("at ") and "shares" in clause.means:
-        return replace(topic, value=f"{price} {value}")
-    if price and value.replace(".", "").isdigit() and clause.near(clause.prices[-1], "price"):
-        return replace(topic, value=f"{value} at {price}")
-    return _traded(clause, about, bought=not value)
+        return "position", f"{price} {value}"
+    if price and value.replace(".", "").isdigit() and [*clause.prices][-1] in clause.paid():
+        return "position", f"{value} at {price}"
+    return None

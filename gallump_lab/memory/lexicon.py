@@ -65,10 +65,10 @@ positions trade weight decided first initial current trading trades closes bit i
 take taking them pls _hit hedge spot perp through nice yes yep so rest bucks dollars price level lot planned usual
 any whole done an one running overnight remember switched change changed changing
 """
-MEANS: dict[str, set[str]] = {word: set() for word in _FILLERS.split()}
+MEANS: dict[str, frozenset[str]] = dict.fromkeys(_FILLERS.split(), frozenset())
+"""What each word means, by the names of `_CLASSES`; a filler is understood and means nothing."""
 for _name, _words in _CLASSES.items():
-    for _word in _words.split():
-        MEANS.setdefault(_word, set()).add(_name)
+    MEANS |= {word: MEANS.get(word, frozenset()) | {_name} for word in _words.split()}
 ATTRIBUTES = {
     "stops": "stop", "targets": "target", "sl": "stop", "trail": "stop", "trailing": "stop", "tgt": "target", "t"
     "p": "target", "entry": "entry level",
@@ -107,7 +107,7 @@ WHEN = re.compile(
     re.IGNORECASE,
 )
 """When something was done, which changes nothing of what was; what leads to a date that was taken out."""
-GIVES_WAY = (["->"], ["=>"], [">"])
+GIVES_WAY = frozenset(("->", "=>", ">"))
 APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 """From one number to another, this or that, a row of a table."""
 TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")

@@ -17,7 +17,7 @@ from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.secrets import masked, told
-from gallump_lab.store import Cache, Store, configs, times
+from gallump_lab.store import Cache, Store, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -67,6 +67,19 @@ class Received:
     """What went wrong with what was due before it is answered, in words."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question that has been checked, counted and cut, ready to be stored."""
+
+    text: str
+    """As it will be stored."""
+    at: datetime
+    """The clock's time, UTC."""
+    batch: messages.Batch
+    notice: str | None
+    """What was masked in it, in words."""
+
+
 class SessionManager:
     """Sessions and messages of one lab.
 
@@ -82,8 +95,6 @@ class SessionManager:
         Makes the next session's id.
     config : callable
         Gives the configuration in force, from inside a step on the lab; the applied one by default.
-    model : callable
-        Says who answers under a configuration; its own model by default.
     embedders : iterable of Embedder
         The user's own, which a configuration may name.
     """
@@ -95,15 +106,14 @@ class SessionManager:
         *,
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
-        config: "Callable[[DuckDBPyConnection], Config]" = configs.applied,
-        model: Callable[[Config], str] = lambda config: config.model.name,
+        config: "Callable[[DuckDBPyConnection], Config]" = runs.applied,
         embedders: Iterable[Embedder] = (),
     ) -> None:
         if storage is None:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
             raise ValueError(msg)
         self.cache, self._store, self.corpus = cache, storage, Corpus(embedders)
-        self._clock, self._ids, self.config, self._model = clock, ids, config, model
+        self._clock, self._ids, self.config = clock, ids, config
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
         """Return the session of this id if it is still live, else a new one.
@@ -119,7 +129,11 @@ class SessionManager:
     def live(self, session_id: str) -> bool:
         """Whether a session exists and has not ended."""
         with self._store.read() as con:
-            return self._why_not(con, session_id, self.config(con).session_minutes) is None
+            return self.is_live(con, session_id, self.config(con).session_minutes)
+
+    def is_live(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> bool:
+        """Return whether a session exists and has not ended, inside a step on the lab."""
+        return self._why_not(con, session_id, minutes) is None
 
     def standing(self, session_id: str | None) -> tuple[bool, int]:
         """Say in one step whether a session is live, and which message is the lab's newest (0 for none)."""
@@ -177,42 +191,44 @@ class SessionManager:
         self.upkeep(message_id - 1, message_id)
         return message_id
 
-    def receive(
-        self,
-        session_id: str | None,
-        text: str,
-        symbol: str | None = None,
-        *,
-        check: "Callable[[DuckDBPyConnection, Config, str], None]" = lambda _con, _config, _text: None,
-    ) -> Received:
-        """Store a question in its session, or in a new one when that has ended, in one step.
-
-        Parameters
-        ----------
-        session_id, text, symbol
-            As in `add_message`; an unknown or ended session gives a new one.
-        check : callable
-            Gets the question as it would be stored. May raise, inside the step, to refuse it; nothing is stored then.
+    def question(self, text: str, symbol: str | None = None) -> Question:
+        """Make a question ready to be received, before the lab is held.
 
         Raises
         ------
         ValueError
-            If the text, the symbol or the embedder in force cannot be used; nothing is stored.
+            If the text or the symbol cannot be used.
         """
         draft = self._checked("user", checked_text(text, "prompt"), symbol)
-        batch = messages.prepare([draft])
-        with self._store.write() as con:
-            config = self.config(con)
-            check(con, config, draft.text)
-            self.corpus.embedder(config.recall.embedder)
-            session = self._live_or_new(con, session_id, config.session_minutes)
-            _, seen_insight = newest_ids(con)
-            (question,) = messages.write(con, [session], batch)
-        notice = " ".join(filter(None, (session.notice, told(storable(text))))) or None
-        session = SessionId(session, new=session.new, notice=notice)
-        at = times.aware(draft.created_at, self.here(config).tzinfo)
-        moment = AsOf(at=at, seen_message=question - 1, seen_insight=seen_insight)
-        return Received(session_id=session, question_id=question, text=draft.text, moment=moment, config=config)
+        at = times.aware(draft.created_at)
+        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=told(storable(text)))
+
+    def receive(
+        self, con: "DuckDBPyConnection", config: Config, question: Question, session_id: str | None
+    ) -> Received:
+        """Store a question in its session, or in a new one when that has ended, inside the caller's transaction.
+
+        Raises
+        ------
+        ValueError
+            If the embedder in force cannot be used; nothing is stored.
+        """
+        self.corpus.embedder(config.recall.embedder)
+        session = self._live_or_new(con, session_id, config.session_minutes)
+        _, seen_insight = newest_ids(con)
+        (question_id,) = messages.write(con, [session], question.batch)
+        notice = " ".join(filter(None, (session.notice, question.notice))) or None
+        return Received(
+            session_id=SessionId(session, new=session.new, notice=notice),
+            question_id=question_id,
+            text=question.text,
+            moment=AsOf(
+                at=question.at.astimezone(self.here(config).tzinfo),
+                seen_message=question_id - 1,
+                seen_insight=seen_insight,
+            ),
+            config=config,
+        )
 
     def now(self) -> datetime:
         """Tell the clock's time."""
@@ -243,7 +259,7 @@ class SessionManager:
             moment = AsOf(
                 at=self.here(config), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
             )
-            factor = learnt_factor(con, self._model(config), config)
+            factor = learnt_factor(con, config.model.answering, config)
             return context(
                 con,
                 self.corpus,
@@ -283,16 +299,15 @@ class SessionManager:
             speaker=None if speaker is None else checked_name(speaker, "speaker"),
         )
 
-    def reply(
-        self, session_id: str, text: str, symbol: str | None, state: State
-    ) -> Callable[["DuckDBPyConnection"], int]:
-        """Make ready a reply of any length; what is returned stores it inside a transaction, with its turn."""
+    def reply(self, text: str, symbol: str | None, state: State) -> messages.Batch | None:
+        """Make ready a reply of any length, to be written with its turn; None of one without a word."""
+        if not text.strip():
+            return None
         now = times.naive(self._clock(), "clock()")
         draft = messages.Draft(
             role="assistant", text=masked(storable(text)), symbol=symbol, created_at=now, arrived_at=now, state=state
         )
-        batch = messages.prepare([draft])
-        return lambda con: messages.write(con, [session_id], batch)[0]
+        return messages.prepare([draft])
 
     def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
         notice = continues = None

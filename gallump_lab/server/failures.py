@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.web import HTTPError
 
-from gallump_lab.brain import faults
+from gallump_lab.brain import answer as faults
 from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 from gallump_lab.store import LabBusy, NoServer, StoreError
@@ -124,8 +124,7 @@ def failure(error: Exception, *, log: "Logger", now: Callable[[], datetime]) -> 
         wait = _LAB_WAIT if isinstance(error, LabBusy | NoServer) else None
     elif isinstance(error, faults.ModelError):
         status = "" if error.status is None else f" ({error.status})"
-        kept = faults.REPLY_KEPT if error.reply and error.reply.text else faults.QUESTION_KEPT
-        words = f"{words.rstrip('.')}{status}. {kept}"
+        words = f"{words.rstrip('.')}{status}. {error.kept}"
     elif code == "internal_error":
         log.error("gallump_lab: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     else:

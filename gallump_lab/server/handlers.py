@@ -16,7 +16,7 @@ from gallump_lab.server.failures import Failure, failure, of_status
 from gallump_lab.server.requests import Question, description, read
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Reply
+    from gallump_lab.brain.conversation import Reply
     from gallump_lab.server.app import Answers
 
 LINGER = 64_000_000

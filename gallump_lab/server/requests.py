@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
-from gallump_lab.brain.recommendations import SCHEMA
+from gallump_lab.brain.recommendations import RECOMMEND
 from gallump_lab.memory.messages import MAX_CHARACTERS
 from gallump_lab.reading.symbols import validate_symbols
 from gallump_lab.server.failures import CODES, Failure
@@ -70,7 +70,7 @@ class Answer(_Model):
     """Store it, and send it with the next question."""
     response: str
     """Markdown, written by a model: data, not HTML. As far as it came, perhaps nothing, where `state` says so."""
-    recommendations: list[Annotated[Any, WithJsonSchema(SCHEMA["properties"]["recommendations"]["items"])]]
+    recommendations: list[Annotated[Any, WithJsonSchema(RECOMMEND.item)]]
     requires_confirmation: Literal[True]
     """A person confirms; nothing is sent to a broker."""
     context_stats: ContextStats

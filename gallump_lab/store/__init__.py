@@ -1,18 +1,18 @@
-"""All that touches DuckDB: the lab file and its lock, schema and migrations, snapshots, the cache."""
+"""All that touches DuckDB: the lab file and its lock, its tables, snapshots, the analyst's SQL, the cache."""
 
 from gallump_lab.store.cache import Cache
 from gallump_lab.store.errors import (
     DamagedFile,
     DiskFull,
     LabBusy,
-    NewerLab,
     NoPermission,
+    NoServer,
     NotALab,
+    OtherVersion,
     QueryRefused,
     StoreError,
 )
-from gallump_lab.store.far import NoServer
-from gallump_lab.store.instance import scratch
+from gallump_lab.store.lease import scratch
 from gallump_lab.store.query import frame
 from gallump_lab.store.remote import connect
 from gallump_lab.store.snapshot import Snapshot
@@ -24,10 +24,10 @@ __all__ = [
     "DamagedFile",
     "DiskFull",
     "LabBusy",
-    "NewerLab",
     "NoPermission",
     "NoServer",
     "NotALab",
+    "OtherVersion",
     "QueryRefused",
     "Snapshot",
     "Store",

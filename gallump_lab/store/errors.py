@@ -19,8 +19,8 @@ class NotALab(StoreError):
     """The path is a directory, another kind of file, or a DuckDB database that is not a lab."""
 
 
-class NewerLab(StoreError):
-    """The file was written by a later version of gallump_lab or DuckDB."""
+class OtherVersion(StoreError):
+    """The file was written by a gallump_lab with other tables, or by a newer DuckDB."""
 
 
 class NoPermission(StoreError):
@@ -35,8 +35,16 @@ class DamagedFile(StoreError):
     """The file is a DuckDB database whose contents do not match their checksums."""
 
 
+class NoServer(StoreError):
+    """No lab's server answers at the address, it refuses the token, or the connection broke off."""
+
+
+class QueryRefused(StoreError, ValueError):
+    """`sql` takes one statement that only reads, and one that is done soon."""
+
+
 class LabBusy(StoreError):
-    """Another process or thread held the file for the whole wait.
+    """Another process or thread held the lab for the whole wait.
 
     Attributes
     ----------
@@ -46,77 +54,85 @@ class LabBusy(StoreError):
         Seconds.
     """
 
-    def __init__(
-        self, path: Path, pid: int | None, waited: float, *, thread: bool = False, served: bool = False
-    ) -> None:
-        self.pid, self.waited = os.getpid() if thread else pid, waited
-        if served:
-            super().__init__(
-                f"Others write to {path} all the time, or one of them went away in the midst of a step, which the "
-                f"server notices after a while. Waited {waited:.1f} s; this step changed nothing. Try it again."
-            )
-            return
-        if thread:
-            who = "another thread of this process: let its step finish"
-        elif pid == os.getpid():
-            who = "this process, through a DuckDB connection or result of its own: close it"
-        elif pid is not None:
-            who = f"process {pid}: close what it runs, or let it finish"
-        else:
-            who = "another process: close what uses it, or let it finish"
-        super().__init__(
-            f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Several notebooks can share a "
-            "lab, but a program that keeps the file open locks everyone else out."
-        )
-
-
-class QueryRefused(StoreError, ValueError):
-    """`sql` takes one statement that only reads, and one that is done soon."""
+    def __init__(self, path: Path, who: str, waited: float, pid: int | None = None) -> None:
+        self.pid, self.waited = pid, waited
+        super().__init__(f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again.")
 
 
 _NOT_A_DATABASE = "not a valid DuckDB database file"
 _LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
 _TWICE = re.compile(r"Unique file handle conflict")
-_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write")
 _UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
-_LOG = re.compile(
-    r"Failure while replaying WAL file|Could not (open|read from) file \"[^\"]*\.wal|This WAL was created"
+_TROUBLES: tuple[tuple[type[StoreError], str, str], ...] = (
+    (
+        DiskFull,
+        r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write",
+        "No room to write {path}: {first} The step was undone; free some space.",
+    ),
+    (
+        NoPermission,
+        r"Permission denied|Read-only file system|Access is denied|Operation not permitted",
+        "{path} may not be opened for writing. Change its permissions or use another place.",
+    ),
+    (
+        DamagedFile,
+        r"Failure while replaying WAL file|Could not (open|read from) file \"[^\"]*\.wal|This WAL was created",
+        (
+            "{path} cannot be opened because of what lies at {path}.wal, where DuckDB keeps a file's log: {first} If "
+            "it is not this lab's, move it away; if it is, restore a backup. Nothing was changed."
+        ),
+    ),
+    (
+        OtherVersion,
+        r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer",
+        "{path} was written by a newer DuckDB. Upgrade gallump_lab and duckdb; the file is unchanged.",
+    ),
+    (NotALab, _NOT_A_DATABASE, "{path} is not a DuckDB database. Give another path; the file is unchanged."),
+    (
+        NoPermission,
+        r"No such file or directory|Not a directory|cannot find the path",
+        "The folder {path.parent} does not exist. Create it first.",
+    ),
+    (
+        DamagedFile,
+        r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|invalidated",
+        "{source} is damaged: {first} Restore a backup (lab.backup makes them); this file is unchanged.",
+    ),
 )
-_DENIED = re.compile(r"Permission denied|Read-only file system|Access is denied|Operation not permitted")
-_NEWER = re.compile(
-    r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer"
-)
-_DAMAGED = re.compile(r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|invalidated")
+"""What DuckDB says of a file, in order of trust: the first that fits names the trouble."""
 
 
 def is_locked(error: Exception) -> bool:
-    """Whether another process (or another instance in this one) holds the file."""
+    """Return whether another process (or another instance in this one) holds the file."""
     return bool(_LOCKED.search(str(error)) or _TWICE.search(str(error)))
 
 
 def is_unfinished(error: Exception, path: Path) -> bool:
-    """Whether the file may be one that another process is creating right now: too short to be a database."""
+    """Return whether the file may be one that another process is creating right now: too short to be a database."""
     try:
         return _NOT_A_DATABASE in str(error) and path.stat().st_size < 3 * 4096
     except OSError:
         return False
 
 
-def holder(error: Exception) -> int | None:
-    """Read the holder's PID from DuckDB's message."""
-    if _TWICE.search(str(error)):
-        return os.getpid()
-    found = re.search(r"\(PID (\d+)\)", str(error))
-    return int(found[1]) if found else None
-
-
 def is_durable(error: Exception) -> bool:
-    """Whether a commit that failed has been done all the same: its log was written, the file itself could not be."""
+    """Return whether a commit that failed has been done all the same: its log was written, the file could not be."""
     return "COMMIT succeeded and is durable" in str(error)
 
 
+def busy(path: Path, error: Exception, waited: float) -> LabBusy:
+    """Return the error that names who holds a file, as far as DuckDB's message says it."""
+    found = re.search(r"\(PID (\d+)\)", str(error))
+    pid = os.getpid() if _TWICE.search(str(error)) else int(found[1]) if found else None
+    if pid == os.getpid():
+        who = "this process, through a DuckDB connection or result of its own: close it"
+    else:
+        who = f"{f'process {pid}' if pid else 'another process'}: close what it runs, or let it finish"
+    return LabBusy(path, f"{who}. A program that keeps a lab open locks everyone else out", waited, pid)
+
+
 @contextmanager
-def told(path: Path, source: Path | None = None) -> Iterator[None]:
+def translated(path: Path, source: Path | None = None) -> Iterator[None]:
     """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's.
 
     `source` is the file that is read while `path` is written: it is what is damaged.
@@ -133,14 +149,14 @@ def told(path: Path, source: Path | None = None) -> Iterator[None]:
             interrupt.add_note(note)
         raise interrupt from error
     except duckdb.Error as error:
-        mine = _translated(error, path, source or path)
-        if mine is None:
+        ours = _ours(error, path, source or path)
+        if ours is None:
             raise
-        raise mine from error
+        raise ours from error
 
 
-def _translated(error: "duckdb.Error", path: Path, source: Path) -> StoreError | None:  # noqa: PLR0911 (one return a trouble)
-    """Turn DuckDB's error into ours; None when it is none of the file's troubles."""
+def _ours(error: "duckdb.Error", path: Path, source: Path) -> StoreError | None:
+    """Return what DuckDB's error says of a file; None where it is about something else."""
     import duckdb
 
     text = str(error)
@@ -148,27 +164,8 @@ def _translated(error: "duckdb.Error", path: Path, source: Path) -> StoreError |
     unwritten = isinstance(error, duckdb.TransactionException) and _UNWRITTEN.match(text)
     if not (about_file or unwritten or type(error) is duckdb.Error):  # other classes may quote the user's own words
         return None
-    if _FULL.search(text):
-        return DiskFull(f"No room to write {path}: {_first(text)} The step was undone; free some space.")
-    if _DENIED.search(text):
-        return NoPermission(f"{path} may not be opened for writing. Change its permissions or use another place.")
-    if _LOG.search(text):
-        return DamagedFile(
-            f"{path} cannot be opened because of what lies at {path}.wal, where DuckDB keeps a file's log: "
-            f"{_first(text)} If it is not this lab's, move it away; if it is, restore a backup. Nothing was changed."
-        )
-    if _NEWER.search(text):
-        return NewerLab(f"{path} was written by a newer DuckDB. Upgrade gallump_lab and duckdb; the file is unchanged.")
-    if _NOT_A_DATABASE in text:
-        return NotALab(f"{path} is not a DuckDB database. Give another path; the file is unchanged.")
-    if not path.parent.is_dir():
-        return NoPermission(f"The folder {path.parent} does not exist. Create it first.")
-    if _DAMAGED.search(text):
-        return DamagedFile(
-            f"{source} is damaged: {_first(text)} Restore a backup (lab.backup makes them); this file is unchanged."
-        )
+    first = text.splitlines()[0].removesuffix(".") + "."
+    for kind, pattern, words in _TROUBLES:
+        if re.search(pattern, text):
+            return kind(words.format(path=path, source=source, first=first))
     return None
-
-
-def _first(text: str) -> str:
-    return text.splitlines()[0].removesuffix(".") + "."

@@ -94,6 +94,11 @@ def _unwritten(error: OSError, target: Path, what: str) -> StoreError:
     return NoPermission(f"The {what} {target} cannot be written: {error.strerror}. Give another path.")
 
 
+def quoted(text: str | Path) -> str:
+    """Return a text as SQL writes it, for the places where DuckDB takes no parameters."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 def log_of(path: Path) -> Path:
     """Return where DuckDB keeps the log of a lab's file: there only while a step is written, or after a kill."""
     return path.with_name(f"{path.name}.wal")

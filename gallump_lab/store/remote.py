@@ -1,32 +1,46 @@
-"""A lab that a server holds for a team: the same steps as on a file, each an attachment to the server."""
+"""A lab that a server holds for a team: the same steps as on a file, over DuckDB's protocol Quack.
+
+Quack's attached catalogue reads and appends, but (in duckdb 1.5) neither updates nor deletes, knows no sequence and
+forwards no transaction. What it does carry is any statement as a text, run where the lab is, all of an attachment's
+in one session there. So that is all that is used: the same statements as on a file, with their parameters as literals.
+"""
 
 import contextlib
+import datetime as dt
 import hashlib
+import json
 import os
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gallump_lab import secrets as masking
-from gallump_lab.store import far, schema
-from gallump_lab.store.errors import LabBusy, QueryRefused, StoreError, told
-from gallump_lab.store.far import Far, NoServer
-from gallump_lab.store.instance import Instance
+from gallump_lab.store import schema
+from gallump_lab.store.errors import LabBusy, NoServer, QueryRefused, StoreError, translated
+from gallump_lab.store.files import quoted
+from gallump_lab.store.lease import Instance
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
-    import duckdb
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
+PORT = 9494
 SOON = 5.0
 """Seconds after which an address that has never answered is given up."""
-_LET_GO = re.compile(r"Invalid Input Error: Invalid connection id")
-_REFUSED = re.compile(r"Invalid Input Error: Authentication failed")
-_FORBIDDEN = re.compile(r"Invalid Input Error: Authorization failed")
+_EXTENSIONS = ("httpfs", "quack")
+_ADDRESS = re.compile(r"(?i:quack):(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WHOLE: Mapping[int, str] = {1: "tinyint", 2: "smallint", 4: "integer", 8: "bigint"}
+_ASK = "from quack_query_by_name('lab', ?)"  # a statement on the server, as a table here
+_LET_GO = "Invalid Input Error: Invalid connection id"
+_REFUSED = "Invalid Input Error: Authentication failed"
+_FORBIDDEN = "Invalid Input Error: Authorization failed"
 _CONFLICT = re.compile(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
 _SECURE = (
     " Every address but this machine's is spoken to by HTTPS: a reverse proxy with TLS must stand before the server, "
@@ -38,6 +52,170 @@ _TURN = "update sorting set done = -1 - done; update sorting set done = -1 - don
 _ATTACHED = "select 1 from duckdb_databases() where database_name = 'lab'"
 _TABLES = "select table_name from duckdb_tables() where database_name = current_database() order by table_name"
 _SEQUENCES = "select sequence_name, last_value from duckdb_sequences() where database_name = current_database()"
+
+
+def is_address(path: object) -> bool:
+    """Tell a server's address from a file's path."""
+    return str(path)[:6].lower() == "quack:"
+
+
+def is_local(address: str) -> bool:
+    """Return whether only this machine can reach an address, in its usual form."""
+    return address.removeprefix("quack:").rsplit(":", 1)[0] in {"127.0.0.1", "localhost", "[::1]"}
+
+
+def usual(address: str | Path) -> str:
+    """Return a server's address in its usual form, quack:host:port.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> usual("QUACK://localhost")
+    'quack:localhost:9494'
+    """
+    found = _ADDRESS.fullmatch(str(address))
+    port = int(found["port"] or PORT) if found else 0
+    if found is None or not 0 < port < 2**16:
+        msg = (
+            f"A lab's server has an address such as 'quack:host:{PORT}', with a port to 65535, not "
+            f"{str(address)!r:.80}."
+        )
+        raise ValueError(msg)
+    return f"quack:{found['host']}:{port}"
+
+
+def load(con: "DuckDBPyConnection") -> None:
+    """Load what speaks Quack: from the packages duckdb-extension-*, if they are there, else as DuckDB installed it.
+
+    Raises
+    ------
+    StoreError
+        If it is not there; nothing is fetched unasked.
+    """
+    import duckdb
+
+    for name in _EXTENSIONS:
+        try:
+            con.load_extension(_packaged(name) or name)
+        except duckdb.Error as error:
+            install = "; ".join(f"install {each}" for each in _EXTENSIONS)
+            msg = (
+                f"A lab's server needs DuckDB's extension {name}, which is not installed. Fetch what it needs once, "
+                f"from DuckDB's own site: python -c \"import duckdb; duckdb.execute('{install}')\""
+            )
+            raise StoreError(msg) from error
+
+
+def _packaged(name: str) -> str | None:
+    """Find an extension that came as a Python package of this DuckDB's version."""
+    import duckdb
+
+    try:
+        folder = resources.files(f"duckdb_extension_{name}")
+    except ModuleNotFoundError:
+        return None
+    found = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    return str(found) if found.is_file() else None
+
+
+def literal(value: Any) -> str:
+    """Return a parameter's value as a literal of the type that DuckDB's client would bind it as.
+
+    Raises
+    ------
+    ValueError
+        If it is of a kind that has none.
+    """
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # one of numpy's scalars
+        value = value.item()
+    if isinstance(value, str) and "\0" in value:
+        msg = f"A text for the lab must not hold the character NUL (at {value.index(chr(0))}). Leave it out."
+        raise ValueError(msg)
+    for kind, written in _LITERALS.items():
+        if isinstance(value, kind):
+            return written(value)
+    msg = f"A value of the type {type(value).__name__} cannot be sent to a lab's server. Give a number, text or time."
+    raise ValueError(msg)
+
+
+# The first that fits: True is an int, too, and a datetime a date.
+_LITERALS: Mapping[type, Callable[[Any], str]] = {
+    type(None): lambda _: "null",
+    bool: lambda value: str(value).lower(),
+    int: lambda value: f"{value:d}::bigint" if -(2**63) < value < 2**63 else f"'{value:d}'::hugeint",
+    float: lambda value: f"'{float(value)!r}'::double",
+    str: quoted,
+    dt.datetime: lambda value: f"'{value.isoformat(' ')}'::timestamp{'tz' if value.tzinfo else ''}",
+    dt.date: lambda value: f"'{value.isoformat()}'::date",
+    list: lambda values: f"[{', '.join(map(literal, values))}]",
+    tuple: lambda values: f"[{', '.join(map(literal, values))}]",
+}
+
+
+def column(values: "NDArray[Any]") -> str:
+    """Return an array as an expression of one row a value: a long text, which DuckDB reads far faster than a list."""
+    kind = values.dtype.kind
+    if kind == "M":
+        return f"make_timestamp(unnest('{values.astype('datetime64[us]').astype('int64').tolist()}'::bigint[]))"
+    if kind == "O":
+        return f"""unnest(from_json({literal(json.dumps(list(values), ensure_ascii=False))}, '["VARCHAR"]'))"""
+    sign = "u" if kind == "u" else ""
+    name = {"b": "boolean", "f": "double"}.get(kind, f"{sign}{_WHOLE[values.dtype.itemsize]}")
+    return f"unnest('{values.tolist()}'::{name}[])"
+
+
+class ServerConnection:
+    """The few calls of a DuckDB connection that a lab's steps use, done on the server.
+
+    Parameters
+    ----------
+    near : DuckDBPyConnection
+        The local connection, to which the server is attached as `lab`.
+    """
+
+    def __init__(self, near: "DuckDBPyConnection") -> None:
+        self.near = near
+
+    def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "DuckDBPyConnection":
+        """Run one statement, or several without parameters, and give the local connection with the result.
+
+        Raises
+        ------
+        ValueError
+            If a parameter's name is none, or its value of a kind that cannot be sent.
+        """
+        if params:
+            if isinstance(params, Mapping):
+                for name in params:
+                    if not _PARAMETER.fullmatch(name):
+                        msg = f"A parameter is named by letters, digits and _, such as $symbol; not {name!r:.60}."
+                        raise ValueError(msg)
+                given = ", ".join(f'"{name}" := {literal(value)}' for name, value in params.items())
+            else:
+                given = ", ".join(map(literal, params))
+            sql = f"prepare step as {sql.strip().rstrip(';')}\n; execute step({given})"  # it may end with a comment
+        return self.near.execute(_ASK, [sql])
+
+    def register(self, name: str, given: "Mapping[str, NDArray[Any]]") -> None:
+        """Let statements read arrays as a table; they are sent."""
+        columns = ", ".join(f'{column(values)} as "{key}"' for key, values in given.items())
+        self.execute(f"create or replace temp table {name} as select {columns}")
+
+    def unregister(self, name: str) -> None:
+        """Leave the table to the next `register`, or to the end of the transaction or attachment."""
+
+    @property
+    def description(self) -> list[Any]:
+        """The columns of the last result."""
+        return self.near.description or []
+
+    def interrupt(self) -> None:
+        """Ask the statement to end; Quack of duckdb 1.5 lets it run to its end on the server."""
+        self.near.interrupt()
 
 
 class Remote(Store):
@@ -70,7 +248,7 @@ class Remote(Store):
         StoreError
             If the server cannot be used.
         """
-        with self.lend(self._file.instance) as con:
+        with self.lend() as con:
             yield con
 
     @contextmanager
@@ -82,7 +260,7 @@ class Remote(Store):
         StoreError
             LabBusy if others write for the whole wait; NoServer, with a note where the step may have been written.
         """
-        with self.lend(self._file.instance, write=True) as con:
+        with self.lend(write=True) as con:
             yield con
 
     @property
@@ -99,12 +277,12 @@ class Remote(Store):
         StoreError
             As `read`.
         """
-        with self.lend(self._file.instance, begin="begin transaction read only") as con:
+        with self.lend(begin="begin transaction read only") as con:
             yield con
 
     @contextmanager
     def lend(
-        self, instance: Instance, *, write: bool = False, begin: str = "begin transaction"
+        self, instance: Instance | None = None, *, write: bool = False, begin: str = "begin transaction"
     ) -> Iterator["DuckDBPyConnection"]:
         """Return a connection to the server's `lab` for one step and one transaction; a writing one waits for its turn.
 
@@ -115,9 +293,10 @@ class Remote(Store):
         StoreError
             As `write`.
         """
-        with self._turn() as deadline, self._said(), told(self.path):
-            near = instance.cursor()
-            instance.clean = False
+        with self._turn() as (own, deadline), self._server_errors(), translated(self.path):
+            used = instance or own
+            near = used.cursor()
+            used.clean = False
             try:
                 con = self._begun(near, deadline, f"{begin}; {_TURN}" if write else begin)
                 yield cast("DuckDBPyConnection", con)  # the few of its calls that steps use
@@ -127,34 +306,31 @@ class Remote(Store):
                     if write:
                         error.add_note(f"The step on {self.path} may have been written: look before you repeat it.")
                     raise
-                if instance is not self._file.instance:
+                if used is not own:
                     near.execute("detach lab")
-                instance.clean = True
+                used.clean = True
             finally:
                 near.close()
-                if not instance.clean:
-                    instance.close()  # the server hears of it and undoes the step
+                if not used.clean:
+                    used.close()  # the server hears of it and undoes the step
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
         """Make a lab's tables in a local database and fill them, over one transaction on the server."""
-        near = cast("Far", con).near
-        near.execute("set threads = 1")  # with one stream a table keeps its order
+        near = cast("ServerConnection", con).near
         near.execute(f"use {database}")
-        for number in range(1, len(schema.MIGRATIONS) + 1):
-            schema.apply(near, number)
+        schema.create(near)
         for (name,) in near.execute(_TABLES).fetchall():
             near.execute(f"delete from {name}")  # noqa: S608 (the schema's own names)
-            near.execute(f"insert into {name} {far.ASK}", [f"from {name} order by rowid"])
+            near.execute(f"insert into {name} {_ASK}", [f"from {name} order by rowid"])
         for name, last in con.execute(_SEQUENCES).fetchall():
             near.execute("select max(nextval(?)) from range(?)", [name, last or 0])
         near.execute("use memory")
-        near.execute("reset threads")
 
-    def _begun(self, near: "DuckDBPyConnection", deadline: float, opening: str) -> Far:
+    def _begun(self, near: "DuckDBPyConnection", deadline: float, opening: str) -> ServerConnection:
         """Begin a step on the server, and attach it if it is not yet, or not any more; try until the deadline."""
         import duckdb
 
-        con, begun = Far(near), time.monotonic()
+        con, begun = ServerConnection(near), time.monotonic()
         attached = near.execute(_ATTACHED).fetchone() is not None
         while True:
             try:
@@ -162,61 +338,60 @@ class Remote(Store):
                     self._attach_server(near)
                 con.execute(opening)
             except duckdb.Error as error:
-                busy, now = _CONFLICT.search(str(error)) is not None, time.monotonic()
-                if not busy and not _LET_GO.match(str(error)) and not isinstance(error, duckdb.IOException):
+                conflict, now = _CONFLICT.search(str(error)) is not None, time.monotonic()
+                if not conflict and not str(error).startswith(_LET_GO) and not isinstance(error, duckdb.IOException):
                     raise
-                if now >= deadline and busy:
-                    raise LabBusy(self.path, None, now - begun, served=True) from error
+                if now >= deadline and conflict:
+                    who = (
+                        "others, who write to it all the time, or by one who went away in the midst of a step, which "
+                        "the server notices after a while"
+                    )
+                    raise LabBusy(self.path, who, now - begun) from error
                 if now >= deadline:
                     raise
-                attached = busy
+                attached = conflict
                 with contextlib.suppress(duckdb.Error):
-                    near.execute(*((far.ASK, ["rollback"]) if busy else ("detach lab",)))
+                    near.execute(*((_ASK, ["rollback"]) if conflict else ("detach lab",)))
             else:
                 return con
             time.sleep(random.uniform(0.002, 0.02))  # noqa: S311 (spreads the tries of several clients)
 
     def _attach_server(self, near: "DuckDBPyConnection") -> None:
-        far.load(near)
+        load(near)
         near.execute("create or replace secret lab (type quack, token ?, scope ?)", [self._token, str(self.path)])
         near.execute(f"attach '{self.path}' as lab (type quack)")  # an address has no quote
-        Far(near).execute("use lab")
+        ServerConnection(near).execute("use lab")
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
-        """Raise what is wrong with the server as ours."""
+    def _server_errors(self) -> Iterator[None]:
+        """Raise what is wrong with the server as ours; the error beneath may quote what was sent, so it is left out."""
         import duckdb
 
+        ours: StoreError
         try:
             yield
         except duckdb.Error as error:
-            mine = self._translated(error)
-            if mine is None:
+            said = str(error)
+            if said.startswith(_FORBIDDEN):
+                ours = QueryRefused("sql reads the lab's own tables, and has no say about the server.")
+            elif said.startswith(_REFUSED):
+                ours = NoServer(f"{self.path} refuses the token. Ask whoever runs the server for the right one.")
+            elif said.startswith(_LET_GO):
+                ours = NoServer(f"{self.path} let go of a step in its midst; the server was started anew. Do it again.")
+            elif isinstance(error, duckdb.IOException):
+                secure = "" if is_local(str(self.path)) else _SECURE
+                ours = NoServer(
+                    f"{self.path} cannot be reached. Is the server running, and is this its address?{secure}"
+                )
+            else:
                 raise
-            raise mine from None  # the error beneath may quote what was sent
-
-    def _translated(self, error: "duckdb.Error") -> StoreError | None:
-        import duckdb
-
-        mine: StoreError
-        if _FORBIDDEN.match(str(error)):
-            return QueryRefused("sql reads the lab's own tables, and has no say about the server.")
-        if _REFUSED.match(str(error)):
-            mine = NoServer(f"{self.path} refuses the token. Ask whoever runs the server for the right one.")
-        elif _LET_GO.match(str(error)):
-            mine = NoServer(f"{self.path} let go of a step in its midst; the server was started anew. Do it again.")
-        elif isinstance(error, duckdb.IOException):
-            secure = "" if far.is_local(str(self.path)) else _SECURE
-            mine = NoServer(f"{self.path} cannot be reached. Is the server running, and is this its address?{secure}")
-        else:
-            return None
-        for note in getattr(error, "__notes__", ()):
-            mine.add_note(note)
-        return mine
+            for note in getattr(error, "__notes__", ()):
+                ours.add_note(note)
+            raise ours from None
 
 
 def connect(path: str | Path, *, wait: float | None = None, token: str | None = None) -> Store:
-    """Open a lab wherever it is: a file, or a server's, whose tables are the server's to bring up to date.
+    """Open a lab wherever it is: a file, or a server's, whose tables are the server's.
 
     Parameters
     ----------
@@ -234,14 +409,12 @@ def connect(path: str | Path, *, wait: float | None = None, token: str | None = 
     StoreError
         If the lab cannot be used.
     """
-    if not far.is_address(path):
+    if not is_address(path):
         if token is not None:
-            msg = (
-                f"A token belongs to a server's address, such as quack:host:{far.PORT}; {path} is a file. Leave it out."
-            )
+            msg = f"A token belongs to a server's address, such as quack:host:{PORT}; {path} is a file. Leave it out."
             raise ValueError(msg)
         return Store.open(path, wait=10.0 if wait is None else wait)
-    address = far.address(path)
+    address = usual(path)
     token = os.environ.get("GALLUMP_LAB_TOKEN", "") if token is None else token
     if not isinstance(token, str) or not token.strip():
         found = "" if isinstance(token, str) else f", not {type(token).__name__}"
@@ -250,9 +423,6 @@ def connect(path: str | Path, *, wait: float | None = None, token: str | None = 
     wait = 30.0 if wait is None else wait
     store = Remote(Path(address), token=token.strip(), wait=min(wait, SOON))
     with store.read() as con:
-        missing = schema.missing(con, store.path)
+        schema.recognize(con, store.path)
     store.wait = wait
-    if missing:
-        msg = f"{address} serves a lab of an older version. Upgrade gallump_lab there and start the server anew."
-        raise StoreError(msg)
     return store

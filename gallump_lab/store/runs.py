@@ -1,14 +1,17 @@
-"""Runs: which configuration was put in force when, and on which grounds. Reverting one is a run, too."""
+"""Configurations in a lab, each once, and runs: which was put in force when, and on which grounds.
+
+Reverting a run is a run, too.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.config import Config, ConfigError
-from gallump_lab.store import configs, query, times
+from gallump_lab.store import query, times
 from gallump_lab.store.store import Catalogue, Store
 
 if TYPE_CHECKING:
@@ -27,6 +30,28 @@ _ONE = """
 select run_id, study, toml, data_hash, figures::text from runs join configs using (config_id)
 where run_id = coalesce(?, (select max(run_id) from runs))
 """
+
+
+def stored(config: Config) -> Config:
+    """Return a configuration as a lab keeps it: without base URL, so that a file never decides where a key is sent."""
+    return replace(config, model=replace(config.model, base_url=None))
+
+
+def keep(con: "DuckDBPyConnection", config: Config) -> str:
+    """Write a configuration into the lab, once, inside the caller's transaction; give its id."""
+    kept = stored(config)
+    con.execute("insert or ignore into configs values (?, ?)", [kept.id, kept.to_toml()])
+    return kept.id
+
+
+def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
+    """Return the configuration that was put in force last, or last before a run; the defaults if none was."""
+    found = con.execute(
+        "select toml from runs join configs using (config_id) where run_id < coalesce(?, run_id + 1) "
+        "order by run_id desc limit 1",
+        [before],
+    ).fetchone()
+    return Config.from_toml(found[0]) if found else Config()
 
 
 class Found(Protocol):
@@ -83,9 +108,9 @@ def apply(store: Store, found: Config | Found, now: datetime, *, force: bool = F
     with store.write() as con:
         con.execute(
             "insert into runs (run_id, config_id, applied_at, version, study, retriever, data_hash, figures, words) "
-            "values (nextval('applied_ids'), ?, ?, ?, ?, ?, ?, ?, ?)",
+            "values (nextval('run_ids'), ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                configs.keep(con, config),
+                keep(con, config),
                 times.naive(now),
                 version("gallump-lab"),
                 *(grounds.get(name) for name in GROUNDS),
@@ -160,7 +185,7 @@ def before(catalogue: Catalogue, run_id: int | None = None) -> Before:
     """
     with catalogue.read() as con:
         number, study, *_ = _run(con, run_id)
-        config = configs.applied(con, before=number)
+        config = applied(con, before=number)
     words = f"What was in force before run {number}" + (f" ({study})" if study else "")
     return Before(config=config, run={"study": "revert", "words": words})
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gallump_lab.store import far
-from gallump_lab.store.errors import StoreError, told
-from gallump_lab.store.instance import Instance, scratch
-from gallump_lab.store.literal import quoted
+from gallump_lab.store import remote
+from gallump_lab.store.errors import StoreError, translated
+from gallump_lab.store.files import quoted
+from gallump_lab.store.lease import Instance, scratch
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Server:
         """
         import duckdb
 
-        given = [self.address, self._token, not far.is_local(self.address)]
+        given = [self.address, self._token, not remote.is_local(self.address)]
         try:
             self._con.execute("call quack_serve(?, token => ?, allow_other_hostname => ?)", given).fetchall()
         except duckdb.Error as error:
@@ -163,7 +163,7 @@ def check() -> None:
         If the extension is missing.
     """
     with scratch() as con:
-        far.load(con)
+        remote.load(con)
 
 
 @contextlib.contextmanager
@@ -175,20 +175,20 @@ def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
     StoreError
         If the file cannot be used, the extension is missing, or nothing can listen there.
     """
-    address = far.address(address)
+    address = remote.usual(address)
     with contextlib.closing(Instance()) as instance:
         con = instance.cursor()
-        far.load(con)
+        remote.load(con)
         server = Server(con, address, token)
         server.claim()
         store = Store.open(path)
-        with told(store.path), _held(server, con, store):
+        with translated(store.path), _held(server, con, store):
             yield server
 
 
 @contextlib.contextmanager
 def _held(server: Server, con: "DuckDBPyConnection", store: Store) -> Iterator[None]:
-    con.execute(f"attach {quoted(str(store.path))} as lab (type duckdb)")
+    con.execute(f"attach {quoted(store.path)} as lab (type duckdb)")
     con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
     con.create_function("may_run", may_run, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True)
     con.execute("set global quack_authorization_function = 'may_run'")

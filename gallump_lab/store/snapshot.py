@@ -1,26 +1,47 @@
-"""A frozen copy of a lab in memory: a study on it holds nothing, and its data cannot move."""
+"""A frozen copy of a lab in memory, with its content's hash: a study holds nothing, and its data cannot move."""
 
+import hashlib
 import os
 import shutil
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from gallump_lab.reading.files import readable
-from gallump_lab.store import content, files, query, schema
-from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, told
-from gallump_lab.store.instance import Instance, seal
-from gallump_lab.store.literal import quoted
+from gallump_lab.reading.text_files import check_readable
+from gallump_lab.store import files, query, schema
+from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, translated
+from gallump_lab.store.lease import Instance, seal
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
+
+DATA: Mapping[str, str] = {
+    "configs": "select * from configs",
+    "decisions": "select * from decisions",
+    "forgotten": "select * from forgotten",
+    "insight_events": "select * exclude (arrived_at) from insight_events",
+    "insight_labels": "select * exclude (labelled_at), "
+    "row_number() over (partition by insight_id, labeller order by rowid) as number from insight_labels",
+    "insights": "select * from insights",
+    # The newest label of a pair holds, so their order counts, and not the time at which a dataset was read.
+    "labels": "select * exclude (labelled_at), "
+    "row_number() over (partition by question_id, message_id order by rowid) as number from labels",
+    "messages": "select * exclude (arrived_at) from messages",
+    "questions": "select * exclude (arrived_at) from questions",
+    "runs": "select config_id as in_force from runs order by run_id desc limit 1",
+    "sessions": "select * from sessions",
+    "slots": "select * from slots",
+    "turns": "select * from turns",
+}
+"""What counts of each table, as a query. The search index, drafts, the cache, past runs and the record
+of distilling do not: what is said and known is the same without them."""
 
 
 class Snapshot:
@@ -32,7 +53,16 @@ class Snapshot:
         The lab it was taken of, or the file it was loaded from.
     model : str or None
         Who answered in the lab then, whose tokens its budgets are in; None where that was not said.
+
+    Examples
+    --------
+    >>> snap = lab.snapshot()
+    >>> snap.save("study.duckdb")
+    >>> Snapshot.load("study.duckdb").hash == snap.hash
+    True
     """
+
+    wait = 10.0
 
     def __init__(self, copy: Instance, source: Path, model: str | None = None) -> None:
         self._copy: Instance | None = copy
@@ -59,38 +89,36 @@ class Snapshot:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote; a file of an older version is brought up to date in memory and stays as it is.
+        """Read what `save` wrote.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         StoreError
-            If it is no snapshot, was written by a newer version, or does not hold what its hash says.
+            If it is no snapshot, was written by another version, or does not hold what its hash says.
         """
         store = Store(files.place(path))
         if not store.path.exists():
             msg = f"There is no file {store.path}. Give the path that snapshot.save(path) wrote to."
             raise FileNotFoundError(msg)
-        readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
+        check_readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
         copy = Instance()
         with store.lend(copy) as con:
-            missing = schema.missing(con, store.path)
-            if not schema.is_snapshot(con):
+            if not schema.recognize(con, store.path) or not schema.is_snapshot(con):
                 msg = f"{store.path} is a lab and not a saved snapshot of one: Lab.open(path).snapshot() takes one."
                 raise NotALab(msg)
             con.execute("copy from database lab to memory")
         with copy.cursor() as con:
-            recorded, found = con.execute("from snapshot").fetchone() or (None,), content.digest(con)
-            if recorded[0] != found:
-                msg = (
-                    f"{store.path} does not hold what was saved: its content's hash is {found[:16]}, not the recorded "
-                    f"{recorded[0][:16] if recorded[0] else 'one'}. It was changed or damaged; get another copy."
-                )
-                raise DamagedFile(msg)
-            for migration in missing:
-                schema.apply(con, migration)
-        return cls(copy, store.path, *recorded[1:2])
+            recorded, model = con.execute("from snapshot").fetchone() or ("", None)
+            found = digest(con)
+        if recorded != found:
+            msg = (
+                f"{store.path} does not hold what was saved: its content's hash is {found[:16]}, not the recorded "
+                f"{recorded[:16]}. It was changed or damaged; get another copy."
+            )
+            raise DamagedFile(msg)
+        return cls(copy, store.path, model)
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied; `save` is for that."""
@@ -105,7 +133,7 @@ class Snapshot:
         the cache, drafts, or the time at which a thing was imported.
         """
         with self.read() as con:
-            return content.digest(con)
+            return digest(con)
 
     def save(self, path: str | Path) -> Path:
         """Write the snapshot to one new file, whole or not at all, for `Snapshot.load` on any machine.
@@ -118,16 +146,17 @@ class Snapshot:
             If it cannot be written, or the snapshot is closed.
         """
         target, found = files.place(path), self.hash
-        with files.fresh(target, "snapshot") as draft, told(target):
+        with files.fresh(target, "snapshot") as draft, translated(target):
             self._write(draft, found)
         return target
 
     def _write(self, target: Path, found: str | None = None) -> None:
         """Write the copy to a file, with its hash if it is given."""
+        draft = self._outlet / "copy.duckdb"
         with self._cursor() as con:
             self._outlet.mkdir(mode=0o700)
             try:
-                con.execute(f"attach {quoted(str(self._outlet / 'copy.duckdb'))} as target (type duckdb)")
+                con.execute(f"attach {files.quoted(draft)} as target (type duckdb)")
                 try:
                     con.execute("copy from database memory to target")
                     if found is not None:
@@ -137,7 +166,7 @@ class Snapshot:
                         )
                 finally:
                     con.execute("detach target")
-                shutil.move(self._outlet / "copy.duckdb", target)
+                shutil.move(draft, target)
             finally:
                 shutil.rmtree(self._outlet)
 
@@ -150,11 +179,9 @@ class Snapshot:
         StoreError
             If the snapshot is closed.
         """
-        with told(self.source), self._cursor() as con:
+        with translated(self.source), self._cursor() as con:
             con.execute("begin transaction read only")
             yield con
-
-    wait = 10.0
 
     @property
     def elsewhere(self) -> tuple[Path, str | None]:
@@ -173,7 +200,7 @@ class Snapshot:
             raise StoreError(msg)
         return self._copy.cursor()
 
-    def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
+    def sql(self, sql: str, params: query.Params = None) -> "pd.DataFrame":
         """Run one reading statement on the copy, however long it takes; see `gallump_lab.store.frame`."""
         return query.frame(self, sql, params)
 
@@ -193,3 +220,37 @@ class Snapshot:
 def _remove(folder: str, owner: int) -> None:
     if os.getpid() == owner:  # and no child of it
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def digest(con: "DuckDBPyConnection") -> str:
+    """Hash all that a lab holds: 64 hexadecimal digits. A million messages take a few seconds.
+
+    A row's digest is the SHA-256 of its columns that are not null, each as `name=value`, a text with its length before
+    it. A table's is that of its rows' digests in ascending order. So it is the same in whatever order rows lie on disk,
+    and a column that a later version adds changes nothing while it is empty. Nothing rests on DuckDB's own hash or on
+    how it prints times and floating-point numbers.
+    """
+    found = hashlib.sha256()
+    for name, counted in DATA.items():
+        columns = con.execute(f"describe {counted}").fetchall()
+        row = ", ".join(_named(column, kind) for column, kind, *_ in columns)
+        (rows,) = con.execute(
+            "select sha256(string_agg(digest, '' order by digest)) "  # noqa: S608 (constants, and quoted names)
+            f"from (select sha256(concat({row})) as digest from ({counted}))"
+        ).fetchone() or (None,)
+        found.update(f"{name} {rows}\n".encode() if rows else b"")
+    return found.hexdigest()
+
+
+def _named(column: str, kind: str) -> str:
+    """Return the SQL of a column's part of its row: null for null."""
+    value, name = '"' + column.replace('"', '""') + '"', column.replace("'", "''")
+    if kind in {"VARCHAR", "JSON"}:
+        return f"'{name}=' || strlen({value}::text) || ':' || {value} || ' '"
+    if kind.startswith("TIMESTAMP"):
+        value = f"epoch_us({value})"
+    elif kind in {"DOUBLE", "FLOAT"}:
+        value = f"format('{{:.17g}}', {value})"
+    elif kind.endswith("[]"):
+        value = f"array_to_string({value}, ',')"
+    return f"'{name}=' || {value} || ' '"

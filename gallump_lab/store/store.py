@@ -11,23 +11,21 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
-from gallump_lab.store import files, gate, schema
+from gallump_lab.store import files, schema
 from gallump_lab.store.errors import (
     LabBusy,
     NotALab,
     StoreError,
-    holder,
+    busy,
     is_durable,
     is_locked,
     is_unfinished,
-    told,
+    translated,
 )
-from gallump_lab.store.instance import Instance, seal
-from gallump_lab.store.literal import quoted
+from gallump_lab.store.lease import Instance, queued, seal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
 
 MENDS = 3
 """So many times a log is mended in one step; what is damaged then is the file itself."""
@@ -51,42 +49,40 @@ class Catalogue(Protocol):
         ...
 
 
-class _File:
-    """What the threads of this process share of one lab file: they take turns, so the file is attached once."""
+class _Shared:
+    """What the threads of this process share of a lab: they take turns, so the file is attached once."""
 
-    def __init__(self, only: Path | None = None) -> None:
+    def __init__(self, only: Path | None) -> None:
         self._only = only
         self.renew()
 
     def renew(self) -> None:
         self.turn, self.owner = threading.RLock(), 0
-        self.instance = Instance(
-            threads=1, only=self._only
-        )  # for a step's few rows a second thread costs more than it gives
+        self.instance = Instance(only=self._only)
 
 
-_FILES: weakref.WeakValueDictionary[Path, _File] = weakref.WeakValueDictionary()
-_FILES_LOCK = threading.Lock()
+_SHARED: weakref.WeakValueDictionary[Path, _Shared] = weakref.WeakValueDictionary()
+_SHARED_LOCK = threading.Lock()
 
 
 def _before_fork() -> None:
     """Wait for the steps of other threads: DuckDB in the child would take their files for attached for ever."""
-    _FILES_LOCK.acquire()
-    for file in _FILES.values():
-        file.turn.acquire(timeout=10)
+    _SHARED_LOCK.acquire()
+    for shared in _SHARED.values():
+        shared.turn.acquire(timeout=10)
 
 
 def _in_parent() -> None:
-    for file in _FILES.values():
+    for shared in _SHARED.values():
         with contextlib.suppress(RuntimeError):  # a step that took longer than the wait goes on
-            file.turn.release()
-    _FILES_LOCK.release()
+            shared.turn.release()
+    _SHARED_LOCK.release()
 
 
 def _in_child() -> None:
-    for file in _FILES.values():
-        file.renew()
-    _FILES_LOCK.release()
+    for shared in _SHARED.values():
+        shared.renew()
+    _SHARED_LOCK.release()
 
 
 if hasattr(os, "register_at_fork"):
@@ -105,6 +101,12 @@ class Store:
         The file; `Store.open` makes it when it is missing.
     wait : float
         Seconds that a step tries while another thread or process holds the file.
+
+    Examples
+    --------
+    >>> store = Store.open("lab.duckdb")
+    >>> with store.read() as con:
+    ...     con.execute("select count(*) from messages").fetchone()
     """
 
     exclusive = True
@@ -113,8 +115,8 @@ class Store:
     def __init__(self, path: Path, *, wait: float = 10.0, key: Path | None = None) -> None:
         self.path, self.wait = path, wait
         self._known: tuple[int, ...] | None = None
-        with _FILES_LOCK:
-            self._file = _FILES.setdefault(key or path, _File(path if self.exclusive else None))
+        with _SHARED_LOCK:
+            self._shared = _SHARED.setdefault(key or path, _Shared(path if self.exclusive else None))
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied with a lab: the file can be used from anywhere, by its path."""
@@ -123,25 +125,23 @@ class Store:
 
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
-        """Open a lab file, make it if it is missing, and bring its tables up to date.
+        """Open a lab file; make it, with its tables, if it is missing.
 
         Raises
         ------
         StoreError
-            NotALab, NewerLab, NoPermission, DiskFull, DamagedFile or LabBusy; the file is left as it was.
+            NotALab, OtherVersion, NoPermission, DiskFull, DamagedFile or LabBusy; the file is left as it was.
         """
         store = cls(files.place(path), wait=wait)
         with store.write() as con:
-            missing = schema.missing(con, store.path)
-            if schema.is_snapshot(con):
+            if not schema.recognize(con, store.path):
+                schema.create(con)
+            elif schema.is_snapshot(con):
                 msg = (
                     f"{store.path} is a saved snapshot, which nothing may change. Snapshot.load(path) of "
                     "gallump_lab.study reads it; the file is unchanged."
                 )
                 raise NotALab(msg)
-        for migration in missing:
-            with store.write() as con:
-                schema.apply(con, migration)
         return store
 
     @contextmanager
@@ -153,7 +153,7 @@ class Store:
         StoreError
             If the file cannot be used (LabBusy after `wait` seconds).
         """
-        with self.lend(self._file.instance) as con:
+        with self.lend() as con:
             con.execute("begin transaction read only")
             yield con
             con.execute("commit")
@@ -171,7 +171,7 @@ class Store:
         """
         import duckdb
 
-        with self.lend(self._file.instance, write=True) as con:
+        with self.lend(write=True) as con:
             con.execute("begin transaction")
             yield con
             try:
@@ -197,7 +197,7 @@ class Store:
         StoreError
             As `read`.
         """
-        alone = Instance()
+        alone = Instance(threads=None)
         with contextlib.closing(alone), self.lend(alone) as con:
             con.execute("set memory_limit = '2GB'")
             con.execute("set temp_directory = ''")
@@ -205,8 +205,8 @@ class Store:
             yield con
 
     @contextmanager
-    def lend(self, instance: Instance, *, write: bool = False) -> Iterator["DuckDBPyConnection"]:
-        """Attach the file to an instance as `lab` for one step.
+    def lend(self, instance: Instance | None = None, *, write: bool = False) -> Iterator["DuckDBPyConnection"]:
+        """Attach the file as `lab` for one step, to this process's own instance or to another.
 
         Raises
         ------
@@ -215,9 +215,10 @@ class Store:
         """
         import duckdb
 
-        with self._turn() as deadline, gate.queued(self.path, deadline, write=write), told(self.path):
-            con = instance.cursor()
-            instance.clean = False
+        with self._turn() as (own, deadline), queued(self.path, deadline, write=write), translated(self.path):
+            used = instance or own
+            con = used.cursor()
+            used.clean = False
             try:
                 self._attach(con, deadline, write=write)
                 self._recognize(con)
@@ -226,32 +227,32 @@ class Store:
                 with contextlib.suppress(duckdb.Error):
                     con.execute("use memory")
                     con.execute("detach lab")
-                    instance.clean = True
+                    used.clean = True
                 self._known = self._look()
             finally:
                 if write:
                     files.close_log(self.path)
                 con.close()
-                if not instance.clean:
-                    instance.close()
+                if not used.clean:
+                    used.close()
 
     @contextmanager
-    def _turn(self) -> Iterator[float]:
-        """Wait until no other thread uses the file; give the moment until which to wait for other processes."""
-        file, me, begun = self._file, threading.get_ident(), time.monotonic()
-        if file.owner == me:
+    def _turn(self) -> Iterator[tuple[Instance, float]]:
+        """Wait until no other thread uses the lab; give its instance, and until when to wait for other processes."""
+        shared, me, begun = self._shared, threading.get_ident(), time.monotonic()
+        if shared.owner == me:
             msg = "A step on the lab inside another step: finish the first one."
             raise RuntimeError(msg)
         try:
-            if not file.turn.acquire(timeout=self.wait):
-                raise LabBusy(self.path, None, self.wait, thread=True)
-            file.owner = me
-            yield begun + self.wait
+            if not shared.turn.acquire(timeout=self.wait):
+                raise LabBusy(self.path, "another thread of this process: let its step finish", self.wait, os.getpid())
+            shared.owner = me
+            yield shared.instance, begun + self.wait
         finally:
-            if file.owner == me:
-                file.owner = 0
+            if shared.owner == me:
+                shared.owner = 0
             with contextlib.suppress(RuntimeError):  # it is not ours when the wait was in vain
-                file.turn.release()
+                shared.turn.release()
 
     def _attach(self, con: "DuckDBPyConnection", deadline: float, *, write: bool) -> None:
         """Attach the file; for a step that writes, with what a killed process left in its log put into the file."""
@@ -267,7 +268,7 @@ class Store:
                 )
                 raise StoreError(msg)
             try:
-                con.execute(f"attach {quoted(str(self.path))} as lab (type duckdb{'' if write else ', read_only'})")
+                con.execute(f"attach {files.quoted(self.path)} as lab (type duckdb{'' if write else ', read_only'})")
                 if not write or not self._left(con):
                     break
             except duckdb.Error as error:
@@ -276,7 +277,7 @@ class Store:
                 if now < deadline and (is_locked(error) or (is_unfinished(error, self.path) and now < begun + 0.5)):
                     time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 (spreads the tries of several processes)
                 elif is_locked(error):
-                    raise LabBusy(self.path, holder(error), now - deadline + self.wait) from error
+                    raise busy(self.path, error, now - deadline + self.wait) from error
                 elif mended < MENDS and files.mend_log(self.path, error):
                     mended += 1
                 else:
@@ -315,8 +316,8 @@ class Store:
         if self._known is None or found is None or self._known[:2] != found[:2]:  # else others wrote
             schema.refuse_code(con, self.path)
         con.execute("use lab")
-        if self._known not in (None, found) and schema.missing(con, self.path):
-            msg = f"{self.path} was replaced by a lab of an older version. Open it again; that brings it up to date."
+        if self._known not in (None, found) and not schema.recognize(con, self.path):
+            msg = f"{self.path} was replaced by an empty database. Put the lab back, or open it again as a new one."
             raise StoreError(msg)
 
     def backup(self, path: str | Path) -> Path:
@@ -331,10 +332,10 @@ class Store:
         """
         target, alone = files.place(path), Instance()
         with files.fresh(target, "backup") as draft, contextlib.closing(alone):
-            with told(target), alone.cursor() as con:
-                con.execute(f"attach {quoted(str(draft))} as target (type duckdb)")
+            with translated(target), alone.cursor() as con:
+                con.execute(f"attach {files.quoted(draft)} as target (type duckdb)")
             self.copy(alone, "target", target)
-            with told(target), alone.cursor() as con:
+            with translated(target), alone.cursor() as con:
                 con.execute("detach target")
         return target
 
@@ -346,7 +347,7 @@ class Store:
         StoreError
             If the lab cannot be read or the copy not be written.
         """
-        with self.lend(instance) as con, told(place or self.path, source=self.path):
+        with self.lend(instance) as con, translated(place or self.path, source=self.path):
             self._copy(con, database)
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
 from gallump_lab.config import Recall
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
@@ -21,7 +21,7 @@ from gallump_lab.memory.packing import TIERS
 from gallump_lab.memory.records import AsOf, Role
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
-from gallump_lab.store import Catalogue, Snapshot, configs, times
+from gallump_lab.store import Catalogue, Snapshot, runs, times
 from gallump_lab.study import statistics
 from gallump_lab.study.rank import RETRIEVERS
 from gallump_lab.study.replay import checked_snapshot, zone_of
@@ -83,7 +83,7 @@ def pool(  # noqa: PLR0913 (what a study may choose)
     at, seen = times.aware(asked.asked_at), asked.seen_message
     with catalogue.read() as con:
         seen = memory.newest(con)[0] if seen is None else seen
-        zone = zone_of(con, configs.applied(con))
+        zone = zone_of(con, runs.applied(con))
     moment = AsOf(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
     memo: dict[Hashable, Any] = {}
     found: dict[int, set[int]] = {message_id: set() for message_id in also}

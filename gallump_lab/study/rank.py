@@ -6,7 +6,6 @@ from datetime import tzinfo
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
-from gallump_lab.brain.conversation import who_answers
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
@@ -18,7 +17,7 @@ from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.store import Snapshot, configs
+from gallump_lab.store import Snapshot, runs
 from gallump_lab.study.rankings import Asked, Ranking, Rankings
 from gallump_lab.study.replay import checked_snapshot, zone_of
 from gallump_lab.study.tally import Qrels
@@ -98,10 +97,10 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         )
         raise NothingToMeasure(msg)
     with snapshot.read() as con:
-        applied = configs.applied(con)
+        applied = runs.applied(con)
         window = applied.budget.window + hot + warm + cold
         largest = replace(applied.budget, hot=hot, warm=warm, cold=cold, window=window)
-        model = model or snapshot.model or who_answers(applied)
+        model = model or snapshot.model or applied.model.answering
         own = memory.learnt_factor(con, model, applied)
         known = _Known(
             corpus=corpus,

@@ -16,8 +16,7 @@ from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.reading.files import readable, unpacked
-from gallump_lab.reading.text import parsed
+from gallump_lab.reading.text_files import check_readable, check_unpacked, parse_json
 from gallump_lab.store import files
 from gallump_lab.study.tally import Qrels
 from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
@@ -233,13 +232,13 @@ class Rankings:
 
         path = Path(path)
         if path.exists():
-            readable(path, ValueError)
+            check_readable(path, ValueError)
             with contextlib.suppress(BadZipFile), ZipFile(path) as archive:
-                unpacked(path, archive.infolist(), ValueError)
+                check_unpacked(path, archive.infolist(), ValueError)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 arrays = dict(found)
-            meta = parsed(arrays["meta"].tobytes().decode())
+            meta = parse_json(arrays["meta"].tobytes().decode())
             version = meta["version"]
             ranks = cls._read(arrays, meta) if version == recall.VERSION else None
         except (

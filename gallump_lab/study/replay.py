@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
-from gallump_lab.brain.records import Usage
 from gallump_lab.brain.turns import chosen_of
 from gallump_lab.config import Config, ConfigError, Model
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
+from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt, PromptTooLong
-from gallump_lab.brain.records import Answer, Usage
 from gallump_lab.config import Config
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus

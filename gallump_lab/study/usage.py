@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
-from gallump_lab.brain.records import Usage
 from gallump_lab.config import Budget, Config
 from gallump_lab.memory import packing
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
-from gallump_lab.store import Snapshot, configs, query
+from gallump_lab.store import Snapshot, query, runs
 from gallump_lab.study import plots
 from gallump_lab.study.replay import Past, Prices, checked, checked_snapshot, past_turns
 from gallump_lab.tokens import OFFLINE
@@ -238,7 +238,7 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
     checked_snapshot(snapshot)
     mine = checked(prices)
     with snapshot.read() as con:
-        config = configs.applied(con)
+        config = runs.applied(con)
         turns = _turns(con, {**config.model.prices, **mine})
         return Tokens(
             turns=turns, by_model=_by_model(con, turns, config), cut=query.table(con, _CUT), snapshot=snapshot

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.memory.context import prepare
@@ -18,6 +17,7 @@ from gallump_lab.memory.records import Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
+from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.entries import entry, file_name, page, sessions, words
 from gallump_lab.ui.inspector import carried, preview, source
 from gallump_lab.ui.markdown import visible
@@ -204,7 +204,7 @@ class ChatWidget(Widget):
             "minutes": config.session_minutes,
             "budget": {tier: getattr(config.budget, tier) for tier in TIERS},
             "spending": self._spending(config),
-            "offline": Brain(model=config.model).offline,
+            "offline": config.model.answering == OFFLINE,
         }
 
     def _spending(self, config: Config) -> dict[str, float] | None:

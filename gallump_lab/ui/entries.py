@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.brain.answer import Recommendation
 from gallump_lab.brain.recommendations import prose
-from gallump_lab.brain.records import Recommendation
 from gallump_lab.ui.markdown import render, visible
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from gallump_lab.picture import COLOURS
 from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Preview
+    from gallump_lab.brain.conversation import Preview
     from gallump_lab.lab import Lab
     from gallump_lab.memory.records import ContextItem
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.picture import COLOURS, Picture
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Preview
+    from gallump_lab.brain.conversation import Preview
 
 _GROUPS = {
     "hot": ("HOT", "the current session"),

@@ -11,7 +11,7 @@ from gallump_lab.secrets import masked
 from gallump_lab.ui.markdown import Growing, visible
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Reply
+    from gallump_lab.brain.conversation import Reply
     from gallump_lab.lab import Lab
 
 NEW = "new"

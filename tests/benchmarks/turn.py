@@ -52,8 +52,8 @@ def fill(path: Path, sessions: int, say: Callable[[random.Random, int], str] = p
 def measure(path: Path, turns: int) -> dict[str, float]:
     """Ask on an existing lab, in this process; warm after the first turns."""
     from gallump_lab import Lab
+    from gallump_lab.brain.answer import Answer, Usage
     from gallump_lab.brain.brain import Brain
-    from gallump_lab.brain.records import Answer, Usage
 
     def at_once(_self: Brain, _prompt: object, **_: object) -> Answer:
         usage = Usage(input_tokens=900, output_tokens=12)

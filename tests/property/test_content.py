@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gallump_lab.store import content, schema
+from gallump_lab.store import schema
+from gallump_lab.store.snapshot import digest
 
 # What could be taken for the marks between columns.
 TEXTS = st.text(alphabet="a1 :=,\x1f'\"é🚀", max_size=6) | st.sampled_from(["symbol=1:a ", "a symbol=1:a", ""])
@@ -17,19 +18,18 @@ ROWS = st.lists(st.tuples(st.integers(1, 3), TEXTS, st.none() | TEXTS, st.none()
 @pytest.fixture(scope="module")
 def con():
     with duckdb.connect() as con:
-        for number in range(1, len(schema.MIGRATIONS) + 1):
-            schema.apply(con, number)
+        schema.create(con)
         yield con
 
 
-def digest(con, rows):
+def digest_of(con, rows):
     con.execute("begin transaction")
     for message_id, text, symbol, speaker in rows:
         con.execute(
             "insert into messages values (?, 's', 'user', ?, ?, '2026-01-01', now()::timestamp, 1, 'complete', ?)",
             [message_id, text, symbol, speaker],
         )
-    found = content.digest(con)
+    found = digest(con)
     con.execute("rollback")
     return found
 
@@ -38,8 +38,8 @@ def digest(con, rows):
 @settings(max_examples=60, deadline=None)
 def test_the_hash_is_equal_exactly_where_the_rows_are(con, one, other, random):
     shuffled = random.sample(one, len(one))
-    assert digest(con, shuffled) == digest(con, one)
-    assert (digest(con, one) == digest(con, other)) == (Counter(one) == Counter(other))
+    assert digest_of(con, shuffled) == digest_of(con, one)
+    assert (digest_of(con, one) == digest_of(con, other)) == (Counter(one) == Counter(other))
 
 
 @given(st.floats(), st.floats())
@@ -50,7 +50,7 @@ def test_every_number_counts_to_its_last_digit(con, one, other):
         con.execute("insert into slots values (1, 'hot', 1, 'passage', 1, 1, 1, 1, '{}', true, 'kept')")
         con.execute("alter table slots add column latency double")
         con.execute("update slots set latency = ?", [latency])
-        found = content.digest(con)
+        found = digest(con)
         con.execute("rollback")
         return found
 

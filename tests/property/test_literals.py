@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from gallump_lab.store.literal import column, literal, quoted
+from gallump_lab.store.remote import column, literal
 
 TEXT = some.text(some.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 WHOLE = some.integers(-(2**63) + 1, 2**63 - 1)
@@ -50,6 +50,6 @@ def test_a_column_is_its_values_in_order(con: duckdb.DuckDBPyConnection, values:
 
 def test_what_no_statement_carries_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
-        quoted("half\0half")
+        literal("half\0half")
     with pytest.raises(ValueError, match="type dict"):
         literal({"a": 1})

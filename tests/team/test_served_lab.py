@@ -15,7 +15,7 @@ import pytest
 from lab_server import TOKEN, Serve
 
 from gallump_lab import Config, Lab, datasets, study
-from gallump_lab.store import LabBusy, NoServer, QueryRefused, StoreError, connect, schema
+from gallump_lab.store import LabBusy, NoServer, OtherVersion, QueryRefused, connect, schema
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
 HERE = Path(__file__).parent
@@ -90,7 +90,7 @@ def test_what_is_applied_holds_for_every_client(lab: Lab, server: Server) -> Non
 
 def test_a_step_sees_the_lab_at_one_moment(lab: Lab, server: Server) -> None:
     other = connect(server.address, token=TOKEN)
-    other._file = type(other._file)()  # as in another process: its steps do not wait for ours
+    other._shared = type(other._shared)(None)  # as in another process: its steps do not wait for ours
     count = "select count(*) from messages"
     with other.read() as con:
         before = con.execute(count).fetchone()
@@ -101,7 +101,7 @@ def test_a_step_sees_the_lab_at_one_moment(lab: Lab, server: Server) -> None:
 
 def test_a_client_that_died_amid_a_write_does_not_lock_the_others_out(lab: Lab, server: Server) -> None:
     dead = connect(server.address, token=TOKEN)
-    dead._file = type(dead._file)()
+    dead._shared = type(dead._shared)(None)
     step = dead.write()
     con = step.__enter__()
     con.execute("insert into cache values ('half', '1', null)")
@@ -253,13 +253,9 @@ def test_sql_of_an_analyst_does_not_write(lab: Lab) -> None:
     assert found["text"].tolist() == ["Is AAPL cheap?"]
 
 
-def test_tables_are_the_servers_to_bring_up_to_date(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("later", "select 1")))
-        with pytest.raises(StoreError, match="older version"):
-            Lab.open(server.address, token=TOKEN)
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-1])
-    with pytest.raises(StoreError, match="newer gallump_lab"):
+def test_a_lab_of_another_version_on_a_server_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    with pytest.raises(OtherVersion, match="tables of version 1"):
         Lab.open(server.address, token=TOKEN)
 
 

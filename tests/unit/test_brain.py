@@ -7,12 +7,12 @@ import pytest
 from messages_server import MessagesServer, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
-from gallump_lab.brain import faults
+from gallump_lab.brain import answer as faults
+from gallump_lab.brain.answer import Recommendation, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.brain.records import Recommendation, Usage
 from gallump_lab.config import Budget, Model
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
 BUY = {

@@ -9,12 +9,12 @@ import pytest
 from messages_server import DROP, MessagesServer, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
-from gallump_lab.brain import faults
+from gallump_lab.brain import answer as faults
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.brain.records import Usage
 from gallump_lab.config import Model
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
 KEY = "sk-ant-planted-0123456789abcdef"
@@ -392,5 +392,5 @@ def test_a_key_in_the_escapes_of_a_recommendation_is_hidden_too(server):
     escaped = json.dumps({"recommendations": [idea]}).replace("sk-ant", "\\u0073k-ant")
     server.queue([start(), *text("Buy."), *tool(escaped), *end("tool_use")])
     answer = send(server)
-    assert answer.recommendations[0].rationale == "Because [key]."
+    assert answer.recommendations[0].rationale == "Because [API key removed]."
     assert KEY not in repr(answer)

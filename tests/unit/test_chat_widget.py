@@ -12,7 +12,7 @@ from messages_server import MessagesServer, Status, end, say, start, text
 from nbconvert import HTMLExporter
 
 from gallump_lab import Budget, Config, Lab, Model
-from gallump_lab.brain.records import Recommendation
+from gallump_lab.brain.answer import Recommendation
 from gallump_lab.reading.symbols import SymbolError
 from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
 from gallump_lab.ui.entries import file_name, risk

@@ -83,10 +83,10 @@ def test_what_is_malformed_in_locomo_is_counted_and_named(locomo: Path) -> None:
     words = repr(found)
     assert "4 messages in 2 conversations, 3 questions" in words
     for problem in (
-        "conv-1 session_1, message 3: it needs dia_id and text",
+        "conv-1 session_1, message 3: dia_id is missing in {'speaker'",
         "conv-1 session_3: its time must be such as '1:56 pm on 8 May, 2023', not 'some day in May'; left out",
         "conv-1, question 2: evidence D9:9, D names no message",
-        "conv-1, question 4: it needs a question and a category from 1 to 5",
+        "conv-1, question 4: category should be 1, 2, 3, 4 or 5, not 9",
         "conversation 3: it has no 'conversation' with sessions; left out",
     ):
         assert problem in words
@@ -118,12 +118,15 @@ def put(document: object, *where: object, value: object) -> object:
 @pytest.mark.parametrize(
     ("where", "value", "problem"),
     [
-        (("conversation", "session_1", 0, "dia_id"), [[1]], "conv-1 session_1, message 1: it needs dia_id and text"),
-        (("conversation", "session_1", 0, "dia_id"), {"a": 1}, "conv-1 session_1, message 1: it needs dia_id and text"),
+        (
+            ("conversation", "session_1", 0, "dia_id"),
+            [[1]],
+            "conv-1 session_1, message 1: dia_id should be a valid string, not [[1]]",
+        ),
         (
             ("conversation", "session_1", 0, "speaker"),
             5,
-            "conv-1 session_1, message 1: it needs dia_id and text, and a",
+            "conv-1 session_1, message 1: speaker should be a valid string, not 5",
         ),
         (("conversation", "session_1"), {"a": 1}, "conv-1 session_1: a session must be a list of messages"),
         (
@@ -132,7 +135,7 @@ def put(document: object, *where: object, value: object) -> object:
             "conv-1 session_1: its time must be such as",
         ),
         (("qa",), 5, "conv-1, questions: they must be a list, not 5"),
-        (("qa", 0, "category"), [[4]], "conv-1, question 1: it needs a question and a category"),
+        (("qa", 0, "category"), [[4]], "conv-1, question 1: category should be 1, 2"),
         (("observation",), [[1]], "conv-1: it has no 'observation' with sessions"),
     ],
 )
@@ -202,12 +205,12 @@ def test_what_is_malformed_in_locomo_observations_is_counted_and_named(tmp_path:
     assert found.left_out - datasets.read(path).left_out == 3 + 2 + 1
     words = repr(found)
     for problem in (
-        "conv-1 session_1, observation 2: D7:7, here names no message; passed over",
-        "conv-1 session_1, observation 3: it needs a text and dia_ids, not ['No id.']; left out",
+        "conv-1 session_1, observation 2: evidence D7:7, here names no message; passed over",
+        "conv-1 session_1, observation 3: item 1 is missing in ['No id.']; left out",
         "conv-1 session_1, observation 5: it rests on no message: 'D8:1'; left out",
-        "conv-1 session_1, observation 6: it needs a text and dia_ids, not ['', 'D1:1']; left out",
-        "conv-1 session_3, observations: it has no message to rest on; left out",
-        "conv-1 session_9, observations: an observation must be a list for each speaker; left out",
+        "conv-1 session_1, observation 6: item 0 string should have at least 1 character, not ''; left out",
+        "conv-1 session_3, observation 1: it rests on no message: 'D3:1'; left out",
+        "conv-1 session_9, observations: it should be a valid dictionary, not 'none'; left out",
     ):
         assert problem in words
 
@@ -374,7 +377,7 @@ def test_malformed_lines_of_a_csv_are_named_and_the_rest_is_read(tmp_path: Path)
     assert sorted(found.problems) == [
         "1 times have no time zone; they were taken as UTC.",
         "line 3: role must be 'user' or 'assistant', not 'bot'; left out.",
-        "line 4: text must be words to remember, not ''; left out.",
+        "line 4: text must be words, not ''; left out.",
         "line 5: created_at must be a time such as 2024-05-31T09:30:00Z, not 'yesterday'; left out.",
         "line 6: it has 6 fields, the header 4; left out.",
         "line 7: it is not CSV (',' expected after '\"'); left out.",
@@ -456,7 +459,7 @@ def test_of_many_problems_some_are_named_and_the_rest_counted(tmp_path: Path) ->
     found = datasets.read(table(tmp_path / "talk.csv", "role,text,time\n" + "bot,hi,2024-05-31\n" * 100))
     assert found.left_out == 100
     assert len(found.problems) < 50
-    assert found.problems[-2:] == ("... and 70 more.", "100 times have no time zone; they were taken as UTC.")
+    assert found.problems[-1] == "... and 70 more."
 
 
 def test_json_lines_with_everything(tmp_path: Path) -> None:

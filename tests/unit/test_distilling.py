@@ -17,10 +17,9 @@ from clock import Clock
 from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
 
 from gallump_lab import Config, Lab, Model
-from gallump_lab.brain.faults import NoAccess
+from gallump_lab.brain.answer import NoAccess
 from gallump_lab.config import Cold
 from gallump_lab.memory import distilling, rules
-from gallump_lab.memory.living import Standing
 from gallump_lab.memory.records import Learnt
 from gallump_lab.store import times
 
@@ -376,7 +375,7 @@ def test_what_a_model_made_up_is_refused_and_told(lab, asking, clock, server):
     found = asking().distill(confirm=lambda _: True)
     assert (found.insights, len(found.refused)) == (1, 2)
     assert "'999' stands in none of the messages" in found.refused[0]
-    assert "cites '7', which is no message of the session" in found.refused[1]
+    assert "cites 7, which is no message of the session" in found.refused[1]
     assert found.refused[0] in repr(found)
 
 
@@ -391,7 +390,7 @@ def test_insights_that_rest_on_no_message_of_their_session_are_refused_and_told(
     ]
     with lab.store.write() as con:
         session = distilling.read(con, mine, "mine", 30, clock.now)
-        taken = distilling.settle(Standing(con, times.naive(clock.now)), session, given, "mine")
+        taken = distilling.settle(con, session, given, distiller="mine", now=times.naive(clock.now))
     assert (taken.insights, taken.merged) == (1, 0)
     assert taken.refused[0] == f"'Rests on another session' rests on message {elsewhere}, which is not of its session."
     assert taken.refused[1] == "'Rests on nothing' rests on no message."
@@ -451,7 +450,7 @@ def test_a_session_is_free_again_whatever_breaks_its_distilling_off(lab, asking,
     mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)})
     server.distilled += [called(STOP), called(STOP)]
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -523,7 +522,7 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
     assert server.requests == []
     server.distilled.append(Status.error(500, "api_error", "down"))
     first = mine.ask("What now?")
-    mine._learner.wait()
+    mine._distiller.wait()
     assert first.notice is None
     assert recorded(mine)["state"].tolist() == ["failed"]
     second = mine.ask("And then?", session_id=first.session_id)
@@ -533,7 +532,7 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
     clock.now += LATER
     server.distilled += [called(STOP), called()]
     mine.ask("Good evening")
-    mine._learner.wait()
+    mine._distiller.wait()
     assert mine.ask("All fine?").notice is None
     assert server.asked == 3
     assert mine.insights.frame["text"].tolist() == [STOP["text"]]
@@ -548,7 +547,7 @@ def test_another_distiller_does_not_go_through_the_past_unasked(lab, asking, clo
     server.distilled.append(called())
     mine = asking()
     mine.ask("Good evening")
-    mine._learner.wait()
+    mine._distiller.wait()
     assert server.asked == 1
     assert recorded(mine)["distiller"].tolist() == [rules.NAME, "claude-sonnet-5-5"]
     Lab.open(tmp_path / "lab.duckdb", clock=clock)

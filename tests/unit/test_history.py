@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from clock import Clock
 from messages_server import DROP, MessagesServer, say, start, text
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory.records import Overrides
 from gallump_lab.store import LabBusy
 
@@ -175,15 +176,23 @@ def test_decisions_on_recommendations_are_kept_with_their_notes(lab: Lab) -> Non
             lab.decide(*wrong)
 
 
+def wait_for_draft(lab: Lab) -> None:
+    """Wait until what has arrived of a reply is saved."""
+    while lab.sql("select text from drafts where text <> ''").empty:
+        pass
+
+
 DYING = """
-import os, sys, time
+import os, sys
 from gallump_lab import Lab
-from gallump_lab.brain import turns
-turns.DRAFT_SECONDS = 0
+from gallump_lab.store import lease
+lease.RENEWED = 0.01
 lab = Lab.open(sys.argv[1])
 def die(piece, heard=[]):
     heard.append(piece)
     if len(heard) == 6:
+        while lab.sql("select text from drafts")["text"].tolist() != ["".join(heard)]:
+            pass
         os.kill(os.getpid(), 9)
 lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=die)
 """
@@ -224,7 +233,7 @@ def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only
 
 
 def test_a_question_is_claimed_while_the_model_thinks(lab: Lab, monkeypatch) -> None:
-    monkeypatch.setattr("gallump_lab.store.owner.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     held = threading.Event()
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
@@ -285,6 +294,7 @@ def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, 
     refused = []
 
     def try_again(_piece: str) -> None:
+        wait_for_draft(lab)
         with lab.store.write() as con:  # as another notebook sees it about a second later
             con.execute("update drafts set text = text")
             drafted = con.execute("select question_id from drafts").fetchall()
@@ -293,7 +303,7 @@ def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, 
                 lab.retry(question)
             refused.append(caught.value)
 
-    monkeypatch.setattr("gallump_lab.brain.turns.DRAFT_SECONDS", 0)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=try_again)
     assert refused
     assert len(lab.turns) == 1
@@ -305,17 +315,20 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
     held = duckdb.connect()
 
     def hold(piece: str) -> None:
-        if "end." in piece:  # what came before is saved by now
+        if "end." in piece:
+            wait_for_draft(lab)
             if request.param is LabBusy:
                 held.execute(f"attach '{lab.store.path}'")
             else:
                 lab.store.write = interrupt
 
-    def interrupt() -> None:
+    def interrupt() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        if threading.current_thread() is not threading.main_thread():  # it renews the draft
+            return type(lab.store).write(lab.store)
         del lab.store.write
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gallump_lab.brain.turns.DRAFT_SECONDS", 0)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     lab.store.wait = 0.2
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
@@ -357,16 +370,15 @@ def test_an_open_code_fence_in_one_message_does_not_swallow_the_next(lab: Lab) -
 
 
 def test_a_draft_of_a_living_process_is_left_alone(lab: Lab, tmp_path: Path) -> None:
-    from gallump_lab.brain import turns
-
     seen: list[int] = []
 
     def look(_: str) -> None:
         if not seen:
+            wait_for_draft(lab)
             seen.append(len(Lab.open(tmp_path / "lab.duckdb").transcript()))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns, "DRAFT_SECONDS", 0)
+        patch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
         reply = lab.ask("Is AAPL cheap?", on_text=look)
     assert seen == [1]
     assert [said["text"] for said in lab.transcript()] == ["Is AAPL cheap?", reply.text]

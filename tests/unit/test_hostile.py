@@ -137,7 +137,7 @@ LIMITED = """
 import resource, sys
 import pandas
 from gallump_lab import datasets, study
-from gallump_lab.datasets import chatgpt, claude, table  # what they need is imported before memory is short
+from gallump_lab.datasets import benchmarks, exports, table  # what they need is imported before memory is short
 from gallump_lab.market import FileBroker
 resource.setrlimit(resource.RLIMIT_DATA, (1_500_000_000, resource.RLIM_INFINITY))
 for read in sys.argv[1:]:

@@ -12,9 +12,8 @@ import pytest
 
 from gallump_lab import Lab
 from gallump_lab.datasets import Dataset, DatasetError
-from gallump_lab.datasets.records import INSIGHTS, MESSAGES, QUESTIONS, frame
+from gallump_lab.datasets.table import INSIGHTS, MESSAGES, QUESTIONS, frame
 from gallump_lab.memory import labels
-from gallump_lab.store import Store, schema
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
 SAID = NOW - timedelta(days=30)
@@ -82,7 +81,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_named(lab: Lab) -> None:
         "row 1: text has 200,001 characters; a message takes at most 200,000. Split it; left out.",
         "row 2: symbol must be 1 to 15 letters and digits",
         "row 3: created_at 2024-06-02 12:00:00 UTC lies in the future",
-        "row 4: text must be words to remember, not ' '",
+        "row 4: text must be words, not ' '",
         "row 5: role must be 'user' or 'assistant', not 'bot'; left out.",
         "row 6: speaker must be a name of at most 100 characters",
     ):
@@ -292,18 +291,3 @@ def test_an_import_whose_kernel_died_goes_on_where_it_stopped(tmp_path: Path) ->
     assert (found.messages, found.already) == (20, 30)
     assert lab.messages["text"].tolist() == rows["text"].tolist()
     assert lab.history()["messages"].tolist() == [50]
-
-
-def test_a_lab_of_the_version_before_takes_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        with Store.open(tmp_path / "lab.duckdb").write() as con:
-            con.execute("insert into sessions values ('old', now()::timestamp, now()::timestamp, 1, 'Hi', null, null)")
-            con.execute(
-                "insert into messages values (nextval('message_ids'), 'old', 'user', 'Hi', null, now()::timestamp, "
-                "now()::timestamp, 1, 'complete')"
-            )
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    lab.import_messages(talk("Imported.", speaker="Ann"))
-    assert lab.messages["text"].tolist() == ["Hi", "Imported."]
-    assert [said["speaker"] for said in lab.transcript()] == [None, "Ann"]

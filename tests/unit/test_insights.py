@@ -3,12 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 from clock import Clock
 
 from gallump_lab import Cold, Config, Lab, study
-from gallump_lab.store import content, schema
 
 START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
 ALL = Config(cold=Cold(least=0))
@@ -248,34 +246,6 @@ def test_what_rests_on_a_forgotten_message_alone_goes_and_what_it_had_superseded
     assert lab.sql("select count(*) as n from insight_labels")["n"].tolist() == [0]
     found = {s.text: s.reason for s in lab.preview("Well?").slots if s.tier == "cold"}
     assert found == {"AAPL volume goes up on Fridays": "kept", "Stop at 341": "in WARM"}
-
-
-def test_a_lab_of_the_version_before_is_brought_up_to_date_and_keeps_its_hash(tmp_path):
-    path = tmp_path / "old.duckdb"
-    with duckdb.connect(str(path)) as con:
-        con.execute("create table migrations (number integer primary key, name text, applied_at timestamp)")
-        for number, (name, script) in enumerate(schema.MIGRATIONS[:4], 1):
-            con.execute(script)
-            con.execute("insert into migrations values (?, ?, timestamp '2013-01-01')", [number, name])
-        con.execute(
-            "insert into insights (insight_id, kind, symbol, text, sources, valid_from, known_from, distiller) "
-            "select nextval('insight_ids'), 'level', 'AAPL', text, [], since, since, 'analyst' from (values "
-            "('Stop at 420', timestamp '2013-01-01'), ('Stop at 440', timestamp '2013-02-01')) old(text, since)"
-        )
-        con.execute(
-            "insert into insight_events select nextval('insight_event_ids'), insight_id, event, newer, since, since "
-            "from (values (1, 'added', null, timestamp '2013-01-01'), (2, 'added', null, timestamp '2013-02-01'), "
-            "(1, 'superseded', 2, timestamp '2013-02-01')) old(insight_id, event, newer, since)"
-        )
-        before = content.digest(con)
-    lab = Lab.open(path, clock=lambda: START, config=ALL)
-    assert lab.snapshot().hash == before
-    assert lab.insights.frame["superseded_by"].fillna(0).tolist() == [2, 0]
-    assert cold(lab) == ["Stop at 440"]
-    assert lab.insights.edit(2, "The stop is at 440") == 3
-    assert lab.distill().sessions == 0
-    saved = lab.snapshot().save(tmp_path / "snapshot.duckdb")
-    assert study.Snapshot.load(saved).sql("select count(*) as n from insights")["n"].tolist() == [3]
 
 
 def test_an_edit_that_changes_nothing_and_a_deed_done_already_leave_no_trace(lab):

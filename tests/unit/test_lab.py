@@ -9,7 +9,7 @@ import pytest
 from messages_server import DROP, MessagesServer, start, thinking
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 

@@ -9,7 +9,7 @@ from front_end import FrontEnd
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory import labels
 from gallump_lab.study.labelling import pool
 

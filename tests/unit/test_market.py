@@ -173,14 +173,6 @@ def test_a_lab_that_spells_a_class_of_shares_in_an_older_way_is_compared_and_not
     assert frame["superseded_by"].tolist()[0] == frame["insight_id"].tolist()[1] != first
 
 
-def test_a_recorded_context_keeps_its_spelling():
-    now = MarketContext(symbols=("BRK.B",), quotes={"BRK.B": Quote(symbol="BRK-B", date=date(2024, 1, 2), price=1.0)})
-    assert "BRK.B: 1.00 at" in now.market_lines()[1]
-    then = json.loads(json.dumps(now.to_dict()).replace("BRK.B", "BRK-B"))
-    assert "BRK-B: 1.00 at" in MarketContext.from_dict(then).market_lines()[1]
-    assert MarketContext.from_dict(then).to_dict() == then
-
-
 def test_a_broker_is_asked_in_its_own_spelling(tmp_path):
     class Own(LiveBroker):
         def symbols(self):

@@ -7,9 +7,9 @@ import pytest
 
 from gallump_lab import Lab, study, tokens
 from gallump_lab.brain import offline
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.brain.records import Usage
-from gallump_lab.market.records import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
 from gallump_lab.memory.records import AsOf, ContextItem, SessionContext
 
 DAY = dt.date(2026, 3, 2)

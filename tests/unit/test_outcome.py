@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gallump_lab.brain.records import Recommendation
+from gallump_lab.brain.answer import Recommendation
 from gallump_lab.market.broker import FileBroker
 from gallump_lab.reading.horizons import horizons
 from gallump_lab.study.scorecard import forecasts, outcome

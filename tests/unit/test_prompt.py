@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gallump_lab import Budget, Config, Lab, tokens
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA, Prompt, PromptBuilder, PromptTooLong
-from gallump_lab.market.records import MarketContext
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)

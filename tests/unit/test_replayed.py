@@ -8,7 +8,7 @@ from gallump_lab import Lab
 KILLED = """
 import os, signal, sys
 from gallump_lab import Lab
-from gallump_lab.store import instance
+from gallump_lab.store import lease
 instance._SETTINGS["checkpoint_threshold"] = "1GB"
 lab = Lab.open(sys.argv[1])
 with lab.store.write() as con:

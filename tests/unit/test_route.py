@@ -12,7 +12,7 @@ from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, st
 from running_server import DESCRIPTION, GENERATE, STREAM, TOKEN, events, eventually, serving
 
 from gallump_lab import Budget, Config, Lab, Model
-from gallump_lab.brain import faults
+from gallump_lab.brain import answer as faults
 from gallump_lab.server.failures import Failure, failure
 from gallump_lab.server.requests import read
 from gallump_lab.store.errors import LabBusy, StoreError

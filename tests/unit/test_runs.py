@@ -5,11 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, Recall, study
-from gallump_lab.store import Store, schema
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -120,19 +118,3 @@ def test_what_is_no_finding_is_refused(lab: Lab) -> None:
     with pytest.raises(ValueError, match="'score' unknown; there are study, retriever"):
         lab.apply(Best(Config(), {"score": 1}))
     assert lab.runs.empty
-
-
-def test_what_older_labs_had_applied_is_listed_and_can_be_reverted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as older:
-        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
-        Store.open(tmp_path / "lab.duckdb")
-    config = Config(budget=Budget(warm=100))
-    with duckdb.connect(tmp_path / "lab.duckdb") as con:
-        con.execute("insert into configs values (?, ?)", [config.id, config.to_toml()])
-        con.execute("insert into applied values (nextval('applied_ids'), ?, '2026-01-01')", [config.id])
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    assert lab.config == config
-    assert lab.runs[["run_id", "config_id"]].to_numpy().tolist() == [[1, config.id]]
-    assert lab.revert() == Config()

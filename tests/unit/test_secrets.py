@@ -11,8 +11,7 @@ import pytest
 from messages_server import DROP, MessagesServer, Status, end, start, text, tool
 
 from gallump_lab import Cold, Config, Lab, Model, datasets, secrets, study
-from gallump_lab.brain import turns
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory import insights, messages
 from gallump_lab.reading.symbols import SymbolError, validate_symbols
 from gallump_lab.secrets import Stream, masked, told
@@ -388,12 +387,14 @@ def written_by_hand(lab, reply):
 
 def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(turns, "DRAFT_SECONDS", 0.0)
+    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
     lab, folder, seen, drafts = opened, opened.store.path.parent, [], []
 
     def hear(piece):
         seen.append(piece)
-        drafts.extend(lab.sql("select text from drafts")["text"])
+        while (saved := lab.sql("select text from drafts")["text"]).empty:
+            pass
+        drafts.extend(saved)
 
     key = KEYS["replied"]
     ideas = [{**IDEA, "rationale": f"As {KEYS['recommended']} says."}, {**IDEA, "symbol": KEYS["recommended"]}]

@@ -7,7 +7,7 @@ from clock import Clock
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Config, Lab, Model, study
-from gallump_lab.brain.faults import ModelError
+from gallump_lab.brain.answer import ModelError
 from gallump_lab.study.labelling import marks
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)

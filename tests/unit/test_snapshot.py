@@ -11,7 +11,8 @@ import pytest
 
 from gallump_lab import Budget, Config, Lab, Overrides, study
 from gallump_lab.memory import labels
-from gallump_lab.store import DamagedFile, NewerLab, NotALab, Snapshot, StoreError, content, schema
+from gallump_lab.store import DamagedFile, NotALab, OtherVersion, Snapshot, StoreError
+from gallump_lab.store.snapshot import DATA, digest
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -59,12 +60,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def changed(filled: duckdb.DuckDBPyConnection) -> Callable[[str], bool]:
     """Tell whether a statement, which is undone again, changes the content's hash."""
-    before = content.digest(filled)
+    before = digest(filled)
 
     def changed(sql: str) -> bool:
         filled.execute("begin transaction")
         filled.execute(sql)
-        after = content.digest(filled)
+        after = digest(filled)
         filled.execute("rollback")
         return after != before
 
@@ -72,15 +73,15 @@ def changed(filled: duckdb.DuckDBPyConnection) -> Callable[[str], bool]:
 
 
 def test_every_table_counts_or_is_said_not_to(tmp_path: Path) -> None:
-    tables = set(Lab.open(tmp_path / "lab.duckdb").sql("show tables")["name"])
-    assert tables == content.DATA.keys() | content.BESIDES
+    besides = "cache distillings drafts embeddings imported passages postings schema sorting".split()
+    assert set(Lab.open(tmp_path / "lab.duckdb").sql("show tables")["name"]) == {*DATA, *besides}
 
 
 def test_the_same_data_give_the_same_hash_in_any_order_of_rows_and_at_any_time_of_import(tmp_path: Path) -> None:
     one, two = fill(tmp_path / "one.duckdb"), fill(tmp_path / "two.duckdb")
     with two.store.write() as con:
         latencies = con.execute("select latency from turns").fetchall()
-        for table in sorted(content.DATA.keys() - {"labels", "insight_labels"}):
+        for table in sorted(DATA.keys() - {"labels", "insight_labels"}):
             con.execute(f"create table other as select * from {table} order by rowid desc")  # noqa: S608
             con.execute(f"delete from {table}")  # noqa: S608
             con.execute(f"insert into {table} select * from other")  # noqa: S608
@@ -97,7 +98,7 @@ def test_a_change_of_any_value_that_counts_changes_the_hash(
 ) -> None:
     columns = filled.execute(
         "select table_name, column_name, data_type from duckdb_columns() where not internal and table_name not in "
-        "('runs', 'migrations')"
+        "('runs', 'schema')"
     ).fetchall()
     uncounted = {("labels", "labelled_at"), ("messages", "arrived_at"), ("questions", "arrived_at")}
     uncounted |= {("insight_events", "arrived_at"), ("insight_labels", "labelled_at")}
@@ -105,7 +106,7 @@ def test_a_change_of_any_value_that_counts_changes_the_hash(
         values = {"TIMESTAMP": "timestamp '1999-09-09'", "JSON": "'[7]'", "BIGINT[]": "[7]", "VARCHAR": "'other'"}
         value = f"{column} is null or not {column}" if kind == "BOOLEAN" else values.get(kind, "199")
         sql = f"update {table} set {column} = {value} where rowid = (select min(rowid) from {table})"  # noqa: S608
-        expected = table in content.DATA and (table, column) not in uncounted
+        expected = table in DATA and (table, column) not in uncounted
         assert changed(sql) == expected, (table, column)
 
 
@@ -186,23 +187,9 @@ def test_a_file_that_is_no_snapshot_of_ours_is_refused_in_words(tmp_path: Path) 
     with pytest.raises(DamagedFile, match="does not hold what was saved"):
         Snapshot.load(tmp_path / "touched.duckdb")
     with duckdb.connect(saved) as con:
-        con.execute("insert into migrations select number + 900, 'later', applied_at from migrations")
-    with pytest.raises(NewerLab, match="Upgrade gallump_lab"):
+        con.execute("update schema set version = 999")
+    with pytest.raises(OtherVersion, match="Upgrade gallump_lab"):
         Snapshot.load(saved)
-
-
-def test_a_snapshot_of_an_older_version_is_brought_up_to_date_in_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    snapshot = fill(tmp_path / "lab.duckdb").snapshot()
-    saved = snapshot.save(tmp_path / "saved.duckdb")
-    bytes_before = saved.read_bytes()
-    later = ("moods", "alter table messages add column mood text; create table moods (message_id bigint);")
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, later))
-    loaded = Snapshot.load(saved)
-    assert loaded.sql("select mood from messages")["mood"].isna().all()
-    assert loaded.hash == snapshot.hash
-    assert saved.read_bytes() == bytes_before
 
 
 def test_a_loaded_snapshot_reaches_no_file_and_cannot_be_changed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gallump_lab import Lab
-from gallump_lab.store import StoreError, far
+from gallump_lab.store import StoreError, remote
 
 ROOT = Path(__file__).parents[2]
 TEAM = Path(sys.prefix, "team")
@@ -89,9 +89,9 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     ],
 )
 def test_an_address_has_one_usual_form(given: str, address: str, local: bool) -> None:  # noqa: FBT001 (a table's column)
-    assert far.is_address(given)
-    assert far.address(given) == far.address(address) == address
-    assert far.is_local(address) is local
+    assert remote.is_address(given)
+    assert remote.usual(given) == remote.usual(address) == address
+    assert remote.is_local(address) is local
 
 
 def test_without_the_extension_it_says_how_to_fetch_it() -> None:

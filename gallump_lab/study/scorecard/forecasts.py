@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from gallump_lab.brain.records import Recommendation
+from gallump_lab.brain.answer import Recommendation
 from gallump_lab.reading.horizons import FIRM, Horizon, horizons
 from gallump_lab.reading.periods import WORDS
 from gallump_lab.store.times import naive

@@ -10,7 +10,7 @@ from typing import Any
 from gallump_lab.config import Config
 from gallump_lab.memory import ledger
 from gallump_lab.memory.records import Kind, Message
-from gallump_lab.store import Snapshot, configs, times
+from gallump_lab.store import Snapshot, runs, times
 
 _MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
 
@@ -94,7 +94,7 @@ def recorded(snapshot: Snapshot) -> Recorded:
         names = [column[0] for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
         said = con.execute(f"select {', '.join(_MESSAGE)} from messages order by message_id").fetchall()  # noqa: S608
-        applied = configs.applied(con)
+        applied = runs.applied(con)
     began = {row["insight_id"]: row["valid_from"] for row in rows}
     insights, gone = [], {}
     for row in rows:

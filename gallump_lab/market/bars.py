@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from gallump_lab.datasets.records import Problems, counted
 from gallump_lab.market.days import exchange_day, hours_ahead
-from gallump_lab.market.records import Portfolio, Position
-from gallump_lab.reading.files import readable
+from gallump_lab.market.market_context import Portfolio, Position
 from gallump_lab.reading.numbers import NOTHING, decimal_sign, read_number
-from gallump_lab.reading.rows import RowsError, read_csv
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
-from gallump_lab.reading.text import parsed
+from gallump_lab.reading.text_files import Problems, RowsError, check_readable, counted, parse_json, read_csv
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
@@ -152,7 +149,7 @@ def named(source: str, problems: Problems) -> str:
 
 
 def _why(problems: Problems) -> str:
-    told = problems.told()
+    told = problems.describe()
     return f": {' '.join(told[:3])}" if told else "."
 
 
@@ -318,7 +315,7 @@ def _load(
     """Load a file's cells as texts, and the time zone that a parquet's dates were written in, if it says so."""
     import duckdb
 
-    readable(path, MarketFileError)
+    check_readable(path, MarketFileError)
     zone = None
     parquet = path.suffix.lower() == ".parquet"
     try:
@@ -377,7 +374,7 @@ def _parquet(
 def _zone(said: bytes, column: str | None) -> tzinfo | None:
     """Return a column's time zone as pandas wrote it beside a parquet's columns; None if it did not."""
     try:
-        columns = parsed(said.decode())["columns"]
+        columns = parse_json(said.decode())["columns"]
         return ZoneInfo(next(each["metadata"]["timezone"] for each in columns if each["name"] == column))
     except (ValueError, TypeError, KeyError, StopIteration, OSError):
         return None

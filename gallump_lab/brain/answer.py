@@ -1,0 +1,307 @@
+"""What comes of asking: an answer, what it recommends and cost, or an error that says what to do."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from gallump_lab.memory.text import storable
+from gallump_lab.secrets import masked
+
+if TYPE_CHECKING:
+    from anthropic import APIStatusError
+
+Action = Literal["buy", "sell", "hold", "short", "cover"]
+State = Literal["complete", "stopped", "cut", "refused", "failed"]
+
+
+def clean(text: str) -> str:
+    """Return a text that may be stored, shown and sent: without keys, and without what is no character."""
+    return masked(storable(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """The tokens of one call, as the server counted them.
+
+    Of a reply that did not come to its end they are what the server had said until then: a lower bound.
+    """
+
+    input_tokens: int
+    """Prompt tokens that were neither read from the cache nor written to it."""
+    output_tokens: int
+    """Tokens of the reply, thinking and tool calls included."""
+    cache_read_tokens: int = 0
+    """Prompt tokens read from the prompt cache."""
+    cache_write_tokens: int = 0
+    """Prompt tokens written to the prompt cache."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The whole prompt's tokens, cached or not."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """One trading idea. Nothing ever sends it to a broker: it is for a person to confirm or to reject."""
+
+    action: Action
+    symbol: str
+    """The ticker, in capitals."""
+    size: str = ""
+    """How much, in words or shares ("5% of the portfolio", "100")."""
+    entry: float | None = None
+    """USD; None where the idea names none."""
+    stop: float | None = None
+    """USD; None where the idea names none."""
+    target: float | None = None
+    """USD; None where the idea names none."""
+    horizon: str = ""
+    """For how long, in words."""
+    confidence: float
+    """0 to 1, as the model says it; nobody has calibrated it."""
+    rationale: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recommendation as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A model's reply to one prompt, or what there is of it."""
+
+    text: str
+    """What the model wrote, as it was streamed; a fenced JSON block at its end is left in it."""
+    calls: tuple[str, ...] = ()
+    """The JSON of each call of the tool that was offered."""
+    recommendations: tuple[Recommendation, ...] = ()
+    dropped: tuple[str, ...] = ()
+    """Why a recommendation was not valid and is not among them, a sentence each."""
+    model: str
+    """The model's name, as it was asked for."""
+    usage: Usage | None = None
+    """None where the server has not said."""
+    cost_usd: float | None = None
+    """By list price or the configured one; estimated from above where the server has not said all of the usage. None
+    where the price is not known."""
+    latency: float
+    """Seconds to the end of the reply."""
+    first_text: float | None = None
+    """Seconds to the first text; None where none came."""
+    stop_reason: str | None = None
+    """Why the model stopped, in the Messages API's words."""
+    state: State
+    interruption: BaseException | None = None
+    """What was raised while the reply came in (Ctrl-C, an error of `on_text`); the state is "stopped" then."""
+    fault: "ModelError | None" = None
+    """What went wrong, where the state is "failed"."""
+    plain: bool = False
+    """A complete reply of text alone, without tool call or thinking: its usage tells how the model counts text."""
+    offline: bool = False
+    """The offline analyst answered; no model was asked."""
+
+    def raise_if_failed(self) -> None:
+        """Raise what interrupted the reply, or what went wrong with it, if anything did."""
+        if problem := self.interruption or self.fault:
+            raise problem
+
+    @property
+    def notice(self) -> str | None:
+        """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
+        return str(self.fault) if self.fault else _NOTICES.get(self.state)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the guide's part of the response: the text, the recommendations, and that a person must confirm them.
+
+        Beside them, of a reply that is not whole, `state`, and `notice` or `error`, which say what happened in words.
+        """
+        found: dict[str, Any] = {
+            "response": self.text,
+            "recommendations": [each.to_dict() for each in self.recommendations],
+            "requires_confirmation": True,
+        }
+        if self.state != "complete":
+            found |= {"state": self.state, "error" if self.fault else "notice": self.notice}
+        return found
+
+
+_NOTICES: Mapping[State, str] = {
+    "stopped": "Stopped. What had arrived is kept.",
+    "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones.",
+    "refused": "The model declined to go on. Your question is kept, and what had arrived; ask in other words.",
+}
+
+
+class ModelError(Exception):
+    """A reply could not be had, or broke off; the question is kept, and so is what had arrived.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status, or the one that the server's error event stands for.
+    retry_after : float or None
+        Seconds after which the server wants to be asked again, where it said so.
+    kept : str
+        What was kept, in words: whoever asked knows.
+    reply : object
+        What a lab stored of the turn, once it did; None before.
+    """
+
+    def __init__(self, words: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        self.status, self.retry_after = status, retry_after
+        self.kept = ""
+        self.reply: Any = None
+        super().__init__(clean(words))  # a server may repeat whatever it was sent
+
+    def __str__(self) -> str:
+        """Return what went wrong, what to do, and what was kept."""
+        return f"{self.args[0]} {self.kept}".strip()
+
+
+class NoAccess(ModelError):
+    """The key is missing, unknown, out of credit or not allowed to use the model (401, 402, 403)."""
+
+
+class BadRequest(ModelError):
+    """The server cannot do what it was asked: an unknown model, too large a prompt, a setting it refuses (4xx)."""
+
+
+class RateLimited(ModelError):
+    """Too many requests or tokens in a short time (429)."""
+
+
+class ServerTrouble(ModelError):
+    """The server failed or is overloaded (500, 529 and the like)."""
+
+
+class TimedOut(ModelError):
+    """Nothing came for as long as `Model.timeout` allows."""
+
+
+class ConnectionLost(ModelError):
+    """The server could not be reached, or the connection broke off before the reply had ended."""
+
+
+class BrokenReply(ModelError):
+    """What came is not a reply as the Messages API gives them."""
+
+
+class EmptyReply(ModelError):
+    """The model ended its reply without a word and without a valid recommendation."""
+
+
+_STATUS: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+"""Which status an error event in mid-stream stands for; any other is the server's trouble."""
+
+_WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
+    401: (NoAccess, "{server} refused the key", "Check ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN."),
+    402: (NoAccess, "{server} asks for payment", "Check the account's billing and credit."),
+    403: (NoAccess, "The key may not use {model} on {server}", "Ask for access, or choose another model."),
+    404: (
+        BadRequest,
+        "{server} has no model {model}, or no Messages API at this address",
+        "Check Model.name, ANTHROPIC_MODEL and the base URL.",
+    ),
+    413: (BadRequest, "The prompt is too large for {server}", "Lower the budget's tiers or its window."),
+    429: (RateLimited, "{server} takes no more requests for now", "Ask again {when}."),
+    529: (ServerTrouble, "{server} is overloaded", "Ask again {when}."),
+}
+_REFUSED = (
+    BadRequest,
+    "{server} refused the request",
+    "If it speaks of length, lower the budget; else look at the model's settings.",
+)
+_TROUBLE = (ServerTrouble, "{server} failed", "Ask again {when}.")
+
+
+def failure(error: Exception | None, *, begun: bool, server: str, model: str, timeout: float) -> ModelError:
+    """Name what ended a stream before the reply had come to its end.
+
+    The SDK's errors are left out of its context: they carry the request's headers, and the key with them.
+
+    Parameters
+    ----------
+    error : Exception, optional
+        What ended it; None where the stream simply ended.
+    begun : bool
+        Whether a reply had begun.
+    server, model : str
+        What to call them.
+    timeout : float
+        Seconds of silence that were allowed.
+    """
+    if isinstance(error, ModelError):
+        return error.with_traceback(None)
+    import anthropic
+
+    if isinstance(error, anthropic.APIStatusError):
+        return _status_failure(error, server=server, model=model)
+    cause = type(error.__cause__ or error) if error else None
+    name = cause.__name__ if cause else "no end"
+    # The network's errors by their module's name, since the SDK may change its HTTP library.
+    network = cause and (issubclass(cause, OSError) or cause.__module__.startswith(("httpx", "httpcore")))
+    if name.endswith("Timeout"):
+        words = f"Nothing came from {server} for {timeout:g} seconds. Ask again, or raise Model.timeout."
+        return TimedOut(words)
+    if begun and (cause is None or network):
+        return ConnectionLost(f"The connection to {server} broke off in mid-reply ({name}). Ask again.")
+    if network:
+        words = f"No answer from {server}: the connection failed ({name}). Check the network and the base URL."
+        return ConnectionLost(words)
+    detail = ": ".join(filter(None, (name, _said(str(error or "")))))
+    return BrokenReply(f"What {server} sent is no reply of the Messages API ({detail}). Check the base URL.")
+
+
+def _status_failure(error: "APIStatusError", *, server: str, model: str) -> ModelError:
+    """Turn the SDK's error for a status or an error event into ours."""
+    status = error.status_code if error.status_code != 200 else _STATUS.get(str(error.type), 500)
+    kind, what, mend = _WORDS.get(status, _REFUSED if status < 500 else _TROUBLE)
+    wait = retry_after(error.response.headers)
+    when = "in a minute or two" if wait is None else f"in {math.ceil(wait)} seconds"
+    reason = ": ".join(filter(None, (str(status), _said(error.body))))
+    words = f"{what.format(server=server, model=model)} ({reason}). {mend.format(when=when)}"
+    return kind(words, status=status, retry_after=wait)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds a server wants to be left alone: `Retry-After` in seconds or as a date; None if not said.
+
+    A date is taken against the server's own `Date`, so that the clocks need not agree.
+    """
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        until, now = _date(value), _date(headers.get("date", "")) or datetime.now(UTC)
+        seconds = (until - now).total_seconds() if until else math.nan
+    return max(seconds, 0.0) if seconds < 1e7 else None  # neither NaN nor four months is an answer
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _said(body: object) -> str:
+    """Find the server's own words in the body of an error: one line of at most 200 characters, without secrets."""
+    while isinstance(body, dict):
+        body = body.get("error") or body.get("message")
+    text = clean(body) if isinstance(body, str) else ""  # before it is cut: half a key is too much
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return (words if len(words) <= 200 else f"{words[:200]}...").rstrip(".")
