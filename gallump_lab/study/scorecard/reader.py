@@ -227,7 +227,7 @@ class Reader:
         if symbol not in self._prices:
             frame = self._bars(symbol)
             rows = frame[["open", "high", "low", "close"]].astype(float).itertuples(index=False, name=None)
-            self._prices[symbol] = ([each.date() for each in frame["date"]], [*rows])
+            self._prices[symbol] = ([date(each.year, each.month, each.day) for each in frame["date"]], [*rows])
         days, prices = self._prices[symbol]
         place = bisect_right(days, day) - 1
         return prices[place] if place >= 0 and day - days[place] <= FRESH else None

@@ -121,7 +121,7 @@ class Value:
     known: bool
     """Whether the prices of its day are known, so that looks tell something of it."""
     symbols: frozenset[str]
-    """Those that its sentence names, else those of which its message speaks."""
+    """Those that its clause names, else its sentence, else those of which its message speaks."""
     left: bool
     """Whether its sentence says that a deal near the day's prices is over."""
 
@@ -168,6 +168,7 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
             counted = _COUNTED.match(sentence[number.stop :].lstrip(" -"))
             price = low / 2 < number.value < high * 2 and not counted
             near = price and low * (1 - NEAR) <= number.value <= high * (1 + NEAR)
+            clause = next((sentence[a:b] for a, b in reading.clauses if a <= number.start < b), "")
             left = sold and (near if day else roles[number] in {"deal", ""} and not counted)
             yield Value(
                 amount=number,
@@ -176,7 +177,7 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
                 ahead=ahead,
                 role=roles[number],
                 known=day is not None,
-                symbols=frozenset(reader.mentioned(sentence) or meant),
+                symbols=frozenset(reader.mentioned(clause) or reader.mentioned(sentence) or meant),
                 left=left,
             )
 
