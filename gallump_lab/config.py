@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import hashlib
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -23,15 +24,27 @@ class ConfigError(ValueError):
     """A setting has an unknown name or a value that cannot be used; the message says which and how to mend it."""
 
 
-def _whole(record: str, name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        msg = f"{record}.{name} must be a whole number of at least {least}, not {value!r}."
+def _check(name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False) -> None:
+    """Check that a setting is a number within bounds."""
+    number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # type: ignore[operator]
+        what = f"whole number of at least {low}" if whole else f"number from {low:g} to {high:g}"
+        msg = f"{name} must be a {what}, not {value!r}."
         raise ConfigError(msg)
 
 
-def _number(record: str, name: str, value: object, low: float, high: float) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
-        msg = f"{record}.{name} must be a number from {low:g} to {high:g}, not {value!r}."
+def _check_fields(record: Any, names: str, low: float, high: float = math.inf, *, whole: bool = False) -> None:
+    """Check that fields are numbers within bounds, or None where that is their default."""
+    for name in names.split():
+        value = getattr(record, name)
+        if value is not None or getattr(type(record), name) is not None:
+            _check(f"{type(record).__name__}.{name}", value, low, high, whole=whole)
+
+
+def _check_choice(record: Any, name: str, choices: Any) -> None:
+    value = getattr(record, name)
+    if value not in get_args(choices):
+        msg = f"{type(record).__name__}.{name} must be one of {', '.join(get_args(choices))}, not {value!r}."
         raise ConfigError(msg)
 
 
@@ -61,13 +74,8 @@ class Budget:
     """At most so many insights (the guide: 10); None for no such bound."""
 
     def __post_init__(self) -> None:
-        for name in ("hot", "warm", "cold"):
-            _whole("Budget", name, getattr(self, name), 0)
-        for name in ("window", "reply"):
-            _whole("Budget", name, getattr(self, name), 1)
-        for name in ("hot_messages", "hot_characters", "cold_insights"):
-            if getattr(self, name) is not None:
-                _whole("Budget", name, getattr(self, name), 1)
+        _check_fields(self, "hot warm cold", 0, whole=True)
+        _check_fields(self, "window reply hot_messages hot_characters cold_insights", 1, whole=True)
         taken = self.hot + self.warm + self.cold + self.reply
         if taken > self.window:
             msg = (
@@ -99,9 +107,9 @@ class Budget:
         ConfigError
             If the total is not a positive whole number or the shares do not sum to 1.
         """
-        _whole("Budget.shares", "total", total, 1)
+        _check("Budget.shares: total", total, 1, whole=True)
         for name, share in (("hot", hot), ("warm", warm), ("cold", cold)):
-            _number("Budget.shares", name, share, 0, 1)
+            _check(f"Budget.shares: {name}", share, 0, 1)
         if abs(hot + warm + cold - 1) > 1e-9:
             msg = f"Budget.shares: hot, warm and cold must sum to 1, not {hot + warm + cold:g}."
             raise ConfigError(msg)
@@ -137,8 +145,8 @@ class Recall:
     """By whose vectors meaning is compared: the built-in model, "minilm" (an extra), or one that the lab was given."""
 
     def __post_init__(self) -> None:
-        for name in (each.name for each in fields(self) if each.name != "embedder"):
-            _number("Recall", name, getattr(self, name), 0, 1 if name in {"b", "neighbours"} else 10)
+        _check_fields(self, "words meaning speaker role symbol dates recency k1", 0, 10)
+        _check_fields(self, "neighbours b", 0, 1)
         if not isinstance(self.embedder, str) or not self.embedder.strip():
             msg = f"Recall.embedder must be an embedder's name such as 'wordllama-256', not {self.embedder!r}."
             raise ConfigError(msg)
@@ -167,12 +175,9 @@ class Cold:
     """What gets less from all signals but recency has too little to do with the question: it is left out."""
 
     def __post_init__(self) -> None:
-        if self.distiller not in get_args(Distiller):
-            msg = f"Cold.distiller must be one of {', '.join(get_args(Distiller))}, not {self.distiller!r}."
-            raise ConfigError(msg)
-        _whole("Cold", "tokens", self.tokens, 1)
-        for name in ("words", "meaning", "symbol", "dates", "recency", "least"):
-            _number("Cold", name, getattr(self, name), 0, 10)
+        _check_choice(self, "distiller", Distiller)
+        _check_fields(self, "tokens", 1, whole=True)
+        _check_fields(self, "words meaning symbol dates recency least", 0, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,24 +208,21 @@ class Model:
         if self.base_url is not None and not str(self.base_url).startswith(("http://", "https://")):
             msg = f"Model.base_url must start with http:// or https://, not {self.base_url!r}."
             raise ConfigError(msg)
-        _number("Model", "timeout", self.timeout, 0.01, 86_400)
-        _whole("Model", "max_retries", self.max_retries, 0)
-        if self.tools not in get_args(Tools):
-            msg = f"Model.tools must be one of {', '.join(get_args(Tools))}, not {self.tools!r}."
-            raise ConfigError(msg)
-        if self.max_usd_per_day is not None:
-            _number("Model", "max_usd_per_day", self.max_usd_per_day, 0, 1e9)
+        _check_fields(self, "timeout", 0.01, 86_400)
+        _check_fields(self, "max_retries", 0, whole=True)
+        _check_fields(self, "max_usd_per_day", 0, 1e9)
+        _check_choice(self, "tools", Tools)
         prices = {}
         for model, price in dict(self.prices).items():
             if not isinstance(price, (list, tuple)) or len(price) != 2:
                 msg = f"Model.prices[{model!r}] must be (USD in, USD out) per million tokens, not {price!r}."
                 raise ConfigError(msg)
             for value in price:
-                _number("Model", f"prices[{model!r}]", value, 0, 1e6)
+                _check(f"Model.prices[{model!r}]", value, 0, 1e6)
             prices[model] = (float(price[0]), float(price[1]))
         object.__setattr__(self, "prices", prices)
         for model, factor in dict(self.factors).items():
-            _number("Model", f"factors[{model!r}]", factor, 0.1, 10)
+            _check(f"Model.factors[{model!r}]", factor, 0.1, 10)
         object.__setattr__(self, "factors", {model: float(factor) for model, factor in dict(self.factors).items()})
 
     @property
@@ -263,15 +265,12 @@ class Config:
     """Whose days "today" and "last week" are, an IANA name such as "Europe/Berlin"; None for the machine's."""
 
     def __post_init__(self) -> None:
-        for part in fields(self)[: len(_PARTS)]:
-            value, kind = getattr(self, part.name), part.default_factory
-            if not isinstance(value, kind):  # type: ignore[arg-type]
-                msg = f"Config.{part.name} must be a {kind.__name__}, not {value!r}."  # type: ignore[union-attr]
+        for name, kind in _PARTS.items():
+            if not isinstance(getattr(self, name), kind):
+                msg = f"Config.{name} must be a {kind.__name__}, not {getattr(self, name)!r}."
                 raise ConfigError(msg)
-        if self.template not in get_args(Template):
-            msg = f"Config.template must be one of {', '.join(get_args(Template))}, not {self.template!r}."
-            raise ConfigError(msg)
-        _number("Config", "session_minutes", self.session_minutes, 0.01, 60 * 24 * 366)
+        _check_choice(self, "template", Template)
+        _check_fields(self, "session_minutes", 0.01, 60 * 24 * 366)
         if self.time_zone is not None:
             try:
                 zone(self.time_zone)

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gallump_lab.ui.chat import ChatWidget
-    from gallump_lab.ui.explorer import Explorer
-    from gallump_lab.ui.labeller import Labeller
-    from gallump_lab.ui.reviewer import Reviewer
+    from gallump_lab.ui.grader import Labeller, Reviewer
+    from gallump_lab.ui.inspector import Explorer
 
 
 class Lab(Archive):
@@ -341,23 +340,23 @@ class Lab(Archive):
 
     def explore(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> "Explorer":
         """Show a question's prompt with a slider for each tier's budget; nothing is sent or applied. See `preview`."""
-        from gallump_lab.ui.explorer import Explorer
+        from gallump_lab.ui.inspector import Explorer
 
         return Explorer(self, prompt, watchlist, session_id)
 
     def labeller(
         self, questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
     ) -> "Labeller":
-        """Open the labelling widget, for a notebook's cell; see `gallump_lab.ui.labeller.Labeller`."""
-        from gallump_lab.ui.labeller import Labeller
+        """Open the labelling widget, for a notebook's cell; see `gallump_lab.ui.grader.Labeller`."""
+        from gallump_lab.ui.grader import Labeller
 
         return Labeller(self, questions, labeller=labeller, static=static)
 
     def reviewer(
         self, insights: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
     ) -> "Reviewer":
-        """Open the widget to review insights, for a notebook's cell; see `gallump_lab.ui.reviewer.Reviewer`."""
-        from gallump_lab.ui.reviewer import Reviewer
+        """Open the widget to review insights, for a notebook's cell; see `gallump_lab.ui.grader.Reviewer`."""
+        from gallump_lab.ui.grader import Reviewer
 
         return Reviewer(self, insights, labeller=labeller, static=static)
 

@@ -39,7 +39,7 @@ class Picture:
         Path(path).write_bytes(self.png())
 
     def __repr__(self) -> str:
-        """Say in words what the chart shows."""
+        """Return in words what the chart shows."""
         return self.words
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:

@@ -241,7 +241,7 @@ _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring t
 
 
 def keep(secret: str) -> None:
-    """Let a further secret of this process be masked wherever it stands; it is held in memory alone."""
+    """Add a secret of this process, to be masked wherever it stands; it is held in memory alone."""
     _kept[secret.strip()] = None
 
 
@@ -315,8 +315,8 @@ def masked(text: str) -> str:
     return text
 
 
-def told(text: str, where: str = "question") -> str | None:
-    """Say in words what is masked in a question, or in what else one wrote; None where nothing is."""
+def describe(text: str, where: str = "question") -> str | None:
+    """Describe what is masked in a question, or in what else one wrote; None where nothing is."""
     kinds = dict.fromkeys(what for *_, what in _spans(text))
     named = " and ".join(f"{'an' if kind[0] in 'Aa' else 'a'} {kind}" for kind in kinds)
     done = (
@@ -328,7 +328,7 @@ def told(text: str, where: str = "question") -> str | None:
 def warn(where: str, *texts: object, stacklevel: int = 2) -> None:
     """Warn of what is masked in an insight, a question or a note; `stacklevel` 2 points at the caller's caller."""
     for text in texts:
-        if isinstance(text, str) and (words := told(text, where)):
+        if isinstance(text, str) and (words := describe(text, where)):
             warnings.warn(words, UserWarning, stacklevel=stacklevel + 1)
             return
 
@@ -381,7 +381,7 @@ class Stream:
         self._enough = 0
 
     def add(self, piece: str) -> None:
-        """Take a piece, and hand on what is settled by now."""
+        """Add a piece, and hand on what is settled by now."""
         self._waiting += piece
         if len(self._waiting) >= self._enough:
             self._hand_on(max(0, _settled(self._before + self._waiting) - len(self._before)))

@@ -28,6 +28,16 @@ SETTINGS = {
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+# Close what is open without a question, and open another notebook: faster than to load the page anew.
+SHOW = """async path => {
+  const { shell, commands } = window.jupyterapp;
+  for (const each of [...shell.widgets("main")]) {
+    if (each.context) each.context.model.dirty = false;
+    each.dispose();
+  }
+  await commands.execute("docmanager:open", { path });
+  delete window.gallumpLabDraft; // what another spec left in its chat
+}"""
 OPEN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')\nlab.chat(watchlist=['AAPL'])"
 CLOCKED = """
 from datetime import datetime
@@ -41,15 +51,15 @@ def remembering(sessions: int, where: str) -> str:
     """Give a cell that opens the chat on a lab of so many past sessions, each of which says where a stop stands."""
     return f"""
 from datetime import datetime, timedelta, UTC
+import pandas as pd
 from gallump_lab import Lab
 lab = Lab.open('lab.duckdb')
-if not lab.transcript(limit=1):
-    day = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    for i in range({sessions}):
-        at, session = day + timedelta(days=i), lab.sessions.get_or_create_session(None)
-        note = f'My AAPL stop number {{i}} stands {where}.'
-        lab.sessions.add_message(session, 'user', note, symbol='AAPL', created_at=at)
-        lab.sessions.add_message(session, 'assistant', f'Noted, {{i}}.', created_at=at + timedelta(minutes=1))
+said = lambda i: (('user', f'My AAPL stop number {{i}} stands {where}.', 0), ('assistant', f'Noted, {{i}}.', 1))
+lab.import_messages(pd.DataFrame([
+    {{'role': role, 'text': text, 'symbol': 'AAPL', 'key': f'{{role}} {{i}}', 'conversation': str(i),
+     'created_at': datetime(2026, 3, 2, 9, minute, tzinfo=UTC) + timedelta(days=i)}}
+    for i in range({sessions}) for role, text, minute in said(i)]))
+if not len(lab.insights):
     lab.insights.add('Waits for two closes before any exit.', kind='lesson', symbol='AAPL', sources=[1, 3])
 lab.chat(watchlist=['AAPL'])"""
 
@@ -168,18 +178,30 @@ class Notebook:
     name: str = "chat"
     console: list[str] = field(default_factory=list)
 
+    @property
+    def path(self) -> str:
+        """Where the notebook is, for the server."""
+        return f"{self.folder.name}/{self.name}.ipynb"
+
     def open(self, *cells: str | NotebookNode) -> None:
-        """Write a notebook of these cells, open it and run it."""
-        path = f"{self.folder.name}/{self.name}.ipynb"
+        """Write a notebook of these cells, open it and run it; a page that shows JupyterLab already shows it next."""
         setup = f"import os\nos.chdir({str(self.folder)!r})\nos.environ['ANTHROPIC_BASE_URL'] = {self.claude.url!r}"
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in (setup, *cells)],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         )
-        nbformat.write(notebook, self.jupyter.root / path)
-        self.jupyter.call("sessions", path=path, name="", type="notebook", kernel={"id": self.kernel})
-        self.page.goto(f"{self.jupyter.url}/lab/workspaces/{self.folder.name}-{self.name}/tree/{path}?token={TOKEN}")
+        nbformat.write(notebook, self.jupyter.root / self.path)
+        self.jupyter.call("sessions", path=self.path, name="", type="notebook", kernel={"id": self.kernel})
+        if self.page.url.startswith(self.jupyter.url):
+            self.page.evaluate(SHOW, self.path)
+        else:
+            self.reload()
         self.run("notebook:run-all-cells")
+
+    def reload(self) -> None:
+        """Load the page anew, with this notebook alone."""
+        workspace = f"{self.jupyter.url}/lab/workspaces/{self.folder.name}-{self.name}"
+        self.page.goto(f"{workspace}/tree/{self.path}?reset&token={TOKEN}")
 
     def run(self, command: str) -> None:
         """Execute one of JupyterLab's commands once the kernel is idle."""
@@ -242,13 +264,23 @@ class Notebook:
         self.chat.evaluate("(chat, width) => { chat.style.width = `${width}px` }", width)
 
     def picture(self, name: str, part: Locator | None = None) -> None:
-        """Keep a picture of the chat, or of another part, to look at, in the dark and the light theme."""
+        """Keep a picture of the chat, or of another part, in both themes, if GALLUMP_PICTURES is set."""
+        if not os.environ.get("GALLUMP_PICTURES"):
+            return
         for theme in ("Dark", "Light"):
             self.page.evaluate(
                 "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
             )
             expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
             (part or self.chat).screenshot(path=self.folder / f"{name}-{theme.lower()}.png")
+
+
+OUTSIDE = """root => [...root.querySelectorAll("*")].filter((each) => {
+  if (!each.checkVisibility() || each.closest("pre, table, .gl-unseen")) return false;
+  const { left, right } = each.getBoundingClientRect(), around = root.getBoundingClientRect();
+  return left < around.left - 1 || right > around.right + 1;
+}).map((each) => each.outerHTML)"""
+"""What leaves its place to the left or right."""
 
 
 def within(outer: Locator, inner: Locator) -> tuple[float, ...]:

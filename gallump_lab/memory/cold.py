@@ -20,7 +20,7 @@ from gallump_lab.memory.packing import PassedOver
 from gallump_lab.memory.records import AsOf, ContextItem, Kind, Reason
 from gallump_lab.memory.signals import MILLION, QUERY_TERMS, Spans, decay, named_times, rarity, within
 from gallump_lab.memory.text import terms, words
-from gallump_lab.reading.symbols import spellings
+from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _gains(
     said = words(asked)
     wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
     held = Counter(term for counts in kept for term in wanted & counts.keys())
-    about = {each for symbol in symbols if symbol for each in spellings(symbol)}
+    about = {canonical(symbol) for symbol in symbols if symbol}
     ways: dict[str, Callable[[], Ints]] = {
         "words": lambda: _words(asked, kept, held),
         "meaning": lambda: _meaning(said, texts, held),

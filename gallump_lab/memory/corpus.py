@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
-from gallump_lab.reading.symbols import spellings
+from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
@@ -29,10 +29,21 @@ STEP = 75_000
 NONE = -1
 USER, ASSISTANT = 1, 2
 
+_COLUMNS = {
+    "passage_id": ("int64", "p.passage_id"),
+    "message_id": ("int64", "p.message_id"),
+    "terms": ("int32", "p.terms"),
+    "session": ("uint64", "hash(m.session_id)"),
+    "role": ("uint8", f"if(m.role = 'user', {USER}, {ASSISTANT})"),
+    "symbol": ("uint64", "coalesce(hash(m.symbol), 0)"),
+    "speaker": ("uint64", "coalesce(hash(strip_accents(lower(m.speaker))), 0)"),
+    "created_at": ("int64", "epoch_us(m.created_at)"),
+    "before": ("int64", None),
+    "after": ("int64", None),
+}
+"""Each column's type, and how it is read where it is not made here."""
 _READ = f"""
-select p.passage_id, p.message_id, p.terms, hash(m.session_id) as session,
-       if(m.role = 'user', {USER}, {ASSISTANT}) as role, coalesce(hash(m.symbol), 0) as symbol,
-       coalesce(hash(strip_accents(lower(m.speaker))), 0) as speaker, epoch_us(m.created_at) as created_at
+select {", ".join(f"{said} as {name}" for name, (_, said) in _COLUMNS.items() if said)}
 from (from passages where passage_id between $begin and $end) p
 join (from messages where message_id between $first and $last) m using (message_id)
 order by p.passage_id
@@ -46,24 +57,11 @@ _MARK = """
 select hash(p.message_id, p.terms, m.session_id, m.created_at, m.arrived_at)
 from (from passages where passage_id = $passage) p join (from messages where message_id = $message) m using (message_id)
 """
-_NEXT = "select min(passage_id) from passages where passage_id > ?"
 _SAID = "select min(message_id), max(message_id) from passages where passage_id between ? and ?"
 _SPEAKERS = """
 select distinct strip_accents(lower(speaker)), hash(strip_accents(lower(speaker))) from messages
 where message_id between ? and ? and speaker is not null
 """
-_TYPES = {
-    "passage_id": "int64",
-    "message_id": "int64",
-    "terms": "int32",
-    "session": "uint64",
-    "role": "uint8",
-    "symbol": "uint64",
-    "speaker": "uint64",
-    "created_at": "int64",
-    "before": "int64",
-    "after": "int64",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +120,15 @@ class View:
         return found
 
 
+@dataclass(kw_only=True)
 class _Codes:
     """One model's codes of a corpus's passages."""
 
-    def __init__(self) -> None:
-        self.column: Any = _empty_codes()
-        self.until = 0
-        """The newest passage that has one: a model embeds the oldest first (see `index.embed_all`)."""
-        self.shown = 0
-        """So many passages a view may be looking at."""
+    column: Any
+    until: int = 0
+    """The newest passage that has one: a model embeds the oldest first (see `index.embed_all`)."""
+    shown: int = 0
+    """So many passages a view may be looking at."""
 
 
 class Corpus:
@@ -155,10 +153,10 @@ class Corpus:
     def _clear(self) -> None:
         self.insights_ready = False
         """Whether the insights of the lab have been analysed once."""
-        self._length, self._forgotten = 0, 0
+        self._length, self._until, self._forgotten = 0, 0, 0
         self._mark: Any = None
         self._caught_up: set[str] = set()
-        self._columns: dict[str, Any] = _empty()
+        self._columns: dict[str, Any] = {}
         self._codes: dict[str, _Codes] = {}
         self._last: dict[int, int] = {}
         self._speakers: dict[str, int] = {}
@@ -212,62 +210,67 @@ class Corpus:
         if forgotten != self._forgotten or self._mark != self._marked(con):  # the latter: another file is there now
             self._clear()
             self._forgotten = forgotten
-        if newest > self._newest:
-            (begin,) = con.execute(_NEXT, [self._newest]).fetchone() or (newest,)
-            end = min(begin + STEP - 1, newest)
+        if newest > self._until or not self._columns:
+            begin, end = self._until + 1, min(self._until + STEP, newest)
             first, last = con.execute(_SAID, [begin, end]).fetchone() or (0, 0)
             found = con.execute(_READ, {"begin": begin, "end": end, "first": first, "last": last}).fetchnumpy()
             names = con.execute(_SPEAKERS, [first, last]).fetchall()
             try:
-                self._make_room(self._length + newest - begin + 1, newest)
-                self._add(found, len(found["passage_id"]))
+                self._add(found, len(found["passage_id"]), newest)
             except BaseException:  # an interrupt: half of it would be worse than none
                 self._clear()
                 raise
+            self._until = end
             self._speakers |= dict(names)
             self._mark = self._marked(con)
-        return self._read_codes(con, model) or self._newest < newest
+        return self._read_codes(con, model) or self._until < newest
 
     def _marked(self, con: "DuckDBPyConnection") -> Any:
         """Return what tells the newest passage that was read from any other lab's of the same number."""
         if not self._length:
             return None
-        message = int(self._columns["message_id"][self._length - 1])
-        return con.execute(_MARK, {"passage": self._newest, "message": message}).fetchone()
-
-    @property
-    def _newest(self) -> int:
-        return int(self._columns["passage_id"][self._length - 1]) if self._length else 0
+        passage, message = (int(self._columns[name][self._length - 1]) for name in ("passage_id", "message_id"))
+        return con.execute(_MARK, {"passage": passage, "message": message}).fetchone()
 
     def _read_codes(self, con: "DuckDBPyConnection", model: str) -> bool:
-        """Take in a model's codes that are new, a step's worth; say whether there may be more."""
+        """Take in a model's codes that are new, a step's worth; return whether there may be more."""
         import numpy as np
 
-        codes = self._codes.setdefault(model, _Codes())
-        waiting = self._columns["passage_id"][: self._length]
-        waiting = waiting[np.searchsorted(waiting, codes.until, side="right") :][:STEP]
+        room = len(self._columns["passage_id"])
+        codes = self._codes.get(model) or _Codes(column=_longer(np.zeros((0, CODE), np.uint64), room, 0))
+        self._codes[model] = codes
+        read = self._columns["passage_id"][: self._length]
+        waiting = read[np.searchsorted(read, codes.until, side="right") :]
         if not len(waiting):
             return False
-        last = int(waiting[-1])
+        last = int(waiting[:STEP][-1])
         found = con.execute(_READ_CODES, {"model": model, "after": codes.until, "last": last}).fetchnumpy()
         ids = np.asarray(found["passage_id"])
-        places, room = self._columns["places"][ids], len(self._columns["passage_id"])
+        places = self._columns["places"][ids]
         if len(codes.column) < room or (places < codes.shown).any():  # a view keeps the codes that it was given
             codes.column = _longer(codes.column, room, 0)
         for i in range(CODE):
             codes.column[places, i] = np.asarray(found[f"c{i}"])
         if len(ids):
             codes.until = int(ids[-1])
-        return codes.until == last < self._newest
+        return codes.until == last and len(waiting) > STEP
 
-    def _add(self, found: "dict[str, Any]", number: int) -> None:
+    def _add(self, found: "dict[str, Any]", number: int, newest: int) -> None:
+        """Take in so many passages that were read; there is room for all up to the newest id then."""
         import numpy as np
 
         begin, end = self._length, self._length + number
-        columns = self._columns
-        for name in _TYPES:
-            if name in found:
-                columns[name][begin:end] = np.asarray(found[name])
+        columns = self._columns or {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
+        columns.setdefault("places", np.zeros(0, np.int32))
+        length = begin + max(newest - self._until, 0)  # that many may come
+        if length >= len(columns["passage_id"]):
+            for name in _COLUMNS:
+                columns[name] = _longer(columns[name], max(length + length // 4, 1024), 0)
+        if newest >= len(columns["places"]):
+            columns["places"] = _longer(columns["places"], max(newest + newest // 4, 1024), NONE)
+        self._columns = columns
+        for name, column in found.items():
+            columns[name][begin:end] = np.asarray(column)
         self._link(begin, end)
         columns["places"][columns["passage_id"][begin:end]] = np.arange(begin, end)
         self._length = end
@@ -288,27 +291,6 @@ class Corpus:
         lasts = begin + np.flatnonzero(later == NONE)
         self._last |= zip(session[lasts].tolist(), lasts.tolist(), strict=True)
 
-    def _make_room(self, length: int, newest: int) -> None:
-        """Make the columns long enough for so many passages, with ids up to the newest."""
-        if length > len(self._columns["passage_id"]):
-            for name in _TYPES:
-                self._columns[name] = _longer(self._columns[name], max(length + length // 4, 1024), 0)
-        if newest >= len(self._columns["places"]):
-            self._columns["places"] = _longer(self._columns["places"], max(newest + newest // 4, 1024), NONE)
-
-
-def _empty() -> dict[str, Any]:
-    import numpy as np
-
-    columns: dict[str, Any] = {name: np.zeros(0, kind) for name, kind in _TYPES.items()}
-    return columns | {"places": np.zeros(0, np.int32)}
-
-
-def _empty_codes() -> "NDArray[np.uint64]":
-    import numpy as np
-
-    return np.zeros((0, CODE), np.uint64)
-
 
 def _longer(column: Any, room: int, fill: int) -> Any:
     import numpy as np
@@ -325,7 +307,7 @@ def _at(columns: dict[str, Any], length: int, moment: AsOf) -> tuple[dict[str, A
     import numpy as np
 
     seen = int(np.searchsorted(columns["message_id"][:length], moment.seen_message, side="right"))
-    found = {name: columns[name][:seen] for name in (*_TYPES, "codes")}
+    found = {name: columns[name][:seen] for name in (*_COLUMNS, "codes")}
     places = columns["places"]
     if moment.as_of is not None:
         there = np.flatnonzero(found["created_at"] <= times.microseconds(moment.as_of))
@@ -349,6 +331,6 @@ def _sides(session: "NDArray[np.uint64]") -> "tuple[Places, Places]":
 
 
 def hashed(con: "DuckDBPyConnection", symbol: str) -> list[int]:
-    """Return the hashes of a symbol's spellings as a view's `symbol` holds them."""
-    found = con.execute("select hash(unnest($symbols))", {"symbols": list(spellings(symbol))}).fetchall()
+    """Return the hash of a symbol as a view's `symbol` holds them."""
+    found = con.execute("select hash(unnest($symbols))", {"symbols": [canonical(symbol)]}).fetchall()
     return [int(each) for (each,) in found]

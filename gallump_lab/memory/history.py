@@ -1,8 +1,7 @@
 """Past sessions at hand: find them, hand them on as Markdown, forget them for good."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gallump_lab.memory import ledger
 from gallump_lab.memory.text import term_id, terms
@@ -11,7 +10,6 @@ from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
 
 _SESSIONS = """
 with matching as (
@@ -24,6 +22,50 @@ select s.session_id, s.title, s.symbol, s.created_at, s.last_at, s.messages, s.c
 from sessions s left join matching m using (session_id)
 where s.messages > 0 and (not $searching or m.hits = len($terms) or contains(lower(s.title), lower($search)))
 order by s.last_at desc, s.rowid desc limit $limit
+"""
+_FORGET = """
+update sessions set messages = messages - n, title = null
+from (select session_id, count(*) as n from messages semi join gone using (message_id) group by session_id) g
+where g.session_id = sessions.session_id;
+
+update sessions set title = left(regexp_replace(trim(m.text), '\\s+', ' ', 'g'), 80)
+from (
+    select session_id, arg_min(text, message_id) as text from messages anti join gone using (message_id)
+    where role = 'user' group by session_id
+) m
+where m.session_id = sessions.session_id and title is null;
+
+delete from postings where passage_id in (select passage_id from passages semi join gone using (message_id));
+delete from embeddings where passage_id in (select passage_id from passages semi join gone using (message_id));
+delete from passages where message_id in (from gone);
+delete from slots where message_id in (from gone)
+or turn_id in (select turn_id from turns where question_id in (from gone));
+
+-- A turn stays as a row of figures, for what it cost was spent; nothing of what was said stays in it.
+update turns set recommendations = '[]', dropped = '[]', fault = null where reply_id in (from gone);
+update turns set market = '{}', watchlist = '[]' where question_id in (from gone);
+delete from drafts where question_id in (from gone);
+update distillings set refused = '[]', fault = null
+where session_id in (select session_id from messages semi join gone using (message_id));
+
+delete from insights where insight_id in (from alone);
+delete from insight_labels where insight_id in (from alone);
+delete from insight_events
+where insight_id in (from alone) or superseded_by in (from alone) or other_id in (from alone);
+update insights set sources = list_filter(sources, lambda source: not list_contains(ids, source))
+from (select list(message_id) as ids from gone) where list_has_any(sources, ids);
+update insight_events set sources = list_filter(sources, lambda source: not list_contains(ids, source))
+from (select list(message_id) as ids from gone) where list_has_any(sources, ids);
+
+delete from questions where question_id in (
+    select question_id from (
+        select question_id, message_id from labels group by all having arg_max(grade, rowid) > 0
+    ) group by question_id having bool_and(message_id in (from gone))
+) or (session_id, seen_message + 1, text) in (  -- asked in the chat
+    select (session_id, message_id, text) from messages semi join gone using (message_id)
+);
+delete from labels where message_id in (from gone) or question_id not in (select question_id from questions);
+delete from messages where message_id in (from gone);
 """
 
 
@@ -113,76 +155,14 @@ def forget(store: Store, now: datetime, *, message_id: int | None = None, sessio
             what = f"message_id {message_id!r}" if session_id is None else f"session_id {session_id!r}"
             msg = f"{what} is not in this lab; lab.messages and lab.history() list what is."
             raise ValueError(msg)
-        _delete(con, gone)
-        con.execute("insert into forgotten select unnest(?), ?", [gone, times.naive(now)])
+        alone = [insight_id for insight_id, sources in ledger.cited(con).items() if sources and sources.issubset(gone)]
+        con.execute("create temp table gone as select unnest(?::bigint[]) as message_id", [gone])
+        con.execute("create temp table alone as select unnest(?::bigint[]) as insight_id", [alone])
+        for statement in _FORGET.split(";\n"):
+            con.execute(statement)
+        con.execute("insert into forgotten select message_id, ? from gone", [times.naive(now)])
+        con.execute("drop table gone")
+        con.execute("drop table alone")
         if session_id is not None:
             con.execute("delete from sessions where session_id = ?", [session_id])
     return len(gone)
-
-
-def _delete(con: "DuckDBPyConnection", gone: Sequence[int]) -> None:
-    given: dict[str, Any] = {"gone": list(gone)}
-    con.execute(
-        "update sessions set messages = messages - n, title = null from "
-        "(select session_id, count(*) as n from messages where message_id in (select unnest($gone)) group by all) g "
-        "where g.session_id = sessions.session_id",
-        given,
-    )
-    con.execute(
-        "update sessions set title = left(regexp_replace(trim(m.text), '\\s+', ' ', 'g'), 80) from "
-        "(select session_id, arg_min(text, message_id) as text from messages where role = 'user' "
-        "and message_id not in (select unnest($gone)) group by session_id) m "
-        "where m.session_id = sessions.session_id and title is null",
-        given,
-    )
-    for table in ("postings", "embeddings"):
-        con.execute(
-            f"delete from {table} where passage_id in "  # noqa: S608
-            "(select passage_id from passages where message_id in (select unnest($gone)))",
-            given,
-        )
-    for table in ("slots", "passages"):
-        con.execute(f"delete from {table} where message_id in (select unnest($gone))", given)  # noqa: S608
-    # A turn stays as a row of figures, for what it cost was spent; nothing of what was said stays in it.
-    con.execute(
-        "update turns set recommendations = '[]', dropped = '[]', fault = null "
-        "where reply_id in (select unnest($gone))",
-        given,
-    )
-    con.execute(
-        "delete from slots where turn_id in (select turn_id from turns where question_id in (select unnest($gone)))",
-        given,
-    )
-    con.execute("update turns set market = '{}', watchlist = '[]' where question_id in (select unnest($gone))", given)
-    con.execute("delete from drafts where question_id in (select unnest($gone))", given)
-    rest = {insight_id: sources for insight_id, sources in ledger.cited(con).items() if not sources.isdisjoint(gone)}
-    alone = [insight_id for insight_id, sources in rest.items() if sources.issubset(gone)]
-    for table in ("insights", "insight_events", "insight_labels"):
-        con.execute(f"delete from {table} where insight_id in (select unnest(?))", [alone])  # noqa: S608
-    for column in ("superseded_by", "other_id"):  # nothing points to what is gone
-        con.execute(f"delete from insight_events where {column} in (select unnest(?))", [alone])  # noqa: S608
-    con.execute(
-        "update distillings set refused = '[]', fault = null where session_id in "
-        "(select session_id from messages where message_id in (select unnest($gone)))",
-        given,
-    )
-    con.execute(
-        "delete from questions where question_id in (select question_id from "
-        "(select question_id, message_id from labels group by all having arg_max(grade, rowid) > 0) "
-        "group by question_id having list_has_all($gone, list(message_id))) "
-        "or (session_id, seen_message + 1, text) in "  # asked in the chat
-        "(select (session_id, message_id, text) from messages where message_id in (select unnest($gone)))",
-        given,
-    )
-    con.execute(
-        "delete from labels where message_id in (select unnest($gone)) "
-        "or question_id not in (select question_id from questions)",
-        given,
-    )
-    for table in ("insights", "insight_events"):
-        con.execute(
-            f"update {table} set sources = "  # noqa: S608
-            "list_filter(sources, lambda source: not list_contains($gone, source)) where list_has_any(sources, $gone)",
-            given,
-        )
-    con.execute("delete from messages where message_id in (select unnest($gone))", given)

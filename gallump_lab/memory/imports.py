@@ -3,37 +3,34 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset
 from gallump_lab.memory import index, labels, ledger
-from gallump_lab.memory.messages import Draft, checked_name, checked_text, checked_time, prepare, write
+from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
-from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems
 from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from duckdb import DuckDBPyConnection
-    from numpy.typing import NDArray
 
-    Hashes = NDArray[np.int64]
-
-_Name = tuple[str | None, str]
-"""A conversation, or None, and a message's key in it."""
 MESSAGES = 5_000
 CHARACTERS = 2_000_000
 """A batch holds at most so many messages of so many characters together: its step on the lab stays under 2 seconds."""
 INSIGHTS = 100
 """So many insights are stored in one step."""
+
+_Row = tuple[str, dict[str, Any]]
+"""Where a record stands, in words, and its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +66,20 @@ class Imported:
 
     def __add__(self, other: "Imported") -> "Imported":
         """Add the counts, and put the problems one after the other."""
-        names = ("messages", "sessions", "questions", "insights", "already", "left_out", "problems")
-        return Imported(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Imported(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Waiting:
-    """Checked messages in order of arrival."""
+    """A message that has been checked."""
 
-    drafts: list[Draft]
-    sessions: list[str]
-    hashes: "Hashes"
-    sources: list[int | None]
+    draft: Draft
+    conversation: str
+    session_id: str | None
+    hash: int
+    """What tells it from all others; the same each time it is imported."""
+    source: int | None
+    """What its conversation and key come to, by which questions and insights name it."""
 
 
 def dataset(store: Store, given: Dataset, *, clock: Callable[[], datetime], session_minutes: float) -> Imported:
@@ -107,80 +106,72 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     DatasetError
         If a column that is needed is missing.
     """
-    import numpy as np
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     problems = Problems()
-    now = times.naive(clock(), "clock()")
-    waiting = _checked(table.messages(given, problems), now, timedelta(minutes=session_minutes), problems)
+    waiting = _checked(table.messages(given, problems), times.naive(clock(), "clock()"), problems)
+    _name_sessions(waiting, timedelta(minutes=session_minutes))
     with store.read() as con:
-        fresh = np.flatnonzero(~np.isin(waiting.hashes, _known(con, waiting.hashes)))
-    added = 0
-    sessions: set[str] = set()
+        known = _known(con, waiting)
+    fresh = [each for each in waiting if each.hash not in known]
+    added: list[_Waiting] = []
     with tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
-        for batch in _batches(waiting, fresh):
-            stored = _stored(store, waiting, batch)
-            added += len(stored)
-            sessions.update(waiting.sessions[place] for place in stored)
+        for batch in _batches(fresh):
+            added += _stored(store, batch)
             bar.update(len(batch))
     left = index.sort(store, index.BULK)
     with tqdm(total=left, desc="Sorting the index", unit=" slices", delay=1) as bar:
         while left:
             before, left = left, index.sort(store, index.BULK)
             bar.update(before - left)
-    return Imported(
-        messages=added,
-        sessions=len(sessions),
-        already=len(waiting.drafts) - added,
-        left_out=problems.left_out,
-        problems=problems.describe(),
-    )
+    sessions = len({each.session_id for each in added})
+    return _imported(problems, messages=len(added), sessions=sessions, already=len(waiting) - len(added))
 
 
-def _checked(said: "pd.DataFrame", now: datetime, silence: timedelta, problems: Problems) -> _Waiting:
-    import numpy as np
-
-    drafts: list[Draft] = []
-    sessions: list[str | None] = []
-    conversations: list[str] = []
-    hashes: list[int] = []
-    sources: list[int | None] = []
+def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_Waiting]:
+    """Return the messages that can be stored, in order of arrival; tell of the others."""
+    own = said.attrs["names"]
+    waiting: list[_Waiting] = []
     seen: Counter[int] = Counter()
     hidden = 0
-    label = said.index.name or "row"
-    own = said.attrs["names"]
-    naive = said["created_at"].dt.tz_localize(None).dt.to_pydatetime()
-    others = (said[name] for name in ("role", "text", "session_id", "symbol", "speaker", "key", "conversation"))
-    for where, at, role, text, session, symbol, speaker, key, conversation in zip(
-        said.index, naive, *others, strict=True
-    ):
+    for where, row in _rows(said):
+        conversation, session, key, speaker = (row[name] for name in ("conversation", "session_id", "key", "speaker"))
         try:
-            draft = Draft(
-                role=role,
-                text=checked_text(text, own["text"]),
-                symbol=None if symbol is None else validate_symbol(symbol, own["symbol"]),
-                created_at=checked_time(at, now, own["created_at"]),
-                arrived_at=now,
-                speaker=None if speaker is None else checked_name(speaker, own["speaker"]),
+            each = draft(
+                row["role"],
+                row["text"],
+                now=now,
+                symbol=row["symbol"],
+                created_at=row["created_at"],
+                speaker=speaker,
+                names=own,
             )
-            sessions.append(None if session is None else checked_name(session, own["session_id"]))
+            session_id = None if session is None else checked_name(session, own["session_id"])
         except ValueError as error:
-            problems.leave_out(f"{label} {where}", str(error))
+            problems.leave_out(where, str(error))
             continue
-        drafts.append(draft)
-        conversations.append(conversation or "")
-        whole = storable(text)  # whichever keys were known when it was imported before
-        hidden += draft.text != whole
-        same = _hash(conversation, session, key, role, speaker, at.isoformat(), whole)
-        hashes.append(_hash(same, seen[same]) if seen[same] else same)
+        whole = storable(row["text"])  # whichever keys were known when it was imported before
+        hidden += each.text != whole
+        same = _hash(conversation, session, key, each.role, speaker, each.created_at.isoformat(), whole)
+        waiting.append(
+            _Waiting(
+                draft=each,
+                conversation=conversation or "",
+                session_id=session_id,
+                hash=_hash(same, seen[same]) if seen[same] else same,
+                source=None if key is None else _hash(conversation, key),
+            )
+        )
         seen[same] += 1
-        sources.append(None if key is None else _hash(conversation, key))
-    _note_hidden(hidden, "messages", problems)
-    named = _named(sessions, conversations, [draft.created_at for draft in drafts], hashes, silence)
-    return _Waiting(drafts=drafts, sessions=named, hashes=np.array(hashes, np.int64), sources=sources)
+    _note_masked(hidden, "messages", problems)
+    return waiting
 
 
-def _note_hidden(number: int, what: str, problems: Problems) -> None:
+def _imported(problems: Problems, **counts: int) -> Imported:
+    return Imported(left_out=problems.left_out, problems=problems.describe(), **counts)
+
+
+def _note_masked(number: int, what: str, problems: Problems) -> None:
     if number:
         counted = f"{number:,} {what}" if number > 1 else f"1 {what.removesuffix('s')}"
         problems.note(
@@ -188,24 +179,18 @@ def _note_hidden(number: int, what: str, problems: Problems) -> None:
         )
 
 
-def _named(
-    sessions: list[str | None],
-    conversations: list[str],
-    at: list[datetime],
-    hashes: list[int],
-    silence: timedelta,
-) -> list[str]:
-    """Return every message its session; those without one are cut by silence."""
-    found = list(sessions)
-    loose = [place for place, session in enumerate(sessions) if session is None]
-    loose.sort(key=lambda place: (conversations[place], at[place]))
+def _name_sessions(waiting: Iterable[_Waiting], silence: timedelta) -> None:
+    """Give every message a session; in each conversation those without one are cut by silence."""
+    loose = [each for each in waiting if each.session_id is None]
+    loose.sort(key=lambda each: (each.conversation, each.draft.created_at))
     before = None
-    for place in loose:
-        if before is None or conversations[before] != conversations[place] or at[place] - at[before] > silence:
-            name = f"{hashes[place] % 2**64:016x}"
-        found[place] = name
-        before = place
-    return [session or "" for session in found]
+    for each in loose:
+        apart = before is None or before.conversation != each.conversation
+        if before is None or apart or each.draft.created_at - before.draft.created_at > silence:
+            each.session_id = f"{each.hash % 2**64:016x}"
+        else:
+            each.session_id = before.session_id
+        before = each
 
 
 def _hash(*parts: Any) -> int:
@@ -213,52 +198,56 @@ def _hash(*parts: Any) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def _known(con: "DuckDBPyConnection", hashes: "Hashes") -> "Hashes":
+def _known(con: "DuckDBPyConnection", waiting: Iterable[_Waiting]) -> set[int]:
+    """Return the hashes of those messages that have been imported before."""
     import numpy as np
 
+    hashes = np.array([each.hash for each in waiting], np.int64)
     with index.registered(con, {"hash": hashes}):
-        found = con.execute("select hash from imported where hash in (select hash from given)").fetchnumpy()
-    return np.asarray(found["hash"], np.int64)
+        found = con.execute("select hash from imported where hash in (select hash from given)").fetchall()
+    return {known for (known,) in found}
 
 
-def _batches(waiting: _Waiting, places: "Hashes") -> "Iterator[Hashes]":
+def _batches(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
+    batch: list[_Waiting] = []
+    characters = 0
+    for each in waiting:
+        characters += len(each.draft.text)
+        if batch and (len(batch) == MESSAGES or characters > CHARACTERS):
+            yield batch
+            batch, characters = [], len(each.draft.text)
+        batch.append(each)
+    if batch:
+        yield batch
+
+
+def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
+    """Write a batch in one step; return those of it that nobody else has imported meanwhile."""
     import numpy as np
 
-    characters = np.cumsum([len(waiting.drafts[place].text) for place in places], dtype=np.int64)
-    begin = 0
-    while begin < len(places):
-        full = np.searchsorted(characters, (characters[begin - 1] if begin else 0) + CHARACTERS, side="right")
-        end = max(begin + 1, min(int(full), begin + MESSAGES))
-        yield places[begin:end]
-        begin = end
-
-
-def _stored(store: Store, waiting: _Waiting, places: "Hashes") -> "Hashes":
-    """Write a batch in one step; give those of its places that nobody else has imported meanwhile."""
-    import numpy as np
-
-    while len(places):
-        batch = prepare([waiting.drafts[place] for place in places])
-        hashes = waiting.hashes[places]
-        sessions = [waiting.sessions[place] for place in places]
-        sources = [waiting.sources[place] for place in places]
-        has_source = np.array([source is not None for source in sources])
-        given = {"hash": hashes, "source": np.array([source or 0 for source in sources]), "has_source": has_source}
+    while batch:
+        prepared = prepare([each.draft for each in batch])
+        sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
-            known = _known(con, hashes)
-            if not len(known):
-                with index.registered(con, {"session_id": np.array(sessions, object)}):
-                    con.execute(
-                        "insert into sessions (session_id, created_at, last_at, messages) select distinct session_id, "
-                        "$now::timestamp, $now::timestamp, 0 from given anti join sessions using (session_id)",
-                        {"now": waiting.drafts[0].arrived_at},
-                    )
-                ids = write(con, sessions, batch)
-                with index.registered(con, given | {"message_id": np.array(ids)}):
+            known = _known(con, batch)
+            if not known:
+                con.execute(
+                    "insert into sessions (session_id, created_at, last_at, messages) "
+                    "select session_id, $now::timestamp, $now::timestamp, 0 "
+                    "from (select unnest($sessions::varchar[]) as session_id) anti join sessions using (session_id)",
+                    {"now": batch[0].draft.arrived_at, "sessions": list(dict.fromkeys(sessions))},
+                )
+                given = {
+                    "hash": np.array([each.hash for each in batch], np.int64),
+                    "source": np.array([each.source or 0 for each in batch], np.int64),
+                    "has_source": np.array([each.source is not None for each in batch]),
+                    "message_id": np.array(write(con, sessions, prepared)),
+                }
+                with index.registered(con, given):
                     con.execute("insert into imported select hash, if(has_source, source, null), message_id from given")
-                return places
-        places = places[~np.isin(hashes, known)]
-    return places
+                return batch
+        batch = [each for each in batch if each.hash not in known]
+    return batch
 
 
 def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetime]) -> Imported:
@@ -283,26 +272,21 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     """
     problems = Problems()
     asked = table.questions(given, problems)
-    label, own = asked.index.name or "row", asked.attrs["names"]
-    rows = list(zip(asked.index, _rows(asked), strict=True))
-    names = [[(row["conversation"], key) for key in row.pop("evidence")] for _, row in rows]
-    ids = _resolved(store, names)
-    hidden = 0
+    own = asked.attrs["names"]
+    rows = list(_rows(asked))
     found: list[labels.Question] = []
-    for (where, row), wanted in zip(rows, names, strict=True):
-        here = f"{label} {where}"
+    hidden = 0
+    for (where, row), evidence in zip(rows, _sources(store, rows, "evidence", problems), strict=True):
+        looked_secret = _mask(row)
         try:
-            row["text"] = checked_text(said := row["text"], own["text"])
+            row["text"] = checked_text(row["text"], own["text"])
             row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"], own["symbol"])
         except ValueError as error:
-            problems.leave_out(here, str(error))
+            problems.leave_out(where, str(error))
             continue
-        safe = {name: row[name] and masked(row[name]) for name in ("answer", "kind", "session_id", "conversation")}
-        hidden += row["text"] != storable(said) or any(row[name] != value for name, value in safe.items())
-        row.update(safe)
-        row["asked_at"] = times.naive(row["asked_at"])
-        found.append(labels.Question(**row, evidence=_messages_of(wanted, ids, here, problems)))
-    _note_hidden(hidden, "questions", problems)
+        hidden += looked_secret
+        found.append(labels.Question(**row | {"asked_at": times.naive(row["asked_at"]), "evidence": evidence}))
+    _note_masked(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
     return Imported(
         questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.describe()
@@ -316,7 +300,7 @@ def insights(
     clock: Callable[[], datetime],
     conversations: Mapping[str, str | None] | None = None,
 ) -> Imported:
-    """Import insights in the order of their rows, each once, some in a step.
+    """Import insights in the order of their rows, each once, some in a step; then which took the place of which.
 
     `conversations` says in which one a source's key stands, where it is in any and the insight does not name its own.
 
@@ -326,93 +310,87 @@ def insights(
         If a column that is needed is missing.
     """
     problems = Problems()
-    learnt = table.insights(given, problems)
-    label = learnt.index.name or "row"
-    rows = [
-        (where, row, [(row["conversation"] or (conversations or {}).get(key), key) for key in row["sources"]])
-        for where, row in zip(learnt.index, _rows(learnt), strict=True)
-    ]
-    sources = _resolved(store, (names for *_, names in rows))
-    done, now = dict[str, int](), times.naive(clock(), "clock()")
+    rows = list(_rows(table.insights(given, problems)))
+    sources = _sources(store, rows, "sources", problems, conversations or {})
+    now = times.naive(clock(), "clock()")
+    done: dict[str | None, int] = {}
     added = already = hidden = 0
-    replaces: dict[str, list[str]] = {}
-    for _, row, _ in rows:
-        replaces.setdefault(row["superseded_by"], []).append(row["key"])
     for begin in range(0, len(rows), INSIGHTS):
+        part = slice(begin, begin + INSIGHTS)
         with store.write() as con:
-            for where, row, wanted in rows[begin : begin + INSIGHTS]:
-                here = f"{label} {where}"
-                older = [done[old] for old in replaces.get(row["key"], ()) if old in done]
+            for (where, row), ids in zip(rows[part], sources[part], strict=True):
+                looked_secret = _mask(row)
                 try:
-                    given_so = Learnt(
-                        text=masked(row["text"]),
-                        kind=row["kind"],
-                        symbol=row["symbol"],
-                        sources=_messages_of(wanted, sources, here, problems),
-                        valid_from=row["valid_from"],
-                    )
-                    insight_id, new = _once(con, given_so, row["known_from"], now)
+                    insight_id, new = _once(con, row, ids, now)
                 except ValueError as error:  # nothing of it has been written
-                    problems.leave_out(here, str(error))
+                    problems.leave_out(where, str(error))
                     continue
-                pairs = [(old, insight_id) for old in older]
-                if row["superseded_by"] in done:
-                    pairs.append((insight_id, done[row["superseded_by"]]))
-                for old, newer in pairs:
-                    try:
-                        ledger.supersede(con, old, newer, now)
-                    except ValueError as error:  # by what the lab knows already
-                        problems.note(f"{here}: {error} Both stay as they are.")
-                added, already = added + new, already + (not new)
-                hidden += given_so.text != row["text"]
-                if row["key"] is not None:
-                    done[row["key"]] = insight_id
-    _note_hidden(hidden, "insights", problems)
-    return Imported(
-        insights=added,
-        already=already,
-        left_out=problems.left_out,
-        problems=problems.describe(),
-    )
+                added, already, hidden = added + new, already + (not new), hidden + looked_secret
+                done[row["key"]] = insight_id
+    with store.write() as con:
+        for where, row in rows:
+            old, newer = (done.get(row[name]) if row[name] else None for name in ("key", "superseded_by"))
+            if old is not None and newer is not None:
+                try:
+                    ledger.supersede(con, old, newer, now)
+                except ValueError as error:  # by what the lab knows already
+                    problems.note(f"{where}: {error} Both stay as they are.")
+    _note_masked(hidden, "insights", problems)
+    return _imported(problems, insights=added, already=already)
 
 
-def _once(con: "DuckDBPyConnection", given: Learnt, known_from: datetime, now: datetime) -> tuple[int, bool]:
-    """Store an insight unless an equal one is there; say if it is new."""
-    made = ledger.checked(con, given, known_from, now)
+def _once(con: "DuckDBPyConnection", row: dict[str, Any], ids: tuple[int, ...], now: datetime) -> tuple[int, bool]:
+    """Store an insight unless an equal one is there; return its id and whether it is new."""
+    given = Learnt(text=row["text"], kind=row["kind"], symbol=row["symbol"], sources=ids, valid_from=row["valid_from"])
+    made = ledger.checked(con, given, row["known_from"], now)
     found = con.execute(
         "select insight_id from insights where text = ? and kind = ? and list_contains(?, coalesce(symbol, '')) "
         "and known_from = ? and valid_from = ?",
-        [made.text, made.kind, list(spellings(made.symbol or "")), made.known_from, made.valid_from],
+        [made.text, made.kind, [made.symbol or ""], made.known_from, made.valid_from],
     ).fetchone()
     return (int(found[0]), False) if found else (ledger.write(con, made, now, "import"), True)
 
 
-def _rows(found: "pd.DataFrame") -> list[dict[str, Any]]:
+def _rows(found: "pd.DataFrame") -> Iterator[_Row]:
+    """Yield the records of a checked frame, each with where it stands in the user's own."""
     import pandas as pd
 
-    return [
-        {str(name): None if value is pd.NaT else value for name, value in zip(found.columns, row, strict=True)}
-        for row in found.itertuples(index=False, name=None)
-    ]
+    label, names = found.index.name or "row", [*map(str, found.columns)]
+    moments = [name for name in names if isinstance(found[name].dtype, pd.DatetimeTZDtype)]
+    for where, *cells in found.itertuples(name=None):
+        row = dict(zip(names, cells, strict=True))
+        for name in moments:
+            row[name] = None if row[name] is pd.NaT else row[name].to_pydatetime(warn=False)
+        yield f"{label} {where}", row
 
 
-def _resolved(store: Store, names: Iterable[Sequence[_Name]]) -> dict[_Name, int]:
-    """Find the imported messages of these names, or of the same key in no conversation; the newest of each."""
+def _mask(row: dict[str, Any]) -> bool:
+    """Mask what looks like a secret in a record's words; return whether anything did."""
+    words = {name: storable(value) for name, value in row.items() if isinstance(value, str)}
+    safe = {name: masked(value) for name, value in words.items()}
+    row.update(safe)
+    return safe != words
+
+
+def _sources(
+    store: Store, rows: Iterable[_Row], column: str, problems: Problems, conversations: Mapping[str, str | None] = {}
+) -> list[tuple[int, ...]]:
+    """Return the imported messages that each row's keys name, in its conversation or in none; the newest of a name."""
     import numpy as np
 
-    wanted = {name: (_hash(*name), _hash(None, name[1])) for each in names for name in each}
-    hashes = np.array(list(wanted.values()), np.int64).ravel()
-    with store.read() as con, index.registered(con, {"source": hashes}):
-        found = con.execute(
-            "select source, max(message_id) from imported semi join messages using (message_id) "
-            "where source in (select source from given) group by source"
-        ).fetchall()
-    ids = dict(found)
-    resolved = {name: ids.get(here, ids.get(anywhere)) for name, (here, anywhere) in wanted.items()}
-    return {name: message_id for name, message_id in resolved.items() if message_id is not None}
-
-
-def _messages_of(names: Sequence[_Name], ids: Mapping[_Name, int], where: str, problems: Problems) -> tuple[int, ...]:
-    if strangers := [key for conversation, key in names if (conversation, key) not in ids]:
-        problems.note(f"{where}: {', '.join(strangers)} is no imported message of this lab; passed over.")
-    return tuple(dict.fromkeys(ids[name] for name in names if name in ids))
+    named = [[(row["conversation"] or conversations.get(key), key) for key in row[column]] for _, row in rows]
+    hashes = {name: (_hash(*name), _hash(None, name[1])) for names in named for name in names}
+    with store.read() as con, index.registered(con, {"source": np.array([*hashes.values()], np.int64).ravel()}):
+        newest = dict(
+            con.execute(
+                "select source, max(message_id) from imported semi join messages using (message_id) "
+                "where source in (select source from given) group by source"
+            ).fetchall()
+        )
+    ids = {name: newest.get(here, newest.get(anywhere)) for name, (here, anywhere) in hashes.items()}
+    found = []
+    for (where, _), names in zip(rows, named, strict=True):
+        if strangers := [key for conversation, key in names if ids[conversation, key] is None]:
+            problems.note(f"{where}: {', '.join(strangers)} is no imported message of this lab; passed over.")
+        found.append(tuple(dict.fromkeys(each for name in names if (each := ids[name]) is not None)))
+    return found

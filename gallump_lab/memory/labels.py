@@ -1,20 +1,21 @@
 """Questions to measure recall with, and labels: which messages a question needs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gallump_lab import secrets as masking
 from gallump_lab.memory import index
 from gallump_lab.memory.messages import checked_name, checked_text
-from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.symbols import canonical, validate_symbol
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Origin = Literal["reader", "human", "silver"]
+Origin = Literal["reader", "human"]
+"""Whether a dataset or a person says so."""
 EVIDENCE = 3
 """The grade of a message that the answer rests on; 2 helps, 1 is on the subject, 0 is of no use."""
 CHAT = "chat"
@@ -25,24 +26,18 @@ select question_id, text, answer, kind, asked_at, session_id, symbol, conversati
        coalesce(e.evidence, []) as evidence, seen_message, origin
 from questions left join (
     select question_id, list(message_id order by message_id) as evidence from (
-        select question_id, message_id from labels where origin <> 'silver'
-        group by all having arg_max(grade, rowid) = 3)
+        select question_id, message_id from labels group by all having arg_max(grade, rowid) = 3)
     group by question_id) e using (question_id)
 order by question_id
 """
-_THERE = """
-select place, min(question_id) as question_id from given g join questions q
-on q.text = g.text and q.kind = g.kind and q.asked_at = g.asked_at
-and coalesce(q.answer, '') = g.answer and coalesce(q.session_id, '') = g.session_id
-and list_contains(string_split(g.spellings, ','), coalesce(q.symbol, ''))
-and coalesce(q.conversation, '') = g.conversation
-and g.seen in (-1, q.seen_message)
-group by place order by place
+_ALIKE = """
+select question_id, text, answer, kind, asked_at, session_id, symbol, conversation, seen_message
+from questions where text in (select unnest(?::varchar[])) order by question_id desc
 """
 _HELD = """
 select question_id, message_id, arg_max(grade, rowid) as grade, arg_max(origin, rowid) as origin,
        arg_max(labeller, rowid) as labeller, arg_max(labelled_at, rowid) as labelled_at
-from labels where origin <> 'silver' group by question_id, message_id order by max(rowid)
+from labels group by question_id, message_id order by max(rowid)
 """
 # A turn's question is the message after the newest that it saw; a question that was tried again has several turns.
 _LISTED = """
@@ -51,8 +46,8 @@ with chat as (
     join messages m on m.message_id = t.question_id
     select t.turn_id, m.text, t.asked_at, t.session_id, t.symbol, t.question_id - 1 as seen_message
 )
-select q.question_id, c.turn_id, coalesce(q.text, c.text) as text, coalesce(q.asked_at, c.asked_at) as asked_at,
-       coalesce(q.kind, $chat) as kind, q.answer, coalesce(q.session_id, c.session_id) as session_id,
+select q.question_id, c.turn_id, coalesce(q.text, c.text) as text, q.answer, coalesce(q.kind, $chat) as kind,
+       coalesce(q.asked_at, c.asked_at) as asked_at, coalesce(q.session_id, c.session_id) as session_id,
        if(q.question_id is null, c.symbol, q.symbol) as symbol, q.conversation,
        coalesce(q.seen_message, c.seen_message) as seen_message
 from questions q full join chat c
@@ -93,8 +88,7 @@ class Listed:
     asked: Question
 
 
-@dataclass(frozen=True, kw_only=True)
-class Label:
+class Label(NamedTuple):
     """The label that holds of a question and a message."""
 
     question_id: int
@@ -119,7 +113,7 @@ def questions(catalogue: Catalogue) -> "pd.DataFrame":
 
 
 def held(catalogue: Catalogue) -> "pd.DataFrame":
-    """Return the label that holds of each question and message, the newest last; a program's are left out.
+    """Return the label that holds of each question and message, the newest last.
 
     Returns
     -------
@@ -134,58 +128,60 @@ def held(catalogue: Catalogue) -> "pd.DataFrame":
 def holding(catalogue: Catalogue) -> list[Label]:
     """Return the same as records."""
     with catalogue.read() as con:
-        names = [each.name for each in fields(Label)]
-        return [Label(**dict(zip(names, row, strict=False))) for row in con.execute(_HELD).fetchall()]
+        return [Label._make(row[:-1]) for row in con.execute(_HELD).fetchall()]
 
 
 def listed(catalogue: Catalogue) -> list[Listed]:
     """Return every question that can be labelled: the analyst's and the chat's by time, then the readers'."""
     with catalogue.read() as con:
         rows = con.execute(_LISTED, {"chat": CHAT}).fetchall()
-    names = ("text", "asked_at", "kind", "answer", "session_id", "symbol", "conversation", "seen_message")
     return [
-        Listed(question_id=row[0], turn_id=row[1], asked=Question(**dict(zip(names, row[2:], strict=True))))
-        for row in rows
+        Listed(question_id=question_id, turn_id=turn_id, asked=Question(**dict(zip(_FIELDS, row, strict=True))))
+        for question_id, turn_id, *row in rows
     ]
 
 
 def add(
     store: Store, asked: Sequence[Question], now: datetime, *, origin: Origin = "human", labeller: str = "analyst"
 ) -> list[tuple[int, bool]]:
-    """Store questions with their evidence, all or none of them, each once; give each one's id and whether it is new."""
-    import numpy as np
-
-    given: dict[str, Any] = {
-        name: np.array([getattr(question, name) or "" for question in asked], object)
-        for name in ("text", "kind", "answer", "session_id", "symbol", "conversation")
-    }
-    given["asked_at"] = np.array([question.asked_at for question in asked], "datetime64[us]")
-    given["seen"] = np.array([-1 if each.seen_message is None else each.seen_message for each in asked], np.int64)
-    given["place"] = np.arange(len(asked))
-    same = {"spellings": np.array([",".join(spellings(each.symbol or "")) for each in asked], object)}
-    at = times.naive(now)
+    """Store questions with their evidence, all or none of them, each once; return ids and whether each is new."""
+    own = {"origin": origin, "labeller": labeller, "at": times.naive(now)}
     with store.write() as con:
-        with index.registered(con, given | same):
-            there = con.execute(_THERE).fetchnumpy()
-        new = np.setdiff1d(given["place"], there["place"])
-        ids = index.next_ids(con, "question_ids", len(new))
-        with index.registered(con, {name: column[new] for name, column in given.items()} | {"question_id": ids}):
+        (newest,) = con.execute("select coalesce(max(message_id), 0) from messages").fetchone() or (0,)
+        alike = [
+            (question_id, Question(**dict(zip(_FIELDS, row, strict=True))))
+            for question_id, *row in con.execute(_ALIKE, [[each.text for each in asked]]).fetchall()
+        ]
+        known = {_same(there): question_id for question_id, there in alike}
+        known |= {_same(there, seen=there.seen_message): question_id for question_id, there in alike}
+        there = [known.get(_same(each, seen=each.seen_message)) for each in asked]
+        fresh = [each for each, question_id in zip(asked, there, strict=True) if question_id is None]
+        ids = index.next_ids(con, "question_ids", len(fresh)).tolist()
+        if fresh:
+            columns = {name: [getattr(each, name) for each in fresh] for name in _FIELDS} | {"question_id": ids}
+            columns["seen_message"] = [newest if seen is None else seen for seen in columns["seen_message"]]
             con.execute(
-                "insert into questions select question_id, text, nullif(answer, ''), kind, asked_at, "
-                "if(seen >= 0, seen, (select coalesce(max(message_id), 0) from messages)), nullif(session_id, ''), "
-                "nullif(symbol, ''), nullif(conversation, ''), ?, ? from given",
-                [origin, at],
+                f"insert into questions ({', '.join(columns)}, origin, arrived_at) "
+                f"select {', '.join(f'unnest(${name})' for name in columns)}, $origin, $at",
+                columns | {"origin": origin, "at": own["at"]},
             )
-        pairs = [(i, message) for i, place in zip(ids, new, strict=True) for message in asked[place].evidence]
-        columns = np.array(pairs, np.int64).reshape(-1, 2)
-        with index.registered(con, {"question_id": columns[:, 0], "message_id": columns[:, 1]}):
-            con.execute(
-                "insert into labels select question_id, message_id, ?, ?, ?, ? from given",
-                [EVIDENCE, origin, labeller, at],
-            )
-    found = np.zeros(len(asked), np.int64)
-    found[there["place"]], found[new] = there["question_id"], ids
-    return list(zip(found.tolist(), np.isin(given["place"], new).tolist(), strict=True))
+        pairs = [(i, message) for i, each in zip(ids, fresh, strict=True) for message in each.evidence]
+        con.execute(
+            "insert into labels select unnest($questions::bigint[]), unnest($messages::bigint[]), $grade, $origin, "
+            "$labeller, $at",
+            own | {"questions": [i for i, _ in pairs], "messages": [m for _, m in pairs], "grade": EVIDENCE},
+        )
+    new = iter(ids)
+    return [(next(new), True) if question_id is None else (question_id, False) for question_id in there]
+
+
+_FIELDS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "conversation", "seen_message")
+
+
+def _same(each: Question, seen: int | None = None) -> Hashable:
+    """Return what is the same of equal questions, whatever form their symbols are in; `seen` is None for any."""
+    symbol = each.symbol and canonical(each.symbol)
+    return each.text, each.answer, each.kind, each.asked_at, each.session_id, symbol, each.conversation, seen
 
 
 def add_one(  # noqa: PLR0913 (a question's fields)
@@ -280,59 +276,44 @@ def of_turn(store: Store, turn_id: int, now: datetime) -> int:
 
 
 def label(  # noqa: PLR0913 (a label's fields)
-    store: Store,
-    question_id: int,
-    message_id: int,
-    grade: int | None,
-    now: datetime,
-    *,
-    origin: Origin = "human",
-    labeller: str = "analyst",
+    store: Store, question_id: int, message_id: int, grade: int | None, now: datetime, *, labeller: str = "analyst"
 ) -> None:
-    """Return how much a question needs a message; the newest label of the two holds.
+    """Record how much a question needs a message; the newest label of the two holds.
 
     Parameters
     ----------
     grade : int or None
         0 of no use, 1 on the subject, 2 helps, 3 the answer rests on it. None takes back this labeller's newest label
         of the two: what held before holds again, be it another label or none.
-    origin : {"reader", "human", "silver"}
-        Whether a dataset, a person or a program says so.
     labeller : str
-        Who, by name.
+        Who says so, by name.
 
     Raises
     ------
     ValueError
-        If the grade or origin is another, or there is no such question or message, or nothing to take back.
+        If the grade is another, or there is no such question or message, or nothing to take back.
     """
-    known = isinstance(grade, int) and not isinstance(grade, bool) and 0 <= grade <= EVIDENCE
-    if grade is not None and not known:
+    if grade is not None and (type(grade) is not int or not 0 <= grade <= EVIDENCE):
         msg = f"grade must be a whole number from 0 to {EVIDENCE}, or None to take one back, not {grade!r}."
         raise ValueError(msg)
-    checked_name(labeller, "labeller")
-    if origin not in get_args(Origin):
-        msg = f"origin must be one of {', '.join(get_args(Origin))}, not {origin!r}."
-        raise ValueError(msg)
+    given = {"question": question_id, "message": message_id, "labeller": checked_name(labeller, "labeller")}
     with store.write() as con:
-        found = con.execute(
-            "select (from questions select count(*) where question_id = ?), "
-            "(from messages select count(*) where message_id = ?)",
-            [question_id, message_id],
-        ).fetchone()
-        if found != (1, 1):
+        if not con.execute(
+            "select 1 from questions, messages where question_id = $question and message_id = $message",
+            {"question": question_id, "message": message_id},
+        ).fetchone():
             msg = f"question_id {question_id!r} or message_id {message_id!r} is not in this lab; see lab.questions."
             raise ValueError(msg)
         if grade is not None:
             con.execute(
-                "insert into labels values (?, ?, ?, ?, ?, ?)",
-                [question_id, message_id, grade, origin, labeller, times.naive(now)],
+                "insert into labels values ($question, $message, $grade, 'human', $labeller, $at)",
+                given | {"grade": grade, "at": times.naive(now)},
             )
             return
         gone = con.execute(
-            "delete from labels where rowid = (select max(rowid) from labels where question_id = ? "
-            "and message_id = ? and origin = ? and labeller = ?) returning 1",
-            [question_id, message_id, origin, labeller],
+            "delete from labels where rowid = (select max(rowid) from labels where question_id = $question "
+            "and message_id = $message and origin = 'human' and labeller = $labeller) returning 1",
+            given,
         ).fetchone()
         if gone is None:
             msg = f"{labeller} has given question {question_id} no label of message {message_id} to take back."

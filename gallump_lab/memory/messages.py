@@ -1,15 +1,17 @@
 """Messages on their way into a lab: checked, then counted and cut outside of any step, then written, one or many."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.memory import index
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import one_line, storable
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.secrets import masked
+from gallump_lab.store import times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -101,6 +103,55 @@ class Draft:
     speaker: str | None = None
 
 
+def draft(  # noqa: PLR0913 (a message's fields)
+    role: Role,
+    text: str,
+    *,
+    now: datetime,
+    symbol: str | None = None,
+    created_at: datetime | None = None,
+    state: State = "complete",
+    speaker: str | None = None,
+    names: Mapping[str, str] = {},
+) -> Draft:
+    """Check a message; what looks like a key or a password in it is masked.
+
+    Parameters
+    ----------
+    now : datetime
+        The clock's time, naive UTC.
+    created_at : datetime, optional
+        The time it speaks of, with a time zone; `now` by default.
+    names : mapping of str to str
+        What an error calls the fields, where not by their own names.
+
+    Raises
+    ------
+    ValueError
+        If a field cannot be used; the message says which and how to mend it.
+    """
+    for name, value, known in (("role", role, get_args(Role)), ("state", state, get_args(State))):
+        if value not in known:
+            msg = f"{name} must be {' or '.join(map(repr, known))}, not {value!r}."
+            raise ValueError(msg)
+    called = {name: names.get(name, name) for name in ("text", "symbol", "created_at", "speaker")}
+    return Draft(
+        role=role,
+        text=checked_text(text, called["text"]),
+        symbol=None if symbol is None else validate_symbol(symbol, called["symbol"]),
+        created_at=now if created_at is None else checked_time(times.naive(created_at), now, called["created_at"]),
+        arrived_at=now,
+        state=state,
+        speaker=None if speaker is None else checked_name(speaker, called["speaker"]),
+    )
+
+
+def reply(text: str, *, now: datetime, symbol: str | None, state: State) -> Draft:
+    """Make a draft of a reply, of any length; what looks like a key or a password in it is masked."""
+    said = masked(storable(text))
+    return Draft(role="assistant", text=said, symbol=symbol, created_at=now, arrived_at=now, state=state)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Messages counted and cut, ready to be written."""
@@ -114,23 +165,17 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     """Do all that writing messages needs before the lab is held."""
     import numpy as np
 
-    def words(values: list[str | None]) -> Any:  # "" is nothing: a column must not begin with None alone
-        return np.array([value or "" for value in values], object)
+    def words(name: str) -> Any:  # "" is nothing: a column must not begin with None alone
+        return np.array([getattr(each, name) or "" for each in drafts], object)
 
-    return Batch(
-        columns={
-            "role": words([d.role for d in drafts]),
-            "text": words([d.text for d in drafts]),
-            "symbol": words([d.symbol for d in drafts]),
-            "speaker": words([d.speaker for d in drafts]),
-            "state": words([d.state for d in drafts]),
-            "title": words([one_line(d.text)[:80] if d.role == "user" else None for d in drafts]),
-            "created_at": np.array([d.created_at for d in drafts], "datetime64[us]"),
-            "arrived_at": np.array([d.arrived_at for d in drafts], "datetime64[us]"),
-            "tokens": np.array([tokens.count(d.text) for d in drafts], np.int64),
-        },
-        rows=index.rows([d.text for d in drafts]),
-    )
+    columns = {name: words(name) for name in ("role", "text", "symbol", "speaker", "state")}
+    columns |= {
+        name: np.array([getattr(each, name) for each in drafts], "datetime64[us]")
+        for name in ("created_at", "arrived_at")
+    }
+    columns["title"] = np.array([one_line(d.text)[:80] if d.role == "user" else "" for d in drafts], object)
+    columns["tokens"] = np.array([tokens.count(d.text) for d in drafts], np.int64)
+    return Batch(columns=columns, rows=index.rows([d.text for d in drafts]))
 
 
 def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:

@@ -105,7 +105,7 @@ def log_of(path: Path) -> Path:
 
 
 def open_log(path: Path) -> None:
-    """Make a lab's log, empty, for no other eyes than the lab itself; DuckDB would let everybody read it."""
+    """Create a lab's log, empty, for no other eyes than the lab itself; DuckDB would let everybody read it."""
     with contextlib.suppress(OSError):  # DuckDB will meet the same trouble, and say so
         log = os.open(log_of(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
         try:
@@ -115,7 +115,7 @@ def open_log(path: Path) -> None:
 
 
 def close_log(path: Path) -> None:
-    """Take away a log into which nothing was written."""
+    """Remove a log into which nothing was written."""
     with contextlib.suppress(OSError):
         if not log_of(path).stat().st_size:
             log_of(path).unlink()

@@ -83,7 +83,7 @@ class Instance:
         return self._con.cursor()
 
     def close(self) -> None:
-        """Let go of memory and files."""
+        """Release memory and files."""
         if self._con is not None:
             self._con.close()
         self._con, self.clean = None, True
@@ -196,7 +196,7 @@ class Claim:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it, whatever the lab still says."""
+        """Release it, whatever the lab still says."""
         _AT_WORK.discard(self.name)
         self._over.set()
 

@@ -276,7 +276,7 @@ def _allowed() -> int:
 
 
 def serve() -> None:
-    """Be the process: answer what comes on the standard input until it ends, or nothing comes for a while."""
+    """Serve as the process: answer what comes on the standard input until it ends, or nothing comes for a while."""
     answers, asked = os.fdopen(os.dup(1), "wb"), sys.stdin.buffer
     os.dup2(2, 1)  # nobody else's words are an answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -291,7 +291,7 @@ def serve() -> None:
 
 
 def _bound() -> None:
-    """Take no more memory than allowed, and be the first to go where there is too little."""
+    """Limit the memory to what is allowed, and be the first to go where there is too little."""
     with contextlib.suppress(ImportError):  # Windows
         import resource
 

@@ -55,7 +55,7 @@ _SEQUENCES = "select sequence_name, last_value from duckdb_sequences() where dat
 
 
 def is_address(path: object) -> bool:
-    """Tell a server's address from a file's path."""
+    """Return whether a path is a server's address."""
     return str(path)[:6].lower() == "quack:"
 
 
@@ -99,8 +99,14 @@ def load(con: "DuckDBPyConnection") -> None:
     import duckdb
 
     for name in _EXTENSIONS:
+        with contextlib.suppress(ModuleNotFoundError):  # as a Python package of this DuckDB's version
+            folder = resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+            packaged = folder / f"{name}.duckdb_extension"
+            if packaged.is_file():
+                con.load_extension(str(packaged))
+                continue
         try:
-            con.load_extension(_packaged(name) or name)
+            con.load_extension(name)
         except duckdb.Error as error:
             install = "; ".join(f"install {each}" for each in _EXTENSIONS)
             msg = (
@@ -108,18 +114,6 @@ def load(con: "DuckDBPyConnection") -> None:
                 f"from DuckDB's own site: python -c \"import duckdb; duckdb.execute('{install}')\""
             )
             raise StoreError(msg) from error
-
-
-def _packaged(name: str) -> str | None:
-    """Find an extension that came as a Python package of this DuckDB's version."""
-    import duckdb
-
-    try:
-        folder = resources.files(f"duckdb_extension_{name}")
-    except ModuleNotFoundError:
-        return None
-    found = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-    return str(found) if found.is_file() else None
 
 
 def literal(value: Any) -> str:
@@ -201,7 +195,7 @@ class ServerConnection:
         return self.near.execute(_ASK, [sql])
 
     def register(self, name: str, given: "Mapping[str, NDArray[Any]]") -> None:
-        """Let statements read arrays as a table; they are sent."""
+        """Send arrays, for statements to read as a table."""
         columns = ", ".join(f'{column(values)} as "{key}"' for key, values in given.items())
         self.execute(f"create or replace temp table {name} as select {columns}")
 
@@ -241,25 +235,13 @@ class Remote(Store):
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection to the lab inside one transaction, which sees it as it is at one moment.
-
-        Raises
-        ------
-        StoreError
-            If the server cannot be used.
-        """
+        """Return a connection as `Store.read`; it sees the lab as it is at one moment, however long that lasts."""
         with self.lend() as con:
             yield con
 
     @contextmanager
     def write(self) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
-
-        Raises
-        ------
-        StoreError
-            LabBusy if others write for the whole wait; NoServer, with a note where the step may have been written.
-        """
+        """Return a connection as `Store.write`; NoServer carries a note where the step may have been written."""
         with self.lend(write=True) as con:
             yield con
 
@@ -270,13 +252,7 @@ class Remote(Store):
 
     @contextmanager
     def sealed(self) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection that only reads; what else it could reach, the server has shut off.
-
-        Raises
-        ------
-        StoreError
-            As `read`.
-        """
+        """Return a connection that only reads; what else it could reach, the server has shut off."""
         with self.lend(begin="begin transaction read only") as con:
             yield con
 
@@ -287,11 +263,6 @@ class Remote(Store):
         """Return a connection to the server's `lab` for one step and one transaction; a writing one waits for its turn.
 
         The process's own instance stays attached, so that a step takes few messages to and fro.
-
-        Raises
-        ------
-        StoreError
-            As `write`.
         """
         with self._turn() as (own, deadline), self._server_errors(), translated(self.path):
             used = instance or own
@@ -315,7 +286,7 @@ class Remote(Store):
                     used.close()  # the server hears of it and undoes the step
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
-        """Make a lab's tables in a local database and fill them, over one transaction on the server."""
+        """Create a lab's tables in a local database and fill them, over one transaction on the server."""
         near = cast("ServerConnection", con).near
         near.execute(f"use {database}")
         schema.create(near)

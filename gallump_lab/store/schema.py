@@ -39,17 +39,18 @@ _OLDER = (
 
 
 def create(con: "DuckDBPyConnection") -> None:
-    """Make a lab's tables in an empty database, in the caller's transaction."""
+    """Create a lab's tables in an empty database, in the caller's transaction."""
     con.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
     con.execute("insert into schema values (?)", [VERSION])
     con.execute("insert into sorting values (0, 0, 0, 0)")
 
 
 def refuse_code(con: "DuckDBPyConnection", path: Path) -> None:
-    """See that the attached `lab` holds plain tables; what computes in a file that someone sent would run as ours.
+    """Refuse an attached `lab` that holds more than plain tables.
 
-    A view can stand where a table should, and a macro be called like a function that we call; so this must come before
-    `use lab`, after which the file's names are looked up first.
+    What computes in a file that someone sent would run as ours: a view can stand where a table should, and a macro be
+    called like a function that we call. So this must come before `use lab`, after which the file's names are looked up
+    first.
 
     Raises
     ------
@@ -94,5 +95,5 @@ def recognize(con: "DuckDBPyConnection", path: Path) -> bool:
 
 
 def is_snapshot(con: "DuckDBPyConnection") -> bool:
-    """Tell a saved snapshot from a lab."""
+    """Return whether a database is a saved snapshot."""
     return ("snapshot",) in con.execute(_THERE).fetchall()

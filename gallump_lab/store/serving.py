@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PATIENCE = 15.0
 """Seconds without a statement after which a client in the midst of a step counts as gone; a step takes far less."""
 _DONE = ("commit", "rollback")
-_STOPPING = 2.0
 # Of the statements of a session. A name that begins with quack_ rules a server; `query` runs a text as SQL.
 _CLOSED = frozenset({"attach", "call", "detach", "install", "json_execute_serialized_sql", "load", "pragma", "query"})
 _WORD = re.compile(r'"?(\w+)')
@@ -90,7 +89,7 @@ class Server:
             raise StoreError(msg) from None  # the error beneath may quote the token
 
     def claim(self) -> None:
-        """See that nobody else listens there: DuckDB would share a port with another lab's server.
+        """Check that nobody else listens there: DuckDB would share a port with another lab's server.
 
         Raises
         ------
@@ -155,7 +154,7 @@ class Server:
 
 
 def check() -> None:
-    """See that a lab can be served at all, before anything is made.
+    """Check that a lab can be served at all, before anything is made.
 
     Raises
     ------
@@ -168,43 +167,37 @@ def check() -> None:
 
 @contextlib.contextmanager
 def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
-    """Hold a lab file, made or brought up to date if need be, and serve it until the end of the block.
+    """Hold a lab file, made if it is missing, and serve it until the end of the block.
 
     Raises
     ------
     StoreError
         If the file cannot be used, the extension is missing, or nothing can listen there.
     """
-    address = remote.usual(address)
-    with contextlib.closing(Instance()) as instance:
+    with contextlib.closing(Instance(threads=None)) as instance:
         con = instance.cursor()
         remote.load(con)
-        server = Server(con, address, token)
+        server = Server(con, remote.usual(address), token)
         server.claim()
         store = Store.open(path)
-        with translated(store.path), _held(server, con, store):
-            yield server
+        with translated(store.path):
+            con.execute(f"attach {quoted(store.path)} as lab (type duckdb)")
+            con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
+            con.create_function("may_run", may_run, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True)
+            con.execute("set global quack_authorization_function = 'may_run'")
+            con.execute("set enable_external_access = false")
+            con.execute("set lock_configuration = true")
+            server.listen()
+            try:
+                yield server
+            finally:
+                server.stop()
+                con.execute("use memory")
+                con.execute("detach lab")
+                con.close()
 
 
-@contextlib.contextmanager
-def _held(server: Server, con: "DuckDBPyConnection", store: Store) -> Iterator[None]:
-    con.execute(f"attach {quoted(store.path)} as lab (type duckdb)")
-    con.execute("reset checkpoint_threshold")  # who holds the file for long commits to its log
-    con.create_function("may_run", may_run, ["VARCHAR", "VARCHAR"], "BOOLEAN", side_effects=True)
-    con.execute("set global quack_authorization_function = 'may_run'")
-    con.execute("set enable_external_access = false")
-    con.execute("set lock_configuration = true")
-    server.listen()
-    try:
-        yield
-    finally:
-        server.stop()
-        con.execute("use memory")
-        con.execute("detach lab")
-        con.close()
-
-
-def watch(server: Server, stop: threading.Event, on_restart: Callable[[], object] = lambda: None) -> None:
+def watch(server: Server, stop: threading.Event, on_restart: Callable[[], object]) -> None:
     """Look after a server until `stop` is set; say when it had to end all connections."""
     while not stop.wait(1):
         if server.look(time.monotonic()):

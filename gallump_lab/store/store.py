@@ -311,7 +311,7 @@ class Store:
         return None
 
     def _recognize(self, con: "DuckDBPyConnection") -> None:
-        """See that a file which others have written, or put in the known one's place, is a lab like it."""
+        """Check that a file which others have written, or put in the known one's place, is a lab like it."""
         found = self._look()
         if self._known is None or found is None or self._known[:2] != found[:2]:  # else others wrote
             schema.refuse_code(con, self.path)

@@ -12,12 +12,12 @@ from gallump_lab.reading.dates import zone
 
 
 def now() -> datetime:
-    """Tell the time, UTC; the clock that is used where none is given."""
+    """Return the time, UTC; the clock that is used where none is given."""
     return datetime.now(UTC)
 
 
 def here(clock: Callable[[], datetime], time_zone: str | None) -> datetime:
-    """Tell a clock's time in the analyst's time zone.
+    """Return a clock's time in the analyst's time zone.
 
     Parameters
     ----------

@@ -1,10 +1,12 @@
 """The chat: a transcript and an input in a notebook's output."""
 
-import contextlib
 import importlib
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +15,17 @@ from gallump_lab.brain.turns import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
-from gallump_lab.ui.entries import entry, file_name, page, sessions, words
+from gallump_lab.ui.entries import Growing, entry, file_name, page, sessions, visible, words
 from gallump_lab.ui.inspector import carried, preview, source
-from gallump_lab.ui.markdown import visible
-from gallump_lab.ui.running import NEW, Running
 from gallump_lab.ui.widget import Widget, joined
 
 if TYPE_CHECKING:
+    from gallump_lab.brain.conversation import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100
@@ -33,6 +34,8 @@ REPAINTS = 20
 """How often a second a growing reply is painted at most; the notebook's channel drops floods."""
 REST = 4
 """A repaint's pause is at least so many times as long as it took: a long table is rendered anew each time."""
+NEW = "new"
+"""Stands for the session that a question is about to begin."""
 
 COMING = "A reply is still coming: stop it or wait for it."
 
@@ -76,31 +79,33 @@ class ChatWidget(Widget):
     ------
     SymbolError
         If the watchlist holds what is not a symbol.
+
+    Examples
+    --------
+    >>> lab.chat(watchlist=["AAPL", "MSFT"])
+    <ChatWidget session=None>
     """
 
     _esm = joined("parts.js", "entries.js", "inspector.js", "chat.js")
     _css = joined("chat.css", "inspector.css")
+    _at_once = frozenset({"ask", "retry", "stop", "watchlist"})
 
     def __init__(
         self, lab: "Lab", watchlist: str | Iterable[str] = (), session_id: str | None = None, *, static: bool = False
     ) -> None:
         self.lab, self._saved = lab, static
         self.shown: str | None = None
-        self.session_id = session_id or _newest_live(lab)
+        self.session_id = session_id or self._newest_live()
         self._notice = ""
-        known = session_id is None or _live(lab, session_id) or lab.transcript(limit=1, session_id=session_id)
-        if not known:
+        if session_id and not (lab.sessions.live(session_id) or lab.transcript(limit=1, session_id=session_id)):
             self.session_id = None
             self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
         self.watchlist = _symbols(watchlist)
-        self.error: Exception | None = None
-        self._turn: Running | None = None
-        self._views: set[str] = set()
-        self._listed: dict[str, dict[str, Any]] = {}
+        self._turn: Turn | None = None
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
         # or after it, never twice.
         self._lock = threading.Lock()
-        super().__init__(self._receive)
+        super().__init__()
 
     def __repr__(self) -> str:
         return f"<ChatWidget session={self.session_id!r}>"
@@ -111,92 +116,38 @@ class ChatWidget(Widget):
         rows = self.lab.transcript(limit=HISTORY, session_id=self.session_id) if self.session_id else []
         return page([entry(row) for row in rows])
 
-    def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
-        """Take a view's message."""
-        match content:
-            case {"type": "ready", "view": view} if view not in self._views:
-                self._views.add(view)
-                self._start(self._tell_history, view)
-            case {"type": "watchlist", "text": text, "view": view}:
-                self._watch(text, view)
-            case {"type": "ask", "text": text, "watchlist": watchlist, "view": view}:
-                if self._watch(watchlist, view):
-                    overrides = Overrides(pinned=content.get("pinned", ()), excluded=content.get("excluded", ()))
-                    self._begin(Running(view, text, symbol=next(iter(self.watchlist), None), overrides=overrides))
-            case {"type": "retry", "question": question_id, "view": view}:
-                self._begin(Running(view, "", question_id=question_id))
-            case {"type": "stop"}:
-                if turn := self._turn:
-                    turn.stop.set()
-            case {"view": view}:
-                self._do(view, lambda: self._serve(**content))
+    def _run(self, action: Callable[[], None]) -> None:
+        threading.Thread(target=action, name="gallump-chat", daemon=True).start()
 
-    def _serve(self, type: str, **content: Any) -> None:  # noqa: A002 (as views call it)
-        """Do what a view asks for that takes its time."""
-        served: dict[str, Callable[..., None]] = {
-            "earlier": self._tell_earlier,
-            "sync": self._tell_fresh,
-            "sessions": self._tell_sessions,
-            "show": lambda view, session: self._show(view, session, session or _newest_live(self.lab)),
-            "new": lambda view: self._show(view, None, None, "Your next question begins a new session."),
-            "export": self._export,
-            "forget": self._forget,
-            "decide": self._decide,
-            "preview": self._preview,
-            "context": lambda view, message: self._inspected(view, carried(self.lab, message), of=message),
-            "source": lambda view, **item: self.send({"type": "source", "view": view, **source(self.lab, **item)}),
-            "budget": self._apply,
-        }
-        served[type](**content)
+    def _newest_live(self) -> str | None:
+        newest = next((row["session_id"] for row in self.lab.transcript(limit=1)), None)
+        return newest if newest and self.lab.sessions.live(newest) else None
 
-    def _start(self, action: Callable[..., None], *arguments: Any) -> None:
-        threading.Thread(target=action, args=arguments, name="gallump-chat", daemon=True).start()
-
-    def _do(self, view: str, action: Callable[[], None]) -> None:
-        """Do something on a thread of its own, and tell the view that asked for it if it fails."""
-
-        def attempt() -> None:
-            try:
-                action()
-            except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
-                self.error = error
-                self.send({"type": "trouble", "view": view, "words": words(error)})
-
-        self._start(attempt)
-
-    def _refuse(self, view: str, said: str) -> None:
-        self.send({"type": "refused", "view": view, "words": said})
-
-    def _watch(self, text: str, view: str) -> bool:
-        try:
-            self.watchlist = _symbols(text)
-        except SymbolError as error:
-            self._refuse(view, f"Watchlist: {error}")
-            return False
-        self.send({"type": "watchlist", "view": view, "text": ", ".join(self.watchlist)})
-        return True
+    def _on_ready(self, view: str) -> None:
+        self._tell_history(view)
+        # What the first question needs takes seconds to load; meanwhile the reader types it.
+        with suppress(StoreError, ConfigError):  # told with the question
+            for package in ("pandas",) if self.lab.config.model.answering == OFFLINE else ("pandas", "anthropic"):
+                importlib.import_module(package)
+            prepare(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
 
     def _tell_history(self, view: str | None, by: str | None = None) -> None:
-        """Return what there is to show: to a view that has just been drawn, or to all, once one of them changed it."""
+        """Tell what there is to show: a view that has just been drawn, or all, once one of them changed it."""
         with self._lock:
             try:
                 content = self._history()
-            except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
+            except Exception as error:  # noqa: BLE001 - a view that has no history yet takes no other message
                 self.error = error
-                content = {"fault": words(error), "offline": True}
+                content = {"fault": words(error)}
             self.send({"type": "history", "view": view, "by": by, **content})
-        # What the first question needs takes seconds to load; meanwhile the reader types it.
-        for package in ("pandas",) if content["offline"] else ("pandas", "anthropic"):
-            importlib.import_module(package)
-        with contextlib.suppress(StoreError, ConfigError):  # told with the question
-            prepare(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
 
     def _history(self) -> dict[str, Any]:
         config, turn = self.lab.config, self._turn
         rows = self.lab.transcript(limit=HISTORY, session_id=self.shown)
         return {
-            "entries": [entry(row) for row in (turn.without(rows) if turn else rows)],
-            "running": turn and turn.told(),
+            # What the lab has stored of the turn under way is part of `running`.
+            "entries": [entry(row) for row in rows if turn is None or row["message_id"] <= turn.after],
+            "running": turn and turn.describe(),
             "earlier": len(rows) == HISTORY,
             "place": self._place(),
             "notice": self._notice,
@@ -212,8 +163,15 @@ class ChatWidget(Widget):
         limit = config.model.max_usd_per_day
         return None if limit is None else {"spent": self.lab.spent_today, "limit": limit}
 
-    def _tell_fresh(self, view: str, newest: int) -> None:
-        """Tell a view what another notebook has added to the lab meanwhile."""
+    def _place(self) -> dict[str, Any] | None:
+        """Return the session that is shown alone."""
+        return {**self._session(self.shown), "live": self.lab.sessions.live(self.shown)} if self.shown else None
+
+    def _session(self, session_id: str) -> dict[str, Any]:
+        return next((row for row in sessions(self.lab.history()) if row["id"] == session_id), {"title": ""})
+
+    def _on_sync(self, view: str, newest: int) -> None:
+        """Tell what another notebook has added to the lab meanwhile."""
         with self._lock:
             if self._turn:
                 return
@@ -224,38 +182,20 @@ class ChatWidget(Widget):
         if len(found) == HISTORY:  # there may be more of them
             self._tell_history(None)
 
-    def _preview(self, view: str, serial: int, **asked: Any) -> None:
-        self._inspected(view, preview(self.lab, self.session_id, **asked), serial=serial)
-
-    def _inspected(self, view: str, found: Mapping[str, Any], *, of: int | None = None, serial: int = 0) -> None:
-        self.send({"type": "inspected", "view": view, "of": of, "serial": serial, **found})
-
-    def _apply(self, view: str, budget: Mapping[str, int]) -> None:
-        """Put budgets in force for the questions to come."""
-        config = self.lab.config
-        self.lab.apply(replace(config, budget=replace(config.budget, **budget)))
-        self.send({"type": "applied", "by": view, "budget": dict(budget)})
-
-    def _tell_earlier(self, view: str, before: int) -> None:
+    def _on_earlier(self, view: str, before: int) -> None:
         rows = self.lab.transcript(limit=HISTORY, before=before, session_id=self.shown)
         entries = [entry(row) for row in rows]
         self.send({"type": "earlier", "view": view, "entries": entries, "earlier": len(rows) == HISTORY})
 
-    def _tell_sessions(self, view: str, search: str) -> None:
-        self.send({"type": "sessions", "view": view, "search": search, "sessions": self._list(search)})
-
-    def _list(self, search: str) -> list[dict[str, Any]]:
+    def _on_sessions(self, view: str, search: str) -> None:
         found = sessions(self.lab.history(search))
-        self._listed |= {row["id"]: row for row in found}
-        return found
+        self.send({"type": "sessions", "view": view, "search": search, "sessions": found})
 
-    def _place(self) -> dict[str, Any] | None:
-        """Return the session that is shown alone."""
-        if self.shown is None:
-            return None
-        if self.shown not in self._listed:
-            self._list("")
-        return {"title": "", **self._listed.get(self.shown, {}), "live": _live(self.lab, self.shown)}
+    def _on_show(self, view: str, session: str | None) -> None:
+        self._show(view, session, session or self._newest_live())
+
+    def _on_new(self, view: str) -> None:
+        self._show(view, None, None, "Your next question begins a new session.")
 
     def _show(self, view: str, shown: str | None, session_id: str | None, notice: str = "") -> None:
         """Show one session alone, or all of them; the next question goes where the reader looks."""
@@ -265,25 +205,51 @@ class ChatWidget(Widget):
             self.shown, self.session_id, self._notice = shown, session_id, notice
         self._tell_history(None, by=view)
 
-    def _export(self, view: str, session: str) -> None:
-        text, title = visible(self.lab.export(session)), self._listed.get(session, {}).get("title", "")
-        self.send({"type": "exported", "view": view, "name": file_name(title), "text": text})
+    def _on_preview(self, view: str, serial: int, **asked: Any) -> None:
+        found = preview(self.lab, self.session_id, **asked)
+        self.send({"type": "inspected", "view": view, "of": None, "serial": serial, **found})
 
-    def _forget(self, view: str, message: int | None, session: str | None) -> None:
+    def _on_context(self, view: str, message: int) -> None:
+        self.send({"type": "inspected", "view": view, "of": message, "serial": 0, **carried(self.lab, message)})
+
+    def _on_source(self, view: str, **item: Any) -> None:
+        self.send({"type": "source", "view": view, **source(self.lab, **item)})
+
+    def _on_watchlist(self, view: str, text: str) -> bool:
+        try:
+            self.watchlist = _symbols(text)
+        except SymbolError as error:
+            self._refuse(view, f"Watchlist: {error}")
+            return False
+        self.send({"type": "watchlist", "view": view, "text": ", ".join(self.watchlist)})
+        return True
+
+    def _refuse(self, view: str, said: str) -> None:
+        self.send({"type": "refused", "view": view, "words": said})
+
+    def _on_budget(self, view: str, budget: Mapping[str, int]) -> None:
+        """Put budgets in force for the questions to come."""
+        config = self.lab.config
+        self.lab.apply(replace(config, budget=replace(config.budget, **budget)))
+        self.send({"type": "applied", "by": view, "budget": dict(budget)})
+
+    def _on_export(self, view: str, session: str) -> None:
+        text, name = visible(self.lab.export(session)), file_name(self._session(session)["title"])
+        self.send({"type": "exported", "view": view, "name": name, "text": text})
+
+    def _on_forget(self, view: str, message: int | None, session: str | None) -> None:
         with self._lock:
             if self._turn:
                 raise ReplyComing(COMING)
             self.lab.forget(message_id=message, session_id=session)
-            self._listed.clear()
-            gone = session is not None
-            if gone and session == self.session_id:
+            if session and session == self.session_id:
                 self.session_id = None
-            if not (gone and session == self.shown):
+            if not session or session != self.shown:
                 self.send({"type": "forgotten", "message": message, "session": session})
                 return
-        self._show(view, None, _newest_live(self.lab))
+        self._show(view, None, self._newest_live())
 
-    def _decide(self, view: str, message: int, position: int, verdict: Any, note: str) -> None:
+    def _on_decide(self, view: str, message: int, position: int, verdict: Any, note: str) -> None:
         """Record a decision, and tell every view, as the lab holds it."""
         (row,) = self._message(message)
         self.lab.decide(row["turn"]["turn_id"], position, verdict, note)
@@ -291,16 +257,31 @@ class ChatWidget(Widget):
         idea = entry(row)["turn"]["ideas"][position]
         self.send({"type": "decided", "by": view, "message": message, "position": position, "idea": idea})
 
-    def _begin(self, turn: "Running") -> None:
+    def _message(self, message_id: int) -> list[dict[str, Any]]:
+        return self.lab.transcript(limit=1, before=message_id + 1)
+
+    def _on_ask(self, view: str, text: str, watchlist: str, **chosen: Any) -> None:
+        if self._on_watchlist(view, watchlist):
+            symbol = next(iter(self.watchlist), None)
+            self._begin(Turn(view, text, symbol=symbol, overrides=Overrides(**chosen)))
+
+    def _on_retry(self, view: str, question: int) -> None:
+        self._begin(Turn(view, "", question_id=question))
+
+    def _on_stop(self, _view: str) -> None:
+        if turn := self._turn:
+            turn.stop.set()
+
+    def _begin(self, turn: "Turn") -> None:
         with self._lock:
             if self._turn:
                 self._refuse(turn.view, f"{COMING} Your text stays here.")
                 return
             self._turn, self._notice = turn, ""
-        self._start(self._converse, turn)
-        self._start(self._paint, turn)
+        self._run(lambda: self._converse(turn))
+        self._run(lambda: self._paint(turn))
 
-    def _converse(self, turn: "Running") -> None:
+    def _converse(self, turn: "Turn") -> None:
         """Put the question, and tell how it ended: every way ends in entries that the reader sees."""
         reply, self.error = None, None
         more: dict[str, Any] = {}
@@ -312,7 +293,7 @@ class ChatWidget(Widget):
                 else:
                     (asked,) = self._message(turn.question_id)
                     turn.text, turn.session = asked["text"], asked["session_id"]
-                self.send({"type": "started", "view": turn.view, **turn.told()})
+                self.send({"type": "started", "view": turn.view, **turn.describe()})
             try:
                 reply = turn.put(self.lab, self.watchlist, self.session_id)
             except ModelError as fault:
@@ -334,31 +315,19 @@ class ChatWidget(Widget):
             if stored:
                 self.session_id = entries[0]["session"]
                 self.shown = self.shown and self.session_id
-            self.send(
-                {
-                    "type": "done",
-                    "view": turn.view,
-                    "entries": entries,
-                    "place": self._place(),
-                    "notice": (reply and reply.notice) or "",
-                    # What was not stored goes back to where it was typed.
-                    "restore": "" if stored else masked(turn.text),
-                    **more,
-                }
-            )
+            notice, place = (reply and reply.notice) or "", self._place()
+            restore = "" if stored else masked(turn.text)  # what was not stored goes back to where it was typed
+            told = {"entries": entries, "place": place, "notice": notice, "restore": restore, **more}
+            self.send({"type": "done", "view": turn.view, **told})
 
-    def _message(self, message_id: int) -> list[dict[str, Any]]:
-        return self.lab.transcript(limit=1, before=message_id + 1)
-
-    def _unanswered(self, turn: "Running") -> dict[str, Any]:
+    def _unanswered(self, turn: "Turn") -> dict[str, Any]:
         """Return the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
-        try:
+        rows = []
+        with suppress(StoreError):  # the reader is told of the turn's own failure
             rows = self.lab.transcript(limit=HISTORY)
-        except StoreError:  # the reader is told of the turn's own failure
-            rows = []
         return next((entry(row) for row in rows if turn.asked(row)), turn.question() | {"session": None})
 
-    def _paint(self, turn: "Running") -> None:
+    def _paint(self, turn: "Turn") -> None:
         while turn.fresh.wait() and not turn.over.is_set():
             turn.fresh.clear()
             begun = time.perf_counter()
@@ -368,14 +337,59 @@ class ChatWidget(Widget):
             turn.over.wait(max(1 / REPAINTS, REST * (time.perf_counter() - begun)))
 
 
+class Turn:
+    """A question under way: what has come of its reply, and the signals between its threads."""
+
+    def __init__(
+        self,
+        view: str,
+        text: str,
+        *,
+        symbol: str | None = None,
+        overrides: Overrides = NO_OVERRIDES,
+        question_id: int | None = None,
+    ) -> None:
+        self.view, self.text, self.symbol, self.overrides = view, text, symbol, overrides
+        self.question_id = question_id  # of a stored question that is asked again
+        self.session: str | None = NEW
+        self.after: float = math.inf  # the lab's newest message before this turn
+        self.stop, self.fresh, self.over = threading.Event(), threading.Event(), threading.Event()
+        self._deltas: deque[str] = deque()
+        self._reply = Growing()
+
+    def put(self, lab: "Lab", watchlist: Sequence[str], session_id: str | None) -> "Reply":
+        """Ask the question, or ask it again; see `Lab.ask` and `Lab.retry`."""
+        if self.question_id is not None:
+            return lab.retry(self.question_id, on_text=self.take, stop=self.stop)
+        return lab.ask(self.text, watchlist, session_id, overrides=self.overrides, on_text=self.take, stop=self.stop)
+
+    def take(self, delta: str) -> None:
+        """Take a piece of the reply, on the asking thread."""
+        self._deltas.append(delta)
+        self.fresh.set()
+
+    def grow(self) -> dict[str, str]:
+        """Render what has come since; return the finished blocks that are new, and the open one."""
+        gained = self._reply.add("".join(self._deltas.popleft() for _ in range(len(self._deltas))))
+        return {"settled": gained, "open": self._reply.open}
+
+    def question(self) -> dict[str, Any]:
+        """Return the question as an entry, as the lab is about to store it."""
+        return {"role": "user", "text": visible(masked(self.text)), "symbol": self.symbol, "session": self.session}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the question, unless it stands in the transcript, and all that has been painted of its reply."""
+        question = self.question() if self.question_id is None else None
+        painted = {"settled": self._reply.settled, "open": self._reply.open}
+        return {"question": question, "session": self.session, **painted}
+
+    def asked(self, row: Mapping[str, Any]) -> bool:
+        """Whether a stored message is this turn's question."""
+        if self.question_id is not None:
+            return bool(row["message_id"] == self.question_id)
+        new = row["message_id"] > self.after and row["role"] == "user"
+        return bool(new and row["text"].strip() == masked(self.text).strip())
+
+
 def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:
     return split_symbols(given) if isinstance(given, str) else validate_symbols(given)
-
-
-def _live(lab: "Lab", session_id: str | None) -> bool:
-    return session_id is not None and lab.sessions.live(session_id)
-
-
-def _newest_live(lab: "Lab") -> str | None:
-    newest = next((row["session_id"] for row in lab.transcript(limit=1)), None)
-    return newest if _live(lab, newest) else None

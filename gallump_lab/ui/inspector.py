@@ -1,17 +1,23 @@
-"""What a prompt carries, as the context inspector shows it: JSON values, text made visible."""
+"""What a prompt carries, three ways: the chat's context inspector, sliders to explore budgets, and a chart."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets  # type: ignore[import-untyped]
+
+from gallump_lab.config import ConfigError
 from gallump_lab.memory import packing
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
+from gallump_lab.picture import COLOURS, Picture
+from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
-from gallump_lab.ui.entries import entry, words
-from gallump_lab.ui.markdown import visible
+from gallump_lab.ui.entries import entry, visible, words
 
 if TYPE_CHECKING:
+    from gallump_lab.brain.conversation import Preview
     from gallump_lab.lab import Lab
 
 SNIPPET = 300
@@ -60,7 +66,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
     items = found.budget.hot_messages is not None or found.budget.cold_insights is not None
     notice = found.prompt.session_context.notice
     about = {"cost": found.cost_usd, "most": found.most_usd, "items": items, "notice": notice}
-    return _told(sections, packing.used(found.slots), limits, found.slots, question) | about
+    return _describe(sections, packing.used(found.slots), limits, found.slots, question) | about
 
 
 def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
@@ -75,7 +81,7 @@ def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
         msg = f"Nothing is recorded of the turn of message {message_id} any more: its question was forgotten."
         raise ValueError(msg)
     question = _message(lab, turn["question_id"])
-    return _told(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
+    return _describe(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
 
 
 def source(lab: "Lab", *, kind: str, item: int, message: int | None) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def _message(lab: "Lab", message_id: int) -> dict[str, Any]:
     raise ValueError(msg)
 
 
-def _told(
+def _describe(
     sections: Mapping[str, int],
     used: Mapping[str, int],
     budget: Mapping[str, int],
@@ -159,3 +165,170 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     if shared and slot.tier != "hot":
         said.append(f"shares {', '.join(shared[:6])}")
     return " \u00b7 ".join(said)
+
+
+MOST = {"hot": 4_000, "warm": 2_000, "cold": 800}
+"""How far each slider goes, in the model's tokens; further where more is applied."""
+STEP = 50
+NEXT = 5
+"""So many of those that no longer fit are shown."""
+
+
+class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """One question's prompt under budgets that sliders set; nothing is sent or applied.
+
+    Parameters
+    ----------
+    lab : Lab
+        Whose memory is shown.
+    question : str
+        What would be asked.
+    watchlist : sequence of str
+        Its symbols.
+    session_id : str, optional
+        The session to carry on.
+
+    Examples
+    --------
+    >>> lab.explore("Where is my AAPL stop?", watchlist=["AAPL"])
+    """
+
+    def __init__(self, lab: "Lab", question: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> None:
+        self._lab, self._question = lab, question
+        self._watchlist, self._session_id = tuple(watchlist), session_id
+        budget = lab.config.budget
+        self.sliders = {
+            tier: widgets.IntSlider(
+                value=getattr(budget, tier),
+                max=max(most, getattr(budget, tier)),
+                step=STEP,
+                description=tier.upper(),
+                style={"handle_color": COLOURS[tier.upper()]},
+                layout=widgets.Layout(width="28em"),
+            )
+            for tier, most in MOST.items()
+        }
+        self._shown = widgets.HTML()
+        super().__init__([*self.sliders.values(), self._shown])
+        for slider in self.sliders.values():
+            slider.observe(self._redraw, names="value")
+        self._redraw()
+
+    @property
+    def preview(self) -> "Preview":
+        """What the question would send under the sliders' budgets."""
+        config = self._lab.config
+        values = {tier: slider.value for tier, slider in self.sliders.items()}
+        tried = replace(config, budget=replace(config.budget, **values))
+        return self._lab.preview(self._question, self._watchlist, self._session_id, config=tried)
+
+    def __repr__(self) -> str:
+        """Return how full the budgets are; a notebook's file holds nothing of what was said."""
+        return repr(self.preview)
+
+    def _repr_mimebundle_(self, **given: Any) -> dict[str, Any]:
+        """Return what a notebook shows and, for where it cannot, how full the budgets are."""
+        return {**super()._repr_mimebundle_(**given), "text/html": _filled(self.preview)}
+
+    def _redraw(self, _change: Any = None) -> None:
+        try:
+            self._shown.value = _drawn(self.preview)
+        except ConfigError as error:
+            self._shown.value = f"<p>{escape(str(error))}</p>"
+
+
+def _filled(preview: "Preview") -> str:
+    """Draw how full the budgets are, as bars and counts."""
+    used = packing.used(preview.slots)
+    limits = {tier: getattr(preview.budget, tier) for tier in used}
+    whole = max(sum(limits.values()), sum(used.values()), 1)
+    bars = "".join(_bar(tier.upper(), spent / whole, max(limits[tier], spent) / whole) for tier, spent in used.items())
+    count = ", ".join(f"{tier.upper()} {spent:,} of {limits[tier]:,}" for tier, spent in used.items())
+    cost = "" if preview.cost_usd is None else f", ${preview.cost_usd:.4f}"
+    return f'<div aria-hidden="true">{bars}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>'
+
+
+def _drawn(preview: "Preview") -> str:
+    """Draw the budgets, every kept slot and the next in line; what was said is escaped."""
+    kept = "".join(_line(slot) for slot in preview.slots if slot.kept)
+    missed = [
+        slot for tier in packing.TIERS for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"
+    ]
+    rest = f"<p>Over budget, next in line:</p>{''.join(map(_line, missed[:NEXT]))}" if missed else ""
+    return (
+        f'{_filled(preview)}<div style="max-height:22em;overflow:auto">{kept}<div style="opacity:.6">{rest}</div></div>'
+    )
+
+
+def _bar(tier: str, used: float, room: float) -> str:
+    """Draw a tier's budget as a frame, filled as far as it is used; widths are shares of all budgets."""
+    return (
+        f'<span title="{tier}" style="display:inline-block;height:1em;width:{40 * room:.2f}em;margin-right:2px;'
+        f'box-shadow:inset 0 0 0 1px {COLOURS[tier]}"><span style="display:block;height:1em;width:{40 * used:.2f}em;'
+        f'background:{COLOURS[tier]}"></span></span>'
+    )
+
+
+def _line(slot: "ContextItem") -> str:
+    tier = slot.tier.upper()
+    return (
+        f'<div style="border-left:4px solid {COLOURS[tier]};margin:2px 0;padding-left:6px;line-height:1.35">'
+        f'<span style="opacity:.65">{tier} {slot.tokens}</span> {escape(masked(" ".join(slot.line.split())))}</div>'
+    )
+
+
+_GROUPS = {
+    "hot": ("HOT", "the current session"),
+    "warm": ("WARM", "relevant earlier talk"),
+    "cold": ("COLD", "insights"),
+    "market": ("market", "market data"),
+    "portfolio": ("market", "portfolio"),
+    "question": ("question", "the question"),
+    "header": ("instructions", "header"),
+    "instructions": ("instructions", "instructions"),
+    "schema": ("instructions", "recommendation schema"),
+}
+
+
+def prompt_tokens(preview: "Preview") -> Picture:
+    """Draw what a question would carry: one bar a section, in the prompt's order, in the model's tokens."""
+    import altair as alt
+    import pandas as pd
+
+    spent = {
+        tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
+        for tier, section_used in packing.used(preview.slots).items()
+    }
+    rows = [
+        {
+            "section": _GROUPS[section.name][1],
+            "part": _GROUPS[section.name][0],
+            "tokens": section.tokens,
+            "label": f"{section.tokens:,}" + (f"  ({spent[section.name]})" if section.name in spent else ""),
+        }
+        for section in preview.prompt.sections
+    ]
+    frame = pd.DataFrame(rows)
+    bars = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "tokens:Q",
+                title="tokens, headings included",
+                axis=alt.Axis(grid=False),
+                scale=alt.Scale(domainMax=1.5 * frame["tokens"].max()),
+            ),
+            y=alt.Y("section:N", sort=None, title=None),
+            color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[*COLOURS], range=[*COLOURS.values()])),
+            tooltip=["section", "part", "tokens"],
+        )
+    )
+    labels = bars.mark_text(align="left", dx=4).encode(text="label:N", color=alt.value("#333333"))
+    left = preview.budget.window - preview.budget.reply - preview.tokens
+    title = alt.TitleParams(
+        f"This question would carry {preview.tokens:,} tokens", subtitle=f"{left:,} of the window's tokens stay free"
+    )
+    chart = (bars + labels).properties(title=title, width=460, height=24 * len(rows)).configure(background="white")
+    words = ", ".join(f"{row['section']} {row['tokens']:,}" for row in rows)
+    return Picture(chart, f"Tokens by section: {words}")

@@ -1,12 +1,12 @@
 """What the browser specs share: one JupyterLab, one kernel and one browser; a notebook and a Claude for each spec."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from messages_server import MessagesServer
 from notebook_page import PATIENCE_MS, Jupyter, Notebook, browse, serve
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 FAILED = pytest.StashKey[bool]()
 
@@ -38,33 +38,49 @@ def claude() -> Iterator[MessagesServer]:
         yield server
 
 
-def _in_a_page(context: BrowserContext, **given: Any) -> Notebook:
-    page = context.new_page()
-    found = Notebook(page=page, **given)
-    page.on("console", lambda message: found.console.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: found.console.append(f"uncaught: {error}"))
-    return found
+class Pages:
+    """The browser's pages. All specs share one, for JupyterLab takes seconds to load."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self._context = context
+        self.kept: tuple[Page, list[str]] | None = None
+
+    def new(self) -> tuple[Page, list[str]]:
+        """Open a page; give it, and what it writes to its console."""
+        page, console = self._context.new_page(), []
+        page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: console.append(f"uncaught: {error}"))
+        return page, console
+
+    def shared(self) -> tuple[Page, list[str]]:
+        self.kept = self.kept or self.new()
+        return self.kept
+
+
+@pytest.fixture(scope="session")
+def pages(browser_context) -> Pages:
+    return Pages(browser_context)
 
 
 @pytest.fixture
-def notebook(jupyter, kernel, claude, browser_context, request) -> Iterator[Notebook]:
+def notebook(jupyter, kernel, claude, pages, request) -> Iterator[Notebook]:
     folder = jupyter.root / f"{request.path.stem}-{request.node.name}"
     folder.mkdir()
-    found = _in_a_page(browser_context, jupyter=jupyter, kernel=kernel, claude=claude, folder=folder)
-    yield found
-    found.page.close()
-    if request.node.stash[FAILED]:  # whatever still runs there must not spoil the next spec
+    page, console = pages.shared()
+    console.clear()
+    yield Notebook(page=page, jupyter=jupyter, kernel=kernel, claude=claude, folder=folder, console=console)
+    if request.node.stash.get(FAILED, True):  # whatever still runs there must not spoil the next spec
+        page.close()
+        pages.kept = None
         jupyter.call(f"kernels/{kernel}/restart", wait=True)
 
 
 @pytest.fixture
-def another(notebook, jupyter, browser_context) -> Iterator[Notebook]:
+def another(notebook, jupyter, pages) -> Iterator[Notebook]:
     """Give a second notebook in the first one's folder, with a kernel and a page of its own."""
-    own = jupyter.kernel()
-    given = {"jupyter": jupyter, "kernel": own, "claude": notebook.claude, "folder": notebook.folder}
-    found = _in_a_page(browser_context, **given, name="another")
-    yield found
-    found.page.close()
+    own, (page, _) = jupyter.kernel(), pages.new()
+    yield replace(notebook, kernel=own, page=page, name="another")
+    page.close()
     jupyter.end(own)
 
 

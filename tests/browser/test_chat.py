@@ -64,7 +64,7 @@ def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_writt
     notebook.ask("Take your time")
     expect(notebook.log).to_contain_text("An open")
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     expect(notebook.log).to_contain_text("Take your time")
     expect(notebook.log).to_contain_text("An open")
     notebook.box.click()  # selects the cell
@@ -78,21 +78,6 @@ def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_writt
         expect(log).not_to_contain_text("writing")
 
 
-def test_a_fault_is_said_at_the_reply_and_the_question_is_kept(notebook, claude):
-    claude.queue([start(), *text("Half of a reply", DROP)])
-    notebook.open(OPEN)
-    notebook.ask("Will the line hold?")
-    expect(notebook.replies.locator(".gl-fault")).to_contain_text("broke off")
-    expect(notebook.replies).to_contain_text("Half of a reply")
-    expect(notebook.log).to_contain_text("Will the line hold?")
-    notebook.ask("Does it hold now?")
-    expect(notebook.replies.nth(1)).to_contain_text("Half of a reply")
-    notebook.chat.get_by_label("Watchlist").fill("AAPL, <b>")
-    notebook.ask("A typo above")
-    expect(notebook.chat.get_by_role("status")).to_contain_text("<b>")
-    expect(notebook.box).to_have_value("A typo above")
-
-
 def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, claude):
     claude.queue(Status.error(401, "authentication_error", "Unknown key"), say("Here it is."))
     notebook.open(OPEN)
@@ -101,7 +86,7 @@ def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, c
     expect(notebook.box).to_have_value("")
     notebook.picture("retry")
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     notebook.log.get_by_role("button", name="Retry").click()
     expect(notebook.replies).to_contain_text("Here it is.")
     expect(notebook.log.locator("article")).to_have_count(2)
@@ -126,7 +111,7 @@ def test_a_reply_that_broke_off_offers_retry_and_both_stand_after_it(notebook, c
         expect(retry).to_have_count(0)
         notebook.picture("retried")
         notebook.saved()
-        notebook.page.reload()
+        notebook.reload()
 
 
 def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
@@ -167,17 +152,6 @@ def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped(notebook, claud
     expect(notebook.replies.nth(1)).to_contain_text("Where were we?")
 
 
-def test_a_limit_reached_is_said_under_the_reply(notebook, claude):
-    claude.queue(
-        say("As far as it ", "goes", stop_reason="max_tokens"), say("I would rather not.", stop_reason="refusal")
-    )
-    notebook.open(OPEN)
-    notebook.ask("All of it, please")
-    expect(notebook.replies).to_contain_text("The reply reached its limit")
-    notebook.ask("And this?")
-    expect(notebook.replies.nth(1)).to_contain_text("The model declined to go on")
-
-
 def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, claude):
     idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430, "stop": 400, "target": 500}
     idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It holds its mean."}
@@ -205,7 +179,7 @@ def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, c
     expect(second).to_contain_text("Rejected")
     notebook.picture("cards")
     notebook.saved()
-    notebook.page.reload()
+    notebook.reload()
     expect(first).to_contain_text("<b>Good</b> odds")
     first.get_by_role("button", name="Change").click()
     expect(first.get_by_label("Note")).to_have_value("<b>Good</b> odds")

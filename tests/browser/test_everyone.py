@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from messages_server import RECOMMENDATION, end, say, start, text, tool
-from notebook_page import OPEN, remembering
+from notebook_page import OPEN, OUTSIDE, remembering
 from playwright.sync_api import expect
 
 REMEMBERS = remembering(12, "below its 50-day mean, for the trend of that week had turned")
@@ -304,6 +304,7 @@ def test_messages_and_code_are_copied_with_and_without_a_clipboard(notebook, cla
     question.get_by_role("button", name="Copy this message").click()
     expect(question.get_by_role("button", name="Not copied")).to_be_visible()
     expect(question.get_by_role("button", name="Copy this message")).to_have_text("Copy")
+    notebook.page.goto("about:blank")  # the next spec's page has its clipboard again
 
 
 def test_it_fits_from_a_phone_to_a_wide_screen_with_sessions_and_inspector_open(notebook, claude):
@@ -318,18 +319,13 @@ def test_it_fits_from_a_phone_to_a_wide_screen_with_sessions_and_inspector_open(
     notebook.chat.get_by_role("button", name="Context", exact=True).click()
     panel = notebook.chat.get_by_role("complementary", name="Context")
     expect(panel).to_contain_text("Room left")
-    outside = """chat => [...chat.querySelectorAll("*")].filter((each) => {
-      if (!each.checkVisibility() || each.closest("pre, table, .gl-unseen")) return false;
-      const { left, right } = each.getBoundingClientRect(), around = chat.getBoundingClientRect();
-      return left < around.left - 1 || right > around.right + 1;
-    }).map((each) => each.outerHTML)"""
     for width in (320, 480, 760, 1400):
         notebook.narrow(width)
         sessions.click()
         expect(drawer).to_be_in_viewport()
         notebook.picture(f"both-{width}")
-        assert notebook.chat.evaluate(outside) == []
+        assert notebook.chat.evaluate(OUTSIDE) == []
         drawer.get_by_label("Search sessions").press("Escape")
         notebook.picture(f"context-{width}")
-        assert notebook.chat.evaluate(outside) == []
+        assert notebook.chat.evaluate(OUTSIDE) == []
     notebook.page.set_viewport_size({"width": 1280, "height": 900})

@@ -64,32 +64,6 @@ def test_sessions_are_found_opened_carried_on_and_exported(notebook):
     expect(shown).to_be_hidden()
 
 
-def test_a_message_or_a_session_is_forgotten_for_good_once_that_is_confirmed(notebook):
-    notebook.talk_twice()
-    question = notebook.log.locator("article").first
-    question.hover()
-    question.get_by_role("button", name="Forget this message").click()
-    expect(question.get_by_role("button", name="Keep")).to_be_focused()
-    question.get_by_role("button", name="Forget", exact=True).click()
-    expect(notebook.log.locator("article")).to_have_count(3)
-    notebook.chat.get_by_role("button", name="Sessions").click()
-    drawer = notebook.chat.get_by_role("complementary", name="Sessions")
-    drawer.get_by_label("Search sessions").fill("earnings")
-    expect(drawer.get_by_role("listitem")).to_have_count(1)
-    drawer.get_by_role("button", name="Forget this session").click()
-    drawer.get_by_role("button", name="Keep").click()
-    drawer.get_by_role("button", name="Forget this session").click()
-    drawer.get_by_role("button", name="Forget", exact=True).click()
-    expect(drawer).to_contain_text("No session says that")
-    expect(notebook.log.locator("article")).to_have_count(1)
-    drawer.get_by_label("Search sessions").press("Escape")
-    expect(drawer).to_be_hidden()
-    notebook.saved()
-    notebook.page.reload()
-    expect(notebook.log.locator("article")).to_have_count(1)
-    expect(notebook.log).not_to_contain_text("earnings")
-
-
 def test_a_new_session_begins_when_it_is_asked_for(notebook):
     notebook.open(OPEN)
     notebook.ask("In the first")

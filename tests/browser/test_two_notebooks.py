@@ -71,17 +71,3 @@ def test_a_reply_under_way_in_one_shows_in_the_other_when_it_has_come_and_spoils
     expect(first.log).to_contain_text("Quick reply.")
     assert said(first) == said(second)
     second.picture("come")
-
-
-def test_more_than_is_told_at_a_time_is_all_there(both):
-    first, second = both
-    second.ask("Before")
-    expect(second.replies).to_have_count(1)
-    add = "for i in range(150): lab.sessions.add_message(session, 'user', f'Note {i}')"
-    second.open(f"{OPEN}\nsession = lab.sessions.get_or_create_session(None)\n{add}\nlab.chat()")
-    expect(second.log).to_contain_text("Note 149")
-    come_back(first)
-    expect(first.log).to_contain_text("Note 149")
-    expect(first.log.locator("article")).to_have_count(100)
-    first.log.evaluate("log => { log.scrollTop = 0 }")
-    expect(first.log).to_contain_text("Before")

@@ -6,7 +6,7 @@ import string
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gallump_lab.secrets import Stream, masked, told
+from gallump_lab.secrets import Stream, describe, masked
 
 LETTERS = string.ascii_letters + string.digits
 CAPITALS = string.ascii_uppercase + string.digits
@@ -60,7 +60,7 @@ def test_a_key_is_gone_wherever_it_stands(before, key, after):
 def test_masking_twice_is_masking_once(text):
     once = masked(text)
     assert masked(once) == once
-    assert (once != text) == (told(text) is not None)
+    assert (once != text) == (describe(text) is not None)
 
 
 @given(PLAIN)

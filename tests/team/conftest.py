@@ -1,6 +1,6 @@
 """What the tests of a team's lab share."""
 
-import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +39,6 @@ def serve(tmp_path: Path, token_file: Path, port: int) -> Iterator[Serve]:
 
 
 @pytest.fixture(autouse=True)
-def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    if "GALLUMP_LAB_TOKEN" in os.environ:
-        monkeypatch.delenv("GALLUMP_LAB_TOKEN")
+def _nothing_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GALLUMP_LAB_TOKEN", raising=False)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the command's, of which Ctrl-C here is none

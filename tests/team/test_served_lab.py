@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from lab_server import TOKEN, Serve
 
-from gallump_lab import Config, Lab, datasets, study
+from gallump_lab import Config, Lab, command, datasets, study
 from gallump_lab.store import LabBusy, NoServer, OtherVersion, QueryRefused, connect, schema
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
@@ -35,30 +35,30 @@ def lab(server: Server) -> Lab:
 def test_two_clients_write_at_once_and_a_kill_loses_nothing(serve: Serve) -> None:
     server = serve()
     environment = os.environ | {"GALLUMP_LAB_TOKEN": TOKEN}
-    command = [sys.executable, str(HERE / "writer.py"), server.address]
-    clients = [subprocess.Popen([*command, name, "500"], env=environment) for name in ("Ann", "Bob")]
+    writer = [sys.executable, str(HERE / "writer.py"), server.address]
+    clients = [subprocess.Popen([*writer, name, "60"], env=environment) for name in ("Ann", "Bob")]
     assert [client.wait() for client in clients] == [0, 0]
     server.end("kill")
     lab = Lab.open(server.file)
     said = lab.messages
-    assert len(said) == 1000
+    assert len(said) == 120
     for name in ("Ann", "Bob"):
         own = said[said["text"].str.startswith(name)]
-        assert list(own["text"]) == [f"{name}'s message {i}: AAPL at {400 + i}" for i in range(500)]
+        assert list(own["text"]) == [f"{name}'s message {i}: AAPL at {400 + i}" for i in range(60)]
         assert len(set(own["session_id"])) == 1
     indexed = lab.sql(
         "select count(*) as passages, count(distinct message_id) as messages, "
         "(select count(distinct passage_id) from embeddings) as embedded, "
         "(select count(distinct passage_id) from postings) as posted from passages"
     )
-    assert indexed.iloc[0].tolist() == [1000, 1000, 1000, 1000]
+    assert indexed.iloc[0].tolist() == [120, 120, 120, 120]
 
 
 def test_recall_and_a_sweep_give_the_same_figures_as_on_the_file(tmp_path: Path, port: int) -> None:
     file, clock = tmp_path / "lab.duckdb", lambda: pd.Timestamp("2013-03-02", tz="UTC").to_pydatetime()
     local = Lab.open(file, clock=clock)
     talk = datasets.sample().split()[0]
-    local.import_dataset(replace(talk, questions=talk.questions.head(20)))
+    local.import_dataset(replace(talk, questions=talk.questions.head(6)))
     query = "Where did I want my stop?"
     here = local.recall(query, symbol="AAPL").frame, local.snapshot()
     with serving(file, f"quack:127.0.0.1:{port}", TOKEN) as server:
@@ -164,9 +164,9 @@ def test_it_listens_on_this_machine_alone(server: Server) -> None:
         socket.create_connection(("127.0.0.2", port))
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
+def test_clients_reach_no_file_no_setting_and_no_say_about_the_server(lab: Lab, server: Server) -> None:
+    other = f"quack:127.0.0.1:{int(server.address.rpartition(':')[2]) ^ 1}"
+    refused = [
         "select * from read_text('/etc/hosts')",
         "select * from read_csv('token')",
         "select * from glob('/*')",
@@ -174,39 +174,24 @@ def test_it_listens_on_this_machine_alone(server: Server) -> None:
         "attach 'other.duckdb' as other",
         "set enable_external_access = true",
         "install spatial",
-    ],
-)
-def test_clients_reach_no_file_and_no_setting_of_the_server(lab: Lab, sql: str) -> None:
-    with pytest.raises((duckdb.Error, QueryRefused)):
-        lab.sql(sql)
-    with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
-        con.execute(sql)
-    assert lab.sql("select 1 as one")["one"].tolist() == [1]
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "from quack_stop('{address}')",
-        "select * from \"quack_stop\"('{address}')",
-        "from quack_serve('{other}', token => 'another-token-4711')",
-        "from query('from quack_stop(''{address}'')')",
-        "from json_execute_serialized_sql(json_serialize_sql('from quack_stop(''{address}'')'))",
+        f"from quack_stop('{server.address}')",
+        f"from \"quack_stop\"('{server.address}')",
+        f"from quack_serve('{other}', token => 'another-token-4711')",
+        f"from query('from quack_stop(''{server.address}'')')",
+        f"from json_execute_serialized_sql(json_serialize_sql('from quack_stop(''{server.address}'')'))",
         "select 'é'; detach lab",
-        "call quack_stop('{address}')",
-        "attach '{other}' as other (type quack)",
+        f"call quack_stop('{server.address}')",
+        f"attach '{other}' as other (type quack)",
         "create macro sha256(a) as 'theirs'",
         "create or replace view insights as select 'theirs' as text",
-    ],
-)
-def test_clients_have_no_say_about_the_server(lab: Lab, server: Server, sql: str) -> None:
-    other = f"quack:127.0.0.1:{int(server.address.rpartition(':')[2]) ^ 1}"
-    sql = sql.format(address=server.address, other=other)
-    with pytest.raises((duckdb.Error, QueryRefused)):
-        lab.sql(sql)
-    with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
-        con.execute(sql)
-    assert lab.ask(f"What does {sql} do?").text  # talk of it is talk
+    ]
+    for sql in refused:
+        with pytest.raises((duckdb.Error, QueryRefused)):
+            lab.sql(sql)
+        with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
+            con.execute(sql)
+    assert lab.ask(f"What do these do? {refused}").text  # talk of it is talk
+    assert lab.sql("select 1 as one")["one"].tolist() == [1]
 
 
 def test_a_statement_ends_where_it_ends_and_a_name_is_a_name(lab: Lab) -> None:
@@ -232,7 +217,7 @@ def test_a_busy_server_that_ended_is_started_anew_at_once(serve: Serve, how: str
     port = int(server.address.rpartition(":")[2])
     lab = Lab.open(server.address, token=TOKEN)
     lab.ask("Is AAPL cheap?")
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     for each in idle:
         each.sendall(b"POST /quack HTTP/1.1\r\n")
     server.end(how)
@@ -259,55 +244,46 @@ def test_a_lab_of_another_version_on_a_server_is_named(server: Server, monkeypat
         Lab.open(server.address, token=TOKEN)
 
 
-def test_a_token_file_is_made_for_its_owner_alone(serve: Serve, token_file: Path) -> None:
-    token_file.unlink()
-    server = serve()
-    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
-    made = token_file.read_text()
-    assert len(made.strip()) >= 32
-    assert not [words for words in server.said if made.strip() in words]
-    assert len(Lab.open(server.address, token=made).messages) == 0
+def test_a_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    made = command.token_from(tmp_path / "new", make=True)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    assert len(made) >= 32
+    assert command.token_from(tmp_path / "new", make=True) == made
 
 
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
-    [("short", 0o600, "at least 16"), (TOKEN, 0o644, "chmod 600"), ("two words of a token", 0o600, "without spaces")],
+    [
+        ("short", 0o600, "at least 16"),
+        (TOKEN, 0o644, "chmod 600"),
+        ("two words of a token", 0o600, "without spaces"),
+        (None, 0o700, "is a folder"),
+    ],
 )
 def test_a_token_file_that_will_not_do_is_refused_in_words(
-    serve: Serve, token_file: Path, content: str, mode: int, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, mode: int, said: str
 ) -> None:
-    token_file.write_text(content)
-    token_file.chmod(mode)
-    server = serve()
-    assert server.process.wait() == 1
-    assert said in "".join(server.said)
-    assert content not in "".join(server.said)
+    file = tmp_path / "token"
+    file.write_text(content) if content else file.mkdir()
+    file.chmod(mode)
+    assert command.main(["serve", str(tmp_path / "lab.duckdb"), "--token-file", str(file)]) == 1
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert not content or content not in shown
 
 
-def test_a_folder_is_no_token_file(serve: Serve, token_file: Path) -> None:
-    token_file.unlink()
-    token_file.mkdir()
-    server = serve()
-    assert server.process.wait() == 1
-    assert "is a folder" in "".join(server.said)
-
-
-def test_a_port_that_is_taken_is_said(serve: Serve, port: int) -> None:
+def test_a_port_that_is_taken_is_said_and_two_labs_do_not_share_one(
+    lab: Lab, server: Server, tmp_path: Path, token_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", port))
+        other.bind(("127.0.0.1", 0))
         other.listen()
-        server = serve()
-        assert server.process.wait() == 1
-    assert "Nothing can listen" in "".join(server.said)
-    assert not server.file.exists()
-
-
-def test_two_labs_do_not_share_a_port(serve: Serve, tmp_path: Path) -> None:
-    first = serve()
-    second = serve(tmp_path / "other.duckdb")
-    assert second.process.wait() == 1
-    assert "in use" in "".join(second.said)
-    Lab.open(first.address, token=TOKEN).ask("Is AAPL cheap?")
+        for port in (other.getsockname()[1], server.address.rpartition(":")[2]):
+            given = ["serve", str(tmp_path / "other.duckdb"), "--token-file", str(token_file), "--port", str(port)]
+            assert command.main(given) == 1
+            assert "Nothing can listen" in capsys.readouterr().err
+    assert not (tmp_path / "other.duckdb").exists()
+    assert lab.ask("Is AAPL cheap?").text
 
 
 def test_a_question_that_is_stored_when_the_server_goes_is_said_to_be_kept(serve: Serve, port: int) -> None:

@@ -1,78 +1,89 @@
-"""What was acknowledged is there: two writers at once, and a writer that is killed."""
+"""What was acknowledged is there: two writers, a kill, a full disk, an interrupt, a fork, a torn log."""
 
+import contextlib
+import multiprocessing
 import os
+import random
+import resource
 import shutil
 import signal
 import struct
-import subprocess
-import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from gallump_lab import Lab
-from gallump_lab.store import DamagedFile
+from gallump_lab.store import DamagedFile, DiskFull
 
-WRITER = """
-import sys
-from gallump_lab import Lab
-path, name, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
-lab = Lab.open(path, wait=60)
-session = lab.sessions.get_or_create_session()
-print("ready", flush=True)
-sys.stdin.readline()
-for i in range(number):
-    lab.sessions.add_message(session, "user", f"{name} {i} says that the stop is at {i}.")
-    print(i, flush=True)
-"""
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["gallump_lab.lab", "gallump_lab.memory.index", "pandas", "duckdb"])
 
 
-def _writer(path: Path, name: str, number: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, str(path), name, str(number)]
-    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert started.stdout is not None
-    assert started.stdout.readline() == "ready\n"
-    return started
+class Child:
+    """A process that writes a lab and tells through a pipe what was acknowledged; it starts soon."""
+
+    def __init__(self, write: Callable[..., None], path: Path, *given: Any) -> None:
+        self.pipe, other = CONTEXT.Pipe()
+        self.process = CONTEXT.Process(target=write, args=(other, path, *given))
+        self.process.start()
+        other.close()
+
+    def said(self) -> list[str]:
+        """All that is still to come, until the process ends."""
+        found = []
+        try:
+            while True:
+                found.append(self.pipe.recv())
+        except EOFError:
+            self.process.join()
+            return found
+
+
+def wrote(pipe: Connection, path: Path, name: str, number: int) -> None:
+    """Write so many messages once all are ready."""
+    lab = Lab.open(path, wait=60)
+    session = lab.sessions.get_or_create_session()
+    pipe.send("ready")
+    pipe.recv()
+    for i in range(number):
+        lab.sessions.add_message(session, "user", f"{name} {i}: the stop is at {i}.")
+        pipe.send(f"{name} {i}")
 
 
 def test_two_processes_write_one_lab_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     path = tmp_path / "lab.duckdb"
-    writers = [_writer(path, name, 500) for name in ("one", "other")]
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        out, _ = writer.communicate()
-        assert len(out.split()) == 500
+    writers = [Child(wrote, path, name, 40) for name in ("one", "other")]
+    for step in (lambda pipe: pipe.recv(), lambda pipe: pipe.send("go")):
+        for writer in writers:
+            step(writer.pipe)
+    assert [len(writer.said()) for writer in writers] == [40, 40]
     lab = Lab.open(path)
-    expected = sorted(f"{name} {i} says that the stop is at {i}." for name in ("one", "other") for i in range(500))
+    expected = sorted(f"{name} {i}: the stop is at {i}." for name in ("one", "other") for i in range(40))
     assert sorted(lab.messages["text"]) == expected
-    assert lab.sql("select count(distinct message_id) as n from messages")["n"].tolist() == [1_000]
-    assert lab.sql("select messages from sessions")["messages"].tolist() == [500, 500]
+    assert lab.messages["message_id"].nunique() == 80
+    assert lab.sql("select messages from sessions")["messages"].tolist() == [40, 40]
 
 
 def test_a_writer_that_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "lab.duckdb"
     acknowledged: list[str] = []
-    for life in range(20):
-        writer = _writer(path, f"life {life}", 10_000)
-        assert writer.stdin is not None
-        assert writer.stdout is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-        first = (writer.stdout.readline().strip() for _ in range(5 + life % 7))
-        acknowledged += [f"life {life} {i} " for i in first]
-        writer.send_signal(signal.SIGKILL)
-        rest, _ = writer.communicate()
-        acknowledged += [f"life {life} {i} " for i in rest.split()]
+    for life in range(6):
+        writer = Child(wrote, path, f"life {life}", 10_000)
+        assert writer.pipe.recv() == "ready"
+        writer.pipe.send("go")
+        acknowledged += [writer.pipe.recv() for _ in range(4 + life % 7)]
+        writer.process.kill()
+        acknowledged += writer.said()
     lab = Lab.open(path)
-    texts = lab.messages["text"].tolist()
-    assert len(texts) == len(set(texts))
-    said = {text.split("says")[0] for text in texts}
-    assert set(acknowledged) <= said
-    assert len(said) - len(acknowledged) <= 20  # at most the one that each life had not acknowledged yet
+    said = [text.partition(":")[0] for text in lab.messages["text"]]
+    assert len(said) == len(set(said))
+    assert set(acknowledged) <= set(said)
+    assert len(said) - len(acknowledged) <= 6  # at most the one that each life had not acknowledged yet
     torn = lab.sql(
         "select count(*) as n from messages m where not exists (from passages p where p.message_id = m.message_id) "
         "or not exists (from passages p join postings using (passage_id) where p.message_id = m.message_id)"
@@ -81,94 +92,110 @@ def test_a_writer_that_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> N
     assert len(lab.recall("Where is the stop?").slots) > 0
 
 
-FULL_DISK = """
-import resource, signal, sys
-from gallump_lab import Lab
-from gallump_lab.store import DiskFull
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-def limit(size):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-lab = Lab.open(sys.argv[1])
-session = lab.sessions.get_or_create_session()
-for i in range(12):
-    limit(lab.store.path.stat().st_size + 4_000 * i)
-    for again in range(2):
+def filled_the_disk(pipe: Connection, path: Path) -> None:
+    """Write while there is less and less room, and again when there is."""
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    lab = Lab.open(path)
+    session = lab.sessions.get_or_create_session()
+    for i in range(12):
+        limit(path.stat().st_size + 4_000 * i)
+        for again in range(2):
+            with contextlib.suppress(DiskFull):
+                lab.sessions.add_message(session, "user", f"full {i} {again}: " + "stop " * 200)
+                pipe.send(f"full {i} {again}")
+        limit(resource.RLIM_INFINITY)
+        lab.sessions.add_message(session, "user", f"room {i}:")
+        pipe.send(f"room {i}")
+        pipe.recv()
+
+
+def was_interrupted(pipe: Connection, path: Path) -> None:
+    """Write while Ctrl-C is pressed again and again."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    dice, interrupts = random.Random(1), 0
+    lab = Lab.open(path)
+    session = lab.sessions.get_or_create_session()
+    for i in range(60):
         try:
-            lab.sessions.add_message(session, "user", f"full {i} {again} " + "stop " * 200)
-            print(f"full {i} {again}")
-        except DiskFull as error:
-            assert "undone" in str(error)
-    limit(resource.RLIM_INFINITY)
-    lab.sessions.add_message(session, "user", f"room {i} 0")
-    print(f"room {i} 0", flush=True)
-    sys.stdin.readline()
-"""
-
-INTERRUPTED = """
-import random, signal, sys
-from gallump_lab import Lab
-signal.signal(signal.SIGALRM, signal.default_int_handler)
-dice = random.Random(1)
-lab = Lab.open(sys.argv[1])
-session = lab.sessions.get_or_create_session()
-interrupts = 0
-for i in range(150):
-    try:
-        signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.0001, 0.03))
-        lab.sessions.add_message(session, "user", f"sure {i} 0")
-        said = "sure"
+            signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.0001, 0.02))
+            lab.sessions.add_message(session, "user", f"sure {i}:")
+            sure = True
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupts, sure = interrupts + 1, False
         signal.setitimer(signal.ITIMER_REAL, 0)
-    except KeyboardInterrupt:
-        interrupts += 1
-        said = "open"
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    if said == "sure":
-        print(f"sure {i} 0")
-    lab.sessions.add_message(session, "user", f"after {i} 0")
-    print(f"after {i} 0")
-assert interrupts > 20, interrupts
-print("end", flush=True)
-sys.stdin.readline()
-"""
+        if sure:
+            pipe.send(f"sure {i}")
+        lab.sessions.add_message(session, "user", f"after {i}:")
+        pipe.send(f"after {i}")
+    assert interrupts > 10, interrupts
+    pipe.send("end")
+    pipe.recv()
 
 
-def _acknowledged(said: list[str], path: Path) -> set[str]:
-    """What was acknowledged and is not in the lab, as another process sees it; nothing may be there twice."""
-    found = [" ".join(text.split()[:3]) for text in Lab.open(path).messages["text"]]
+def missing(said: list[str], path: Path) -> set[str]:
+    """Give what was acknowledged and is not in the lab, as another process sees it; nothing may be there twice."""
+    found = [text.partition(":")[0] for text in Lab.open(path).messages["text"]]
     assert len(found) == len(set(found))
     return set(said) - set(found)
 
 
-def _process(code: str, path: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-
 def test_on_a_full_disk_what_is_acknowledged_is_kept_and_the_lab_stays_free(tmp_path: Path) -> None:
-    path = tmp_path / "lab.duckdb"
-    said: list[str] = []
-    with _process(FULL_DISK, path) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line.strip())
-            if line.startswith("room"):
-                assert _acknowledged(said, path) == set()  # while the process that met the full disk lives on
-                process.stdin.write("go\n")
-                process.stdin.flush()
-    assert process.returncode == 0
-    assert sum(line.startswith("room") for line in said) == 12
+    path, said = tmp_path / "lab.duckdb", []
+    child = Child(filled_the_disk, path)
+    while len(said) < 12 or said[-1] != "room 11":
+        said.append(child.pipe.recv())
+        if said[-1].startswith("room"):
+            assert missing(said, path) == set()  # while the process that met the full disk lives on
+            child.pipe.send("go")
+    assert child.said() == []
+    assert child.process.exitcode == 0
 
 
 def test_interrupts_lose_nothing_acknowledged_and_leave_the_lab_free(tmp_path: Path) -> None:
     path = tmp_path / "lab.duckdb"
-    with _process(INTERRUPTED, path) as process:
-        assert process.stdout is not None
-        said = list(iter(process.stdout.readline, "end\n"))
-        assert _acknowledged([line.strip() for line in said], path) == set()
-        process.communicate("go\n")
-    assert process.returncode == 0
+    child = Child(was_interrupted, path)
+    said = list(iter(child.pipe.recv, "end"))
+    assert missing(said, path) == set()
+    child.pipe.send("go")
+    assert child.said() == []
+    assert child.process.exitcode == 0
+
+
+def was_forked(pipe: Connection, path: Path) -> None:
+    """Fork off children, which use the lab and end, while another thread is in the midst of its steps."""
+    lab, done = Lab.open(path), threading.Event()
+    lab.cache.set("before", 1)
+    snapshot = lab.snapshot()
+    assert snapshot.sql("select key from cache")["key"].tolist() == ["before"]
+
+    def busy() -> None:
+        while not done.is_set():
+            lab.cache.set("busy", 1)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    for i in range(3):
+        child = os.fork()
+        if not child:
+            lab.cache.set(f"child {i}", i)
+            with snapshot.read() as con:
+                con.execute("from cache").fetchall()
+            if not i:  # the process that runs statements is its parent's, and not to be asked
+                assert snapshot.sql("select key from cache")["key"].tolist() == ["before"]
+            del snapshot, con
+            os._exit(0)
+        pipe.send(f"{os.waitpid(child, 0)[1]} {lab.cache.get(f'child {i}')}")
+    done.set()
+    thread.join()
+
+
+def test_a_forked_child_uses_the_lab_and_ends(tmp_path: Path) -> None:
+    assert Child(was_forked, tmp_path / "lab.duckdb").said() == [f"0 {i}" for i in range(3)]
 
 
 @pytest.fixture
@@ -187,11 +214,11 @@ def killed(tmp_path: Path) -> Path:
     return path
 
 
-def _log(path: Path) -> Path:
+def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _records(log: bytes) -> list[int]:
+def records(log: bytes) -> list[int]:
     """Where each record begins: after a header comes each one's length, its checksum and itself."""
     for header in range(8, 200):
         ends, end = [header], header
@@ -203,54 +230,55 @@ def _records(log: bytes) -> list[int]:
     pytest.fail("no records")
 
 
-def _grows(path: Path) -> list[int]:
+def grows(path: Path) -> list[int]:
     """Open a lab, write to it, open it anew, write again; give the messages that were there, found by their session."""
     Lab.open(path).sessions.get_or_create_session()
     lab = Lab.open(path)
     assert lab.cache.set("after", 1)
-    found = lab.sql("select message_id from messages where session_id = (from messages select min(session_id))")
-    assert not _log(path).exists()
-    return sorted(found["message_id"])
+    with lab.store.read() as con:
+        (session,) = con.execute("select min(session_id) from messages").fetchone()
+        found = con.execute("select message_id from messages where session_id = ?", [session]).fetchall()
+    assert not log_of(path).exists()
+    return sorted(message for (message,) in found)
 
 
 def test_a_log_that_a_kill_tore_anywhere_leaves_a_lab_that_goes_on(killed: Path, tmp_path: Path) -> None:
-    log, path = _log(killed).read_bytes(), tmp_path / "torn.duckdb"
-    records = _records(log)
-    commits = [records[i + 1] for i, begin in enumerate(records[:-1]) if records[i + 1] - begin < 30]  # the shortest
+    log, path = log_of(killed).read_bytes(), tmp_path / "torn.duckdb"
+    begins = records(log)
+    commits = [begins[i + 1] for i, begin in enumerate(begins[:-1]) if begins[i + 1] - begin < 30]  # the shortest
     assert len(commits) == 2
-    for cut in sorted({0, 3, *records, *(begin + 5 + 8 * (i % 3) for i, begin in enumerate(records[:-1]))}):
+    for cut in sorted({0, 3, *begins, *(begin + 5 + 8 * (i % 3) for i, begin in enumerate(begins[:-1]))}):
         shutil.copy(killed, path)
-        _log(path).write_bytes(log[:cut])
-        assert _grows(path) == [1, 1000, 1001][: 1 + sum(end <= cut for end in commits)], cut
+        log_of(path).write_bytes(log[:cut])
+        assert grows(path) == [1, 1000, 1001][: 1 + sum(end <= cut for end in commits)], cut
 
 
 def test_a_lab_that_went_on_beside_a_torn_log_is_mended_and_says_so(killed: Path) -> None:
-    log = _log(killed).read_bytes()[:100]
-    _log(killed).unlink()
+    log = log_of(killed).read_bytes()[:100]
+    log_of(killed).unlink()
     with duckdb.connect(killed) as con:
         con.execute("insert into cache values ('later', '1', null)")
-    _log(killed).write_bytes(log)
+    log_of(killed).write_bytes(log)
     with pytest.raises(duckdb.Error, match="does not match"):
         duckdb.connect(killed)
     with pytest.warns(RuntimeWarning, match=r"nothing is missing.*lab\.duckdb\.wal\.1"):
         assert Lab.open(killed).cache.get("later") == 1
     assert killed.with_name("lab.duckdb.wal.1").read_bytes() == log
-    assert _grows(killed) == [1]
+    assert grows(killed) == [1]
 
 
 def test_a_log_that_power_loss_damaged_counts_up_to_the_damage(killed: Path) -> None:
-    log = _log(killed).read_bytes()
-    damaged = log[:-60] + bytes(60)
-    _log(killed).write_bytes(damaged)
+    damaged = log_of(killed).read_bytes()[:-60] + bytes(60)
+    log_of(killed).write_bytes(damaged)
     with pytest.warns(RuntimeWarning, match="last step may be missing"):
         assert Lab.open(killed).messages["message_id"].tolist() == [1, 1000]
     assert killed.with_name("lab.duckdb.wal.1").read_bytes() == damaged
-    assert _grows(killed) == [1, 1000]
+    assert grows(killed) == [1, 1000]
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe", "another lab's", "a newer file's"])
 def test_what_is_no_log_of_the_lab_is_named_and_nothing_touched(killed: Path, tmp_path: Path, what: str) -> None:
-    log = _log(killed)
+    log = log_of(killed)
     if what == "another lab's":
         Lab.open(tmp_path / "other.duckdb")
         shutil.copy(tmp_path / "other.duckdb", killed)

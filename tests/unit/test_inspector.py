@@ -1,4 +1,4 @@
-"""What the context inspector shows of a question and of a reply."""
+"""What a prompt carries: the chat's inspector, sliders to explore budgets, and a picture."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gallump_lab import Budget, Config, Lab, Overrides
-from gallump_lab.ui.inspector import SNIPPET, carried, preview, source
+from gallump_lab.ui.inspector import SNIPPET, carried, preview, prompt_tokens, source
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ASKED = {"watchlist": "AAPL", "pinned": [], "excluded": [], "budget": None}
@@ -138,3 +138,42 @@ def test_an_item_is_shown_in_short_with_what_would_act_unseen_made_visible(lab):
 def test_a_template_that_counts_items_says_so(lab):
     lab.apply(Config.guide())
     assert preview(lab, "now", text="Well?", **ASKED)["items"]
+
+
+@pytest.fixture
+def stops(lab):
+    """Give the lab with eight stops more, each of them hostile."""
+    for day in range(8):
+        text = f"My AAPL stop is at {430 + day} <script>alert(1)</script>."
+        lab.sessions.add_message("old", "user", text, "AAPL", NOW - timedelta(days=8, hours=day))
+    return lab
+
+
+def test_moving_a_slider_changes_what_the_prompt_holds_as_text_and_applies_nothing(stops):
+    explorer = stops.explore("Where is my AAPL stop?", watchlist=["AAPL"])
+    shown = explorer.children[-1]
+    before, applied = shown.value, stops.config
+    assert "My AAPL stop is at 437 &lt;script&gt;" in before
+    assert "<script" not in before
+    explorer.sliders["warm"].value = 50
+    assert " of 50," in shown.value
+    kept, missed = shown.value.split("Over budget, next in line:")
+    assert kept.count("My AAPL stop") < before.count("My AAPL stop")
+    assert "My AAPL stop" in missed
+    explorer.sliders["warm"].value = 500
+    assert shown.value == before
+    assert stops.config == applied
+    assert stops.turns.empty
+    with pytest.raises(ValueError, match="prompt"):
+        stops.explore("  ")
+
+
+def test_a_prompts_picture_shows_every_section_with_its_tokens(lab, tmp_path):
+    question = lab.preview("Is AAPL cheap?", watchlist=["AAPL"])
+    picture = prompt_tokens(question)
+    spec = picture._repr_mimebundle_()["application/vnd.vegalite.v6+json"]
+    (rows,) = spec["datasets"].values()
+    assert [row["tokens"] for row in rows] == question.sections["tokens"].tolist()
+    assert repr(picture).startswith("Tokens by section: header ")
+    picture.save(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 from clock import Clock
-from front_end import FrontEnd
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Config, Lab, Model, study
@@ -54,20 +53,17 @@ def test_an_own_question_may_use_what_had_been_said_when_it_is_asked(lab):
     assert sorted(slot.message_id for slot in ranks.warm("applied", 0)) == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
+def test_an_own_question_that_cannot_be_used_says_why(lab):
+    for wrong, words in (
         ({"text": " "}, "text must be words"),
         ({"asked_at": datetime(2026, 3, 2)}, "asked_at must be a datetime with a time zone"),  # noqa: DTZ001
         ({"symbol": "<b>"}, "'<b>'"),
         ({"session_id": "nowhere"}, "session_id 'nowhere' is not in this lab"),
         ({"kind": "a\nb"}, "kind must be a name"),
         ({"answer": ""}, "answer must be words"),
-    ],
-)
-def test_an_own_question_that_cannot_be_used_says_why(lab, wrong, words):
-    with pytest.raises(ValueError, match=words):
-        lab.add_question(**{"text": "Which?", **wrong})
+    ):
+        with pytest.raises(ValueError, match=words):
+            lab.add_question(**{"text": "Which?", **wrong})
     assert lab.questions.empty
 
 
@@ -119,7 +115,7 @@ def test_own_questions_and_the_chat_s_come_by_time_and_the_readers_last(lab):
 
 def test_taking_a_label_back_restores_what_held_before(lab):
     question = lab.add_question("Which?")
-    labels.label(lab.store, question, 1, 3, START, origin="reader", labeller="import")
+    labels.label(lab.store, question, 1, 3, START, labeller="import")
     lab.label(question, 1, 0)
     lab.label(question, 2, 3)
     lab.label(question, 2, 1, labeller="Ann")
@@ -167,124 +163,5 @@ def test_the_messages_to_choose_from_come_from_every_retriever_and_nothing_is_of
     (marked,) = (each for each in found if each.message_id == 8)
     assert marked.speaker == "Priya"
     assert any("stop is 430" in marked.text[begin:end] for begin, end in marked.found)
-    words = {"BM25": study.RETRIEVERS["BM25"]}
-    few = pool(lab.store, lab.sessions.corpus, asked, also=[7], retrievers=words, depth=2)
-    assert len(few) == 3
-    assert {each.message_id: each.found for each in few}[7] == ()
-
-
-@pytest.fixture
-def opened(lab):
-    """Give what opens the widget and its first question, with or without a lab of its own."""
-
-    def opens(**given):
-        widget = lab.labeller(**given)
-        front = FrontEnd(widget)
-        front.say("ready")
-        front.say("ready")  # until it is answered, a view asks again
-        return widget, front, front.until("question")[1]["question"]
-
-    return opens
-
-
-def grades(question):
-    return {each["message"]: each["grade"] for each in question["candidates"] if each["grade"] is not None}
-
-
-def test_a_grade_is_in_the_lab_when_it_is_told_and_is_undone_step_by_step(lab, opened):
-    lab.add_question("And the mackerel?", asked_at=START + timedelta(days=9))
-    widget, front, question = opened()
-    assert question["progress"] == {"questions": 0, "of": 2, "labels": 0}
-    assert lab.questions["text"].tolist() == ["And the mackerel?"]  # looking makes no question of the chat's
-    first, second = (each["message"] for each in question["candidates"][:2])
-    for message, grade in ((first, 3), (second, 1), (second, 0)):
-        front.say("grade", place=0, message=message, grade=grade)
-    told = [front.until("graded")[1] for _ in range(3)]
-    assert [(each["message"], each["grade"], each["undone"]) for each in told] == [
-        (first, 3, False),
-        (second, 1, False),
-        (second, 0, False),
-    ]
-    assert told[-1]["progress"] == {"questions": 1, "of": 2, "labels": 2}
-    assert evidence(lab) == [[], [first]]
-    front.say("question", place=1, at=None)
-    assert front.until("question")[1]["question"]["text"] == "And the mackerel?"
-    front.say("grade", place=1, message=first, grade=2)
-    for _ in range(5):
-        front.say("undo")
-    before, trouble = front.until("trouble")
-    assert [(each["place"], each["message"], each["grade"]) for each in before if each["undone"]] == [
-        (1, first, None),
-        (0, second, 1),
-        (0, second, None),
-        (0, first, None),
-    ]
-    assert "Nothing to undo" in trouble["words"]
-    assert lab.labels.empty
-    assert repr(widget) == "<Labeller 0 of 2 questions, 0 labels>"
-
-
-def test_who_opens_it_again_goes_on_where_they_stopped_and_sees_what_others_gave(lab, opened):
-    for name in ("One halibut?", "Two halibut?", "Three halibut?"):
-        lab.add_question(name, asked_at=START + timedelta(days=9))
-    _, front, question = opened()
-    front.say("grade", place=1, message=question["candidates"][0]["message"], grade=3)
-    front.until("graded")
-    _, front, question = opened()
-    assert (question["place"], question["text"]) == (1, "One halibut?")
-    for each in question["candidates"]:
-        front.say("grade", place=1, message=each["message"], grade=0)
-        front.until("graded")
-    assert opened()[2]["place"] == 2
-    assert opened(labeller="Ann")[2]["place"] == 0
-    *_, question = opened(questions=lab.questions.query("text == 'One halibut?'"), labeller="Ann")
-    assert question["progress"] == {"questions": 1, "of": 1, "labels": len(question["candidates"])}
-    assert {each["by_whom"] for each in question["candidates"]} == {"analyst"}
-    assert set(grades(question).values()) == {0}
-
-
-def test_what_cannot_be_stored_is_said_and_is_no_grade(lab, opened):
-    widget, front, _ = opened()
-    front.say("grade", place=0, message=99, grade=3)
-    trouble = front.until("trouble")[1]
-    assert trouble["of"] == "grade"
-    assert "message_id 99" in trouble["words"]
-    assert isinstance(widget.error, ValueError)
-    assert lab.labels.empty
-
-
-def test_what_was_forgotten_meanwhile_does_not_stand_in_the_way_of_undoing_the_rest(lab, opened):
-    _, front, question = opened()
-    first, second = (each["message"] for each in question["candidates"][:2])
-    for message in (first, second):
-        front.say("grade", place=0, message=message, grade=2)
-        front.until("graded")
-    lab.forget(message_id=second)
-    front.say("undo")
-    assert f"message_id {second}" in front.until("trouble")[1]["words"]
-    front.say("undo")
-    assert front.until("graded")[1]["message"] == first
-    assert lab.labels.empty
-    with pytest.raises(ValueError, match=r"questions must be rows of lab\.questions"):
-        lab.labeller(lab.turns[["turn_id"]])
-
-
-def test_a_lab_without_a_question_says_so_and_saved_state_holds_no_word(tmp_path, opened):
-    empty = Lab.open(tmp_path / "empty.duckdb").labeller(static=True)
-    front = FrontEnd(empty)
-    front.say("ready")
-    assert front.until("question")[1]["question"] is None
-    assert "No question" in empty._repr_mimebundle_()[0]["text/html"]
-    widget, *_ = opened()
-    assert "halibut" not in repr(widget.get_state())
-    assert "halibut" not in (page := widget._repr_mimebundle_()[0]["text/html"])
-    assert "opens where its cell is run" in page
-
-
-def test_a_static_one_leaves_the_question_at_hand_escaped(lab):
-    question = lab.add_question("Which <b>halibut</b>?", asked_at=START)
-    lab.label(question, 1, 3)
-    page = lab.labeller(lab.questions, static=True)._repr_mimebundle_()[0]["text/html"]
-    assert "<h3>Which &lt;b&gt;halibut&lt;/b&gt;?</h3>" in page
-    assert "grade 3" in page
-    assert "My halibut stop is 400." in page
+    more = pool(lab.store, lab.sessions.corpus, asked, also=[7])
+    assert {each.message_id: each.found for each in more}[7] == ()

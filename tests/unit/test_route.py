@@ -1,25 +1,41 @@
 import json
 import logging
 import socket
+import subprocess
+import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+import schemathesis
 from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, start, text, tool
-from running_server import DESCRIPTION, GENERATE, STREAM, TOKEN, events, eventually, serving
+from running_server import DESCRIPTION, GENERATE, SHIPPED, STREAM, TOKEN, events, eventually, serving
 
-from gallump_lab import Budget, Config, Lab, Model
+from gallump_lab import Budget, Config, Lab, Model, __version__
 from gallump_lab.brain import answer as faults
 from gallump_lab.server.failures import Failure, failure
-from gallump_lab.server.requests import read
+from gallump_lab.server.requests import description, read
 from gallump_lab.store.errors import LabBusy, StoreError
 
 KEY = "sk-ant-planted-0123456789abcdef"
 SECRET = "the merger with Umbrella is secret"  # noqa: S105
 PATIENT = Config(model=Model(max_retries=0, timeout=60))
+
+
+CHECKS = {
+    "seed": 1,
+    "generation": {"max-examples": 10, "database": "none", "deterministic": True, "mode": "all"},
+    "phases": {"stateful": {"enabled": False}},
+    "checks": {
+        "missing_required_header": {"enabled": False},  # it wants 401; Jupyter says 403, as ignored_auth knows
+        "negative_data_rejection": {"expected-statuses": [400, 403, 404, 405, 413, 415]},
+    },
+}
+DESCRIBED = schemathesis.openapi.from_dict(description("/desk/"), config=schemathesis.Config.from_dict(CHECKS))
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +105,13 @@ def gated(*pieces):
 
 
 def test_it_answers_as_the_guide_says(client, claude, lab):
-    claude.queue([start(), *text("Buy,\nI think."), *tool({"recommendations": [RECOMMENDATION]}), *end()])
-    whole = "Buy,\nI think.\n\n- **Buy AAPL**, 5% of the portfolio"
+    claude.queue([start(), *text("<b>Buy</b>,\nI think."), *tool({"recommendations": [RECOMMENDATION]}), *end()])
+    whole = "<b>Buy</b>,\nI think.\n\n- **Buy AAPL**, 5% of the portfolio"
     answer = ask(client, watchlist=["aapl", "MSFT"])
     told = answer.json()
     assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert list(told) == ["session_id", "response", "recommendations", "requires_confirmation", "context_stats"]
     assert told["response"].startswith(whole)
     assert told["recommendations"] == [RECOMMENDATION]
@@ -101,14 +119,6 @@ def test_it_answers_as_the_guide_says(client, claude, lab):
     assert KEY in str(claude.requests[-1].headers)
     said = lab.sql(f"select role, text, symbol from messages where session_id = '{told['session_id']}'")  # noqa: S608
     assert said.values.tolist() == [["user", "Is AAPL cheap?", "AAPL"], ["assistant", told["response"], "AAPL"]]
-
-
-def test_text_is_data(client, claude):
-    claude.queue(say("<script>alert(1)</script>"))
-    answer = ask(client)
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.json()["response"] == "<script>alert(1)</script>"
 
 
 def test_a_session_is_carried_on(client, claude):
@@ -127,6 +137,7 @@ def test_after_30_minutes_a_new_session_begins_and_says_so(client, lab):
     second = ask(client, session_id=first).json()
     assert second["session_id"] != first
     assert "The session ended after 30 minutes without a message. A new session began." in second["notice"]
+    assert "'of-another-lab' is not in this lab" in ask(client, session_id="of-another-lab").json()["notice"]
 
 
 def test_a_key_in_a_question_is_masked_and_the_client_is_told(client, claude, lab):
@@ -136,11 +147,6 @@ def test_a_key_in_a_question_is_masked_and_the_client_is_told(client, claude, la
     assert "looked like an API key" in answer["notice"]
     assert not [message for message in lab.messages["text"] if key in message]
     assert any("[API key removed]" in message for message in lab.messages["text"])
-
-
-def test_an_unknown_session_is_noticed(client):
-    told = ask(client, session_id="of-another-lab").json()
-    assert "'of-another-lab' is not in this lab" in told["notice"]
 
 
 def test_a_stream_brings_each_piece_before_the_end(client, claude):
@@ -169,12 +175,6 @@ def test_a_stream_ends_with_the_error_that_generate_would_answer(client, claude)
     assert (name, told["error"]["code"], told["error"]["retry_after"]) == ("error", "rate_limited", 30)
     assert told["message"] == plain.json()["message"]
     assert list(told["error"]) == list(plain.json()["error"])
-
-
-@pytest.mark.parametrize("at", [GENERATE, STREAM])
-def test_a_stream_refuses_by_status_what_generate_refuses(client, at):
-    answer = ask(client, " ", at=at)
-    assert (answer.status_code, error(answer)["field"]) == (400, "prompt")
 
 
 def test_two_are_answered_at_once_and_a_third_is_told_to_come_again(client, claude):
@@ -299,15 +299,10 @@ def test_a_page_of_another_origin_does_not_use_the_cookies(page):
     ("given", "field", "words"),
     [
         (b"", None, "not JSON"),
-        (b"prompt=Hi", None, "not JSON"),
         (b'{"prompt": "\xff"}', None, "not JSON in UTF-8"),
         (b'"Hi"', None, "must be a JSON object with a prompt, not a text"),
-        (b"[]", None, "not a list"),
-        (b"null", None, "not null"),
         (b"{}", "prompt", "prompt must be the question"),
-        (b'{"prompt": null}', "prompt", "not null"),
         (b'{"prompt": 7}', "prompt", "not a number"),
-        (b'{"prompt": ["Hi"]}', "prompt", "not a list"),
         (b'{"prompt": " \\n\\t "}', "prompt", "not a blank text"),
         (
             b'{"prompt": "%s"}' % (b"x" * 200_001),
@@ -315,14 +310,11 @@ def test_a_page_of_another_origin_does_not_use_the_cookies(page):
             "not a text of 200,001 characters",
         ),
         (b'{"prompt": "Hi", "prompt": "Ho"}', "prompt", "gives 'prompt' twice"),
-        (b'{"prompt": NaN}', None, "holds NaN"),
         (b'{"prompt": "Hi", "watchlist": [Infinity]}', None, "holds Infinity"),
         (b'{"prompt": "Hi", "path": "/etc/passwd"}', "path", "unknown field 'path'"),
         (b'{"prompt": "Hi", "watchlist": "AAPL"}', "watchlist", "not a text"),
         (b'{"prompt": "Hi", "watchlist": null}', "watchlist", "not null"),
-        (b'{"prompt": "Hi", "watchlist": {"0": "AAPL"}}', "watchlist", "not an object"),
         (b'{"prompt": "Hi", "watchlist": [["AAPL"]]}', "watchlist", "symbol must be 1 to 15"),
-        (b'{"prompt": "Hi", "watchlist": ["AAPL", true]}', "watchlist", "symbol must be 1 to 15"),
         (b'{"prompt": "Hi", "watchlist": ["\'; drop table messages"]}', "watchlist", "symbol must be 1 to 15"),
         (b'{"prompt": "Hi", "watchlist": [%s]}' % b",".join([b'"A"'] * 101), "watchlist", "at most 100"),
         (b'{"prompt": "Hi", "session_id": 7}', "session_id", "not a number"),
@@ -351,8 +343,13 @@ def test_bad_input_names_the_field_and_the_mend(given, field, words):
 
 def test_bad_input_is_answered_in_json_and_stores_nothing(client, claude, lab):
     before, said = len(claude.requests), len(lab.messages)
-    for given, field in ((b"{", None), (b'{"prompt": ""}', "prompt"), (b'{"prompt": "Hi", "lab": "x"}', "lab")):
-        answer = client.post(GENERATE, content=given, headers={"Content-Type": "application/json"})
+    wrong = (
+        (b"{", None, GENERATE),
+        (b'{"prompt": ""}', "prompt", STREAM),
+        (b'{"prompt": "Hi", "lab": "x"}', "lab", GENERATE),
+    )
+    for given, field, at in wrong:
+        answer = client.post(at, content=given, headers={"Content-Type": "application/json"})
         assert (answer.status_code, error(answer)["field"]) == (400, field)
     assert (len(claude.requests), len(lab.messages)) == (before, said)
 
@@ -368,22 +365,16 @@ def test_many_keys_hold_nobody_up(client, server):
     assert b"gives 'k29999' twice" in answer
 
 
-@pytest.mark.parametrize(
-    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"]
-)
-def test_another_content_type_is_refused(client, kind):
-    headers = {} if kind is None else {"Content-Type": kind}
-    answer = client.post(GENERATE, content=b'{"prompt": "Hi"}', headers=headers)
-    assert (answer.status_code, error(answer)["code"]) == (415, "unsupported_media_type")
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_another_method_is_refused(client, method):
-    answer = client.request(method, GENERATE)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
-    assert error(answer)["code"] == "method_not_allowed"
-    answer = client.request("POST", DESCRIPTION)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, OPTIONS")
+def test_another_content_type_or_method_is_refused(client):
+    for kind in (None, "text/plain", "application/json; charset=utf-16"):
+        headers = {} if kind is None else {"Content-Type": kind}
+        answer = client.post(GENERATE, content=b'{"prompt": "Hi"}', headers=headers)
+        assert (answer.status_code, error(answer)["code"]) == (415, "unsupported_media_type")
+    post, get = "POST, OPTIONS", "GET, OPTIONS"
+    for method, at, allowed in (("GET", GENERATE, post), ("PUT", STREAM, post), ("POST", DESCRIPTION, get)):
+        answer = client.request(method, at)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert error(answer)["code"] == "method_not_allowed"
 
 
 def pieces(size):
@@ -406,11 +397,7 @@ def test_a_client_that_asks_first_is_told_before_it_sends_too_large_a_body(serve
 FAULTS = [
     (Status.error(429, "rate_limit_error", "slow", retry_after="90"), 429, "rate_limited", "90"),
     (Status.error(529, "overloaded_error", "busy", retry_after="40"), 503, "model_in_trouble", "40"),
-    (Status.error(500, "api_error", "oh"), 503, "model_in_trouble", None),
     (Status.error(401, "authentication_error", f"invalid key {KEY}"), 503, "no_access_to_model", None),
-    (Status.error(404, "not_found_error", "no such model"), 502, "model_refused", None),
-    ([start(), *end()], 502, "empty_reply", None),
-    (Status(200, b"<html>"), 502, "broken_reply", None),
     ([start(), *list(text("Half a "))[:-1]], 502, "connection_lost", None),
 ]
 
@@ -453,13 +440,6 @@ def test_a_reply_that_is_not_whole_says_so(client, claude, reason, said, words):
         assert "error" not in each
 
 
-def test_a_model_that_says_nothing_times_out(client, claude, lab):
-    lab.apply(Config(model=Model(max_retries=0, timeout=0.3)))
-    claude.queue([threading.Event()])
-    answer = ask(client)
-    assert (answer.status_code, error(answer)["code"]) == (504, "model_timed_out")
-
-
 def test_a_spending_limit_ends_at_midnight(client, claude, lab):
     before = len(claude.requests)
     lab.apply(Config(model=Model(max_usd_per_day=0)))
@@ -471,16 +451,22 @@ def test_a_spending_limit_ends_at_midnight(client, claude, lab):
     assert len(claude.requests) == before
 
 
-def test_a_limit_without_a_price_is_told(client, lab):
-    lab.apply(Config(model=Model(name="nobody-knows-its-price", max_usd_per_day=5)))
-    answer = ask(client)
-    assert (answer.status_code, error(answer)["code"]) == (503, "price_unknown")
+SMALL = Budget(window=8_000, reply=1_000, hot=500, warm=100, cold=100)
 
 
-def test_a_prompt_that_fills_the_window_is_too_long(client, lab):
-    lab.apply(Config(budget=Budget(window=8_000, reply=1_000, hot=500, warm=100, cold=100)))
-    answer = ask(client, "word " * 20_000)
-    assert (answer.status_code, error(answer)["code"], error(answer)["field"]) == (413, "prompt_too_long", "prompt")
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (Config(model=Model(max_retries=0, timeout=0.3)), (504, "model_timed_out", None)),
+        (Config(model=Model(name="nobody-knows-its-price", max_usd_per_day=5)), (503, "price_unknown", None)),
+        (Config(budget=SMALL), (413, "prompt_too_long", "prompt")),
+    ],
+)
+def test_what_the_lab_cannot_do_has_a_status(client, claude, lab, config, told):
+    lab.apply(config)
+    claude.queue([threading.Event()])
+    answer = ask(client, "word " * (20_000 if config.budget == SMALL else 1))
+    assert (answer.status_code, error(answer)["code"], error(answer)["field"]) == told
 
 
 def now():
@@ -516,22 +502,45 @@ def test_the_log_holds_no_question_and_no_key(server, client, claude):
     assert KEY not in log
 
 
-def test_the_lab_is_the_servers_own(server, client):
-    assert ask(client, path="/tmp/other.duckdb").status_code == 400  # noqa: S108
-    assert (server.root / "lab.duckdb").is_file()
+def test_it_describes_itself(client):
+    given = client.get(DESCRIPTION).json()
+    assert given == description("/desk/")
+    assert given["info"]["version"] == __version__
+    assert given["servers"] == [{"url": "/desk/"}]
 
 
-def test_a_server_that_ends_keeps_what_had_arrived(tmp_path, claude):
+@pytest.mark.usefixtures("client")
+@DESCRIBED.parametrize()
+def test_the_server_does_what_its_description_says(case, server):
+    case.call_and_validate(base_url=server.url, headers={"Authorization": f"token {TOKEN}"})
+
+
+def test_a_lab_that_cannot_be_opened_is_tried_again_and_a_server_that_ends_keeps_what_had_arrived(tmp_path, claude):
     claude._queued.clear()
     steps, _, _ = gated("As far as the server ran. ")
     claude.queue(steps)
+    path = tmp_path / "later" / "lab.duckdb"
     with (
-        serving(tmp_path, ANTHROPIC_BASE_URL=claude.url) as running,
+        serving(tmp_path, f"--GallumpLab.path={path}", ANTHROPIC_BASE_URL=claude.url) as running,
         running.client() as found,
-        found.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer,
     ):
-        told = events(answer.iter_lines())
-        assert next(each for each in told if each[0]) == ("text", {"text": "As far as the server ran. "})
-        running.end()
-    kept = Lab.open(running.root / "lab.duckdb").messages
+        refused = ask(found)
+        assert (refused.status_code, error(refused)["code"]) == (500, "lab_unusable")
+        assert str(tmp_path) not in refused.text
+        assert "The folder" in running.log.read_text()
+        path.parent.mkdir()
+        with found.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer:
+            told = events(answer.iter_lines())
+            assert next(each for each in told if each[0]) == ("text", {"text": "As far as the server ran. "})
+            running.end()
+    kept = Lab.open(path).messages
     assert kept[["text", "state"]].values.tolist()[-1] == ["As far as the server ran. ", "stopped"]
+
+
+@pytest.mark.parametrize("kind", ["standard", "editable"])
+def test_installing_the_package_turns_the_route_on(kind, tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", f"wheel:{kind}", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=SHIPPED.parent, check=True, capture_output=True)
+    with zipfile.ZipFile(*tmp_path.glob("*.whl")) as wheel:
+        (found,) = (name for name in wheel.namelist() if "/data/etc/jupyter/jupyter_server_config.d/" in name)
+        assert wheel.read(found) == (SHIPPED / "jupyter_server_config.d" / "gallump_lab.json").read_bytes()

@@ -14,7 +14,7 @@ from gallump_lab import Cold, Config, Lab, Model, datasets, secrets, study
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory import insights, messages
 from gallump_lab.reading.symbols import SymbolError, validate_symbols
-from gallump_lab.secrets import Stream, masked, told
+from gallump_lab.secrets import Stream, describe, masked
 from gallump_lab.store.remote import Remote
 from gallump_lab.study import Snapshot
 
@@ -221,8 +221,8 @@ def test_what_is_none_stays(line):
 def test_words_name_the_kind():
     assert masked(f"key {SECRETS['RSA']}") == "key [private key removed]"
     assert masked("x://a:b@c") == "x://a:[password removed]@c"
-    assert told("Is AAPL cheap?") is None
-    assert told(f"{SECRETS['AWS']} and x://a:b@c") == (
+    assert describe("Is AAPL cheap?") is None
+    assert describe(f"{SECRETS['AWS']} and x://a:b@c") == (
         "What looked like an API key and a password in your question was masked before it was stored or sent. "
         "If it is real, revoke it."
     )

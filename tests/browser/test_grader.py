@@ -1,0 +1,319 @@
+"""A person labels messages and reviews insights: one behaviour a spec."""
+
+import duckdb
+import pytest
+from notebook_page import OUTSIDE, remembering
+from playwright.sync_api import expect
+
+AGAIN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')"
+ASKED = f"{remembering(12, 'at {400 + i}, below its 50-day mean')}\nlab.ask('Where is my AAPL stop?', ['AAPL'])"
+LEARNT = f"""
+from datetime import datetime, timedelta, UTC
+{AGAIN}
+day = datetime(2026, 3, 2, 9, tzinfo=UTC)
+session = lab.sessions.get_or_create_session()
+said = ['I sold the halibut winner far too early, again.', 'My halibut stop is 400.', 'Stop up to 410.']
+for i, text in enumerate(said):
+    lab.sessions.add_message(session, 'user', text, symbol='HAL', created_at=day + timedelta(days=i))
+lab.insights.add('Sells halibut winners too early', kind='lesson', sources=[1], distiller='rules')
+stop = {{'kind': 'level', 'symbol': 'HAL', 'attribute': 'stop', 'distiller': 'rules'}}
+lab.insights.add('Halibut stop: 400', value='400', sources=[2], valid_from=day + timedelta(days=1), **stop)
+lab.insights.add('Halibut stop: 410', value='410', sources=[2, 3], valid_from=day + timedelta(days=2), **stop)
+lab.insights.add('Never averages down', kind='preference', speaker='Priya', valid_until=day + timedelta(days=400))
+lab.insights.add('Trades on Tuesdays', kind='preference')
+lab.insights.retire(5, 'never said')"""
+LABEL = "widget = lab.labeller()\nwidget"
+REVIEW = "widget = lab.reviewer()\nwidget"
+
+
+class Grader:
+    """The grader of a notebook."""
+
+    def __init__(self, notebook, name="Insights to review"):
+        self.notebook, self.page = notebook, notebook.page
+        self.root = notebook.page.get_by_role("region", name=name)
+        self.rows = self.root.locator("article")
+        self.current = self.root.locator("[aria-current=true]")
+        self.status = self.root.get_by_role("status")
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def text(self, place):
+        return self.rows.nth(place).locator(".gl-open")
+
+    def graded(self, place):
+        return self.rows.nth(place).locator(".gl-grade")
+
+    def button(self, name):
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def sources(self, place):
+        return self.rows.nth(place).get_by_role("list", name="Sources")
+
+    def fits(self, *widths):
+        for width in widths:
+            self.root.evaluate("(root, width) => { root.style.width = `${width}px` }", width)
+            self.notebook.picture(f"width-{width}", self.root)
+            assert self.root.evaluate(OUTSIDE) == []
+
+
+@pytest.fixture
+def labels(notebook):
+    """Give the grader on a lab whose chat was asked one question."""
+    notebook.open(ASKED, "lab.add_question('What was noted first?', answer='0')", LABEL)
+    found = Grader(notebook, "Labels")
+    expect(found.root).to_contain_text("0 of 2 questions, 0 labels")
+    expect(found.current).to_have_count(1)
+    return found
+
+
+@pytest.fixture
+def review(notebook):
+    """Give the grader on a lab of four insights that stand, one of them retired."""
+    notebook.open(LEARNT, REVIEW)
+    found = Grader(notebook)
+    expect(found.root).to_contain_text("0 of 3 insights graded")
+    return found
+
+
+def test_keys_label_undo_and_go_on_and_who_opens_it_again_goes_on_where_they_stopped(notebook, another, labels):
+    question = labels.root.get_by_role("group", name="Question", exact=True)
+    expect(question).to_contain_text("Where is my AAPL stop?")
+    labels.text(0).click()
+    labels.press("3")
+    expect(labels.graded(0)).to_have_text("3 evidence")
+    expect(labels.text(1)).to_be_focused()
+    labels.press("0", "1", "k")
+    expect(labels.text(2)).to_be_focused()
+    expect(labels.button("On the subject")).to_have_attribute("aria-pressed", "true")
+    labels.press("2")
+    expect(labels.root).to_contain_text("1 of 2 questions, 3 labels")
+    notebook.picture("labels", labels.root)
+    labels.text(3).focus()  # another theme takes the focus away
+    labels.press("u")
+    expect(labels.graded(2)).to_have_text("1 on the subject")
+    expect(labels.text(2)).to_be_focused()
+    labels.press("Control+z", "Control+z", "u", "u")
+    expect(labels.status).to_have_text("Nothing to undo: nothing has been changed since this was opened.")
+    expect(labels.graded(0)).to_have_text("no grade")
+    labels.press("3", "0", "n")
+    expect(labels.root).to_contain_text("Question 2 of 2")
+    expect(labels.root).to_contain_text("Answer: 0")
+    labels.press("2", "n")
+    expect(labels.status).to_have_text("That was the last question.")
+    labels.press("p")
+    expect(labels.root).to_contain_text("Question 1 of 2")
+    labels.press("1")  # the first that has no grade is at hand
+    expect(labels.root).to_contain_text("2 of 2 questions, 4 labels")
+    another.open(AGAIN, LABEL)
+    again = Grader(another, "Labels")
+    expect(again.root).to_contain_text("2 of 2 questions, 4 labels")
+    expect(again.root).to_contain_text(question.inner_text().split("\n")[0])
+    expect(again.root.locator(".gl-grade:not([data-grade=''])")).to_have_count(3)
+    expect(again.current.locator(".gl-grade")).to_have_text("no grade")
+
+
+def test_a_mouse_labels_too_and_nothing_leaves_its_place_when_it_is_narrow(labels):
+    labels.text(2).click()
+    labels.button("Evidence").click()
+    expect(labels.graded(2)).to_have_text("3 evidence")
+    expect(labels.button("Evidence")).to_be_focused()
+    expect(labels.rows.nth(3)).to_have_attribute("aria-current", "true")
+    labels.button("Undo").click()
+    expect(labels.graded(2)).to_have_text("no grade")
+    labels.root.get_by_role("group", name="Question", exact=True).click()
+    expect(labels.current.locator(".gl-open")).to_be_focused()
+    labels.button("Next question").click()
+    expect(labels.root).to_contain_text("Question 2 of 2")
+    labels.fits(320, 760)
+
+
+def test_keys_grade_insights_undo_and_go_on_and_who_opens_it_again_goes_on_where_they_stopped(another, review):
+    expect(review.rows).to_have_count(4)
+    expect(review.text(3)).to_have_css("text-decoration-line", "line-through")
+    review.text(0).focus()
+    review.press("3")
+    expect(review.graded(0)).to_have_text("3 in every prompt")
+    expect(review.text(1)).to_be_focused()
+    review.press("k", "1")
+    expect(review.graded(0)).to_have_text("1 of no use")
+    review.press("j", "0", "u")
+    expect(review.graded(2)).to_have_text("no grade")
+    expect(review.text(2)).to_be_focused()
+    review.press("Control+z")
+    expect(review.graded(0)).to_have_text("3 in every prompt")
+    review.press("j", "j", "0")
+    expect(review.root.locator(".gl-pending")).to_have_count(0)
+    expect(review.root).to_contain_text("2 of 3 insights graded")
+    another.open(AGAIN, REVIEW)
+    again = Grader(another)
+    expect(again.root).to_contain_text("2 of 3 insights graded")
+    expect(again.current).to_contain_text("Halibut stop: 410")
+    again.current.locator(".gl-open").focus()
+    again.press("2")
+    expect(again.status).to_have_text("Every insight has a grade.")
+    again.text(0).click()
+    again.press("e")
+    again.page.keyboard.type(", says Ann")
+    again.press("Enter", "j", "p")
+    expect(again.rows.nth(1)).to_contain_text("pinned")
+    review.page.bring_to_front()
+    review.page.mouse.move(0, 0)
+    review.root.hover()  # what another notebook changed shows once this one is entered
+    expect(review.text(0)).to_have_text("Sells halibut winners too early, says Ann")
+    expect(review.rows.nth(1)).to_contain_text("pinned")
+    expect(review.rows).to_have_count(4)
+
+
+def test_an_insight_unfolds_to_its_sources_and_its_history_and_folds_again(notebook, review):
+    review.text(1).click()
+    expect(review.sources(1).get_by_role("listitem")).to_have_count(2)
+    expect(review.sources(1)).to_contain_text("My halibut stop is 400.")
+    expect(review.sources(1).locator("mark")).to_have_text(["halibut", "stop", "Stop", "410"])
+    expect(review.rows.nth(1).get_by_role("list", name="History")).to_contain_text(
+        "Learnt, by rules: Halibut stop: 400"
+    )
+    notebook.picture("unfolded", review.root)
+    expect(review.root).to_match_aria_snapshot("""
+      - region "Insights to review":
+        - list "Insights":
+          - listitem:
+            - button "Sells halibut winners too early"
+          - listitem:
+            - button /Halibut stop/ [expanded]
+            - heading "Sources"
+            - list "Sources":
+              - listitem
+              - listitem
+            - heading "History"
+            - list "History"
+          - listitem
+          - listitem
+        - group "Grade of the insight at hand":
+          - button "Wrong"
+          - button "Of no use"
+          - button "Useful"
+          - button "In every prompt"
+        - group "Change the insight at hand":
+          - button "Pin"
+          - button "Retire"
+          - button "Edit"
+          - button "Undo"
+    """)
+    review.rows.nth(1).locator(".gl-facts").first.click()
+    expect(review.sources(1)).to_have_count(0)
+    expect(review.text(1)).to_be_focused()
+    review.press("ArrowUp", "Enter")
+    expect(review.sources(0)).to_contain_text("far too early, again")
+    review.press("2")  # the next one unfolds in its place
+    expect(review.sources(0)).to_have_count(0)
+    expect(review.sources(1)).to_be_visible()
+    review.press("ArrowLeft")
+    expect(review.sources(1)).to_have_count(0)
+    review.press("ArrowDown", "ArrowDown", "ArrowRight")
+    expect(review.current).to_contain_text("It rests on no message.")
+    expect(review.current).to_contain_text("Retired: never said")
+
+
+def test_one_key_pins_and_retires_and_takes_both_back(review):
+    review.text(0).focus()
+    review.press("p", "x")
+    expect(review.rows.nth(0)).to_contain_text("pinned")
+    expect(review.rows.nth(0)).to_contain_text("retired")
+    expect(review.button("Unpin")).to_have_attribute("aria-pressed", "true")
+    expect(review.root).to_contain_text("0 of 2 insights graded")
+    review.press("e")
+    expect(review.status).to_contain_text("It is retired: restore it")
+    review.press("u")
+    expect(review.rows.nth(0)).not_to_contain_text("retired")
+    expect(review.status).to_have_count(0)
+    for name, back in (("Retire", "Restore"), ("Restore", "Retire"), ("Unpin", "Pin")):
+        review.button(name).click()
+        expect(review.button(back)).to_be_focused()
+    expect(review.rows.nth(0)).not_to_contain_text("pinned")
+    review.button("Useful").click()
+    expect(review.rows.nth(1)).to_have_attribute("aria-current", "true")
+    review.root.locator("header").first.click()
+    expect(review.text(1)).to_be_focused()
+
+
+def test_a_text_is_edited_in_its_place_and_escape_leaves_it_as_it_was(review):
+    review.text(0).focus()
+    review.press("e")
+    box = review.root.get_by_label("Text of the insight")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("Sells halibut winners too early")
+    review.page.keyboard.type(" and x0ue")
+    review.press("Escape")
+    expect(review.text(0)).to_be_focused()
+    expect(review.text(0)).to_have_text("Sells halibut winners too early")
+    review.press("e")
+    review.page.keyboard.type(", far too early")
+    review.press("Enter", "p")  # no key waits until it is saved
+    expect(review.rows.nth(0)).to_contain_text("pinned")
+    expect(review.text(0)).to_have_text("Sells halibut winners too early, far too early")
+    expect(review.text(0)).to_be_focused()
+    review.press("u", "u")
+    expect(review.text(0)).to_have_text("Sells halibut winners too early")
+    review.press("e")
+    box.fill(" ")
+    review.press("Enter")
+    expect(review.status).to_contain_text("An insight needs words")
+    review.text(1).click()
+    expect(review.sources(1)).to_be_visible()
+    review.fits(340, 760)
+    review.button("Leave").click()
+    expect(review.text(0)).to_be_focused()
+
+
+def test_a_lab_that_is_held_by_another_says_so_and_keeps_what_is_being_written(notebook):
+    card = "pd.DataFrame({'insight_id': [3, 1, 4], 'support': [0.126, 2, float('nan')], 'uses': [1, 12, 0], "
+    card += "'why': ['one of its two sources says another level', None, 'no message says so, and nothing was asked']})"
+    held = f"import pandas as pd\nlab = Lab.open('lab.duckdb', wait=0.2)\nwidget = lab.reviewer({card})\nwidget"
+    notebook.open(LEARNT, held)
+    review = Grader(notebook)
+    expect(review.rows).to_have_count(3)
+    expect(review.rows.nth(0).locator(".gl-beside")).to_have_text("support 0.13uses 1")
+    expect(review.rows.nth(0)).to_contain_text("why: one of its two sources says another level")
+    review.text(1).click()
+    review.press("e")
+    review.page.keyboard.type(", always")
+    with duckdb.connect(notebook.folder / "lab.duckdb"):
+        review.press("Enter")
+        expect(review.status).to_contain_text("Not saved, \u201cSells halibut winners too early\u201d")
+        expect(review.status).to_contain_text("is held by")
+        expect(review.root.get_by_label("Text of the insight")).to_have_value("Sells halibut winners too early, always")
+        review.text(0).click()
+        review.press("3")
+        expect(review.status).to_contain_text("Not graded, \u201cHalibut stop: 410\u201d")
+        expect(review.graded(0)).to_have_text("no grade")
+        notebook.picture("busy", review.root)
+    review.root.get_by_label("Text of the insight").press("Enter")
+    expect(review.text(1)).to_have_text("Sells halibut winners too early, always")
+
+
+def test_no_key_reaches_the_notebook_no_text_is_run_and_no_word_is_saved(notebook):
+    hostile = "<img src=x onerror=window.hacked=1> My stop <script>window.hacked=2</script>\\u202e"
+    said = f"said = lab.sessions.add_message(lab.sessions.get_or_create_session(), 'user', '{hostile}')"
+    learnt = f"lab.insights.add('{hostile}', kind='level', sources=[said])"
+    card = "pd.DataFrame({'insight_id': [1], '<b onclick=window.hacked=3>': ['<i>quite unsupported</i>']})"
+    asked = "lab.add_question('<b onclick=window.hacked=4>stop</b>?')"
+    notebook.open(f"{AGAIN}\n{said}\n{learnt}\n{asked}\nimport pandas as pd", f"lab.reviewer({card})", "lab.labeller()")
+    review, labels = Grader(notebook), Grader(notebook, "Labels")
+    for each in (review, labels):
+        expect(each.text(0)).to_contain_text("<script>window.hacked=2</script>\ufffd")
+    expect(review.rows).to_contain_text("<b onclick=window.hacked=3>: <i>quite unsupported</i>")
+    expect(labels.root).to_contain_text("<b onclick=window.hacked=4>stop</b>?")
+    review.text(0).click()
+    expect(review.sources(0)).to_contain_text("<img src=x onerror=window.hacked=1>")
+    for each, words in ((review, "1 of 1 insight graded"), (labels, "1 of 1 question, 1 label")):
+        each.text(0).focus()
+        each.press("a", "b", "d", "d", "m", "c", "v", "z", "Shift+M", "0")
+        expect(each.root).to_contain_text(words)
+        assert each.root.locator("img, script, i:not(.gl-bar i), [onclick]").count() == 0
+    expect(notebook.page.locator(".jp-Cell")).to_have_count(4)
+    assert notebook.page.evaluate("() => window.hacked") is None
+    after = notebook.saved().split("lab.labeller")[1]
+    assert [words for words in ("My stop", "onclick", "unsupported") if words in after] == []
