@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Message
+from gallump_lab.memory.statements import Symbols
 from gallump_lab.memory.text import statement
 from gallump_lab.memory.vectors import BUILT_IN
 from gallump_lab.study.scorecard.prose import Amount, Reading, Word, bare, read, sentences
