@@ -217,11 +217,11 @@ class _Table:
             name: [_given(text) for text in frame[self._own[name]]] if name in self._own else [None] * len(frame)
             for name in (*needed, *optional)
         }
-        self.rows = [
+        self.rows = (
             (int(number), dict(zip(columns, texts, strict=True)))
             for number, *texts in zip(frame.index, *columns.values(), strict=True)
-        ]
-        """The number of each row and its cells; None where there is nothing."""
+        )
+        """The number of each row and its cells, once; None where there is nothing."""
         numeric = [texts for name, texts in columns.items() if name not in ("symbol", "date")]
         sign = decimal_sign({text for texts in numeric for text in texts if text is not None})
         self._symbol, self._number = cache(_symbol), cache(lambda text: read_number(text, sign))
