@@ -17,7 +17,6 @@ from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Session, Taken
 from gallump_lab.memory.records import AsOf
-from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, lease, times
 
 if TYPE_CHECKING:
@@ -272,7 +271,7 @@ class Distiller:
                     return None, None, None  # another has it, or has done it, by now
                 session = distilling.read(con, session_id, name, minutes, now)
                 number = distilling.begin(con, session, name, now, claim.name)
-                symbols = {each for message in session.messages for each in spellings(message.symbol or "")}
+                symbols = {message.symbol or "" for message in session.messages}
                 moment = AsOf(at=now, seen_message=session.seen, seen_insight=ledger.EVER["seen"])
                 known = [each for each in ledger.alive(con, moment) if (each.symbol or "") in symbols]
             outcome: dict[str, Any] = {"fault": "It broke off."}

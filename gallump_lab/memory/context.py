@@ -141,7 +141,7 @@ def hot(
         ],
     ).fetchall()
     newest = [Message.of(row, moment.at.tzinfo) for row in rows]
-    shown = newest[: budget.hot_messages]
+    shown = newest[: budget.hot_messages or None]
     items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(con, shown, factor)
     return newest[::-1], rows[0][-1] if rows else 0, items
 

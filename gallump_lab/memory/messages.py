@@ -146,6 +146,12 @@ def draft(  # noqa: PLR0913 (a message's fields)
     )
 
 
+def reply(text: str, *, now: datetime, symbol: str | None, state: State) -> Draft:
+    """Make a draft of a reply, of any length; what looks like a key or a password in it is masked."""
+    said = masked(storable(text))
+    return Draft(role="assistant", text=said, symbol=symbol, created_at=now, arrived_at=now, state=state)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Messages counted and cut, ready to be written."""
@@ -159,23 +165,17 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     """Do all that writing messages needs before the lab is held."""
     import numpy as np
 
-    def words(values: list[str | None]) -> Any:  # "" is nothing: a column must not begin with None alone
-        return np.array([value or "" for value in values], object)
+    def words(name: str) -> Any:  # "" is nothing: a column must not begin with None alone
+        return np.array([getattr(each, name) or "" for each in drafts], object)
 
-    return Batch(
-        columns={
-            "role": words([d.role for d in drafts]),
-            "text": words([d.text for d in drafts]),
-            "symbol": words([d.symbol for d in drafts]),
-            "speaker": words([d.speaker for d in drafts]),
-            "state": words([d.state for d in drafts]),
-            "title": words([one_line(d.text)[:80] if d.role == "user" else None for d in drafts]),
-            "created_at": np.array([d.created_at for d in drafts], "datetime64[us]"),
-            "arrived_at": np.array([d.arrived_at for d in drafts], "datetime64[us]"),
-            "tokens": np.array([tokens.count(d.text) for d in drafts], np.int64),
-        },
-        rows=index.rows([d.text for d in drafts]),
-    )
+    columns = {name: words(name) for name in ("role", "text", "symbol", "speaker", "state")}
+    columns |= {
+        name: np.array([getattr(each, name) for each in drafts], "datetime64[us]")
+        for name in ("created_at", "arrived_at")
+    }
+    columns["title"] = np.array([one_line(d.text)[:80] if d.role == "user" else "" for d in drafts], object)
+    columns["tokens"] = np.array([tokens.count(d.text) for d in drafts], np.int64)
+    return Batch(columns=columns, rows=index.rows([d.text for d in drafts]))
 
 
 def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:

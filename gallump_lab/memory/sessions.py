@@ -4,18 +4,17 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self
 
 from gallump_lab.config import Config
 from gallump_lab.memory import index, messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.messages import State, checked_name, checked_text, checked_time
+from gallump_lab.memory.messages import State
 from gallump_lab.memory.records import AsOf, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.secrets import describe, masked
 from gallump_lab.store import Cache, Store, runs, times
 
@@ -127,19 +126,17 @@ class SessionManager:
             return self._live_or_new(con, session_id, self.config(con).session_minutes)
 
     def live(self, session_id: str) -> bool:
-        """Whether a session exists and has not ended."""
-        with self._store.read() as con:
-            return self.is_live(con, session_id, self.config(con).session_minutes)
+        """Return whether a session exists and has not ended."""
+        return self.standing(session_id)[0]
 
     def is_live(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> bool:
         """Return whether a session exists and has not ended, inside a step on the lab."""
         return self._why_not(con, session_id, minutes) is None
 
     def standing(self, session_id: str | None) -> tuple[bool, int]:
-        """Say in one step whether a session is live, and which message is the lab's newest (0 for none)."""
+        """Return in one step whether a session is live, and which message is the lab's newest (0 for none)."""
         with self._store.read() as con:
-            minutes = self.config(con).session_minutes
-            live = session_id is not None and self._why_not(con, session_id, minutes) is None
+            live = session_id is not None and self.is_live(con, session_id, self.config(con).session_minutes)
             return live, newest_ids(con)[0]
 
     def add_message(  # noqa: PLR0913 (the guide's arguments and three more)
@@ -181,7 +178,10 @@ class SessionManager:
         ValueError
             If an argument cannot be used; the message says which and how to mend it.
         """
-        batch = messages.prepare([self._checked(role, text, symbol, created_at, state=state, speaker=speaker)])
+        draft = messages.draft(
+            role, text, now=self._now(), symbol=symbol, created_at=created_at, state=state, speaker=speaker
+        )
+        batch = messages.prepare([draft])
         with self._store.write() as con:
             why_not = self._why_not(con, session_id, self.config(con).session_minutes)
             if why_not and ((role == "user" and created_at is None) or "ended" not in why_not):
@@ -199,7 +199,7 @@ class SessionManager:
         ValueError
             If the text or the symbol cannot be used.
         """
-        draft = self._checked("user", checked_text(text, "prompt"), symbol)
+        draft = messages.draft("user", text, now=self._now(), symbol=symbol, names={"text": "prompt"})
         at = times.aware(draft.created_at)
         return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 
@@ -250,64 +250,29 @@ class SessionManager:
         """
         with self._store.read() as con:
             config = self.config(con)
+            seen, events = newest_ids(con)
             newest = con.execute(
-                "select message_id, role, text from messages where session_id = ? order by message_id desc limit 1",
+                "select message_id, text from messages where session_id = ? "
+                "qualify row_number() over (order by message_id desc) = 1 and role = 'user'",
                 [session_id],
             ).fetchone()
-            seen, events = newest_ids(con)
-            question = newest[2] if newest and newest[1] == "user" else ""
-            moment = AsOf(
-                at=self.here(config), seen_message=newest[0] - 1 if newest and question else seen, seen_insight=events
-            )
-            factor = learnt_factor(con, config.model.answering, config)
+            question_id, question = newest or (seen + 1, "")
             return context(
                 con,
                 self.corpus,
                 question,
                 session_id=session_id,
                 symbol=symbol,
-                moment=moment,
+                moment=AsOf(at=self.here(config), seen_message=question_id - 1, seen_insight=events),
                 config=config,
-                factor=factor,
+                factor=learnt_factor(con, config.model.answering, config),
             )
-
-    def _checked(  # noqa: PLR0913 (a message's fields)
-        self,
-        role: Role,
-        text: str,
-        symbol: str | None,
-        created_at: datetime | None = None,
-        *,
-        state: State = "complete",
-        speaker: str | None = None,
-    ) -> messages.Draft:
-        if role not in get_args(Role):
-            msg = f"role must be 'user' or 'assistant', not {role!r}."
-            raise ValueError(msg)
-        if state not in get_args(State):
-            msg = f"state must be one of {', '.join(get_args(State))}, not {state!r}."
-            raise ValueError(msg)
-        text = checked_text(text)
-        now = times.naive(self._clock(), "clock()")
-        return messages.Draft(
-            role=role,
-            text=text,
-            symbol=None if symbol is None else validate_symbol(symbol),
-            created_at=now if created_at is None else checked_time(times.naive(created_at), now),
-            arrived_at=now,
-            state=state,
-            speaker=None if speaker is None else checked_name(speaker, "speaker"),
-        )
 
     def reply(self, text: str, symbol: str | None, state: State) -> messages.Batch | None:
         """Make ready a reply of any length, to be written with its turn; None of one without a word."""
         if not text.strip():
             return None
-        now = times.naive(self._clock(), "clock()")
-        draft = messages.Draft(
-            role="assistant", text=masked(storable(text)), symbol=symbol, created_at=now, arrived_at=now, state=state
-        )
-        return messages.prepare([draft])
+        return messages.prepare([messages.reply(text, now=self._now(), symbol=symbol, state=state)])
 
     def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
         notice = continues = None
@@ -316,17 +281,20 @@ class SessionManager:
             if notice is None:
                 return SessionId(session_id)
             continues = session_id if "ended" in notice else None
-        made = self._ids()
-        now = times.naive(self._clock(), "clock()")
+        made, now = self._ids(), self._now()
         con.execute("insert into sessions values (?, ?, ?, 0, null, null, ?)", [made, now, now, continues])
         return SessionId(made, new=True, notice=notice and f"{notice} A new session began.")
+
+    def _now(self) -> datetime:
+        """Return the clock's time, naive UTC."""
+        return times.naive(self._clock(), "clock()")
 
     def _why_not(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> str | None:
         """Return why a session cannot be carried on; None when it can."""
         if not isinstance(session_id, str):
             msg = f"session_id must be the text that a reply gave, or None, not {session_id!r}."
             raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-        now = times.naive(self._clock(), "clock()")
+        now = self._now()
         last = messages.last_said(con, session_id, now)
         if last is None:
             return f"Session {masked(session_id)[:40]!r} is not in this lab."

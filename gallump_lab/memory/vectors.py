@@ -9,7 +9,7 @@ its extra is installed, and the user's own embedders.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -281,19 +281,11 @@ def _tokenizer() -> "Tokenizer":
     return found
 
 
-_KNOWN: dict[str, tuple[int, ...]] = {}
-_MOST = 200_000
-
-
+@lru_cache(maxsize=200_000)
 def _tokens(word: str) -> tuple[int, ...]:
     """Return a word's tokens; words recur, so they are kept."""
-    found = _KNOWN.get(word)
-    if found is None:
-        if len(_KNOWN) >= _MOST:
-            _KNOWN.clear()
-        encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
-        found = _KNOWN[word] = tuple(encoded.ids)
-    return found
+    encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
+    return tuple(encoded.ids)
 
 
 @cache

@@ -66,7 +66,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
     items = found.budget.hot_messages is not None or found.budget.cold_insights is not None
     notice = found.prompt.session_context.notice
     about = {"cost": found.cost_usd, "most": found.most_usd, "items": items, "notice": notice}
-    return _told(sections, packing.used(found.slots), limits, found.slots, question) | about
+    return _describe(sections, packing.used(found.slots), limits, found.slots, question) | about
 
 
 def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
         msg = f"Nothing is recorded of the turn of message {message_id} any more: its question was forgotten."
         raise ValueError(msg)
     question = _message(lab, turn["question_id"])
-    return _told(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
+    return _describe(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
 
 
 def source(lab: "Lab", *, kind: str, item: int, message: int | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _message(lab: "Lab", message_id: int) -> dict[str, Any]:
     raise ValueError(msg)
 
 
-def _told(
+def _describe(
     sections: Mapping[str, int],
     used: Mapping[str, int],
     budget: Mapping[str, int],
@@ -187,6 +187,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         Its symbols.
     session_id : str, optional
         The session to carry on.
+
+    Examples
+    --------
+    >>> lab.explore("Where is my AAPL stop?", watchlist=["AAPL"])
     """
 
     def __init__(self, lab: "Lab", question: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> None:
@@ -290,8 +294,6 @@ def prompt_tokens(preview: "Preview") -> Picture:
     """Draw what a question would carry: one bar a section, in the prompt's order, in the model's tokens."""
     import altair as alt
     import pandas as pd
-
-    from gallump_lab.memory import packing
 
     spent = {
         tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"

@@ -42,7 +42,7 @@ def tables(lab: Lab) -> dict[str, list]:
     return {name: lab.sql(f"select * from {name} order by {by}").to_csv() for name, by in TABLES.items()}  # noqa: S608
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(rows=ROWS, size=st.integers(1, 5), stops=st.lists(st.integers(0, 4), max_size=3))
 def test_an_import_is_its_messages_added_one_by_one(rows: list[dict], size: int, stops: list[int]) -> None:
     frame = pd.DataFrame(rows, columns=COLUMNS)
@@ -76,12 +76,6 @@ def test_an_import_is_its_messages_added_one_by_one(rows: list[dict], size: int,
             if said["session_id"] not in names:
                 names.append(said["session_id"])
                 single.sessions.get_or_create_session()
-            single.sessions.add_message(
-                said["session_id"],
-                said["role"],
-                said["text"],
-                said["symbol"],
-                said["created_at"].to_pydatetime(),
-                speaker=said["speaker"],
-            )
+            given = [said[name] for name in ("session_id", "role", "text", "symbol")]
+            single.sessions.add_message(*given, said["created_at"].to_pydatetime(), speaker=said["speaker"])
         assert tables(single) == once

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gallump_lab import Budget, tokens
+from gallump_lab import tokens
 from gallump_lab.memory.packing import FIRST, NEAR_MISSES, already_said, newest_first, pack, shown
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import PASSAGE_TOKENS, indented, passages
@@ -136,9 +136,3 @@ def test_a_sentence_longer_than_the_bound_is_a_passage_of_its_own() -> None:
 def test_what_is_no_sentence_is_cut_in_good_time(text: str) -> None:
     found = passages(f"a{text}b")
     assert all(passage.tokens <= PASSAGE_TOKENS for passage in found)
-
-
-@given(st.integers(1, 50_000))
-def test_shares_divide_every_token(total: int) -> None:
-    budget = Budget.shares(total, 0.8, 0.15, 0.05)
-    assert budget.hot + budget.warm + budget.cold == total

@@ -35,7 +35,7 @@ messages = st.lists(
     min_size=2,
     max_size=14,
 )
-slow = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def lab_of(rows, folder):
@@ -82,17 +82,7 @@ def test_passages_kept_up_in_memory_are_those_on_disk(rows, parts, gone, tmp_pat
     def same():
         with lab.store.read() as con:
             view, fresh = kept_up.at(con, moment), Corpus().at(con, moment)
-        for name in (
-            "passage_id",
-            "message_id",
-            "terms",
-            "session",
-            "role",
-            "symbol",
-            "speaker",
-            "created_at",
-            "codes",
-        ):
+        for name in "passage_id message_id terms session role symbol speaker created_at codes".split():
             assert np.array_equal(getattr(view, name), getattr(fresh, name)), name
         everywhere = np.arange(len(view))
         for steps in (-3, -2, -1, 1, 2, 3):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Config, ConfigError, Lab, Recall, study
-from gallump_lab.memory import context, index, vectors
+from gallump_lab.memory import index, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.recall import VERSION
 from gallump_lab.memory.records import AsOf
@@ -78,7 +78,7 @@ def lab(tmp_path, mine):
     return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, embedders=[mine])
 
 
-@pytest.mark.parametrize("dimensions", [64, 256, 300, 1_000])
+@pytest.mark.parametrize("dimensions", [64, 300])
 def test_vectors_of_any_length_keep_their_angles(dimensions):
     texts = ["a doctor for children", "a physician for kids", "a doctor for dogs", "crude oil fell on Monday"]
     model = Hashing(dimensions=dimensions)
@@ -138,7 +138,7 @@ def test_an_interrupt_keeps_what_is_done_and_the_next_run_goes_on_there(lab, min
 
 
 def test_two_that_embed_the_same_lab_write_each_code_once(lab, tmp_path):
-    fill(lab, 500)
+    fill(lab, 300)
     done = []
 
     def run():
@@ -150,8 +150,8 @@ def test_two_that_embed_the_same_lab_write_each_code_once(lab, tmp_path):
         each.start()
     for each in threads:
         each.join()
-    assert sum(done) == 500
-    assert codes(lab)[0] == ["hashing", 500, 500]
+    assert sum(done) == 300
+    assert codes(lab)[0] == ["hashing", 300, 300]
 
 
 def test_what_is_forgotten_while_it_is_embedded_stays_forgotten(lab, mine):
@@ -179,7 +179,7 @@ def test_what_is_said_in_the_chat_is_embedded_before_the_next_question(lab):
 
 def test_what_is_missing_is_said_wherever_something_is_recalled_and_replay_knows_of_it(lab):
     lab.apply(under("hashing"))
-    fill(lab, 1_000)
+    fill(lab, 100)
     lab.ask("What did the doctor say?")
     (passages,) = lab.sql("select count(*) as n from passages")["n"]
     notice = f"{passages:,} passages are not embedded under hashing yet: run lab.embed('hashing')."
@@ -187,21 +187,18 @@ def test_what_is_missing_is_said_wherever_something_is_recalled_and_replay_knows
     assert notice in repr(lab.preview("doctor"))
     shown = preview(lab, None, text="doctor", watchlist="", pinned=(), excluded=(), budget=None)
     assert shown["notice"] == notice
-    assert lab.turns["retrieval"].tolist() == [f"{VERSION} hashing without 1000"]
+    assert lab.turns["retrieval"].tolist() == [f"{VERSION} hashing without 100"]
     assert study.replay(lab.snapshot(), embedders=[Hashing()]).frame["identical"].tolist() == [True]
 
+    lab.apply(under("hashing", meaning=0.0))
+    assert lab.recall("oil").notice is None  # what meaning lacks is nothing to one who has turned it off
+    lab.apply(under("hashing"))
     lab.embed()
     assert "not embedded" not in repr(lab.recall("doctor")) + repr(lab.preview("doctor"))
     lab.ask("What did the doctor say?")
     found = study.replay(lab.snapshot(), embedders=[Hashing()])
     assert found.frame["changed"].tolist() == ["embeddings", ""]
     assert found.frame["identical"].tolist() == [False, True]
-
-
-def test_what_meaning_lacks_is_nothing_to_one_who_has_turned_it_off(lab):
-    fill(lab, 1_000)
-    lab.apply(under("hashing", meaning=0.0))
-    assert lab.recall("oil").notice is None
 
 
 def test_an_embedder_that_nobody_knows_is_refused_before_anything_is_stored(lab, tmp_path):
@@ -269,23 +266,6 @@ def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(
         study.rank(lab.snapshot(), retrievers)
 
 
-def test_a_view_keeps_the_codes_that_it_was_given(lab):
-    fill(lab, 80)
-    corpus = lab.sessions.corpus
-    context.prepare(corpus, lab.store, "hashing")
-    moment = lab.preview("?").prompt.session_context.moment
-    with lab.store.read() as con:
-        before, built_in = corpus.at(con, moment, "hashing"), corpus.at(con, moment)
-    lab.embed("hashing")
-    with lab.store.read() as con:
-        after = corpus.at(con, moment, "hashing")
-    assert before.missing == 80
-    assert not before.codes.any()
-    assert after.missing == built_in.missing == 0
-    assert after.codes.any(1).all()
-    assert not np.array_equal(after.codes, built_in.codes)
-
-
 def test_codes_kept_up_in_memory_are_those_on_disk(lab, mine):
     corpus, moment = lab.sessions.corpus, AsOf(at=NOW, seen_message=10_000, seen_insight=0)
 
@@ -329,17 +309,10 @@ def test_minilm_finds_what_is_said_in_other_words(lab):
     fill(lab, 1, "The weather was lovely in the mountains.")
     lab.apply(under("minilm", words=0.0, neighbours=0.0))
     assert lab.embed() == 2
+    assert np.isfinite(vectors.MINILM.embed(["", "\u682a\u4fa1", "x" * 5_000, "\x00"])).all()
     first, second = lab.recall("sell stock ahead of earnings").slots
     assert first.text.startswith("We should")
     assert first.signals["meaning"] > 2 * second.signals["meaning"]
-
-
-@pytest.mark.parametrize("text", ["", "Über 株価が上がる", "🚀🚀", "x" * 5_000, "\x00"])
-def test_minilm_gives_odd_text_a_vector_and_the_same_one_each_time(text):
-    one, two = vectors.MINILM.embed([text]), vectors.MINILM.embed(["another", text])
-    assert one.shape == (1, vectors.MINILM.dimensions)
-    assert np.isfinite(one).all()
-    assert np.array_equal(one[0], two[1])
 
 
 def test_without_its_extra_minilm_says_how_to_install_it(lab, monkeypatch):

@@ -2,11 +2,12 @@
 
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,19 +48,19 @@ def test_a_session_that_has_ended_is_continued_by_one_that_names_it(lab: Lab, cl
     assert frame["cost_usd"].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(
-    ("search", "found"),
-    [
-        ("giraffes", ["session-2"]),
-        ("earning position", ["session-1"]),
-        ("what stop", []),
-        ("", ["session-2", "session-1"]),
-    ],
-)
-def test_sessions_are_found_by_what_was_said(lab: Lab, search: str, found: list[str]) -> None:
+def test_sessions_are_found_by_what_was_said(lab: Lab) -> None:
     for said in ("My rule: no position over earnings.", "Where does a giraffe trade?"):
         lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", said)
-    assert lab.history(search)["session_id"].tolist() == found
+    found = {
+        search: lab.history(search)["session_id"].tolist()
+        for search in ("giraffes", "earning position", "what stop", "")
+    }
+    assert found == {
+        "giraffes": ["session-2"],
+        "earning position": ["session-1"],
+        "what stop": [],
+        "": ["session-2", "session-1"],
+    }
 
 
 def test_a_session_exports_as_markdown(lab: Lab) -> None:
@@ -96,18 +97,13 @@ def test_a_forgotten_session_is_gone_and_ids_are_not_used_again(lab: Lab) -> Non
     assert lab.forget(session_id=reply.session_id) == 2
     assert lab.history().empty
     assert lab.messages.empty
+    assert lab.turns[["model", "output_tokens"]].notna().all(axis=None)  # what was spent stays known
     again = lab.ask("And a zebra?", session_id=reply.session_id)
     assert again.question_id > reply.reply_id
     assert "not in this lab" in again.notice
     for wrong in ({}, {"message_id": 1, "session_id": "x"}, {"message_id": 99}, {"session_id": "nowhere"}):
         with pytest.raises(ValueError, match="not"):
             lab.forget(**wrong)
-
-
-def test_what_was_spent_stays_known_after_forgetting(lab: Lab) -> None:
-    reply = lab.ask("Is it cheap?")
-    lab.forget(session_id=reply.session_id)
-    assert lab.turns[["model", "output_tokens"]].notna().all(axis=None)
 
 
 def test_a_failed_question_is_asked_again_without_being_stored_twice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +127,7 @@ def test_a_failed_question_is_asked_again_without_being_stored_twice(lab: Lab, m
 
 
 def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: Lab, clock: Clock) -> None:
-    for i in range(30):
+    for i in range(20):
         lab.ask(f"Thought {i}: the AAPL gap at {400 + i} may close soon.")
     pinned_insight = lab.insights.add("Old lesson", symbol="IBM")
     lab.insights.add("Newer lesson", symbol="AAPL")
@@ -156,9 +152,6 @@ def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: La
     ]
     with pytest.raises(ValueError, match="turn_id 999"):
         lab.slots(999)
-
-
-def test_a_bad_choice_is_named() -> None:
     with pytest.raises(ValueError, match="pinned must be pairs"):
         Overrides(pinned=[5])
 
@@ -198,10 +191,24 @@ lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=die)
 """
 
 
-def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(tmp_path: Path) -> None:
-    path = tmp_path / "lab.duckdb"
+@pytest.fixture(scope="module")
+def died(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file of a lab whose process was killed in the midst of a reply."""
+    path = tmp_path_factory.mktemp("died") / "lab.duckdb"
     found = subprocess.run([sys.executable, "-c", DYING, str(path)], capture_output=True, text=True, check=False)
     assert found.returncode == -9, found.stderr
+    return path
+
+
+def left_by(died: Path, folder: Path) -> Path:
+    """Copy what it left behind, its log included."""
+    for part in died.parent.glob("lab.duckdb*"):
+        shutil.copy(part, folder / part.name)
+    return folder / died.name
+
+
+def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(died: Path, tmp_path: Path) -> None:
+    path = left_by(died, tmp_path)
     lab = Lab.open(path)
     question, reply = lab.transcript()
     assert (question["text"], reply["text"], reply["state"]) == (
@@ -216,9 +223,10 @@ def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(tmp_path: P
 
 
 @pytest.mark.parametrize("owner", ["another-machine 1 ab", f"{socket.gethostname()} {os.getppid()} ab"])
-def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only(tmp_path: Path, owner: str) -> None:
-    path = tmp_path / "lab.duckdb"
-    subprocess.run([sys.executable, "-c", DYING, str(path)], capture_output=True, check=False)
+def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only(
+    died: Path, tmp_path: Path, owner: str
+) -> None:
+    path = left_by(died, tmp_path)
     renewed = "update drafts set owner = ?, renewed_at = make_timestamp(epoch_us(now()) - ? * 1_000_000)"
     with duckdb.connect(path) as con:  # as if its process were on a machine that cannot be seen, or its id were reused
         con.execute(renewed, [owner, 10])
@@ -245,6 +253,7 @@ def test_a_question_is_claimed_while_the_model_thinks(lab: Lab, monkeypatch) -> 
             renewed |= {*lab.sql("select renewed_at from drafts")["renewed_at"]}
         with pytest.raises(ValueError, match="is being answered"):
             lab.retry(1)
+        assert len(Lab.open(lab.store.path).transcript()) == 1  # who opens it leaves the draft alone
         held.set()
         asking.join()
     assert len(renewed) == 3
@@ -290,25 +299,6 @@ def test_a_reply_that_broke_off_is_marked_in_later_prompts(lab: Lab, clock: Cloc
     assert study.replay(lab.snapshot()).frame["identical"].all()
 
 
-def test_a_question_that_is_being_answered_is_not_asked_a_second_time(lab: Lab, monkeypatch) -> None:
-    refused = []
-
-    def try_again(_piece: str) -> None:
-        wait_for_draft(lab)
-        with lab.store.write() as con:  # as another notebook sees it about a second later
-            con.execute("update drafts set text = text")
-            drafted = con.execute("select question_id from drafts").fetchall()
-        for (question,) in drafted:
-            with pytest.raises(ValueError, match="is being answered") as caught:
-                lab.retry(question)
-            refused.append(caught.value)
-
-    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
-    lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=try_again)
-    assert refused
-    assert len(lab.turns) == 1
-
-
 @pytest.fixture
 def left_behind(lab: Lab, monkeypatch, request) -> int:
     """Give a question whose reply came, and could then not be stored: the lab is busy, or Ctrl-C comes in between."""
@@ -317,9 +307,11 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
     def hold(piece: str) -> None:
         if "end." in piece:
             wait_for_draft(lab)
-            if request.param is LabBusy:
-                held.execute(f"attach '{lab.store.path}'")
-            else:
+            while request.param is LabBusy:
+                with suppress(duckdb.Error):  # the thread that renews the draft has it at the moment
+                    held.execute(f"attach '{lab.store.path}'")
+                    break
+            if request.param is KeyboardInterrupt:
                 lab.store.write = interrupt
 
     def interrupt() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
@@ -352,12 +344,8 @@ def test_a_reply_that_could_not_be_stored_is_asked_for_again_at_once(lab: Lab, l
 
 
 @pytest.mark.parametrize("left_behind", [LabBusy], indirect=True)
-@pytest.mark.parametrize("whole", [False, True])
-def test_forgetting_a_question_forgets_what_had_come_of_its_reply(lab: Lab, left_behind: int, whole) -> None:
-    if whole:
-        lab.forget(session_id="session-1")
-    else:
-        lab.forget(message_id=left_behind)
+def test_forgetting_a_question_forgets_what_had_come_of_its_reply(lab: Lab, left_behind: int) -> None:
+    lab.forget(message_id=left_behind)
     assert lab.sql("select * from drafts").empty
     assert lab.messages.empty
 
@@ -367,19 +355,3 @@ def test_an_open_code_fence_in_one_message_does_not_swallow_the_next(lab: Lab) -
     for said in ("Look:\n```python\nx = 1", "And then?"):
         lab.sessions.add_message(session, "user", said)
     assert "x = 1\n```\n\n**User**" in lab.export(session)
-
-
-def test_a_draft_of_a_living_process_is_left_alone(lab: Lab, tmp_path: Path) -> None:
-    seen: list[int] = []
-
-    def look(_: str) -> None:
-        if not seen:
-            wait_for_draft(lab)
-            seen.append(len(Lab.open(tmp_path / "lab.duckdb").transcript()))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
-        reply = lab.ask("Is AAPL cheap?", on_text=look)
-    assert seen == [1]
-    assert [said["text"] for said in lab.transcript()] == ["Is AAPL cheap?", reply.text]
-    assert lab.sql("select count(*) as n from drafts")["n"].tolist() == [0]

@@ -42,6 +42,8 @@ def test_an_ended_session_gives_a_new_one_and_says_so(lab: Lab, clock: Clock) ->
     assert (second, second.new) == ("session-2", True)
     assert second.notice == "The session ended after 30 minutes without a message. A new session began."
     assert not lab.sessions.live(first)
+    unknown = lab.sessions.get_or_create_session("someone else's")
+    assert (unknown, "not in this lab" in (unknown.notice or "")) == ("session-3", True)
 
 
 def test_what_lies_ahead_of_now_keeps_no_session_alive(lab: Lab, clock: Clock) -> None:
@@ -61,13 +63,6 @@ def test_a_clock_that_is_a_little_behind_ends_no_session(lab: Lab, clock: Clock)
     assert lab.sessions.live(first)
 
 
-def test_an_unknown_session_gives_a_new_one_and_says_so(lab: Lab) -> None:
-    made = lab.sessions.get_or_create_session("someone else's")
-    assert made == "session-1"
-    assert made.notice is not None
-    assert "not in this lab" in made.notice
-
-
 def test_the_timeout_can_be_tuned(lab: Lab, clock: Clock) -> None:
     lab.apply(Config(session_minutes=5))
     first = lab.sessions.get_or_create_session()
@@ -83,16 +78,9 @@ def test_a_message_keeps_both_its_times_its_symbol_and_its_tokens(lab: Lab, cloc
     assert (row["symbol"], row["created_at"], row["arrived_at"], row["tokens"]) == ("AAPL", said, clock.now, 4)
 
 
-def test_ids_follow_arrival_not_the_time_spoken_of(lab: Lab) -> None:
+def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab) -> None:
     session = lab.sessions.get_or_create_session()
-    newer = lab.sessions.add_message(session, "user", "now")
-    older = lab.sessions.add_message(session, "user", "long ago", created_at=START - timedelta(days=900))
-    assert older > newer
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+    for arguments, words in (
         (("system", "hello"), "role must be 'user' or 'assistant', not 'system'"),
         (("user", ""), "text must be words to remember"),
         (("user", " \n\t"), "text must be words to remember"),
@@ -102,12 +90,13 @@ def test_ids_follow_arrival_not_the_time_spoken_of(lab: Lab) -> None:
         (("user", "hello", "AAPL\nMSFT"), "AAPL"),
         (("user", "hello", None, datetime(2013, 1, 1)), "created_at must be a datetime with a time zone"),  # noqa: DTZ001
         (("user", "hello", None, START + timedelta(days=3)), "lies in the future"),
-    ],
-)
-def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab, arguments: tuple, words: str) -> None:
-    session = lab.sessions.get_or_create_session()
-    with pytest.raises(ValueError, match=words):
-        lab.sessions.add_message(session, *arguments)
+    ):
+        with pytest.raises(ValueError, match=words):
+            lab.sessions.add_message(session, *arguments)
+    with pytest.raises(ValueError, match="get_or_create_session"):
+        lab.sessions.add_message("nobody", "user", "hello")
+    with pytest.raises(ValueError, match="needs storage"):
+        SessionManager()
     assert lab.messages.empty
 
 
@@ -131,11 +120,6 @@ def test_an_imported_session_has_the_time_it_speaks_of(lab: Lab) -> None:
     assert not lab.sessions.live(session)
 
 
-def test_a_message_needs_a_session_of_this_lab(lab: Lab) -> None:
-    with pytest.raises(ValueError, match="get_or_create_session"):
-        lab.sessions.add_message("nobody", "user", "hello")
-
-
 def test_odd_text_comes_back_as_it_was_said(lab: Lab) -> None:
     session = lab.sessions.get_or_create_session()
     texts = ["🚀 to the moon", "a\0b", "东京", "<|endoftext|>", "$190 to $210", "line\r\nbreak", "\u202egnp.exe"]
@@ -157,11 +141,6 @@ def test_the_guides_calls_work_as_the_guide_writes_them(tmp_path: Path) -> None:
     assert [said["message"] for said in context.current_messages] == ["My stop is at 180.", "Noted."]
     assert context.messages_in_session == 3
     assert [slot.text for slot in context.slots if slot.kept] == ["Noted.", "My stop is at 180."]
-
-
-def test_a_session_manager_needs_storage() -> None:
-    with pytest.raises(ValueError, match="needs storage"):
-        SessionManager()
 
 
 def test_sessions_carry_title_symbol_and_count(lab: Lab) -> None:

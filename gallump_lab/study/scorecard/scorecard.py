@@ -12,9 +12,9 @@ from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot
 from gallump_lab.study import statistics
+from gallump_lab.study.past import checked_snapshot
 from gallump_lab.study.rank import NothingToMeasure, rank
 from gallump_lab.study.rankings import Rankings
-from gallump_lab.study.replay import checked_snapshot
 from gallump_lab.study.scorecard import charts, claims, outcome
 from gallump_lab.study.scorecard.contradiction import contradiction
 from gallump_lab.study.scorecard.coverage import coverage
@@ -111,8 +111,6 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     found = recorded(snapshot)
     moment = moment_of(found, at)
     judged, left_out = chosen_of(found, chosen, moment)
-    if budget is None and ranks is not None:
-        ranks.check_own()
     budget = found.config.budget if budget is None else budget
     trouble = ""
     if ranks is None:

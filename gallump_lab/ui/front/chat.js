@@ -1,7 +1,6 @@
 // The chat's front end. The kernel holds the conversation; a view asks for it when it is drawn ("ready") and then follows
 // what it is told. Nothing is kept in the widget's saved state.
 
-const PATIENCE_MS = 5000;
 const NEAR_PX = 48;
 const PAUSE_MS = 200;
 const DRAFT_MS = 60_000; // so long after a view has gone the next one takes over what was typed there
@@ -201,7 +200,7 @@ function render({ model, el }) {
   const told = {
     history(message) {
       if (message.view ? message.view !== view || drawn : !drawn) return;
-      if (!drawn) stopAsking();
+      if (!drawn) line.heard(), say();
       drawn = true;
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
@@ -324,12 +323,6 @@ function render({ model, el }) {
     else box.focus();
   }
 
-  function stopAsking() {
-    clearInterval(asking);
-    clearTimeout(slow);
-    say();
-  }
-
   /** The kernel has taken what was sent, or has refused it. */
   function settle() {
     clearTimeout(sent?.timer);
@@ -372,13 +365,13 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.isComposing) return;
     if (drawer.contains(event.target)) show(false);
-    else if (running) model.send({ type: "stop" });
+    else if (running) tell({ type: "stop" });
     else if (seen.root.contains(event.target)) inspect(false);
     else [event.target.closest("article")?.from, box].find(shown).focus(); // back to the item that led here
   });
   stop.addEventListener("click", (event) => {
     box.focus();
-    if (event.detail < 2) model.send({ type: "stop" }); // a double click on Send must not stop what it sent
+    if (event.detail < 2) tell({ type: "stop" }); // a double click on Send must not stop what it sent
   });
   watchlist.addEventListener("change", () => tell({ type: "watchlist", text: watchlist.value }));
   watchlist.addEventListener("input", () => seen.refresh());
@@ -407,20 +400,12 @@ function render({ model, el }) {
     say("The kernel was restarted. Run this cell again: the conversation is kept, and so is what you have typed.");
   }
 
-  model.on("msg:custom", receive);
-  model.on("comm_live_update", lost);
   const left = globalThis.gallumpLabDraft; // of a cell that was run again
   if (left && Date.now() - left.at < DRAFT_MS) box.value = left.text;
   delete globalThis.gallumpLabDraft;
-  // The first call may come before JupyterLab has its subshell, and then waits behind a running cell.
-  const ready = () => model.send({ type: "ready", view });
-  const asking = setInterval(ready, 1000);
-  const slow = setTimeout(late, PATIENCE_MS);
-  ready();
+  const line = connect(model, view, { receive, late, lost });
   return () => {
-    stopAsking();
-    model.off("msg:custom", receive);
-    model.off("comm_live_update", lost);
+    line.close();
     if (box.value.trim()) globalThis.gallumpLabDraft = { text: box.value, at: Date.now() };
     resized.disconnect();
     document.removeEventListener("visibilitychange", sync);

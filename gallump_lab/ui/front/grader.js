@@ -1,7 +1,6 @@
 // The grader's front end, for both its kinds: messages that may answer a question, and what was learnt. The kernel holds
 // the rows; a view shows which of them is at hand. What is done shows at once, faint until the kernel has it in the lab.
 
-const PATIENCE_MS = 5000;
 const LOOK_MS = 2000; // so often, at most, it is asked what other notebooks changed
 const KINDS = {
   labels: {
@@ -333,7 +332,7 @@ function render({ model, el }) {
   const told = {
     rows(message) {
       if ((message.view ?? view) !== view || (!message.view && !drawn)) return;
-      stopAsking();
+      line.heard();
       drawn = true;
       const within = list.contains(document.activeElement);
       list.removeAttribute("aria-busy");
@@ -372,7 +371,7 @@ function render({ model, el }) {
     },
     trouble(message) {
       if (message.view !== view) return;
-      if (message.of !== "ready") stopAsking(); // else it is asked again
+      if (message.of !== "ready") line.heard(); // else it is asked again
       if (message.of === "look") return;
       list.removeAttribute("aria-busy");
       const row = rows[message.place];
@@ -433,22 +432,13 @@ function render({ model, el }) {
     act(event);
   });
 
-  const stopAsking = () => (clearInterval(asking), clearTimeout(slow));
   const lost = () => say("The kernel was restarted. Run this cell again: all that was done is kept; copy what you are writing.");
-  model.on("msg:custom", receive);
-  model.on("comm_live_update", lost);
   say(kind.looking);
-  // The first call may come before JupyterLab has its subshell, and then waits behind a running cell.
-  const ready = () => model.send({ type: "ready", view });
-  const asking = setInterval(ready, 1000);
-  const slow = setTimeout(late, PATIENCE_MS);
-  ready();
+  const line = connect(model, view, { receive, late, lost });
   return () => {
-    stopAsking();
+    line.close();
     clearTimeout(pausing);
     document.removeEventListener("visibilitychange", look);
-    model.off("msg:custom", receive);
-    model.off("comm_live_update", lost);
   };
 }
 

@@ -3,6 +3,19 @@
 const TIERS = ["hot", "warm", "cold"];
 const RANGES = { hot: [0, 8000, 100], warm: [0, 4000, 50], cold: [0, 2000, 20] };
 const REST_MS = 150;
+// Okabe and Ito's colours, which readers with any colour vision tell apart, and the window's.
+const COLOURS = {
+  HOT: "#d55e00",
+  WARM: "#e69f00",
+  COLD: "#0072b2",
+  Market: "#009e73",
+  Question: "#cc79a7",
+  Instructions: "#8a8f98",
+  Prompt: "var(--gl-brand)",
+  "Kept for the reply": "var(--gl-dim)",
+  "Room left": "var(--gl-line)",
+};
+const coloured = (name, attributes = {}) => make("i", { style: `background: ${COLOURS[name]}`, ...attributes });
 const keyOf = (item) => `${item.kind} ${item.item}`;
 
 /**
@@ -161,7 +174,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     place.ariaLabel = `${what}: ${said.join(", ")}`;
     place.replaceChildren(
       ...there.map(({ name, tokens }, i) => {
-        const made = make("i", { "data-part": name, title: `${said[i]} tokens` });
+        const made = coloured(name, { title: `${said[i]} tokens` });
         made.style.flexGrow = tokens;
         return made;
       }),
@@ -182,7 +195,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     legend.replaceChildren(
       ...parts.map(({ name, tokens, budget }) => {
         const figure = budget == null ? count.format(tokens) : `${count.format(tokens)} of ${count.format(budget)}`;
-        return make("li", {}, make("i", { "data-part": name }), make("span", {}, name), make("b", {}, figure));
+        return make("li", {}, coloured(name), make("span", {}, name), make("b", {}, figure));
       }),
     );
     const free = Math.max(0, size - reply - tokens);

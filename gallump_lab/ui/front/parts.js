@@ -77,6 +77,24 @@ function download(name, text) {
   setTimeout(() => URL.revokeObjectURL(address), 5000);
 }
 
+const PATIENCE_MS = 5000;
+
+/**
+ * Follow what the kernel tells, and say that a view is ready until it is heard: the first call may come before JupyterLab
+ * has its subshell, and then waits behind a running cell. `late` hears that no answer came, `lost` that the kernel went.
+ */
+function connect(model, view, { receive, late, lost }) {
+  model.on("msg:custom", receive);
+  model.on("comm_live_update", lost);
+  const ready = () => model.send({ type: "ready", view });
+  const asking = setInterval(ready, 1000);
+  const slow = setTimeout(late, PATIENCE_MS);
+  ready();
+  const heard = () => (clearInterval(asking), clearTimeout(slow));
+  const close = () => (heard(), model.off("msg:custom", receive), model.off("comm_live_update", lost));
+  return { heard, close };
+}
+
 const count = new Intl.NumberFormat("en-US");
 const price = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const percent = new Intl.NumberFormat("en-US", { style: "percent" });
