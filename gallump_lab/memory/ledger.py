@@ -14,7 +14,7 @@ from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import AsOf, Kind, Learnt
 from gallump_lab.memory.relation import relation, succession
 from gallump_lab.memory.text import one_line, storable
-from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def merge(
         As `checked`; nothing is stored.
     """
     new = checked(con, given, known_from, now)
-    about: dict[str, Any] = {"symbols": list(spellings(new.symbol or ""))}
+    about: dict[str, Any] = {"symbols": [new.symbol or ""]}
     about |= {name: getattr(new, name) for name in ("speaker", "attribute", "known_from", "valid_from")}
     rivals = _select(con, _RIVALS, EVER | about)
     related = [(succession(old, new) if old.ended else relation(old, new), old) for old in rivals]
