@@ -81,7 +81,7 @@ def _first(words: Sequence[str]) -> list[str]:
     return [*words[:NAMED], *([f"... and {more:,} more."] if more > 0 else [])]
 
 
-class Distiller:
+class AutoDistiller:
     """Distils a lab's ended sessions: when it is told to, or a chat's own without being asked.
 
     Parameters
@@ -182,7 +182,7 @@ class Distiller:
             known = distilling.symbols(con)
         with contextlib.suppress(Exception):  # a broker that is down: the lab's own symbols must do
             known.update(map(str, self._symbols()))
-        return distilling.by_rules(read, config, known)
+        return [(each, rules.distil(each.messages, tokens=config.cold.tokens, known=known)) for each in read]
 
     def _by_rules(self, config: Config, sessions: Sequence[str], *, quiet: bool = False) -> Distillation:
         from tqdm import tqdm  # type: ignore[import-untyped]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from gallump_lab.market.market_context import Portfolio, Position
+from gallump_lab.market.market_context import Portfolio, Position, one_line
 from gallump_lab.reading.dates import exchange_day
 from gallump_lab.reading.numbers import NOTHING, decimal_sign, read_number
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
@@ -191,6 +191,7 @@ def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
 
 def source_name(source: str, problems: Problems) -> str:
     """Return a source's name, with the number of its rows that were left out."""
+    source = one_line(source)  # a file's name may hold bytes that are no text
     return f"{source}, {counted(problems.left_out, 'rows')} left out" if problems.left_out else source
 
 
@@ -216,11 +217,11 @@ class _Table:
             name: [_given(text) for text in frame[self._own[name]]] if name in self._own else [None] * len(frame)
             for name in (*needed, *optional)
         }
-        self.rows = [
+        self.rows = (
             (int(number), dict(zip(columns, texts, strict=True)))
             for number, *texts in zip(frame.index, *columns.values(), strict=True)
-        ]
-        """The number of each row and its cells; None where there is nothing."""
+        )
+        """The number of each row and its cells, once; None where there is nothing."""
         numeric = [texts for name, texts in columns.items() if name not in ("symbol", "date")]
         sign = decimal_sign({text for texts in numeric for text in texts if text is not None})
         self._symbol, self._number = cache(_symbol), cache(lambda text: read_number(text, sign))

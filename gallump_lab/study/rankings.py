@@ -17,7 +17,7 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.reading.text_files import check_readable, check_unpacked, counted
 from gallump_lab.store import files
 from gallump_lab.study.tally import Qrels
-from gallump_lab.tokens import OFFLINE, learnt_factor
+from gallump_lab.tokens import FACTORS, OFFLINE, family, learnt_factor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +128,8 @@ class Rankings:
         names = f"{counted(len(self.retrievers), 'retrievers')}: {', '.join(self.retrievers)}"
         unit = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
         named = self.config.model.name
+        if family(self.model) == "other" and self.factor == FACTORS["other"]:
+            unit += " That is a guess, for nothing is known of this model: set Config.model.factors."
         if self.model == OFFLINE != named:
             takes = f"which takes about {learnt_factor(named, 0, 0, self.config.model.factors):g}"
             unit += f" With a key {named} would answer, {takes}: study.rank(..., model={named!r})."

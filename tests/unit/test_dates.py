@@ -128,7 +128,7 @@ def test_a_date_without_a_year_is_asked_for_in_every_year(question, begin, end):
     assert [f"{each:%Y-%m-%d}" for each in found[-1]] == [begin, end]
 
 
-@pytest.mark.parametrize("words", ["in May " * 20_000, "1 " * 100_000, "may 2012-" * 20_000, "end of " * 20_000])
+@pytest.mark.parametrize("words", ["in May " * 5_000, "1 " * 100_000, "may 2012-" * 5_000, "end of " * 20_000])
 def test_a_long_question_is_read_in_no_time(words):
     found, _ = dates.spans(words, NOW)
     assert len(found) <= 31
