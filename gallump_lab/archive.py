@@ -1,7 +1,6 @@
 """What a lab holds, as frames; what goes in by bulk and out for good; which configuration is in force."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from gallump_lab.store.runs import Found
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
 
     from gallump_lab.datasets import Dataset
 
@@ -33,20 +31,13 @@ class Archive:
     store: Store
     sessions: SessionManager
     _clock: Callable[[], datetime]
-    _given: Config | None
-    _base_url: str | None
+    _in_force: runs.InForce
 
     @property
     def config(self) -> Config:
         """The configuration in force; change it with `apply`."""
         with self.store.read() as con:
-            return self._config(con)
-
-    def _config(self, con: "DuckDBPyConnection") -> Config:
-        if self._given is not None:
-            return self._given
-        found = runs.applied(con)
-        return replace(found, model=replace(found.model, base_url=self._base_url))
+            return self._in_force(con)
 
     def apply(self, config: Config | Found, *, force: bool = False) -> None:
         """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
@@ -71,7 +62,7 @@ class Archive:
         wanted = runs.wanted(config)
         self.sessions.corpus.embedder(wanted.recall.embedder)
         runs.apply(self.store, config, self._clock(), force=force)
-        self._base_url, self._given = wanted.model.base_url, None
+        self._in_force.forget(wanted.model.base_url)
 
     @property
     def runs(self) -> "pd.DataFrame":
@@ -96,9 +87,9 @@ class Archive:
         ValueError
             If there is no such run.
         """
-        url = self._base_url
+        url = self._in_force.base_url
         self.apply(runs.before(self.store, run_id))
-        self._base_url = url
+        self._in_force.base_url = url
         return self.config
 
     def transcript(

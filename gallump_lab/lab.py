@@ -15,7 +15,7 @@ from gallump_lab import datasets
 from gallump_lab.archive import Archive, plain_id
 from gallump_lab.brain import turns
 from gallump_lab.brain.conversation import Conversation, Preview, Reply
-from gallump_lab.brain.distillation import Distillation, Distiller
+from gallump_lab.brain.distillation import AutoDistiller, Distillation
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
@@ -27,6 +27,7 @@ from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Cache, Store, connect, times
+from gallump_lab.store.runs import InForce
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,16 +64,15 @@ class Lab(Archive):
         ids: Callable[[], str] = new_id,
         embedders: Iterable[Embedder] = (),
     ) -> None:
-        self.store, self._clock, self._given = store, clock, config
-        self._base_url = config.model.base_url if config else None
+        self.store, self._clock, self._in_force = store, clock, InForce(config)
         self.cache = Cache(store, clock)
         self.sessions = SessionManager(
-            self.cache, store, clock=clock, ids=ids, config=self._config, embedders=embedders
+            self.cache, store, clock=clock, ids=ids, config=self._in_force, embedders=embedders
         )
         self.insights = Insights(store, clock)
         broker = broker or FileBroker(clock=clock)
         market = ContextBuilder(broker, self.cache, MarketScanner(broker))
-        self._distiller = Distiller(store, clock, broker.symbols)
+        self._distiller = AutoDistiller(store, clock, broker.symbols)
         self._talk = Conversation(store, self.sessions, market, self._distiller, clock)
 
     @classmethod
@@ -123,7 +123,7 @@ class Lab(Archive):
         lab = cls(store, config=config, broker=broker, clock=clock or times.now, ids=ids or new_id, embedders=embedders)
         turns.recover(store, lab.sessions)
         with store.read() as con:
-            in_force = lab._config(con)
+            in_force = lab._in_force(con)
             waiting = lab._distiller.waiting(con, in_force) if in_force.cold.distiller == "rules" else []
         if waiting:
             lab._distiller.catch_up(in_force, waiting, quiet=False)
@@ -274,7 +274,7 @@ class Lab(Archive):
             If an argument cannot be used.
         """
         with self.store.read() as con:
-            config, (message, insight) = self._config(con), memory.newest(con)
+            config, (message, insight) = self._in_force(con), memory.newest(con)
         return memory.recalled(
             self.store,
             self.sessions.corpus,

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.memory.text import storable
@@ -112,6 +110,9 @@ class Answer:
     @property
     def notice(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
+        return self._ending()
+
+    def _ending(self) -> str | None:
         return str(self.fault) if self.fault else _NOTICES.get(self.state)
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class Answer:
             "requires_confirmation": True,
         }
         if self.state != "complete":
-            found |= {"state": self.state, "error" if self.fault else "notice": self.notice}
+            found |= {"state": self.state, "error" if self.fault else "notice": self._ending()}
         return found
 
 
@@ -277,25 +278,12 @@ def _status_failure(error: "APIStatusError", *, server: str, model: str) -> Mode
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds a server wants to be left alone: `Retry-After` in seconds or as a date; None if not said.
-
-    A date is taken against the server's own `Date`, so that the clocks need not agree.
-    """
-    value = headers.get("retry-after", "").strip()
+    """Read how many seconds a server wants to be left alone (`Retry-After`); None if it does not say."""
     try:
-        seconds = float(value)
-    except ValueError:
-        until, now = _date(value), _date(headers.get("date", "")) or datetime.now(UTC)
-        seconds = (until - now).total_seconds() if until else math.nan
-    return max(seconds, 0.0) if seconds < 1e7 else None  # neither NaN nor four months is an answer
-
-
-def _date(value: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(value)
+        seconds = float(headers.get("retry-after", ""))
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return max(seconds, 0.0) if seconds < 1e7 else None  # neither NaN nor four months is an answer
 
 
 def _said(body: object) -> str:

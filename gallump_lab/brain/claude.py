@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -177,23 +176,7 @@ class _Received:
             self._block(_at(event, "content_block", "type"), _at(event, "content_block", "name"))
         elif kind == "content_block_delta":
             return self._delta(_at(event, "delta"))
-        elif kind == "message":
-            return self._whole(event)
         return ""
-
-    def _whole(self, message: object) -> str:
-        """Take a reply that a server gives at once, though it was asked for a stream."""
-        self.begun = self.ended = True
-        reason, blocks = _at(message, "stop_reason"), _at(message, "content")
-        self.stop_reason = reason if isinstance(reason, str) else None
-        self._count(_at(message, "usage"))
-        text = ""
-        for block in blocks if isinstance(blocks, list) else ():
-            self._block(_at(block, "type"), _at(block, "name"))
-            called = json.dumps(_at(block, "input"), default=vars)
-            text += self._delta(SimpleNamespace(type="text_delta", text=_at(block, "text")))
-            self._delta(SimpleNamespace(type="input_json_delta", partial_json=called))
-        return text
 
     def _block(self, kind: object, name: object) -> None:
         self.blocks.append("unknown tool" if kind == "tool_use" and name != self.tool else str(kind))
@@ -311,12 +294,8 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
         http_client=anthropic.DefaultAsyncHttpxClient(verify=_certificates()),
     )
     async with client, await _open(client, request, model) as stream:
-        if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
-            given = await stream.response.aread()
-            put(json.loads(given, object_hook=lambda found: SimpleNamespace(**found)))
-        else:
-            async for event in stream:
-                put(event)
+        async for event in stream:
+            put(event)
 
 
 @cache

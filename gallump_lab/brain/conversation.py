@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import turns
-from gallump_lab.brain.answer import Answer, Recommendation, Usage
+from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.distillation import Distiller
+from gallump_lab.brain.distillation import AutoDistiller
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.config import Budget, Config
@@ -44,7 +44,7 @@ class Conversation:
         Its sessions.
     market : ContextBuilder
         Gives the market of a prompt.
-    distiller : Distiller
+    distiller : AutoDistiller
         Distils a chat's sessions that have ended before a new one begins.
     clock : callable
         Tells the time, UTC.
@@ -55,7 +55,7 @@ class Conversation:
         store: Store,
         sessions: SessionManager,
         market: ContextBuilder,
-        distiller: Distiller,
+        distiller: AutoDistiller,
         clock: Callable[[], datetime],
     ) -> None:
         self._store, self._sessions, self._market, self._clock = store, sessions, market, clock
@@ -221,7 +221,7 @@ class Conversation:
             answer = brain.send(built, on_text=hear, stop=stop)
             turn_id, reply_id = turn.finish(answer)
         reply = Reply(
-            answer=answer,
+            **vars(answer),
             prompt=built,
             session_id=received.session_id,
             trouble=received.trouble,
@@ -267,11 +267,10 @@ def _undone(store: Store) -> Iterator["DuckDBPyConnection"]:
         raise _Undo
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """A reply, as `lab.ask` gives it; everything in it stands in the lab too."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reply(Answer):
+    """A reply, as `lab.ask` gives it: the answer and its turn; everything in it stands in the lab too."""
 
-    answer: Answer
     prompt: Prompt
     session_id: SessionId
     trouble: str | None = None
@@ -283,54 +282,9 @@ class Reply:
     budget: Budget
 
     @property
-    def text(self) -> str:
-        """What was answered, in Markdown."""
-        return self.answer.text
-
-    @property
     def notice(self) -> str | None:
         """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
         return " ".join(filter(None, (self.session_id.notice, self.trouble))) or None
-
-    @property
-    def recommendations(self) -> tuple[Recommendation, ...]:
-        """What was recommended and is valid; each for a person to confirm."""
-        return self.answer.recommendations
-
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """Why a recommendation was not valid, a sentence each."""
-        return self.answer.dropped
-
-    @property
-    def state(self) -> str:
-        """complete, stopped, cut, refused or failed."""
-        return self.answer.state
-
-    @property
-    def model(self) -> str:
-        """Who answered."""
-        return self.answer.model
-
-    @property
-    def offline(self) -> bool:
-        """Whether the offline analyst answered, so that no model was asked."""
-        return self.answer.offline
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens as the server counted them."""
-        return self.answer.usage
-
-    @property
-    def cost_usd(self) -> float | None:
-        """USD, see `Answer.cost_usd`; None where the price is not known."""
-        return self.answer.cost_usd
-
-    @property
-    def latency(self) -> float:
-        """Seconds to the end of the reply."""
-        return self.answer.latency
 
     @property
     def tokens(self) -> dict[str, int]:
@@ -352,7 +306,7 @@ class Reply:
 
         See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
         """
-        found = {"session_id": str(self.session_id), **self.answer.to_dict(), "context_stats": self.context_stats}
+        found = {"session_id": str(self.session_id), **super().to_dict(), "context_stats": self.context_stats}
         notice = " ".join(filter(None, (self.session_id.notice, found.get("notice"))))
         return found | ({"notice": notice} if notice else {})
 

@@ -17,7 +17,6 @@ from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Session, Taken
 from gallump_lab.memory.records import AsOf
-from gallump_lab.reading.symbols import spellings
 from gallump_lab.store import Store, lease, times
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _first(words: Sequence[str]) -> list[str]:
     return [*words[:NAMED], *([f"... and {more:,} more."] if more > 0 else [])]
 
 
-class Distiller:
+class AutoDistiller:
     """Distils a lab's ended sessions: when it is told to, or a chat's own without being asked.
 
     Parameters
@@ -183,7 +182,7 @@ class Distiller:
             known = distilling.symbols(con)
         with contextlib.suppress(Exception):  # a broker that is down: the lab's own symbols must do
             known.update(map(str, self._symbols()))
-        return distilling.by_rules(read, config, known)
+        return [(each, rules.distil(each.messages, tokens=config.cold.tokens, known=known)) for each in read]
 
     def _by_rules(self, config: Config, sessions: Sequence[str], *, quiet: bool = False) -> Distillation:
         from tqdm import tqdm  # type: ignore[import-untyped]
@@ -272,7 +271,7 @@ class Distiller:
                     return None, None, None  # another has it, or has done it, by now
                 session = distilling.read(con, session_id, name, minutes, now)
                 number = distilling.begin(con, session, name, now, claim.name)
-                symbols = {each for message in session.messages for each in spellings(message.symbol or "")}
+                symbols = {message.symbol or "" for message in session.messages}
                 moment = AsOf(at=now, seen_message=session.seen, seen_insight=ledger.EVER["seen"])
                 known = [each for each in ledger.alive(con, moment) if (each.symbol or "") in symbols]
             outcome: dict[str, Any] = {"fault": "It broke off."}

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import clean
@@ -43,6 +43,7 @@ HISTORY = "=== RELEVANT HISTORY ==="
 LEARNED = "=== LEARNED PATTERNS ==="
 MARKET = "=== MARKET DATA ==="
 PORTFOLIO = "=== PORTFOLIO ==="
+_HEADINGS = {"hot": CURRENT, "market": MARKET, "portfolio": PORTFOLIO, "warm": HISTORY, "cold": LEARNED}
 _NOTES = {
     CURRENT: "(What was said in this session, oldest first; a long entry may break off.)",
     HISTORY: "(Quoted from earlier talk, oldest first: date, symbol, speaker.)",
@@ -121,23 +122,14 @@ class Prompt:
         return hashlib.sha256(f"{self.system}\0{self.user}".encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Line:
-    """One line of a tier and its place in the tier's order: what has the highest rank is cut first."""
+class _Line(NamedTuple):
+    """One line of a section that may be cut, and its place there: what has the highest rank is cut first."""
 
     text: str
     rank: int
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What may be cut; each list is in the order of the prompt."""
-
-    hot: list[_Line]
-    warm: list[_Line]
-    portfolio: list[str]
-    market: list[str]
-    cold: list[_Line]
+_Parts = dict[str, list[_Line]]  # by section, in the order in which they are cut
 
 
 class PromptBuilder:
@@ -187,8 +179,9 @@ class PromptBuilder:
         sections = self._sections(user_message, parts, session_context, factor)
         cut: set[tuple[str, int]] = set()
         while (total := sum(section.tokens for section in sections)) > limit:
-            if not _cut(parts, total - limit, factor, cut):
+            if not (gone := _cut(parts, total - limit, factor)):
                 raise PromptTooLong(total, limit)
+            cut.update(gone)
             sections = self._sections(user_message, parts, session_context, factor)
         return Prompt(
             sections=tuple(sections),
@@ -210,7 +203,7 @@ class PromptBuilder:
         PromptTooLong
             As `build_trading_prompt`.
         """
-        sections = self._sections(user_message, _Parts([], [], [], [], []), SessionContext(), factor)
+        sections = self._sections(user_message, {}, SessionContext(), factor)
         least, limit = sum(section.tokens for section in sections), self._budget.window - self._budget.reply
         if least > limit:
             raise PromptTooLong(least, limit)
@@ -228,7 +221,9 @@ class PromptBuilder:
             shown = str if self._guide else one_line
             warm = [_Line(shown(line), i) for i, line in enumerate(session.relevant_history)]
             cold = [_Line(shown(line), i) for i, line in enumerate(session.insights)][: 10 if self._guide else None]
-        return _Parts(hot, warm, list(market.portfolio_lines()), list(market.market_lines()), cold)
+        records = {"portfolio": market.portfolio_lines(), "market": market.market_lines()}
+        listed = {name: [_Line(line, rank) for rank, line in enumerate(lines)] for name, lines in records.items()}
+        return {"hot": hot, "warm": warm, **listed, "cold": cold}
 
     def _said(self, message: Mapping[str, Any]) -> str:
         speaker = message["role"].capitalize()
@@ -237,19 +232,14 @@ class PromptBuilder:
     def _sections(self, question: str, parts: _Parts, session: SessionContext, factor: float) -> list[Section]:
         stable: Literal["system", "user"] = "user" if self._guide else "system"
         quoted = question if self._guide else "\n> ".join(question.splitlines())
-        hot, warm, cold = ([line.text for line in tier] for tier in (parts.hot, parts.warm, parts.cold))
+        listed = {name: self._listed(heading, parts.get(name, ())) for name, heading in _HEADINGS.items()}
         if not session.current_messages:
-            conversation = NEW
-        else:
-            conversation = self._listed(CURRENT, hot) or f"{CURRENT}\n(None of it fits the budget.)"
+            listed["hot"] = NEW
         texts: list[tuple[str, str, Literal["system", "user"]]] = [
             ("header", HEADER, stable),
-            ("hot", conversation, "user"),
+            ("hot", listed["hot"] or f"{CURRENT}\n(None of it fits the budget.)", "user"),
             ("question", f"Current User Input:\n> {quoted}", "user"),
-            ("market", self._listed(MARKET, parts.market), "user"),
-            ("portfolio", self._listed(PORTFOLIO, parts.portfolio), "user"),
-            ("warm", self._listed(HISTORY, warm), "user"),
-            ("cold", self._listed(LEARNED, cold), "user"),
+            *((name, listed[name], "user") for name in ("market", "portfolio", "warm", "cold")),
             ("instructions", INSTRUCTIONS, stable),
             ("schema", SCHEMA, stable),
         ]
@@ -260,35 +250,18 @@ class PromptBuilder:
             if text
         ]
 
-    def _listed(self, heading: str, lines: Sequence[str]) -> str:
-        if not lines:
-            return ""
-        note = () if self._guide else tuple(filter(None, (_NOTES.get(heading),)))
-        return "\n".join((heading, *note, *lines))
+    def _listed(self, heading: str, lines: Sequence[_Line]) -> str:
+        note = [_NOTES[heading]] if heading in _NOTES and not self._guide else []
+        return "\n".join((heading, *note, *(line.text for line in lines))) if lines else ""
 
 
-def _cut(parts: _Parts, excess: int, factor: float, cut: set[tuple[str, int]]) -> bool:
-    """Take out what goes first until about `excess` tokens are freed; False if there was nothing left to take."""
-    freed = 0
-
-    def cost(line: str) -> int:
-        return tokens.scaled(tokens.count(f"{line}\n"), factor)
-
-    def thin(name: str, tier: list[_Line]) -> int:
-        worst = max(tier, key=lambda line: line.rank)
-        tier.remove(worst)
-        cut.add((name, worst.rank))
-        return cost(worst.text)
-
-    while freed < excess:
-        if parts.hot:
-            freed += thin("hot", parts.hot)
-        elif parts.warm:
-            freed += thin("warm", parts.warm)
-        elif parts.portfolio or parts.market:
-            freed += cost((parts.portfolio or parts.market).pop())
-        elif parts.cold:
-            freed += thin("cold", parts.cold)
-        else:
-            return freed > 0
-    return True
+def _cut(parts: _Parts, excess: int, factor: float) -> list[tuple[str, int]]:
+    """Take out what goes first until about `excess` tokens are freed; return the section and rank of each."""
+    gone: list[tuple[str, int]] = []
+    for name, lines in parts.items():
+        while lines and excess > 0:
+            worst = max(lines, key=lambda line: line.rank)
+            lines.remove(worst)
+            gone.append((name, worst.rank))
+            excess -= tokens.scaled(tokens.count(f"{worst.text}\n"), factor)
+    return gone

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import secrets
 from gallump_lab.brain.answer import Answer, clean
@@ -89,10 +89,11 @@ def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
     return float(spent)
 
 
-class Turn:
+class Turn(lease.Claim):
     """One turn on its way into the lab: its draft while the reply comes in, then the whole of it in one step.
 
-    As long as it lasts its draft is renewed once a second, with what has arrived, in case the kernel dies.
+    As long as it lasts its draft is renewed once a second, with what has arrived, in case the kernel dies: nobody takes
+    it for one that was left behind. If the whole turn could not be stored, `recover` finds its draft.
 
     Parameters
     ----------
@@ -123,10 +124,10 @@ class Turn:
         overrides: Overrides,
         most_usd: float | None = None,
     ) -> None:
+        super().__init__(self._save)
         self._store, self._sessions, self._config = store, sessions, received.config
         self._pieces: list[str] = []
         self._drafted = False
-        self._claim = lease.Claim(self._save)
         moment = received.moment
         self._row: dict[str, Any] = {
             "session_id": str(received.session_id),
@@ -150,15 +151,6 @@ class Turn:
             "cost_usd": most_usd,
         }
         self._items = [[*(getattr(s, name) for name in _ITEM), _json(dict(s.signals))] for s in prompt.slots]
-
-    def __enter__(self) -> Self:
-        """Begin: as long as this lasts, nobody takes its draft for one that was left behind."""
-        self._claim.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the draft, if it is still there because the whole turn could not be stored, to `recover`."""
-        self._claim.__exit__()
 
     def hear(self, piece: str) -> None:
         """Take a piece of the reply's text; the draft has it within a second."""
@@ -191,7 +183,7 @@ class Turn:
         tuple of int
             The turn's id, and the reply's message id or None if there is no text.
         """
-        self._claim.end()
+        self.end()
         usage = answer.usage
         outcome = {
             "model": answer.model,

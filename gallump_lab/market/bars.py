@@ -1,38 +1,32 @@
-"""Reading bars and positions from CSV or parquet: a row that cannot be used is left out and named, the rest is read."""
+"""Bars and positions from CSV or parquet: a row that cannot be used is left out and named, the rest is read."""
 
 import glob
 import math
-import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import date, tzinfo
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from gallump_lab.market.days import exchange_day, hours_ahead
-from gallump_lab.market.market_context import Portfolio, Position
+from gallump_lab.market.market_context import Portfolio, Position, one_line
+from gallump_lab.reading.dates import exchange_day
 from gallump_lab.reading.numbers import NOTHING, decimal_sign, read_number
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
 from gallump_lab.reading.text_files import Problems, RowsError, check_readable, counted, parse_json, read_csv
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+_Texts: TypeAlias = Mapping[str, str | None]
+_Numbers: TypeAlias = tuple[float | None, ...]
 Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
-"""Columns by symbol, as `read_bars` gives them."""
-
-CASH = "CASH"
-"""The symbol of a positions file's row whose quantity is cash in USD; its entry is empty, 0 or 1."""
+"""Columns by symbol, as `read_bars` returns them."""
 
 _PRICES = ("open", "high", "low", "close")
-_KINDS: Mapping[str, tuple[str, str]] = {
-    "symbol": ("symbols", r"VARCHAR|ENUM.*"),
-    "date": ("dates", r"VARCHAR|DATE|TIMESTAMP.*"),
-}
-_NUMBER = ("numbers", r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 _INSTANT = "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'"
 
 
@@ -67,31 +61,85 @@ def read_bars(path: Path, problems: Problems) -> Bars:
         If the file cannot be read, lacks a column, holds no bar, or a split cannot be read: without it all earlier
         prices would be on another basis.
     """
-    rows, zone = _load(path, problems, ("symbol", "date", *_PRICES, "volume"), ("split",))
-    rows.read_symbols()
-    rows.read_days(zone)
-    rows.read_numbers(*_PRICES, "volume", "split")
-    found, by = rows.found, ["symbol", "date"]
-    known, split = found["symbol"].notna(), rows.given("split") & (found["split"] != 1)
-    rows.refuse("split", known & split & ~(found["split"] > 0), "must be above 0: all earlier prices rest on it")
-    rows.refuse("date", known & split & found["date"].isna(), "is no date, and the split of that day needs one")
-    other = found.groupby(by)["split"].transform("nunique") > 1
-    rows.refuse("split", other, "is not what another row of that day says; keep one of them")
-    for name in _PRICES:
-        rows.mark(name, found[name] == 0, "must not be 0; leave it empty if the price is not known")
-    rows.mark("high", found["high"] < found["low"], "is below the low")
-    rows.mark("volume", found["volume"] < 0, "must not be below 0")
-    rows.leave_out(problems)
-    found = _daily(found, rows.label, problems)
-    found["shares"] = found.groupby("symbol")["split"].cumprod()
-    found = found[found["close"].notna()]
-    if found.empty:
+    table = _Table(path, problems, ("symbol", "date", *_PRICES, "volume"), ("split",))
+    bars: dict[str, dict[date, tuple[int, _Numbers]]] = defaultdict(dict)
+    splits: dict[str, dict[date, float]] = defaultdict(dict)
+    twice: dict[tuple[str, date], list[int]] = {}
+    again = 0
+    for number, texts in table.rows:
+        try:
+            symbol = table.symbol(texts)
+            day = _day_and_split(table, number, texts, symbol, splits[symbol])
+            numbers = _bar(table, texts)
+        except _Fault as fault:
+            table.faults[fault.args].append(number)
+            continue
+        first, known = bars[symbol].setdefault(day, (number, numbers))
+        if first != number and known == numbers:
+            again += 1
+        elif first != number:
+            twice.setdefault((symbol, day), [first]).append(number)
+    table.leave_out(problems)
+    if again:
+        problems.note(f"{counted(again, 'rows')} of a symbol and day stand there again, word for word.")
+    for (symbol, day), places in twice.items():
+        why = f"both hold {symbol} on {day}, with other values; keep one of them"
+        problems.leave_out(f"{table.label}s {places[0]} and {places[-1]}", why, records=len(places))
+        del bars[symbol][day]
+    found = {symbol: _columns(bars[symbol], splits[symbol]) for symbol in sorted(bars)}
+    found = {symbol: columns for symbol, columns in found.items() if len(columns["date"])}
+    if not found:
         msg = f"{path} holds no row with a close{_why(problems)} Give a file with daily bars."
         raise MarketFileError(msg)
-    for name in ("open", "high", "low"):
-        found[name] = found[name].fillna(found["close"])
-    columns = ("date", *_PRICES, "volume", "shares")
-    return {str(symbol): {name: bars[name].to_numpy() for name in columns} for symbol, bars in found.groupby("symbol")}
+    return found
+
+
+def _day_and_split(table: "_Table", number: int, texts: _Texts, symbol: str, splits: dict[date, float]) -> date:
+    """Return a row's day and put its split, if it tells one, beside the symbol's others."""
+    try:
+        split = table.number(texts, "split")
+        table.check(texts, "split", split is not None and split <= 0, "must be above 0: all earlier prices rest on it")
+        day = table.day(texts, symbol)
+        if split is None:
+            return day
+        same = splits.setdefault(day, split) == split
+        table.check(texts, "split", not same, "is not what another row of that day says; keep one of them")
+    except _Fault as fault:
+        if texts["split"] in (None, "1"):
+            raise
+        msg = f"{table.describe(number, fault)}. All earlier prices rest on the split of that day."
+        raise MarketFileError(msg) from fault
+    return day
+
+
+def _bar(table: "_Table", texts: _Texts) -> _Numbers:
+    """Return a row's prices and its volume."""
+    values = {name: table.number(texts, name) for name in (*_PRICES, "volume")}
+    for name in _PRICES:
+        table.check(texts, name, values[name] == 0, "must not be 0; leave it empty if the price is not known")
+    high, low, volume = (values[name] for name in ("high", "low", "volume"))
+    table.check(texts, "high", high is not None and low is not None and high < low, "is below the low")
+    table.check(texts, "volume", volume is not None and volume < 0, "must not be below 0")
+    return tuple(values.values())
+
+
+def _columns(bars: dict[date, tuple[int, _Numbers]], splits: dict[date, float]) -> "dict[str, NDArray[Any]]":
+    """Return a symbol's columns, oldest bar first; the split of a day whose row was left out counts."""
+    import numpy as np
+
+    days, rows, shares = [], [], 1.0
+    for day in sorted({*bars, *splits}):
+        shares *= splits.get(day, 1.0)
+        *prices, volume = bars[day][1] if day in bars else [None] * 5
+        close = prices[-1]
+        if close is not None:
+            rows.append([*(close if price is None else price for price in prices), volume, shares])
+            days.append(day)
+    numbers = np.array(rows, "float").reshape(-1, 6)
+    return {
+        "date": np.array(days, "datetime64[us]"),
+        **dict(zip((*_PRICES, "volume", "shares"), numbers.T, strict=True)),
+    }
 
 
 def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
@@ -102,9 +150,9 @@ def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
     Parameters
     ----------
     path : Path
-        CSV or parquet with the columns symbol, quantity and entry (USD per share, 0 if nothing was paid). In the row
-        with the symbol CASH the quantity is USD and the entry empty or 1. A symbol may have several rows, one for each
-        lot.
+        CSV or parquet with the columns symbol, quantity and entry (USD per share, 0 if nothing was paid). In a row with
+        the symbol CASH, or USD with no other entry than 1 (there is a fund of that symbol), the quantity is USD. A
+        symbol may have several rows, one for each lot.
     source : str
         Where it comes from, in words.
     problems : Problems
@@ -115,36 +163,35 @@ def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
     MarketFileError
         If the file cannot be read, lacks a column or holds no row that can be used.
     """
-    rows, _ = _load(path, problems, ("symbol", "quantity", "entry"))
-    rows.read_symbols()
-    rows.read_numbers("quantity", "entry")
-    found = rows.found
-    cash = found["symbol"] == CASH
-    rows.mark("quantity", found["quantity"].isna(), "is empty; give a value")
-    rows.mark("entry", ~cash & found["entry"].isna(), "is empty; give the price paid in USD, 0 if nothing was paid")
-    rows.mark("entry", found["entry"] < 0, "must not be below 0")
-    rows.mark(
-        "entry", cash & ~found["entry"].isin([0, 1]) & found["entry"].notna(), "is no price of cash; leave it empty"
-    )
-    rows.leave_out(problems)
-    good = found[found["fault"].isna()]
-    if good.empty and problems.left_out:
+    table = _Table(path, problems, ("symbol", "quantity", "entry"))
+    cash: list[float] = []
+    positions: list[Position] = []
+    for number, texts in table.rows:
+        try:
+            symbol, quantity, entry = table.symbol(texts), table.number(texts, "quantity"), table.number(texts, "entry")
+            paid = entry not in (None, 0, 1)
+            is_cash = symbol == "CASH" or (symbol == "USD" and not paid)
+            table.check(texts, "quantity", quantity is None, "is empty; give a value")
+            table.check(texts, "entry", is_cash and paid, "is no price of cash; leave it empty")
+            empty = "is empty; give the price paid in USD, 0 if nothing was paid"
+            table.check(texts, "entry", not is_cash and entry is None, empty)
+            table.check(texts, "entry", entry is not None and entry < 0, "must not be below 0")
+            if is_cash:
+                cash.append(quantity or 0.0)
+            else:
+                positions.append(Position(symbol=symbol, quantity=quantity or 0.0, entry=entry or 0.0))
+        except _Fault as fault:
+            table.faults[fault.args].append(number)
+    table.leave_out(problems)
+    if problems.left_out and not (cash or positions):
         msg = f"{path} holds no position that can be used{_why(problems)}"
         raise MarketFileError(msg)
-    held = [*zip(good["symbol"], good["quantity"], good["entry"], strict=True)]
-    return Portfolio(
-        cash=math.fsum(quantity for symbol, quantity, _ in held if symbol == CASH),
-        positions=tuple(
-            Position(symbol=symbol, quantity=quantity, entry=entry)
-            for symbol, quantity, entry in held
-            if symbol != CASH
-        ),
-        source=named(source, problems),
-    )
+    return Portfolio(cash=math.fsum(cash), positions=tuple(positions), source=source_name(source, problems))
 
 
-def named(source: str, problems: Problems) -> str:
+def source_name(source: str, problems: Problems) -> str:
     """Return a source's name, with the number of its rows that were left out."""
+    source = one_line(source)  # a file's name may hold bytes that are no text
     return f"{source}, {counted(problems.left_out, 'rows')} left out" if problems.left_out else source
 
 
@@ -153,152 +200,78 @@ def _why(problems: Problems) -> str:
     return f": {' '.join(told[:3])}" if told else "."
 
 
-def _daily(found: "pd.DataFrame", label: str, problems: Problems) -> "pd.DataFrame":
-    """Bring checked rows to one a symbol and day, in order; the split of a row that was left out stays."""
-    by = ["symbol", "date"]
-    found = found[found["symbol"].notna() & found["date"].notna()].sort_values(by, kind="stable")
-    good = found[found["fault"].isna()]
-    again = good.duplicated([*by, *_PRICES, "volume", "split"])
-    if again.any():
-        problems.note(f"{counted(int(again.sum()), 'rows')} of a symbol and day stand there again, word for word.")
-    good = good[~again]
-    twice = good[good.duplicated(by, keep=False)].rename_axis("at").reset_index()
-    for symbol, day, first, last, number in (
-        twice.groupby(by)["at"].agg(["min", "max", "size"]).reset_index().itertuples(index=False)
-    ):
-        why = f"both hold {symbol} on {day:%Y-%m-%d}, with other values; keep one of them"
-        problems.leave_out(f"{label}s {first} and {last}", why, records=number)
-    found.loc[found["fault"].notna() | found.index.isin(twice["at"]), ["close"]] = math.nan
-    found["split"] = found.groupby(by)["split"].transform("max").fillna(1)
-    return found.assign(gap=found["close"].isna()).sort_values([*by, "gap"], kind="stable").drop_duplicates(by)
+class _Fault(ValueError):
+    """What is wrong with a row: the column, its text, and what is wrong with that."""
 
 
-class Rows:
-    """Rows of texts on their way to values; what is wrong with one is told, and the others go on.
+class _Table:
+    """A file's rows as texts, how their cells are read, and the faults of those that cannot be used."""
 
-    Parameters
-    ----------
-    texts : pandas.DataFrame
-        A row a record, None where there is nothing; the index, whose name says what a row is called, holds its number.
-    names : mapping of str to str
-        What the user calls the columns.
-    source : Path or str
-        What the rows come from, for messages.
-    """
-
-    def __init__(self, texts: "pd.DataFrame", names: Mapping[str, str], source: Path | str) -> None:
-        import pandas as pd
-
-        self._names, self._source = names, source
-        self.label = str(texts.index.name or "row")
+    def __init__(self, path: Path, problems: Problems, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
+        frame, self._own, zone = _load(path, problems, needed, optional)
+        self._path = path
+        self.label = str(frame.index.name)
         """What a row is called."""
-        self.found = pd.DataFrame({"fault": pd.Series(None, index=texts.index, dtype=object)})
-        """Values by column, and in "fault" the first that is wrong with a row: column, text, what is wrong."""
-        self._texts: dict[str, list[str | None]] = {}  # the different texts of a column, and last what is nothing
-        self._places: dict[str, NDArray[np.intp]] = {}  # where a row's text stands there
-        for name in texts.columns:
-            self._places[name], different = pd.factorize(texts[name])
-            self._texts[name] = [*(text.strip() or None for text in different), None]
-
-    def read_symbols(self) -> None:
-        """Read the symbols, each in its one form."""
-        self._read("symbol", _symbol, "object")
-
-    def read_days(self, zone: tzinfo | None) -> None:
-        """Read the days of bars, as days of the symbols' exchanges; see `exchange_day`."""
-        import numpy as np
-        import pandas as pd
-
-        ahead = {symbol: hours_ahead(symbol) for symbol in self.found["symbol"].dropna().unique()}
-        exchange, clocks = pd.factorize(self.found["symbol"].map(ahead).astype(float), use_na_sentinel=False)
-        places, texts = self._places["date"], self._texts["date"]
-        pairs, rows = np.unique(np.stack([places, exchange]), axis=1, return_inverse=True)
-        keys = [(texts[text], None if math.isnan(clocks[clock]) else clocks[clock]) for text, clock in pairs.T]
-        self._read("date", lambda key: exchange_day(key[0], key[1], zone), "datetime64[us]", keys, rows)
-
-    def given(self, name: str) -> "pd.Series[bool]":
-        """Say in which rows something stands in a column of numbers."""
-        return self._by_row(name, [_is_given(text) for text in self._texts[name]], "bool")
-
-    def read_numbers(self, *names: str) -> None:
-        """Read columns of numbers, whose decimal sign they tell together; nothing is NaN."""
-        sign = decimal_sign(
-            {text for name in names for text in self._texts[name] if text is not None and _is_given(text)}
+        self.faults: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        columns = {
+            name: [_given(text) for text in frame[self._own[name]]] if name in self._own else [None] * len(frame)
+            for name in (*needed, *optional)
+        }
+        self.rows = (
+            (int(number), dict(zip(columns, texts, strict=True)))
+            for number, *texts in zip(frame.index, *columns.values(), strict=True)
         )
-        for name in names:
-            self._read(name, lambda text: read_number(text, sign) if _is_given(text) else None, "float", needed=False)
+        """The number of each row and its cells, once; None where there is nothing."""
+        numeric = [texts for name, texts in columns.items() if name not in ("symbol", "date")]
+        sign = decimal_sign({text for texts in numeric for text in texts if text is not None})
+        self._symbol, self._number = cache(_symbol), cache(lambda text: read_number(text, sign))
+        self._day = cache(lambda text, exchange: exchange_day(text, exchange, zone))
 
-    def mark(self, name: str, wrong: "pd.Series[bool]", words: "str | pd.Series[str]") -> None:
-        """Return what is wrong in a column of those rows that are right so far."""
-        import pandas as pd
+    def symbol(self, texts: _Texts) -> str:
+        """Return a row's symbol."""
+        return str(self._read(texts, "symbol", self._symbol))
 
-        where = self.found["fault"].isna() & wrong
-        if where.any():
-            texts = self._by_row(name, self._texts[name], "object")[where]
-            told = [words] * len(texts) if isinstance(words, str) else words[where]
-            faults = [*zip([name] * len(texts), texts, told, strict=True)]
-            self.found.loc[where, "fault"] = pd.Series(faults, index=texts.index, dtype=object)
+    def number(self, texts: _Texts, name: str) -> float | None:
+        """Return the number in a column of a row; None where there is nothing."""
+        return None if texts[name] is None else self._read(texts, name, self._number)
 
-    def refuse(self, name: str, wrong: "pd.Series[bool]", words: str) -> None:
-        """Refuse all rows for what is wrong in a column of some."""
-        if wrong.any():
-            number = self.found.index[wrong][0]
-            text = self._by_row(name, self._texts[name], "object")[number]
-            msg = f"{self._source}, {self.label} {number}, {self._said((name, text, words))}."
-            raise MarketFileError(msg)
+    def day(self, texts: _Texts, symbol: str) -> date:
+        """Return a row's day at the exchange of its symbol."""
+        exchange = symbol.rpartition(".")[2] if "." in symbol else ""
+        day: date = self._read(texts, "date", lambda text: self._day(text, exchange))
+        return day
+
+    def _read(self, texts: _Texts, name: str, read: Callable[[str], Any]) -> Any:
+        text = texts[name]
+        if text is None:
+            raise _Fault(name, text, "is empty; give a value")
+        try:
+            return read(text)
+        except ValueError as error:
+            raise _Fault(name, text, str(error)) from error
+
+    def check(self, texts: _Texts, name: str, wrong: bool, words: str) -> None:  # noqa: FBT001
+        """Raise a fault if something is wrong with a row's cell."""
+        if wrong:
+            raise _Fault(name, texts[name], words)
 
     def leave_out(self, problems: Problems) -> None:
         """Tell the faults: rows with the same in one line."""
-        faults: dict[Any, list[int]] = {}
-        for number, fault in self.found["fault"].dropna().items():
-            faults.setdefault(fault, []).append(int(str(number)))
-        for fault, numbers in faults.items():
+        for fault, numbers in self.faults.items():
             more = f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else ""
-            problems.leave_out(f"{self.label} {numbers[0]}{more}", self._said(fault), records=len(numbers))
+            problems.leave_out(f"{self.label} {numbers[0]}{more}", self._said(*fault), records=len(numbers))
 
-    def _by_row(self, name: str, values: Sequence[object], kind: str, places: Any = None) -> "pd.Series[Any]":
-        """Return for each row the value that belongs to its text."""
-        import numpy as np
-        import pandas as pd
+    def describe(self, number: int, fault: _Fault) -> str:
+        """Return where a fault stands and what it is."""
+        return f"{self._path}, {self.label} {number}, {self._said(*fault.args)}"
 
-        places = self._places[name] if places is None else places
-        return pd.Series(np.array(values, kind)[places], index=self.found.index)
-
-    def _read(  # noqa: PLR0913 (what a column is read by)
-        self,
-        name: str,
-        read: Callable[[Any], object],
-        kind: str,
-        keys: Sequence[Any] | None = None,
-        places: Any = None,
-        *,
-        needed: bool = True,
-    ) -> None:
-        """Read what each different text, or key in its place, states; say what is wrong with the rows of the others."""
-        values: list[object] = []
-        faults: list[str | None] = []
-        for key in self._texts[name] if keys is None else keys:
-            value, fault = None, None
-            if (key[0] if isinstance(key, tuple) else key) is None:
-                fault = "is empty; give a value" if needed else None
-            else:
-                try:
-                    value = read(key)
-                except ValueError as error:
-                    fault = str(error)
-            values.append(value)
-            faults.append(fault)
-        self.found[name] = self._by_row(name, values, kind, places)
-        told = self._by_row(name, faults, "object", places)
-        self.mark(name, told.notna(), told)
-
-    def _said(self, fault: tuple[str, str | None, str]) -> str:
-        name, text, words = fault
-        return f"column {self._names[name]}: {repr(text)[:60] if isinstance(text, str) else 'the cell'} {words}"
+    def _said(self, name: str, text: str | None, words: str) -> str:
+        return f"column {self._own[name]}: {'the cell' if text is None else repr(text)[:60]} {words}"
 
 
-def _is_given(text: str | None) -> bool:
-    return text is not None and text.lower() not in NOTHING
+def _given(text: object) -> str | None:
+    found = str(text).strip()
+    return None if text is None or found.lower() in NOTHING else found
 
 
 def _symbol(text: str) -> str:
@@ -310,31 +283,27 @@ def _symbol(text: str) -> str:
 
 
 def _load(
-    path: Path, problems: Problems, needed: Sequence[str], optional: Sequence[str] = ()
-) -> tuple[Rows, tzinfo | None]:
-    """Load a file's cells as texts, and the time zone that a parquet's dates were written in, if it says so."""
+    path: Path, problems: Problems, needed: Sequence[str], optional: Sequence[str]
+) -> "tuple[pd.DataFrame, dict[str, str], tzinfo | None]":
+    """Load a file's cells, its names of the columns, and the time zone of a parquet's dates, if it says so."""
     import duckdb
 
     check_readable(path, MarketFileError)
-    zone = None
     parquet = path.suffix.lower() == ".parquet"
     try:
         if parquet:
-            frame, own, zone = _parquet(path, needed, optional)
-        else:
-            frame, left_out = read_csv(path)
-            for where, why in left_out:
-                problems.leave_out(where, why)
-            frame = frame.loc[:, ~frame.columns.duplicated()]
-            own = _columns(path, [*frame.columns], needed, optional)
+            return _parquet(path, needed, optional)
+        frame, left_out = read_csv(path)
     except (duckdb.Error, RowsError) as error:
         msg = f"{path} cannot be read as {'parquet' if parquet else 'CSV'}: {str(error).splitlines()[0]}."
         raise MarketFileError(msg) from error
-    texts = frame[[*own.values()]].set_axis([*own], axis=1).reindex(columns=[*needed, *optional])
-    return Rows(texts.astype(object), own, path), zone
+    for where, why in left_out:
+        problems.leave_out(where, why)
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    return frame, _own_names(path, [*frame.columns], needed, optional), None
 
 
-def _columns(path: Path, there: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
+def _own_names(path: Path, there: Sequence[str], needed: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
     """Return the file's names of the columns that are read."""
     own: dict[str, str] = {}
     for name in map(str, there):
@@ -355,18 +324,12 @@ def _parquet(
     place = glob.escape(str(path))
     with scratch() as con:
         source = con.read_parquet(place)
-        kinds = dict(zip(source.columns, map(str, source.types), strict=True))
-        own = _columns(path, source.columns, needed, optional)
-        cells = []
-        for name, column in own.items():
-            what, kind = _KINDS.get(name, _NUMBER)
-            if not re.fullmatch(kind, kinds[column]):
-                msg = f"{path}, column {column}: it must hold {what}, not {kinds[column]:.60}."
-                raise MarketFileError(msg)
-            cell = f'"{column}"'
-            cells.append(f"{_INSTANT.format(cell) if 'ZONE' in kinds[column] else cell}::varchar as {cell}")
-        frame = source.project(", ".join(cells)).df().astype(object)
+        own = _own_names(path, source.columns, needed, optional)
+        zoned = {name for name, kind in zip(source.columns, source.types, strict=True) if "ZONE" in str(kind)}
+        cells = {f'"{name}"': _INSTANT if name in zoned else "{0}" for name in own.values()}
+        frame = source.project(", ".join(f"{how.format(cell)}::varchar as {cell}" for cell, how in cells.items())).df()
         said = con.execute("select value from parquet_kv_metadata(?) where key = 'pandas'::blob", [place]).fetchone()
+    frame = frame.astype(object)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
     return frame.where(frame.notna(), None), own, _zone(said[0] if said else b"", own.get("date"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.bundled import bundled
-from gallump_lab.market.bars import Bars, named, read_bars, read_portfolio
+from gallump_lab.market.bars import Bars, read_bars, read_portfolio, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems
@@ -96,7 +96,7 @@ class FileBroker:
         self._clock = clock
         faults, others = Problems(), Problems()
         self._bars = _sample_bars() if bars is None else read_bars(Path(bars), faults)
-        self.name = "bundled sample of daily bars" if bars is None else named(Path(bars).name, faults)
+        self.name = "bundled sample of daily bars" if bars is None else source_name(Path(bars).name, faults)
         self._dates = np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
         self._nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
         if positions is not None:

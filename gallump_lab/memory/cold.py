@@ -18,9 +18,9 @@ from gallump_lab.memory import ledger, vectors
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.packing import PassedOver
 from gallump_lab.memory.records import AsOf, ContextItem, Kind, Reason
-from gallump_lab.memory.signals import MILLION, QUERY_TERMS, Spans, decay, named_times, rarity, within
+from gallump_lab.memory.signals import MILLION, QUERY_TERMS, decay, named_times, rarity, within
 from gallump_lab.memory.text import terms, words
-from gallump_lab.reading.symbols import spellings
+from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ def _gains(
     said = words(asked)
     wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
     held = Counter(term for counts in kept for term in wanted & counts.keys())
-    about = {each for symbol in symbols if symbol for each in spellings(symbol)}
+    about = {canonical(symbol) for symbol in symbols if symbol}
     ways: dict[str, Callable[[], Ints]] = {
         "words": lambda: _words(asked, kept, held),
         "meaning": lambda: _meaning(said, texts, held),
         "symbol": lambda: np.array([MILLION * (each.symbol in about) for each in found], np.int64),
-        "dates": lambda: _dates(found, spans),
+        "dates": lambda: MILLION * within(_microseconds([each.valid_from for each in found]), spans),
         "recency": lambda: decay(_microseconds([each.confirmed for each in found]), times.microseconds(moment.now)),
     }
     return {
@@ -184,12 +184,6 @@ def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int])
     norm = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.sqrt(question @ question)
     cosine: Ints = np.maximum(np.rint(MILLION * (rows @ question) / np.maximum(norm, 1)), 0).astype(np.int64)
     return cosine
-
-
-def _dates(found: Sequence[Known], spans: Spans) -> "Ints":
-    """Return a million to what holds since a time that the question names."""
-    inside: Ints = MILLION * within(_microseconds([each.valid_from for each in found]), spans)
-    return inside
 
 
 def _microseconds(moments: Sequence[datetime]) -> "Ints":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
-from gallump_lab.reading.symbols import spellings
+from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
@@ -331,6 +331,6 @@ def _sides(session: "NDArray[np.uint64]") -> "tuple[Places, Places]":
 
 
 def hashed(con: "DuckDBPyConnection", symbol: str) -> list[int]:
-    """Return the hashes of a symbol's spellings as a view's `symbol` holds them."""
-    found = con.execute("select hash(unnest($symbols))", {"symbols": list(spellings(symbol))}).fetchall()
+    """Return the hash of a symbol as a view's `symbol` holds them."""
+    found = con.execute("select hash(unnest($symbols))", {"symbols": [canonical(symbol)]}).fetchall()
     return [int(each) for (each,) in found]

@@ -6,12 +6,11 @@ notebooks from distilling the same session at once; one that nobody renews, or t
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gallump_lab.config import Config
 from gallump_lab.memory import ledger, rules
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
@@ -232,13 +231,6 @@ def end(con: "DuckDBPyConnection", number: int, taken: Taken | None, **outcome: 
 def symbols(con: "DuckDBPyConnection") -> set[str]:
     """Return the symbols that a lab speaks of: those of messages and watchlists."""
     return {symbol for (symbol,) in con.execute(_NAMED).fetchall()}
-
-
-def by_rules(
-    sessions: Sequence[Session], config: Config, known: Collection[str]
-) -> list[tuple[Session, Sequence[Learnt]]]:
-    """Distil sessions by fixed rules, outside of any step; nothing is sent. `known` are the symbols to look for."""
-    return [(each, rules.distil(each.messages, tokens=config.cold.tokens, known=known)) for each in sessions]
 
 
 def keep(

@@ -14,7 +14,7 @@ from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
-from gallump_lab.reading.symbols import spellings, validate_symbol
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems
 from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
@@ -346,7 +346,7 @@ def _once(con: "DuckDBPyConnection", row: dict[str, Any], ids: tuple[int, ...], 
     found = con.execute(
         "select insight_id from insights where text = ? and kind = ? and list_contains(?, coalesce(symbol, '')) "
         "and known_from = ? and valid_from = ?",
-        [made.text, made.kind, list(spellings(made.symbol or "")), made.known_from, made.valid_from],
+        [made.text, made.kind, [made.symbol or ""], made.known_from, made.valid_from],
     ).fetchone()
     return (int(found[0]), False) if found else (ledger.write(con, made, now, "import"), True)
 

@@ -11,7 +11,7 @@ from gallump_lab.memory.ledger import Event, Known
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt
 from gallump_lab.secrets import masked
-from gallump_lab.store import Catalogue, Store, query, times
+from gallump_lab.store import Store, query, times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -300,8 +300,15 @@ class Insights:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """Every insight, oldest first, what it rests on and what became of it; see `insight_frame`."""
-        return insight_frame(self._store)
+        """Every insight, oldest first, what it rests on and what became of it.
+
+        insight_id, kind, symbol, speaker, text, attribute, value, sources (message ids), valid_from, valid_until and
+        known_from (UTC), distiller, superseded_by (an id, or missing), disputed_by (ids, or missing), pinned, retired,
+        grade (people's newest, or missing).
+        """
+        with self._store.read() as con:
+            found = query.table(con, ledger.FRAME, ledger.EVER)
+        return found.assign(text=found["text"].map(masked))  # a lab may be older than masking
 
     def __len__(self) -> int:
         """Count the insights, superseded and retired ones included."""
@@ -315,21 +322,6 @@ class Insights:
 
     def _repr_html_(self) -> str:
         return str(self.frame.to_html(notebook=True))
-
-
-def insight_frame(catalogue: Catalogue) -> "pd.DataFrame":
-    """Return every insight of a lab or snapshot, oldest first.
-
-    Returns
-    -------
-    pandas.DataFrame
-        insight_id, kind, symbol, speaker, text, attribute, value, sources (message ids), valid_from, valid_until and
-        known_from (UTC), distiller, superseded_by (an id, or missing), disputed_by (ids, or missing), pinned, retired,
-        grade (people's newest, or missing).
-    """
-    with catalogue.read() as con:
-        found = query.table(con, ledger.FRAME, ledger.EVER)
-    return found.assign(text=found["text"].map(masked))  # a lab may be older than masking
 
 
 def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:

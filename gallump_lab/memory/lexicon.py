@@ -82,11 +82,10 @@ OPTIONS = re.compile(
 """An option's level or trade is not its stock's."""
 DOUBTS = re.compile(
     r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
-    r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost"
-    r"|nearly|wish"
-    r"|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so|ish"
-    r"|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year"
-    r"|month)|(?:was|were) (?:going|about) to|used to)\b",
+    r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost|nearly"
+    r"|wish|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so"
+    r"|ish|would(?:'ve| have)|disagree|never(?! mind)|don'?t|didn'?t|won'?t|wouldn'?t|can'?t|ago|last (?:year|month)"
+    r"|(?:was|were) (?:going|about) to|used to)\b",
     re.IGNORECASE,
 )
 """A sentence that has one of these states nothing for certain, whatever its clauses say by themselves."""
@@ -118,11 +117,65 @@ JOKED = re.compile(
 )
 FOREIGN = re.compile(
     r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
-    r"|pretend\w*|be rich"
-    r"|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they|someone"
-    r"|somebody|everyone|street"
-    r"|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?|wants?|expects?|has|had"
-    r"|keeps?))\b",
+    r"|pretend\w*|be rich|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they"
+    r"|someone|somebody|everyone|street|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?"
+    r"|wants?|expects?|has|had|keeps?))\b",
     re.IGNORECASE,
 )
 """Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
+
+ALIASES = {
+    "alphabet": "GOOG", "amazon": "AMZN", "apple": "AAPL", "boeing": "BA", "cisco": "CSCO", "exxon": "XOM",
+    "facebook": "FB", "google": "GOOG", "intel": "INTC", "microsoft": "MSFT", "netflix": "NFLX", "nvidia": "NVDA",
+    "oracle": "ORCL", "pfizer": "PFE", "tesla": "TSLA", "walmart": "WMT",
+}  # fmt: skip
+"""Names of well-known companies; one counts where its symbol is known, or where it is traded."""
+
+WORDS = frozenset(
+    """
+    able about above act add after again ago aim air all also always am an and any anyone app are area arm art as ask
+    at away back bad bag ball band bank bar base be bear beat bed been best bet beyond bid big bill bit blue board boat
+    body bold bond book both box boy break buy by call came can car card care case cash cat chat city clean clear close
+    coin cold come cool cost could cut data date day days deal did do does dog done dont door down drop due each early
+    earn ease east easy eat edge edit else end ever every exit eye face fact fair fall fast fat feel few file fill find
+    fine fire fit five flat flow fly for form four free from full fun gain game gap gas gave get give go goes gold gone
+    good got great grow had half hand happy hard has have he head heal heart heat held help her here hey hi high him his
+    hit hold home hope hot hour how huge ice idea if im in into is it its ive job joy jump just keep key kids kind king
+    knew know lab land last late lead led left less let life light like line link list live load loan lol long look lose
+    loss lost lot love low luck made main make man many mark max may me mean meet might mine miss mode month moon
+    more most move much must my name near need net never new news next nice night no none nor not note now of off oh oil
+    ok okay old on once one only open or order our out over own page paid park part pass past path pay peak pick plan
+    play plus pm point poll pool pop post pure push put quit race rain ran rate read real red rent rest rich ride right
+    ring rise risk road rock roll room rule run safe said sail sale same save saw say sea see seem self sell sent set
+    she shop short should show side sign six size sky slow snap snow so sold some son soon spot star stay step still
+    stop sun sure swap take talk tap target team tech tell ten term test text than that the them then they thing this
+    time to today told too took top total town trade trend trip true try turn two type unit up us use very via view
+    vote wait wake walk wall want war was wash watch wave way we week well went were west what when who why wide wife
+    ally auto bark bros cake camp cars chef clay club crib cube dash dish duck evil farm fate flex fold ford fort fuse
+    glad goat grab hear hood icon iron jack lazy lion loop lots moms nail oath pets pine ping pins pump rare rave roof
+    root rush seed ship soul stem tile tree twin vary vast wing wolf yelp zest
+    will win wind wise wish with woke won word work world worth would yeah year yes yet you your zero zone
+    """.split()
+)
+ACRONYMS = frozenset(
+    """
+    ADR AI AM AMEX API APR ASAP ATH ATL ATM ATR AUD AUM BE BOE BOJ BS BTD BTW BUY CAD CAGR CAPEX CBOE CCI CEO CET
+    CFA CFO CHF CIA CME CNBC CNN CNY COB COO COVID CPA CPI CSV CTO DCA DCF DD DIY DJIA DM DMA DOJ DOW EBIT ECB EM EMA
+    EOD EOM EOW EOY EPS ESG ESPP EST EDT ET ETA ETC ETF ETFS EU EUR EV EVER FAA FAQ FBI FCF FDA FED FIFO FOMC FOMO
+    FTC FUD FWIW FX FY FYI GAAP GBP GDP GMT GTC HFT HODL HQ HR IDK IIRC IMF IMHO IMO IPO IRA IRL IRR IRS ISM IT IV JK
+    JPY JSON KPI LBO LEAPS LLC LMAO LOC LOD LOL LTCG MA MACD MBA MD MIT MM MOC MOM MOO MSCI MTD NASA NATO NAV NBA NDA
+    NFL NFP NGL NHL NY NYC NYSE OCO OI OK OMG OPEC OPEX ORB OTC OTM ITM PCE PDF PE PEG PHD PL PM PMI PNL PPI PR PS PT
+    PTO QA QE QOQ QQ QT QTD RD REIT REITS RIP ROE ROI ROIC RR RSI RSU RSVP SAR SEC SL SMA SMS SP SPAC SQL STD STOP SWOT
+    TA TAM TBA TBD TBH TIPS TLDR TP TTM TV UBI UK UN UPS URL US USA USD UTC VAR VAT VC VIX VP VS VWAP WFH WSJ WTF WTI
+    XML YOLO YOY YTD WSB EBITDA
+    """.split()
+)
+"""Words and abbreviations that are the symbol of something too."""
+JARGON = frozenset("tgt tp sl pt be dd eod ath".split())
+"""What means something else in lower case."""
+TRADED = re.compile(
+    r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
+    r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
+    r"|trades? (?:at|above|below)|chart|bullish|bearish|breakeven)\b|@ ?\$?\d|>",
+    re.IGNORECASE,
+)

@@ -5,15 +5,15 @@ from one message, and beside it stand only labels.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gallump_lab.memory import lexicon, naming
+from gallump_lab.memory import lexicon
 from gallump_lab.memory.levels import VALUED, claims, understood
-from gallump_lab.memory.naming import Symbols
 from gallump_lab.memory.records import Kind, Learnt, Message
-from gallump_lab.memory.statements import RETAKEN, Statement, statements
+from gallump_lab.memory.statements import READ, RETAKEN, Statement, Symbols, statements
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.reading.horizons import deadline
 from gallump_lab.reading.numbers import numbers
@@ -30,11 +30,10 @@ LEAST = 22
 """What scores less is not worth remembering."""
 ALIKE = 0.8
 """Two statements that share so much of their terms say the same."""
-
 FAR = 3
 """A level so many times below or above all prices that a session names of a symbol is not that symbol's."""
 
-ALIASES = naming.ALIASES
+ALIASES = lexicon.ALIASES
 """Names of well-known companies, with their symbols."""
 
 
@@ -70,28 +69,30 @@ _SCHEDULED = re.compile(
 )
 _SETS = _any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved|rewritten|rule")
 _LIMITS = {
-    "name limit": r"(?:one|single|any one|each|per) (?:name|stock|issuer|position)|concentration",
-    "value at risk": r"value at risk|var",
-    "risk per trade": r"risk (?:per|a|on any|on each) trade|risk (?:more than )?[\d.]+ ?(?:%|percent) (?:per|a"
-    r"|on any|on each) trade",
-    "drawdown": r"drawdowns?",
-    "holding period": r"holding period|hold for|sessions",
-    "exposure": r"gross|net exposure|exposure|leverage|vix",
-    "cash": r"cash|cushion",
-    "yield": r"yields?|payout",
+    name: _any_of(words)
+    for name, words in {
+        "name limit": r"(?:one|single|any one|each|per) (?:name|stock|issuer|position)|concentration",
+        "value at risk": r"value at risk|var",
+        "risk per trade": r"risk (?:(?:more than )?[\d.]+ ?(?:%|percent) )?(?:per|a|on any|on each) trade",
+        "drawdown": r"drawdowns?",
+        "holding period": r"holding period|hold for|sessions",
+        "exposure": r"gross|net exposure|exposure|leverage|vix",
+        "cash": r"cash|cushion",
+        "yield": r"yields?|payout",
+    }.items()
 }
 """What a rule sets a limit to: the newer limit takes the older one's place."""
+_HELD = r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into|over|before|across) (?:\w+ )?"
 _PRACTICES = {
-    "holding through earnings": r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into"
-    r"|over|before|across) (?:\w+ )?(?:earnings|reports?|results|prints?)",
-    "holding over the weekend": r"(?:hold|own|keep|carry|flat|position|stay)\w*\b.{0,30}?\b(?:through|into|over"
-    r"|before|across) (?:\w+ )?(?:weekends?|summits?)",
-    "writing options": r"naked|(?:un)?covered (?:calls|puts)|(?:sell|write|writing|selling) (?:calls|puts|options)",
-    "averaging down": r"averag\w+ down|add(?:ing)? to (?:a )?los\w+",
+    name: _any_of(words)
+    for name, words in {
+        "holding through earnings": rf"{_HELD}(?:earnings|reports?|results|prints?)",
+        "holding over the weekend": rf"{_HELD}(?:weekends?|summits?)",
+        "writing options": r"naked|(?:un)?covered (?:calls|puts)|(?:sell|write|writing|selling) (?:calls|puts|options)",
+        "averaging down": r"averag\w+ down|add(?:ing)? to (?:a )?los\w+",
+    }.items()
 }
 """What a rule forbids or allows: a newer one about the same, in much the same words, takes its place."""
-_LIMITS_SAID = {name: _any_of(words) for name, words in _LIMITS.items()}
-_PRACTICES_SAID = {name: _any_of(words) for name, words in _PRACTICES.items()}
 _SPAN = re.compile(r"\b(\d{1,3}) (?:trading )?(sessions|days|weeks|months)\b", re.IGNORECASE)
 _COUNTS = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))
 _A_DAY = re.compile(
@@ -99,13 +100,11 @@ _A_DAY = re.compile(
     re.IGNORECASE,
 )
 _VIEW = re.compile(
-    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid"
-    r"|prefer|enjoy|trust) "
-    r"(options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
+    r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid|prefer"
+    r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
     r"|biotechs?|crypto|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
     re.IGNORECASE,
 )
-_TRADED = naming.TRADED
 _SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
 _OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
 _YOU = re.compile(r"\b(?:you|your|you're|you've|you'll|y'all)\b", re.IGNORECASE)
@@ -147,7 +146,6 @@ class _Found:
     score: int
     named: bool
     """Whether it names its symbol."""
-    place: int = 0
 
     @property
     def valued(self) -> bool:
@@ -178,22 +176,26 @@ def distil(
     -------
     list of Learnt
         In the order in which they were said.
+
+    Examples
+    --------
+    >>> [(each.symbol, each.attribute, each.value) for each in distil([said("My AAPL stop is 180.")], known=["AAPL"])]
+    [('AAPL', 'stop', '180')]
     """
     newest: dict[object, _Found] = {}  # what was said again, or otherwise, later in the session takes the place
-    for place, each in enumerate(_found(messages, known, aliases)):
+    for each in _found(messages, Symbols(messages, known, aliases)):
         learnt = each.learnt
         valued = learnt.attribute in VALUED
         key = (learnt.speaker, learnt.symbol, learnt.attribute) if valued else frozenset(terms(each.text))
         newest.pop(key, None)
-        newest[key] = replace(each, place=place)
-    kept: list[_Found] = []
-    left = tokens
-    for each in sorted(newest.values(), key=lambda each: (-each.score, -each.place)):
+        newest[key] = each
+    kept: list[tuple[int, _Found]] = []
+    for place, each in sorted(enumerate(newest.values()), key=lambda pair: (-pair[1].score, -pair[0])):
         cost = count(f"- {each.learnt.text}\n") + LABEL
-        if cost <= left and not any(_alike(each, other) for other in kept):
-            kept.append(each)
-            left -= cost
-    return [each.learnt for each in sorted(kept, key=lambda each: each.place)]
+        if cost <= tokens and not any(_alike(each, other) for _, other in kept):
+            kept.append((place, each))
+            tokens -= cost
+    return [each.learnt for _, each in sorted(kept, key=lambda pair: pair[0])]
 
 
 def _alike(one: _Found, other: _Found) -> bool:
@@ -203,131 +205,118 @@ def _alike(one: _Found, other: _Found) -> bool:
     return len(first & second) >= ALIKE * max(len(first | second), 1)
 
 
-def _found(messages: Sequence[Message], known: Collection[str], aliases: Mapping[str, str] | None) -> Iterator[_Found]:
+def _found(messages: Sequence[Message], symbols: Symbols) -> Iterator[_Found]:
+    """Find what users state, message by message, and carry on what they speak of."""
     said = [message for message in messages if message.role == "user" and message.text.strip()]
     names = sorted({message.speaker for message in said if message.speaker})
-    symbols = Symbols(messages, known, aliases)
-    spoken: tuple[str | None, int] = (None, 0)
-    scale = _Scale()
+    prices: dict[str, list[float]] = defaultdict(list)
+    spoken: tuple[str | None, int] = None, 0  # the symbol that was spoken of, and how many messages ago
     last: _Found | None = None
     for message in said:
         in_message = symbols.all(message.text)
-        about = in_message[0] if len(in_message) == 1 else None if in_message else _about(spoken, message.symbol)
+        about = _sole(in_message) if in_message else _carried_on(*spoken, message.symbol)
+        joked = lexicon.JOKED.search(message.text[: 2 * READ]) is not None
         run: list[_Found] = []
         for statement in statements(message.text, names, symbols.of):
             whole = f"{statement.lead}: {statement.text}" if statement.lead else statement.text
             named = symbols.all(whole)
-            if named:
-                about = named[0] if len(named) == 1 else None
-            elif len(in_message) > 1 and not statement.follows:
-                about = None
-            if (lexicon.FOREIGN.search(whole) or lexicon.JOKED.search(message.text[:8_000])) and (
-                named or _TRADED.search(whole)
-            ):
+            if named or (len(in_message) > 1 and not statement.follows):
+                about = _sole(named)
+            if (joked or lexicon.FOREIGN.search(whole)) and (named or lexicon.TRADED.search(whole)):
                 continue
+            earlier: tuple[int, ...] = ()
             if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later
-                joined = replace(statement, text=f"{last.text}. {statement.text}")
+                statement = replace(statement, text=f"{last.text}. {statement.text}")  # noqa: PLW2901
                 about, earlier = last.learnt.symbol, last.learnt.sources
-            else:
-                joined, earlier = statement, ()
-            scale.hear(joined.text, symbols)
-            for found in _read(joined, whole, message, symbols, about):
-                if scale.fits(found, named=bool(named)):
-                    _join(run, _also(found, earlier), follows=statement.follows)
+            for symbol, price in _priced(statement.text, symbols):
+                prices[symbol].append(price)
+            for found in _read(statement, whole, message, symbols, about):
+                if named or _near(found.learnt, prices):
+                    sources = (*earlier, *found.learnt.sources)
+                    _join(run, replace(found, learnt=replace(found.learnt, sources=sources)), statement.follows)
         yield from (each for each in run if each.score >= LEAST)
         last = run[-1] if len(run) == 1 and run[-1].valued else None
-        spoken = (in_message[0] if len(in_message) == 1 else None, 1) if in_message else (spoken[0], spoken[1] + 1)
+        spoken = (_sole(in_message), 1) if in_message else (spoken[0], spoken[1] + 1)
 
 
-def _also(found: _Found, earlier: tuple[int, ...]) -> _Found:
-    """Add the messages that a statement rests on besides its own."""
-    learnt = found.learnt
-    return replace(found, learnt=replace(learnt, sources=(*earlier, *learnt.sources))) if earlier else found
+def _sole(named: Sequence[str]) -> str | None:
+    return named[0] if len(named) == 1 else None
 
 
-class _Scale:
-    """At about which prices a session speaks of each symbol."""
-
-    def __init__(self) -> None:
-        self._prices: dict[str, list[float]] = {}
-
-    def hear(self, text: str, symbols: Symbols) -> None:
-        """Take the first number after a symbol, if it may be a price, for one of it."""
-        for _, stop, symbol in symbols.spans(text):
-            first = next(numbers(text[stop : stop + 40]), None)
-            if first and first.value and not first.unit:
-                self._prices.setdefault(symbol, []).append(first.value)
-
-    def fits(self, found: _Found, *, named: bool) -> bool:
-        """Return whether a level is near a price of its symbol; where the symbol is only carried on it must be."""
-        learnt = found.learnt
-        known = self._prices.get(learnt.symbol or "", [])
-        prices = [each.value for each in numbers(learnt.value or "") if each.value and not each.unit]
-        if named or learnt.kind != "level" or not known or not prices:
-            return True
-        return any(price / FAR <= other <= price * FAR for price in prices for other in known)
-
-
-def _about(spoken: tuple[str | None, int], field: str | None) -> str | None:
+def _carried_on(symbol: str | None, ago: int, field: str | None) -> str | None:
     """Return what a message that names nothing is about, None if that is not certain.
 
     The message's own symbol is but the watchlist's first: what the message before spoke of counts more.
     """
-    symbol, ago = spoken
     if ago == 1:
         return symbol
     return field if symbol in {None, field} else None
 
 
+def _priced(text: str, symbols: Symbols) -> Iterator[tuple[str, float]]:
+    """Find the first number after each symbol that may be a price of it."""
+    for _, stop, symbol in symbols.spans(text):
+        first = next(numbers(text[stop : stop + 40]), None)
+        if first and first.value and not first.unit:
+            yield symbol, first.value
+
+
+def _near(learnt: Learnt, prices: Mapping[str, Sequence[float]]) -> bool:
+    """Return whether a level of a symbol that is only carried on is near a price of it, where one is known."""
+    known = prices.get(learnt.symbol or "", ())
+    levels = [each.value for each in numbers(learnt.value or "") if each.value and not each.unit]
+    if learnt.kind != "level" or not known or not levels:
+        return True
+    return any(level / FAR <= price <= level * FAR for level in levels for price in known)
+
+
 def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, about: str | None) -> Iterator[_Found]:
-    """Return the values that a statement teaches, or else the statement itself."""
-    sure = not statement.lead or statement.text.startswith(statement.lead) or understood(statement.lead)
-    learnt = claims(statement.text, about, message.created_at, symbols.spans) if sure else []
-    plain = Learnt(text=statement.text, kind="fact", sources=(message.message_id,), speaker=message.speaker)
-    for each in learnt:
+    """Read the values that a statement teaches, or else the statement itself."""
+    text, lead = statement.text, statement.lead
+    sure = not lead or text.startswith(lead) or understood(lead)
+    found = claims(text, about, message.created_at, symbols.spans) if sure else []
+    plain = Learnt(text=text, kind="fact", sources=(message.message_id,), speaker=message.speaker)
+    for each in found:
         made = replace(plain, kind=each.kind, symbol=each.symbol, attribute=each.attribute, value=each.value)
-        text = each.text if len(learnt) > 1 else statement.text
-        yield _scored(replace(made, text=text, valid_until=each.until), named=True)
-    if not learnt:
-        of = symbols.all(whole)
-        kind, attribute, value = _kind(statement.text, whole, named=bool(of), sole=len(of) < 2)
-        _, until = deadline(statement.text, message.created_at) or (None, None)
-        made = replace(plain, kind=kind, symbol=of[0] if of else None, attribute=attribute, value=value)
-        yield _scored(replace(made, valid_until=until), named=bool(of))
+        said = each.text if len(found) > 1 else text
+        yield _scored(replace(made, text=said, valid_until=each.until), named=True)
+    if not found:
+        named = symbols.all(whole)
+        kind, attribute, value = _kind(text, whole, named)
+        _, until = deadline(text, message.created_at) or (None, None)
+        made = replace(plain, kind=kind, symbol=next(iter(named), None), attribute=attribute, value=value)
+        yield _scored(replace(made, valid_until=until), named=bool(named))
 
 
-def _kind(text: str, whole: str, *, named: bool, sole: bool) -> tuple[Kind, str | None, str | None]:
+def _kind(text: str, whole: str, named: Sequence[str]) -> tuple[Kind, str | None, str | None]:
     """Return a statement's kind, what it is about where a newer one would take its place, and its value."""
-    rule, lesson = _RULE.search(whole) is not None, _LESSON.search(whole) is not None
-    if lesson and (_OWN.search(whole) or rule or whole != text):
-        return "lesson", None, None
-    view = None if rule else _VIEW.search(text)
-    if view or (not rule and not named and _TASTE.search(whole)):
-        return "preference", f"view of {view[1].lower()}" if view else None, None
+    rule = _RULE.search(whole) is not None
     kind: Kind = "preference" if rule else "thesis" if named else "fact"
-    if kind == "thesis":
-        if _SCHEDULED.search(text):
-            return "fact", None, None
-        return kind, None if _MORE.search(text) or not sole else "thesis", None
-    if kind == "preference" or _SETS.search(text):
-        return kind, *_limit(text)
-    return kind, None, None
+    attribute = value = None
+    if _LESSON.search(whole) and (rule or whole != text or _OWN.search(whole)):
+        kind = "lesson"
+    elif not rule and (view := _VIEW.search(text)):
+        kind, attribute = "preference", f"view of {view[1].lower()}"
+    elif not rule and not named and _TASTE.search(whole):
+        kind = "preference"
+    elif kind == "thesis":
+        kind = "fact" if _SCHEDULED.search(text) else "thesis"
+        attribute = "thesis" if kind == "thesis" and len(named) == 1 and not _MORE.search(text) else None
+    elif rule or _SETS.search(text):
+        attribute, value = _limit(text)
+    return kind, attribute, value
 
 
 def _limit(text: str) -> tuple[str | None, str | None]:
     """Return what a rule is about, where a newer one would take its place, and the limit that it sets."""
     if often := _A_DAY.search(text):
         return f"trades per {often[2].lower()}", str(_COUNTS.get(often[1].lower(), often[1]))
-    limits = [name for name, words in _LIMITS_SAID.items() if words.search(text)]
-    if spans := _SPAN.findall(text):
-        value = " ".join(spans[0]).lower() if len(spans) == 1 else None
-    else:
-        values = {f"{each}%" for each in numbers(text) if each.unit == "%" and str(each)}
-        value = values.pop() if len(values) == 1 else None
-    if len(limits) == 1 and value:
-        return limits[0], value
-    practices = [name for name, words in _PRACTICES_SAID.items() if words.search(text)]
-    return (practices[0] if len(practices) == 1 else None), None
+    spans = [f"{number} {unit}".lower() for number, unit in _SPAN.findall(text)]
+    value = _sole(spans or list({f"{each}%" for each in numbers(text) if each.unit == "%" and str(each)}))
+    limit = _sole([name for name, words in _LIMITS.items() if words.search(text)])
+    if limit and value:
+        return limit, value
+    return _sole([name for name, words in _PRACTICES.items() if words.search(text)]), None
 
 
 def _scored(learnt: Learnt, *, named: bool) -> _Found:
@@ -340,38 +329,38 @@ def _scored(learnt: Learnt, *, named: bool) -> _Found:
 
 def _score(found: _Found) -> int:
     """Return how much a statement is worth remembering."""
+    learnt, text = found.learnt, found.text
     if found.valued:
-        return {"size": 85, "entry level": 95, "forecast": 95}.get(str(found.learnt.attribute), 100)
-    text = found.text
-    content = {term for term in terms(text) if term not in _says_little()}
+        return {"size": 85, "entry level": 95, "forecast": 95}.get(str(learnt.attribute), 100)
+    content = {*terms(text)} - _says_little()
     score = 4 * min(len(content), 12) + 8 * bool(_SELF.match(text)) + 6 * bool(_WHEN.search(text))
     score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_YOU.search(text)) - 12 * bool(_LEANS.match(text))
-    bonus = {"thesis": 16, "lesson": 20, "preference": 20 if found.learnt.attribute or found.learnt.value else 8}
-    least = 3 if found.learnt.kind == "thesis" else 0 if found.learnt.attribute else 1
-    return score + (bonus.get(found.learnt.kind, 0) if len(content) > least else 0)
+    bonus = {"thesis": 16, "lesson": 20, "preference": 20 if learnt.attribute or learnt.value else 8}
+    least = 3 if learnt.kind == "thesis" else 0 if learnt.attribute else 1
+    return score + (bonus.get(learnt.kind, 0) if len(content) > least else 0)
 
 
-def _join(run: list[_Found], found: _Found, *, follows: bool) -> None:
+def _join(run: list[_Found], found: _Found, follows: bool) -> None:  # noqa: FBT001 (a statement's own field)
     """Add a statement to a message's, or to the last of them if it goes on with that."""
     last = run[-1] if run else None
     if last is None or not follows or last.valued or found.valued or not (last.score >= LEAST or last.named):
         run.append(found)
         return
-    other = last.learnt.symbol and found.learnt.symbol and last.learnt.symbol != found.learnt.symbol
-    goes_on = last.learnt.kind != "fact" or found.learnt.kind == "lesson" or _LEANS.match(found.text)
+    one, other = last.learnt, found.learnt
+    goes_on = one.kind != "fact" or other.kind == "lesson" or _LEANS.match(found.text)
     text = f"{last.text}. {found.text}"
-    if other or not goes_on or count(text) > MERGED:
+    if (one.symbol and other.symbol and one.symbol != other.symbol) or not goes_on or count(text) > MERGED:
         run.append(found)
         return
-    kind = found.learnt.kind if last.learnt.kind == "fact" or found.learnt.kind == "lesson" else last.learnt.kind
+    kind = other.kind if one.kind == "fact" or other.kind == "lesson" else one.kind
     learnt = replace(
-        last.learnt,
-        text=f"{last.learnt.text}. {found.text}",
+        one,
+        text=f"{one.text}. {found.text}",
         kind=kind,
-        symbol=last.learnt.symbol or (None if kind == "preference" else found.learnt.symbol),
-        attribute=last.learnt.attribute if kind == last.learnt.kind else None,
-        value=last.learnt.value if kind == last.learnt.kind else None,
-        valid_until=last.learnt.valid_until or found.learnt.valid_until,
+        symbol=one.symbol or (None if kind == "preference" else other.symbol),
+        attribute=one.attribute if kind == one.kind else None,
+        value=one.value if kind == one.kind else None,
+        valid_until=one.valid_until or other.valid_until,
     )
     score = max(last.score, found.score) + min(last.score, found.score) // 4
     run[-1] = replace(last, learnt=learnt, text=text, score=score)

@@ -92,8 +92,8 @@ class SessionManager:
         Tells the time, UTC.
     ids : callable
         Makes the next session's id.
-    config : callable
-        Gives the configuration in force, from inside a step on the lab; the applied one by default.
+    config : InForce, optional
+        The configuration in force; the one that is applied in the lab by default.
     embedders : iterable of Embedder
         The user's own, which a configuration may name.
     """
@@ -105,14 +105,14 @@ class SessionManager:
         *,
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
-        config: "Callable[[DuckDBPyConnection], Config]" = runs.applied,
+        config: runs.InForce | None = None,
         embedders: Iterable[Embedder] = (),
     ) -> None:
         if storage is None:
             msg = "SessionManager needs storage: the lab's Store, such as Store.open('lab.duckdb')."
             raise ValueError(msg)
         self.cache, self._store, self.corpus = cache, storage, Corpus(embedders)
-        self._clock, self._ids, self.config = clock, ids, config
+        self._clock, self._ids, self.config = clock, ids, config or runs.InForce()
 
     def get_or_create_session(self, session_id: str | None = None) -> SessionId:
         """Return the session of this id if it is still live, else a new one.

@@ -1,14 +1,17 @@
-"""From a message to its statements: what its author states, freed of greetings, asides, questions and requests.
+"""From a message to its statements, freed of greetings, asides, questions and requests, and what they call symbols.
 
 A text is data: whatever it holds, these patterns take a time that grows with its length alone, and of a very long one
 only the beginning and the end are read.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gallump_lab.memory.text import one_line, storable
+from gallump_lab.memory import lexicon
+from gallump_lab.memory.records import Message
+from gallump_lab.memory.text import one_line, storable, terms
+from gallump_lab.reading.symbols import symbols_in
 
 RETAKEN = re.compile(
     r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)"
@@ -60,8 +63,7 @@ _PASTED = re.compile(
     r"|^\s*[\[(]?\d{4}-\d\d-\d\d[ T]\d\d:\d\d|^\s*[\[(]?\d\d:\d\d:\d\d|(?-i:\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR"
     r"|TRACE)\b[:\]])"  # a log
     r"|^\s*\$?[A-Z.]{1,6}(?:\s+[-+]?\$?\d[\d.,]*%?){2,}\s*$|^\s*[\[{].*[\]}],?\s*$|\{\s*$|[)=\w]\s*=.*;\s*$|\);\s*$"
-    r"|(?-i:^\s*(?:def \w+\(|import \w+\s*$|from \w+ import |SELECT .* FROM ))"
-    r"|^\s*(?:from|to|subject|sent|date)\s?:\s",
+    r"|(?-i:^\s*(?:def \w+\(|import \w+\s*$|from \w+ import |SELECT .* FROM ))|^\s*(?:from|to|subject|sent|date)\s?:\s",
     re.IGNORECASE,
 )
 """Rows of tables, logs, code, headers of mail."""
@@ -81,17 +83,14 @@ _CALLS = (
     r"|honestly|listen|look|quick one|heads up|congratulations|anyhow|now|first|also"
 )
 _OPENING = re.compile(
-    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?"
-    rf"|(?i:{_CALLS})(?:\s+quick one)?)"
+    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?|(?i:{_CALLS})(?:\s+quick one)?)"
     r"(?:\s*[,.!:;\u2026\u2013\u2014-]+\s+|[\s.!]*$)|(?i:and|but|btw|oh|ok|okay|yeah|by the way)\s+)"
 )
 _TOLD = re.compile(
-    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self"
-    r"|myself))|remember|keep in mind"
-    r"|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already |just )?told you|to be "
-    r"clear(?: on \w+)?|let me tell you"
-    r"|i (?:wanted|want|have) to (?:tell|let) you(?: know)?|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?"
-    r"(?=[\s,:])[\s,:]*)",
+    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self|myself))"
+    r"|remember|keep in mind|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already "
+    r"|just )?told you|to be clear(?: on \w+)?|let me tell you|i (?:wanted|want|have) to (?:tell|let) you(?: know)?"
+    r"|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?(?=[\s,:])[\s,:]*)",
     re.IGNORECASE,
 )
 _MINE = re.compile(
@@ -124,9 +123,8 @@ _AUX = (
 )
 _ASKS = re.compile(
     r"(?:(?:what|which|who|whose|where|why|how)\b"
-    rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b"
-    rf"|when\s+{_AUX}\b|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?"
-    rf"|fun|news)\b"
+    rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b|when\s+{_AUX}\b"
+    rf"|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
     r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
     r"|this|that|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
@@ -135,27 +133,23 @@ _STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
 _ORDERS = re.compile(
     r"(?:please\b|kindly\b|(?:do(?:n't| not)\s+)?(?:give|show|tell|remind|mark|do|draw|play|poke|translate"
-    r"|summari[sz]e|write"
-    r"|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk|spell|describe"
-    r"|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care|take your"
-    r"|take a look|keep (?:it|up|going|us|me)"
-    r"|be|see you|look at|check out|start me|convince|challenge|pretend|act|ignore|disregard|reply|respond|answer"
-    r"|output|print|repeat|assume|imagine|consider|i(?: would|'d) (?:be grateful|appreciate|like (?:your"
-    r"|to (?:hear|see|know)))|i should like|forget (?:all|your|every|about|everything|the\b(?!.*\b(?:stop"
-    r"|target|order|bid))))\b(?!\s*[:=]))",
+    r"|summari[sz]e|write|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk"
+    r"|spell|describe|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care"
+    r"|take your|take a look|keep (?:it|up|going|us|me)|be|see you|look at|check out|start me|convince|challenge"
+    r"|pretend|act|ignore|disregard|reply|respond|answer|output|print|repeat|assume|imagine|consider|i(?: would"
+    r"|'d) (?:be grateful|appreciate|like (?:your|to (?:hear|see|know)))|i should like|forget (?:all|your|every|about"
+    r"|everything|the\b(?!.*\b(?:stop|target|order|bid))))\b(?!\s*[:=]))",
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
 _STOP_MOVES = re.compile(r"\bstops?\b.*\b(?:off|break-?\s?even|b/e)(?!\w)|\boff\b.*\bstop\b", re.IGNORECASE)
-_PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
 _COMMANDS = re.compile(
-    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules"
-    r"|guidelines|previous|prior|above|context)\b"
-    r"|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human|developer)\s*:|\bas an ai\b"
-    r"|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not|can't|cannot)\b"
-    r"|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|orders|prompts?)\b"
-    r"|\b(?:messages?|prompts?) (?:that|which|who) (?:starts?|begins?|contains?)\b"
-    r"|\bfrom now on,? you\b|\b(?:reply|respond|answer)(?: only)? with\b",
+    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules|guidelines"
+    r"|previous|prior|above|context)\b|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human"
+    r"|developer)\s*:|\bas an ai\b|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not"
+    r"|can't|cannot)\b|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|orders|prompts?)\b"
+    r"|\b(?:messages?|prompts?) (?:that|which|who) (?:starts?|begins?|contains?)\b|\bfrom now on,? you\b|\b(?:reply"
+    r"|respond|answer)(?: only)? with\b|\bplease\b",
     re.IGNORECASE,
 )
 
@@ -237,7 +231,7 @@ def _statement(
     sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object], *, follows: bool
 ) -> Statement | None:
     """Return what a sentence states; None for a question, a request, a greeting."""
-    if _COMMANDS.search(sentence) or _PLEASE.search(sentence):
+    if _COMMANDS.search(sentence):
         return None
     said, lead = _opened(sentence, calls, subject)
     clauses = _BREAK.split(said)
@@ -248,10 +242,8 @@ def _statement(
     said = _closed(_clauses(said))
     if not said or _COMMANDS.search(said) or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
         return None
-    if _MOVES.match(said) and not (
-        _OWN.search(said) or _STOP_MOVES.search(said)
-    ):  # "put them next to each other" asks, "put the stop at 320" tells
-        return None
+    if _MOVES.match(said) and not (_OWN.search(said) or _STOP_MOVES.search(said)):
+        return None  # "put them next to each other" asks, "put the stop at 320" tells
     return Statement(text=said, lead=lead, follows=follows)
 
 
@@ -300,3 +292,87 @@ def _closed(sentence: str) -> str:
         sentence = sentence[: tail.start()].rstrip(".!\u2026,; ")
     sentence = _once(sentence)
     return sentence.strip('"') if sentence.count('"') % 2 else sentence
+
+
+_TICKER = re.compile(
+    r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
+    r"|sl|at|@|is|position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
+    r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
+    r"for)?|out of|\d) (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
+)
+"""A word in capitals where a symbol would stand."""
+_SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
+_LOWER = re.compile(r"\b[a-z]{2,}\b")
+_CUT = re.compile(r"[.!?]\s|\n")
+_GIVEN = re.compile(r"\b([A-Z][a-z]{2,20}) \(\$?([A-Z]{1,5})\)|\b([A-Z]{1,5}) \(([A-Z][a-z]{2,20})\)")
+_SPELT = re.compile(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
+_NAME = re.compile(r"[^\W\d_]{2,}")
+
+
+class Symbols:
+    """What a session calls its symbols.
+
+    Parameters
+    ----------
+    messages : sequence of Message
+        The session's.
+    known : collection of str
+        Symbols that count as such. One that is a word too (ALL, NOW) counts as a cashtag or a message's.
+    aliases : mapping of str to str, optional
+        Symbols by company name in lower case, beside `ALIASES` and what the session itself shows.
+    """
+
+    def __init__(self, messages: Sequence[Message], known: Collection[str], aliases: Mapping[str, str] | None) -> None:
+        own = {message.symbol for message in messages if message.symbol}
+        sure = {symbol for symbol in known if len(symbol) > 1 and not _wordy(symbol)} | own
+        said = [message.text[: 2 * READ] for message in messages if message.role == "user"]
+        lines = [line for text in said for line in _CUT.split(text)]
+        traded = [line for line in lines if lexicon.TRADED.search(line)]
+        listed = {re.split(r"[.-]", symbol)[0]: symbol for symbol in sorted(sure, reverse=True)}  # SAP is SAP.DE
+        self._known = frozenset(sure | {*_guessed(traded)} - {*listed})
+        named = {match[0].lower() for line in traded for match in _NAME.finditer(line)}
+        self._names = {
+            name: symbol for name, symbol in lexicon.ALIASES.items() if symbol in self._known or name in named
+        }
+        self._names |= {
+            symbol.lower(): symbol
+            for symbol in self._known
+            if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in lexicon.JARGON and terms(symbol)
+        }
+        self._names |= {base.lower(): symbol for base, symbol in listed.items() if base != symbol and not _wordy(base)}
+        for message in messages:
+            for name, symbol, other, called in _GIVEN.findall(message.text[: 2 * READ]):
+                if (symbol or other) in self._known:
+                    self._names[(name or called).lower()] = symbol or other
+        self._names |= {name.lower(): symbol for name, symbol in (aliases or {}).items()}
+
+    def spans(self, text: str) -> list[tuple[int, int, str]]:
+        """Return where a text names symbols, as (start, stop, symbol), in its order."""
+        found = []
+        for match in _SPELT.finditer(text[: 2 * READ]):
+            word = match[0].lstrip("$").rstrip(".-=/:")
+            symbol = next(iter(symbols_in(match[0], self._known)), None) or self._names.get(word.lower())
+            if symbol:
+                found.append((match.start(), match.start() + len(match[0].rstrip(".-=/:")), symbol))
+        return found
+
+    def all(self, text: str) -> list[str]:
+        """Return the symbols that a text names, each once, in its order."""
+        return [*dict.fromkeys(symbol for _, _, symbol in self.spans(text))]
+
+    def of(self, text: str) -> str | None:
+        """Return the first symbol that a text names."""
+        return next(iter(self.all(text)), None)
+
+
+def _wordy(symbol: str) -> bool:
+    return symbol in lexicon.ACRONYMS or symbol.lower() in lexicon.WORDS
+
+
+def _guessed(lines: Sequence[str]) -> Iterator[str]:
+    """Return the words in capitals that are traded and are neither words nor well-known abbreviations."""
+    for line in lines:
+        if len(_SHOUTED.findall(line)) > max(len(_LOWER.findall(line)), 3):  # SHOUTED AS A WHOLE
+            continue
+        found = (match["ticker"] or match["after"] for match in _TICKER.finditer(line))
+        yield from (word for word in found if not _wordy(word))

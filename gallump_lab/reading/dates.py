@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -120,12 +120,87 @@ def _number(digits: str) -> date | datetime | None:
     return None
 
 
+_BAR = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}:\d{2}.*))?", re.ASCII | re.DOTALL)
+_EXCHANGES = {
+    13: "NZ",
+    11: "AX",
+    9: "T KS KQ",
+    8: "HK SS SZ TW TWO SI KL",
+    7: "BK JK VN",
+    5.5: "NS BO",
+    3: "HE AT IS TA SR ME RG TL VS QA",
+    2: "DE F BE DU HM MU SG PA AS BR MI MC SW VX ST CO OL VI WA PR BD JO CA",
+    1: "L IL IR LS",
+    -3: "SA BA SN",
+    -4: "TO V CN NE",
+    -5: "MX",
+}
+_HOURS = {suffix: hours for hours, suffixes in _EXCHANGES.items() for suffix in suffixes.split()}
+"""Hours of an exchange's clock ahead of UTC, in summer (so that winter's midnight is no earlier), by the suffix of its
+symbols."""
+_SAME_DAY = (time(3), time(10))
+"""UTC: an instant between these is on one day at midnight in America, by day in Asia and in the morning in Europe."""
+_OLDEST = 1800
+
+
+def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> date:
+    """Return the exchange's day of a daily bar.
+
+    A date is taken as it stands, and so is a midnight, with or without a zone. Any other instant has its day where the
+    exchange is known, or where it is the same day at all of them.
+
+    Parameters
+    ----------
+    text : str
+        Such as 2013-03-01, 2013-03-01 00:00:00-05:00 or 2013-03-01T05:00:00Z.
+    exchange : str
+        The suffix that the exchange has in symbols, such as DE or HK; empty if it is not known.
+    zone : tzinfo, optional
+        Where the file says so, the zone whose clock an instant is to be read on.
+
+    Raises
+    ------
+    ValueError
+        If it is no date, or the exchange's day cannot be known; the message follows the text.
+    """
+    found = _BAR.fullmatch(text)
+    try:
+        year, month, day = (int(found[1]), int(found[3]), int(found[4])) if found else (0, 0, 0)
+        written = date(year, month, day)
+        clock = found[5] if found else None
+        moment = datetime.fromisoformat(f"{written}T{clock.replace(' UTC', 'Z').replace(' ', '')}") if clock else None
+    except ValueError:
+        year = 0
+    if year < _OLDEST:
+        msg = "is no date; write it as 2013-03-01"
+        raise ValueError(msg)
+    if moment is None:
+        return written
+    try:
+        if moment.tzinfo is not None and zone is not None:
+            moment = moment.astimezone(zone)
+        if moment.time() == time(0):
+            return moment.date()
+        if moment.tzinfo is not None:
+            instant = moment.astimezone(UTC)
+            if exchange in _HOURS:
+                return (instant + timedelta(hours=_HOURS[exchange])).date()
+            if _SAME_DAY[0] <= instant.time() < _SAME_DAY[1]:
+                return instant.date()
+    except OverflowError:
+        pass  # the last hours of the year 9999
+    msg = "may be another day at its exchange; write that day alone, as 2013-03-01"
+    raise ValueError(msg)
+
+
 _ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
-_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
-_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b.*\b(?:on|since)\s+$", re.IGNORECASE)
 _ASKED_MONTH = re.compile(
     r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
 )
+_ASKED_QUARTER = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
+_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
+_LEAD = re.compile(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +214,6 @@ class Named:
     stop: int
     yearless: bool = False
     """Whether the text left the year to be guessed: the nearest of that name."""
-    day_only: bool = False
-    """Whether it is a day without a month: "the 16th"."""
 
 
 def times(text: str, said: date) -> list[Named]:
@@ -155,7 +228,7 @@ def times(text: str, said: date) -> list[Named]:
     """
     found = []
     for match, given in matches(text, said):
-        if given.keys() & AHEAD_ONLY:
+        if given.keys() & (AHEAD_ONLY | {"recent"}):
             continue
         ahead = _AHEAD.search(before(match)) is not None
         if days := _nearest(given, said, ahead=ahead):
@@ -167,7 +240,6 @@ def times(text: str, said: date) -> list[Named]:
                     start=match.start(),
                     stop=match.end(),
                     yearless="year" not in given and yearly(given),
-                    day_only="day" in given and not {"month", "number"} & given.keys(),
                 )
             )
     return found
@@ -192,38 +264,76 @@ def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]],
     rest : str
         The question; the same where it names no time.
     """
-    today, found, rest, begin = at.date(), set[tuple[date, date]](), "", 0
-    for match, given in matches(question, today):
-        if "weekday" in given and _PAST.search(before(match)):
+    found, rest, begin = set[tuple[date, date]](), "", 0
+    opened: list[tuple[date, date]] = []  # what stands after "between", until its "and"
+    for match, given in matches(question, at.date()):
+        led = before(match)
+        leads = _LEAD.search(led)
+        lead = leads[1].lower() if leads else ""
+        if lead in {"on", "before", "after"} and not _PAST.search(led):
+            lead = ""  # as in "Shall I sell before June?"
+        if "weekday" in given and lead in {"on", "since", "before", "after"}:
             given = given | {"which": "last"}  # noqa: PLW2901 (the same, more certain)
-        if _asked(given, before(match)):
-            days = [
-                (first, min(last, today) if "span" in given else last)
-                for first, last in periods(given, today, range(today.year - YEARS_BACK, today.year + 1), ahead=False)
-                if first <= today
-            ]
-            if days:
-                found.update(days)
-                rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
+        closes = opened and lead in {"and", "to"}
+        days = _days_asked(given, at.date()) if closes or _asked(given, led, lead) else []
+        if closes:
+            found.difference_update(opened)
+            days = _between(opened, days)
+        elif lead in {"since", "before", "after"}:
+            days = _led(lead, days, at.date())
+        if days:
+            found.update(days)
+            rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
+        opened = days if lead in {"between", "from"} else []
+    apart = [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in _merged(found)]
+    return apart, rest + question[begin:]
+
+
+def _days_asked(given: Given, today: date) -> list[tuple[date, date]]:
+    years = range(today.year - YEARS_BACK, today.year + 1)
+    return [
+        (first, min(last, today) if "span" in given else last)
+        for first, last in periods(given, today, years, ahead=False)
+        if first <= today
+    ]
+
+
+def _led(lead: str, days: list[tuple[date, date]], today: date) -> list[tuple[date, date]]:
+    """Return the days since, before or after the newest of some times."""
+    if not days:
+        return []
+    first, last = days[-1]
+    earliest = date(today.year - YEARS_BACK, 1, 1)
+    first, last = {"since": (first, today), "after": (last + DAY, today), "before": (earliest, first - DAY)}[lead]
+    return [(first, last)] if first <= last else []
+
+
+def _between(opened: list[tuple[date, date]], closed: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Return the days from the newest opening before each closing to that."""
+    starts = [(max((first for first, _ in opened if first <= last), default=None), last) for _, last in closed]
+    return [(first, last) for first, last in starts if first]
+
+
+def _merged(found: set[tuple[date, date]]) -> list[tuple[date, date]]:
     apart: list[tuple[date, date]] = []
     for first, last in sorted(found):
         if apart and first <= apart[-1][1]:
             apart[-1] = (apart[-1][0], max(last, apart[-1][1]))
         else:
             apart.append((first, last))
-    return [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in apart], rest + question[
-        begin:
-    ]
+    return apart
 
 
-def _asked(given: Given, led: str) -> bool:
+def _asked(given: Given, led: str, lead: str) -> bool:
     """Return whether a question asks for what was said at a time, and not for something that has its name."""
-    if given.keys() & {"quarter", "quartered", "half", "halved", "ends", "christmas"}:
+    if given.keys() & {"ends", "christmas"}:
         return False
+    if given.keys() & {"quarter", "quartered", "half", "halved"}:
+        return _ASKED_QUARTER.search(led) is not None
     if given.keys() == {"month"}:
-        return _ASKED_MONTH.search(led) is not None
+        return lead in {"before", "after", "between", "from"} or _ASKED_MONTH.search(led) is not None
     if given.keys() == {"year"}:
-        return _ASKED_YEAR.search(led) is not None
+        return lead in {"before", "after"} or _ASKED_YEAR.search(led) is not None
     return bool(given.keys() & {"month", "number", "count", "span", "near"}) or given.get("which") == "last"
 
 

@@ -153,7 +153,7 @@ def _periods(text: str, day: date) -> Iterator[Horizon]:
             lead = "today" if own == "tonight" else own if own != "this" else lead or own
         lead = next((own for key, own in (("closes", "ends"), ("within", "within")) if key in given), lead)
         out = None if "ends" in given else _OUT.match(text, match.end())
-        if not lead or lead in {"last", "past", "yesterday", "this morning"} or given.get("sense"):
+        if not lead or lead in {"last", "past", "yesterday", "this morning"} or given.keys() & {"sense", "recent"}:
             continue
         if ("season" in given and lead not in FIRM) or (
             lead == "before" and given.keys() == {"month"} and not out and GOES_ON.match(text, match.end())

@@ -15,8 +15,15 @@ NOTHING = frozenset({"", "nan", "null", "none", "n/a", "na", "-", "--"})
 SURE = 0.9
 """More than this share of what is telling must speak for one sign."""
 
+_SCALES = {
+    "k": 3, "thousand": 3, "m": 6, "mm": 6, "mn": 6, "mio": 6, "million": 6, "b": 9, "bn": 9, "billion": 9,
+    "tn": 12, "trillion": 12, "lakh": 5, "lakhs": 5, "crore": 7, "crores": 7, "cr": 7,
+}  # fmt: skip
+"""Powers of ten."""
+_SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
 _PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _SPACES = "'\u2019 \u00a0\u2009\u202f"
+_SCALED = re.compile(rf"(?<=\d)\s?({_SCALE})$", re.IGNORECASE)
 _LEAD = re.compile(r"([+-]?)\s*(?:\$|USD)?\s*([+-]?)\s*")
 _WAYS: Mapping[Decimal, re.Pattern[str]] = {
     ".": re.compile(
@@ -35,12 +42,14 @@ class NumberError(ValueError):
 def readings(text: str) -> dict[Decimal, float]:
     """Return what a text may mean, by the decimal sign that this takes for granted; empty where it is no number.
 
-    >>> readings("1,234"), readings("139,50")
-    ({'.': 1234.0, ',': 1.234}, {',': 139.5})
+    >>> readings("1,234"), readings("139,50"), readings("1.2M")
+    ({'.': 1234.0, ',': 1.234}, {',': 139.5}, {'.': 1200000.0})
     """
     text = text.strip().replace("\u2212", "-")
     bracketed = text[:1] == "(" and text[-1:] == ")"
     text = (text[1:-1].strip() if bracketed else text).removesuffix("USD").rstrip()
+    scale = _SCALED.search(text)
+    text = text[: scale.start()] if scale else text
     lead = _LEAD.match(text)
     signs = "(" * bracketed + (lead[1] + lead[2] if lead else "")
     if len(signs) > 1:
@@ -52,8 +61,12 @@ def readings(text: str) -> dict[Decimal, float]:
             other = "," if sign == "." else "."
             value = float(body.translate(str.maketrans(sign, ".", other + _SPACES)))
             if math.isfinite(value) and not body.startswith("0" + other):  # 0,567 has no thousands
-                values[sign] = -value if signs in ("(", "-") else value
+                values[sign] = _scaled(-value if signs in ("(", "-") else value, scale[1] if scale else "")
     return values
+
+
+def _scaled(value: float, scale: str) -> float:
+    return round(value * 10.0 ** _SCALES[scale.lower()], 10) if scale else value
 
 
 def decimal_sign(texts: Iterable[str]) -> Decimal | None:
@@ -84,8 +97,8 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
     Parameters
     ----------
     text : str
-        Perhaps with thousands apart (by comma, point, apostrophe or space, in lakhs too), a `$` or USD, in brackets if
-        it is negative.
+        Perhaps with thousands apart (by comma, point, apostrophe or space, in lakhs too), a scale (1.2M, 3 crore), a
+        `$` or USD, in brackets if it is negative.
     decimal : {".", ","}, optional
         The decimal sign of the texts around it, which settles what 1,234 is; see `decimal_sign`.
 
@@ -109,17 +122,12 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
 
 
 Unit = Literal["", "%", "bps", "x"]
-_SCALES = {
-    "k": 3, "thousand": 3, "m": 6, "mm": 6, "mn": 6, "mio": 6, "million": 6, "b": 9, "bn": 9, "billion": 9,
-    "tn": 12, "trillion": 12, "lakh": 5, "lakhs": 5, "crore": 7, "crores": 7, "cr": 7,
-}  # fmt: skip
-"""Powers of ten."""
 _UNITS: Mapping[str, Unit] = {
     "%": "%", "percent": "%", "per cent": "%", "pct": "%", "prozent": "%", "bp": "bps", "bps": "bps", "x": "x",
 }  # fmt: skip
 _IN_PROSE = re.compile(
     r"(?<![\w.,'])(?P<sign>[-\u2212])?(?:[$\u20ac\u00a3\u00a5\u20b9]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
-    rf"(?:\s?(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b)?"
+    rf"(?:\s?(?P<scale>{_SCALE})\b)?"
     rf"(?:\s?(?P<unit>%|(?:{'|'.join(unit for unit in _UNITS if unit != '%')})\b))?(?![\w])",
     re.IGNORECASE,
 )
@@ -155,8 +163,7 @@ def numbers(text: str) -> Iterator[Number]:
         if own is None and len({*values.values()}) > 1:
             value = None if "." in match["figures"] else values["."]
         if value is not None:
-            value = round(value * 10.0 ** _SCALES.get((match["scale"] or "").lower(), 0), 10)
-            value = -value if match["sign"] else value
+            value = _scaled(-value if match["sign"] else value, match["scale"] or "")
         yield Number(
             start=match.start(), stop=match.end(), value=value, unit=_UNITS.get((match["unit"] or "").lower(), "")
         )

@@ -38,6 +38,7 @@ _YEAR = (
     r"|puts?|lots?|units?|pieces))"
 )
 _NUMBERED = r"(?<![$\u20ac\u00a3.,/-])\b(?P<day>\d{1,2})(?P<th>st|nd|rd|th)?\b"
+_BEGIN = r"\b(?:between|from)\s+(?:the\s+)?(?P<begin>\d\d?)(?:st|nd|rd|th)?\s+(?:and|to)\s+(?:the\s+)?"
 _QUARTERS = r"first|second|third|fourth|last(?=\s+quarter\s+of\b)"
 COUNT = rf"(?P<count>\d{{1,3}}|an?|half\s+a|a\s+couple\s+of|{'|'.join(WORDS)})"
 PERIOD = "week|month|quarter|year"
@@ -45,6 +46,8 @@ _TIMES = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"\b(?P<year>(?:19|20)\d\d)[-/](?P<number>\d\d?)[-/](?P<day>\d\d?)\b",
+        r"(?<![\d.])(?P<day>\d\d?)\.(?P<number>\d\d?)\.(?P<year>(?:19|20)\d\d)\b",
+        rf"{_BEGIN}{_NUMBERED}(?:\s+of)?\s+{_MONTH}(?:,?\s+{_YEAR})?",
         rf"{_NUMBERED}(?:\s+of)?\s+{_MONTH}(?:,?\s+{_YEAR})?",
         rf"\b(?P<ordinal>{'|'.join(_ORDINALS)})\s+of\s+{_MONTH}(?:,?\s+{_YEAR})?",
         rf"\b{_MONTH}\s+(?:the\s+)?{_NUMBERED}(?![.,/:]\d|\s*(?:%|percent))(?:,?\s+{_YEAR})?",
@@ -54,6 +57,7 @@ _TIMES = [
         rf"\b(?P<christmas>christmas|xmas)\b(?:,?\s+{_YEAR})?",
         rf"\b{_MONTH}",
         rf"\b{COUNT}\s+(?P<unit>day|week|month|year)s?\s+(?P<sense>ago|from\s+now)\b",
+        rf"\b(?P<recent>last|past|previous)\s+{COUNT}\s+(?P<unit>day|week|month|quarter|year)s?\b",
         rf"\bend\s+of\s+(?:the\s+)?(?P<ends>{PERIOD})\b(?!\s+of)",
         rf"\b(?P<ends>{PERIOD})(?:'s)?[\s-]end\b(?:\s+(?:of\s+)?{_YEAR})?",
         r"\beo(?P<letter>[wmqy])\b",
@@ -63,7 +67,7 @@ _TIMES = [
         r"\b(?P<which>last|this|next|past|coming)\s+(?P<span>week|month|quarter|year|weekend)\b",
         r"\b(?P<weekend>weekend)\b",
         rf"\b(?:(?P<which>last|this|next)\s+)?(?P<weekday>{'|'.join(WEEKDAYS)})s?\b",
-        r"\b(?P<near>yesterday|today|tonight|tomorrow|this\s+morning)\b",
+        r"\b(?P<near>(?:the\s+)?day\s+before\s+yesterday|yesterday|today|tonight|tomorrow|this\s+morning)\b",
         rf"(?<![$\u20ac\u00a3\d.,/])(?<!\d-)\b{_YEAR}",
         r"(?<![$\u20ac\u00a3.,/-])\b(?P<day>\d{1,2})(?:st|nd|rd|th)\b(?!\s*[-\w]*(?:percentile|century|time|quarter|half))",
         rf"\b(?P<season>{'|'.join(_SEASONS)})\b(?!\s+(?:below|to|under))",
@@ -84,6 +88,7 @@ _VERBS = frozenset({"may", "march", "mar"})
 _INSIDE = re.compile(r"[\w,;)]\s+$")
 GOES_ON = re.compile(r"\s+[a-z]")
 _NEAR = 40
+_NEAR_DAYS = {"day before yesterday": -2, "yesterday": -1, "tomorrow": 1}
 AHEAD_ONLY = frozenset({"season", "weekend", "closes", "within"})
 """Where no horizon is meant these may be anything."""
 
@@ -152,7 +157,7 @@ def _in_year(given: Given, year: int) -> tuple[date, date] | None:
     day = int(given.get("day", 25 if "christmas" in given else 0))
     day = _ORDINALS.index(given["ordinal"]) + 1 if "ordinal" in given else day
     if month and day:
-        return date(year, month, day), date(year, month, day)
+        return date(year, month, int(given.get("begin", day))), date(year, month, day)
     for numbered, named, count in (("quarter", "quartered", 3), ("half", "halved", 6)):
         if numbered in given or named in given:
             place = int(given.get(numbered, 0)) or [*_ORDINALS[:4], "last"].index(given[named]) + 1
@@ -171,7 +176,11 @@ def _from(given: Given, said: date, *, ahead: bool) -> tuple[date, date]:
     step = {"last": -1, "next": 1, "coming": 1}.get(given.get("which", ""), 0)
     first = last = said
     if "near" in given:
-        first = last = said + {"yesterday": -1, "tomorrow": 1}.get(given["near"], 0) * DAY
+        first = last = said + _NEAR_DAYS.get(given["near"].removeprefix("the "), 0) * DAY
+    elif "recent" in given:
+        months = UNITS.get(given["unit"])
+        count = counted(given["count"])
+        first = later(said, -months * count) if months else said - LENGTHS[given["unit"]] * count * DAY
     elif "count" in given:
         first, last = _ago(given, said)
     elif "weekday" in given:

@@ -95,12 +95,6 @@ def canonical(symbol: str) -> str:
     return f"{found[1] or found[3]}.{found[2] or found[4]}" if found else symbol.upper()
 
 
-def spellings(symbol: str) -> tuple[str, ...]:
-    """Return every form in which a lab may hold a symbol: one of an older version kept BRK-B and BRK/B as they came."""
-    found = _CLASS.fullmatch(canonical(symbol))
-    return tuple(f"{found[1]}{sign}{found[2]}" for sign in ".-/") if found else (symbol,)
-
-
 def symbols_in(prompt: str, universe: Iterable[str]) -> tuple[str, ...]:
     """Find the symbols that a prompt names, each once, in the order of the text, as `validate_symbol` returns them.
 

@@ -54,6 +54,31 @@ def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
     return Config.from_toml(found[0]) if found else Config()
 
 
+class InForce:
+    """The configuration that one object works with: the one it was given, or else what is applied in its lab.
+
+    Parameters
+    ----------
+    given : Config, optional
+        Holds until another one is applied. Its base URL holds for this object alone: a lab file never decides where a
+        key is sent.
+    """
+
+    def __init__(self, given: Config | None = None) -> None:
+        self._given, self.base_url = given, given.model.base_url if given else None
+
+    def __call__(self, con: "DuckDBPyConnection") -> Config:
+        """Return it, inside a step on the lab."""
+        if self._given is not None:
+            return self._given
+        found = applied(con)
+        return replace(found, model=replace(found.model, base_url=self.base_url))
+
+    def forget(self, base_url: str | None) -> None:
+        """Work with what is applied from now on, at this base URL."""
+        self._given, self.base_url = None, base_url
+
+
 class Found(Protocol):
     """A configuration that a study found."""
 

@@ -1,11 +1,13 @@
 """The winner of a sweep, chosen on some conversations and reported on the others."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
 from gallump_lab.memory.packing import TIERS
+from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
 
 if TYPE_CHECKING:
@@ -27,22 +29,81 @@ class Best:
     holdout: Interval
     """The same on the others."""
     gain: Interval
-    """How much more it is there than what is applied, paired by question."""
+    """How much more it is there than what is applied, paired by question; NaN if the sweep does not hold that."""
     unit: str
     """Whose tokens these and the configuration's budgets are, in words."""
     tokens: float
     """Memory's tokens that it takes a question, on average of all."""
     tokens_applied: float
-    """The same of what is applied."""
-    against: str
-    """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
-    words: str
-    """All this in words, and what could not be judged."""
-    run: dict[str, Any]
-    """What is recorded when it is applied."""
+    """The same of what is applied; NaN if the sweep does not hold that."""
+    changes: bool
+    """Whether it is another configuration than what is applied."""
+    questions: int
+    """How many chose it."""
+    conversations: tuple[int, int, int]
+    """How many chose it, how many others there are, and how many of these had a question to report on."""
+    notes: tuple[str, ...]
+    """What could not be judged."""
+    data_hash: str
+    """Of the snapshot."""
+    grounds: Mapping[str, int]
+    """What is recorded beside the figures: questions and conversations in all, and the seed."""
+
+    @property
+    def against(self) -> str:
+        """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
+        found, (gain, low, high), (chose, others, reporting) = [], self.gain, self.conversations
+        if gain < 0:
+            saved = self.tokens_applied - self.tokens
+            saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
+            chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
+            found.append(
+                f"On conversations that had no part in the choice it holds {-gain:.3f} less "
+                f"{_spoken(self.objective)} than what is applied{saves}.{chance}"
+            )
+        if reporting < statistics.CLUSTERS:
+            more = max(2 * statistics.CLUSTERS - chose - others, 1)
+            found.append(
+                f"It rests on {counted(reporting, 'conversations')} that had no part in the choice, where "
+                f"{statistics.CLUSTERS} are needed: label questions about {more} more (lab.labeller())."
+            )
+        return " ".join(found)
+
+    @property
+    def words(self) -> str:
+        """All this in words, and what could not be judged."""
+        chose, others, _ = self.conversations
+        budget = ", ".join(f"{tier.upper()} {getattr(self.config.budget, tier):,}" for tier in TIERS)
+        lines = [
+            f"Best {_spoken(self.objective)}: {self.retriever}, {budget}.",
+            f"Where it was chosen ({self.questions:,} questions of {chose} conversations): {shown(self.train)}.",
+            f"On {counted(others, 'conversations')} that had no part in the choice: {shown(self.holdout)}."
+            if others
+            else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
+            f"It takes {self.tokens:,.0f} {self.unit} a question.",
+        ]
+        if not self.changes:
+            lines.append("It is what is applied already.")
+        elif math.isnan(self.tokens_applied):
+            lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
+        elif others:
+            applied = f"Against what is applied ({self.tokens_applied:,.0f} tokens)"
+            lines.append(f"{applied}: {shown(self.gain, '+')}, {verdict(self.gain)}.")
+        lines += self.notes
+        if self.against:
+            lines.append(f"It is not applied unasked. {self.against} If you mean it: lab.apply(best, force=True).")
+        return "\n".join(lines)
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What is recorded when it is applied."""
+        names = ("objective", "train", "holdout", "gain", "unit", "tokens", "tokens_applied")
+        figures = {name: getattr(self, name) for name in names} | dict(self.grounds)
+        ranked = {"data_hash": self.data_hash, "retriever": self.retriever}
+        return {"study": "sweep", **ranked, "figures": figures, "words": self.words}
 
     def __repr__(self) -> str:
-        """Say it in words."""
+        """Return it in words."""
         return self.words
 
 
@@ -50,67 +111,41 @@ def choose(sweep: "Sweep", objective: str, *, most: float, least: float | None, 
     """Choose on half of the conversations, report on the other; see `Sweep.best`."""
     import numpy as np
 
-    values, tokens = sweep.measured[objective], sweep.frame["tokens"].to_numpy(float)
-    names = np.unique(np.array(sweep.ranks.conversations, str))
-    order = np.random.default_rng(seed).permutation(len(names))
-    clusters = np.array(sweep.ranks.conversations, str)
-    first = np.isin(clusters, names[order[: (len(names) + 1) // 2]])
+    ranks, values, tokens = sweep.ranks, sweep.measured[objective], sweep.frame["tokens"].to_numpy(float)
+    clusters = np.array(ranks.conversations, str)
+    names = np.unique(clusters)
+    half = names[np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]]
+    first = np.isin(clusters, half)
     rest = ~first
-    with np.errstate(invalid="ignore"):
-        worth = _mean(values[first])
-    able = (tokens <= most) & ~np.isnan(worth)
-    if least is not None:
-        able &= worth >= least
-    if not able.any():
-        raise ValueError(_refusal(sweep, objective, worth, tokens, most=most, least=least))
-    (rows,) = np.nonzero(able)
-    key = [(tokens[row], -worth[row]) if least is not None else (-worth[row], tokens[row]) for row in rows.tolist()]
-    row = int(rows[min(range(len(rows)), key=key.__getitem__)])
-    train = statistics.shares(values[first][:, row], clusters[first]).interval()
-    held = statistics.shares(values[rest][:, row], clusters[rest])
-    gain: Interval = (math.nan,) * 3
-    applied = sweep.applied
-    if applied is not None:
-        gain = statistics.differences((values[:, row] - values[:, applied])[rest], clusters[rest]).interval()
-    config = replace(
-        sweep.ranks.config,
-        budget=sweep.budget(row),
-        recall=sweep.ranks.retrievers[str(sweep.retriever[row])],
-    )
-    found: dict[str, Any] = {
-        "config": config,
-        "retriever": str(sweep.retriever[row]),
-        "objective": objective,
-        "train": train,
-        "holdout": held.interval(),
-        "gain": gain,
-        "unit": sweep.ranks.unit,
-        "tokens": float(tokens[row]),
-        "tokens_applied": math.nan if applied is None else float(tokens[applied]),
-    }
-    found["against"] = _against(sweep, found, int(held.clusters[0]), len(names))
-    words = _words(sweep, found, row, (int(first.sum()), len(set(clusters[first])), len(set(clusters[rest]))))
-    figures = {
-        name: _plain(found[name])
-        for name in ("objective", "train", "holdout", "gain", "unit", "tokens", "tokens_applied")
-    }
-    run = {
-        "study": "sweep",
-        "data_hash": sweep.ranks.data_hash,
-        "retriever": found["retriever"],
-        "figures": figures | {"questions": len(clusters), "conversations": len(names), "seed": seed},
-        "words": words,
-    }
-    return Best(**found, words=words, run=run)
-
-
-def _mean(values: Any) -> Any:
-    """Return the mean of each column's scored values; NaN where none is."""
-    import numpy as np
-
-    scored = ~np.isnan(values)
+    scored = ~np.isnan(values[first])
     number = scored.sum(0)
-    return np.where(number > 0, np.where(scored, values, 0).sum(0) / np.maximum(number, 1), np.nan)
+    worth = np.where(number > 0, np.where(scored, values[first], 0).sum(0) / np.maximum(number, 1), np.nan)
+    (rows,) = np.nonzero((tokens <= most) & (worth >= (0 if least is None else least)))
+    if not len(rows):
+        raise ValueError(_refusal(sweep, objective, worth, tokens, most=most, least=least))
+    keys = (-worth, tokens) if least is None else (tokens, -worth)
+    row = min(rows.tolist(), key=lambda each: (keys[0][each], keys[1][each]))
+    held = statistics.shares(values[rest][:, row], clusters[rest])
+    applied, retriever = sweep.applied, str(sweep.retriever[row])
+    gain = np.full(len(values), np.nan) if applied is None else values[:, row] - values[:, applied]
+    left = (f"Interrupted: {ranks.left:,} questions had no part in this.",) if ranks.left else ()
+    return Best(
+        config=replace(ranks.config, budget=sweep.budget(row), recall=ranks.retrievers[retriever]),
+        retriever=retriever,
+        objective=objective,
+        train=statistics.shares(values[first][:, row], clusters[first]).interval(),
+        holdout=held.interval(),
+        gain=statistics.differences(gain[rest], clusters[rest]).interval(),
+        unit=ranks.unit,
+        tokens=float(tokens[row]),
+        tokens_applied=math.nan if applied is None else float(tokens[applied]),
+        changes=row != applied,
+        questions=int(first.sum()),
+        conversations=(len(half), len(names) - len(half), int(held.clusters[0])),
+        notes=(*sweep.unexercised, *left),
+        data_hash=ranks.data_hash,
+        grounds={"questions": len(clusters), "conversations": len(names), "seed": seed},
+    )
 
 
 def _refusal(  # noqa: PLR0913 (all that was asked)
@@ -120,7 +155,7 @@ def _refusal(  # noqa: PLR0913 (all that was asked)
 
     scored = ~np.isnan(worth)
     if not scored.any():
-        return f"No question scores {objective}: it takes reference answers or evidence that these have not."
+        return f"No question scores {_spoken(objective)}: it takes reference answers or evidence that these have not."
     cheapest = float(tokens[scored].min())
     if cheapest > most:
         words = (
@@ -131,89 +166,27 @@ def _refusal(  # noqa: PLR0913 (all that was asked)
         without = f"To do without it: study.sweep(ranks, study.GRID | {{{', '.join(kept)}}})." if kept else ""
         return " ".join(filter(None, [words, *sweep.unexercised, without]))
     affordable = worth[scored & (tokens <= most)].max()
-    return f"No configuration reaches a {objective} of {least:g} within the bounds; the best has {affordable:.3f}."
+    reached = f"the best has {affordable:.3f}"
+    return f"No configuration reaches a {_spoken(objective)} of {least:g} within the bounds; {reached}."
 
 
-def _against(sweep: "Sweep", choice: dict[str, Any], reporting: int, conversations: int) -> str:
-    """Return why a choice is not to be applied as it is, and what to do; empty where nothing speaks against."""
-    found = []
-    if not sweep.ranks.own:
-        found.append(f"Its budgets are {sweep.ranks.unit}, the lab's are tokens of {sweep.ranks.model}.")
-    if choice["gain"][0] < 0:
-        less, saved = -choice["gain"][0], choice["tokens_applied"] - choice["tokens"]
-        saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
-        found.append(
-            f"On conversations that had no part in the choice it holds {less:.3f} less {choice['objective']} than what "
-            f"is applied{saves}."
-        )
-    if reporting < statistics.CLUSTERS:
-        more = max(2 * statistics.CLUSTERS - conversations, 1)
-        found.append(
-            f"It rests on {reporting} conversation{'s' * (reporting != 1)} that had no part in the choice, where "
-            f"{statistics.CLUSTERS} are needed: label questions about {more} more (lab.labeller())."
-        )
-    return " ".join(found)
+def _spoken(objective: str) -> str:
+    return objective.replace("_", " ")
 
 
-def _words(sweep: "Sweep", found: dict[str, Any], row: int, sizes: tuple[int, int, int]) -> str:
-    asked, chose, others = sizes
-    objective, gain = found["objective"], found["gain"]
-    budget = ", ".join(
-        f"{tier.upper()} {value:,}" for tier, value in zip(TIERS, sweep.budgets[row].tolist(), strict=True)
-    )
-    lines = [
-        f"Best {objective}: {found['retriever']}, {budget}.",
-        f"Where it was chosen ({asked:,} questions of {chose} conversations): {shown(found['train'])}.",
-    ]
-    if not others:
-        lines.append("There is one conversation alone: nothing is left to report on, so expect less elsewhere.")
-    else:
-        lines.append(
-            f"On {others} conversation{'s' * (others != 1)} that had no part in the choice: {shown(found['holdout'])}."
-        )
-    lines.append(f"It takes {found['tokens']:,.0f} {found['unit']} a question.")
-    if row == sweep.applied:
-        lines.append("It is what is applied already.")
-    elif sweep.applied is None:
-        why = "does not hold what is applied" if sweep.ranks.own else f"counts {sweep.ranks.unit}"
-        lines.append(f"The sweep {why}, so there is no comparison with what is in force.")
-    elif others:
-        lines.append(
-            f"Against what is applied ({found['tokens_applied']:,.0f} tokens): {gain[0]:+.3f}{_ends(gain, '+')}, "
-            f"{verdict(gain)}."
-        )
-    lines += sweep.unexercised
-    if sweep.ranks.left:
-        lines.append(f"Interrupted: {sweep.ranks.left:,} questions had no part in this.")
-    if found["against"]:
-        lines.append(
-            f"Not to be applied as it is. {found['against']} lab.apply(best, force=True) does it all the same."
-        )
-    return "\n".join(lines)
-
-
-def verdict(gain: Interval) -> str:
-    """Say in words whether a difference is one."""
+def verdict(gain: Interval, p: float = 0.0) -> str:
+    """Return in words whether a difference is one; `p` is adjusted for the number of comparisons."""
     _, low, high = gain
     if math.isnan(low):
         return "too few conversations to tell it from chance"
     if low <= 0 <= high:
         return "a difference inside the noise"
+    if p >= 1 - statistics.LEVEL:
+        return "a difference inside the noise of so many comparisons"
     return "better, beyond chance" if low > 0 else "worse, beyond chance"
 
 
-def shown(interval: Interval) -> str:
-    """Return an interval as it is read."""
-    return f"{interval[0]:.3f}{_ends(interval)}"
-
-
-def _ends(interval: Interval, sign: str = "") -> str:
-    _, low, high = interval
-    return "" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-
-def _plain(value: Any) -> Any:
-    """Return figures as JSON takes them: what is not a number is nothing."""
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def shown(interval: Interval, sign: str = "") -> str:
+    """Return an interval as it is read; `sign` may be "+", for differences."""
+    value, low, high = interval
+    return f"{value:{sign}.3f}" + ("" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]")

@@ -1,17 +1,36 @@
-"""Labels that nobody typed: which messages to show to a labeller, and which items a reply used."""
+r"""Labels that nobody typed: which messages a labeller should see, and which shown items a recorded reply used.
+
+`pool` gathers what several retrievers find for a question, so that no one of them sets its own test. Pooling is how
+test collections are judged (Sparck Jones and van Rijsbergen 1975): what no retriever of the pool finds stays without a
+label, which is not the same as being of no use.
+
+`silver` tells of what a recorded prompt showed whether the reply used it, as far as its words tell: a reply uses an
+item if it shares a mark with this item alone, a number, a name or three content words in a row that stand in no other
+shown item and nowhere else in the prompt (question, market, portfolio, instructions).
+
+- A number has two digits or more, without years, dates, times of day and the numbers of a list; 1,250.50 is 1250.5.
+- A name is a word in capitals, or one with a capital after another word, that the text does not also write small;
+  months and days of the week are none.
+- Content words are stemmed and follow each other in a sentence, stop words aside. What more than a few of the recorded
+  replies say is a manner of speaking and no mark.
+
+It cannot see a paraphrase, an item whose marks another one shares, or what made the model leave something out; and it
+takes for use what came to be said alike by chance. So it measures a lower bound of how much shown items are used, good
+for comparing tiers and ranks. It knows nothing of what was not shown, and never enters recall.
+"""
 
 import json
 import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
-from gallump_lab.config import Recall
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
@@ -23,17 +42,21 @@ from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
 from gallump_lab.store import Catalogue, Snapshot, runs, times
 from gallump_lab.study import statistics
+from gallump_lab.study.past import checked_snapshot, zone_of
 from gallump_lab.study.rank import RETRIEVERS
-from gallump_lab.study.replay import checked_snapshot, zone_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gallump_lab.memory.corpus import View
-
 
 DEPTH = 10
 """So many messages of each retriever are candidates."""
+_CANDIDATES = """
+select m.message_id, role, text, symbol, speaker, created_at,
+       list((start, stop) order by start) filter (passage_id in (select unnest($passages)))
+from messages m left join passages p on p.message_id = m.message_id
+where m.message_id in (select unnest($messages)) group by all
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +75,7 @@ class Candidate:
     nothing where none of them found it."""
 
 
-def pool(  # noqa: PLR0913 (what a study may choose)
-    catalogue: Catalogue,
-    corpus: Corpus,
-    asked: Question,
-    also: Collection[int] = (),
-    *,
-    retrievers: Mapping[str, Recall] | None = None,
-    depth: int = DEPTH,
-) -> list[Candidate]:
+def pool(catalogue: Catalogue, corpus: Corpus, asked: Question, also: Collection[int] = ()) -> list[Candidate]:
     """Gather the messages to label for a question, in an order that tells nothing of their ranks.
 
     Nothing later than the question is used, by arrival and by the time it speaks of. The order is the same each time.
@@ -75,10 +90,6 @@ def pool(  # noqa: PLR0913 (what a study may choose)
         The question.
     also : collection of int
         Further messages, such as those that have a label.
-    retrievers : mapping of str to Recall, optional
-        `study.RETRIEVERS` by default.
-    depth : int
-        So many messages of each retriever.
     """
     at, seen = times.aware(asked.asked_at), asked.seen_message
     with catalogue.read() as con:
@@ -86,44 +97,35 @@ def pool(  # noqa: PLR0913 (what a study may choose)
         zone = zone_of(con, runs.applied(con))
     moment = AsOf(at=at.astimezone(zone), seen_message=seen, seen_insight=0, as_of=at)
     memo: dict[Hashable, Any] = {}
-    found: dict[int, set[int]] = {message_id: set() for message_id in also}
-    for settings in (RETRIEVERS if retrievers is None else retrievers).values():
+    messages, marked = set(also), set[int]()
+    for settings in RETRIEVERS.values():
         memory.prepare(corpus, catalogue, settings.embedder)
         with catalogue.read() as con:
             view = corpus.at(con, moment, settings.embedder)
             ranked = recall.rank(
                 con, view, asked.text, symbol=asked.symbol, moment=moment, settings=settings, memo=memo
             )
-        for message_id, passage in _first(view, ranked.passage_ids, depth).items():
-            found.setdefault(message_id, set()).update({passage} if settings.words or settings.meaning else ())
-    return _read(catalogue, found, asked.text)
-
-
-def _first(view: "View", ranked: list[int], depth: int) -> dict[int, int]:
-    """Return the first messages of a ranking, each with its best passage."""
-    found: dict[int, int] = {}
-    for passage in ranked:
-        found.setdefault(int(view.message_id[view.places[passage]]), passage)
-        if len(found) == depth:
-            break
-    return found
-
-
-def _read(catalogue: Catalogue, found: Mapping[int, set[int]], question: str) -> list[Candidate]:
+        best: dict[int, int] = {}
+        for passage in ranked.passage_ids:
+            best.setdefault(int(view.message_id[view.places[passage]]), passage)
+        first = dict(islice(best.items(), DEPTH))
+        messages.update(first)
+        marked.update(first.values() if settings.words or settings.meaning else ())
     with catalogue.read() as con:
-        rows = con.execute(
-            "select m.message_id, role, text, symbol, speaker, created_at, "
-            "list((start, stop) order by start) filter (passage_id in (select unnest($passages))) "
-            "from messages m left join passages p on p.message_id = m.message_id "
-            "where m.message_id in (select unnest($messages)) group by all",
-            {"messages": list(found), "passages": [each for passages in found.values() for each in passages]},
-        ).fetchall()
-    names = ("message_id", "role", "text", "symbol", "speaker")
+        rows = con.execute(_CANDIDATES, {"messages": list(messages), "passages": list(marked)}).fetchall()
     candidates = [
-        Candidate(**dict(zip(names, row, strict=False)), created_at=times.aware(row[-2]), found=tuple(row[-1] or ()))
-        for row in rows
+        Candidate(
+            message_id=message_id,
+            role=role,
+            text=text,
+            symbol=symbol,
+            speaker=speaker,
+            created_at=times.aware(created_at),
+            found=tuple(found or ()),
+        )
+        for message_id, role, text, symbol, speaker, created_at, found in rows
     ]
-    return sorted(candidates, key=lambda each: term_id(f"{question}\n{each.message_id}"))
+    return sorted(candidates, key=lambda each: term_id(f"{asked.text}\n{each.message_id}"))
 
 
 FEW = 3
@@ -144,13 +146,13 @@ _MARKUP = str.maketrans("", "", "*_`")
 _NO_NAMES = frozenset({*MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS), "i", "usd", "utc"})
 _SHOWN = """
 select t.turn_id, t.session_id, s.tier, s.rank, s.kind, s.item_id, s.message_id, s.tokens,
-       coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text)) as text
+       coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text)) as said
 from slots s join turns t using (turn_id) join messages r on r.message_id = t.reply_id and r.state = 'complete'
 join messages q on q.message_id = t.question_id
 left join messages m on m.message_id = s.message_id
 left join passages p on s.kind = 'passage' and p.passage_id = s.item_id
 left join insights i on s.kind = 'insight' and i.insight_id = s.item_id
-where s.kept order by turn_id, array_position(['hot', 'warm', 'cold'], s.tier), s.rank
+where s.kept and said <> '' order by turn_id, array_position(['hot', 'warm', 'cold'], s.tier), s.rank
 """
 _REPLIES = """
 select turn_id, q.text as question, r.text as reply, market::text as market
@@ -195,7 +197,7 @@ class Silver:
         return pd.DataFrame(columns | {"sessions": found.clusters, "tokens": of_tokens}, index=list(TIERS))
 
     def __repr__(self) -> str:
-        """Say the use by tier, with intervals."""
+        """Return the use by tier, with intervals."""
         left = f"; {self.left:,} without a whole reply left out" if self.left else ""
         lines = [f"Silver: use of shown items in {self.turns:,} replies, as far as shared words tell{left}"]
         for tier, row in zip(TIERS, self.shares().to_dict("records"), strict=True):
@@ -206,7 +208,7 @@ class Silver:
 
 
 def silver(snapshot: Snapshot) -> Silver:
-    """Tell of every item that a recorded turn showed whether the reply used it.
+    """Label every item that a recorded turn showed: whether the reply used it.
 
     See the module's text for the rules and for what they cannot see.
 
@@ -214,6 +216,10 @@ def silver(snapshot: Snapshot) -> Silver:
     ----------
     snapshot : Snapshot
         What `lab.snapshot()` gives.
+
+    Examples
+    --------
+    >>> study.silver(lab.snapshot()).shares()
     """
     import pandas as pd
 
@@ -221,24 +227,24 @@ def silver(snapshot: Snapshot) -> Silver:
     with snapshot.read() as con:
         replies = con.execute(_REPLIES).fetchall()
         (turns,) = con.execute("select count(*) from turns").fetchone() or (0,)
-        found = con.execute(_SHOWN)
-        names = [column[0] for column in found.description]
-        shown: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for row in found.fetchall():
-            shown[row[0]].append(dict(zip(names, row, strict=True)))
+        shown = con.execute(_SHOWN).df()
     said = {turn_id: marks(reply) for turn_id, _, reply, _ in replies}
-    often = _often(said.values())
-    rows = []
-    for turn_id, question, _, market in replies:
-        items = [item for item in shown[turn_id] if item["text"]]
-        elsewhere = marks(question) | _of_market(market) | _fixed() | often
-        rows += _used(items, said[turn_id] - elsewhere)
-    columns = [*(name for name in names if name != "text"), "used", "evidence"]
-    return Silver(
-        frame=pd.DataFrame(rows, columns=columns).astype({"used": bool}),
-        turns=len(replies),
-        left=int(turns) - len(replies),
-    )
+    number = Counter(mark for each in said.values() for mark in each if mark[0] == "phrase")
+    often = {mark for mark, times in number.items() if times > max(FEW, len(said) // 100)}
+    fixed = marks(f"{HEADER}\n{INSTRUCTIONS}\n{SCHEMA}")
+    mine = {
+        turn_id: said[turn_id] - marks(question) - _of_market(market) - fixed - often
+        for turn_id, question, _, market in replies
+    }
+    evidence = {}
+    for turn_id, items in shown.groupby("turn_id"):
+        shared = {item.Index: marks(item.said) & mine[turn_id] for item in items.itertuples()}
+        held = Counter(mark for each in shared.values() for mark in each)
+        for place, each in shared.items():
+            evidence[place] = sorted(word for kind, word in each if held[kind, word] == 1)
+    frame = shown.drop(columns="said").assign(evidence=pd.Series(evidence, shown.index, dtype=object))
+    frame.insert(len(frame.columns) - 1, "used", frame["evidence"].map(bool).astype(bool))
+    return Silver(frame=frame, turns=len(replies), left=int(turns) - len(replies))
 
 
 @lru_cache(maxsize=50_000)
@@ -253,29 +259,6 @@ def marks(text: str) -> frozenset[Mark]:
         words = terms(sentence)
         found |= {("phrase", " ".join(run)) for run in zip(words, words[1:], words[2:], strict=False)}
     return frozenset(found)
-
-
-def _used(items: Sequence[Mapping[str, Any]], said: frozenset[Mark]) -> list[dict[str, Any]]:
-    """Say of a turn's items which of a reply's marks each holds alone."""
-    held = [marks(item["text"]) & said for item in items]
-    number = Counter(mark for each in held for mark in each)
-    found = []
-    for item, mine in zip(items, held, strict=True):
-        alone = sorted(word for _, word in (mark for mark in mine if number[mark] == 1))
-        found.append({**item, "used": bool(alone), "evidence": alone})
-    return found
-
-
-def _often(replies: Iterable[frozenset[Mark]]) -> frozenset[Mark]:
-    """Return the runs of words that are a manner of speaking."""
-    all_of_them = list(replies)
-    number = Counter(mark for each in all_of_them for mark in each if mark[0] == "phrase")
-    return frozenset(mark for mark, often in number.items() if often > max(FEW, len(all_of_them) // 100))
-
-
-@lru_cache(maxsize=1)
-def _fixed() -> frozenset[Mark]:
-    return marks(f"{HEADER}\n{INSTRUCTIONS}\n{SCHEMA}")
 
 
 @lru_cache(maxsize=256)

@@ -1,12 +1,10 @@
 """Every question's candidates under each retriever, in order, for any budget to be tried on; and their file."""
 
 import contextlib
-import json
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
@@ -16,32 +14,34 @@ from gallump_lab.config import Config, Recall
 from gallump_lab.memory import recall
 from gallump_lab.memory.records import ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.reading.text_files import check_readable, check_unpacked, parse_json
+from gallump_lab.reading.text_files import check_readable, check_unpacked, counted
 from gallump_lab.store import files
 from gallump_lab.study.tally import Qrels
-from gallump_lab.tokens import FACTORS, OFFLINE, learnt_factor
+from gallump_lab.tokens import FACTORS, OFFLINE, family, learnt_factor
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
+else:  # pydantic reads the records' types, and arrays are stored beside what it writes
+    Ints = Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
     """One question's WARM candidates under one retriever, in the order in which they are kept."""
 
-    items: "Ints"
+    items: Ints
     """Passage ids."""
-    scores: "Ints"
+    scores: Ints
     """Millionths."""
-    signals: "Ints"
+    signals: Ints
     """(candidates, signals): what each of `SIGNALS` gave, in millionths."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RankedQuestion:
     """One question and what does not depend on a retriever."""
 
     question_id: int
@@ -57,7 +57,7 @@ class Asked:
 class Rankings:
     """Every question's candidates; `study.rank` makes it, `study.sweep` and `study.relevance` use it."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[RankedQuestion]
     retrievers: Mapping[str, Recall]
     found: Mapping[str, Sequence[Ranking]]
     """By retriever, a ranking a question."""
@@ -68,11 +68,9 @@ class Rankings:
     limits: Mapping[str, int]
     """Up to how many tokens hot, warm and cold can be swept."""
     factor: float
-    """How many of the tokens that are counted here one cl100k token is; `unit` says whose they are."""
+    """How many of the model's tokens one cl100k token is."""
     model: str = OFFLINE
-    """Who answers, in whose tokens the lab's budgets are."""
-    own_factor: float = FACTORS["offline"]
-    """How many of its tokens one cl100k token is, as the lab counts."""
+    """Who answers, in whose tokens all is counted."""
     data_hash: str = ""
     """Of the snapshot."""
     unlabelled: int = 0
@@ -109,37 +107,15 @@ class Rankings:
         )
 
     @property
-    def own(self) -> bool:
-        """Whether tokens are counted as the lab counts them, so that what is applied there can be compared."""
-        return self.factor == self.own_factor
-
-    def check_own(self) -> None:
-        """Refuse to mix what is applied, which is in the lab's own tokens, with other ones.
-
-        Raises
-        ------
-        ValueError
-            If other tokens are counted here.
-        """
-        if not self.own:
-            msg = (
-                f"ranks are counted in {self.unit} and what is applied in tokens of {self.model}: the two cannot be "
-                "mixed. Rank without factor=..., or give budgets of hot, warm and cold."
-            )
-            raise ValueError(msg)
-
-    @property
     def unit(self) -> str:
         """What tokens are counted here, in words."""
-        if self.own:
-            return f"tokens of {self.model}"
-        return "cl100k tokens" if self.factor == 1 else f"tokens at {self.factor:g} to a cl100k token"
+        return f"tokens of {self.model}"
 
     @property
     def usd(self) -> float:
         """What a token costs in a prompt, USD; NaN where the model's price is not known."""
         found = price(self.model, self.config.model.prices)
-        return found.input / 1e6 * self.own_factor / self.factor if found else math.nan
+        return found.input / 1e6 if found else math.nan
 
     @property
     def conversations(self) -> list[str]:
@@ -147,33 +123,28 @@ class Rankings:
         return [each.conversation for each in self.asked]
 
     def __repr__(self) -> str:
-        """Count what was ranked."""
-        counts = [(len(self.asked), "question"), (len(set(self.conversations)), "conversation")]
-        asked, talks, others = (
-            f"{number:,} {what}{'s' * (number != 1)}" for number, what in [*counts, (len(self.retrievers), "retriever")]
-        )
-        head = f"Rankings: {asked} in {talks}, {others}: {', '.join(self.retrievers)}"
-        notes = [self._counted()]
-        notes += [f"{self.unlabelled:,} questions without evidence were left out."] if self.unlabelled else []
-        notes += [f"Interrupted: {self.left:,} questions are not ranked."] if self.left else []
-        notes += (
-            [f"{self.later:,} rest on messages that came after they were asked; these are left out."]
-            if self.later
-            else []
-        )
-        return "\n".join([head, *notes, *not_embedded(self.missing)])
-
-    def _counted(self) -> str:
-        """Return what tokens are counted, and how many other ones they would be."""
-        if not self.own:
-            return f"Counted in {self.unit}; {self.model} takes {self.own_factor:g} to a cl100k token."
-        said = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
-        named, given = self.config.model.name, self.config.model.factors
-        if self.model != OFFLINE or named == OFFLINE:
-            return said
-        return (
-            f"{said} With a key {named} would answer, which takes about {learnt_factor(named, 0, 0, given):g}: "
-            f"study.rank(..., model={named!r})."
+        """Count what was ranked, and say in whose tokens."""
+        asked, talks = counted(len(self.asked), "questions"), counted(len(set(self.conversations)), "conversations")
+        names = f"{counted(len(self.retrievers), 'retrievers')}: {', '.join(self.retrievers)}"
+        unit = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
+        named = self.config.model.name
+        if family(self.model) == "other" and self.factor == FACTORS["other"]:
+            unit += " That is a guess, for nothing is known of this model: set Config.model.factors."
+        if self.model == OFFLINE != named:
+            takes = f"which takes about {learnt_factor(named, 0, 0, self.config.model.factors):g}"
+            unit += f" With a key {named} would answer, {takes}: study.rank(..., model={named!r})."
+        notes = {
+            f"{self.unlabelled:,} questions without evidence were left out.": self.unlabelled,
+            f"Interrupted: {self.left:,} questions are not ranked.": self.left,
+            f"{self.later:,} rest on messages that came after they were asked; these are left out.": self.later,
+        }
+        return "\n".join(
+            [
+                f"Rankings: {asked} in {talks}, {names}",
+                unit,
+                *(words for words, number in notes.items() if number),
+                *not_embedded(self.missing),
+            ]
         )
 
     def save(self, path: str | Path) -> Path:
@@ -187,28 +158,8 @@ class Rankings:
         import numpy as np
 
         target = files.place(path)
-        meta = {
-            "version": recall.VERSION,
-            "retrievers": {name: asdict(settings) for name, settings in self.retrievers.items()},
-            "config": self.config.to_toml(),
-            **{name: getattr(self, name) for name in _AS_IT_IS},
-            "passages": [_plain(slot) for slot in self.passages.values()],
-            "insights": [_plain(slot) for slot in {s.item_id: s for each in self.asked for s in each.cold}.values()],
-            "asked": [
-                {name: getattr(each, name) for name in ("question_id", "text", "kind", "conversation")}
-                | {
-                    "hot": [_plain(slot) for slot in each.hot],
-                    "cold": [
-                        [slot.item_id, slot.rank, slot.score, dict(slot.signals), slot.sources] for slot in each.cold
-                    ],
-                    "evidence": {key: [_plain(part) for part in parts] for key, parts in each.needs.evidence.items()},
-                    "words": sorted(each.needs.words),
-                    "cited": {insight: sorted(sources) for insight, sources in each.needs.cited.items()},
-                }
-                for each in self.asked
-            ],
-        }
-        arrays: dict[str, Any] = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+        plain = _schema().dump_json(replace(self, found={}))
+        arrays: dict[str, Any] = {"version": np.array(recall.VERSION), "plain": np.frombuffer(plain, np.uint8)}
         for number, rankings in enumerate(self.found.values()):
             arrays[f"ends{number}"] = np.cumsum([len(each.items) for each in rankings])
             for name in ("items", "scores", "signals"):
@@ -238,19 +189,9 @@ class Rankings:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 arrays = dict(found)
-            meta = parse_json(arrays["meta"].tobytes().decode())
-            version = meta["version"]
-            ranks = cls._read(arrays, meta) if version == recall.VERSION else None
-        except (
-            AttributeError,
-            EOFError,
-            LookupError,
-            MemoryError,
-            TypeError,
-            ValueError,
-            BadZipFile,
-            zlib.error,
-        ) as error:
+            version = str(arrays["version"])
+            ranks = cls._read(arrays) if version == recall.VERSION else None
+        except (EOFError, LookupError, MemoryError, TypeError, ValueError, BadZipFile, zlib.error) as error:
             msg = f"{path} holds no ranks, or not all of them ({type(error).__name__}); Rankings.save writes them."
             raise ValueError(msg) from error
         if ranks is None:
@@ -262,63 +203,40 @@ class Rankings:
         return ranks
 
     @classmethod
-    def _read(cls, arrays: "Mapping[str, Ints]", meta: Mapping[str, Any]) -> "Rankings":
-        """Return the ranks that a file's arrays and words state; whatever is odd in them raises something."""
+    def _read(cls, arrays: Mapping[str, Any]) -> "Rankings":
+        """Return the ranks that a file's arrays state; whatever is odd in them raises something."""
         import numpy as np
 
-        rankings, ranked = {}, set[int]()
-        for number, name in enumerate(meta["retrievers"]):
-            ends = arrays[f"ends{number}"][:-1]
-            columns = {key: np.split(arrays[f"{key}{number}"], ends) for key in ("items", "scores", "signals")}
-            rows = zip(*columns.values(), strict=True)
-            ranked.update(arrays[f"items{number}"].tolist())
-            rankings[name] = [Ranking(**dict(zip(columns, row, strict=True))) for row in rows]
-        passages = {slot.item_id: slot for slot in map(_slot, meta["passages"])}
-        if not ranked <= passages.keys() or any(len(one) != len(meta["asked"]) for one in rankings.values()):
-            msg = "rankings of other questions or passages"
-            raise ValueError(msg)
-        insights = {slot.item_id: slot for slot in map(_slot, meta["insights"])}
-        asked = []
-        for given in meta["asked"]:
-            needs = Qrels(
-                evidence={int(key): [_slot(part) for part in parts] for key, parts in given.pop("evidence").items()},
-                words=frozenset(given.pop("words")),
-                cited={int(insight): frozenset(sources) for insight, sources in given.pop("cited").items()},
-            )
-            hot = [_slot(slot) for slot in given.pop("hot")]
-            cold = [
-                replace(insights[item], rank=rank, score=score, signals=signals, sources=tuple(sources))
-                for item, rank, score, signals, sources in given.pop("cold")
-            ]
-            asked.append(Asked(**given, hot=hot, cold=cold, needs=needs))
-        return cls(
-            asked=asked,
-            retrievers={name: Recall(**settings) for name, settings in meta["retrievers"].items()},
-            found=rankings,
-            passages=passages,
-            config=Config.from_toml(meta["config"]),
-            limits=dict(meta["limits"]),
-            factor=float(meta["factor"]),
-            model=meta["model"],
-            own_factor=meta["own_factor"],
-            data_hash=meta["data_hash"],
-            missing=dict(meta["missing"]),
-            **{name: int(meta[name]) for name in ("unlabelled", "left", "later")},
-        )
+        ranks: Rankings = _schema().validate_json(arrays["plain"].tobytes())
+        found = {}
+        for number, name in enumerate(ranks.retrievers):
+            columns = {key: arrays[f"{key}{number}"] for key in ("items", "scores", "signals")}
+            if not set(columns["items"].tolist()) <= ranks.passages.keys():
+                msg = "rankings of other passages"
+                raise ValueError(msg)
+            parts = zip(*(np.split(each, arrays[f"ends{number}"][:-1]) for each in columns.values()), strict=True)
+            found[name] = [Ranking(**dict(zip(columns, part, strict=True))) for part in parts]
+            if len(found[name]) != len(ranks.asked):
+                msg = "rankings of other questions"
+                raise ValueError(msg)
+        return replace(ranks, found=found)
 
 
-_AS_IT_IS = "limits factor model own_factor data_hash unlabelled left later missing".split()
-"""What stands in a file as it is."""
-_PACKING = ("kept", "reason")
+def _schema() -> Any:
+    """Return what turns ranks into JSON and back, all but the arrays, and checks each field."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Rankings)
 
 
-def _plain(slot: ContextItem) -> dict[str, Any]:
-    """Return a slot as JSON; what packing says of it is not part of a rank."""
-    given = {each.name: getattr(slot, each.name) for each in fields(slot) if each.name not in _PACKING}
-    return given | {"created_at": slot.created_at and slot.created_at.isoformat()}
+def checked_ranks(ranks: object) -> None:
+    """Check that a study was given ranks.
 
-
-def _slot(given: dict[str, Any]) -> ContextItem:
-    at = given["created_at"]
-    times = {"created_at": at and datetime.fromisoformat(at)}
-    return ContextItem(**given | times | {"sources": tuple(given["sources"])})
+    Raises
+    ------
+    ValueError
+        If it was given something else.
+    """
+    if not isinstance(ranks, Rankings):
+        msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)

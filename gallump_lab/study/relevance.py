@@ -1,18 +1,18 @@
 """Which retriever finds what the questions need, what each signal is worth, and where it fails and why."""
 
 import itertools
-import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Recall
 from gallump_lab.memory.packing import says
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.study import plots, statistics
+from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import shown, verdict
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.rankings import RankedQuestion, Rankings, checked_ranks
 from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
@@ -23,65 +23,6 @@ if TYPE_CHECKING:
     from gallump_lab.picture import Picture
 
     Floats = NDArray[np.float64]
-
-
-class Trace:
-    """One question's ranking looked at closely."""
-
-    def __init__(self, ranks: Rankings, retriever: str, place: int, number: int) -> None:
-        self.asked, self.retriever = ranks.asked[place], retriever
-        self._number, self._slots = number, ranks.warm(retriever, place)
-
-    @cached_property
-    def frame(self) -> "pd.DataFrame":
-        """The evidence's passages and the first others: rank, evidence, score, each signal (millionths), text."""
-        import pandas as pd
-
-        parts = [part for each in self.asked.needs.evidence.values() for part in each]
-        rows: list[dict[str, Any]] = []
-        others = 0
-        found = set()
-        for slot in self._slots:
-            held = [part.item_id for part in parts if says(slot, part)]
-            found.update(held)
-            if held or others < self._number:
-                others += not held
-                rows.append(
-                    {"rank": slot.rank, "evidence": bool(held), "score": slot.score}
-                    | {name: slot.signals.get(name, 0) for name in SIGNALS}
-                    | {"text": slot.text}
-                )
-        rows += [
-            {"rank": None, "evidence": True, "score": None, "text": part.text}
-            for part in parts
-            if part.item_id not in found
-        ]
-        table = pd.DataFrame(rows, columns=["rank", "evidence", "score", *SIGNALS, "text"])
-        return table.astype(dict.fromkeys(("rank", "score", *SIGNALS), "Int64"))
-
-    def __repr__(self) -> str:
-        """Return what was asked, where the evidence stands, and what the first has more than it."""
-        import pandas as pd
-
-        table = self.frame
-        lines = [f"{self.asked.text} ({self.retriever})"]
-        held = table[table["evidence"] & table["rank"].notna()]
-        rest = table[~table["evidence"]]
-        for _, row in table.iterrows():
-            mark = "*" if row["evidence"] else " "
-            rank = "   -" if pd.isna(row["rank"]) else f"{row['rank']:4}"
-            lines.append(f"{mark}{rank}  {' '.join(str(row['text']).split())[:96]}")
-        if len(held) and len(rest) and rest["rank"].iloc[0] < held["rank"].iloc[0]:
-            ahead, behind = rest.iloc[0], held.iloc[0]
-            gained = {name: int(ahead[name] - behind[name]) for name in SIGNALS if ahead[name] != behind[name]}
-            best = sorted(gained.items(), key=lambda item: -abs(item[1]))[:3]
-            lines.append(
-                "The first against the evidence: " + ", ".join(f"{name} {value / 1e6:+.2f}" for name, value in best)
-            )
-        elif not len(held):
-            lines.append("The evidence is not among the candidates: it shares too little with the question.")
-        return "\n".join(lines)
-
 
 TOKENS = (200, 500, 1_000)
 WITHOUT = "without "
@@ -94,6 +35,10 @@ def ablations(settings: Recall | None = None) -> dict[str, Recall]:
     ----------
     settings : Recall, optional
         The whole; the default's by default. Signals that it has off are left out.
+
+    Examples
+    --------
+    >>> study.relevance(study.rank(snapshot, study.ablations())).signals()
     """
     whole = Recall() if settings is None else settings
     on = [name for name in (*SIGNALS, "neighbours") if getattr(whole, name)]
@@ -118,20 +63,22 @@ def relevance(ranks: Rankings, at_tokens: Sequence[int] = TOKENS) -> "Relevance"
     Raises
     ------
     ValueError
-        If a budget is no positive whole number, or lies beyond what was ranked.
+        If `ranks` are none, a budget is no positive whole number, or lies beyond what was ranked.
+
+    Examples
+    --------
+    >>> study.relevance(ranks, at_tokens=[500]).differences()
     """
+    checked_ranks(ranks)
     most = ranks.limits["warm"]
-    if not isinstance(at_tokens, Sequence) or isinstance(at_tokens, str) or not at_tokens:
-        msg = f"at_tokens must be a list of budgets, such as [200, 500], not {at_tokens!r}."
+    given = list(at_tokens) if isinstance(at_tokens, Iterable) and not isinstance(at_tokens, str) else []
+    if not given or not all(isinstance(each, int) and 0 < each <= most for each in given):
+        msg = (
+            f"at_tokens must be whole numbers from 1 to {most:,}, which the ranks reach to, such as [200, 500], not "
+            f"{at_tokens!r}. To go further: study.rank(..., warm=...)."
+        )
         raise ValueError(msg)
-    for each in at_tokens:
-        if not isinstance(each, int) or isinstance(each, bool) or not 0 < each <= most:
-            msg = (
-                f"at_tokens must be whole numbers from 1 to {most:,}, which the ranks reach to "
-                f"(study.rank(..., warm=...)), not {each!r}."
-            )
-            raise ValueError(msg)
-    return Relevance(ranks, tuple(sorted(set(at_tokens))))
+    return Relevance(ranks, tuple(sorted(set(given))))
 
 
 class Relevance:
@@ -158,23 +105,20 @@ class Relevance:
         none = np.zeros(1, np.int64)
         grid = {"hot": none, "warm": np.array(self.at_tokens), "cold": none}
         rows = []
-        for place, asked in enumerate(self.ranks.asked):
-            warm = [self.ranks.passages[item] for item in self.ranks.found[retriever][place].items.tolist()]
-            ordered, evidence = order(warm), asked.needs.evidence
+        for asked, ranking in zip(self.ranks.asked, self.ranks.found[retriever], strict=True):
+            warm = [self.ranks.passages[item] for item in ranking.items.tolist()]
+            messages, evidence = order(warm), asked.needs.evidence
             cells = tally(asked.needs, [], warm, [], grid)
-            rows.append(
-                {
-                    "recall_at_5": recall_at(ordered, evidence, 5),
-                    "recall_at_10": recall_at(ordered, evidence, 10),
-                    "ndcg_at_10": ndcg(ordered, evidence),
-                    "mrr": reciprocal_rank(ordered, evidence),
-                }
-                | {
-                    f"{measure}_{budget}": float(cells[measure][0, number, 0])
-                    for measure in ("recall", "partial_recall", "coverage")
-                    for number, budget in enumerate(self.at_tokens)
-                }
-            )
+            row = {
+                "recall_at_5": recall_at(messages, evidence, 5),
+                "recall_at_10": recall_at(messages, evidence, 10),
+                "ndcg_at_10": ndcg(messages, evidence),
+                "mrr": reciprocal_rank(messages, evidence),
+            }
+            for measure in ("recall", "partial_recall", "coverage"):
+                for number, budget in enumerate(self.at_tokens):
+                    row[f"{measure}_{budget}"] = float(cells[measure][0, number, 0])
+            rows.append(row)
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     @cached_property
@@ -245,7 +189,7 @@ class Relevance:
         rows = []
         for place, (one, other) in enumerate(pairs):
             interval = found.interval(place)
-            rows.append([one, other, *interval, p[place], _verdict(interval, p[place])])
+            rows.append([one, other, *interval, p[place], verdict(interval, p[place])])
         return pd.DataFrame(rows, columns=columns)
 
     def worst(self, retriever: str | None = None, number: int = 10) -> "pd.DataFrame":
@@ -260,27 +204,14 @@ class Relevance:
         import pandas as pd
 
         name = self._known(retriever)
-        rows = []
-        for place, asked in enumerate(self.ranks.asked):
-            first = self.measured[name]["mrr"][place]
-            rows.append(
-                {
-                    "question_id": asked.question_id,
-                    "kind": asked.kind,
-                    "text": asked.text,
-                    self.main: self.measured[name][self.main][place],
-                    "found": round(1 / first) if first else None,
-                }
-            )
-        table = pd.DataFrame(rows).astype({"found": "Int64"})
-        order = table["found"].fillna(10**9)
-        return (
-            table.assign(order=order)
-            .sort_values([self.main, "order"], ascending=[True, False], kind="stable")
-            .drop(columns="order")
-            .head(number)
-            .reset_index(drop=True)
-        )
+        held, first = self.measured[name][self.main], self.measured[name]["mrr"]
+        places = sorted(range(len(self.ranks.asked)), key=lambda place: (held[place], first[place]))[:number]
+        rows = [
+            (asked.question_id, asked.kind, asked.text, held[place], round(1 / first[place]) if first[place] else None)
+            for place, asked in ((place, self.ranks.asked[place]) for place in places)
+        ]
+        columns = ["question_id", "kind", "text", self.main, "found"]
+        return pd.DataFrame(rows, columns=columns).astype({"found": "Int64"})
 
     def trace(self, question_id: int, retriever: str | None = None, number: int = 5) -> "Trace":
         """Show what outranked a question's evidence, and by which signals.
@@ -295,7 +226,8 @@ class Relevance:
         if not places:
             msg = f"question_id {question_id!r} was not ranked; `worst()` lists some that were."
             raise ValueError(msg)
-        return Trace(self.ranks, name, places[0], number)
+        asked, slots = self.ranks.asked[places[0]], self.ranks.warm(name, places[0])
+        return Trace(asked=asked, retriever=name, slots=slots, number=number)
 
     def _known(self, retriever: str | None) -> str:
         name = next(iter(self.measured)) if retriever is None else retriever
@@ -306,11 +238,11 @@ class Relevance:
 
     def plot(self) -> "Picture":
         """Draw each retriever's recall within each budget, with its interval."""
-        return plots.retrievers(self)
+        return pictures.retrievers(self)
 
     def plot_signals(self) -> "Picture":
         """Draw what is lost without each signal, with its interval."""
-        return plots.signals(self)
+        return pictures.signals(self)
 
     def __repr__(self) -> str:
         """Return the main measure of each retriever, and what can be said of their differences."""
@@ -325,7 +257,50 @@ class Relevance:
         return "\n".join(lines)
 
 
-def _verdict(interval: tuple[float, float, float], p: float) -> str:
-    if not math.isnan(p) and p >= 0.05 and not interval[1] <= 0 <= interval[2]:
-        return "a difference inside the noise of so many comparisons"
-    return verdict(interval)
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """One question's ranking looked at closely: what outranked its evidence, and why."""
+
+    asked: RankedQuestion
+    retriever: str
+    slots: Sequence[ContextItem]
+    """WARM's candidates, ranked and scored."""
+    number: int
+    """So many that are no evidence are shown."""
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """The evidence's passages and the first others: rank, evidence, score, each signal (millionths), text."""
+        import pandas as pd
+
+        missing = {part.item_id: part for parts in self.asked.needs.evidence.values() for part in parts}
+        parts, rows, others = [*missing.values()], [], 0
+        for slot in self.slots:
+            held = [part.item_id for part in parts if says(slot, part)]
+            others += not held
+            if held or others <= self.number:
+                rows.append(
+                    [slot.rank, bool(held), slot.score, *(slot.signals.get(name, 0) for name in SIGNALS), slot.text]
+                )
+            for item in held:
+                missing.pop(item, None)
+        rows += [[None, True, None, *([None] * len(SIGNALS)), part.text] for part in missing.values()]
+        table = pd.DataFrame(rows, columns=["rank", "evidence", "score", *SIGNALS, "text"])
+        return table.astype(dict.fromkeys(("rank", "score", *SIGNALS), "Int64"))
+
+    def __repr__(self) -> str:
+        """Return what was asked, where the evidence stands, and what the first has more than it."""
+        table = self.frame
+        lines = [f"{self.asked.text} ({self.retriever})"]
+        for rank, evidence, text in zip(table["rank"].to_numpy(object), table["evidence"], table["text"], strict=True):
+            place = f"{rank:4}" if isinstance(rank, int) else "   -"
+            lines.append(f"{'*' if evidence else ' '}{place}  {' '.join(text.split())[:96]}")
+        held, rest = table[table["evidence"] & table["rank"].notna()], table[~table["evidence"]]
+        if not len(held):
+            lines.append("The evidence is not among the candidates: it shares too little with the question.")
+        elif len(rest) and rest["rank"].iloc[0] < held["rank"].iloc[0]:
+            gained = (rest.iloc[0][list(SIGNALS)] - held.iloc[0][list(SIGNALS)]).astype(int).to_dict()
+            best = sorted(filter(gained.get, gained), key=lambda name: -abs(gained[name]))[:3]
+            told = ", ".join(f"{name} {gained[name] / 1e6:+.2f}" for name in best)
+            lines.append(f"The first against the evidence: {told}")
+        return "\n".join(lines)

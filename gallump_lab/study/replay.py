@@ -1,324 +1,37 @@
 """Replay: the prompt of every past turn again, from a snapshot. Under its own config it gives the same bytes."""
 
-import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
-from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
-from gallump_lab.brain.turns import chosen_of
-from gallump_lab.config import Config, ConfigError, Model
-from gallump_lab.market.market_context import MarketContext
-from gallump_lab.memory import recall
-from gallump_lab.memory.context import context, learnt_factor, prepare
+from gallump_lab.brain.prompt import SECTIONS, Prompt
+from gallump_lab.config import Config, Model
+from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import AsOf, ContextItem, SessionContext
+from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.reading.dates import zone
-from gallump_lab.store import Snapshot, times
+from gallump_lab.reading.text_files import counted
+from gallump_lab.store import Snapshot
+from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-
-Prices = Mapping[str, tuple[float, float]]
-"""USD per million tokens, in and out, by model name."""
-
-_TURNS = """
-select turn_id, q.text as question, r.text as reply, t.session_id, t.symbol, chosen::text as chosen, asked_at,
-       coalesce(time_zone, 'UTC') as time_zone,
-       seen_message, seen_insight, model, market::text as market, toml, token_factor, retrieval, template,
-       prompt_sha256, (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
-       output_tokens, cost_usd, latency
-from turns t left join messages q on q.message_id = t.question_id left join messages r on r.message_id = t.reply_id
-left join configs using (config_id)
-where $wanted::bigint[] is null or turn_id in (select unnest($wanted::bigint[])) order by turn_id
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Past:
-    """One turn as it was recorded."""
-
-    turn_id: int
-    question: str | None
-    """None: forgotten since."""
-    reply: str | None
-    """None: there was none, or it was forgotten since."""
-    session_id: str
-    symbol: str | None
-    chosen: str | None
-    asked_at: datetime
-    """Naive UTC."""
-    time_zone: str
-    """Whose days were meant; UTC for turns that did not record it."""
-    seen_message: int
-    seen_insight: int
-    model: str
-    market: str
-    toml: str | None
-    """Its configuration."""
-    token_factor: float
-    retrieval: str
-    template: str
-    prompt_sha256: str
-    forgotten: int
-    """How many of the messages that it could see have been forgotten since."""
-    output_tokens: int | None
-    cost_usd: float | None
-    latency: float | None
-
-    @property
-    def gone(self) -> str | None:
-        """What is needed to build its prompt and is no longer there, in words."""
-        if self.question is None:
-            return "its question was forgotten"
-        return "its configuration is gone" if self.toml is None else None
-
-    @property
-    def at(self) -> datetime:
-        """When it was asked, in its time zone.
-
-        Raises
-        ------
-        ValueError
-            If there is no such time zone here.
-        """
-        return times.aware(self.asked_at, zone(self.time_zone))
-
-    @property
-    def config(self) -> Config:
-        """Its own configuration."""
-        return Config.from_toml(self.toml or "")
-
-    def counts_as(self, con: "DuckDBPyConnection", config: Config, model: str | None = None) -> tuple[str, float]:
-        """Return who would answer under a configuration, and the tokens per cl100k token as they were known by then.
-
-        That is `model` if it is given; else who did answer, unless the configuration names another model than the
-        turn's own does.
-        """
-        own = self.config.model
-        model = model or (self.model if config.model.name == own.name else config.model.name)
-        if (model, config.model.factors) == (self.model, own.factors):
-            return model, self.token_factor
-        return model, learnt_factor(con, model, config, times.aware(self.asked_at))
-
-    def context(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> SessionContext:
-        """Take from memory what a configuration would have given it."""
-        return context(
-            con,
-            corpus,
-            self.question or "",
-            session_id=self.session_id,
-            symbol=self.symbol,
-            symbols=self.seen.symbols,
-            moment=AsOf(at=self.at, seen_message=self.seen_message, seen_insight=self.seen_insight),
-            config=config,
-            factor=factor,
-            overrides=chosen_of(self.chosen),
-        )
-
-    def prompt(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> Prompt:
-        """Build its prompt from what it saw.
-
-        Raises
-        ------
-        PromptTooLong
-            If the question alone does not fit the configuration's window.
-        ConfigError
-            If the configuration names an embedder that is not there.
-        """
-        session = self.context(con, corpus, config, factor)
-        builder = PromptBuilder(config.template, config.budget)
-        return builder.build_trading_prompt(self.question or "", self.seen, session)
-
-    @property
-    def seen(self) -> MarketContext:
-        """The market that it saw."""
-        return MarketContext.from_dict(json.loads(self.market))
-
-    def changed(self, prompt: Prompt) -> tuple[str, ...]:
-        """Return what is not as it was when this prompt, of its own configuration, was sent."""
-        now = recall.version(self.config.recall.embedder, sum(prompt.session_context.missing.values()))
-        found_so = self.retrieval.startswith(f"{recall.VERSION} ")
-        same = {
-            "retrieval": found_so,
-            "embeddings": not found_so or self.retrieval == now,
-            "template": self.template == prompt.template,
-            "forgotten messages": not self.forgotten,
-        }
-        return tuple(name for name, is_same in same.items() if not is_same)
-
-
-def past_turns(con: "DuckDBPyConnection", wanted: Sequence[int] | None = None) -> list[Past]:
-    """Read past turns, all or those of some ids, in order.
-
-    Raises
-    ------
-    ValueError
-        If one of the ids is no turn's.
-    """
-    found = con.execute(_TURNS, {"wanted": None if wanted is None else list(wanted)})
-    names = [column[0] for column in found.description]
-    past = [Past(**dict(zip(names, row, strict=True))) for row in found.fetchall()]
-    if strangers := sorted(set(wanted or ()) - {turn.turn_id for turn in past}):
-        msg = f"turn_id {', '.join(map(str, strangers))} not in this snapshot; lab.turns lists them."
-        raise ValueError(msg)
-    return past
-
-
-def zone_of(con: "DuckDBPyConnection", config: Config) -> tzinfo:
-    """Return whose days a lab's questions mean: the configuration's time zone, else its newest turn's, else UTC's."""
-    newest = con.execute(
-        "select time_zone from turns where time_zone is not null order by turn_id desc limit 1"
-    ).fetchone()
-    return zone(config.time_zone or (newest[0] if newest else "UTC"))
-
-
-def checked_snapshot(snapshot: object) -> None:
-    """Check that a study was given a snapshot.
-
-    Raises
-    ------
-    ValueError
-        If it was given something else.
-    """
-    if not isinstance(snapshot, Snapshot):
-        msg = f"snapshot must be what lab.snapshot() gives, not {snapshot!r}."
-        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-
-
-def checked(prices: Prices | None) -> Prices:
-    """Check a user's prices.
-
-    Raises
-    ------
-    ConfigError
-        If one is not a pair of numbers.
-    """
-    return Model(prices=prices or {}).prices
-
-
-def cost_of(model: str, prices: Prices, input_tokens: float, output_tokens: float = 0) -> float | None:
-    """Return what so many tokens cost, none of them cached, USD; None where the price is not known."""
-    known = price(model, prices)
-    return known and known.cost(Usage(input_tokens=round(input_tokens), output_tokens=round(output_tokens)))
-
-
 SHOWN = 5
-"""So many items of each kind the words quote."""
-_QUOTED = 90  # characters of each
-
-
-def beyond(prompt: Prompt | None, other: Prompt | None) -> list[ContextItem]:
-    """Return what stands in one prompt and not in another; moving to another tier is no difference.
-
-    An item is a passage or an insight. The guide's message of 200 characters is an item of its own.
-    """
-    there = {(slot.kind, slot.item_id) for slot in _kept(other)}
-    return [slot for slot in _kept(prompt) if (slot.kind, slot.item_id) not in there]
-
-
-def _kept(prompt: Prompt | None) -> list[ContextItem]:
-    return [slot for slot in prompt.slots if slot.kept] if prompt else []
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One turn's prompt under its own configuration and under the one that was tried."""
-
-    turn: "Replayed"
-
-    @property
-    def frame(self) -> "pd.DataFrame":
-        """One row an item that stands in either prompt.
-
-        Returns
-        -------
-        pandas.DataFrame
-            tier, kind, item_id, message_id, tokens, before, after, why, text. `before` and `after`: whether it stands
-            in the prompt of the turn's own configuration and in the one tried, `why` what the latter says of it (kept,
-            over budget, in HOT, ...; missing: it was no near miss). The rest is as in the latter if it stands there.
-        """
-        import pandas as pd
-
-        before, after = (
-            {(slot.kind, slot.item_id): slot for slot in _kept(prompt)}
-            for prompt in (self.turn.before, self.turn.prompt)
-        )
-        why = {(slot.kind, slot.item_id): slot.reason for slot in (self.turn.prompt.slots if self.turn.prompt else ())}
-        rows = [
-            {name: getattr(slot, name) for name in ("tier", "kind", "item_id", "message_id", "tokens", "text")}
-            | {"before": item in before, "after": item in after, "why": why.get(item)}
-            for item, slot in (before | after).items()
-        ]
-        columns = ["tier", "kind", "item_id", "message_id", "tokens", "before", "after", "why", "text"]
-        found = pd.DataFrame(rows, columns=columns).astype({"message_id": "Int64"})
-        return found.sort_values("tier", key=lambda tier: tier.map(_ORDER), kind="stable", ignore_index=True)
-
-    def __repr__(self) -> str:
-        """Return what is other, in tokens, USD and items."""
-        turn = self.turn
-        head = f"Turn {turn.turn_id}, {_quoted(turn.past.question or 'its question was forgotten')}"
-        if turn.prompt is None or turn.before is None:
-            return f"{head}\ncannot be compared: {turn.problem}"
-        if turn.prompt is turn.before:
-            changed = f"not called the same, for these have changed: {', '.join(turn.changed)}"
-            same = "byte for byte as sent" if turn.identical else "not the bytes that were sent"
-            return f"{head}\n{changed if turn.changed else same}: {turn.prompt.tokens:,} tokens"
-        lines = [
-            head,
-            f"{tokens(turn.before.tokens, turn.prompt.tokens)}, {dollars(turn.cost_before, turn.cost)} for the prompt",
-            *_listed("came in", turn.came_in),
-            *_listed("fell out", turn.fell_out),
-        ]
-        if turn.changed:
-            lines.append(
-                f"Compared with its own replay, which is not what was sent: {', '.join(turn.changed)} changed."
-            )
-        return "\n".join(lines)
-
-
-_ORDER = {"hot": 0, "warm": 1, "cold": 2}
-
-
-def _listed(what: str, slots: Sequence[ContextItem]) -> list[str]:
-    lines = [f"{slot.tier.upper()}, {slot.tokens} tokens: {_quoted(slot.text)}" for slot in slots[:SHOWN]]
-    more = len(slots) - len(lines)
-    return [f"{len(slots)} {what}{':' if lines else ''}", *(f"  {line}" for line in lines)] + (
-        [f"  and {more} more"] if more else []
-    )
-
-
-def _quoted(text: str) -> str:
-    words = " ".join(text.split())
-    return f'"{words if len(words) <= _QUOTED else words[:_QUOTED] + "..."}"'
-
-
-def tokens(before: float, after: float) -> str:
-    """Return how a number of tokens changes."""
-    if math.isnan(before) or math.isnan(after):
-        return "tokens not known"
-    share = f", {after / before - 1:+.0%}" if before else ""
-    return f"{before:,.0f} -> {after:,.0f} tokens ({after - before:+,.0f}{share})"
-
-
-def dollars(before: float | None, after: float | None) -> str:
-    """Return how a cost in USD changes."""
-    if before is None or after is None or math.isnan(before) or math.isnan(after):
-        return "price not known"
-    return f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"
+"""So many items of each kind a turn's words quote."""
+QUOTED = 90
+"""So many characters of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """One past turn's prompt, built again."""
+    """One past turn's prompt, built again; its repr says what is other than it was, in tokens, USD and items."""
 
     past: Past
     """The turn as it was recorded."""
@@ -350,13 +63,79 @@ class Replayed:
 
     @property
     def came_in(self) -> list[ContextItem]:
-        """What stands in the prompt and does not under the turn's own configuration."""
-        return beyond(self.prompt, self.before)
+        """What stands in the prompt and does not under the turn's own configuration, in whatever tier."""
+        there = _kept(self.before)
+        return [slot for item, slot in _kept(self.prompt).items() if item not in there]
 
     @property
     def fell_out(self) -> list[ContextItem]:
         """What stands in the prompt of the turn's own configuration alone."""
-        return beyond(self.before, self.prompt)
+        there = _kept(self.prompt)
+        return [slot for item, slot in _kept(self.before).items() if item not in there]
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row an item that stands in either prompt.
+
+        Returns
+        -------
+        pandas.DataFrame
+            tier, kind, item_id, message_id, tokens, before, after, why, text. `before` and `after`: whether it stands
+            in the prompt of the turn's own configuration and in the one tried, `why` what the latter says of it (kept,
+            over budget, in HOT, ...; missing: it was no near miss). The rest is as in the latter if it stands there.
+        """
+        import pandas as pd
+
+        before, after = _kept(self.before), _kept(self.prompt)
+        why = {(str(slot.kind), slot.item_id): slot.reason for slot in (self.prompt.slots if self.prompt else ())}
+        rows = [
+            (slot.tier, *item, slot.message_id, slot.tokens, item in before, item in after, why.get(item), slot.text)
+            for item, slot in sorted((before | after).items(), key=lambda each: TIERS.index(each[1].tier))
+        ]
+        columns = ["tier", "kind", "item_id", "message_id", "tokens", "before", "after", "why", "text"]
+        return pd.DataFrame(rows, columns=columns).astype({"message_id": "Int64"})
+
+    def __repr__(self) -> str:
+        """Return what is other, in tokens, USD and items."""
+        head = f"Turn {self.turn_id}, {_quoted(self.past.question or 'its question was forgotten')}"
+        changed = ", ".join(self.changed)
+        if self.prompt is None or self.before is None:
+            return f"{head}\ncannot be compared: {self.problem}"
+        if self.prompt is self.before:
+            same = "byte for byte as sent" if self.identical else "not the bytes that were sent"
+            same = f"not called the same, for these have changed: {changed}" if changed else same
+            return f"{head}\n{same}: {self.prompt.tokens:,} tokens"
+        lines = [head, f"{_in_tokens(self.before.tokens, self.prompt.tokens)}, {_in_usd(self.cost_before, self.cost)}"]
+        lines[-1] += " for the prompt"
+        for what, slots in (("came in", self.came_in), ("fell out", self.fell_out)):
+            lines.append(f"{len(slots)} {what}{':' if slots else ''}")
+            lines += [f"  {slot.tier.upper()}, {slot.tokens} tokens: {_quoted(slot.text)}" for slot in slots[:SHOWN]]
+            lines += [f"  and {len(slots) - SHOWN} more"] if len(slots) > SHOWN else []
+        lines += [f"Compared with its own replay, which is not what was sent: {changed} changed."] if changed else []
+        return "\n".join(lines)
+
+
+def _kept(prompt: Prompt | None) -> dict[tuple[str, int], ContextItem]:
+    """Return what stands in a prompt; the guide's message of 200 characters is an item of its own."""
+    return {(slot.kind, slot.item_id): slot for slot in prompt.slots if slot.kept} if prompt else {}
+
+
+def _quoted(text: str) -> str:
+    words = " ".join(text.split())
+    return f'"{words if len(words) <= QUOTED else words[:QUOTED] + "..."}"'
+
+
+def _in_tokens(before: float, after: float) -> str:
+    if math.isnan(before) or math.isnan(after):
+        return "tokens not known"
+    share = f", {after / before - 1:+.0%}" if before else ""
+    return f"{before:,.0f} -> {after:,.0f} tokens ({after - before:+,.0f}{share})"
+
+
+def _in_usd(before: float | None, after: float | None) -> str:
+    if before is None or after is None or math.isnan(before) or math.isnan(after):
+        return "price not known"
+    return f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,26 +161,25 @@ class Replay:
         """
         import pandas as pd
 
-        rows = [
-            {
-                "turn_id": turn.turn_id,
-                **_tokens(turn.prompt, ""),
-                **_tokens(turn.before, "_before"),
-                "cost": turn.cost,
-                "cost_before": turn.cost_before,
-                "came_in": len(turn.came_in) if turn.prompt and turn.before else None,
-                "fell_out": len(turn.fell_out) if turn.prompt and turn.before else None,
-                "identical": turn.identical,
-                "changed": ", ".join(turn.changed),
-                "problem": turn.problem,
-                "sha256": turn.prompt and turn.prompt.sha256,
-            }
-            for turn in self.turns
-        ]
-        return pd.DataFrame(rows, columns=_COLUMNS).astype(_KINDS)
+        rows = []
+        for turn in self.turns:
+            row = {name: getattr(turn, name) for name in ("turn_id", "cost", "cost_before", "identical", "problem")}
+            row |= {"changed": ", ".join(turn.changed), "sha256": turn.prompt and turn.prompt.sha256}
+            if turn.prompt and turn.before:
+                row |= {"came_in": len(turn.came_in), "fell_out": len(turn.fell_out)}
+            for suffix, prompt in (("", turn.prompt), ("_before", turn.before)):
+                if prompt:
+                    found = {"tokens": prompt.tokens, **{each.name: each.tokens for each in prompt.sections}}
+                    row |= {f"{name}{suffix}": found.get(name, 0) for name in _COUNTED}
+            rows.append(row)
+        before = [f"{name}_before" for name in _COUNTED]
+        columns = ["turn_id", "tokens", "tokens_before", "cost", "cost_before", "came_in", "fell_out"]
+        columns += ["identical", "changed", "problem", "sha256", *_COUNTED[1:], *before[1:]]
+        kinds = dict.fromkeys([*_COUNTED, *before, "came_in", "fell_out"], "Int64")
+        return pd.DataFrame(rows, columns=columns).astype(kinds | {"cost": "float64", "cost_before": "float64"})
 
-    def turn(self, turn_id: int) -> Difference:
-        """Return one turn's difference, item by item.
+    def turn(self, turn_id: int) -> Replayed:
+        """Return one turn: its `frame` has the difference, item by item.
 
         Raises
         ------
@@ -410,13 +188,13 @@ class Replay:
         """
         for turn in self.turns:
             if turn.turn_id == turn_id:
-                return Difference(turn=turn)
+                return turn
         msg = f"turn_id {turn_id!r} is not among the {len(self.turns):,} replayed turns; replay.frame lists them."
         raise ValueError(msg)
 
     def __repr__(self) -> str:
         """Count the turns, and sum up what is other than it was, and why."""
-        count = f"{len(self.turns):,} turn{'s' * (len(self.turns) != 1)}"
+        count = counted(len(self.turns), "turns")
         why = Counter(
             reason for turn in self.turns for reason in (turn.problem and "not built", *turn.changed) if reason
         )
@@ -428,26 +206,13 @@ class Replay:
         frame = self.frame.dropna(subset=["tokens", "tokens_before"])
         mean = frame[["tokens_before", "tokens", "cost_before", "cost"]].astype("float64").mean()
         return (
-            f"<Replay of {count} under another configuration: {tokens(*mean.iloc[:2])} and {dollars(*mean.iloc[2:])} "
-            f"a prompt; {frame['came_in'].sum():,} items came in, {frame['fell_out'].sum():,} fell out{reasons}>"
+            f"<Replay of {count} under another configuration: {_in_tokens(*mean.iloc[:2])} and "
+            f"{_in_usd(*mean.iloc[2:])} a prompt; {frame['came_in'].sum():,} items came in, "
+            f"{frame['fell_out'].sum():,} fell out{reasons}>"
         )
 
 
-_WHOLE = ["tokens", *SECTIONS]
-_BEFORE = [f"{name}_before" for name in _WHOLE]
-_COLUMNS = ["turn_id", "tokens", "tokens_before", "cost", "cost_before", "came_in", "fell_out"]
-_COLUMNS += ["identical", "changed", "problem", "sha256", *_WHOLE[1:], *_BEFORE[1:]]
-_KINDS = dict.fromkeys([*_WHOLE, *_BEFORE, "came_in", "fell_out"], "Int64") | {
-    "cost": "float64",
-    "cost_before": "float64",
-}
-
-
-def _tokens(prompt: Prompt | None, suffix: str) -> dict[str, int]:
-    if prompt is None:
-        return {}
-    found = {section.name: section.tokens for section in prompt.sections}
-    return {f"{name}{suffix}": found.get(name, 0) for name in SECTIONS} | {f"tokens{suffix}": prompt.tokens}
+_COUNTED = ("tokens", *SECTIONS)
 
 
 def replay(
@@ -485,37 +250,29 @@ def replay(
     ValueError
         If a turn id is none of the snapshot's, a price is no price, one of the embedders cannot be used, or `config`
         names none that is known.
-    """
-    from tqdm import tqdm  # type: ignore[import-untyped]
 
+    Examples
+    --------
+    >>> study.replay(lab.snapshot(), Config(budget=Budget(warm=250))).turn(1)
+    """
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
-    corpus, mine = Corpus(embedders), checked(prices)
+    corpus, mine = Corpus(embedders), Model(prices=prices or {}).prices
     prepare(corpus, snapshot, (config or Config()).recall.embedder)
-    wanted: list[Past] = []
-    found: list[Replayed] = []
-    try:
-        with snapshot.read() as con:
-            wanted = past_turns(con, turns)
-            again = (_again(con, corpus, turn, config, mine) for turn in wanted)
-            found.extend(tqdm(again, total=len(wanted), desc="Replaying", unit=" turns", delay=2))
-    except KeyboardInterrupt:
-        if not found:
-            raise
+    with snapshot.read() as con:
+        wanted = past_turns(con, turns)
+        found = one_by_one(wanted, lambda turn: _again(con, corpus, turn, config, mine), "Replaying", "turns")
     return Replay(turns=tuple(found), config=config, left=len(wanted) - len(found))
 
 
 def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config | None, mine: Prices) -> Replayed:
-    if turn.gone:
-        return Replayed(past=turn, model=turn.model, problem=turn.gone)
-    own = turn.config
-    before, problem = _built(con, corpus, turn, own)
+    before, problem = turn.build(con, corpus, turn.config)
     prompt, model = before, turn.model
     if config is not None:
-        prompt, reason = _built(con, corpus, turn, config)
+        prompt, reason = turn.build(con, corpus, config)
         problem = reason or (problem and f"under its own configuration: {problem}")
         model, _ = turn.counts_as(con, config)
-    known = {**own.model.prices, **(config.model.prices if config else {}), **mine}
+    known = {**turn.config.model.prices, **(config.model.prices if config else {}), **mine}
     return Replayed(
         past=turn,
         prompt=prompt,
@@ -523,14 +280,11 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
         changed=turn.changed(before) if before else (),
         problem=problem,
         model=model,
-        cost=cost_of(model, known, prompt.tokens) if prompt else None,
-        cost_before=cost_of(turn.model, known, before.tokens) if before else None,
+        cost=_usd(model, known, prompt),
+        cost_before=_usd(turn.model, known, before),
     )
 
 
-def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config) -> tuple[Prompt | None, str | None]:
-    _, factor = turn.counts_as(con, config)
-    try:
-        return turn.prompt(con, corpus, config, factor), None
-    except (PromptTooLong, ConfigError) as error:
-        return None, str(error)
+def _usd(model: str, prices: Prices, prompt: Prompt | None) -> float | None:
+    known = price(model, prices)
+    return known.cost(Usage(input_tokens=prompt.tokens, output_tokens=0)) if known and prompt else None

@@ -10,17 +10,17 @@ from gallump_lab import tokens
 from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prices import confirmed, price
-from gallump_lab.brain.prompt import Prompt, PromptTooLong
-from gallump_lab.config import Config
+from gallump_lab.brain.prompt import Prompt
+from gallump_lab.config import Config, Model
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
-from gallump_lab.study.replay import Past, Prices, checked, checked_snapshot, past_turns
+from gallump_lab.study.past import Past, Prices, checked_snapshot, past_turns
 
 if TYPE_CHECKING:
     import pandas as pd
-    from duckdb import DuckDBPyConnection
 
 
 class OverLimit(RuntimeError):
@@ -92,49 +92,45 @@ class Rerun:
                     "latency_before": then.latency,
                 }
             )
-        return pd.DataFrame(rows, columns=[*_TOLD, *_COUNTED, *_MEASURED]).astype(
-            dict.fromkeys(_COUNTED, "Int64") | dict.fromkeys(_MEASURED, "float64")
-        )
+        columns = ["turn_id", "question", "old", "new", "state", "problem", *_COUNTED, *_MEASURED]
+        kinds = dict.fromkeys(_COUNTED, "Int64") | dict.fromkeys(_MEASURED, "float64")
+        return pd.DataFrame(rows, columns=columns).astype(kinds)
 
     def __repr__(self) -> str:
         """Count the answers, say who gave them and at what cost."""
-        new = [turn.answer for turn in self.turns if turn.answer]
+        new, number = [turn.answer for turn in self.turns if turn.answer], counted(len(self.turns), "turns")
         if not new:
-            head = f"Rerun of {_turns(len(self.turns))}: nothing was asked"
+            head = f"Rerun of {number}: nothing was asked"
         else:
             who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
             whole = sum(answer.state == "complete" for answer in new)
-            head = f"Rerun of {_turns(len(self.turns))}: {len(new):,} asked again, {whole:,} whole answers by {who}"
-            head += f"; {'cost not known' if self.cost is None else f'${self.cost:.4f}'}"
+            head = f"Rerun of {number}: {len(new):,} asked again, "
+            head += (
+                f"{whole:,} whole answers by {who}; {'cost not known' if self.cost is None else f'${self.cost:.4f}'}"
+            )
         return "\n".join([head, *(f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)])
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(turn) for turn in self.turns)
+        """Return both answers as a table: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
+        left, pre = 'style="text-align: left; vertical-align: top"', "white-space: pre-wrap; font: inherit; margin: 0"
+
+        def cell(text: str, what: str = "td") -> str:
+            return f'<{what} {left}><pre style="{pre}">{html.escape(text)}</pre></{what.split(maxsplit=1)[0]}>'
+
+        rows = [f"<tr>{cell('Old answer', 'th')}{cell('New answer', 'th')}</tr>"]
+        for turn in self.turns:
+            head = f"Turn {turn.past.turn_id}: {turn.past.question or 'its question was forgotten'}"
+            new = [turn.answer.text if turn.answer else "", f"[{turn.problem}]" if turn.problem else ""]
+            said = cell(turn.past.reply or "[none]") + cell("\n\n".join(filter(None, new)))
+            rows.append(f"<tr>{cell(head, 'th colspan=2')}</tr><tr>{said}</tr>")
         return (
             f"<p>{html.escape(repr(self).splitlines()[0])}</p>"
-            '<table style="width: 100%; table-layout: fixed">'
-            f"<tr><th {_LEFT}>Old answer</th><th {_LEFT}>New answer</th></tr>{rows}</table>"
+            f'<table style="width: 100%; table-layout: fixed">{"".join(rows)}</table>'
         )
 
 
-_TOLD = ["turn_id", "question", "old", "new", "state", "problem"]
 _COUNTED = ["tokens", "input_tokens", "output_tokens", "output_before"]
 _MEASURED = ["cost", "cost_before", "latency", "latency_before"]
-
-
-def _row(turn: Answered) -> str:
-    """Return a turn's answers as a table's rows: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
-    head = f"Turn {turn.past.turn_id}: {turn.past.question or 'its question was forgotten'}"
-    new = "\n\n".join(filter(None, (turn.answer.text if turn.answer else "", turn.problem and f"[{turn.problem}]")))
-    said = "".join(f"<td {_LEFT}>{_pre(cell)}</td>" for cell in (turn.past.reply or "[none]", new))
-    return f'<tr><th colspan="2" {_LEFT}>{_pre(head)}</th></tr><tr>{said}</tr>'
-
-
-def _pre(text: str) -> str:
-    return f'<pre style="white-space: pre-wrap; font: inherit; margin: 0">{html.escape(text)}</pre>'
-
-
-_LEFT = 'style="text-align: left; vertical-align: top"'
 
 
 def rerun(  # noqa: PLR0913 (what a study may choose)
@@ -178,82 +174,66 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
         names none that is known.
     OverLimit
         If `config.model.max_usd_per_day` is set, and the estimate is above it or not known.
+
+    Examples
+    --------
+    >>> study.rerun(lab.snapshot(), [3, 7], best.config)
     """
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
-    known = {**config.model.prices, **checked(prices)}
+    known = {**config.model.prices, **Model(prices=prices or {}).prices}
     brain = Brain(model=replace(config.model, prices=known), budget=config.budget)
     corpus = Corpus(embedders)
     prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
-        wanted = [_built(con, corpus, turn, config, brain.model_name) for turn in past_turns(con, turns)]
+        chosen = [(turn, turn.build(con, corpus, config, brain.model_name)) for turn in past_turns(con, turns)]
+    wanted = [Answered(past=turn, prompt=prompt, problem=why) for turn, (prompt, why) in chosen]
     ready = [turn.prompt for turn in wanted if turn.prompt]
     words = _estimate(ready, brain) if ready else "None of these turns can be asked again."
     found: list[Answered] = []
     if ready and (brain.offline or (confirm or confirmed)(words)):
         with contextlib.suppress(KeyboardInterrupt):
             for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
-                found.append(_ask(brain, turn))
-                if found[-1].answer and found[-1].answer.interruption:
+                answer = brain.send(turn.prompt) if turn.prompt else None
+                stopped = answer is not None and answer.interruption is not None
+                why = "interrupted" if stopped else answer.notice if answer else turn.problem
+                found.append(replace(turn, answer=answer, problem=why))
+                if stopped:
                     break
     rest = [replace(turn, problem=turn.problem or "not asked") for turn in wanted[len(found) :]]
     return Rerun(turns=(*found, *rest), model=brain.model_name, words=words)
 
 
-def _built(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config, model: str) -> Answered:
-    if turn.gone:
-        return Answered(past=turn, problem=turn.gone)
-    _, factor = turn.counts_as(con, config, model)
-    try:
-        return Answered(past=turn, prompt=turn.prompt(con, corpus, config, factor))
-    except PromptTooLong as error:
-        return Answered(past=turn, problem=str(error))
-
-
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
     """Return what asking will take; stop where it may go over the limit."""
     name, reply, limit = brain.model_name, brain.budget.reply, brain.model.max_usd_per_day
+    number = counted(len(prompts), "turns")
     if brain.offline:
-        return f"The offline analyst answers {_turns(len(prompts))} again, for there is no key: nothing is sent."
-    what = f"Asking {name} again for {_turns(len(prompts))}"
+        return f"The offline analyst answers {number} again, for there is no key: nothing is sent."
+    what = f"Asking {name} again for {number}"
     least, most = (_cost(prompts, brain, output) for output in (0, reply))
-    known = "the price is not known" if most is None else f"about ${least:.4f}, with the replies at most ${most:.4f}"
+    told = "the price is not known" if most is None else f"about ${least:.4f}, with the replies at most ${most:.4f}"
     if limit is not None and (most is None or most > limit):
         msg = (
-            f"{what}: {known}, and model.max_usd_per_day is ${limit:,.2f}. Choose fewer turns, a smaller budget.reply "
+            f"{what}: {told}, and model.max_usd_per_day is ${limit:,.2f}. Choose fewer turns, a smaller budget.reply "
             f"or a higher limit, or give prices={{{name!r}: (USD in, USD out)}} per million tokens. Nothing was asked."
         )
         raise OverLimit(msg)
-    sent = sum(prompt.tokens for prompt in prompts)
     return (
-        f"{what}: {sent:,} tokens of prompts and up to {reply:,} of each reply, as estimated: {known}. "
-        "Nothing is written to the lab."
+        f"{what}: {sum(prompt.tokens for prompt in prompts):,} tokens of prompts and up to {reply:,} of each reply, "
+        f"as estimated: {told}. Nothing is written to the lab."
     )
 
 
 def _cost(prompts: Sequence[Prompt], brain: Brain, output_tokens: int) -> float | None:
     """Sum what prompts and such replies cost, USD; the system part is written to the cache, which costs more."""
     known, total = price(brain.model_name, brain.model.prices), 0.0
+    if known is None:
+        return None
     for prompt in prompts:
-        tokens_of = {place: sum(s.tokens for s in prompt.sections if s.place == place) for place in ("system", "user")}
-        usage = Usage(
-            input_tokens=tokens_of["user"], cache_write_tokens=tokens_of["system"], output_tokens=output_tokens
-        )
-        cost = known and known.cost(usage)
-        if cost is None:
-            return None
-        total += cost
+        system = sum(section.tokens for section in prompt.sections if section.place == "system")
+        sent = prompt.tokens - system
+        total += known.cost(Usage(input_tokens=sent, cache_write_tokens=system, output_tokens=output_tokens))
     return total
-
-
-def _ask(brain: Brain, turn: Answered) -> Answered:
-    if turn.prompt is None:
-        return turn
-    answer = brain.send(turn.prompt)
-    return replace(turn, answer=answer, problem="interrupted" if answer.interruption else answer.notice)
-
-
-def _turns(number: int) -> str:
-    return f"{number:,} turn{'s' * (number != 1)}"

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gallump_lab.reading.text_files import counted
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -66,15 +68,7 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
         reach = _reach(without - odds, counts > 0, number)
         least, most = _alone(values, sums.sum(0), n)
         low, high = np.fmin(special.expit(odds - reach), least), np.fmax(special.expit(odds + reach), most)
-    enough = number >= CLUSTERS
-    return Estimates(
-        value=mean,
-        low=np.where(enough, np.minimum(low, mean), np.nan),
-        high=np.where(enough, np.maximum(high, mean), np.nan),
-        p=np.full(mean.shape, np.nan),
-        n=n.astype(np.int64),
-        clusters=number.astype(np.int64),
-    )
+    return _estimates(mean, np.minimum(low, mean), np.maximum(high, mean), np.full(mean.shape, np.nan), counts)
 
 
 def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
@@ -95,15 +89,17 @@ def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
         error = reach / times
         apart = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0, np.inf))
         p = 2 * special.stdtr(number - 1, -apart)
-    enough = number >= CLUSTERS
-    return Estimates(
-        value=mean,
-        low=np.where(enough, np.maximum(mean - reach, -1), np.nan),
-        high=np.where(enough, np.minimum(mean + reach, 1), np.nan),
-        p=np.where(enough, p, np.nan),
-        n=n.astype(np.int64),
-        clusters=number.astype(np.int64),
-    )
+    return _estimates(mean, np.maximum(mean - reach, -1), np.minimum(mean + reach, 1), p, counts)
+
+
+def _estimates(mean: "Floats", low: "Floats", high: "Floats", p: "Floats", counts: "Floats") -> Estimates:
+    """Return estimates, without what so few conversations cannot tell."""
+    import numpy as np
+
+    number = (counts > 0).sum(0)
+    low, high, p = (np.where(number >= CLUSTERS, each, np.nan) for each in (low, high, p))
+    n = counts.sum(0).astype(np.int64)
+    return Estimates(value=mean, low=low, high=high, p=p, n=n, clusters=number.astype(np.int64))
 
 
 def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Floats]":
@@ -183,12 +179,12 @@ def holm(p: "ArrayLike") -> "Floats":
 
 
 def caution(clusters: Sequence[Any]) -> str:
-    """Say in words when the conversations are too few for an interval; empty otherwise."""
+    """Return in words when the conversations are too few for an interval; empty otherwise."""
     number = len(set(map(str, clusters)))
     if number >= CLUSTERS:
         return ""
     return (
-        f"{number} conversation{'s' * (number != 1)} where an interval takes {CLUSTERS}: the means are of these alone "
+        f"{counted(number, 'conversations')} where an interval takes {CLUSTERS}: the means are of these alone "
         "and say nothing of others."
     )
 

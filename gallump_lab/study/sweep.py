@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget
 from gallump_lab.memory.packing import TIERS
-from gallump_lab.study import plots, statistics
+from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import Best, choose
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.past import one_by_one
+from gallump_lab.study.rankings import Rankings, checked_ranks
 from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, tally
 
 if TYPE_CHECKING:
@@ -57,74 +58,60 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     Raises
     ------
     ValueError
-        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, no combination
-        fits the window beside the reply, or what is applied is counted in other tokens than the ranks.
-    """
-    from tqdm import tqdm  # type: ignore[import-untyped]
+        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, or no
+        combination fits the window beside the reply.
 
-    if not isinstance(ranks, Rankings):
-        msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
-        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
+    Examples
+    --------
+    >>> sweep = study.sweep(ranks, {"warm": range(0, 2_001, 100)})
+    >>> sweep.best(tokens=800)
+    """
+    checked_ranks(ranks)
     axes = _axes(ranks, grid)
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ranks.retrievers}
-    done = 0
-    try:
-        for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
-            for name, cells in found.items():
-                warm = [ranks.passages[item] for item in ranks.found[name][place].items.tolist()]
-                cells.append(tally(asked.needs, asked.hot, warm, asked.cold, axes))
-            done = place + 1
-    except KeyboardInterrupt:
-        if not done:
-            raise
-        ranks = replace(ranks.part(range(done)), left=ranks.left + len(ranks.asked) - done)
-    return Sweep(ranks, axes, {name: cells[:done] for name, cells in found.items()})
+
+    def tallied(place: int) -> list[dict[str, Any]]:
+        asked = ranks.asked[place]
+        warm = ([ranks.passages[item] for item in each[place].items.tolist()] for each in ranks.found.values())
+        return [tally(asked.needs, asked.hot, slots, asked.cold, axes) for slots in warm]
+
+    found = one_by_one(range(len(ranks.asked)), tallied, "Sweeping", "questions")
+    done, missing = ranks.part(range(len(found))), len(ranks.asked) - len(found)
+    return Sweep(replace(done, left=ranks.left + missing), axes, found)
 
 
 def _axes(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
     import numpy as np
 
     budget, limits = ranks.config.budget, ranks.limits
-    if not {*TIERS} <= {*(grid or ())}:
-        ranks.check_own()
+    applied: dict[str, list[int]] = {tier: [getattr(budget, tier)] for tier in TIERS}
     if grid is None:
-        wanted = {
-            tier: [each for each in (*GRID[tier], getattr(budget, tier)) if each <= limits[tier]] for tier in TIERS
-        }
-    else:
-        if strangers := sorted(set(grid) - set(TIERS)):
-            msg = f"grid: {', '.join(map(repr, strangers))} unknown; the tiers are hot, warm and cold."
+        grid = {tier: [each for each in (*GRID[tier], *applied[tier]) if each <= limits[tier]] for tier in TIERS}
+    if not isinstance(grid, Mapping) or set(grid) - set(TIERS):
+        msg = f"grid must be budgets of hot, warm or cold, such as {{'warm': [0, 200, 500]}}, not {grid!r}."
+        raise ValueError(msg)
+    axes: dict[str, Ints] = {}
+    wanted: dict[str, Any] = {**applied, **grid}
+    for tier, given in wanted.items():
+        values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+        whole = all(isinstance(each, (int, np.integer)) and not isinstance(each, bool) for each in values)
+        if not values or not whole or min(values) < 0:
+            msg = f"grid[{tier!r}] must be whole numbers of tokens of at least 0, such as [0, 200, 500], not {given!r}."
             raise ValueError(msg)
-        wanted = {tier: _listed(tier, grid.get(tier, [getattr(budget, tier)])) for tier in TIERS}
-    for tier, values in wanted.items():
-        for each in values:
-            if not isinstance(each, (int, np.integer)) or isinstance(each, bool) or each < 0:
-                msg = f"grid[{tier!r}] must be whole numbers of tokens of at least 0, not {each!r}."
-                raise ValueError(msg)
-            if each > limits[tier]:
-                msg = (
-                    f"grid[{tier!r}] goes to {each:,} tokens, but the ranks reach to {limits[tier]:,}: "
-                    f"study.rank(..., {tier}={each})."
-                )
-                raise ValueError(msg)
-        if not values:
-            msg = f"grid[{tier!r}] is empty; give at least one budget."
+        if max(values) > limits[tier]:
+            msg = (
+                f"grid[{tier!r}] goes to {max(values):,} tokens, but the ranks reach to {limits[tier]:,}: "
+                f"study.rank(..., {tier}={max(values)})."
+            )
             raise ValueError(msg)
-    least = sum(min(values) for values in wanted.values()) + budget.reply
+        axes[tier] = np.unique(np.array(values, np.int64))
+    least = sum(int(values[0]) for values in axes.values()) + budget.reply
     if least > budget.window:
         msg = (
             f"grid: no combination fits the window of {budget.window:,} tokens beside the reply's {budget.reply:,}; "
             f"the smallest takes {least:,}."
         )
         raise ValueError(msg)
-    return {tier: np.unique(np.array(values, np.int64)) for tier, values in wanted.items()}
-
-
-def _listed(tier: str, budgets: object) -> list[Any]:
-    if isinstance(budgets, Iterable) and not isinstance(budgets, str):
-        return list(budgets)
-    msg = f"grid[{tier!r}] must be a list of budgets, such as [0, 200, 500], not {budgets!r}."
-    raise ValueError(msg)
+    return axes
 
 
 class Sweep:
@@ -148,32 +135,27 @@ class Sweep:
     """
 
     def __init__(
-        self, ranks: Rankings, grid: "dict[str, Ints]", found: "Mapping[str, Sequence[Mapping[str, Floats]]]"
+        self, ranks: Rankings, grid: "dict[str, Ints]", found: "Sequence[Sequence[Mapping[str, Floats]]]"
     ) -> None:
         import numpy as np
 
         self.ranks, self.grid = ranks, grid
+        cells = {name: np.array([[each[name] for each in row] for row in found]) for name in COLUMNS}
         self.exercised: dict[str, bool] = {
-            tier: any((cell[name] > 0).any() for cells in found.values() for cell in cells)
-            for tier, name in zip(TIERS, HELD, strict=True)
+            tier: bool((cells[name] > 0).any()) for tier, name in zip(TIERS, HELD, strict=True)
         }
+        budget = ranks.config.budget
         points = np.stack(np.meshgrid(*(grid[tier] for tier in TIERS), indexing="ij"), -1).reshape(-1, 3)
-        valid = points.sum(1) + ranks.config.budget.reply <= ranks.config.budget.window
+        valid = points.sum(1) + budget.reply <= budget.window
         for place, tier in enumerate(TIERS):
             if not self.exercised[tier]:
                 left = np.unique(points[valid, place])
-                valid &= points[:, place] == left[np.abs(left - getattr(ranks.config.budget, tier)).argmin()]
-        self.retriever = np.repeat(np.array(list(found), object), int(valid.sum()))
-        self.budgets = np.tile(points[valid], (len(found), 1))
+                valid &= points[:, place] == left[np.abs(left - getattr(budget, tier)).argmin()]
+        self.retriever = np.repeat(np.array(list(ranks.retrievers), object), int(valid.sum()))
+        self.budgets = np.tile(points[valid], (len(ranks.retrievers), 1))
+        shape = len(found), len(ranks.retrievers), len(points)
         self.measured: dict[str, Floats] = {
-            name: np.concatenate(
-                [
-                    np.stack([cell[name] for cell in cells]).reshape(len(ranks.asked), -1)[:, valid]
-                    for cells in found.values()
-                ],
-                axis=1,
-            )
-            for name in COLUMNS
+            name: each.reshape(shape)[:, :, valid].reshape(len(found), -1) for name, each in cells.items()
         }
         self.measured["tokens"] = sum((self.measured[name] for name in SPENT), np.zeros(1))
 
@@ -217,12 +199,10 @@ class Sweep:
 
     @cached_property
     def applied(self) -> int | None:
-        """The row of what is applied in the lab; None if the sweep does not hold it, or counts other tokens."""
+        """The row of what is applied in the lab; None if the sweep does not hold it."""
         import numpy as np
 
         config = self.ranks.config
-        if not self.ranks.own:
-            return None
         same = [name for name, settings in self.ranks.retrievers.items() if settings == config.recall]
         budget = [getattr(config.budget, tier) for tier in TIERS]
         (rows,) = np.nonzero((self.budgets == budget).all(1) & np.isin(self.retriever, same))
@@ -300,14 +280,14 @@ class Sweep:
 
     def plot(self, objective: str = "recall") -> "Picture":
         """Draw the objective against the tokens that it takes, the Pareto front, what is applied and the knee."""
-        return plots.front(self, checked(objective))
+        return pictures.front(self, checked(objective))
 
     def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
         """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
         if tier not in TIERS:
             msg = f"tier must be one of {', '.join(TIERS)}, not {tier!r}."
             raise ValueError(msg)
-        return plots.lines(self, tier, checked(objective))
+        return pictures.lines(self, tier, checked(objective))
 
     def __repr__(self) -> str:
         """Return what was swept, where the knee is and what is applied."""

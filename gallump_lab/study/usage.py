@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
-from gallump_lab.config import Budget, Config
+from gallump_lab.config import Budget, Config, Model
 from gallump_lab.memory import packing
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, query, runs
-from gallump_lab.study import plots
-from gallump_lab.study.replay import Past, Prices, checked, checked_snapshot, past_turns
+from gallump_lab.study import pictures
+from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -124,29 +125,25 @@ class Tokens:
     @property
     def cost(self) -> Cost:
         """What a turn costs, and a month at the lab's own pace."""
-        known = self.turns["cost"].dropna()
-        unpriced = len(self.turns) - len(known)
-        notes = [f"{unpriced:,} of {len(self.turns):,} turns have no price or no usage and are left out"] * (
-            unpriced > 0
-        )
+        known, number = self.turns["cost"].dropna(), len(self.turns)
+        notes = []
+        if number and len(known):
+            first, last = self.turns["asked_at"].min(), self.turns["asked_at"].max()
+            days = (last.normalize() - first.normalize()).days + 1
+            notes.append(
+                f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({number:,} in "
+                f"{counted(days, 'days')}), for {MONTH:.1f} days"
+            )
+        if unpriced := number - len(known):
+            notes.append(f"{unpriced:,} of {number:,} turns have no price or no usage and are left out")
         if (self.turns["model"] == OFFLINE).any() and not known.any():
             notes.append(f"the offline analyst is free (prices={{{OFFLINE!r}: (USD in, USD out)}} prices its tokens)")
-        if known.empty:
-            return Cost(mean=math.nan, p50=math.nan, p95=math.nan, month=math.nan, words="; ".join(notes) or NOTHING)
-        first, last = self.turns["asked_at"].min(), self.turns["asked_at"].max()
-        days = (last.normalize() - first.normalize()).days + 1
-        pace = len(self.turns) / days
-        notes.insert(
-            0,
-            f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({len(self.turns):,} in {days:,} "
-            f"day{'s' * (days != 1)}), for {MONTH:.1f} days",
-        )
         return Cost(
             mean=float(known.mean()),
             p50=float(known.median()),
             p95=float(known.quantile(0.95)),
-            month=float(known.mean()) * pace * MONTH,
-            words="; ".join(notes),
+            month=float(known.mean()) * number / days * MONTH if len(known) else math.nan,
+            words="; ".join(notes) or NOTHING,
         )
 
     @cached_property
@@ -161,21 +158,21 @@ class Tokens:
         """
         import pandas as pd
 
-        rows = _presets(self.snapshot)
-        found = [
-            {
-                "preset": preset,
-                "tier": tier,
-                "budget": getattr(config.budget, tier),
-                "mean": (used := pd.Series([row[preset][tier] for row in rows], dtype="float64")).mean(),
-                "p95": used.quantile(0.95),
-                "unused": 1 - used.mean() / getattr(config.budget, tier),
-                "turns": len(rows),
-            }
-            for preset, config in PRESETS.items()
-            for tier in packing.TIERS
-        ]
-        return pd.DataFrame(found)
+        corpus, rows = Corpus(), []
+        prepare(corpus, self.snapshot)
+        with self.snapshot.read() as con:
+
+            def used(turn: Past) -> list[dict[str, int]]:
+                contexts = (turn.context(con, corpus, config, turn.token_factor) for config in PRESETS.values())
+                return [packing.used(context.slots) for context in contexts]
+
+            turns = one_by_one([turn for turn in past_turns(con) if not turn.gone], used, "Replaying", "turns")
+        for place, (preset, config) in enumerate(PRESETS.items()):
+            for tier in packing.TIERS:
+                spent = pd.Series([turn[place][tier] for turn in turns], dtype="float64")
+                budget, mean = getattr(config.budget, tier), spent.mean()
+                rows.append([preset, tier, budget, mean, spent.quantile(0.95), 1 - mean / budget, len(turns)])
+        return pd.DataFrame(rows, columns=["preset", "tier", "budget", "mean", "p95", "unused", "turns"])
 
     def plot(self) -> Picture:
         """Draw where tokens went over time, and what was estimated against what the server counted.
@@ -187,7 +184,7 @@ class Tokens:
         """
         if self.turns.empty:
             raise ValueError(NOTHING)
-        return plots.tokens(self)
+        return pictures.tokens(self)
 
     def __repr__(self) -> str:
         """Sum up."""
@@ -234,9 +231,13 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
     ------
     ConfigError
         If a price is no price.
+
+    Examples
+    --------
+    >>> study.tokens(lab.snapshot(), prices={"qwen3:8b": (0.1, 0.4)}).cost
     """
     checked_snapshot(snapshot)
-    mine = checked(prices)
+    mine = Model(prices=prices or {}).prices
     with snapshot.read() as con:
         config = runs.applied(con)
         turns = _turns(con, {**config.model.prices, **mine})
@@ -249,30 +250,19 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
-    for turn_id, at, model, factor, text, *counted in con.execute(_TURNS).fetchall():
-        sections = json.loads(text)
-        usage = None if None in counted[:2] else Usage(**dict(zip(_COUNTED, (n or 0 for n in counted), strict=True)))
-        known = price(model, prices)
-        rows.append(
-            {
-                "turn_id": turn_id,
-                "asked_at": at,
-                "model": model,
-                "factor": factor,
-                "estimated": sum(sections.values()),
-                "actual": usage and usage.prompt_tokens,
-                "reply": usage and usage.output_tokens,
-                "cost": known and usage and known.cost(usage),
-                **{name: sections.get(name, 0) for name in SECTIONS},
-            }
-        )
+    for turn_id, at, model, factor, text, *given in con.execute(_TURNS).fetchall():
+        sections, known = json.loads(text), price(model, prices)
+        actual = reply = cost = None
+        if None not in given[:2]:
+            sent, reply, read, written = (number or 0 for number in given)
+            usage = Usage(input_tokens=sent, output_tokens=reply, cache_read_tokens=read, cache_write_tokens=written)
+            actual, cost = usage.prompt_tokens, known and known.cost(usage)
+        estimated = (sections.get(name, 0) for name in SECTIONS)
+        rows.append([turn_id, at, model, factor, sum(sections.values()), actual, reply, cost, *estimated])
     columns = ["turn_id", "asked_at", "model", "factor", "estimated", "actual", "reply", "cost", *SECTIONS]
     kinds = dict.fromkeys(["actual", "reply", "cost"], "float64") | {"asked_at": "datetime64[us]"}
     found = pd.DataFrame(rows, columns=columns).astype(kinds)
     return found.assign(asked_at=found["asked_at"].dt.tz_localize("UTC"))
-
-
-_COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
 def _by_model(con: "DuckDBPyConnection", turns: "pd.DataFrame", config: Config) -> "pd.DataFrame":
@@ -301,28 +291,3 @@ def _fit(counted: "pd.Series[float]", actual: "pd.Series[float]") -> tuple[float
     if overhead < 0:  # a call takes no less than its prompt
         factor, overhead = (counted * actual).sum() / (counted**2).sum(), 0.0
     return float(factor), float(overhead)
-
-
-def _presets(snapshot: Snapshot) -> list[dict[str, dict[str, int]]]:
-    """Return what each turn uses of each tier under each preset; an interrupt keeps what is done."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
-    corpus = Corpus()
-    prepare(corpus, snapshot)
-    found: list[dict[str, dict[str, int]]] = []
-    try:
-        with snapshot.read() as con:
-            wanted = [turn for turn in past_turns(con) if not turn.gone]
-            used = (_used(con, corpus, turn) for turn in wanted)
-            found.extend(tqdm(used, total=len(wanted), desc="Replaying", unit=" turns", delay=2))
-    except KeyboardInterrupt:
-        if not found:
-            raise
-    return found
-
-
-def _used(con: "DuckDBPyConnection", corpus: Corpus, turn: Past) -> dict[str, dict[str, int]]:
-    return {
-        preset: packing.used(list(turn.context(con, corpus, config, turn.token_factor).slots))
-        for preset, config in PRESETS.items()
-    }

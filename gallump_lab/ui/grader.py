@@ -317,10 +317,10 @@ class Reviewer(Grader):
         ]
 
     def _cells(self, row: Row) -> Row:
-        names = ("grade", "text", "symbol", "kind", "since", "until", "by", "sources")
+        names = ("symbol", "kind", "since", "until", "by", "sources")
         dates = {name: row[name] and row[name][:10] for name in ("since", "until")}
-        marks = {"": ", ".join(row["marks"])}
-        return {name: row[name] for name in names} | dates | marks | dict(row["beside"])
+        said = {"grade": row["grade"], "insight": row["text"], **{name: row[name] for name in names}, **dates}
+        return said | {"": ", ".join(row["marks"])} | dict(row["beside"])
 
     def _progress(self, rows: list[Row] | None = None) -> Row:
         """Count what has a grade; what was retired needs none."""

@@ -289,7 +289,7 @@ def vague(insight: Stated, talk: Talk, dice: random.Random) -> Stated | None:
     del dice
     text = insight.text
     for each in talk.symbols:
-        text = re.sub(talk.names(each), "the stock", text)
+        text = re.sub(rf"(?:\b[Tt]he )?{talk.names(each)}", "the stock", text)
     for each in talk.speakers:
         text = re.sub(rf"\b{re.escape(each)}\b", "someone", text)
     text = re.sub(r" \([^()]*\d[^()]*\)", "", text)
@@ -404,7 +404,9 @@ def picture(found: pd.DataFrame) -> Picture:
     chart = (base.mark_rect().encode(color=colour) + figures).properties(
         title=title, width={"step": 58}, height={"step": 26}
     )
-    return Picture(chart, "Which metric sees which fault")
+    best = shown.sort_values("auc", kind="stable").groupby("fault", sort=False).tail(1).set_index("fault")
+    seen = ", ".join(f"{kind} {best.loc[kind, 'metric']} {best.loc[kind, 'auc']:.2f}" for kind in kinds)
+    return Picture(chart, f"Best metric by fault: {seen}")
 
 
 def main() -> None:

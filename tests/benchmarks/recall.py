@@ -5,9 +5,10 @@
     python tests/benchmarks/recall.py --format beam --path folder [--retriever NAME] [--ablation]
 
 Prints a table, and JSON on the last line: questions, recall_at_5, recall_at_10, ndcg_at_10, mrr, and for each number of
-tokens strict (every sentence of the evidence message is in), partial (half of its tokens, or 80 of them) and coverage
-(the share of the reference answer's content words that stand in the kept text); each as [value, low, high] with 95%
-intervals clustered by conversation (t, G - 1 degrees; null below five conversations). `peers` holds the same for
+tokens recall (every sentence of the evidence message is in), partial_recall (half of its tokens, or 80 of them) and
+coverage (the share of the reference answer's content words that stand in the kept text); each as [value, low, high]
+with 95% intervals clustered by conversation (t, G - 1 degrees; null below five conversations). `peers` holds the same
+for
 
 - bm25s: BM25 over whole messages (bm25s, stemmed, English stop words), packed greedily;
 - plain mix: half bm25s, half WordLlama's own cosine, neighbours lent 0.3 back and 0.15 ahead, packed greedily.
@@ -34,9 +35,10 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.study import statistics
 from gallump_lab.study.rankings import Rankings
-from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
+from gallump_lab.study.tally import ndcg, recall_at, reciprocal_rank
 
 Rows = list[dict[str, Any]]
+MEASURES = ("recall", "partial_recall", "coverage")
 
 
 def labs(form: str, path: Path | None, folder: Path) -> Iterator[Lab]:
@@ -52,17 +54,12 @@ def labs(form: str, path: Path | None, folder: Path) -> Iterator[Lab]:
 
 def ours(ranks: Rankings, name: str, budgets: list[int]) -> Rows:
     """Measure one retriever of the package: WARM alone."""
-    grid = {"hot": np.zeros(1, int), "warm": np.array(budgets), "cold": np.zeros(1, int)}
-    rows = []
-    for place, asked in enumerate(ranks.asked):
-        warm = ranks.warm(name, place)
-        found = tally(asked.needs, [], warm, [], grid)
-        row = _row(asked.kind, asked.conversation, order(warm), asked.needs.evidence)
-        for number, budget in enumerate(budgets):
-            for key, measure in (("strict", "recall"), ("partial", "partial_recall"), ("coverage", "coverage")):
-                row[f"{key} {budget}"] = float(found[measure][0, number, 0])
-        rows.append(row)
-    return rows
+    measured = study.relevance(ranks, budgets).measured[name]
+    return [
+        {"kind": asked.kind, "conversation": asked.conversation}
+        | {measure: float(values[place]) for measure, values in measured.items()}
+        for place, asked in enumerate(ranks.asked)
+    ]
 
 
 def _row(kind: str, conversation: str, ranked: list[int], evidence: Any) -> dict[str, Any]:
@@ -125,22 +122,21 @@ def peers(lab: Lab, ranks: Rankings, budgets: list[int]) -> dict[str, Rows]:
                         kept.append(i)
                 held = len({int(ids[i]) for i in kept}.intersection(asked.needs.evidence)) / len(asked.needs.evidence)
                 words = frozenset[str]().union(*(content[i] for i in kept))
-                row[f"strict {budget}"] = row[f"partial {budget}"] = held
+                row[f"recall_{budget}"] = row[f"partial_recall_{budget}"] = held
                 needed = asked.needs.words
-                row[f"coverage {budget}"] = len(needed & words) / len(needed) if needed else math.nan
+                row[f"coverage_{budget}"] = len(needed & words) / len(needed) if needed else math.nan
             found[name].append(row)
     return found
 
 
 def ablations(settings: Recall) -> dict[str, Recall]:
     """Give settings with one signal off each, and what they are built up from, step by step."""
-    off = {f"without {name}": replace(settings, **{name: 0.0}) for name in (*SIGNALS, "neighbours")}
-    plain = replace(settings, **dict.fromkeys((*SIGNALS, "neighbours"), 0.0))
-    steps, built = {}, plain
+    built = replace(settings, **dict.fromkeys((*SIGNALS, "neighbours"), 0.0))
+    steps = {}
     for name in ("words", "meaning", "neighbours", "speaker", "role", "symbol", "dates", "recency"):
         built = replace(built, **{name: getattr(settings, name)})
         steps[f"+ {name}"] = built
-    return {"all signals": settings} | off | steps
+    return study.ablations(settings) | steps
 
 
 def summary(rows: Rows, budgets: list[int]) -> dict[str, Any]:
@@ -154,24 +150,22 @@ def summary(rows: Rows, budgets: list[int]) -> dict[str, Any]:
 
     found: dict[str, Any] = {"questions": len(rows)}
     found |= {name: of(name) for name in ("recall_at_5", "recall_at_10", "ndcg_at_10", "mrr")}
-    found["tokens"] = {
-        str(budget): {name: of(f"{name} {budget}") for name in ("strict", "partial", "coverage")} for budget in budgets
-    }
+    found["tokens"] = {str(budget): {name: of(f"{name}_{budget}") for name in MEASURES} for budget in budgets}
     return found
 
 
 def table(found: dict[str, dict[str, Any]], budgets: list[int]) -> None:
     """Print a line a retriever."""
-    names = [f"{name}@{budget}" for name in ("strict", "partial", "coverage") for budget in budgets]
+    names = [f"{name}@{budget}" for name in MEASURES for budget in budgets]
     width = max(map(len, found)) + 2
     print(f"{'':{width}}{'n':>5} R@5   R@10  nDCG  MRR   ", *names)
     for name, each in found.items():
         values = [each[key][0] for key in ("recall_at_5", "recall_at_10", "ndcg_at_10", "mrr")]
         line = [f"{value:.3f}" for value in values]
-        for kind in ("strict", "partial", "coverage"):
+        for kind in MEASURES:
             for budget in budgets:
                 value, low, _ = each["tokens"][str(budget)][kind]
-                about = f" ±{value - low:.3f}" if low is not None and kind == "strict" else ""
+                about = f" ±{value - low:.3f}" if low is not None and kind == "recall" else ""
                 line.append("-" if value is None else f"{value:.3f}{about}")
         print(f"{name:{width}}{each['questions']:>5}", *line)
 
@@ -195,7 +189,7 @@ def main() -> None:
     rows: dict[str, Rows] = {name: [] for name in (*retrievers, "bm25s", "plain mix")}
     with tempfile.TemporaryDirectory() as folder:
         for lab in labs(given.format, given.path, Path(folder)):
-            ranks = study.rank(lab.snapshot(), retrievers, warm=max(budgets), factor=1.0)
+            ranks = study.rank(lab.snapshot(), retrievers, warm=max(budgets), model=tokens.OFFLINE)  # in cl100k tokens
             for name in retrievers:
                 rows[name] += ours(ranks, name, budgets)
             for name, found in peers(lab, ranks, budgets).items():

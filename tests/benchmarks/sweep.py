@@ -15,15 +15,16 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gallump_lab import Lab, datasets, study
+from gallump_lab import Budget, Lab, datasets, study
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import labels
+from gallump_lab.memory import labels, packing
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 from gallump_lab.store import Snapshot
@@ -32,6 +33,8 @@ from gallump_lab.study.tally import MEASURES, measure
 from gallump_lab.tokens import OFFLINE
 
 COMPARED, TIMED = 50, 3
+NAME = "all signals"
+Figures = dict[str, float]
 
 
 def grid(number: int) -> dict[str, list[int]]:
@@ -45,10 +48,12 @@ def grid(number: int) -> dict[str, list[int]]:
     }
 
 
-def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Rankings, budget: Any, places: Any) -> list[dict[str, float]]:
-    """Build the contexts of some questions anew under a budget, and measure what stands there."""
+def rebuild(  # noqa: PLR0917 (all that a context is built from)
+    snapshot: Snapshot, corpus: Corpus, ranks: Rankings, name: str, budget: Budget, places: Iterable[int]
+) -> list[Figures]:
+    """Build the contexts of some questions anew under a retriever and a budget, and measure what stands there."""
     asked_of = {row.question_id: row for row in labels.questions(snapshot).itertuples()}
-    config = replace(ranks.config, budget=budget, recall=next(iter(ranks.retrievers.values())))
+    config = replace(ranks.config, budget=budget, recall=ranks.retrievers[name])
     found = []
     with snapshot.read() as con:
         seen_insight = memory.newest(con)[1]
@@ -66,7 +71,8 @@ def rebuild(snapshot: Snapshot, corpus: Corpus, ranks: Rankings, budget: Any, pl
                 config=config,
                 factor=ranks.factor,
             )
-            found.append(measure(asked.needs, [slot for slot in context.slots if slot.kept]))
+            used = {f"tokens_{tier}": tokens for tier, tokens in packing.used(context.slots).items()}
+            found.append(measure(asked.needs, [slot for slot in context.slots if slot.kept]) | used)
     return found
 
 
@@ -85,7 +91,7 @@ def main() -> None:
         snapshot, corpus = lab.snapshot(), Corpus()
     memory.prepare(corpus, snapshot)
     begin = time.perf_counter()
-    ranks = study.rank(snapshot, ["all signals"], model=OFFLINE)  # in cl100k tokens
+    ranks = study.rank(snapshot, NAME, model=OFFLINE)  # in cl100k tokens
     figures: dict[str, Any] = {"questions": len(ranks.asked), "ranking_s": time.perf_counter() - begin, "sweep_s": {}}
     for number in (int(each) for each in given.configurations.split(",")):
         begin = time.perf_counter()
@@ -98,12 +104,12 @@ def main() -> None:
     everyone = range(len(ranks.asked))
     begin = time.perf_counter()
     for row in dice.integers(len(sweep.budgets), size=TIMED).tolist():
-        rebuild(snapshot, corpus, ranks, sweep.budget(row), everyone)
+        rebuild(snapshot, corpus, ranks, NAME, sweep.budget(row), everyone)
     figures["rebuild_s_per_configuration"] = (time.perf_counter() - begin) / TIMED
     equal = 0
     for row in dice.integers(len(sweep.budgets), size=COMPARED).tolist():
         places = dice.integers(len(ranks.asked), size=20)
-        anew = rebuild(snapshot, corpus, ranks, sweep.budget(row), places.tolist())
+        anew = rebuild(snapshot, corpus, ranks, NAME, sweep.budget(row), places.tolist())
         same = [
             np.array_equal(sweep.measured[name][places, row], [each[name] for each in anew], equal_nan=True)
             for name in MEASURES

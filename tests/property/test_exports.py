@@ -5,12 +5,10 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gallump_lab import Lab, datasets
-from gallump_lab.datasets import DatasetError
+from gallump_lab import datasets
 from gallump_lab.datasets.exports import Entry, thread
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -90,18 +88,6 @@ def test_every_message_is_taken_or_counted(export: tuple[str, list[dict]]) -> No
     assert len(set(found.problems)) == len(found.problems)
 
 
-@settings(max_examples=4)
-@given(conversations=st.lists(GPT, min_size=1, max_size=3))
-def test_whatever_was_read_is_imported_once(conversations: list[dict]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        lab = Lab.open(Path(folder, "lab.duckdb"), clock=lambda: NOW)
-        found = read(folder, conversations, "chatgpt")
-        came = lab.import_dataset(found)
-        assert came.messages + came.left_out == len(found.messages) + found.left_out
-        again = lab.import_dataset(read(folder, conversations, "chatgpt"))
-        assert (again.messages, again.already) == (0, came.messages)
-
-
 @given(data=st.data(), size=st.integers(0, 12))
 def test_a_thread_goes_from_a_root_to_its_end(data: st.DataObject, size: int) -> None:
     places = st.none() | st.integers(0, size - 1) if size else st.none()
@@ -115,13 +101,3 @@ def test_a_thread_goes_from_a_root_to_its_end(data: st.DataObject, size: int) ->
     if found:
         assert parents[found[0]] is None or parents[found[0]] in found  # a root, or a circle that was walked once
         assert current in (None, found[-1])
-
-
-@settings(max_examples=20)
-@given(anything=st.lists(ODD, max_size=3) | ODD, service=st.sampled_from(["claude", "chatgpt"]))
-def test_what_is_no_export_is_refused(anything: object, service: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "conversations.json")
-        path.write_text(json.dumps(anything), "utf-8")
-        with pytest.raises(DatasetError, match="holds no conversation of"):
-            datasets.read(path, service)

@@ -38,7 +38,7 @@ SESSIONS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(session=SESSIONS, budget=st.integers(0, 300))
 def test_every_word_of_a_statement_stands_in_the_message_that_it_cites(session, budget):
     said = {message.message_id: message for message in session}
@@ -76,7 +76,7 @@ def test_what_is_not_meant_gives_no_value(session):
     assert all(each.value is None for each in rules.distil(joked, known=["AAPL"]))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(session=SESSIONS)
 def test_a_level_or_a_trade_is_of_a_symbol_and_its_numbers_stand_in_the_message(session):
     said = {message.message_id: message for message in session}

@@ -48,7 +48,7 @@ PLAIN = st.lists(
 
 @given(TEXTS, KEYS, TEXTS)
 @example("-----BEGIN PRIVATE KEY-----", "AKIAABCDEFGHIJKLMNQ7", "")
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_a_key_is_gone_wherever_it_stands(before, key, after):
     result = masked(f"{before} {key} {after}")
     assert inside(key) not in result
@@ -56,7 +56,7 @@ def test_a_key_is_gone_wherever_it_stands(before, key, after):
 
 
 @given(TEXTS)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_masking_twice_is_masking_once(text):
     once = masked(text)
     assert masked(once) == once
@@ -70,7 +70,7 @@ def test_a_text_without_any_is_as_it_was(words):
 
 
 @given(TEXTS, KEYS, TEXTS, st.lists(st.integers(1, 30)))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_a_stream_shows_no_key_however_it_is_cut(before, key, after, sizes):
     seen = []
     stream = Stream(seen.append)

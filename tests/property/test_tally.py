@@ -1,7 +1,11 @@
 """The sweep's arithmetic gives what packing every budget and measuring what stands there gives, to the last digit."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab.memory.cold import passing_over
@@ -49,8 +53,9 @@ def needs(draw, warm, hot):
 budgets = st.lists(st.integers(0, 150), min_size=1, max_size=4, unique=True).map(sorted).map(np.array)
 
 
+@settings(max_examples=60)
 @given(st.data())
-def test_prices_say_what_every_packed_budget_holds(data):
+def test_one_pass_tells_what_every_packed_budget_holds(data):
     hot, warm, cold = (data.draw(slots(tier)) for tier in TIERS)
     warm, wanted = newest_first(warm), data.draw(needs(warm, hot))
     if not wanted.evidence:
@@ -74,3 +79,42 @@ def test_prices_say_what_every_packed_budget_holds(data):
         assert set(found) == set(expected)
         for name, value in expected.items():
             np.testing.assert_equal(found[name][h, w, c], value, err_msg=name)
+
+
+def test_measures_of_a_prompt_by_hand():
+    """Message 1 in two sentences, of which HOT holds one; message 2 in an insight that carries half of the answer."""
+    one, two, three = (
+        ContextItem(
+            tier="warm",
+            kind="passage",
+            item_id=place,
+            message_id=place // 2,
+            rank=place,
+            text=text,
+            line=text,
+            tokens=10,
+        )
+        for place, text in enumerate(["sold all of the halibut", "bought turbot", "kept plaice"], 2)
+    )
+    learnt = replace(three, tier="cold", kind="insight", item_id=7, message_id=None, text="stop 400", tokens=30)
+    needs = Qrels(evidence={1: [one, two], 2: [three]}, words=frozenset({"stop", "oil"}), cited={7: frozenset({2})})
+    other = replace(one, item_id=9, message_id=5, text="rain", tokens=50)
+    found = measure(needs, [replace(one, tier="hot"), other, learnt])
+    assert found == pytest.approx(
+        {
+            "recall": 0,
+            "hit_rate": 0,
+            "full_recall": 0,
+            "partial_recall": 1,  # most of message 1's tokens; of message 2 an insight with half of the words
+            "coverage": 0.5,
+            "ndcg": 0,  # the one message of WARM is no evidence
+            "waste": 50 / 90,
+        }
+    )
+    whole = measure(needs, [other, two, one])
+    assert (whole["recall"], whole["hit_rate"], whole["full_recall"], whole["partial_recall"]) == (0.5, 1, 0, 0.5)
+    assert whole["ndcg"] == pytest.approx((1 / math.log2(3)) / (1 + 1 / math.log2(3)))
+    nothing = measure(needs, [])
+    assert math.isnan(nothing["waste"])
+    assert nothing["coverage"] == 0
+    assert math.isnan(measure(replace(needs, words=frozenset()), [one])["coverage"])

@@ -2,8 +2,6 @@ import json
 import logging
 import threading
 import traceback
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 from messages_server import DROP, MessagesServer, Status, end, say, start, text, thinking, tool
@@ -49,11 +47,9 @@ def begun(*pieces):
     [
         (400, "invalid_request_error", faults.BadRequest, "lower the budget"),
         (401, "authentication_error", faults.NoAccess, "Check ANTHROPIC_API_KEY"),
-        (402, "billing_error", faults.NoAccess, "billing and credit"),
         (403, "permission_error", faults.NoAccess, "choose another model"),
         (404, "not_found_error", faults.BadRequest, "has no model claude-sonnet-5-5"),
         (413, "request_too_large", faults.BadRequest, "Lower the budget's tiers"),
-        (418, "teapot_error", faults.BadRequest, "refused the request"),
         (429, "rate_limit_error", faults.RateLimited, "Ask again in a minute or two"),
         (500, "api_error", faults.ServerTrouble, "Ask again in a minute or two"),
         (529, "overloaded_error", faults.ServerTrouble, "is overloaded"),
@@ -71,24 +67,14 @@ def test_each_refusal_has_its_own_words_and_keeps_the_question(server, status, k
     assert answer.notice.endswith("Your question is kept.")
 
 
-@pytest.mark.parametrize("kind", ["seconds", "date", "date without the server's clock"])
-def test_a_rate_limit_says_when_to_ask_again(server, kind):
-    now = datetime.now(UTC)
-    headers = {
-        "seconds": {"retry_after": "90"},
-        "date": {"retry_after": "Sat, 21 Nov 2026 12:01:30 GMT", "date": "Sat, 21 Nov 2026 12:00:00 GMT"},
-        "date without the server's clock": {"retry_after": format_datetime(now + timedelta(hours=1))},
-    }[kind]
-    server.queue(Status.error(429, "rate_limit_error", "slow down", **headers))
+def test_a_rate_limit_says_when_to_ask_again(server):
+    server.queue(Status.error(429, "rate_limit_error", "slow down", retry_after="90"))
     fault = send(server).fault
-    if kind == "date without the server's clock":
-        assert 3_000 < fault.retry_after <= 3_600
-    else:
-        assert fault.retry_after == 90
-        assert "Ask again in 90 seconds." in str(fault)
+    assert fault.retry_after == 90
+    assert "Ask again in 90 seconds." in str(fault)
 
 
-@pytest.mark.parametrize("value", ["soon", "nan", "inf", "1e300", "", "Sat, 99 Nov 2026 12:01:30 GMT"])
+@pytest.mark.parametrize("value", ["soon", "nan", "1e300"])
 def test_a_retry_after_that_says_nothing_is_none(server, value):
     server.queue(Status.error(429, "rate_limit_error", "slow down", retry_after=value))
     assert send(server).fault.retry_after is None
@@ -99,15 +85,11 @@ def test_what_may_succeed_later_is_asked_again(server):
         Status.error(429, "rate_limit_error", "slow down", retry_after="0"),
         Status.error(529, "overloaded_error", "busy", retry_after="0"),
         say("There you are."),
+        *[Status.error(500, "api_error", "oh", retry_after="0")] * 5,
     )
     assert send(server, max_retries=2).text == "There you are."
-    assert len(server.requests) == 3
-
-
-def test_it_is_asked_again_no_more_often_than_configured(server):
-    server.queue(*[Status.error(500, "api_error", "oh", retry_after="0")] * 5)
     assert isinstance(send(server, max_retries=2).fault, faults.ServerTrouble)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 6  # no more often than configured
 
 
 @pytest.mark.parametrize(
@@ -152,29 +134,20 @@ def test_a_connection_lost_in_mid_stream_keeps_the_partial_reply_and_its_usage(s
 
 
 @pytest.mark.parametrize(
-    ("steps", "prompt_tokens"),
+    "steps",
     [
-        ([start(input_tokens=321), *list(thinking(""))[:1]], 321),
-        ([start(input_tokens=321), *thinking("hm"), *list(text("Half", index=1))[:-1]], 321),
-        ([start(input_tokens=321)], 321),
-        ([], None),
+        [start(input_tokens=321), *list(thinking(""))[:1]],
+        [start(input_tokens=321), *thinking("hm"), *list(text("Half", index=1))[:-1]],
+        [start(input_tokens=321)],
     ],
-    ids=["thinking", "after thinking", "before its first block", "before its first word"],
+    ids=["thinking", "after thinking", "before its first block"],
 )
-@pytest.mark.parametrize("ending", ["dropped", "timed out", "stopped"])
-def test_what_a_model_may_have_thought_unseen_counts(server, steps, prompt_tokens, ending):
-    stop = threading.Event()
-    server.queue([*steps, DROP if ending == "dropped" else threading.Event()])
-    helper = threading.Thread(target=lambda: (_until(lambda: server.requests), stop.set()))
-    if ending == "stopped":
-        helper.start()
-    answer = send(server, stop=stop, name="claude-sonnet-5", timeout=0.3 if ending == "timed out" else 30)
-    assert answer.state == ("stopped" if ending == "stopped" else "failed")
-    reply = 4_096 * 10 / 1e6
-    if ending == "stopped" or prompt_tokens is None:  # the stop may come before what the server says of the prompt
-        assert answer.cost_usd >= reply
-    else:
-        assert answer.cost_usd == pytest.approx(321 * 2 / 1e6 + reply)
+@pytest.mark.parametrize("ending", [DROP, threading.Event()], ids=["dropped", "timed out"])
+def test_what_a_model_may_have_thought_unseen_counts(server, steps, ending):
+    server.queue([*steps, ending])
+    answer = send(server, name="claude-sonnet-5", timeout=0.3 if ending is not DROP else 30)
+    assert answer.state == "failed"
+    assert answer.cost_usd == pytest.approx((321 * 2 + 4_096 * 10) / 1e6)
 
 
 def test_what_was_never_sent_or_was_refused_costs_nothing(server):
@@ -186,27 +159,25 @@ def test_what_was_never_sent_or_was_refused_costs_nothing(server):
     assert send(server).cost_usd == 0.0
 
 
-def test_a_stream_that_ends_without_an_end_is_a_lost_connection(server):
-    server.queue(begun("Half a"))
-    answer = send(server)
-    assert type(answer.fault) is faults.ConnectionLost
-    assert answer.text == "Half a"
-
-
 @pytest.mark.parametrize(
-    ("kind", "fault"),
+    ("steps", "fault"),
     [
-        ("overloaded_error", faults.ServerTrouble),
-        ("api_error", faults.ServerTrouble),
-        ("rate_limit_error", faults.RateLimited),
-        ("something new", faults.ServerTrouble),
+        ([{"type": "error", "error": {"type": "overloaded_error", "message": "oh"}}], faults.ServerTrouble),
+        ([{"type": "error", "error": {"type": "rate_limit_error", "message": "oh"}}], faults.RateLimited),
+        ([{"type": "error", "error": {"type": "something new", "message": "oh"}}], faults.ServerTrouble),
+        ([], faults.ConnectionLost),
     ],
 )
-def test_an_error_in_mid_stream_keeps_what_had_arrived(server, kind, fault):
-    server.queue([*begun("Half a"), {"type": "error", "error": {"type": kind, "message": "oh"}}])
+def test_an_error_in_mid_stream_or_a_stream_without_an_end_keeps_what_had_arrived(server, steps, fault):
+    server.queue([*begun("Half a"), *steps])
     answer = send(server)
     assert type(answer.fault) is fault
     assert (answer.state, answer.text) == ("failed", "Half a")
+
+
+def test_an_empty_reply_is_a_fault(server):
+    server.queue(say(" \n"))
+    assert type(send(server).fault) is faults.EmptyReply
 
 
 def test_a_reply_that_had_come_to_its_end_is_whole_whatever_happens_then(server):
@@ -227,26 +198,12 @@ def test_a_server_that_is_not_there_is_named(server):
     "reply",
     [
         Status(200, b"<html>Welcome</html>", {"content-type": "text/html"}),
-        [b"event: message_start\ndata: {not json\n\n"],
         [b"event: message_start\ndata: " + b"[" * 100_000 + b"\n\n"],
         [b"event: message_start\ndata: \xff\xfe\n\n"],
         [b"nothing of the kind"],
-        Status(200, {"type": "message_list", "content": 5}),
         Status(200, {"hello": "world"}),
-        Status(200, [1, 2]),
-        Status(200, b"[" * 100_000),
     ],
-    ids=[
-        "a web page",
-        "broken JSON",
-        "deep JSON",
-        "broken UTF-8",
-        "no event",
-        "another JSON",
-        "an object",
-        "a list",
-        "deep JSON at once",
-    ],
+    ids=["a web page", "deep JSON", "broken UTF-8", "no event", "another JSON"],
 )
 def test_what_is_no_reply_is_called_so(server, reply):
     server.queue(reply)
@@ -255,12 +212,7 @@ def test_what_is_no_reply_is_called_so(server, reply):
     assert "Check the base URL." in str(fault)
 
 
-def test_an_empty_reply_is_a_fault(server):
-    server.queue(say(" \n"))
-    assert type(send(server).fault) is faults.EmptyReply
-
-
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://somewhere", "http://", "http://[::1"])
+@pytest.mark.parametrize("url", ["localhost:8080", "http://", "http://[::1"])
 def test_a_base_url_that_is_none_is_refused_before_anything_is_sent(server, monkeypatch, url):
     monkeypatch.setenv("ANTHROPIC_BASE_URL", url)
     answer = send(server, base_url=None)
@@ -324,12 +276,6 @@ def _traceback(fault):
         raise fault
     except faults.ModelError as raised:
         return "".join(traceback.TracebackException.from_exception(raised, capture_locals=True).format())
-
-
-def test_a_placeholder_of_a_key_is_a_word_like_any_other(server, monkeypatch):
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "ollama")
-    server.queue(say("I run on ollama."))
-    assert send(server).text == "I run on ollama."
 
 
 def test_a_stop_before_the_start_sends_nothing(server):

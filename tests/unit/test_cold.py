@@ -12,8 +12,8 @@ import pytest
 
 from gallump_lab import Budget, Config, Lab, Overrides, tokens
 from gallump_lab.config import Cold
-from gallump_lab.memory import cold, packing
-from gallump_lab.memory.records import AsOf, ContextItem
+from gallump_lab.memory import cold, ledger, packing
+from gallump_lab.memory.records import AsOf, ContextItem, Learnt
 
 NOW = datetime(2026, 3, 20, 9, tzinfo=UTC)
 NOTHING = Cold(words=0, meaning=0, symbol=0, dates=0, recency=0)
@@ -36,6 +36,15 @@ def candidates(lab, question, settings=None, *, symbols=(), as_of=None, seen=2**
         )
 
 
+def fill(lab, said, symbols=(None,)):
+    """Add many insights in one step, each an hour older than the one before, about the symbols in turn."""
+    now = NOW.replace(tzinfo=None)
+    with lab.store.write() as con:
+        for number, text in enumerate(said):
+            given = Learnt(text=text, kind="fact", sources=(), symbol=symbols[number % len(symbols)])
+            ledger.merge(con, given, known_from=NOW - timedelta(hours=number), now=now, distiller="rules-1")
+
+
 def texts(slots):
     return [slot.text for slot in slots]
 
@@ -46,14 +55,12 @@ def test_words_weigh_by_their_rarity_and_longer_texts_less(lab):
         lab.insights.add(text)
     found = {slot.text: slot.score for slot in candidates(lab, "dividend margin", ONE["words"])}
     rare, common = (math.log(1 + (3 - df + 0.5) / (df + 0.5)) for df in (1, 2))
-    expected = {}
-    for text, idf, length in (
-        ("dividend growth", rare, 2),
-        ("margin growth", common, 2),
-        ("margin pressure hurts retailers", common, 4),
-    ):
-        spread = 0.5 * (1 - 0.4 + 0.4 * length / (8 / 3))
-        expected[text] = round(1_000_000 * idf / (rare + common) * 1.5 / (1 + spread))
+    weigh = lambda idf, length: round(1e6 * idf / (rare + common) * 1.5 / (1 + 0.5 * (0.6 + 0.4 * length / (8 / 3))))  # noqa: E731
+    expected = {
+        "dividend growth": weigh(rare, 2),
+        "margin growth": weigh(common, 2),
+        "margin pressure hurts retailers": weigh(common, 4),
+    }
     assert found == expected
     assert [*found] == ["dividend growth", "margin growth", "margin pressure hurts retailers"]
 
@@ -136,19 +143,6 @@ def test_statistics_are_those_of_what_was_alive_at_the_moment(lab, tmp_path):
     assert candidates(lab, "dividend growth in margins", seen=seen) == expected
 
 
-def test_as_of_shows_nothing_learnt_or_valid_later_and_what_has_been_superseded_since(lab):
-    before, after = NOW - timedelta(days=20), NOW - timedelta(days=5)
-    old = lab.insights.add("Stop at 420", known_from=NOW - timedelta(days=30))
-    over = lab.insights.add("Over soon", known_from=NOW - timedelta(days=30), valid_until=NOW - timedelta(days=10))
-    lab.insights.supersede(old, "Stop at 440", known_from=after)
-    lab.insights.add("Learnt late", known_from=after, valid_from=NOW - timedelta(days=40))
-    lab.insights.add("Holds later", known_from=NOW - timedelta(days=30), valid_from=NOW - timedelta(days=15))
-    assert over == 2
-    assert sorted(texts(candidates(lab, "Well?", as_of=before))) == ["Over soon", "Stop at 420"]
-    assert sorted(texts(candidates(lab, "Well?", as_of=NOW))) == ["Holds later", "Learnt late", "Stop at 440"]
-    assert candidates(lab, "Well?", as_of=NOW - timedelta(days=99)) == []
-
-
 def test_with_no_insights_or_no_words_there_is_an_answer(lab):
     assert candidates(lab, "Anything?") == []
     lab.insights.add("It is so")
@@ -158,8 +152,7 @@ def test_with_no_insights_or_no_words_there_is_an_answer(lab):
 
 def test_no_more_than_two_hundred_are_candidates_and_pins_are_among_them(lab):
     first = lab.insights.add("The very first")
-    for number in range(210):
-        lab.insights.add(f"Number {number}")
+    fill(lab, [f"Number {number}" for number in range(210)])
     lab.insights.pin(first)
     found = candidates(lab, "Which number?")
     assert len(found) == 200
@@ -186,21 +179,17 @@ print(json.dumps([(slot.item_id, slot.score, dict(slot.signals), slot.tokens) fo
 
 def test_the_order_is_the_same_at_any_number_of_threads_and_in_any_process(lab):
     words = "margin cash AAPL growth dividend May stop risk hedge level".split()
-    for number in range(120):
-        lab.insights.add(
-            f"{words[number % 10]} {words[number % 7]} {words[number % 3]} {number}",
-            symbol="AAPL" if number % 2 else None,
-            known_from=NOW - timedelta(hours=number),
-        )
+    said = [f"{words[number % 10]} {words[number % 7]} {words[number % 3]} {number}" for number in range(60)]
+    fill(lab, said, symbols=("AAPL", None))
     found = set()
-    for threads, seed in (("1", "1"), ("4", "2"), ("8", "3")):
+    for threads, seed in (("1", "1"), ("8", "2")):
         env = (
             os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads) | {"PYTHONHASHSEED": seed}
         )
         run = [sys.executable, "-c", THREADS, str(lab.store.path), threads]
         found.add(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
     assert len(found) == 1
-    assert len(json.loads(found.pop())) == 120
+    assert len(json.loads(found.pop())) == 60
 
 
 def chatted(lab):
@@ -217,9 +206,8 @@ def test_what_the_prompt_shows_where_it_was_said_is_passed_over(lab):
     lab.insights.add("The AAPL stop is 420", sources=[hot])
     lab.insights.add("The AAPL target is 480", sources=[warm])
     lab.insights.add("The AAPL target is 500", sources=[warm])  # another number than what is shown
-    lab.insights.add(
-        "Trims AAPL winners on Mondays before lunch", symbol="AAPL", sources=[hot]
-    )  # less than half of its words
+    trims = "Trims AAPL winners on Mondays before lunch"  # less than half of its words are shown
+    lab.insights.add(trims, symbol="AAPL", sources=[hot])
     lab.insights.add("My AAPL stop is 420 below the gap")  # rests on nothing that is shown
     found = {
         slot.text: slot.reason
@@ -233,6 +221,9 @@ def test_what_the_prompt_shows_where_it_was_said_is_passed_over(lab):
         "Trims AAPL winners on Mondays before lunch": "kept",
         "My AAPL stop is 420 below the gap": "kept",
     }
+    out = Overrides(excluded=[("insight", 1)])
+    slots = lab.preview("Where are stop and target of AAPL?", ["AAPL"], live, overrides=out).slots
+    assert [slot.reason for slot in slots if slot.tier == "cold" and slot.item_id == 1] == ["excluded"]
     none = lab.preview("Stop and target of AAPL?", ["AAPL"], live, config=Config(budget=Budget(hot=0, warm=0)))
     assert {slot.reason for slot in none.slots if slot.tier == "cold"} == {"kept"}
 
@@ -256,20 +247,13 @@ def test_who_asks_for_rules_gets_rules(lab):
     assert found[0] == "Never more than three trades a day"
 
 
-def test_what_was_excluded_for_the_question_says_so_first(lab):
-    live, _, hot = chatted(lab)
-    found = lab.insights.add("The AAPL stop is 420", sources=[hot])
-    slots = lab.preview("Where is my stop?", ["AAPL"], live, overrides=Overrides(excluded=[("insight", found)])).slots
-    assert [slot.reason for slot in slots if slot.tier == "cold"] == ["excluded"]
-
-
 def test_a_larger_budget_never_loses_an_insight(lab):
     live, warm, hot = chatted(lab)
     for number in range(30):
         sources = [hot] if number % 5 == 0 else [warm] if number % 7 == 0 else []
         lab.insights.add(f"AAPL stop 420 target 480 lesson {'again ' * (number % 4)}{number}", sources=sources)
     before = set()
-    for budget in range(0, 400, 23):
+    for budget in range(0, 400, 60):
         slots = lab.preview("AAPL stop?", ["AAPL"], live, config=Config(budget=Budget(cold=budget))).slots
         kept = [slot for slot in slots if slot.tier == "cold" and slot.kept]
         assert sum(slot.tokens for slot in kept) <= budget
@@ -290,8 +274,7 @@ def test_a_line_names_symbol_and_since_when_it_holds_and_costs_what_it_takes(lab
 def test_the_guides_preset_gives_ten_plain_texts_whatever_the_other_tiers_show(lab):
     live, _, hot = chatted(lab)
     shown = lab.insights.add("The AAPL stop is 420", symbol="AAPL", sources=[hot])
-    for number in range(15):
-        lab.insights.add(f"Lesson {number}", known_from=NOW - timedelta(days=number))
+    fill(lab, [f"Lesson {number}" for number in range(15)])
     preview = lab.preview("Where is my AAPL stop?", ["AAPL"], live, config=Config.guide())
     slots = [slot for slot in preview.slots if slot.tier == "cold"]
     kept = [slot for slot in slots if slot.kept]

@@ -115,6 +115,8 @@ def recorded(lab):
 def test_a_session_is_distilled_once_it_has_ended_and_never_twice(lab, clock):
     session, message = told(lab, "My AAPL stop is 420.")
     assert lab.distill().sessions == 0
+    with pytest.raises(ValueError, match="has not ended: that takes 30 minutes without a message"):
+        lab.distill(session)
     clock.now += timedelta(minutes=30)
     assert lab.distill().sessions == 0  # it can still be carried on
     clock.now += timedelta(seconds=1)
@@ -155,19 +157,6 @@ def test_a_bad_argument_is_named(lab, given, words):
         lab.distill(**given)
 
 
-def test_a_session_that_goes_on_is_named(lab):
-    session, _ = told(lab, "My AAPL stop is 420.")
-    with pytest.raises(ValueError, match="has not ended: that takes 30 minutes without a message"):
-        lab.distill(session)
-
-
-def test_one_session_alone(lab, clock):
-    (first, _), _ = told(lab, "My AAPL stop is 420."), told(lab, "My AAPL target is 510.")
-    clock.now += LATER
-    assert lab.distill(first).sessions == 1
-    assert lab.distill().sessions == 1
-
-
 def test_what_a_chat_taught_stands_in_the_next_sessions_first_prompt(lab, clock):
     lab.apply(Config(session_minutes=30))
     first = lab.ask("My stop is 420. Is that wise?", ["AAPL"])
@@ -186,13 +175,6 @@ def test_what_a_chat_taught_stands_in_the_next_sessions_first_prompt(lab, clock)
     assert recorded(lab)["session_id"].tolist() == [first.session_id, "past-0"]
 
 
-def test_a_chat_that_has_ended_is_distilled_when_the_lab_is_opened(lab, clock, tmp_path):
-    lab.ask("My stop is 420. Is that wise?", ["AAPL"])
-    clock.now += LATER
-    assert len(lab.insights) == 0
-    assert len(Lab.open(tmp_path / "lab.duckdb", clock=clock).insights) == 1
-
-
 def test_nobody_distils_unless_asked(tmp_path, clock):
     config = Config(cold=Cold(distiller="nobody"))
     lab = Lab.open(tmp_path / "lab.duckdb", clock=clock, config=config)
@@ -201,21 +183,8 @@ def test_nobody_distils_unless_asked(tmp_path, clock):
     lab.ask("And now?")
     Lab.open(tmp_path / "lab.duckdb", clock=clock, config=config)
     assert recorded(lab).empty
-    assert lab.distill().sessions == 1
-
-
-def test_two_labs_at_once_distil_each_session_once(lab, clock, tmp_path):
-    imported(lab, 70)
-    labs = [lab, Lab.open(tmp_path / "lab.duckdb", clock=clock)]
-    found = []
-    threads = [threading.Thread(target=lambda each=each: found.append(each.distill())) for each in labs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(each.sessions for each in found) == 70
-    assert sum(each.insights for each in found) == len(lab.insights) == 140
-    assert sorted(recorded(lab)["session_id"]) == sorted(f"past-{i}" for i in range(70))
+    Lab.open(tmp_path / "lab.duckdb", clock=clock)  # whoever distils by rules does it when the lab is opened
+    assert len(recorded(lab)) == 1
 
 
 PROCESS = """
@@ -229,7 +198,7 @@ print(lab.distill().sessions)
 
 
 def test_two_processes_at_once_distil_each_session_once(lab):
-    imported(lab, 70)
+    imported(lab, 30)
     run = [sys.executable, "-c", PROCESS, str(lab.store.path)]
     both = [subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:
@@ -237,9 +206,9 @@ def test_two_processes_at_once_distil_each_session_once(lab):
     for process in both:
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert sum(int(process.communicate()[0]) for process in both) == 70
-    assert len(recorded(lab)) == 70
-    assert len(lab.insights) == 140
+    assert sum(int(process.communicate()[0]) for process in both) == 30
+    assert len(recorded(lab)) == 30
+    assert len(lab.insights) == 60
 
 
 def test_what_is_interrupted_goes_on_where_it_stopped(lab, monkeypatch):
@@ -261,19 +230,6 @@ def test_what_is_interrupted_goes_on_where_it_stopped(lab, monkeypatch):
     assert (rest.sessions, rest.left) == (10, 0)
     assert len(recorded(lab)) == 50
     assert read[45:] == [f"past-{i}" for i in range(40, 50)]
-
-
-def test_an_interrupt_before_anything_is_done_is_one(lab, monkeypatch):
-    imported(lab, 1)
-
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(rules, "distil", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            lab.distill()
-    assert lab.distill().sessions == 1
 
 
 def test_the_model_distils_and_what_it_cost_is_recorded(lab, asking, clock, server):
@@ -313,6 +269,7 @@ def test_without_a_yes_nothing_is_sent(lab, asking, clock, server):
     clock.now += LATER
     found = asking().distill(confirm=lambda _: False)
     assert (found.sessions, found.left, server.requests) == (0, 1, [])
+    assert "not agreed to: nothing was sent" in repr(found)
     assert recorded(lab).empty
 
 
@@ -408,39 +365,24 @@ lab.distill(by="model", confirm=lambda _: True)
 """
 
 
-def test_a_claim_of_a_process_that_was_killed_is_free_and_one_at_work_is_not(lab, asking, clock, server):
+def test_a_claim_is_free_once_nobody_has_renewed_it_for_half_a_minute(lab, asking, clock, server):
     told(lab, "My AAPL stop is 420.")
     clock.now += LATER
-    held = threading.Event()
+    held, mine = threading.Event(), asking()
     server.distilled += [[start(), held], called(STOP)]
     with subprocess.Popen([sys.executable, "-c", CLAIMED, str(lab.store.path), server.url]) as process:
         while not server.requests:
             assert process.poll() is None
-        mine = asking()
         assert mine.distill(confirm=lambda _: True).sessions == 0  # somebody is at it
-        assert server.asked == 1
         process.send_signal(signal.SIGKILL)
-    assert mine.distill(confirm=lambda _: True).sessions == 1
-    assert recorded(mine)["state"].tolist() == ["complete"]
-
-
-@pytest.mark.parametrize("owner", ["another-machine 1 ab", f"{socket.gethostname()} {os.getppid()} ab"])
-def test_a_claim_that_nobody_renews_is_free_after_half_a_minute(lab, asking, clock, server, owner):
-    told(lab, "My AAPL stop is 420.")
-    clock.now += LATER
-    held = threading.Event()
-    server.distilled += [[start(), held], called(STOP)]
-    with subprocess.Popen([sys.executable, "-c", CLAIMED, str(lab.store.path), server.url]) as process:
-        while not server.requests:
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-    renewed = "update distillings set owner = ?, renewed_at = make_timestamp(epoch_us(now()) - ? * 1_000_000)"
-    mine, found = asking(), []
-    for seconds in (10, 40):
+    found = []
+    reused = f"{socket.gethostname()} {os.getppid()} ab"  # its process id is another process's by now
+    for owner, seconds in ((reused, 10), ("elsewhere 1 ab", 10), ("elsewhere 1 ab", 40)):
         with duckdb.connect(lab.store.path) as con:
-            con.execute(renewed, [owner, seconds])
+            now = "make_timestamp(epoch_us(now()) - ? * 1_000_000)"
+            con.execute(f"update distillings set owner = ?, renewed_at = {now}", [owner, seconds])  # noqa: S608
         found.append(mine.distill(confirm=lambda _: True).sessions)
-    assert found == [0, 1]
+    assert found == [0, 0, 1]
     assert recorded(mine)["state"].tolist() == ["complete"]
 
 
@@ -586,21 +528,6 @@ def test_a_server_that_refuses_or_fails_is_left_alone(lab, asking, server, failu
     found = asking().distill(confirm=lambda _: True)
     assert (server.asked, found.sessions, found.left) == (asked, 0, 6)
     assert found.failed[-1] == "6 sessions were not tried any more."
-
-
-def test_one_bad_answer_among_good_ones_ends_nothing(lab, asking, server):
-    imported(lab, 4)
-    broken = Status.error(500, "api_error", "overloaded")
-    server.distilled.extend([broken, called(), Status.error(500, "api_error", "overloaded"), called()])
-    found = asking().distill(confirm=lambda _: True)
-    assert (server.asked, found.sessions, len(found.failed)) == (4, 2, 2)
-
-
-def test_who_declines_the_price_is_told_that_nothing_was_sent(lab, asking, server):
-    imported(lab, 2)
-    found = asking().distill(confirm=lambda _: False)
-    assert server.asked == 0
-    assert "not agreed to: nothing was sent" in repr(found)
 
 
 def test_a_key_that_is_gone_is_told_with_the_next_session(tmp_path, clock):

@@ -123,7 +123,7 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder of files that are larger than they look."""
     folder = tmp_path_factory.mktemp("bombs")
     packed(folder / "lists.zip", "conversations.json", b"[[", *[b"[]," * 1_000_000] * 12, b"1]]")
-    packed(folder / "emoji.zip", "conversations.json", b'["', *["\N{DUCK}".encode() * 1_000_000] * 10, b'"]')
+    packed(folder / "emoji.zip", "conversations.json", b'["', *["\N{DUCK}".encode() * 1_000_000] * 33, b'"]')
     packed(folder / "spaces.zip", "conversations.json", b"[", *[b" " * 10_000_000] * 4, b"1]")
     packed(folder / "large.zip", "conversations.json", b"[1]", claims=2_000_000_000)
     packed(folder / "ranks.npz", "meta.npy", b"", claims=2_000_000_000)

@@ -53,12 +53,8 @@ def test_an_edit_keeps_sources_times_and_pin_and_the_older_wording_in_the_histor
     assert now["sources"].tolist() == was["sources"].tolist() == said
     for name in ("kind", "symbol", "speaker", "valid_from", "valid_until"):
         assert now[name] == was[name]
-    assert (now["text"], now["value"], now["distiller"], now["pinned"]) == (
-        "Ann's AAPL stop is at 420",
-        "420",
-        "analyst",
-        True,
-    )
+    assert now[["text", "value", "distiller"]].tolist() == ["Ann's AAPL stop is at 420", "420", "analyst"]
+    assert now["pinned"]
     assert was["superseded_by"] == new
     assert cold(lab) == ["Ann's AAPL stop is at 420"]
     (slot,) = [each for each in lab.preview("Well?").slots if each.tier == "cold"]
@@ -74,13 +70,7 @@ def test_an_insight_that_is_superseded_passes_its_name_on_but_not_its_sources(la
     old = lab.insights.add("Stop at 420", kind="level", symbol="AAPL", speaker="Ann", attribute="stop", sources=[said])
     new = lab.insights.supersede(old, "Stop at 440", value="440")
     now = row(lab, new)
-    assert (now["kind"], now["symbol"], now["speaker"], now["attribute"], now["value"]) == (
-        "level",
-        "AAPL",
-        "Ann",
-        "stop",
-        "440",
-    )
+    assert now[["kind", "symbol", "speaker", "attribute", "value"]].tolist() == ["level", "AAPL", "Ann", "stop", "440"]
     assert now["sources"].tolist() == []
 
 
@@ -88,6 +78,8 @@ def test_what_is_retired_is_out_of_the_prompt_until_it_is_restored(lab):
     found = lab.insights.add("Sells winners too early")
     lab.insights.retire(found, "not any more")
     assert cold(lab) == []
+    with pytest.raises(ValueError, match=rf"restore it first: lab\.insights\.restore\({found}\)"):
+        lab.insights.edit(found, "Sells winners late")
     assert row(lab, found)["retired"]
     assert lab.insights.history(found)["note"].iloc[-1] == "not any more"
     lab.insights.restore(found)
@@ -127,7 +119,7 @@ def test_ids_as_a_frame_has_them_will_do(lab):
     assert lab.insights.edit(lab.insights.supersede(first, "Three"), "Four") == 4
 
 
-@pytest.mark.parametrize("wrong", [99, 0, -1, 2**70, "one", None, 1.0, [1]])
+@pytest.mark.parametrize("wrong", [99, 0, 2**70, "one", 1.0])
 def test_an_unknown_insight_is_named_whatever_is_done_with_it(lab, wrong):
     lab.insights.add("One")
     before = lab.snapshot().hash
@@ -145,15 +137,12 @@ def test_an_unknown_insight_is_named_whatever_is_done_with_it(lab, wrong):
     ("given", "words"),
     [
         ({"text": " \n "}, r"text must be one statement of at most 2,000 characters, not ' \\n '"),
-        ({"text": None}, "text must be one statement"),
         ({"kind": "rumour"}, "kind must be one of thesis, level.* not 'rumour'"),
         ({"symbol": "not a symbol"}, "not a symbol"),
         ({"speaker": ""}, "speaker must be a name"),
-        ({"attribute": "a\nb"}, "attribute must be a name"),
         ({"value": "x" * 101}, "value must be a name of at most 100"),
         ({"sources": 5}, "sources must be message ids .*not 5"),
         ({"sources": [1, 2**80]}, r"sources \[1, .*\] are no messages of this lab; lab\.messages"),
-        ({"sources": [10**40]}, r"sources \[1"),
         ({"valid_from": datetime(2013, 1, 1)}, "valid_from must be a datetime with a time zone"),  # noqa: DTZ001
         ({"valid_until": START - timedelta(days=1)}, "valid_until 2013-02-28 22:00:00 UTC lies before valid_from"),
         ({"known_from": START + timedelta(days=1)}, "known_from .* lies in the future"),
@@ -171,7 +160,7 @@ def test_what_cannot_be_stored_is_named_and_nothing_is_stored(lab, given, words)
     assert lab.snapshot().hash == before
 
 
-@pytest.mark.parametrize("grade", [4, -1, True, "3", 1.5])
+@pytest.mark.parametrize("grade", [4, True, "3"])
 def test_a_grade_that_is_none_is_named(lab, grade):
     found = lab.insights.add("One")
     with pytest.raises(ValueError, match="grade must be 0"):
@@ -254,10 +243,3 @@ def test_an_edit_that_changes_nothing_and_a_deed_done_already_leave_no_trace(lab
     for deed in (lab.insights.pin, lab.insights.pin, lab.insights.unpin, lab.insights.unpin, lab.insights.restore):
         deed(found)
     assert lab.insights.history(found)["event"].tolist() == ["added", "pinned", "unpinned"]
-
-
-def test_what_is_retired_is_not_edited_by_accident(lab):
-    found = lab.insights.add("Stop on AAPL at 420", symbol="AAPL")
-    lab.insights.retire(found, "gone")
-    with pytest.raises(ValueError, match=rf"restore it first: lab\.insights\.restore\({found}\)"):
-        lab.insights.edit(found, "Stop on AAPL at 430")

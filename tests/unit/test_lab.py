@@ -29,12 +29,16 @@ def test_the_guides_response(lab: Lab) -> None:
     assert found["requires_confirmation"] is True
     assert found["context_stats"] == {"messages_in_session": 1, "relevant_history_loaded": 0, "insights_included": 0}
     assert "offline analyst" in found["response"].lower()
+    assert repr(reply).startswith(reply.text)
+    assert repr(reply).endswith("COLD 0 of 200 tokens]")
+    assert repr(lab) == "<Lab lab.duckdb>"
 
 
 def test_a_second_question_knows_the_first(lab: Lab) -> None:
     first = lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
     second = lab.ask("Is it still right?", watchlist=["AAPL"], session_id=first.session_id)
     assert second.session_id == first.session_id
+    assert second.prompt.text.count("Is it still right?") == 1
     assert second.context_stats["messages_in_session"] == 3
     assert "432.10" in second.prompt.user
     assert "432.10" in second.text
@@ -47,11 +51,6 @@ def test_another_session_recalls_what_is_relevant_and_not_what_is_not(lab: Lab) 
     kept = [slot.text for slot in reply.prompt.slots if slot.tier == "warm" and slot.kept]
     assert kept[0] == "My rule: never hold MSFT through earnings."
     assert reply.context_stats["relevant_history_loaded"] == len(kept)
-
-
-def test_a_question_stands_once_in_its_own_prompt(lab: Lab) -> None:
-    reply = lab.ask("Where does a unique giraffe trade?")
-    assert reply.prompt.text.count("unique giraffe") == 1
 
 
 def test_what_hot_shows_is_not_recalled_again_and_its_overflow_is(tmp_path: Path) -> None:
@@ -101,24 +100,15 @@ def test_preview_tells_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_recall_says_what_it_kept_and_why(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
     for i in range(40):
-        lab.ask(f"Thought {i}: the AAPL gap at {400 + i} may close soon.", watchlist=["AAPL"])
+        lab.sessions.add_message(session, "user", f"Thought {i}: the AAPL gap at {400 + i} may close soon.", "AAPL")
     found = lab.recall("Which AAPL gap may close?", symbol="AAPL", tokens=200)
     assert 0 < found.tokens <= 200
     assert found.frame["reason"].isin(["kept", "over budget", "duplicate"]).all()
     assert (found.frame["kept"] == (found.frame["reason"] == "kept")).all()
     assert found.frame["score"].is_monotonic_decreasing
     assert len(repr(found).splitlines()) == found.frame["kept"].sum() + 1
-
-
-def test_recall_as_of_knows_nothing_later(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    for day, stop in ((20, 450), (10, 440), (1, 430)):
-        lab.sessions.add_message(
-            session, "user", f"The giraffe stop is at {stop}.", created_at=NOW - timedelta(days=day)
-        )
-    found = lab.recall("Where is the giraffe stop?", as_of=NOW - timedelta(days=5))
-    assert sorted(slot.text for slot in found.slots) == ["The giraffe stop is at 440.", "The giraffe stop is at 450."]
 
 
 @pytest.mark.parametrize("query", ["", "the of and", "???", "word " * 10_000, "'; drop table messages; --"])
@@ -128,45 +118,6 @@ def test_recall_of_anything_gives_a_sensible_answer(lab: Lab, query: str) -> Non
     kept = [slot.text for slot in found.slots if slot.kept]
     assert ("One word about the AAPL stop." in kept) == ("word" in query or "drop" in query)
     assert len(lab.messages) == 2
-
-
-def test_a_newer_insight_stands_in_the_place_of_an_older_one(lab: Lab) -> None:
-    old = lab.insights.add("Stop on AAPL at 420", kind="level", symbol="AAPL")
-    new = lab.insights.supersede(old, "Stop on AAPL at 440")
-    text = lab.preview("What is my stop?", watchlist=["AAPL"]).text
-    assert "Stop on AAPL at 440" in text
-    assert "Stop on AAPL at 420" not in text
-    assert lab.insights.frame["superseded_by"].tolist()[0] == new
-    with pytest.raises(ValueError, match=f"superseded by {new} already"):
-        lab.insights.supersede(old, "again")
-    with pytest.raises(ValueError, match="99 is not in this lab"):
-        lab.insights.supersede(99, "nothing")
-
-
-def test_insights_of_the_asked_symbol_come_first(lab: Lab) -> None:
-    lab.insights.add("About Apple", symbol="AAPL")
-    lab.insights.add("About Microsoft", symbol="MSFT")
-    lab.insights.add("About everything")
-    cold = [slot.text for slot in lab.preview("Well?", watchlist=["AAPL"]).slots if slot.tier == "cold"]
-    assert cold == ["About Apple", "About everything", "About Microsoft"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"text": ""}, "text must be one statement"),
-        ({"text": "x" * 2_001}, "2,001 characters"),
-        ({"text": "x", "kind": "rumour"}, "kind must be one of"),
-        ({"text": "x", "sources": ["a"]}, "sources must be message ids"),
-        ({"text": "x", "known_from": NOW + timedelta(days=1)}, "lies in the future"),
-        ({"text": "x", "sources": [77]}, r"sources \[77\] are no messages"),
-        ({"text": "x", "known_from": datetime(2013, 1, 1)}, "known_from must be a datetime with a time zone"),  # noqa: DTZ001
-    ],
-)
-def test_what_cannot_be_an_insight_is_refused(lab: Lab, arguments: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        lab.insights.add(**arguments)
-    assert len(lab.insights) == 0
 
 
 @pytest.mark.parametrize("watchlist", [["not a symbol"], [""], ["<b>"], ["A" * 40]])
@@ -261,15 +212,6 @@ def test_of_equal_statements_the_newest_stands_and_other_symbols_keep_theirs(lab
     ]
 
 
-def test_a_pasted_table_pushes_nothing_else_out(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    lab.sessions.add_message(session, "user", "The giraffe stop is at 430.")
-    lab.sessions.add_message(session, "user", "giraffe," + ",".join(str(i) for i in range(5_000)))
-    found = lab.preview("Where is the giraffe stop?", session_id=session)
-    assert "The giraffe stop is at 430." in found.text
-    assert "giraffe,0,1,2" in found.text
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -292,8 +234,8 @@ def test_ask_and_preview_refuse_the_same_texts(lab: Lab, text: str) -> None:
     assert lab.messages.empty
 
 
-@pytest.mark.parametrize("text", ["x\n" * 100_000, "\u5e02\u573a" * 100_000])
-def test_a_question_of_any_length_has_an_answer(lab: Lab, text: str) -> None:
+def test_a_question_of_any_length_has_an_answer(lab: Lab) -> None:
+    text = "\u5e02\u573a\n" * 60_000
     lab.ask("My stop on the market is 400.")
     lab.apply(Config(budget=Budget(window=1_000_000)))
     reply = lab.ask(text)
@@ -331,13 +273,6 @@ def test_the_transcript_tells_each_turn(lab: Lab) -> None:
     assert lab.transcript(limit=1, before=reply.reply_id)[0]["text"] == "Is AAPL cheap?"
 
 
-def test_a_reply_shows_itself_without_a_memory_address(lab: Lab) -> None:
-    reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
-    assert repr(reply).startswith(reply.text)
-    assert repr(reply).endswith("COLD 0 of 200 tokens]")
-    assert repr(lab) == "<Lab lab.duckdb>"
-
-
 def test_ids_are_taken_as_a_frame_has_them(lab: Lab) -> None:
     lab.ask("Is AAPL cheap? Recommend a trade.", watchlist=["AAPL"])
     turn, said = lab.turns.iloc[0], lab.messages.iloc[0]
@@ -358,3 +293,25 @@ def test_an_argument_of_another_kind_is_named_and_nothing_is_stored(tmp_path, na
     with pytest.raises(ValueError, match=f"{name} must be .*, not 5"):
         lab.ask("Is AAPL cheap?", **{name: value})
     assert lab.messages.empty
+
+
+def test_a_turn_is_three_steps_on_the_lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, steps = lab.ask("My AAPL stop is at 420.", watchlist=["AAPL"]), []  # reads the lab for the first time
+    for name in ("read", "write"):
+        real = getattr(type(lab.store), name)
+        monkeypatch.setattr(type(lab.store), name, lambda store, n=name, r=real: steps.append(n) or r(store))
+    lab.ask("And now?", watchlist=["AAPL"], session_id=first.session_id)
+    lab.ask("And in a new session?", watchlist=["AAPL"])
+    assert steps == ["write", "read", "write"] * 2
+
+
+def test_a_preview_writes_nothing_and_knows_what_is_learnt_before_it_is_asked(tmp_path: Path) -> None:
+    now = [NOW]
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
+    lab.ask("My AAPL stop is at 420.", watchlist=["AAPL"])
+    now[0] += timedelta(hours=1)
+    before = lab.snapshot().hash, lab.sql("select * from distillings").empty
+    preview = lab.preview("Where is my stop?", watchlist=["AAPL"])
+    assert (lab.snapshot().hash, lab.sql("select * from distillings").empty) == before
+    assert "cold" in {slot.tier for slot in preview.slots}
+    assert lab.ask("Where is my stop?", watchlist=["AAPL"]).prompt.sha256 == preview.prompt.sha256

@@ -11,7 +11,6 @@ import duckdb
 import pandas as pd
 import pytest
 
-from gallump_lab import Lab
 from gallump_lab.bundled import bundled
 from gallump_lab.market import (
     ContextBuilder,
@@ -22,7 +21,6 @@ from gallump_lab.market import (
     Mover,
     Movers,
     Portfolio,
-    Position,
     Quote,
     SymbolError,
     Trend,
@@ -113,10 +111,7 @@ def test_a_symbol_comes_back_in_its_one_form(text, symbol):
     assert validate_symbol(text) == symbol
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "AA PL", "IBM F", "A B", "AAPL\n", "A" * 16, "A&", "!", "**", "<b>AAPL</b>", "é", "..", "A;B", None, 5],
-)
+@pytest.mark.parametrize("text", ["", "AA PL", "IBM F", "AAPL\n", "A" * 16, "A&", "<b>AAPL</b>", "é", "..", None, 5])
 def test_what_is_no_symbol_is_named_in_the_error(text):
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         validate_symbol(text)
@@ -126,16 +121,11 @@ def test_what_is_no_symbol_is_named_in_the_error(text):
     ("prompt", "found"),
     [
         ("what about MSFT?", ("MSFT",)),
-        ("what about msft?", ()),
         ("$ibm, or $TSLA", ("IBM", "TSLA")),
         ("BRK.B and $brk.b's price", ("BRK.B",)),
         ("Is the CEO of a USA firm right? I doubt it. A good day.", ()),
-        ("$A rose", ("A",)),
         ("AAPL/MSFT, IBM-FB (GOOG)", ("AAPL", "MSFT", "IBM", "FB", "GOOG")),
         ("$190 to $210, $5M", ()),
-        ("AAPL怎么样", ("AAPL",)),
-        ("AAPL2 xAAPL AAPL_x", ()),
-        ("$" + "A" * 16, ()),
         ("BRK-B, BRK/B or $BRK B? brk b no", ("BRK.B",)),
         ("$TSLA A good buy! AAPL! AAPL A share", ("TSLA", "AAPL")),
         ("M&M.NS and ES1! (not S&P, AT&T)", ("M&M.NS", "ES1!")),
@@ -145,32 +135,6 @@ def test_what_is_no_symbol_is_named_in_the_error(text):
 def test_symbols_are_found_in_a_prompt(prompt, found):
     universe = {"AAPL", "MSFT", "IBM", "FB", "GOOG", "BRK-B", "A", "I", "M&M.NS", "ES1!", "AAPL240119C00190000"}
     assert symbols_in(prompt, universe) == found
-
-
-def test_a_lab_that_spells_a_class_of_shares_in_an_older_way_is_compared_and_not_rewritten(tmp_path):
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: datetime(2024, 6, 1, tzinfo=UTC))
-    session = lab.sessions.get_or_create_session()
-    lab.sessions.add_message(session, "user", "My stop there is 340.", symbol="BRK-B")
-    lab.sessions.add_message(session, "user", "Nothing of that kind.", symbol="AAPL")
-    first = lab.insights.add(
-        "Stop at 340",
-        kind="level",
-        symbol="BRK/B",
-        attribute="stop",
-        value="340",
-        valid_from=datetime(2024, 5, 1, tzinfo=UTC),
-    )
-    assert set(lab.messages["symbol"]) == {"BRK.B", "AAPL"}
-    with lab.store.write() as con:  # as it was stored before
-        con.execute("update messages set symbol = 'BRK-B' where symbol = 'BRK.B'")
-        con.execute("update insights set symbol = 'BRK-B'")
-    found = lab.recall("what was said?", symbol="BRK B")
-    about = {slot.symbol: slot.signals.get("symbol", 0) > 0 for slot in found.slots}
-    assert about == {"BRK-B": True, "AAPL": False}
-    lab.insights.add("Stop at 350", kind="level", symbol="BRK.B", attribute="stop", value="350")
-    frame = lab.insights.frame
-    assert frame["symbol"].tolist() == ["BRK-B", "BRK.B"]
-    assert frame["superseded_by"].tolist()[0] == frame["insight_id"].tolist()[1] != first
 
 
 def test_a_broker_is_asked_in_its_own_spelling(tmp_path):
@@ -230,17 +194,6 @@ def test_a_clock_hides_every_bar_whose_day_has_not_closed():
     lines = ContextBuilder(broker).build([], "FB or $FB?", ["AAPL"]).market_lines()
     assert not any(re.search(r"2012-05-1[89]|2013", line) for line in lines)
     assert "FB" in FileBroker(clock=at(2012, 5, 18, hour=21)).symbols()
-
-
-def test_before_the_first_bar_there_is_no_data():
-    context = ContextBuilder(FileBroker(clock=at(1999, 1, 1))).build([], "", ["AAPL"])
-    assert (context.missing, context.data_date, context.movers) == (("AAPL",), None, None)
-    assert "No data for AAPL: the price is not known here." in context.market_lines()
-
-
-def test_a_clock_without_time_zone_is_a_problem_in_words():
-    naive = FileBroker(clock=lambda: datetime(2013, 1, 1))  # noqa: DTZ001
-    assert "time zone" in ContextBuilder(naive).build([], "", ["AAPL"]).problems[0]
 
 
 # Building a context
@@ -353,10 +306,7 @@ def test_the_scanner_follows_the_day_of_the_data():
     [
         "XYZ,2024-01-01,,,,10,\n",
         "XYZ,2024-01-01,nan,nan,nan,10,nan\nXYZ,2024-01-02,,,,,\n",
-        daily("XYZ", [10, 10, 11], [0, 0, 0]),
         daily("XYZ", [0.00012, 0.00013]),
-        daily("XYZ", [10] * 30, ["nan"] * 30),
-        daily("XYZ", range(10, 40), [1000] * 20 + ["nan"] + [1000] * 9),
         daily("XYZ", range(10, 40), [1000] * 29 + ["nan"]),
     ],
 )
@@ -381,9 +331,13 @@ def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
         (HEADER, ["no row with a close"]),
         (HEADER.replace(",", "|"), ["lacks the columns symbol, date"]),
         ("", ["it has nothing"]),
+        (
+            HEADER + 'A,2024-01-01,1,"2,000","1,000","1,234",1\n',
+            ["'2,000' may be 2000 or 2; write it without thousands"],
+        ),
         (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,2024-01-02,1,1,1,1,1,two\n", ["line 3", "column split: 'two'"]),
         (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,today,1,1,1,1,1,2\n", ["line 3", "column date: 'today'", "split"]),
-        (SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n", ["line 2", "another row of that day"]),
+        (SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n", ["line 3", "another row of that day"]),
     ],
 )
 def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, words):
@@ -400,12 +354,8 @@ def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, w
     ("rows", "problem"),
     [
         ("A,02/01/2024,1,1,1,1,1\n", "line 3: column date: '02/01/2024' is no date; write it as 2013-03-01; left out."),
-        ("A,2024-02-30,1,1,1,1,1\n", "line 3: column date: '2024-02-30' is no date"),
-        ("A,infinity,1,1,1,1,1\n", "line 3: column date: 'infinity' is no date"),
-        ("A,,1,1,1,1,1\n", "line 3: column date: the cell is empty; give a value"),
         (",2024-01-01,1,1,1,1,1\n", "line 3: column symbol: the cell is empty; give a value"),
         ("A,2024-01-01,1,1,1,inf,1\n", "line 3: column close: 'inf' is no number; write it as 1234.5"),
-        ("A,2024-01-01,1,1,1,€5,1\n", "line 3: column close: '€5' is no number"),
         ("A,2024-01-01,1,1,0,1,1\n", "line 3: column low: '0' must not be 0"),
         ("A,2024-01-01,1,1,1,1,-1\n", "line 3: column volume: '-1' must not be below 0"),
         ("A,2024-01-01,1,180,190,185,1\n", "line 3: column high: '180' is below the low"),
@@ -432,32 +382,6 @@ def test_a_bad_row_of_bars_is_left_out_counted_and_named(tmp_path, rows, problem
     assert ContextBuilder(broker).build([], "", ["A"]).market_lines()[0].startswith(f"Source: {source}. ")
 
 
-def test_a_number_that_may_be_two_says_so_where_the_file_does_not_tell(tmp_path):
-    row = 'A,2024-01-0{},1,"2,000","1,000","1,234",1\n'
-    with pytest.raises(MarketFileError, match="'2,000' may be 2000 or 2; write it without thousands"):
-        FileBroker(written(tmp_path, HEADER + row.format(1)))
-    with pytest.warns(UserWarning, match="column high: '2,000' may be 2000 or 2;"):
-        FileBroker(
-            written(
-                tmp_path,
-                HEADER
-                + row.format(1)
-                + "A,2024-01-02,1.5,2,1,1.5,1\n"
-                + row.format(3)
-                + 'B,2024-01-02,1,2,1,"1,5",1\n',
-            )
-        )
-    broker = FileBroker(written(tmp_path, HEADER + row.format(1) + "A,2024-01-02,1.5,2,1,1.5,1\n"))
-    assert list(broker.bars("A", 9)["close"]) == [1234, 1.5]
-
-
-def test_a_row_that_stands_there_twice_is_taken_once(tmp_path):
-    row = "A,2024-01-03,5,7,5,6,1\n"
-    with pytest.warns(UserWarning, match="1 row of a symbol and day stand there again, word for word"):
-        broker = FileBroker(written(tmp_path, HEADER + row + row.lower()))
-    assert (list(broker.bars("A", 9)["close"]), broker.name) == ([6], "prices.csv")
-
-
 def test_a_row_that_is_left_out_does_not_take_its_split_with_it(tmp_path):
     rows = "A,2024-01-01,10,12,9,11,5,\nA,2024-01-02,5,4,5,6,20,2\nA,2024-01-03,5,6,5,6,20,1\n"
     with pytest.warns(UserWarning, match="column high: '4' is below the low"):
@@ -481,7 +405,7 @@ def test_prices_below_zero_are_prices_but_no_base_of_a_percentage(tmp_path):
     [
         "\ufeffsymbol;date;open;high;low;close;volume\nSAP.DE;2024-01-02;139,50;140,1;138,2;1.139,86;1.234.567\n",
         "symbol\tdate\topen\thigh\tlow\tclose\tvolume\nSAP.DE\t2024-01-02\t$139.50\t140.1\t138.2\t1,139.86\t1 234 567\n",  # noqa: E501
-        HEADER + 'SAP.DE,2024-01-02,"139,5","140,1","138,2","1139,86","1.234.567"\n',
+        HEADER + "SAP.DE,2024-01-02,139.5,140.1,138.2,1.13986k,1.234567M\n",
     ],
 )
 def test_semicolons_a_byte_order_mark_and_decimal_commas_are_read(tmp_path, text):
@@ -498,20 +422,13 @@ def parquet(path: Path, select: str, options: str = "") -> Path:
     return path
 
 
-@pytest.mark.parametrize("close", ["{'a': 1}", "map {'a': 1}", "'a'::blob", "uuid()", "[1]", "true"])
-def test_a_parquet_column_of_another_kind_is_named(tmp_path, close):
-    path = parquet(tmp_path / "bars.parquet", PARQUET.format(close))
-    with pytest.raises(MarketFileError, match=r"bars\.parquet, column close: it must hold numbers, not "):
-        FileBroker(path)
-
-
 # Days of bars
 
 
 ZONED = """'pandas': '{"columns": [{"name": "date", "metadata": {"timezone": "Europe/Berlin"}}]}'"""
 
 
-@pytest.fixture(params=["UTC", "Asia/Hong_Kong", "America/Los_Angeles"])
+@pytest.fixture(params=["Asia/Hong_Kong", "America/Los_Angeles"])
 def machine(request, monkeypatch):
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
@@ -540,24 +457,18 @@ def test_a_parquet_date_with_a_time_zone_is_the_exchanges_on_every_machine(tmp_p
 @pytest.mark.parametrize(
     ("symbol", "text", "day"),
     [
-        ("A", "2024-01-02", 2),
         ("A", "2024/1/2", 2),
         ("A", "2024-01-02 00:00:00", 2),
-        ("A", "2024-01-02T00:00:00.000Z", 2),
         ("A", "2024-01-02 00:00:00 UTC", 2),
         ("^N225", "2024-01-02 00:00:00+09:00", 2),
-        ("^GSPC", "2024-01-02 00:00:00-05:00", 2),
         ("AAPL", "2024-01-01 21:00:00-08:00", 2),
         ("SAP.DE", "2024-01-01 23:00:00+00:00", 2),
-        ("7203.T", "2024-01-01 15:00:00+00", 2),
         ("^GDAXI", "2024-01-01 23:00:00+00:00", None),
         ("AAPL", "2024-01-02 16:00:00", None),
         ("AAPL", "9999-12-31 23:00:00-08:00", None),
         ("A", "24-01-02", None),
-        ("A", "0024-01-02", None),
         ("A", "1704153600000", None),
         ("A", "2024-13-02", None),
-        ("A", "2024-01-02 25:00", None),
     ],
 )
 def test_the_day_of_a_bar_is_read_as_written_or_refused(tmp_path, symbol, text, day):
@@ -598,11 +509,13 @@ def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row
 
 
 def test_positions_as_brokers_write_them(tmp_path):
-    rows = 'GEV,25,0\n"BRK B","1,000.5","$1,234.56"\nspaxx**,300,1\nES1!,(2),5000\nAAPL240119C00190000,1,2.5\n'
+    rows = 'USD,10,75.5\nUSD,50,1\nGEV,25,0\n"BRK B","1,000.5","$1,234.56"\nspaxx**,300,1\n'
+    rows += "ES1!,(2),5000\nAAPL240119C00190000,1,2.5\n"
     path = written(tmp_path, "Symbol,Quantity,Entry\n" + rows + "CASH,1000,\nCASH,300,1\n")
     portfolio = FileBroker(positions=path).portfolio()
-    assert portfolio.cash == 1300
+    assert portfolio.cash == 1350
     assert [(held.symbol, held.quantity, held.entry) for held in portfolio.positions] == [
+        ("USD", 10, 75.5),
         ("GEV", 25, 0),
         ("BRK.B", 1000.5, 1234.56),
         ("SPAXX", 300, 1),
@@ -612,27 +525,16 @@ def test_positions_as_brokers_write_them(tmp_path):
     assert FileBroker(positions=written(tmp_path, "symbol,quantity,entry\n")).portfolio().positions == ()
 
 
-def test_a_file_of_positions_without_a_column_is_refused(tmp_path):
+def test_a_file_that_cannot_be_used_is_named(tmp_path):
+    for name, words in (("missing.csv", "No such file"), (".", "is a folder")):
+        with pytest.raises(MarketFileError, match=words):
+            FileBroker(tmp_path / name)
     with pytest.raises(MarketFileError, match=r"held\.csv lacks the column entry; it has symbol, quantity"):
         FileBroker(positions=written(tmp_path, "symbol,quantity\nA,1\n", "held.csv"))
-
-
-def test_other_columns_of_a_file_do_not_matter(tmp_path):
-    text = "account,symbol,Quantity,ENTRY,date,row\nx,A,1,2,whenever,y\n"
-    assert FileBroker(positions=written(tmp_path, text)).portfolio().positions == (
-        Position(symbol="A", quantity=1, entry=2),
-    )
-
-
-@pytest.mark.parametrize("name", ["missing.csv", "missing.parquet", "."])
-def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    with pytest.raises(MarketFileError, match="is a folder" if name == "." else "No such file"):
-        FileBroker(tmp_path / name)
-
-
-def test_what_is_no_parquet_is_said_so(tmp_path):
     with pytest.raises(MarketFileError, match="cannot be read as parquet"):
         FileBroker(written(tmp_path, "not parquet", "bars.parquet"))
+    with pytest.raises(MarketFileError, match=r"row 1: column close: '\[1\]' is no number"):
+        FileBroker(parquet(tmp_path / "bars.parquet", PARQUET.format("[1]")))
 
 
 def test_parquet_and_csv_give_the_same(tmp_path):
@@ -684,20 +586,13 @@ def test_a_broker_that_fails_becomes_a_problem_and_is_asked_again(tmp_path):
     assert context.missing == ("AAPL",)
     assert context.problems[0] == "wire could not give quotes (ConnectionError: no route to https://... today)."
     assert f"Trouble: {context.problems[0]}" in context.market_lines()
-    broker.fault = None
+    broker.fault, broker.price = None, float("nan")
+    assert "Quote.price must be a finite number" in builder.build([], "", ["AAPL"]).problems[0]
+    broker.price = 1.0
     assert builder.build([], "", ["AAPL"]).problems == ()
 
 
-def test_a_broker_that_gives_nan_is_told_so():
-    context = ContextBuilder(LiveBroker(price=float("nan"))).build([], "", ["AAPL"])
-    assert "Quote.price must be a finite number" in context.problems[0]
-
-
 # The record
-
-
-def test_a_context_of_nothing_has_no_lines():
-    assert MarketContext().market_lines() == MarketContext().portfolio_lines() == ()
 
 
 def test_a_line_is_one_line_whatever_stands_in_it():
@@ -708,6 +603,7 @@ def test_a_line_is_one_line_whatever_stands_in_it():
         problems=("first\x85second",),
         portfolio=Portfolio(cash=1, source="a\vb\u202e"),
     )
+    assert MarketContext().market_lines() == MarketContext().portfolio_lines() == ()
     for line in context.market_lines() + context.portfolio_lines():
         assert line.isprintable()
         assert len(line.splitlines()) == 1

@@ -66,13 +66,10 @@ def send(sent, on_text=lambda _: None, stop=None):
     return offline.answer(sent, on_text=on_text, stop=stop or threading.Event())
 
 
-def test_the_first_line_says_that_no_model_was_asked():
-    text, _ = note(market())
-    assert text.splitlines()[0].startswith("**Offline analyst: no model was asked.**")
-
-
 def test_it_says_the_close_its_date_and_the_trend():
-    text, _ = note(market())
+    text, _ = note(market(problems=("The broker could not give bars of AAPL (TimeoutError: slow).",)))
+    assert text.splitlines()[0].startswith("**Offline analyst: no model was asked.**")
+    assert "Missing from the records: “The broker could not give bars of AAPL (TimeoutError: slow).”" in text
     assert "**AAPL** closed at $110.00 on 2026-03-02, +10.0% from the close before." in text
     assert (
         "Trend: +1.0% over 5 bars, +4.0% over 20 bars, +9.0% over 60 bars, range of 52 weeks $80.00 to $120.00" in text
@@ -104,13 +101,10 @@ def test_what_rises_by_every_measure_is_bought_with_the_mean_as_stop():
 def test_the_loss_at_the_stop_and_the_cash_bound_the_size():
     wide = UP | {"from_mean_50": 100.0}  # the stop stands at 55: 1,000 / 55 = 18 shares
     assert note(market(wide))[1][0].size == "18 shares"
+    bare = MarketContext(symbols=("AAPL",), quotes={"AAPL": QUOTE}, trends=market().trends)
+    assert note(bare)[1][0].size == "a position that loses 1% of the portfolio at its stop"
     assert note(market(cash=500.0))[1] == ()
     assert "no room for a position" in note(market(cash=500.0))[0]
-
-
-def test_without_a_portfolio_the_size_is_a_rule_too():
-    context = MarketContext(symbols=("AAPL",), quotes={"AAPL": QUOTE}, trends=market().trends)
-    assert note(context)[1][0].size == "a position that loses 1% of the portfolio at its stop"
 
 
 @pytest.mark.parametrize(
@@ -123,15 +117,6 @@ def test_a_position_is_judged_by_the_same_rule(trend, quantity, action):
     assert (f"{action} 30 shares" if action else "stay out.") in text
     if quantity:
         assert f"The portfolio {'holds' if quantity > 0 else 'is short'} 30 at an entry of $90.00." in text
-
-
-def test_every_lot_counts():
-    held = Portfolio(
-        cash=1.0, positions=tuple(Position(symbol="AAPL", quantity=n, entry=e) for n, e in ((30, 90.0), (20, 99.5)))
-    )
-    text, (found,) = note(replace(market(DOWN), portfolio=held))
-    assert (found.action, found.size) == ("sell", "50 shares")
-    assert "The portfolio holds 30 at an entry of $90.00 and holds 20 at an entry of $99.50." in text
 
 
 def test_of_a_note_only_what_it_found_is_remembered(tmp_path):
@@ -151,29 +136,19 @@ def test_of_a_note_only_what_it_found_is_remembered(tmp_path):
     assert study.replay(lab.snapshot()).frame["identical"].all()
 
 
-def test_signals_that_disagree_recommend_nothing():
-    text, found = note(market(UP | {"change_20": -0.1}))
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        (market(UP | {"change_20": -0.1}), "do not point the same way"),
+        (market({"change_5": 1.0}), "the records do not tell a trend"),
+        (market(quote=replace(QUOTE, date=dt.date(2026, 2, 1))), "on a price this old no trade is recommended"),
+        (MarketContext(symbols=("XYZ",), missing=("XYZ",)), "**XYZ**: there is no market data for it here"),
+    ],
+)
+def test_where_the_rule_cannot_tell_nothing_is_recommended(context, words):
+    text, found = note(context)
     assert found == ()
-    assert "do not point the same way" in text
-
-
-def test_a_short_history_recommends_nothing():
-    text, found = note(market({"change_5": 1.0}))
-    assert found == ()
-    assert "the records do not tell a trend" in text
-
-
-def test_on_an_old_price_nothing_is_recommended():
-    old = Quote(symbol="AAPL", date=dt.date(2026, 2, 1), price=110.0)
-    text, found = note(market(quote=old))
-    assert found == ()
-    assert "on a price this old no trade is recommended" in text
-
-
-def test_a_symbol_without_data_is_named():
-    text, found = note(MarketContext(symbols=("XYZ",), missing=("XYZ",)))
-    assert "**XYZ**: there is no market data for it here" in text
-    assert found == ()
+    assert words in text
 
 
 def test_no_symbol_shows_what_there_is():
@@ -191,22 +166,6 @@ def test_no_symbol_shows_what_there_is():
 )
 def test_any_question_gets_the_same_careful_note(question):
     assert note(market(), question=question) == note(market())
-
-
-def test_it_knows_what_was_said_before_in_the_session():
-    earlier = [
-        slot("hot", "I never buy before earnings.", message_id=3),
-        slot("hot", "Noted.", message_id=4, role="assistant", rank=2),
-    ]
-    text, _ = note(market(), session(*earlier))
-    assert "**Earlier in this session** you said: “I never buy before earnings.”" in text
-
-
-def test_of_a_long_session_it_quotes_the_last_two_questions_from_their_beginning():
-    said = [slot("hot", f"Question {i}.", message_id=i, rank=9 - i) for i in (1, 2, 3)]
-    said.append(slot("hot", "And its end.", message_id=3, rank=9))
-    text, _ = note(market(), session(*said))
-    assert "you said: “Question 2.”, then “Question 3.”" in text
 
 
 @pytest.mark.parametrize(
@@ -229,16 +188,15 @@ def test_of_the_session_it_quotes_what_shares_most_with_the_question(question, q
 def test_it_quotes_the_best_recalled_passage_with_its_date_and_the_users_own_words_first():
     recalled = [
         slot("warm", "You could wait.", rank=1, role="assistant", message_id=2),
-        slot("warm", "I want AAPL\nbelow $420.", rank=2, symbol="AAPL"),
+        slot("warm", "I want AAPL\nbelow $420. " + "word " * 10_000, rank=2, symbol="AAPL"),
+        *(slot("cold", "Sizes small.", rank=2), slot("cold", "Keeps stops.", rank=1)),
     ]
     text, _ = note(market(), session(*recalled))
-    assert "**Recalled** 2026-02-14, AAPL, you said: “I want AAPL below $420.”" in text
-    assert "You could wait." not in text
-
-
-def test_it_quotes_the_best_insight():
-    text, _ = note(market(), session(slot("cold", "Sizes small.", rank=2), slot("cold", "Keeps stops.", rank=1)))
+    assert "**Recalled** 2026-02-14, AAPL, you said: “I want AAPL below $420. word" in text
+    assert "word ...”" in text
+    assert len(text) < 2_000
     assert "**Learnt from past sessions**: “Keeps stops.”" in text
+    assert "You could wait." not in text
 
 
 def test_what_is_not_in_the_prompt_is_not_used():
@@ -255,17 +213,6 @@ def test_a_context_made_by_hand_serves_too():
     text, _ = note(market(), by_hand)
     for words in ("you said: “I hold IBM.”", "**Recalled** “2012: sold GOOG”", "“Prefers dividends”"):
         assert words in text
-
-
-def test_a_long_record_is_quoted_in_part():
-    text, _ = note(market(), session(slot("warm", "word " * 10_000)))
-    assert len(text) < 2_000
-    assert "word ...”" in text
-
-
-def test_what_a_broker_failed_to_give_is_said():
-    text, _ = note(market(problems=("The broker could not give bars of AAPL (TimeoutError: slow).",)))
-    assert "Missing from the records: “The broker could not give bars of AAPL (TimeoutError: slow).”" in text
 
 
 def test_it_comes_in_pieces_and_its_usage_is_counted():
@@ -289,10 +236,6 @@ def test_a_stop_keeps_the_part_that_had_come_and_recommends_nothing():
     answer = send(prompt(market()), on_text, stop)
     assert (answer.state, answer.stop_reason, answer.recommendations) == ("stopped", None, ())
     assert answer.text == "".join(pieces) == "**Offline analyst: no "
-
-
-def test_the_same_prompt_gives_the_same_note():
-    assert note(market(), session(slot("warm", "Once."))) == note(market(), session(slot("warm", "Once.")))
 
 
 def test_of_a_note_that_was_stopped_what_it_had_found_is_marked_in_the_next_prompt(tmp_path):

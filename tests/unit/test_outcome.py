@@ -48,17 +48,11 @@ def judge(text, frame, at=AT, **known):
 
 
 UNTIL = """
-by May: 2011-05-31; by March: 2011-03-31; by February: 2012-02-29; come may: 2011-05-31;
-before May: 2011-04-30; before March: 2012-02-29; before May is out: 2011-05-31;
-before the end of May: 2011-05-31; until May: 2011-04-30; through May: 2011-05-31; by May 2012: 2012-05-31;
-by mid-May: 2011-05-16; by early May: 2011-05-11; by 7 May: 2011-05-07; by May 7th, 2012: 2012-05-07;
-by 2011-05-15: 2011-05-15; before 2011-05-15: 2011-05-14; by Q3: 2011-09-30; by Q1: 2011-03-31;
-by the third quarter of 2012: 2012-09-30; by year end: 2011-12-31; by the end of the year: 2011-12-31;
-before the year is out: 2011-12-31; by 2013: 2013-12-31; next week: 2011-03-27; over the next week: 2011-03-25;
-over the next two weeks: 2011-04-01; within 10 days: 2011-03-28; within ten sessions: 2011-04-01;
-within 3 months: 2011-06-18; in two to three weeks: 2011-04-08; within half a year: 2011-09-18;
-next month: 2011-04-30; by the end of next quarter: 2011-06-30; by Friday: 2011-03-25;
-by Christmas: 2011-12-25; tomorrow: 2011-03-19
+by May: 2011-05-31; by February: 2012-02-29; come may: 2011-05-31; before May: 2011-04-30;
+before May is out: 2011-05-31; until May: 2011-04-30; by mid-May: 2011-05-16; by May 7th, 2012: 2012-05-07;
+before 2011-05-15: 2011-05-14; by Q3: 2011-09-30; by year end: 2011-12-31; by 2013: 2013-12-31; next week: 2011-03-27;
+over the next two weeks: 2011-04-01; within ten sessions: 2011-04-01; in two to three weeks: 2011-04-08;
+within half a year: 2011-09-18; by the end of next quarter: 2011-06-30; by Friday: 2011-03-25; by Christmas: 2011-12-25
 """
 """Said on AT; of a month this year's counts, this one included, where it is not over."""
 
@@ -81,20 +75,15 @@ def test_what_has_no_date_is_no_horizon(words):
     ("text", "expected"),
     [
         ("Mara expects AAPL above 367.50 by May (close 334.64, 2011-03-18).", ("up", 367.5, None, "touch", False)),
-        ("Forecast of Tom on 2011-03-18: AAPL above 452 by December.", ("up", 452, None, "touch", False)),
         ("apple above 367.50 before May is out, mark it", ("up", 367.5, None, "touch", False)),
         ("i'd bet lunch apple is below 300 come may", ("down", 300, None, "touch", False)),
         ("AAPL to reach 1,200.50 within 3 months", (None, 1200.5, None, "touch", False)),
         ("apple to 400 by june", (None, 400, None, "touch", False)),
-        ("By May, I see AAPL at $400.", (None, 400, None, "touch", False)),
         ("It rises from 330 to 350 by June", ("up", 350, None, "touch", False)),
         ("12-month target for AAPL: 400", (None, 400, None, "touch", False)),
         ("I should not be surprised to see AAPL above 400 by May.", ("up", 400, None, "touch", False)),
-        ("Model median puts AAPL above 400 by May.", ("up", 400, None, "touch", False)),
-        ("AAPL >400 by May", ("up", 400, None, "touch", False)),
         ("AAPL closes above 400 by May", ("up", 400, None, "close", False)),
         ("AAPL ends the year above 400.", ("up", 400, None, "end", False)),
-        ("AAPL above 400 at year end", ("up", 400, None, "end", False)),
         ("AAPL stays above 300 until June.", ("down", 300, None, "touch", True)),
         ("aapl won't see 300 before july", (None, 300, None, "touch", True)),
         ("I don't think AAPL gets above 400 by May.", ("up", 400, None, "touch", True)),
@@ -116,20 +105,16 @@ def test_a_forecast_is_read_from_a_text(text, expected):
     ("text", "reason"),
     [
         ("Henry plans to sell AAPL at 373", "plans"),
-        ("I'll buy AAPL below 300 by May", "plans"),
         ("my stop on AAPL is below 321 by May", "plans"),
         ("Target of Tom for AAPL: 713 since 2011-03-18 (close 334.64).", "no horizon"),
-        ("AAPL falls before earnings, I think", "no horizon"),
         ("AAPL above 400 by May 2010", "was over"),
         ("I see AAPL above 400 by May if the Fed keeps its word", "condition"),
         ("Will AAPL be above 400 by May?", "asks"),
         ("AAPL could reach 400 by May", "could"),
-        ("AAPL may reach 400 by June", "could"),
         ("Tom no longer expects AAPL above 400 by May", "back"),
         ("AAPL was above 340 in February", "past"),
         ("AAPL is up 6 percent this year", "how it is"),
         ("AAPL is often down 2 percent within a week", "usual"),
-        ("VIX above 30 by May", "VIX"),
         ("AAPL's EPS above 20 by 2015", "EPS"),
         ("MSFT above 30 by May", "MSFT"),
         ("AAPL margins above 40 percent by May", "no level"),
@@ -137,7 +122,6 @@ def test_a_forecast_is_read_from_a_text(text, expected):
         ("Mara likes numbers in a table, since prose makes her skip things.", "no level"),
         ("Dips get bought within two days, so somebody is accumulating under 340.", "no horizon"),
         ("The Apple bounce before Christmas was a trap.", "no level"),
-        ("Expenses will rise next month.", "no level"),
         ("", "no level"),
     ],
 )
@@ -310,8 +294,8 @@ def test_prices_are_taken_on_the_basis_of_the_day_where_a_split_came_later():
     assert "split basis" in unknown.why
     text = "AAPL above 110 by 2011-03-25"
     stated = Stated(insight_id=1, kind="thesis", text=text, sources=(), symbol="AAPL", valid_from=AT)
-    assert outcome.of(stated, halved, close=100).score.value == 1
-    assert math.isnan(outcome.of(stated, halved).score.value)
+    assert outcome.of(stated, halved, close=100).bore_out == 1
+    assert math.isnan(outcome.of(stated, halved).bore_out)
 
 
 def idea(action="buy", **given):

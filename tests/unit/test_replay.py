@@ -1,12 +1,17 @@
-"""Law one: a past turn's prompt, built again under its own configuration, is byte for byte what was sent."""
+"""Past turns' prompts again: byte for byte under their own configuration, and what another would have changed."""
 
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gallump_lab import Budget, Config, Lab, Model, Overrides, Recall, study
+import pytest
+
+from gallump_lab import Budget, Config, ConfigError, Lab, Model, Overrides, Recall, study
+from gallump_lab.study.past import Past
 
 START = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
+SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema"]
+PRICES = {"offline-analyst": (2.0, 10.0)}
 SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "FB")
 CONFIGS = (
     Config(),
@@ -25,8 +30,8 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     session, sent, insights, picked = None, [], [], ()
     for turn in range(turns):
         now[0] += timedelta(minutes=dice.choice([1, 4, 12, 45, 600]))
-        if turn % 9 == 0:
-            lab.apply(CONFIGS[turn // 9 % len(CONFIGS)])
+        if turn % 5 == 0:
+            lab.apply(CONFIGS[turn // 5 % len(CONFIGS)])
         symbol = dice.choice(SYMBOLS)
         if dice.random() < 0.2:
             text = f"{symbol} holds above {dice.randrange(20, 700)}"
@@ -55,50 +60,154 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     return sent
 
 
-def test_two_hundred_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) -> None:
+def test_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) -> None:
     now = [START]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    sent = live_a_while(lab, now, 200)
+    sent = live_a_while(lab, now, 5 * len(CONFIGS))
     snapshot = lab.snapshot()
     found = study.replay(snapshot).frame
     assert found["sha256"].tolist() == sent
     assert found["identical"].all()
     held = snapshot.sql("select tier, count(*) as n from slots where kept group by tier order by tier")
     assert held["tier"].tolist() == ["cold", "hot", "warm"]  # every tier was at work
-    assert held["n"].min() > 100
+    assert held["n"].min() > 10
     assert snapshot.sql("select count(distinct config_id) as n from turns")["n"].tolist() == [len(CONFIGS)]
 
 
-def test_a_replay_under_another_configuration_differs_and_says_so(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     now = [START]
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    live_a_while(lab, now, 12)
-    other = study.replay(lab.snapshot(), Config(budget=Budget(hot=0, warm=0, cold=0)))
-    assert not other.frame["identical"].any()
-    assert not any(slot.kept for turn in other.turns for slot in turn.prompt.slots)
+    lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=lambda: now[0])
+    lab.insights.add("Sells AAPL winners too early", symbol="AAPL")
+    session = None
+    for i in range(12):
+        now[0] += timedelta(minutes=40 if i % 4 == 0 else 2)
+        reply = lab.ask(f"My AAPL stop number {i} is at {400 + i}. Too tight?", watchlist=["AAPL"], session_id=session)
+        session = reply.session_id
+    return lab
 
 
-def test_a_changed_template_or_retrieval_is_never_called_identical(tmp_path: Path) -> None:
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
-    lab.ask("And MSFT?", watchlist=["MSFT"])
-    with lab.store.write() as con:
+@pytest.fixture(scope="module")
+def snapshot(lab: Lab) -> study.Snapshot:
+    return lab.snapshot()
+
+
+def kept(prompt) -> set:
+    return {(slot.kind, slot.item_id) for slot in prompt.slots if slot.kept}
+
+
+def test_the_difference_is_counted_by_section_and_adds_up(snapshot: study.Snapshot) -> None:
+    found = study.replay(snapshot, Config(budget=Budget(hot=150, warm=100, cold=0)), prices=PRICES)
+    frame = found.frame
+    assert (frame[SECTIONS].sum(axis=1) == frame["tokens"]).all()
+    assert (frame[[f"{name}_before" for name in SECTIONS]].sum(axis=1) == frame["tokens_before"]).all()
+    assert (frame["cold"] == 0).all()
+    assert (frame["cold_before"] > 0).all()
+    assert (frame["market"] == frame["market_before"]).all()
+    assert not frame["identical"].any()
+    for cost, tokens in (("cost", "tokens"), ("cost_before", "tokens_before")):
+        assert frame[cost].tolist() == pytest.approx((frame[tokens].astype(float) * 2e-6).tolist())
+    assert frame["came_in"].tolist() == [len(kept(turn.prompt) - kept(turn.before)) for turn in found.turns]
+    assert frame["fell_out"].tolist() == [len(kept(turn.before) - kept(turn.prompt)) for turn in found.turns]
+    assert frame["fell_out"].sum() > 0
+    assert repr(found).startswith("<Replay of 12 turns under another configuration: ")
+    assert f"{frame['fell_out'].sum()} fell out" in repr(found)
+
+
+def test_a_larger_budget_loses_nothing_and_one_turn_shows_it_in_words(snapshot: study.Snapshot) -> None:
+    larger = study.replay(snapshot, Config(budget=Budget(hot=0, warm=2_000, cold=200)), prices=PRICES)
+    turn = larger.turn(12)
+    head, change, *_ = repr(turn).splitlines()
+    assert head == 'Turn 12, "My AAPL stop number 11 is at 411. Too tight?"'
+    assert " tokens (" in change
+    assert change.endswith("for the prompt")
+    frame = turn.frame
+    assert (frame["before"] | frame["after"]).all()
+    assert frame.loc[frame["after"], "why"].eq("kept").all()
+    assert frame["tier"].map(["hot", "warm", "cold"].index).is_monotonic_increasing
+    moved = frame[frame["before"] & frame["after"] & (frame["tier"] == "warm")]
+    assert len(moved)  # from HOT to WARM, which is no difference
+    assert len(frame[~frame["before"]]) == larger.frame["came_in"].iloc[-1]
+    with pytest.raises(ValueError, match="99 is not among the 12 replayed turns"):
+        larger.turn(99)
+
+
+def test_its_own_configuration_makes_no_difference(snapshot: study.Snapshot) -> None:
+    found = study.replay(snapshot)
+    assert (found.frame["tokens"] == found.frame["tokens_before"]).all()
+    assert not found.frame[["came_in", "fell_out"]].any(axis=None)
+    assert found.frame["identical"].all()
+    assert "byte for byte as sent" in repr(found.turn(1))
+    assert found.turn(12).frame["before"].all()
+    some = study.replay(snapshot, turns=[3, 1]).frame
+    assert some.equals(found.frame.iloc[[0, 2]].reset_index(drop=True))
+
+
+def test_a_changed_template_or_retrieval_is_never_called_identical(lab: Lab, tmp_path: Path) -> None:
+    other = Lab.open(lab.backup(tmp_path / "other.duckdb"))
+    with other.store.write() as con:
         con.execute("update turns set template = 'default-00000000' where turn_id = 1")
         con.execute("update turns set retrieval = 'older' where turn_id = 2")
-    found = study.replay(lab.snapshot())
+    found = study.replay(other.snapshot(), turns=[1, 2])
     assert found.frame["changed"].tolist() == ["template", "retrieval"]
     assert not found.frame["identical"].any()
     assert repr(found) == "<Replay of 2 turns, 0 byte for byte as sent; 1 with retrieval; 1 with template>"
+    assert "not called the same, for these have changed: retrieval" in repr(found.turn(2))
 
 
-def test_a_turn_that_cannot_be_replayed_says_why_and_does_not_stop_the_others(tmp_path: Path) -> None:
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    for question in ("Is AAPL cheap?", "And MSFT?", "And IBM?"):
-        lab.ask(question)
-    with lab.store.write() as con:
-        con.execute("delete from messages where message_id = (select question_id from turns where turn_id = 3)")
-    found = study.replay(lab.snapshot()).frame
-    assert found["identical"].tolist() == [True, True, False]
-    assert found["problem"].tolist()[2] == "its question was forgotten"
-    tiny = study.replay(lab.snapshot(), Config(budget=Budget(hot=0, warm=0, cold=0, window=300, reply=1)))
-    assert tiny.frame["problem"].str.contains("the window leaves 299").sum() == 2
+def test_another_model_counts_and_costs_otherwise(snapshot: study.Snapshot) -> None:
+    other = Config(model=Model(name="claude-opus-4-5", factors={"claude-opus-4-5": 2.0}))
+    found = study.replay(snapshot, other, turns=[1])
+    assert {turn.model for turn in found.turns} == {"claude-opus-4-5"}
+    first = found.frame.iloc[0]
+    assert first["schema"] == pytest.approx(2 * first["schema_before"], abs=2)
+    assert first["cost"] == pytest.approx(first["tokens"] * 5e-6)
+    assert first["cost_before"] == 0  # the offline analyst is free
+    unknown = study.replay(snapshot, Config(model=Model(name="qwen3:8b")), turns=[1])
+    assert unknown.frame["cost"].isna().all()
+    assert "price not known" in repr(unknown)
+    assert "price not known" in repr(unknown.turn(1))
+
+
+def test_a_turn_that_is_none_and_a_price_that_is_none_are_refused(snapshot: study.Snapshot) -> None:
+    with pytest.raises(ValueError, match=r"turn_id 77 not in this snapshot"):
+        study.replay(snapshot, turns=[1, 77])
+    with pytest.raises(ConfigError, match="must be a number"):
+        study.replay(snapshot, prices={"mine": ("a", 1)})
+
+
+def test_an_interrupt_keeps_what_is_done(snapshot: study.Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, real = [], Past.build
+
+    def interrupted(*given):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(Past, "build", interrupted)
+    found = study.replay(snapshot)
+    assert (len(found.turns), found.left) == (3, 9)
+    assert repr(found) == "<Replay of 3 turns, 3 byte for byte as sent; interrupted, 9 not replayed>"
+
+
+def test_what_cannot_be_built_is_said_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: START)
+    assert repr(study.replay(lab.snapshot())) == "<Replay of 0 turns, 0 byte for byte as sent>"
+    gone = lab.ask("Is AAPL cheap?")
+    lab.ask("And IBM?")
+    lab.forget(message_id=gone.question_id)
+    own = study.replay(lab.snapshot())
+    assert own.frame["problem"].iloc[0] == "its question was forgotten"
+    assert own.frame["changed"].tolist() == ["", "forgotten messages"]
+    assert not own.frame["identical"].any()
+    tiny = Config(budget=Budget(hot=0, warm=0, cold=0, window=300, reply=1))
+    found = study.replay(lab.snapshot(), tiny)
+    assert found.frame["tokens"].isna().all()
+    assert found.frame["tokens_before"].isna().tolist() == [True, False]
+    assert repr(found) == (
+        "<Replay of 2 turns under another configuration: tokens not known and price not known a prompt; "
+        "0 items came in, 0 fell out; 1 with forgotten messages; 2 with not built>"
+    )
+    assert "cannot be compared: its question was forgotten" in repr(found.turn(1))
+    assert "the window leaves 299" in repr(found.turn(2))

@@ -9,7 +9,7 @@ KILLED = """
 import os, signal, sys
 from gallump_lab import Lab
 from gallump_lab.store import lease
-instance._SETTINGS["checkpoint_threshold"] = "1GB"
+lease._SETTINGS["checkpoint_threshold"] = "1GB"
 lab = Lab.open(sys.argv[1])
 with lab.store.write() as con:
     con.execute("insert into messages select * replace (1000 as message_id) from messages")

@@ -1,5 +1,6 @@
 """Asking past turns again under another configuration: no yes, nothing sent; nothing lost or written."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab.brain.brain import Brain
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -17,14 +19,21 @@ def server():
         yield running
 
 
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+@pytest.fixture(autouse=True)
+def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
         monkeypatch.delenv(name, raising=False)
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
-    first = lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
-    lab.ask("Is it still right?", watchlist=["AAPL"], session_id=first.session_id)
-    lab.ask("And <b>IBM</b> from $190 to $210?", watchlist=["IBM"])
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ANTHROPIC_API_KEY", raising=False)
+        patch.delenv("ANTHROPIC_BASE_URL", raising=False)
+        lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=lambda: NOW)
+        first = lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
+        lab.ask("Is it still right?", watchlist=["AAPL"], session_id=first.session_id)
+        lab.ask("And <b>IBM</b> from $190 to $210?", watchlist=["IBM"])
     return lab
 
 
@@ -69,21 +78,15 @@ def test_the_estimate_is_an_upper_bound_of_what_the_same_tokens_then_cost(lab: L
     assert f"about ${least:.4f}, with the replies at most ${least + 5:.4f}" in found.words
 
 
-@pytest.mark.parametrize("answer", ["", "n", "no", "maybe"])
-def test_without_a_yes_nothing_is_sent(
-    lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch, answer: str
-) -> None:
-    asked = []
-    monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answer)
-    found = study.rerun(lab.snapshot(), [1, 2], at(server))
-    assert not server.requests
-    assert asked[0].endswith("Go on? [y/N] ")
-    assert found.frame["new"].isna().all()
+def test_without_a_yes_nothing_is_sent(lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answers = [], ["", "n", "no", "maybe", " Yes"]
+    monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answers[len(asked) - 1])
+    for _ in answers[:-1]:
+        found = study.rerun(lab.snapshot(), [1, 2], at(server))
+        assert not server.requests
+        assert asked[-1].endswith("Go on? [y/N] ")
+        assert found.frame["new"].isna().all()
     assert repr(found).splitlines() == ["Rerun of 2 turns: nothing was asked", "turn 1: not asked", "turn 2: not asked"]
-
-
-def test_a_yes_at_the_keyboard_sends(lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builtins.input", lambda _: " Yes")
     assert study.rerun(lab.snapshot(), [1], at(server)).frame["state"].tolist() == ["complete"]
 
 
@@ -103,19 +106,16 @@ def test_a_fault_of_one_turn_does_not_lose_the_others(lab: Lab, server: Messages
 def test_an_interrupt_keeps_the_answers_that_came(
     lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gallump_lab.brain import claude
+    calls, real = [], Brain.send
 
-    calls, real = [], claude._receive
-
-    def interrupted(*given):
+    def interrupted(brain, prompt):
         calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*given)
+        answer = real(brain, prompt)
+        return replace(answer, state="stopped", interruption=KeyboardInterrupt()) if len(calls) == 2 else answer
 
-    monkeypatch.setattr(claude, "_receive", interrupted)
+    monkeypatch.setattr(Brain, "send", interrupted)
     found = study.rerun(lab.snapshot(), [1, 2, 3], at(server), confirm=lambda _: True)
-    assert [turn.problem for turn in found.turns] == [None, "not asked", "not asked"]
+    assert [turn.problem for turn in found.turns] == [None, "interrupted", "not asked"]
     assert found.turns[0].answer.text
 
 
@@ -155,7 +155,8 @@ def test_what_anybody_said_is_shown_as_text(lab: Lab, server: MessagesServer) ->
     assert "&lt;script&gt;alert(1)&lt;/script&gt; costs $5 to $6</pre>" in page
 
 
-def test_what_cannot_be_asked_is_said(lab: Lab, server: MessagesServer) -> None:
+def test_what_cannot_be_asked_is_said(lab: Lab, server: MessagesServer, tmp_path: Path) -> None:
+    lab = Lab.open(lab.backup(tmp_path / "other.duckdb"))
     question = lab.turns["question_id"].iloc[0]
     lab.forget(message_id=int(question))
     snapshot = lab.snapshot()

@@ -9,13 +9,10 @@ import pytest
 
 from gallump_lab.memory.records import Message
 from gallump_lab.study.scorecard import claims
-from gallump_lab.study.scorecard.contradiction import contradiction
-from gallump_lab.study.scorecard.coverage import coverage, salient
-from gallump_lab.study.scorecard.directions import agreement, pointers
+from gallump_lab.study.scorecard.coverage import LINE, coverage, days, salient, specificity
+from gallump_lab.study.scorecard.prose import read, same
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.reading import read, same
-from gallump_lab.study.scorecard.redundancy import redundancy, repeated
-from gallump_lab.study.scorecard.specificity import LINE, days, specificity
+from gallump_lab.study.scorecard.redundancy import contradiction, redundancy, repeated
 from gallump_lab.study.scorecard.staleness import ENDED, NEW_VALUE, PAST, staleness
 from gallump_lab.study.scorecard.stated import History, Stated
 
@@ -63,79 +60,32 @@ TALK = reader(STOP, message(2, "rain all day here", symbol="ACME"))
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1,250.50", 1250.5),
-        ("4%", 4),
-        ("four percent", 4),
-        ("$90k", 90_000),
-        ("1.5 million", 1.5e6),
-        ("twenty-two", 22),
-        ("two and a half", 2.5),
-        ("eleven thousand", 11_000),
-        (".75", 0.75),
-        ("the 20-day line", 20),
-        ("US$5m", 5e6),
-    ],
-)
-def test_numbers_are_read_in_their_usual_forms(text, value):
-    assert [number.value for number in read(text, SAID).numbers] == [value]
-
-
-@pytest.mark.parametrize(
     ("one", "other", "alike"),
     [
         ("0.62", "62 percent", True),
         ("62%", "sixty-two per cent", True),
         ("50 bps", "0.5%", True),
-        ("50 basis points", "0.005", True),
+        ("1,250.50", "1250.5", True),
+        ("two and a half", "2.5", True),
+        ("1.5 million", "1,500,000", True),
         ("343", "344", False),
         ("340", "3.4", False),
         ("0.62", "62", False),
         ("62 percent", "6,200", False),
-        ("0.5 percent", "50 percent", False),
         ("50 percent", "0.05%", False),
     ],
 )
-def test_a_percentage_is_its_fraction_only_where_a_sign_says_so(one, other, alike):
+def test_numbers_are_the_same_however_written_and_a_percentage_its_fraction_only_where_a_sign_says_so(
+    one, other, alike
+):
     (mine,), (its,) = (read(text, SAID).numbers for text in (one, other))
-    assert same(mine.amount, its.amount) == same(its.amount, mine.amount) == alike
+    assert same(mine, its) == same(its, mine) == alike
 
 
 def test_a_level_is_not_supported_by_a_hundredth_of_it():
     talk = reader(message(1, "ACME's beta is 3.4 and I risk 2 percent", symbol="ACME"))
     assert claims.numbers(stated("ACME at 340", 1, symbol="ACME"), talk).value == 0
     assert claims.numbers(stated("Ada risks a share of 0.02", 1, symbol="ACME"), talk).value == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "first", "last"),
-    [
-        ("2012-03-14", date(2012, 3, 14), date(2012, 3, 14)),
-        ("on 14 March 2011", date(2011, 3, 14), date(2011, 3, 14)),
-        ("March 9th", date(2012, 3, 9), date(2012, 3, 9)),
-        ("the eighth of August", date(2012, 8, 8), date(2012, 8, 8)),
-        ("by January", date(2013, 1, 1), date(2013, 1, 31)),
-        ("since January", date(2012, 1, 1), date(2012, 1, 31)),
-        ("in the third quarter of 2011", date(2011, 7, 1), date(2011, 9, 30)),
-        ("this quarter", date(2012, 1, 1), date(2012, 3, 31)),
-        ("yesterday", date(2012, 3, 13), date(2012, 3, 13)),
-        ("last week", date(2012, 3, 5), date(2012, 3, 11)),
-        ("three years ago", date(2009, 1, 1), date(2009, 12, 31)),
-        ("the 16th", date(2012, 3, 16), date(2012, 3, 16)),
-        ("last Monday", date(2012, 3, 12), date(2012, 3, 12)),
-        ("founded in 1999", date(1999, 1, 1), date(1999, 12, 31)),
-    ],
-)
-def test_dates_count_from_the_day_they_were_said(text, first, last):
-    (found,) = read(text, SAID).dates
-    assert (found.first, found.last) == (first, last)
-
-
-def test_may_is_no_month_where_it_is_a_verb():
-    assert not read("I may sell", SAID).dates
-    (month,) = read("I may sell in may", SAID).dates
-    assert month.first == date(2012, 5, 1)
 
 
 def test_support_is_its_worst_part_and_says_what_lacked():
@@ -146,17 +96,13 @@ def test_support_is_its_worst_part_and_says_what_lacked():
     assert wrong.why == "95.50 stands in no cited message."
 
 
-def test_what_cites_nothing_is_not_scored():
+def test_what_cites_nothing_or_names_no_number_is_not_scored():
+    assert math.isnan(claims.numbers(stated("Ada has a stop", 1), TALK).value)
     nothing = stated("Ada sells at 91.50", 99)
     for metric in (claims.support, *claims.PARTS.values()):
         score = metric(nothing, TALK)
         assert math.isnan(score.value)
         assert score.why == "It cites no message that is there."
-
-
-def test_a_part_that_is_not_there_is_not_scored():
-    assert math.isnan(claims.numbers(stated("Ada has a stop", 1), TALK).value)
-    assert math.isnan(claims.dates(stated("Ada has a stop", 1), TALK).value)
 
 
 def test_a_number_counts_half_where_only_a_neighbour_has_it():
@@ -183,47 +129,15 @@ def test_a_day_inside_a_vague_time_counts_half():
     assert claims.dates(stated("Ada bought it on 2012-03-07", 1), vague).value == 0.5
 
 
-def named(name, symbol, *, first, role="user"):
-    """Six sessions that speak of a company by its name, which some write with a small letter."""
-    small = [f"the {name.lower()} chart again", f"so what of {name.lower()} now"]
-    large = [f"I think {name} looks {word} and I like it" for word in ("calm", "dull", "odd", "firm")]
-    return [
-        message(first + n, text, symbol=symbol, day=n, role=role, session=f"{symbol} {n}")
-        for n, text in enumerate([*small, *large])
-    ]
-
-
-def test_names_of_symbols_are_learnt_from_what_people_say():
-    talk = [*named("Widgetco", "ACME", first=1), *named("Gadgetco", "BOLT", first=10)]
-    talk += [message(30, "selling widgetco", symbol="BOLT", day=9)]
-    names = reader(*talk).aliases
-    assert names == {"acme": "ACME", "bolt": "BOLT", "widgetco": "ACME", "gadgetco": "BOLT"}
-    spoken = claims.names(stated("Ada sells ACME", 30, symbol="ACME"), reader(*talk))
-    assert spoken.value == 1  # its field says BOLT, its words speak of ACME
-    assert claims.names(stated("Ada sells BOLT", 30, symbol="BOLT"), reader(*talk)).value == 0
-
-
-def test_no_name_is_learnt_of_an_assistant_one_session_or_words_that_are_none():
-    boilerplate = [
-        message(
-            n, "It trades below the mean, down again; Trend and Rule say Sell.", symbol=symbol, role="assistant", day=n
-        )
-        for n, symbol in enumerate(["AAPL", "AAPL", "GOOG"] * 8)
-    ]
-    own = [message(40 + n, "the stop below, down again", symbol="AAPL", day=n) for n in range(12)]
-    once = [message(60 + n, f"so Widgetco it is {n}", symbol="IBM", session="one") for n in range(8)]
-    plain = ["aapl", "goog", "ibm"]
-    known = {"apple": "AAPL", "google": "GOOG", "alphabet": "GOOG"}
-    assert reader(*boilerplate, *own, *once).aliases == known | {each: each.upper() for each in plain}
-    assert reader(*named("Widgetco", "ACME", first=1, role="assistant")).aliases == {"acme": "ACME"}
-
-
-def test_a_symbol_that_is_another_word_too_counts_in_capitals_alone():
+def test_a_message_speaks_of_what_it_names_and_only_else_of_its_field():
     talk = reader(
-        message(1, "NOW is cheap", symbol="NOW"), message(2, "what now", symbol="IT"), message(3, "sold it now")
+        message(1, "selling apple", symbol="IBM"),
+        message(2, "and ibm is next", symbol="AAPL", day=1),
+        message(3, "sold it", symbol="IBM", day=2),
     )
-    assert talk.mentioned("I sell it now") == []
-    assert talk.mentioned("IT or NOW, NOW?") == ["IT", "NOW"]
+    assert claims.names(stated("Ada sells AAPL", 1, symbol="AAPL"), talk).value == 1
+    assert claims.names(stated("Ada sells IBM", 1, symbol="IBM"), talk).value == 0
+    assert claims.names(stated("Ada sells IBM", 3, symbol="IBM"), talk).value == 1
 
 
 def test_the_one_it_speaks_of_must_have_said_it():
@@ -266,13 +180,6 @@ def test_denying_what_was_said_shows():
     assert claims.direction(stated("Ada sells naked options", 1), never).value <= claims.DENIED
 
 
-def test_opposites_point_against_each_other():
-    (buys,), (sold,), (bid,) = pointers("buys"), pointers("sold"), pointers("bid")
-    assert agreement(buys, sold) == -1
-    assert agreement(buys, bid) == 0.4
-    assert agreement(buys, buys) == 1
-
-
 def test_an_invented_clause_is_the_worst_one():
     good = stated("Ada sells below the stop on ACME", 1)
     invented = replace(
@@ -283,24 +190,26 @@ def test_an_invented_clause_is_the_worst_one():
     assert "dentist" in claims.claim(invented, TALK).why
 
 
-def test_the_same_in_other_words_is_redundant_and_another_number_is_not():
+def test_what_says_no_more_repeats_and_other_words_only_come_near():
     first = stated("Ada's stop on ACME is 91.50", 1, number=1, symbol="ACME")
-    again = stated("Ada leaves ACME at 91.50, her stop", 1, number=2, symbol="ACME")
-    other = stated("Ada's stop on ACME is 93.50", 1, number=3, symbol="ACME")
-    bob = stated("Bob's stop on ACME is 91.50", 2, number=4, symbol="ACME")
+    again = stated("Ada's stop on ACME is 91.50.", 1, number=2, symbol="ACME", day=1)
+    near = stated("Ada leaves ACME at 91.50, her stop", 1, number=3, symbol="ACME")
+    other = stated("Ada's stop on ACME is 93.50", 1, number=4, symbol="ACME")
+    bob = stated("Bob's stop on ACME is 91.50", 2, number=5, symbol="ACME")
     talk = reader(STOP, message(2, "my stop on acme is 91.50 too", speaker="Bob", symbol="ACME"))
-    assert redundancy(again, [first, again], talk).value > 0.5
+    assert redundancy(again, [first, again], talk).value == 1
+    assert redundancy(again, [first], talk).why == f"Insight 1 says it: {first.text}"
+    assert 0.2 < redundancy(near, [first], talk).value < 0.5
     assert redundancy(other, [first], talk).value == 0
     assert redundancy(bob, [first], talk).value == 0
-    assert repeated([first, again, other, bob], talk).value == 0.25
-    assert repeated([other, bob], talk).value == 0
+    assert repeated([first, again, other, bob]).value == 0.25
 
 
 def test_alone_nothing_is_redundant_or_contradicted():
     only = stated("Ada's stop on ACME is 91.50", 1)
     assert math.isnan(redundancy(only, [only], TALK).value)
     assert math.isnan(contradiction(only, [], TALK).value)
-    assert math.isnan(repeated([only], TALK).value)
+    assert math.isnan(repeated([only]).value)
 
 
 def test_specificity_is_bits_per_token():
@@ -317,10 +226,7 @@ def test_vague_statements_tell_less():
     assert specificity(vague, TALK).value < specificity(sharp, TALK).value / 2
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["Ada's stop on ACME is 88 since May", "Ada's stop on ACME is not 91.50 since May"],
-)
+@pytest.mark.parametrize("text", ["Ada's stop on ACME is 88 since May", "Ada's stop on ACME is not 91.50 since May"])
 def test_another_value_or_a_denial_at_the_same_time_contradicts(text):
     first = stated("Ada's stop on ACME is 91.50 since May", 1, number=1)
     other = stated(text, 1, number=2)
@@ -329,16 +235,12 @@ def test_another_value_or_a_denial_at_the_same_time_contradicts(text):
 
 
 def test_an_update_another_attribute_and_another_person_contradict_nothing():
-    first = stated("Ada's stop on ACME is 91.50", 1, number=1)
+    first = stated("Ada's stop on ACME is 91.50", 1, number=1, attribute="stop")
     later = stated("Ada's stop on ACME is 95", 2, number=2, day=9)
     bob = stated("Bob's stop on ACME is 95", 3, number=3)
+    target = stated("Ada's target on ACME is 95", 1, number=4, attribute="target")
     talk = reader(STOP, message(2, "95 now", day=9), message(3, "stop on acme 95", speaker="Bob"))
-    assert contradiction(first, [later, bob], talk).value == 0
-    mine, its = replace(first, attribute="stop"), stated("Ada's stop on ACME is 95", 1, number=4, attribute="target")
-    assert contradiction(mine, [its], talk).value == 0
-    target = stated("Ada's target on ACME is 120", 1, number=5)
-    assert contradiction(first, [target], talk).value == 0
-    assert contradiction(first, [replace(target, text="Ada's target on ACME is 91.50")], talk).value == 1
+    assert contradiction(first, [later, bob, target], talk).value == 0
 
 
 def test_a_horizon_that_is_over_is_stale():
@@ -420,12 +322,6 @@ def test_a_stop_takes_a_stops_place_and_a_target_a_targets_with_and_without_bars
     assert found.why.startswith(f"Message 2 says {says}: ")
 
 
-def test_prices_of_long_ago_tell_nothing_of_today():
-    talk = reader(message(1, "my acme stop is 91.50", symbol="ACME", day=4_000), bars=bars)
-    assert talk.day("ACME", SAID + timedelta(days=16)) is not None
-    assert talk.day("ACME", SAID + timedelta(days=40)) is None
-
-
 def test_a_rule_that_was_changed_is_staler_than_one_that_was_not():
     talk = reader(
         message(1, "rule: no more than 4 percent of the account in one name"),
@@ -435,8 +331,8 @@ def test_a_rule_that_was_changed_is_staler_than_one_that_was_not():
     rule = stated("Ada's rule: at most 4 percent of the account in one name", 1, kind="preference")
     whales = stated("Ada read a book about whales", 2, kind="fact")
     at = START + timedelta(days=9)
-    assert staleness(rule, talk, at).value > 0.5
-    assert staleness(whales, talk, at).value < 0.2
+    assert 0.25 < staleness(rule, talk, at).value < 0.5
+    assert staleness(whales, talk, at).value < 0.1
 
 
 def test_coverage_counts_what_an_analyst_would_remember():
@@ -458,9 +354,3 @@ def test_coverage_counts_what_an_analyst_would_remember():
     assert coverage(session, [stop, rule], talk).value == 1
     assert coverage(session, [replace(stop, sources=(4,))], talk).value == 0  # it must cite the message
     assert math.isnan(coverage(session[3:], [stop], talk).value)
-
-
-def test_metrics_do_not_depend_on_what_was_asked_before():
-    good = stated("Ada's stop on ACME is 91.50, valid by May", 1, symbol="ACME")
-    fresh = reader(STOP, message(2, "rain all day here", symbol="ACME"))
-    assert claims.support(good, fresh) == claims.support(good, TALK) == claims.support(good, TALK)

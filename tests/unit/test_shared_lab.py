@@ -7,7 +7,7 @@ from shared_lab_check import wrong
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("shared") / "lab.duckdb", seconds=12, kill_every=3, pause=1.0, messages=500)
+    return run(tmp_path_factory.mktemp("shared") / "lab.duckdb", seconds=20, pause=1.5, messages=500)
 
 
 @pytest.fixture(scope="module")

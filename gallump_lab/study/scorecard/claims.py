@@ -5,20 +5,27 @@ Each part is a metric of its own; `support` is the least of them, since one wron
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
 from gallump_lab.reading.dates import Named
-from gallump_lab.study.scorecard.directions import DEAL, PLAN, TO, Pointer, agreement, denials, opposite, pointers
-from gallump_lab.study.scorecard.reader import Reader, soft
-from gallump_lab.study.scorecard.reading import Amount, Reading, Word, bare, same
+from gallump_lab.study.scorecard.prose import (
+    DEAL,
+    PLAN,
+    TO,
+    Amount,
+    Pointer,
+    Word,
+    agreement,
+    bare,
+    denials,
+    opposite,
+    pointers,
+    same,
+)
+from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.stated import Score, Stated
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 NEAR = 0.5
 """What stands in a neighbouring message of the session, not in a cited one, counts so much."""
@@ -39,17 +46,7 @@ OWN = 0.2
 """What another word of the statement itself weighs, where both speak of a deal."""
 DENIED = 0.25
 """A denial that one of both lacks: mostly the opposite, at times only another way to say it."""
-OLD = 0.2
-"""A number that its message says is no longer so."""
-_WAS = re.compile(
-    r"\b(?:was|no longer|not|instead of|rather than|forget|previously|formerly|from|dropped|used to be)"
-    r"\s+(?:at\s+|the\s+)?[$\u20ac\u00a3]?$",
-    re.IGNORECASE,
-)
-_GAVE_WAY = re.compile(
-    r"\s*(?:%|percent)?\s*(?:to|becomes?|is replaced by|replaced by|->|\u2192)\s+[$\u20ac\u00a3]?\d", re.IGNORECASE
-)
-_NOTHING = "It cites no message that is there."
+_NOTHING = Score(value=math.nan, why="It cites no message that is there.")
 
 
 def support(insight: Stated, reader: Reader) -> Score:
@@ -57,20 +54,9 @@ def support(insight: Stated, reader: Reader) -> Score:
 
     An insight is as true as its worst detail, which a mean would hide: one changed number among nine right words.
     """
-    found = {name: part(name, insight, reader) for name in PARTS}
-    scored = {name: score for name, score in found.items() if not math.isnan(score.value)}
-    if not scored:
-        return Score(value=math.nan, why=found["claim"].why)
-    worst = min(scored, key=lambda name: scored[name].value)
-    return scored[worst]
-
-
-def part(name: str, insight: Stated, reader: Reader) -> Score:
-    """Return one of `PARTS`, each computed once."""
-    found = reader.kept_scores.get((name, insight))
-    if found is None:
-        found = reader.kept_scores[name, insight] = PARTS[name](insight, reader)
-    return found
+    found = [part(insight, reader) for part in PARTS.values()]
+    scored = [score for score in found if not math.isnan(score.value)]
+    return min(scored, key=lambda score: score.value) if scored else found[-1]
 
 
 def numbers(insight: Stated, reader: Reader) -> Score:
@@ -78,23 +64,18 @@ def numbers(insight: Stated, reader: Reader) -> Score:
 
     A number counts 1 if a cited message has it (1,250.50 = 1250.5; 4% = four percent = 0.04; 60m = 60 million), or if
     it is a price that its symbol's market paid on the message's day, on a named one, or on the bar before; `NEAR` if a
-    neighbouring message has it; `OLD` if a cited message says that another, which the insight lacks, took its place
-    ("was 321, now 325.50"); else 0.
+    neighbouring message has it; else 0.
     """
     cited = reader.history.cited(insight)
     if not cited:
-        return Score(value=math.nan, why=_NOTHING)
-    stated = reader.stated(insight)
-    said = [amount for each in cited for amount in _amounts(each, reader)]
-    nearby = [amount for each in _neighbours(cited, reader) for amount in _amounts(each, reader)]
+        return _NOTHING
+    stated, symbols = reader.stated(insight), reader.symbols(insight)
+    said, nearby = ([each for m in ms for each in _amounts(m, reader)] for ms in (cited, _neighbours(cited, reader)))
     days = [each.created_at.date() for each in cited] + [each.first for each in stated.dates if each.first == each.last]
     scores = {}
     for number in stated.numbers:
-        paid = reader.paid(number, _symbols(insight, reader), days)
-        if paid or any(same(number.amount, other) for other in said):
-            scores[number.text] = OLD if not paid and _old(number.amount, stated, cited, reader) else 1.0
-        else:
-            scores[number.text] = NEAR if any(same(number.amount, other) for other in nearby) else 0.0
+        there = any(same(number, other) for other in said) or reader.paid(number, symbols, days)
+        scores[number.text] = 1.0 if there else NEAR * any(same(number, other) for other in nearby)
     return _least(scores, "It names no number.")
 
 
@@ -107,50 +88,43 @@ def dates(insight: Stated, reader: Reader) -> Score:
     """
     cited = reader.history.cited(insight)
     if not cited:
-        return Score(value=math.nan, why=_NOTHING)
-    said = [named for each in cited for named in reader.of(each).dates]
-    nearby = [named for each in _neighbours(cited, reader) for named in reader.of(each).dates]
+        return _NOTHING
+    said, nearby = ([each for m in ms for each in reader.of(m).dates] for ms in (cited, _neighbours(cited, reader)))
     own = [each.created_at.date() for each in cited]
     scores = {}
-    for stated in reader.stated(insight).dates:
-        if any(stated.first <= day <= stated.last for day in own) or any(_holds(stated, named) for named in said):
-            scores[stated.text] = 1.0
-        elif any(_holds(stated, named) for named in nearby) or any(_vaguer(named, stated) for named in said):
-            scores[stated.text] = NEAR
-        else:
-            scores[stated.text] = 0.0
+    for date in reader.stated(insight).dates:
+        there = any(date.first <= day <= date.last for day in own) or any(_holds(date, each) for each in said)
+        close = any(_holds(date, each) for each in nearby) or any(_vaguer(each, date) for each in said)
+        scores[date.text] = 1.0 if there else NEAR * close
     return _least(scores, "It names no date.")
 
 
 def names(insight: Stated, reader: Reader) -> Score:
     """Return whether its names stand in a cited message: the least of its names, its symbol and its speaker.
 
-    A symbol counts 1 if a cited message speaks of it, by any name learnt from the history; a message speaks of what it
-    names, and only if it names none, of what was named just before or of its field. The first speaker that it names, or
-    its own, must have said a cited message; one of the session who did not counts `ANOTHER`. Others of the session
-    count 1, and so does any name that a cited message has; `NEAR` if only a neighbouring one has it; else 0.
+    A symbol counts 1 if a cited message speaks of it: by what the message names, and only if it names none, by what was
+    named just before or by its field. The first speaker that it names, or its own, must have said a cited message; one
+    of the session who did not counts `ANOTHER`. Others of the session count 1, and so does any name that a cited
+    message has; `NEAR` if only a neighbouring one has it; else 0.
     """
     cited = reader.history.cited(insight)
     if not cited:
-        return Score(value=math.nan, why=_NOTHING)
+        return _NOTHING
     spoken = {symbol for each in cited for symbol in reader.meant(each)}
     speakers = {bare(each.speaker) for each in cited if each.speaker}
     present = {bare(m.speaker) for each in cited for m in reader.history.sessions[each.session_id] if m.speaker}
     said = speakers.union(*map(reader.words, cited))
     nearby = present.union(*map(reader.words, _neighbours(cited, reader)))
-    found = [bare(name) for name in reader.names(reader.stated(insight))]
+    found = [bare(name) for name in reader.names(reader.stated(insight)) if not reader.mentioned(name)]
     found += [bare(insight.speaker)] if insight.speaker else []
     first = next((name for name in found if name in reader.speakers), None)
-    scores = {symbol: float(symbol in spoken) for symbol in _symbols(insight, reader)}
+    scores = {symbol: float(symbol in spoken) for symbol in reader.symbols(insight)}
     for name in found:
-        if name in reader.aliases:
-            continue
         if name == first and name not in speakers:
-            scores[name] = ANOTHER if name in present or _among(name, said) else 0.0
-        elif _among(name, said) or (name in reader.speakers and name in present):
-            scores[name] = 1.0
+            scores[name] = ANOTHER * (name in present or _among(name, said))
         else:
-            scores[name] = NEAR if _among(name, nearby) else 0.0
+            there = _among(name, said) or (name in reader.speakers and name in present)
+            scores[name] = 1.0 if there else NEAR * _among(name, nearby)
     return _least(scores, "It names nothing.")
 
 
@@ -165,7 +139,7 @@ def direction(insight: Stated, reader: Reader) -> Score:
     """
     cited = reader.history.cited(insight)
     if not cited:
-        return Score(value=math.nan, why=_NOTHING)
+        return _NOTHING
     said = [pointer for each in cited for pointer in pointers(each.text)]
     scores: dict[str, float] = {}
     for pointer in pointers(insight.text):
@@ -224,7 +198,7 @@ def _of_prices(pointer: Pointer, insight: Stated, reader: Reader, cited: Message
     One buys below the market and sells above it, unless it is a stop, and has targets above and stops below; that tells
     less.
     """
-    symbols = _symbols(insight, reader)
+    symbols = reader.symbols(insight)
     day = reader.day(symbols[0], cited.created_at.date()) if symbols else None
     after = [each.value for each in reader.stated(insight).numbers if each.start > pointer.start]
     if day is None or not after or not day[2] / 2 < after[0] < day[1] * 2 or day[2] <= after[0] <= day[1]:
@@ -244,53 +218,35 @@ def claim(insight: Stated, reader: Reader) -> Score:
     """
     cited = reader.history.cited(insight)
     if not cited:
-        return Score(value=math.nan, why=_NOTHING)
+        return _NOTHING
+    stated = reader.stated(insight)
+    named = {bare(name) for name in reader.names(stated)}
+    words = [word for word in stated.words if bare(word.text) not in named]
+    own, near = _had(words, cited, reader), _had(words, _neighbours(cited, reader), reader)
     worst, lacks = math.nan, ""
-    for parts in carried(insight, reader, cited):
-        total = sum(bits for _, bits, _ in parts)
-        held = sum(bits * share for _, bits, share in parts)
+    for begin, end in stated.clauses:
+        parts = [
+            (word.text, reader.told(word), max(mine, NEAR * other))
+            for word, mine, other in zip(words, own, near, strict=True)
+            if begin <= word.start < end
+        ]
+        total, held = sum(bits for _, bits, _ in parts), sum(bits * share for _, bits, share in parts)
         value = ((held + GIVEN) / (total + GIVEN)) ** 2
-        if not worst <= value:
+        if parts and not worst <= value:
             worst, lacks = value, ", ".join(word for word, _, share in parts if share < 0.5)
     why = "It has no words." if math.isnan(worst) else f"No cited message says: {lacks}." if lacks else ""
     return Score(value=worst, why=why)
 
 
-def carried(insight: Stated, reader: Reader, cited: Sequence[Message]) -> Iterator[list[tuple[str, float, float]]]:
-    """Return each clause's words, but for names, with their bits and the share of them that the cited messages have."""
-    stated = reader.stated(insight)
-    named = {bare(name) for name in reader.names(stated)}
-    words = [word for word in stated.words if bare(word.text) not in named]
-    own, near = _had(words, cited, reader), _had(words, _neighbours(cited, reader), reader)
-    shares = [max(one, NEAR * other) for one, other in zip(own, near, strict=True)]
-    for begin, end in stated.clauses:
-        parts = [
-            (word.text, reader.told(word), share)
-            for word, share in zip(words, shares, strict=True)
-            if begin <= word.start < end
-        ]
-        if parts:
-            yield parts
-
-
 def _had(words: Sequence[Word], messages: Sequence[Message], reader: Reader) -> list[float]:
-    """Return for each word how far messages have it: 1 if they do, else by the likeness of the most like one."""
-    said = [word for each in messages for word in reader.of(each).words]
-    known = {word.term for word in said}
-    like = _like([word.text.lower() for word in words], list(dict.fromkeys(word.text.lower() for word in said)), reader)
-    return [
-        1.0 if word.term in known else soft(float(row.max(initial=0))) for word, row in zip(words, like, strict=True)
-    ]
-
-
-def _like(words: Sequence[str], others: Sequence[str], reader: Reader) -> "NDArray[np.float64]":
-    """Return the likeness of words, 0 for opposites: their vectors are like each other too."""
-    found = reader.likeness(words, others)
-    for row, word in enumerate(words):
-        if pointers(word):
-            for column, other in enumerate(others):
-                if opposite(word, other):
-                    found[row, column] = 0.0
+    """Return how far messages have each word: 1 if they do, else by its likest there, opposites (buy, sell) aside."""
+    said = {word.text.lower(): word.term for each in messages for word in reader.of(each).words}
+    known = {*said.values()}
+    like = reader.likeness([word.text.lower() for word in words], [*said])
+    found = []
+    for word, row in zip(words, like, strict=True):
+        near = (share for other, share in zip(said, row, strict=True) if share and not opposite(word.text, other))
+        found.append(1.0 if word.term in known else max(map(float, near), default=0.0))
     return found
 
 
@@ -318,37 +274,15 @@ def _neighbours(cited: Sequence[Message], reader: Reader) -> list[Message]:
     return [each for key, each in found.items() if key not in own]
 
 
-def _old(amount: Amount, stated: Reading, cited: Sequence[Message], reader: Reader) -> bool:
-    """Return whether cited messages name a number only as one that another of its size took the place of."""
-    marked = []
-    for message in cited:
-        found = reader.of(message).numbers
-        others = [
-            each
-            for each in found
-            if not same(each.amount, amount)
-            and amount.value / 2 <= each.value <= amount.value * 2
-            and not any(same(each.amount, its.amount) for its in stated.numbers)
-        ]
-        for each in found:
-            if same(each.amount, amount):
-                before, after = message.text[: each.start], message.text[each.stop :]
-                marked.append(bool(others and (_WAS.search(before) or _GAVE_WAY.match(after))))
-    return bool(marked) and all(marked)
-
-
 def _amounts(message: Message, reader: Reader) -> list[Amount]:
     """Return a message's numbers, and those that were read as years."""
     reading = reader.of(message)
-    return [each.amount for each in reading.numbers] + [
-        Amount(float(each.text)) for each in reading.dates if each.text.isdigit()
+    years = [
+        Amount(float(each.text), None, each.text, each.start, each.stop)
+        for each in reading.dates
+        if each.text.isdigit()
     ]
-
-
-def _symbols(insight: Stated, reader: Reader) -> list[str]:
-    """Return the symbols that an insight names, and its own."""
-    named = reader.mentioned(insight.text)
-    return list(dict.fromkeys([*named, *([insight.symbol] if insight.symbol else [])]))
+    return [*reading.numbers, *(Amount(float(each.text), None, each.text, each.start, each.stop) for each in years)]
 
 
 def _among(name: str, words: Collection[str]) -> bool:

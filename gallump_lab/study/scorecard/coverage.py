@@ -1,4 +1,4 @@
-"""Coverage: how much of what an analyst would want to remember of a session its insights carry."""
+"""What an insight tells for its tokens, and how much of what an analyst would want to remember insights carry."""
 
 import math
 import re
@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gallump_lab import tokens
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import statement
-from gallump_lab.study.scorecard.reader import Reader, soft
-from gallump_lab.study.scorecard.reading import Reading, bare, read, same, sentences
-from gallump_lab.study.scorecard.specificity import days, digits
+from gallump_lab.reading.dates import Named
+from gallump_lab.study.scorecard.prose import Amount, Reading, bare, read, same, sentences
+from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.stated import Score, Stated
 
+SPAN = 365 * 30
+"""A date is one of so many days."""
+LINE = 3
+"""Tokens that any statement costs in a prompt beside its own: short ones are not rewarded for being short."""
 ENOUGH = 10.0
 """Bits from which a statement tells something: about a price and a word, or four telling words."""
 OFTEN = 3
@@ -31,6 +36,33 @@ _RULE = re.compile(
     r"|learnt|learned|mistake|wrong|taught|if|when|forecast|expect\w*|plan\w*|prefer\w*)\b",
     re.IGNORECASE,
 )
+
+
+def specificity(insight: Stated, reader: Reader) -> Score:
+    """Return the bits that it tells per cl100k token, `LINE` added; more than 1 is possible. NaN if it has no token.
+
+    Bits are self-information: of a word by its rarity and its vector (`Reader.told`, each word once, names of speakers
+    aside), of a number by its significant digits, of a date by how few of thirty years' days it leaves.
+    """
+    count = tokens.count(insight.text)
+    if not count:
+        return Score(value=math.nan, why="It is empty.")
+    stated = reader.stated(insight)
+    words = {word.term: reader.told(word) for word in stated.words if bare(word.text) not in reader.speakers}
+    told = sum(words.values()) + sum(map(digits, stated.numbers)) + sum(map(days, stated.dates))
+    lacks = [name for name, found in (("number", stated.numbers), ("date", stated.dates)) if not found]
+    return Score(value=told / (count + LINE), why=f"It names no {' and no '.join(lacks)}." if lacks else "")
+
+
+def digits(number: Amount) -> float:
+    """Return what a number tells: the bits of its significant digits."""
+    figures = f"{number.value:.6g}".replace(".", "").strip("0")
+    return math.log2(10) * max(len(figures), 1)
+
+
+def days(named: Named) -> float:
+    """Return what a date tells: the bits of how few of `SPAN` days it leaves."""
+    return math.log2(SPAN / ((named.last - named.first).days + 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,23 +119,23 @@ def carries(insight: Stated, each: Salient, reader: Reader) -> bool:
     reading = read(each.text, each.message.created_at.date())
     stated = reader.stated(insight)
     terms = {word.term for word in stated.words}
-    symbols = {*reader.mentioned(insight.text), insight.symbol}
+    symbols = {*reader.symbols(insight)}
     others = [word.text.lower() for word in stated.words]
     held = 0.0
     for part, bits in _parts(reading, reader).items():
         kind, value = part
         if kind == "number":
-            held += bits * any(same(value, other.amount) for other in stated.numbers)
+            held += bits * any(same(value, other) for other in stated.numbers)
         elif kind == "date":
             held += bits * any(other.first <= value[1] and value[0] <= other.last for other in stated.dates)
-        elif value[0] in terms or reader.aliases.get(bare(value[1]), "") in symbols:
+        elif value[0] in terms or not symbols.isdisjoint(reader.mentioned(value[1])):
             held += bits
         else:
-            held += bits * soft(float(reader.likeness([value[1]], others).max(initial=0)))
+            held += bits * float(reader.likeness([value[1]], others).max(initial=0))
     return held >= MOST * each.bits
 
 
 def _parts(reading: Reading, reader: Reader) -> dict[tuple[str, Any], float]:
     words = {("word", (word.term, word.text.lower())): reader.told(word) for word in reading.words}
-    numbers = {("number", number.amount): digits(number) for number in reading.numbers}
+    numbers = {("number", number): digits(number) for number in reading.numbers}
     return words | numbers | {("date", (each.first, each.last)): days(each) for each in reading.dates}

@@ -27,7 +27,7 @@ from gallump_lab.market.broker import CLOSED
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.forecasts import Forecast, testable
-from gallump_lab.study.scorecard.stated import Score, Stated
+from gallump_lab.study.scorecard.stated import Stated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,11 +69,6 @@ class Outcome:
     """In words: why something is NaN."""
     forecast: Forecast | None = None
     """None where the text states nothing that bars can test."""
-
-    @property
-    def score(self) -> Score:
-        """The outcome as a metric of the scorecard."""
-        return Score(value=self.bore_out, why=self.why)
 
 
 def of(insight: Stated, bars: "pd.DataFrame", *, close: float | None = None) -> Outcome:
@@ -150,25 +145,19 @@ class _Asked:
     @classmethod
     def of(cls, forecast: Forecast, start: float) -> "_Asked | str":
         """Set a forecast in relation to the bars' close when it was said, or say why that cannot be."""
-        basis = forecast.close or start
-        if abs(basis / start - 1) <= _SAME:
-            basis = start
-        ratio = 1 + forecast.move if forecast.move is not None else None
-        if forecast.level is not None:
-            ratio = forecast.level / basis
-        stop = forecast.stop / basis if forecast.stop is not None else None
-        for name, value in (("level", ratio if forecast.level is not None else None), ("stop", stop)):
+        split = forecast.close and abs(forecast.close / start - 1) > _SAME
+        basis = forecast.close if forecast.close and split else start
+        level = None if forecast.level is None else forecast.level / basis
+        stop = None if forecast.stop is None else forecast.stop / basis
+        for name, value in (("level", level), ("stop", stop)):
             if value is not None and forecast.close is None and not 1 / _OTHER_BASIS <= value <= _OTHER_BASIS:
                 return (
                     f"Its {name} is {value:.3g} times the close of {start:,.2f}: perhaps another split basis. "
                     "Give the forecast the close as it was traded then."
                 )
-        if forecast.way:
-            up = forecast.way == "up"
-        elif ratio is not None:
-            up = ratio > 1
-        else:
-            up = stop is not None and stop < 1
+        ratio = level if forecast.move is None else 1 + forecast.move
+        guessed = ratio > 1 if ratio is not None else stop is not None and stop < 1
+        up = forecast.way == "up" if forecast.way else guessed
         if forecast.trade and ((ratio is not None and (ratio > 1) != up) or (stop is not None and (stop < 1) != up)):
             return "Its target or its stop lies on the wrong side of the close then."
         return cls(up=up, ratio=ratio, stop=stop, forecast=forecast)
@@ -297,14 +286,12 @@ def summary(outcomes: Sequence[Outcome], clusters: Sequence[Any] | None = None) 
         msg = f"clusters must name one for each outcome: {len(outcomes):,}, not {len(clusters):,}."
         raise ValueError(msg)
     named = [each.forecast.symbol if each.forecast else "" for each in outcomes] if clusters is None else clusters
-    decided = [not math.isnan(each.bore_out) for each in outcomes]
-    rated = [
-        known and each.whole and not math.isnan(each.base_rate) for known, each in zip(decided, outcomes, strict=True)
-    ]
-    pairs = [(each, cluster) for each, cluster, kept in zip(outcomes, named, rated, strict=True) if kept]
-    groups = [str(cluster) for _, cluster in pairs]
-    hits, base = (np.array([getattr(each, name) for each, _ in pairs], float) for name in ("bore_out", "base_rate"))
-    stated = np.array([_or_nan(each.forecast.probability if each.forecast else None) for each, _ in pairs], float)
+    decided = [pair for pair in zip(outcomes, named, strict=True) if not math.isnan(pair[0].bore_out)]
+    whole = [pair for pair in decided if pair[0].whole]
+    rated = [pair for pair in whole if not math.isnan(pair[0].base_rate)]
+    groups = [str(cluster) for _, cluster in rated]
+    hits, base = (np.array([getattr(each, name) for each, _ in rated], float) for name in ("bore_out", "base_rate"))
+    stated = np.array([each.forecast.probability if each.forecast else None for each, _ in rated], float)
     return Summary(
         hits=statistics.shares(hits, groups),
         base=statistics.shares(base, groups),
@@ -312,12 +299,10 @@ def summary(outcomes: Sequence[Outcome], clusters: Sequence[Any] | None = None) 
         brier=statistics.differences((base - hits) ** 2 - (stated - hits) ** 2, groups),
         stated=len(outcomes),
         testable=sum(each.forecast is not None for each in outcomes),
-        decided=sum(decided),
+        decided=len(decided),
         borne_out=sum(each.bore_out == 1 for each in outcomes),
-        early=sum(known and not each.whole for known, each in zip(decided, outcomes, strict=True)),
-        unrated=sum(
-            known and each.whole and not kept for known, each, kept in zip(decided, outcomes, rated, strict=True)
-        ),
+        early=len(decided) - len(whole),
+        unrated=len(whole) - len(rated),
     )
 
 
@@ -338,10 +323,6 @@ def _weekdays(after: date, until: date) -> int:
 def _date(day: Any) -> date:
     found: date = day.astype("datetime64[D]").item()
     return found
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _share(estimate: statistics.Estimates, sign: str = "") -> str:

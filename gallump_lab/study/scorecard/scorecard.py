@@ -12,16 +12,14 @@ from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot
 from gallump_lab.study import statistics
+from gallump_lab.study.past import checked_snapshot
 from gallump_lab.study.rank import NothingToMeasure, rank
 from gallump_lab.study.rankings import Rankings
-from gallump_lab.study.replay import checked_snapshot
 from gallump_lab.study.scorecard import charts, claims, outcome
-from gallump_lab.study.scorecard.contradiction import contradiction
-from gallump_lab.study.scorecard.coverage import coverage
+from gallump_lab.study.scorecard.coverage import coverage, specificity
 from gallump_lab.study.scorecard.outcome import Outcome, Summary
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.redundancy import redundancy, repeated
-from gallump_lab.study.scorecard.specificity import specificity
+from gallump_lab.study.scorecard.redundancy import contradiction, redundancy, repeated
 from gallump_lab.study.scorecard.staleness import staleness
 from gallump_lab.study.scorecard.stated import Recorded, Score, Stated, chosen_of, moment_of, recorded
 from gallump_lab.study.scorecard.utility import Utility, Worth, interval, utility
@@ -111,8 +109,6 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     found = recorded(snapshot)
     moment = moment_of(found, at)
     judged, left_out = chosen_of(found, chosen, moment)
-    if budget is None and ranks is not None:
-        ranks.check_own()
     budget = found.config.budget if budget is None else budget
     trouble = ""
     if ranks is None:
@@ -293,7 +289,7 @@ class Scorecard:
     @property
     def redundancy(self) -> float:
         """The share of the insights that say no more than an earlier one."""
-        return repeated(self.insights, self._reader).value
+        return repeated(self.insights).value
 
     def grades(self) -> "pd.DataFrame":
         """Return how well each metric tells insights that people find useful (grades 2, 3) from others (0, 1).
