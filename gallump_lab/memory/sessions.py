@@ -177,6 +177,12 @@ class SessionManager:
         ------
         ValueError
             If an argument cannot be used; the message says which and how to mend it.
+
+        Examples
+        --------
+        >>> session = lab.sessions.get_or_create_session()
+        >>> lab.sessions.add_message(session, "user", "My stop on AAPL is 430.", "AAPL")
+        1
         """
         draft = messages.draft(
             role, text, now=self._now(), symbol=symbol, created_at=created_at, state=state, speaker=speaker
@@ -231,11 +237,11 @@ class SessionManager:
         )
 
     def now(self) -> datetime:
-        """Tell the clock's time."""
+        """Return the clock's time."""
         return self._clock()
 
     def here(self, config: Config) -> datetime:
-        """Tell the clock's time in the analyst's time zone; see `times.here`."""
+        """Return the clock's time in the analyst's time zone; see `times.here`."""
         return times.here(self._clock, config.time_zone)
 
     def upkeep(self, since: int, until: int) -> None:

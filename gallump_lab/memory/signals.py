@@ -282,7 +282,7 @@ def _million(values: "NDArray[Any]", wanted: list[int]) -> "Ints":
 
 
 def within(said: "Ints", spans: Spans) -> "NDArray[np.bool_]":
-    """Tell of each time, microseconds since 1970, whether it lies in one of the spans."""
+    """Return of each time, microseconds since 1970, whether it lies in one of the spans."""
     import numpy as np
 
     inside: NDArray[np.bool_] = np.searchsorted(np.ravel(spans), said, side="right") % 2 == 1

@@ -205,7 +205,7 @@ class Relevance:
 
         name = self._known(retriever)
         held, first = self.measured[name][self.main], self.measured[name]["mrr"]
-        places = sorted(range(len(self.ranks.asked)), key=lambda place: (held[place], -first[place]))[:number]
+        places = sorted(range(len(self.ranks.asked)), key=lambda place: (held[place], first[place]))[:number]
         rows = [
             (asked.question_id, asked.kind, asked.text, held[place], round(1 / first[place]) if first[place] else None)
             for place, asked in ((place, self.ranks.asked[place]) for place in places)

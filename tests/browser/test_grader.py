@@ -2,7 +2,7 @@
 
 import duckdb
 import pytest
-from notebook_page import OUTSIDE, remembering
+from notebook_page import OUTSIDE, PATIENCE_MS, remembering
 from playwright.sync_api import expect
 
 AGAIN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')"
@@ -64,7 +64,7 @@ def labels(notebook):
     """Give the grader on a lab whose chat was asked one question."""
     notebook.open(ASKED, "lab.add_question('What was noted first?', answer='0')", LABEL)
     found = Grader(notebook, "Labels")
-    expect(found.root).to_contain_text("0 of 2 questions, 0 labels")
+    expect(found.root).to_contain_text("0 of 2 questions, 0 labels", timeout=3 * PATIENCE_MS)  # a cold kernel imports
     expect(found.current).to_have_count(1)
     return found
 

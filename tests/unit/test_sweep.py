@@ -161,6 +161,7 @@ def test_the_worst_questions_show_what_outranked_their_evidence(relevance):
     worst = relevance.worst("all signals", 5)
     assert worst["recall_500"].is_monotonic_increasing
     assert worst["recall_500"].iloc[0] == 0
+    assert worst[worst["recall_500"] == 0]["found"].fillna(10**9).is_monotonic_decreasing  # what is found nowhere first
     for question_id in worst["question_id"]:
         trace = relevance.trace(int(question_id), "all signals")
         table = trace.frame
