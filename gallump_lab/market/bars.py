@@ -83,7 +83,7 @@ def read_bars(path: Path, problems: Problems) -> Bars:
     for name in _PRICES:
         bars[name] = bars[name].fillna(bars["close"])
     columns = ["date", *_NUMBERS, "shares"]
-    return {symbol: {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
+    return {str(symbol): {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
 
 
 def _days_and_splits(table: "_Table", rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -101,7 +101,8 @@ def _days_and_splits(table: "_Table", rows: "pd.DataFrame") -> "pd.DataFrame":
         if table.text("split", place) not in (None, "1"):
             msg = f"{table.describe(place)}. All earlier prices rest on the split of that day."
             raise MarketFileError(msg)
-    return told.drop_duplicates(_KEY)
+    splits: pd.DataFrame = told.drop_duplicates(_KEY)
+    return splits
 
 
 def _each_once(rows: "pd.DataFrame", label: str, problems: Problems) -> "pd.DataFrame":
