@@ -409,10 +409,15 @@ def test_stopped_it_asks_no_further(lab, asking, clock, server):
     for number in range(2):
         told(lab, f"My AAPL stop is 420, take {number}.")
     clock.now += LATER
-    stop, asked = threading.Event(), []
-    server.distilled += [[start(), stop, *end()]]
-    confirm = lambda words: asked.append(words) or threading.Timer(0.2, stop.set).start() or True  # noqa: E731
-    found = asking().distill(confirm=confirm, stop=stop)
+    stop = threading.Event()
+
+    def stopped():
+        yield start()
+        stop.set()
+        yield threading.Event()  # nothing more comes
+
+    server.distilled += [stopped()]
+    found = asking().distill(confirm=lambda words: True, stop=stop)
     assert (found.sessions, found.left, server.asked) == (0, 2, 1)
     assert "Stopped" in found.failed[0]
 
