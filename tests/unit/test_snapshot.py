@@ -126,16 +126,11 @@ def test_a_change_of_any_value_that_counts_changes_the_hash(
         ("update questions set symbol = null, conversation = 'AAPL'", True),
         ("update questions set symbol = ''", True),
         ("update configs set toml = toml || ' '", True),
-        ("insert into configs values ('0', '')", True),
         ("insert into runs (run_id, config_id, applied_at) values (99, '0', now()::timestamp)", True),
         ("update runs set words = 'what was made of it', figures = '{}', applied_at = now()::timestamp", False),
         ("insert into labels select question_id, message_id, 0, 'human', 'Ann', labelled_at from labels limit 1", True),
         ("update labels set grade = 2 - grade", True),  # the same two in another order, and the newest holds
-        ("insert into slots select * from slots limit 1", True),
-        ("delete from cache", False),
-        ("delete from drafts", False),
-        ("delete from postings", False),
-        ("delete from embeddings", False),
+        ("delete from cache; delete from drafts; delete from postings; delete from embeddings", False),
         ("update sorting set sorted_passage = 7", False),
         ("alter table messages add column mood text", False),
         ("create table moods (message_id bigint, mood text)", False),
@@ -160,8 +155,7 @@ def test_a_saved_snapshot_carries_a_study_to_another_place(lab: Lab, tmp_path: P
 
 
 def test_saving_never_overwrites_and_leaves_nothing_half_done(lab: Lab, tmp_path: Path) -> None:
-    snapshot = lab.snapshot()
-    path = tmp_path / "mine.duckdb"
+    snapshot, path = lab.snapshot(), tmp_path / "mine.duckdb"
     path.write_text("mine")
     with pytest.raises(FileExistsError, match="a snapshot never overwrites"):
         snapshot.save(path)
@@ -170,8 +164,7 @@ def test_saving_never_overwrites_and_leaves_nothing_half_done(lab: Lab, tmp_path
     snapshot.close()
     with pytest.raises(StoreError, match="closed"):
         snapshot.save(tmp_path / "closed.duckdb")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["mine.duckdb"]
-    assert path.read_text() == "mine"
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("mine.duckdb", "mine")]
 
 
 def test_a_file_that_is_no_snapshot_of_ours_is_refused_in_words(lab: Lab, tmp_path: Path) -> None:
@@ -194,15 +187,6 @@ def test_a_file_that_is_no_snapshot_of_ours_is_refused_in_words(lab: Lab, tmp_pa
         con.execute("update schema set version = 999")
     with pytest.raises(OtherVersion, match="Upgrade gallump_lab"):
         Snapshot.load(saved)
-
-
-def test_a_loaded_snapshot_reaches_no_file_and_cannot_be_changed(lab: Lab, tmp_path: Path) -> None:
-    loaded = Snapshot.load(lab.snapshot().save(tmp_path / "saved.duckdb"))
-    for sql in ("from glob('*')", f"from '{tmp_path / 'saved.duckdb'}'"):
-        with pytest.raises((StoreError, duckdb.Error)):
-            loaded.sql(sql)
-    with pytest.raises(StoreError, match="reads"):
-        loaded.sql("delete from messages")
 
 
 def test_an_interrupt_during_a_query_is_an_interrupt(lab: Lab) -> None:
