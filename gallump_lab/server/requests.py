@@ -40,7 +40,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Question(_Model):
+class QuestionBody(_Model):
     """A question, as a client sends it."""
 
     prompt: Annotated[str, Field(max_length=MAX_CHARACTERS, pattern=r"[^\s\x1c-\x1f\x85]", examples=["Is AAPL cheap?"])]
@@ -63,7 +63,7 @@ class ContextStats(_Model):
     insights_included: int
 
 
-class Answer(_Model):
+class AnswerBody(_Model):
     """The guide's response; `state` and `notice` are there where there is something to say."""
 
     session_id: str
@@ -101,7 +101,7 @@ class Error(_Model):
     reason: str
 
 
-def read(body: bytes) -> Question:
+def read(body: bytes) -> QuestionBody:
     """Read a request's body.
 
     Raises
@@ -122,11 +122,11 @@ def read(body: bytes) -> Question:
         msg = f"The body must be a JSON object with a prompt, not {_kind(given)}."
         raise _bad(msg)
     try:
-        return Question.model_validate(given)
+        return QuestionBody.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
-    known = Question.model_fields
+    known = QuestionBody.model_fields
     if name not in known:
         msg = f"The body has an unknown field {name[:60]!r}. It takes {', '.join(known)}."
     elif first["type"] == "value_error":
@@ -184,13 +184,13 @@ def description(base_url: str = "/") -> dict[str, Any]:
     always = {code.status for code in CODES.values()} - {405}
     before_it_streams = {400, 403, 404, 413, 415, 500, 503}
     paths = {
-        GENERATE: ("post", "generate", "Ask, and wait for the whole reply.", _content("Answer"), always),
+        GENERATE: ("post", "generate", "Ask, and wait for the whole reply.", _content("AnswerBody"), always),
         STREAM: ("post", "stream", _STREAM, {"text/event-stream": {"schema": event}}, before_it_streams),
         DESCRIPTION: ("get", "description", "This description.", {"application/json": {}}, {403, 404}),
     }
-    body = {"requestBody": {"required": True, "content": _content("Question")}}
+    body = {"requestBody": {"required": True, "content": _content("QuestionBody")}}
     _, schemas = models_json_schema(
-        [(model, "validation") for model in (Question, Answer, Error)], ref_template=f"{_SCHEMAS}{{model}}"
+        [(model, "validation") for model in (QuestionBody, AnswerBody, Error)], ref_template=f"{_SCHEMAS}{{model}}"
     )
     return {
         "openapi": "3.1.0",

@@ -45,7 +45,7 @@ query.serve()
 _READY, _HELD, _FREE = b"r", b"h", b"f"  # what the process says of itself; everything longer is an answer
 
 
-class _Asked(NamedTuple):
+class _Statement(NamedTuple):
     """A statement and what it is about."""
 
     path: Path
@@ -57,14 +57,14 @@ class _Asked(NamedTuple):
     seconds: float | None
 
 
-class _Table(NamedTuple):
+class _Columns(NamedTuple):
     """A result as it goes from one process to the other: arrays by column, masked where null, and DuckDB's types."""
 
     arrays: dict[str, Any]
     kinds: list[str]
 
     @classmethod
-    def of(cls, con: "DuckDBPyConnection", sql: str, params: Params) -> "_Table":
+    def of(cls, con: "DuckDBPyConnection", sql: str, params: Params) -> "_Columns":
         arrays = con.execute(sql, params).fetchnumpy()
         return cls(arrays, [str(column[1]) for column in con.description or ()])
 
@@ -134,20 +134,20 @@ def frame(catalogue: "Catalogue", sql: str, params: Params = None, *, seconds: f
         raise ValueError(msg) from error
     path, token = catalogue.elsewhere
     with _reader() as reader:
-        answer = reader.ask(_Asked(path, token, catalogue.wait, sql, packed, seconds))
+        answer = reader.ask(_Statement(path, token, catalogue.wait, sql, packed, seconds))
     found = pickle.loads(answer)  # noqa: S301 (our own process wrote it)
     if isinstance(found, Exception):
         raise found
-    table: _Table = found
+    table: _Columns = found
     return table.frame()
 
 
 def table(con: "DuckDBPyConnection", sql: str, params: Params = None) -> "pd.DataFrame":
     """Return our own statement's result as a DataFrame, as `frame` does."""
-    return _Table.of(con, sql, params).frame()
+    return _Columns.of(con, sql, params).frame()
 
 
-class _Reader:
+class _Process:
     """The process, as the one that asks sees it."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Reader:
             msg = f"No process could be started to run the statement in ({sys.executable})."
             raise StoreError(msg)
 
-    def ask(self, asked: _Asked) -> bytes:
+    def ask(self, asked: _Statement) -> bytes:
         """Send a statement and wait for its answer."""
         to, of = self.process.stdin, self.process.stdout
         assert to is not None  # noqa: S101 (as `Popen` was told)
@@ -210,19 +210,19 @@ class _Reader:
             pass
 
 
-_READERS: dict[int, list[_Reader]] = {}
+_READERS: dict[int, list[_Process]] = {}
 """Those without work, by the process that started them: a forked child leaves its parent's alone."""
 
 
 @contextmanager
-def _reader() -> Iterator[_Reader]:
+def _reader() -> Iterator[_Process]:
     """Lend a process that has nothing to do; one that did not end well is ended."""
     idle, found = _READERS.setdefault(os.getpid(), []), None
     while found is None:
         try:
             found = idle.pop()
         except IndexError:
-            found = _Reader()
+            found = _Process()
         if found.process.poll() is not None:  # it was idle for long
             found.end()
             found = None
@@ -296,7 +296,7 @@ def _bound() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _answer(asked: _Asked, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> bytes:
+def _answer(asked: _Statement, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> bytes:
     """Return a statement's result, packed, or what is wrong with it, to be raised where it was asked."""
     try:
         packed = pickle.dumps(_result(asked, stores, answers))
@@ -310,7 +310,7 @@ def _answer(asked: _Asked, stores: dict[tuple[Path, str | None], "Store"], answe
         return pickle.dumps(error)
 
 
-def _result(asked: _Asked, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> _Table:
+def _result(asked: _Statement, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> _Columns:
     """Run one reading statement, once it is seen to be one; say when the lab is held and when it is free again."""
     import duckdb
 
@@ -330,7 +330,7 @@ def _result(asked: _Asked, stores: dict[tuple[Path, str | None], "Store"], answe
     try:
         with stores[key].sealed() as con:
             _send(answers, _HELD)
-            table = _Table.of(con, asked.sql, pickle.loads(asked.params))  # noqa: S301 (the one who started it)
+            table = _Columns.of(con, asked.sql, pickle.loads(asked.params))  # noqa: S301 (the one who started it)
     except (duckdb.PermissionException, duckdb.TransactionException) as error:
         msg = f"sql reads the lab's own tables, and neither writes nor reaches a file: {error}"
         raise QueryRefused(msg) from error
