@@ -200,7 +200,7 @@ class Journal:
         except Exception:  # noqa: BLE001 - whatever it is, the run's result tells it
             done = {"failed": traceback.format_exc()}
         took = time.perf_counter() - begun
-        self._write(kind=kind, at=at, took=took, cpu=time.process_time(), steps=self._mine.steps, **done)
+        self._write(kind=kind, at=at, took=took, steps=self._mine.steps, **done)
 
 
 def work(path: Path, number: int, pause: float, parent: Connection) -> None:
@@ -243,12 +243,10 @@ class Run:
     path: Path
     done: list[dict[str, Any]]
     """Each thing that came to its end: kind, `at` (seconds since the clock began, below 0 for the first opening), took
-    (seconds), cpu (the process's so far), steps (of each: seconds waited, seconds held, whether it wrote), and what was
+    (seconds), steps (of each: seconds waited, seconds held, whether it wrote), and what was
     acknowledged."""
     kills: Counter[str]
     """What the killed processes were at."""
-    busy: float
-    """The share of the machine's processors that they took while the clock ran."""
 
 
 class _Process:
@@ -334,7 +332,4 @@ def run(
     for each in working:
         each.end(0)
     spare.leave()
-    done = [each.done() for each in started]
-    spent = sum(lines[-1]["cpu"] - max((x["cpu"] for x in lines if x["at"] < 0), default=0) for lines in done if lines)
-    busy = spent / seconds / (os.cpu_count() or 1)
-    return Run(path=path, done=[line for lines in done for line in lines], kills=kills, busy=busy)
+    return Run(path=path, done=[line for each in started for line in each.done()], kills=kills)

@@ -60,8 +60,7 @@ def test_a_file_that_computes_is_refused_before_anything_of_it_runs(clean: Lab, 
         assert STOLEN not in str(refused.value)
 
 
-@pytest.mark.parametrize("same_file", [False, True])
-@pytest.mark.parametrize("kind", ["view", "trigger"])
+@pytest.mark.parametrize(("kind", "same_file"), [("view", False), ("trigger", True)])
 def test_a_known_lab_that_is_replaced_reads_nothing_either(
     clean: Lab, tmp_path: Path, kind: str, *, same_file: bool
 ) -> None:
