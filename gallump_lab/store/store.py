@@ -22,11 +22,16 @@ from gallump_lab.store.errors import (
     is_unfinished,
     translated,
 )
-from gallump_lab.store.lease import Instance, queued, seal
+from gallump_lab.store.lease import Instance, queued
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# For good; a file system that is left would let the attached file itself be read.
+_SEAL = """
+set memory_limit = '2GB'; set temp_directory = ''; set enable_external_access = false;
+set disabled_filesystems = 'LocalFileSystem'; set lock_configuration = true
+"""
 MENDS = 3
 """So many times a log is mended in one step; what is damaged then is the file itself."""
 
@@ -182,9 +187,7 @@ class Store:
         """
         alone = Instance(threads=None)
         with contextlib.closing(alone), self.lend(alone) as con:
-            con.execute("set memory_limit = '2GB'")
-            con.execute("set temp_directory = ''")
-            seal(con)
+            con.execute(_SEAL)
             yield con
 
     @contextmanager

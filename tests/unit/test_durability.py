@@ -1,4 +1,4 @@
-"""What was acknowledged is there: two writers, a kill, a full disk, an interrupt, a fork, a torn log."""
+"""What was acknowledged is there: a full disk, an interrupt, a fork, a torn log; test_shared_lab kills at work."""
 
 import contextlib
 import multiprocessing
@@ -42,54 +42,6 @@ class Child:
         except EOFError:
             self.process.join()
             return found
-
-
-def wrote(pipe: Connection, path: Path, name: str, number: int) -> None:
-    """Write so many messages once all are ready."""
-    lab = Lab.open(path, wait=60)
-    session = lab.sessions.get_or_create_session()
-    pipe.send("ready")
-    pipe.recv()
-    for i in range(number):
-        lab.sessions.add_message(session, "user", f"{name} {i}: the stop is at {i}.")
-        pipe.send(f"{name} {i}")
-
-
-def test_two_processes_write_one_lab_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    path = tmp_path / "lab.duckdb"
-    writers = [Child(wrote, path, name, 15) for name in ("one", "other")]
-    for step in (lambda pipe: pipe.recv(), lambda pipe: pipe.send("go")):
-        for writer in writers:
-            step(writer.pipe)
-    assert [len(writer.said()) for writer in writers] == [15, 15]
-    lab = Lab.open(path)
-    expected = sorted(f"{name} {i}: the stop is at {i}." for name in ("one", "other") for i in range(15))
-    assert sorted(lab.messages["text"]) == expected
-    assert lab.messages["message_id"].nunique() == 30
-    assert lab.sql("select messages from sessions")["messages"].tolist() == [15, 15]
-
-
-def test_a_writer_that_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "lab.duckdb"
-    acknowledged: list[str] = []
-    for life in range(4):
-        writer = Child(wrote, path, f"life {life}", 10_000)
-        assert writer.pipe.recv() == "ready"
-        writer.pipe.send("go")
-        acknowledged += [writer.pipe.recv() for _ in range(2 + life)]
-        writer.process.kill()
-        acknowledged += writer.said()
-    lab = Lab.open(path)
-    said = [text.partition(":")[0] for text in lab.messages["text"]]
-    assert len(said) == len(set(said))
-    assert set(acknowledged) <= set(said)
-    assert len(said) - len(acknowledged) <= 4  # at most the one that each life had not acknowledged yet
-    torn = lab.sql(
-        "select count(*) as n from messages m where not exists (from passages p where p.message_id = m.message_id) "
-        "or not exists (from passages p join postings using (passage_id) where p.message_id = m.message_id)"
-    )
-    assert torn["n"].tolist() == [0]
-    assert len(lab.recall("Where is the stop?").slots) > 0
 
 
 def filled_the_disk(pipe: Connection, path: Path) -> None:

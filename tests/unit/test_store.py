@@ -329,7 +329,7 @@ def test_a_snapshot_that_finds_no_room_says_so_and_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shutil, "move", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DiskFull, match=r"No room to write .*copy: No space left"):
         snapshot.save(tmp_path / "copy")
     monkeypatch.undo()
