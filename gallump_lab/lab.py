@@ -283,7 +283,6 @@ class Lab(Archive):
             symbol=None if symbol is None else validate_symbol(symbol),
             moment=AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight, as_of=as_of),
             config=config,
-            model=config.model.answering,
             tokens=tokens,
         )
 

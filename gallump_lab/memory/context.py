@@ -14,6 +14,7 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.packing import already_said, newest_first, pack, shown, when
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Message, Overrides, SessionContext
 from gallump_lab.memory.text import ending, indented
+from gallump_lab.secrets import masked
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
@@ -204,7 +205,6 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     symbol: str | None,
     moment: AsOf,
     config: Config,
-    model: str,
     tokens: int,
 ) -> recall.Recalled:
     """Return what WARM alone recalls for a query within so many of the model's tokens; see `Lab.recall`.
@@ -214,13 +214,20 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     ValueError
         If the query, the budget, the embedder or the moment's `as_of` cannot be used.
     """
-    query = recall.checked(query)
-    config = replace(config, budget=recall.budget(config.budget, tokens))
+    if not isinstance(query, str):
+        msg = f"query must be text, not {query!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
+    if type(tokens) is not int or tokens < 0:
+        msg = f"tokens must be a whole number of at least 0, not {tokens!r}."
+        raise ValueError(msg)
     if moment.as_of is not None:
         times.naive(moment.as_of, "as_of")
+    query = masked(text.storable(query))  # an embedder of the user's own may send it
+    budget = replace(config.budget, warm=tokens, window=config.budget.window + tokens)
+    config = replace(config, budget=budget)
     prepare(corpus, catalogue, config.recall.embedder)
     with catalogue.read() as con:
-        factor = learnt_factor(con, model, config, moment.as_of)
+        factor = learnt_factor(con, config.model.answering, config, moment.as_of)
         found = context(
             con,
             corpus,

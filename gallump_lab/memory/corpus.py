@@ -105,7 +105,7 @@ class View:
         return max(int(self.terms.sum(dtype="int64")) / max(len(self), 1), 1.0)
 
     def holds(self, passage: int) -> bool:
-        """Tell whether a passage was there."""
+        """Return whether a passage was there."""
         return 0 < passage < len(self.places) and int(self.places[passage]) in range(len(self))
 
     def beside(self, places: "Places", steps: int) -> "Places":
@@ -276,7 +276,7 @@ class Corpus:
         self._length = end
 
     def _link(self, begin: int, end: int) -> None:
-        """Say of each new passage which stands before it in its session, and after."""
+        """Link each new passage with the one before it in its session, and the one after."""
         import numpy as np
 
         session, before, after = (self._columns[name] for name in ("session", "before", "after"))

@@ -180,7 +180,7 @@ def _note_masked(number: int, what: str, problems: Problems) -> None:
 
 
 def _name_sessions(waiting: Iterable[_Waiting], silence: timedelta) -> None:
-    """Give every message a session; in each conversation those without one are cut by silence."""
+    """Name the session of every message; in each conversation those without one are cut by silence."""
     loose = [each for each in waiting if each.session_id is None]
     loose.sort(key=lambda each: (each.conversation, each.draft.created_at))
     before = None

@@ -71,8 +71,7 @@ _ONE = f"with states as ({_STATES} and insight_id = $insight_id group by insight
 _RIVALS = f"""
 with about as (
     select insight_id from insights
-    where list_contains($symbols, coalesce(symbol, '')) and speaker is not distinct from $speaker
-      and coalesce(attribute = $attribute, true)
+    where list_contains($symbols, coalesce(symbol, '')) and coalesce(attribute = $attribute, true)
 ), states as ({_STATES} and insight_id in (from about) group by insight_id)
 {_KNOWN} and (ended is null or ended > $known_from or valid_from > $valid_from) order by insight_id
 """  # noqa: S608 (constants)
@@ -192,7 +191,7 @@ def merge(
 ) -> tuple[Known, bool]:
     """Merge a new insight: add, support, supersede or dispute, inside the caller's transaction.
 
-    Only what speaks of the same symbol, speaker and attribute is looked at.
+    Only what speaks of the same symbol and attribute is looked at.
 
     Parameters
     ----------
@@ -219,7 +218,7 @@ def merge(
     """
     new = checked(con, given, known_from, now)
     about: dict[str, Any] = {"symbols": [new.symbol or ""]}
-    about |= {name: getattr(new, name) for name in ("speaker", "attribute", "known_from", "valid_from")}
+    about |= {name: getattr(new, name) for name in ("attribute", "known_from", "valid_from")}
     rivals = _select(con, _RIVALS, EVER | about)
     related = [(succession(old, new) if old.ended else relation(old, new), old) for old in rivals]
     for how, old in reversed(related):

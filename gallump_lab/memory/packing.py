@@ -79,7 +79,7 @@ def newest_first(candidates: Sequence[ContextItem]) -> list[ContextItem]:
 
 
 def already_said(hot: Sequence[ContextItem]) -> PassedOver:
-    """Say of WARM's candidates, asked in their order, which HOT shows already or which say no more than another does.
+    """Return what says of WARM's candidates, asked in their order, which are in HOT already or say what another does.
 
     A statement is a duplicate if it equals an earlier one, or is a part of one that is not older.
     """

@@ -7,15 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
-from gallump_lab.config import Budget, Recall
+from gallump_lab.config import Recall
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.packing import frame
 from gallump_lab.memory.records import AsOf, ContextItem, Message
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
-from gallump_lab.memory.text import ending, indented, one_line, storable
-from gallump_lab.secrets import masked
+from gallump_lab.memory.text import ending, indented, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,34 +81,6 @@ class Ranked:
     def gained(self, place: int) -> dict[str, int]:
         """Return what each signal gave to the passage at a place."""
         return {name: column[place] for name, column in self.signals.items()}
-
-
-def checked(query: str) -> str:
-    """Return a query as it can be matched; an empty one finds nothing.
-
-    Raises
-    ------
-    ValueError
-        If it is no text.
-    """
-    if not isinstance(query, str):
-        msg = f"query must be text, not {query!r}."
-        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-    return masked(storable(query))  # an embedder of the user's own may send it
-
-
-def budget(config: Budget, warm: int) -> Budget:
-    """Return a budget with another share of WARM, in a window that holds it.
-
-    Raises
-    ------
-    ValueError
-        If `warm` is not a whole number of tokens.
-    """
-    if not isinstance(warm, int) or isinstance(warm, bool) or warm < 0:
-        msg = f"tokens must be a whole number of at least 0, not {warm!r}."
-        raise ValueError(msg)
-    return replace(config, warm=warm, window=config.window + warm)
 
 
 def rank(  # noqa: PLR0913 (a moment's givens)

@@ -97,7 +97,7 @@ def relation(old: Assertion, new: Assertion) -> Relation | None:
     >>> relation(stop, replace(stop, text="stop 185", value="185", valid_from=friday))
     'newer'
     """
-    if old.speaker != new.speaker or canonical(old.symbol or "") != canonical(new.symbol or ""):
+    if not _one_subject(old, new):
         return None
     together = (old.valid_until is None or old.valid_until >= new.valid_from) and (
         new.valid_until is None or new.valid_until >= old.valid_from
@@ -108,13 +108,20 @@ def relation(old: Assertion, new: Assertion) -> Relation | None:
 
 
 def succession(old: Assertion, new: Assertion) -> Literal["newer", "older"] | None:
-    """Return which of two statements of one symbol and speaker takes the other's place, as `relation` does.
+    """Return which of two statements takes the other's place, as `relation` does.
 
     What each says is not compared: a value that comes back is newer than when it was said first.
     """
-    if not _same_attribute(old, new) or old.valid_from == new.valid_from:
+    if not _one_subject(old, new) or not _same_attribute(old, new) or old.valid_from == new.valid_from:
         return None
     return "newer" if old.valid_from < new.valid_from else "older"
+
+
+def _one_subject(one: Assertion, other: Assertion) -> bool:
+    """Return whether two statements are about one symbol, however it is spelt, by one speaker."""
+    if one.speaker != other.speaker:
+        return False
+    return one.symbol == other.symbol or canonical(one.symbol or "") == canonical(other.symbol or "")
 
 
 def _same_attribute(one: Assertion, other: Assertion) -> bool:

@@ -67,7 +67,7 @@ class Received:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class CheckedQuestion:
     """A question that has been checked, counted and cut, ready to be stored."""
 
     text: str
@@ -177,6 +177,12 @@ class SessionManager:
         ------
         ValueError
             If an argument cannot be used; the message says which and how to mend it.
+
+        Examples
+        --------
+        >>> session = lab.sessions.get_or_create_session()
+        >>> lab.sessions.add_message(session, "user", "My stop on AAPL is 430.", "AAPL")
+        1
         """
         draft = messages.draft(
             role, text, now=self._now(), symbol=symbol, created_at=created_at, state=state, speaker=speaker
@@ -191,7 +197,7 @@ class SessionManager:
         self.upkeep(message_id - 1, message_id)
         return message_id
 
-    def question(self, text: str, symbol: str | None = None) -> Question:
+    def question(self, text: str, symbol: str | None = None) -> CheckedQuestion:
         """Make a question ready to be received, before the lab is held.
 
         Raises
@@ -201,10 +207,10 @@ class SessionManager:
         """
         draft = messages.draft("user", text, now=self._now(), symbol=symbol, names={"text": "prompt"})
         at = times.aware(draft.created_at)
-        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
+        return CheckedQuestion(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 
     def receive(
-        self, con: "DuckDBPyConnection", config: Config, question: Question, session_id: str | None
+        self, con: "DuckDBPyConnection", config: Config, question: CheckedQuestion, session_id: str | None
     ) -> Received:
         """Store a question in its session, or in a new one when that has ended, inside the caller's transaction.
 
@@ -231,11 +237,11 @@ class SessionManager:
         )
 
     def now(self) -> datetime:
-        """Tell the clock's time."""
+        """Return the clock's time."""
         return self._clock()
 
     def here(self, config: Config) -> datetime:
-        """Tell the clock's time in the analyst's time zone; see `times.here`."""
+        """Return the clock's time in the analyst's time zone; see `times.here`."""
         return times.here(self._clock, config.time_zone)
 
     def upkeep(self, since: int, until: int) -> None:

@@ -40,7 +40,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Question(_Model):
+class QuestionBody(_Model):
     """A question, as a client sends it."""
 
     prompt: Annotated[str, Field(max_length=MAX_CHARACTERS, pattern=r"[^\s\x1c-\x1f\x85]", examples=["Is AAPL cheap?"])]
@@ -63,7 +63,7 @@ class ContextStats(_Model):
     insights_included: int
 
 
-class Answer(_Model):
+class AnswerBody(_Model):
     """The guide's response; `state` and `notice` are there where there is something to say."""
 
     session_id: str
@@ -101,7 +101,7 @@ class Error(_Model):
     reason: str
 
 
-def read(body: bytes) -> Question:
+def read(body: bytes) -> QuestionBody:
     """Read a request's body.
 
     Raises
@@ -110,10 +110,10 @@ def read(body: bytes) -> Question:
         400, naming the field, if it is not what the description says.
     """
     try:
-        return Question.model_validate_json(body)
+        return QuestionBody.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    known, given = Question.model_fields, first["input"]
+    known, given = QuestionBody.model_fields, first["input"]
     name = str(first["loc"][0]) if first["loc"] else None
     if first["type"] == "json_invalid":
         msg = f"The body is not JSON in UTF-8: {first['ctx']['error']}. Send an object with a prompt."
@@ -157,13 +157,13 @@ def description(base_url: str = "/") -> dict[str, Any]:
     always = {code.status for code in CODES.values()} - {405}
     before_it_streams = {400, 403, 404, 413, 415, 500, 503}
     paths = {
-        GENERATE: ("post", "generate", "Ask, and wait for the whole reply.", _content("Answer"), always),
+        GENERATE: ("post", "generate", "Ask, and wait for the whole reply.", _content("AnswerBody"), always),
         STREAM: ("post", "stream", _STREAM, {"text/event-stream": {"schema": event}}, before_it_streams),
         DESCRIPTION: ("get", "description", "This description.", {"application/json": {}}, {403, 404}),
     }
-    body = {"requestBody": {"required": True, "content": _content("Question")}}
+    body = {"requestBody": {"required": True, "content": _content("QuestionBody")}}
     _, schemas = models_json_schema(
-        [(model, "validation") for model in (Question, Answer, Error)], ref_template=f"{_SCHEMAS}{{model}}"
+        [(model, "validation") for model in (QuestionBody, AnswerBody, Error)], ref_template=f"{_SCHEMAS}{{model}}"
     )
     return {
         "openapi": "3.1.0",

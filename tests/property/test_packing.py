@@ -130,9 +130,7 @@ def test_a_sentence_longer_than_the_bound_is_a_passage_of_its_own() -> None:
     assert [p.tokens > PASSAGE_TOKENS for p in found] == [False, True, False]
 
 
-@pytest.mark.parametrize(
-    "text", [" " * 100_000, ".' " * 60_000, "." * 200_000, "x" * 200_000, "🚀" * 60_000, "1," * 90_000]
-)
+@pytest.mark.parametrize("text", [" " * 100_000, ".' " * 60_000, "x" * 200_000, "🚀" * 60_000])
 def test_what_is_no_sentence_is_cut_in_good_time(text: str) -> None:
     found = passages(f"a{text}b")
     assert all(passage.tokens <= PASSAGE_TOKENS for passage in found)

@@ -117,7 +117,7 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
         return replace(blank, why=f"There is no trading day between {at:%Y-%m-%d} and {forecast.until}.")
     columns = {name: bars[name].to_numpy(np.float64) for name in ("high", "low", "close")}
     start = columns["close"][known - 1]
-    asked = _Asked.of(forecast, start)
+    asked = _Watched.of(forecast, start)
     if isinstance(asked, str):
         return replace(blank, why=asked)
     long, gap = max(stop - begin, 0) + missing, begin - known
@@ -133,7 +133,7 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
+class _Watched:
     """A forecast relative to the close when it was said, so that the same can be asked of other windows."""
 
     up: bool
@@ -143,7 +143,7 @@ class _Asked:
     forecast: Forecast
 
     @classmethod
-    def of(cls, forecast: Forecast, start: float) -> "_Asked | str":
+    def of(cls, forecast: Forecast, start: float) -> "_Watched | str":
         """Set a forecast in relation to the bars' close when it was said, or say why that cannot be."""
         split = forecast.close and abs(forecast.close / start - 1) > _SAME
         basis = forecast.close if forecast.close and split else start
@@ -200,7 +200,9 @@ class _Asked:
         return found
 
 
-def _base_rate(asked: _Asked, columns: "dict[str, Floats]", known: int, gap: int, long: int) -> tuple[float, int, str]:
+def _base_rate(
+    asked: _Watched, columns: "dict[str, Floats]", known: int, gap: int, long: int
+) -> tuple[float, int, str]:
     """Return the share of earlier windows in which the same came true, their number, and why it is NaN."""
     from numpy.lib.stride_tricks import sliding_window_view
 
