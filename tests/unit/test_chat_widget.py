@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import nbformat
+import pandas as pd
 import pytest
 from front_end import FrontEnd as AnyFrontEnd
 from messages_server import MessagesServer, Status, end, say, start, text
@@ -164,8 +165,8 @@ def test_a_view_is_told_what_another_notebook_added_and_of_much_all_of_it(chat, 
     lab.sessions.add_message(session, "user", "From elsewhere")
     front.say("sync", newest=0)
     assert [entry["text"] for entry in front.until("fresh")[1]["entries"]] == ["From elsewhere"]
-    for i in range(HISTORY + 1):
-        lab.sessions.add_message(session, "user", f"Note {i}")
+    said = {"role": "user", "created_at": datetime(2026, 3, 2, 9, tzinfo=UTC), "conversation": "0"}
+    lab.import_messages(pd.DataFrame([said | {"text": f"Note {i}", "key": str(i)} for i in range(HISTORY + 1)]))
     front.say("sync", newest=1)
     told = front.until("history")[1]
     assert told["view"] is None

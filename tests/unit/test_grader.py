@@ -325,7 +325,7 @@ def test_who_labels_again_goes_on_where_they_stopped_and_sees_what_others_gave(l
     assert {(each["grade"], each["grader"]) for each in told["rows"]} == {(0, "analyst")}
     with lab.store.write() as con:
         con.execute("update labels set origin = 'reader'")  # a program's labels are no person's progress
-    assert repr(lab.labeller(lab.questions)) == "<Labeller 0 of 4 questions, 0 labels>"
+    assert repr(lab.labeller(lab.questions)) == "<Labeller 0 of 3 questions, 0 labels>"
 
 
 def test_what_was_forgotten_meanwhile_gets_no_label_and_does_not_stand_in_the_way_of_undoing_the_rest(lab):
