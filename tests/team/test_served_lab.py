@@ -178,11 +178,15 @@ def test_clients_reach_no_file_no_setting_and_no_say_about_the_server(lab: Lab, 
         "create macro sha256(a) as 'theirs'",
         "create or replace view insights as select 'theirs' as text",
     ]
-    for sql in refused:
-        with pytest.raises((duckdb.Error, QueryRefused)):
-            lab.sql(sql)
-        with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
+
+    def write(sql: str) -> None:
+        with lab.store.write() as con:
             con.execute(sql)
+
+    for sql in refused:
+        use = lab.sql if sql.startswith(("select", "from")) else write
+        with pytest.raises((duckdb.Error, QueryRefused)):
+            use(sql)
     assert lab.ask(f"What do these do? {refused}").text  # talk of it is talk
     with pytest.raises((duckdb.Error, QueryRefused)):
         lab.sql("delete from messages")
