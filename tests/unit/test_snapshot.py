@@ -89,8 +89,8 @@ def test_a_change_of_any_value_that_counts_changes_the_hash(changed: Callable[[s
     for table, column, kind in columns:
         value = f"not {column}" if kind == "BOOLEAN" else VALUES.get(kind, "{n}").format(n=99)
         sql = f"update {table} set {column} = {value} where rowid = 0"  # noqa: S608 (the schema's own names)
-        if table != "runs":
-            assert changed(sql) == (table in DATA and (table, column) not in uncounted), (table, column)
+        if table in DATA.keys() - {"runs"}:
+            assert changed(sql) == ((table, column) not in uncounted), (table, column)
 
 
 @pytest.mark.parametrize(
