@@ -209,7 +209,7 @@ def test_a_partial_sale_a_target_or_another_symbols_stop_puts_no_stop_and_no_pos
         source = lab.sessions.add_message(session, "user", text, symbol="AAPL", created_at=when)
         lab.insights.add(text, kind=kind, symbol="AAPL", sources=[source], valid_from=when, known_from=when)
     card = study.insights(lab.snapshot(), chosen=lab.insights.frame.iloc[:4])
-    assert "out of date" not in card.frame["verdict"].tolist()
+    assert card.frame["verdict"].tolist() == ["nothing against it"] * 4
 
 
 def test_grades_say_which_metric_agrees_with_people(lab):

@@ -124,11 +124,6 @@ def test_dates_are_those_of_the_message_or_those_it_names(text, value):
     assert claims.dates(stated(f"Ada holds ACME {text}", 1), TALK).value == value
 
 
-def test_a_day_inside_a_vague_time_counts_half():
-    vague = reader(message(1, "bought it last week"))
-    assert claims.dates(stated("Ada bought it on 2012-03-07", 1), vague).value == 0.5
-
-
 def test_a_message_speaks_of_what_it_names_and_only_else_of_its_field():
     talk = reader(
         message(1, "selling apple", symbol="IBM"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from gallump_lab.memory.relation import relation
-from gallump_lab.study.scorecard.prose import Amount, bare, denials, opposite, pointers, same
+from gallump_lab.study.scorecard.prose import Amount, bare, pointers, same
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.stated import Score, Stated
 
@@ -35,7 +35,7 @@ def contradiction(insight: Stated, others: Sequence[Stated], reader: Reader) -> 
     """Return how surely another insight states the opposite at the same time: 1 where both cannot be true.
 
     Else the share of words that both have, times `SUSPECTED`, if they are of the same symbol, person, times and
-    attribute, of one day, and differ in a number, a denial or a word's opposite. NaN if there is no other insight.
+    attribute, of one day, and differ in a number or a word's opposite. NaN if there is no other insight.
     """
     return _most(insight, others, reader, "contradicts", "says otherwise")
 
@@ -129,14 +129,9 @@ def _near_contrary(one: About, two: About, reader: Reader) -> float:
         return 0.0
     mine = [each for each in one.numbers if not any(same(each, its) for its in two.numbers)]
     its = [each for each in two.numbers if not any(same(each, other) for other in one.numbers)]
-    denied = len(denials(one.insight.text)) % 2 != len(denials(two.insight.text)) % 2
-    if not denied and not _opposed(one, two) and not (mine and len(mine) == len(its)):
+    if not _opposed(one, two) and not (mine and len(mine) == len(its)):
         return 0.0
-    still = [
-        [word for word in words if not any(opposite(word[1], other[1]) for other in others)]
-        for words, others in ((one.words, two.words), (two.words, one.words))
-    ]
-    return min(_shared(still[0], still[1], reader), _shared(still[1], still[0], reader))
+    return min(_shared(one.words, two.words, reader), _shared(two.words, one.words, reader))
 
 
 def _shared(words: Sequence[tuple[str, str, float]], others: Sequence[tuple[str, str, float]], reader: Reader) -> float:
