@@ -12,7 +12,7 @@ __all__ = ["Budget", "Cold", "Config", "ConfigError", "Lab", "Model", "Overrides
 
 
 def _jupyter_server_extension_points() -> list[dict[str, object]]:
-    """Tell Jupyter Server, which alone calls this, of the HTTP route."""
+    """Return the HTTP route, for Jupyter Server, which alone calls this."""
     from gallump_lab.server.app import GallumpLab
 
     return [{"module": "gallump_lab", "app": GallumpLab}]

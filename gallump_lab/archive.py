@@ -14,7 +14,7 @@ from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionManager
 from gallump_lab.store import Snapshot, Store, frame, runs
 from gallump_lab.store.query import table
-from gallump_lab.store.runs import Found
+from gallump_lab.store.runs import Applicable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class Archive:
         with self.store.read() as con:
             return self._in_force(con)
 
-    def apply(self, config: Config | Found, *, force: bool = False) -> None:
+    def apply(self, config: Config | Applicable, *, force: bool = False) -> None:
         """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
 
         Its base URL holds for this object alone: a lab file never decides where a key is sent.

@@ -87,7 +87,7 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
         Also where the model or the network failed; its text and calls are cleaned, its recommendations not read yet.
     """
     started, name = time.perf_counter(), model.answering
-    reply = _Received(room=request.max_tokens * _CHARACTERS, tool=request.tool.name)
+    reply = _Arrived(room=request.max_tokens * _CHARACTERS, tool=request.tool.name)
     sent = not stop.is_set()
     state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
     fault = None
@@ -117,7 +117,7 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
 
 
 @dataclass
-class _Received:
+class _Arrived:
     """What has arrived of a reply. Events are data from outside: any field may be missing or of another type."""
 
     room: int
@@ -219,7 +219,7 @@ def _at(value: object, *names: str) -> object:
 
 
 def _receive(
-    work: "Work", reply: _Received, on_text: Callable[[str], None], stop: threading.Event
+    work: "Work", reply: _Arrived, on_text: Callable[[str], None], stop: threading.Event
 ) -> tuple[State | None, Exception | None]:
     """Take events until the stream ends; return the error that ended it, or the state that ended the listening."""
     if stop.is_set():
@@ -233,7 +233,7 @@ def _receive(
                 event = events.get(timeout=_POLL)
             except queue.Empty:
                 continue
-            if isinstance(event, _Done):
+            if isinstance(event, _Ended):
                 return None, event.error
             if text := reply.take(event):
                 on_text(text)
@@ -247,7 +247,7 @@ def _receive(
 
 
 @dataclass
-class _Done:
+class _Ended:
     """The end of a stream, and the error that ended it."""
 
     error: Exception | None
@@ -260,7 +260,7 @@ def _run(work: "Work", put: Callable[[object], None], ended: threading.Event) ->
             error = runner.run(_until(ended, work(put)))
     except Exception as failed:  # noqa: BLE001 - whatever it is: the asking thread waits for an end, and names it
         error = failed
-    put(_Done(error))
+    put(_Ended(error))
 
 
 async def _until(ended: threading.Event, work: Coroutine[Any, Any, None]) -> Exception | None:

@@ -132,7 +132,7 @@ def _insight() -> "type[BaseModel]":
 
     word = Annotated[Any, AfterValidator(line)]
 
-    class Given(BaseModel):
+    class InsightInput(BaseModel):
         model_config = ConfigDict(strict=True, validate_default=True)
 
         text: Annotated[Any, AfterValidator(_text)] = ""
@@ -145,7 +145,7 @@ def _insight() -> "type[BaseModel]":
         valid_until: word = ""
         sources: Annotated[Any, AfterValidator(_sources)] = None
 
-    return Given
+    return InsightInput
 
 
 def _text(given: object) -> str:

@@ -92,7 +92,7 @@ def price(model: str, overrides: Mapping[str, tuple[float, float]] | None = None
 
 
 def confirmed(words: str) -> bool:
-    """Tell the user what asking a model will take, and return whether to go on; the way to ask where none is given."""
+    """Show the user what asking a model will take, and return whether to go on; the way to ask where none is given."""
     return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
 
 

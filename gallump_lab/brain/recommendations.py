@@ -103,13 +103,13 @@ class Tool:
         raise ValueError(self.sentence(item, reason))
 
     def sentence(self, item: object, reason: str) -> str:
-        """Say in a sentence that an item was refused, and why."""
+        """Note in a sentence that an item was refused, and why."""
         title = item.get(self.title) if isinstance(item, dict) else None
         what = self.named.format(short(line(title))) if line(title) else self.unnamed
         return f"{what} was {self.refused}: {reason}."
 
     def more(self, number: int) -> list[str]:
-        """Say that so many items were too many to be looked at; nothing if none was."""
+        """Note that so many items were too many to be looked at; nothing if none was."""
         further = number - MOST
         return [f"{further:,} further {self.items} were {self.refused}: {MOST} are read."] if further > 0 else []
 
@@ -137,7 +137,7 @@ def line(value: object) -> str:
 
 
 def _reason(error: "ValidationError") -> str:
-    """Say in words what is wrong first."""
+    """Return in words what is wrong first."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"]).rstrip(".")
@@ -218,7 +218,7 @@ def _recommendation() -> "type[BaseModel]":
     price = Annotated[float | None, Field(gt=0, allow_inf_nan=False)]
     brief = Annotated[str, Field(max_length=LONGEST // 10)]
 
-    class Given(BaseModel):
+    class RecommendationInput(BaseModel):
         model_config = ConfigDict(strict=True, str_strip_whitespace=True)
 
         action: Action
@@ -242,11 +242,11 @@ def _recommendation() -> "type[BaseModel]":
                 raise ValueError(msg)
             return self
 
-    return Given
+    return RecommendationInput
 
 
 def prose(found: Iterable[Recommendation]) -> str:
-    """Say recommendations in words, a Markdown list, for a reply that has no words of its own."""
+    """Return recommendations in words, a Markdown list, for a reply that has no words of its own."""
     return "\n".join(map(_item, found))
 
 

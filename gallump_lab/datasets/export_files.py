@@ -44,7 +44,7 @@ def conversations(path: Path) -> Iterator[Any]:
 
 
 def source(path: Path) -> Source | None:
-    """Tell by the conversations that it holds whose they are; None if they are nobody's that is known.
+    """Return whose the conversations are that it holds; None if they are nobody's that is known.
 
     Raises
     ------

@@ -61,7 +61,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Conversation:
+class _Thread:
     name: str
     title: str
     begun: datetime | None
@@ -135,7 +135,7 @@ class _Account:
         return problems
 
 
-def _said(conversation: _Conversation, number: str, account: _Account) -> Iterator[dict[str, Any]]:
+def _said(conversation: _Thread, number: str, account: _Account) -> Iterator[dict[str, Any]]:
     """Return the messages of the thread that was seen last, and put all others into the account."""
     entries = conversation.entries
     bare = all(entry.silent for entry in entries)
@@ -207,7 +207,7 @@ _BLOCKS = {
 _PLACEHOLDER = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
 
 
-def _claude(found: dict[str, Any]) -> _Conversation | None:
+def _claude(found: dict[str, Any]) -> _Thread | None:
     listed = found.get("chat_messages")
     if not isinstance(listed, list):
         return None
@@ -218,7 +218,7 @@ def _claude(found: dict[str, Any]) -> _Conversation | None:
         before = place - 1 if place else None  # as in older exports, which name no parents
         parents.append(places.get(parent) if parent else before)  # a first message's parent is an id of no message
     leaf = _word(found.get("current_leaf_message_uuid"))
-    return _Conversation(
+    return _Thread(
         name=_word(found.get("uuid")),
         title=_word(found.get("name")),
         begun=_time(found.get("created_at")),
@@ -283,7 +283,7 @@ _SINGLE = re.compile("[\ue200-\ue206]")
 _NAME = re.compile(r'\s*\[\s*"[^"]*"\s*,\s*"([^"]*)"')
 
 
-def _chatgpt(found: dict[str, Any]) -> _Conversation | None:
+def _chatgpt(found: dict[str, Any]) -> _Thread | None:
     mapping = found.get("mapping")
     if not isinstance(mapping, dict):
         return None
@@ -295,7 +295,7 @@ def _chatgpt(found: dict[str, Any]) -> _Conversation | None:
             if child is not None and parents[child] is None:
                 parents[child] = place
     current = places.get(_word(found.get("current_node")))
-    return _Conversation(
+    return _Thread(
         name=_word(found.get("conversation_id")) or _word(found.get("id")),
         title=_word(found.get("title")),
         begun=_time(found.get("create_time")),

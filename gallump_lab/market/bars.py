@@ -3,9 +3,8 @@
 import glob
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, tzinfo
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -19,14 +18,15 @@ from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-_Texts: TypeAlias = Mapping[str, str | None]
-_Numbers: TypeAlias = tuple[float | None, ...]
 Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
 """Columns by symbol, as `read_bars` returns them."""
 
-_PRICES = ("open", "high", "low", "close")
+_KEY = ["symbol", "date"]
+_PRICES = ["open", "high", "low", "close"]
+_NUMBERS = [*_PRICES, "volume"]
+_PLAIN = frozenset("-.0123456789")
 _INSTANT = "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'"
 
 
@@ -61,85 +61,64 @@ def read_bars(path: Path, problems: Problems) -> Bars:
         If the file cannot be read, lacks a column, holds no bar, or a split cannot be read: without it all earlier
         prices would be on another basis.
     """
-    table = _Table(path, problems, ("symbol", "date", *_PRICES, "volume"), ("split",))
-    bars: dict[str, dict[date, tuple[int, _Numbers]]] = defaultdict(dict)
-    splits: dict[str, dict[date, float]] = defaultdict(dict)
-    twice: dict[tuple[str, date], list[int]] = {}
-    again = 0
-    for number, texts in table.rows:
-        try:
-            symbol = table.symbol(texts)
-            day = _day_and_split(table, number, texts, symbol, splits[symbol])
-            numbers = _bar(table, texts)
-        except _Fault as fault:
-            table.faults[fault.args].append(number)
-            continue
-        first, known = bars[symbol].setdefault(day, (number, numbers))
-        if first != number and known == numbers:
-            again += 1
-        elif first != number:
-            twice.setdefault((symbol, day), [first]).append(number)
+    import pandas as pd
+
+    table = _Table(path, problems, (*_KEY, *_NUMBERS), ("split",))
+    rows = pd.DataFrame({"symbol": pd.Series(table.symbols(), dtype=object), "row": table.rows})
+    splits = _days_and_splits(table, rows)
+    for name in _NUMBERS:
+        rows[name] = table.numbers(name)
+    for name in _PRICES:
+        table.check(name, rows[name] == 0, "must not be 0; leave it empty if the price is not known")
+    table.check("high", rows["high"] < rows["low"], "is below the low")
+    table.check("volume", rows["volume"] < 0, "must not be below 0")
     table.leave_out(problems)
-    if again:
-        problems.note(f"{counted(again, 'rows')} of a symbol and day stand there again, word for word.")
-    for (symbol, day), places in twice.items():
-        why = f"both hold {symbol} on {day}, with other values; keep one of them"
-        problems.leave_out(f"{table.label}s {places[0]} and {places[-1]}", why, records=len(places))
-        del bars[symbol][day]
-    found = {symbol: _columns(bars[symbol], splits[symbol]) for symbol in sorted(bars)}
-    found = {symbol: columns for symbol, columns in found.items() if len(columns["date"])}
-    if not found:
+    # A day whose row was left out keeps its split.
+    bars = _each_once(rows[table.sound()], table.label, problems).merge(splits, how="outer", on=_KEY).sort_values(_KEY)
+    bars["shares"] = bars["split"].fillna(1.0).groupby(bars["symbol"]).cumprod()
+    bars = bars[bars["close"].notna()]
+    if bars.empty:
         msg = f"{path} holds no row with a close{_why(problems)} Give a file with daily bars."
         raise MarketFileError(msg)
-    return found
-
-
-def _day_and_split(table: "_Table", number: int, texts: _Texts, symbol: str, splits: dict[date, float]) -> date:
-    """Return a row's day and put its split, if it tells one, beside the symbol's others."""
-    try:
-        split = table.number(texts, "split")
-        table.check(texts, "split", split is not None and split <= 0, "must be above 0: all earlier prices rest on it")
-        day = table.day(texts, symbol)
-        if split is None:
-            return day
-        same = splits.setdefault(day, split) == split
-        table.check(texts, "split", not same, "is not what another row of that day says; keep one of them")
-    except _Fault as fault:
-        if texts["split"] in (None, "1"):
-            raise
-        msg = f"{table.describe(number, fault)}. All earlier prices rest on the split of that day."
-        raise MarketFileError(msg) from fault
-    return day
-
-
-def _bar(table: "_Table", texts: _Texts) -> _Numbers:
-    """Return a row's prices and its volume."""
-    values = {name: table.number(texts, name) for name in (*_PRICES, "volume")}
     for name in _PRICES:
-        table.check(texts, name, values[name] == 0, "must not be 0; leave it empty if the price is not known")
-    high, low, volume = (values[name] for name in ("high", "low", "volume"))
-    table.check(texts, "high", high is not None and low is not None and high < low, "is below the low")
-    table.check(texts, "volume", volume is not None and volume < 0, "must not be below 0")
-    return tuple(values.values())
+        bars[name] = bars[name].fillna(bars["close"])
+    columns = ["date", *_NUMBERS, "shares"]
+    return {str(symbol): {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
 
 
-def _columns(bars: dict[date, tuple[int, _Numbers]], splits: dict[date, float]) -> "dict[str, NDArray[Any]]":
-    """Return a symbol's columns, oldest bar first; the split of a day whose row was left out counts."""
+def _days_and_splits(table: "_Table", rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Put their days into the rows, and return the split of each symbol and day that has one."""
     import numpy as np
 
-    days, rows, shares = [], [], 1.0
-    for day in sorted({*bars, *splits}):
-        shares *= splits.get(day, 1.0)
-        *prices, volume = bars[day][1] if day in bars else [None] * 5
-        close = prices[-1]
-        if close is not None:
-            rows.append([*(close if price is None else price for price in prices), volume, shares])
-            days.append(day)
-    numbers = np.array(rows, "float").reshape(-1, 6)
-    return {
-        "date": np.array(days, "datetime64[us]"),
-        **dict(zip((*_PRICES, "volume", "shares"), numbers.T, strict=True)),
-    }
+    faulty = set(table.faults)
+    split = table.numbers("split")
+    table.check("split", split <= 0, "must be above 0: all earlier prices rest on it")
+    rows["date"] = np.array(table.days(rows["symbol"].tolist()), "datetime64[us]")
+    told = rows[_KEY].assign(split=split)[table.sound() & ~np.isnan(split)]
+    first = told.groupby(_KEY)["split"].transform("first").reindex(rows.index)
+    table.check("split", first.notna() & (first != split), "is not what another row of that day says; keep one of them")
+    for place in sorted(table.faults.keys() - faulty):
+        if table.text("split", place) not in (None, "1"):
+            msg = f"{table.describe(place)}. All earlier prices rest on the split of that day."
+            raise MarketFileError(msg)
+    splits: pd.DataFrame = told.drop_duplicates(_KEY)
+    return splits
+
+
+def _each_once(rows: "pd.DataFrame", label: str, problems: Problems) -> "pd.DataFrame":
+    """Return one row a symbol and day; none, and a problem, where there are several that differ."""
+    import numpy as np
+
+    first = rows.groupby(_KEY)["row"].transform("first")
+    own, known = rows[_NUMBERS].to_numpy(), rows.set_index("row").loc[first, _NUMBERS].to_numpy()
+    same = ((own == known) | (np.isnan(own) & np.isnan(known))).all(axis=1)
+    if again := int((same & (rows["row"] != first)).sum()):
+        problems.note(f"{counted(again, 'rows')} of a symbol and day stand there again, word for word.")
+    others = rows.assign(first=first)[~same].groupby([*_KEY, "first"], sort=False)["row"].agg(["last", "size"])
+    for (symbol, day, opening), last, size in others.itertuples():
+        why = f"both hold {symbol} on {day.date()}, with other values; keep one of them"
+        problems.leave_out(f"{label}s {opening} and {last}", why, records=size + 1)
+    return rows[(rows["row"] == first) & ~first.isin(first[~same])]
 
 
 def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
@@ -163,30 +142,28 @@ def read_portfolio(path: Path, source: str, problems: Problems) -> Portfolio:
     MarketFileError
         If the file cannot be read, lacks a column or holds no row that can be used.
     """
+    import numpy as np
+
     table = _Table(path, problems, ("symbol", "quantity", "entry"))
-    cash: list[float] = []
-    positions: list[Position] = []
-    for number, texts in table.rows:
-        try:
-            symbol, quantity, entry = table.symbol(texts), table.number(texts, "quantity"), table.number(texts, "entry")
-            paid = entry not in (None, 0, 1)
-            is_cash = symbol == "CASH" or (symbol == "USD" and not paid)
-            table.check(texts, "quantity", quantity is None, "is empty; give a value")
-            table.check(texts, "entry", is_cash and paid, "is no price of cash; leave it empty")
-            empty = "is empty; give the price paid in USD, 0 if nothing was paid"
-            table.check(texts, "entry", not is_cash and entry is None, empty)
-            table.check(texts, "entry", entry is not None and entry < 0, "must not be below 0")
-            if is_cash:
-                cash.append(quantity or 0.0)
-            else:
-                positions.append(Position(symbol=symbol, quantity=quantity or 0.0, entry=entry or 0.0))
-        except _Fault as fault:
-            table.faults[fault.args].append(number)
+    symbols = np.array(table.symbols(), object)
+    quantity, entry = table.numbers("quantity"), table.numbers("entry")
+    empty = np.isnan(entry)
+    paid = ~empty & ~np.isin(entry, (0, 1))
+    is_cash = (symbols == "CASH") | ((symbols == "USD") & ~paid)
+    table.check("quantity", np.isnan(quantity), "is empty; give a value")
+    table.check("entry", is_cash & paid, "is no price of cash; leave it empty")
+    table.check("entry", ~is_cash & empty, "is empty; give the price paid in USD, 0 if nothing was paid")
+    table.check("entry", entry < 0, "must not be below 0")
     table.leave_out(problems)
-    if problems.left_out and not (cash or positions):
+    cash = quantity[table.sound() & is_cash]
+    held = [each[table.sound() & ~is_cash] for each in (symbols, quantity, entry)]
+    positions = tuple(
+        Position(symbol=symbol, quantity=number, entry=price) for symbol, number, price in zip(*held, strict=True)
+    )
+    if problems.left_out and not (len(cash) or positions):
         msg = f"{path} holds no position that can be used{_why(problems)}"
         raise MarketFileError(msg)
-    return Portfolio(cash=math.fsum(cash), positions=tuple(positions), source=source_name(source, problems))
+    return Portfolio(cash=math.fsum(cash), positions=positions, source=source_name(source, problems))
 
 
 def source_name(source: str, problems: Problems) -> str:
@@ -200,78 +177,122 @@ def _why(problems: Problems) -> str:
     return f": {' '.join(told[:3])}" if told else "."
 
 
-class _Fault(ValueError):
-    """What is wrong with a row: the column, its text, and what is wrong with that."""
-
-
 class _Table:
-    """A file's rows as texts, how their cells are read, and the faults of those that cannot be used."""
+    """A file's cells by column, how they are read, and the first fault of each row that cannot be used."""
 
     def __init__(self, path: Path, problems: Problems, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
-        frame, self._own, zone = _load(path, problems, needed, optional)
+        frame, self._own, self._zone = _load(path, problems, needed, optional)
         self._path = path
         self.label = str(frame.index.name)
         """What a row is called."""
-        self.faults: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-        columns = {
-            name: [_given(text) for text in frame[self._own[name]]] if name in self._own else [None] * len(frame)
+        self.rows: list[int] = frame.index.tolist()
+        """The number of each row in the file."""
+        self.faults: dict[int, tuple[str, str | None, str]] = {}
+        """By a row's place: the column, its text, and what is wrong with that."""
+        self._cells: dict[str, list[str | None]] = {
+            name: frame[self._own[name]].tolist() if name in self._own else [None] * len(frame)
             for name in (*needed, *optional)
         }
-        self.rows = (
-            (int(number), dict(zip(columns, texts, strict=True)))
-            for number, *texts in zip(frame.index, *columns.values(), strict=True)
-        )
-        """The number of each row and its cells, once; None where there is nothing."""
-        numeric = [texts for name, texts in columns.items() if name not in ("symbol", "date")]
-        sign = decimal_sign({text for texts in numeric for text in texts if text is not None})
-        self._symbol, self._number = cache(_symbol), cache(lambda text: read_number(text, sign))
-        self._day = cache(lambda text, exchange: exchange_day(text, exchange, zone))
+        numeric = {name: cells for name, cells in self._cells.items() if name not in _KEY}
+        self._plain = {name: found for name, cells in numeric.items() if (found := _plain_numbers(cells)) is not None}
+        if len(self._plain) < len(numeric):
+            self._plain = {}  # beside 1.234.567 a plain 1.234 may be another number
+            given = {_given(cell) for cells in numeric.values() for cell in set(cells)}
+            self._sign = decimal_sign(text for text in given if text is not None)
 
-    def symbol(self, texts: _Texts) -> str:
-        """Return a row's symbol."""
-        return str(self._read(texts, "symbol", self._symbol))
+    def text(self, name: str, place: int) -> str | None:
+        """Return a cell's text; None where there is nothing."""
+        return _given(self._cells[name][place])
 
-    def number(self, texts: _Texts, name: str) -> float | None:
-        """Return the number in a column of a row; None where there is nothing."""
-        return None if texts[name] is None else self._read(texts, name, self._number)
+    def symbols(self) -> list[str | None]:
+        """Return each row's symbol; None where it is faulty."""
+        return self._read("symbol", lambda cell: _symbol(_needed(cell)), self._cells["symbol"])
 
-    def day(self, texts: _Texts, symbol: str) -> date:
-        """Return a row's day at the exchange of its symbol."""
-        exchange = symbol.rpartition(".")[2] if "." in symbol else ""
-        day: date = self._read(texts, "date", lambda text: self._day(text, exchange))
-        return day
+    def days(self, symbols: list[str | None]) -> list[date | None]:
+        """Return each row's day at the exchange of its symbol; None where it is faulty."""
+        exchanges = {symbol: symbol.rpartition(".")[2] if symbol and "." in symbol else "" for symbol in set(symbols)}
+        cells = [*zip(self._cells["date"], (exchanges[symbol] for symbol in symbols), strict=True)]
+        return self._read("date", lambda cell: exchange_day(_needed(cell[0]), cell[1], self._zone), cells)
 
-    def _read(self, texts: _Texts, name: str, read: Callable[[str], Any]) -> Any:
-        text = texts[name]
-        if text is None:
-            raise _Fault(name, text, "is empty; give a value")
-        try:
-            return read(text)
-        except ValueError as error:
-            raise _Fault(name, text, str(error)) from error
+    def numbers(self, name: str) -> "NDArray[Any]":
+        """Return a column's numbers; NaN where there is nothing or it is faulty."""
+        import numpy as np
 
-    def check(self, texts: _Texts, name: str, wrong: bool, words: str) -> None:  # noqa: FBT001
-        """Raise a fault if something is wrong with a row's cell."""
-        if wrong:
-            raise _Fault(name, texts[name], words)
+        def number(cell: str | None) -> float:
+            text = _given(cell)
+            return math.nan if text is None else read_number(text, self._sign)
+
+        return self._plain[name] if self._plain else np.array(self._read(name, number, self._cells[name]), float)
+
+    def _read(self, name: str, read: Callable[[Any], Any], cells: list[Any]) -> list[Any]:
+        values, faults = {}, {}
+        for cell in set(cells):  # most stand in several rows
+            try:
+                values[cell] = read(cell)
+            except ValueError as error:
+                values[cell], faults[cell] = None, str(error)
+        for place in [place for place, cell in enumerate(cells) if cell in faults] if faults else ():
+            self.faults.setdefault(place, (name, self.text(name, place), faults[cells[place]]))
+        return [values[cell] for cell in cells]
+
+    def check(self, name: str, wrong: "ArrayLike", words: str) -> None:
+        """Keep as a fault of a column where something is wrong with a row that has none yet."""
+        import numpy as np
+
+        for place in np.flatnonzero(wrong).tolist():
+            self.faults.setdefault(place, (name, self.text(name, place), words))
+
+    def sound(self) -> "NDArray[Any]":
+        """Return for each row whether it has no fault."""
+        import numpy as np
+
+        found = np.ones(len(self.rows), bool)
+        found[list(self.faults)] = False
+        return found
 
     def leave_out(self, problems: Problems) -> None:
         """Tell the faults: rows with the same in one line."""
-        for fault, numbers in self.faults.items():
-            more = f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else ""
-            problems.leave_out(f"{self.label} {numbers[0]}{more}", self._said(*fault), records=len(numbers))
+        alike = defaultdict[tuple[str, str | None, str], list[int]](list)
+        for place, fault in sorted(self.faults.items()):
+            alike[fault].append(place)
+        for places in alike.values():
+            more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
+            where = f"{self.label} {self.rows[places[0]]}{more}"
+            problems.leave_out(where, self._said(places[0]), records=len(places))
 
-    def describe(self, number: int, fault: _Fault) -> str:
+    def describe(self, place: int) -> str:
         """Return where a fault stands and what it is."""
-        return f"{self._path}, {self.label} {number}, {self._said(*fault.args)}"
+        return f"{self._path}, {self.label} {self.rows[place]}, {self._said(place)}"
 
-    def _said(self, name: str, text: str | None, words: str) -> str:
+    def _said(self, place: int) -> str:
+        name, text, words = self.faults[place]
         return f"column {self._own[name]}: {'the cell' if text is None else repr(text)[:60]} {words}"
 
 
 def _given(text: object) -> str | None:
     found = str(text).strip()
     return None if text is None or found.lower() in NOTHING else found
+
+
+def _needed(cell: object) -> str:
+    text = _given(cell)
+    if text is None:
+        msg = "is empty; give a value"
+        raise ValueError(msg)
+    return text
+
+
+def _plain_numbers(cells: list[str | None]) -> "NDArray[Any] | None":
+    """Return a column's numbers at once if it is written as programs write, as most are; None if it is not."""
+    import numpy as np
+
+    if not _PLAIN.issuperset("".join(cell or "" for cell in cells)):
+        return None
+    try:
+        found = np.array([cell or "nan" for cell in cells], object).astype(float)
+    except ValueError:
+        return None
+    return None if np.isinf(found).any() else found
 
 
 def _symbol(text: str) -> str:

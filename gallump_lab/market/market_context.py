@@ -265,7 +265,7 @@ def _listed(title: str, words: list[str]) -> list[str]:
 
 def _total(portfolio: Portfolio, priced: list[tuple[Position, Quote]], unpriced: list[Position]) -> str:
     value = math.fsum(held.quantity * quote.price for held, quote in priced)
-    title = f"Portfolio ({portfolio.source})" if portfolio.source else Portfolio
+    title = f"Portfolio ({portfolio.source})" if portfolio.source else "Portfolio"
     without = f", not counting {', '.join(held.symbol for held in unpriced)}" if unpriced else ""
     total, cash = _usd(portfolio.cash + value), _usd(portfolio.cash)
     return f"{title}: total {total} USD, cash {cash}, positions {_usd(value)}{without}"

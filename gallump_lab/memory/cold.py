@@ -259,7 +259,7 @@ class Shown:
 
 
 def passing_over(hot: Sequence[ContextItem], warm: Sequence[ContextItem], least: float) -> PassedOver:
-    """Say of COLD's candidates which are too far from the question, and which the tiers before show already."""
+    """Return which of COLD's candidates are too far from the question, and which the tiers before show already."""
     standing = Shown(slot for slot in hot if slot.kept)
     both = Shown(slot for slot in (*hot, *warm) if slot.kept)
 

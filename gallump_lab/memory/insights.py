@@ -27,7 +27,7 @@ from insight_events where insight_id = ? order by event_id
 """
 
 
-class Given(TypedDict, total=False):
+class About(TypedDict, total=False):
     """What may be said of an insight beside its text; see `Insights.add`."""
 
     kind: Kind
@@ -56,7 +56,7 @@ class Insights:
     def __init__(self, store: Store, clock: Callable[[], datetime] = times.now) -> None:
         self._store, self._clock = store, clock
 
-    def add(self, text: str, **given: Unpack[Given]) -> int:
+    def add(self, text: str, **given: Unpack[About]) -> int:
         """Store an insight; the next prompt may hold it.
 
         Where one stands about the same symbol that says the same, that one takes its sources, and what the analyst adds
@@ -104,7 +104,7 @@ class Insights:
                 ledger.record(con, found.insight_id, "restored", now, now)
         return found.insight_id
 
-    def supersede(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
+    def supersede(self, insight_id: int, text: str, **given: Unpack[About]) -> int:
         """Put a newer insight in the place of an older one, which stays in the history; a pin goes over to it.
 
         Parameters
@@ -127,8 +127,8 @@ class Insights:
         masking.warn("insight", text, *given.values())
         return self._succeed(insight_id, text, given, keep=("kind", "symbol", "speaker", "attribute"))
 
-    def edit(self, insight_id: int, text: str, **given: Unpack[Given]) -> int:
-        """Say an insight better: its sources and times stay, the older wording stays in the history.
+    def edit(self, insight_id: int, text: str, **given: Unpack[About]) -> int:
+        """Reword an insight: its sources and times stay, the older wording stays in the history.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class Insights:
         masking.warn("insight", text, *given.values())
         return self._succeed(insight_id, text, given, keep=keep)
 
-    def _succeed(self, insight_id: int, text: str, given: Given, *, keep: Sequence[str]) -> int:
+    def _succeed(self, insight_id: int, text: str, given: About, *, keep: Sequence[str]) -> int:
         edited = "sources" in keep
         with self._store.write() as con:
             old = _standing(con, insight_id)
@@ -330,7 +330,7 @@ def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:
     known_from, distiller = fields.pop("known_from", None), fields.pop("distiller", ANALYST)
     strangers = [name for name in fields if name not in Learnt.__dataclass_fields__]
     if strangers:
-        msg = f"{', '.join(strangers)} unknown; an insight has {', '.join(Given.__annotations__)}."
+        msg = f"{', '.join(strangers)} unknown; an insight has {', '.join(About.__annotations__)}."
         raise TypeError(msg)
     text = masked(text) if isinstance(text, str) else text
     return Learnt(text=text, **{"kind": "fact", "sources": (), **fields}), known_from, distiller

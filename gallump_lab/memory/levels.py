@@ -27,7 +27,7 @@ _Stated = tuple[str | None, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class Stance:
     """What a clause states of a symbol."""
 
     text: str
@@ -44,7 +44,7 @@ class Claim:
         return _KINDS.get(self.attribute, "level")
 
 
-def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Claim]:
+def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Stance]:
     """Return what a statement claims of symbols, in its order; of an attribute that it corrects, the last.
 
     Parameters
@@ -73,7 +73,7 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Cla
     about = whole.symbols[0] if len(whole.symbols) == 1 else about
     planned = _planned(whole) if about and len(whole.symbols) < 2 and whole.understood else None
     if about and planned:
-        found = [Claim(text=text, symbol=about, attribute=planned[0], value=planned[1])]
+        found = [Stance(text=text, symbol=about, attribute=planned[0], value=planned[1])]
     else:
         found = _read(text, bare, about, spans, limit.name if limit else None)
     until = midnight(limit.until + DAY, at.tzinfo) if limit else None
@@ -152,13 +152,13 @@ def _without(text: str, parts: Iterable[Horizon | Named]) -> str:
     return text
 
 
-def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | None) -> list[Claim]:
+def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | None) -> list[Stance]:
     """Read a statement clause by clause; `bare` is the text with spaces in the place of its dates.
 
     `ends` names until when it holds.
     """
-    found: list[Claim] = []
-    topic: Claim | None = None  # what a bare number after it would go on with
+    found: list[Stance] = []
+    topic: Stance | None = None  # what a bare number after it would go on with
     begun, taken_back = 0, False
     for start, stop in _pieces(bare):
         clause = _Clause(bare[start:stop], spans)
@@ -185,7 +185,7 @@ def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | Non
         begun = begun if goes_on else start
         if stated:
             said = text[begun:stop].strip()
-            claim = Claim(text=said, symbol=about, attribute=stated[0], value=stated[1])
+            claim = Stance(text=said, symbol=about, attribute=stated[0], value=stated[1])
             found.append(claim)
             topic = claim if claim.value or not topic else None
         else:
@@ -282,7 +282,7 @@ def _forecast(clause: _Clause, ends: str | None) -> _Stated | None:
     return "forecast", f"{way}{price}" + (f" by {ends}" if ends else "")
 
 
-def _continued(clause: _Clause, topic: Claim, *, other: bool, taken_back: bool) -> _Stated | None:
+def _continued(clause: _Clause, topic: Stance, *, other: bool, taken_back: bool) -> _Stated | None:
     """Recognise a value that goes on with what was said: "no wait, 185", "and on MSFT 26", "150 at 214.30".
 
     `other` tells whether it is of another symbol.
@@ -301,7 +301,7 @@ def _continued(clause: _Clause, topic: Claim, *, other: bool, taken_back: bool) 
     return attribute, ""  # one of two
 
 
-def _corrected(clause: _Clause, topic: Claim, price: str | None) -> _Stated | None:
+def _corrected(clause: _Clause, topic: Stance, price: str | None) -> _Stated | None:
     """Recognise what holds of a trade after all: "sorry, 80 shares, not 60", "no wait, at 341"."""
     held, at, paid = topic.value.partition(" at ")
     if price and "shares" in clause.means:
@@ -309,7 +309,7 @@ def _corrected(clause: _Clause, topic: Claim, price: str | None) -> _Stated | No
     return ("position", f"{held} at {price}") if price and [*clause.prices][-1] in clause.paid() else None
 
 
-def _completed(clause: _Clause, topic: Claim, price: str | None) -> _Stated | None:
+def _completed(clause: _Clause, topic: Stance, price: str | None) -> _Stated | None:
     """Recognise the rest of a trade: its price, or how many."""
     value = topic.value
     if price and value == "closed":

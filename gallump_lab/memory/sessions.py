@@ -67,7 +67,7 @@ class Received:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class CheckedQuestion:
     """A question that has been checked, counted and cut, ready to be stored."""
 
     text: str
@@ -197,7 +197,7 @@ class SessionManager:
         self.upkeep(message_id - 1, message_id)
         return message_id
 
-    def question(self, text: str, symbol: str | None = None) -> Question:
+    def question(self, text: str, symbol: str | None = None) -> CheckedQuestion:
         """Make a question ready to be received, before the lab is held.
 
         Raises
@@ -207,10 +207,10 @@ class SessionManager:
         """
         draft = messages.draft("user", text, now=self._now(), symbol=symbol, names={"text": "prompt"})
         at = times.aware(draft.created_at)
-        return Question(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
+        return CheckedQuestion(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 
     def receive(
-        self, con: "DuckDBPyConnection", config: Config, question: Question, session_id: str | None
+        self, con: "DuckDBPyConnection", config: Config, question: CheckedQuestion, session_id: str | None
     ) -> Received:
         """Store a question in its session, or in a new one when that has ended, inside the caller's transaction.
 

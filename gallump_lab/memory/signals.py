@@ -52,7 +52,7 @@ _BLOCKS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class TermPlaces:
     """Where a term stands."""
 
     idf: float
@@ -68,7 +68,7 @@ class Asked:
 
     words: list[str]
     """What it asks for, without the names and dates that only say whom and when."""
-    found: list[Found]
+    found: list[TermPlaces]
     """The same words' terms, where they stand."""
     idf: Callable[[str], float]
     """How rare a word is; one that stands nowhere is as rare as can be."""
@@ -127,7 +127,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
     dropped = {term for name in speakers for term in terms(name)} | (_OF_TALK if spans else set())
     kept = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
     known = {
-        number: Found(idf=rarity(len(view), len(places)), places=places, frequency=frequency)
+        number: TermPlaces(idf=rarity(len(view), len(places)), places=places, frequency=frequency)
         for number, (places, frequency) in postings.items()
     }
     rarest = rarity(len(view), 0)

@@ -15,7 +15,7 @@ from gallump_lab.brain.conversation import Reply
 from gallump_lab.lab import Lab
 from gallump_lab.server.failures import Failure
 from gallump_lab.server.handlers import DescriptionHandler, GenerateHandler, StreamHandler
-from gallump_lab.server.requests import DESCRIPTION, GENERATE, STREAM, Question
+from gallump_lab.server.requests import DESCRIPTION, GENERATE, STREAM, QuestionBody
 from gallump_lab.store import StoreError, times
 
 PATIENCE = 5.0
@@ -93,13 +93,13 @@ class Answers:
         self._running: set[threading.Event] = set()
 
     def ask(
-        self, question: Question, stop: threading.Event, on_text: Callable[[str], None] | None = None
+        self, question: QuestionBody, stop: threading.Event, on_text: Callable[[str], None] | None = None
     ) -> "Future[Reply]":
         """Begin an answer.
 
         Parameters
         ----------
-        question : Question
+        question : QuestionBody
         stop : threading.Event
             Once set, the answer ends where it is.
         on_text : callable, optional
@@ -128,7 +128,7 @@ class Answers:
             stop.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, question: Question, stop: threading.Event, on_text: Callable[[str], None] | None) -> Reply:
+    def _ask(self, question: QuestionBody, stop: threading.Event, on_text: Callable[[str], None] | None) -> Reply:
         with self._opening:
             if self._lab is None:
                 self._lab = self._open()

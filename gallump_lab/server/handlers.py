@@ -3,8 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
@@ -13,7 +12,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from gallump_lab.server.failures import Failure, failure, of_status
-from gallump_lab.server.requests import Question, description, read
+from gallump_lab.server.requests import QuestionBody, description, read
 
 if TYPE_CHECKING:
     from gallump_lab.brain.conversation import Reply
@@ -54,18 +53,6 @@ class DescriptionHandler(_Handler):
     async def get(self) -> None:
         """Return the description."""
         await self.finish(json.dumps(description(self.base_url)))
-
-
-def _unless_refused(method: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
-    """Answer what was refused by its headers, now that its body has been read past."""
-
-    @wraps(method)
-    async def inner(self: "GenerateHandler") -> None:
-        if self.refusal:
-            raise self.refusal
-        await method(self)
-
-    return inner
 
 
 @web.stream_request_body
@@ -129,14 +116,18 @@ class GenerateHandler(_Handler):
         self._stop.set()
         super().on_connection_close()
 
-    @_unless_refused
+    async def post(self) -> None:
+        """Answer, or say why the request was refused, now that its body has been read past."""
+        if self.refusal:
+            raise self.refusal
+        await self._post()  # type: ignore[misc]  # tornado types its decorators so
+
     @web.authenticated
     @authorized
-    async def post(self) -> None:
-        """Answer."""
+    async def _post(self) -> None:
         await self.answer(await asyncio.to_thread(read, bytes(self._body)))  # the server has others to serve
 
-    async def answer(self, question: Question) -> None:
+    async def answer(self, question: QuestionBody) -> None:
         """Return the reply's JSON."""
         try:
             reply = await self._begin(question)
@@ -144,7 +135,7 @@ class GenerateHandler(_Handler):
             raise self._failure(error) from None
         self.finish(json.dumps(reply.to_dict()))
 
-    def _begin(self, question: Question, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
+    def _begin(self, question: QuestionBody, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
         return asyncio.wrap_future(self.answers.ask(question, self._stop, on_text))
 
     def _failure(self, error: Exception) -> Failure:
@@ -154,7 +145,7 @@ class GenerateHandler(_Handler):
 class StreamHandler(GenerateHandler):
     """Answers a question as the reply comes in, as server-sent events."""
 
-    async def answer(self, question: Question) -> None:
+    async def answer(self, question: QuestionBody) -> None:
         """Send each piece as `text`, and at the end the reply's JSON as `reply`, or an error's as `error`."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()

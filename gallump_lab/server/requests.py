@@ -40,7 +40,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Question(_Model):
+class QuestionBody(_Model):
     """A question, as a client sends it."""
 
     prompt: Annotated[str, Field(max_length=MAX_CHARACTERS, pattern=r"[^\s\x1c-\x1f\x85]", examples=["Is AAPL cheap?"])]
@@ -63,7 +63,7 @@ class ContextStats(_Model):
     insights_included: int
 
 
-class Answer(_Model):
+class AnswerBody(_Model):
     """The guide's response; `state` and `notice` are there where there is something to say."""
 
     session_id: str
@@ -101,7 +101,7 @@ class Error(_Model):
     reason: str
 
 
-def read(body: bytes) -> Question:
+def read(body: bytes) -> QuestionBody:
     """Read a request's body.
 
     Raises
@@ -110,49 +110,22 @@ def read(body: bytes) -> Question:
         400, naming the field, if it is not what the description says.
     """
     try:
-        given = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
-    except RecursionError as error:
-        msg = "The body is nested too deeply. It is an object of three fields."
-        raise _bad(msg) from error
-    except ValueError as error:  # neither UTF-8 nor JSON, or a number that is no number
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        msg = f"The body is not JSON in UTF-8{where}. Send an object with a prompt."
-        raise _bad(msg) from error
-    if not isinstance(given, dict):
-        msg = f"The body must be a JSON object with a prompt, not {_kind(given)}."
-        raise _bad(msg)
-    try:
-        return Question.model_validate(given)
+        return QuestionBody.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
-    known = Question.model_fields
-    if name not in known:
+    known, given = QuestionBody.model_fields, first["input"]
+    name = str(first["loc"][0]) if first["loc"] else None
+    if first["type"] == "json_invalid":
+        msg = f"The body is not JSON in UTF-8: {first['ctx']['error']}. Send an object with a prompt."
+    elif name is None:
+        msg = f"The body must be a JSON object with a prompt, not {_kind(given)}."
+    elif name not in known:
         msg = f"The body has an unknown field {name[:60]!r}. It takes {', '.join(known)}."
     elif first["type"] == "value_error":
         msg = f"{name}: {first['ctx']['error']}"
     else:
-        msg = f"{name} must be {known[name].description}, not {_kind(given.get(name))}."
-    raise _bad(msg, name[:60])
-
-
-def _bad(words: str, field: str | None = None) -> Failure:
-    return Failure("bad_request", words, field=field)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            msg = f"The body gives {name[:60]!r} twice. Give each field once."
-            raise _bad(msg, name[:60])
-        found[name] = value
-    return found
-
-
-def _no_constant(name: str) -> None:
-    msg = f"The body holds {name}, which is not JSON."
-    raise _bad(msg)
+        msg = f"{name} must be {known[name].description}, not {_kind(None if first['type'] == 'missing' else given)}."
+    raise Failure(code="bad_request", words=msg, field=name and name[:60])
 
 
 def _kind(given: object) -> str:
@@ -184,13 +157,13 @@ def description(base_url: str = "/") -> dict[str, Any]:
     always = {code.status for code in CODES.values()} - {405}
     before_it_streams = {400, 403, 404, 413, 415, 500, 503}
     paths = {
-        GENERATE: ("post", "generate", "Ask, and wait for the whole reply.", _content("Answer"), always),
+        GENERATE: ("post", "generate", "Ask, and wait for the whole reply.", _content("AnswerBody"), always),
         STREAM: ("post", "stream", _STREAM, {"text/event-stream": {"schema": event}}, before_it_streams),
         DESCRIPTION: ("get", "description", "This description.", {"application/json": {}}, {403, 404}),
     }
-    body = {"requestBody": {"required": True, "content": _content("Question")}}
+    body = {"requestBody": {"required": True, "content": _content("QuestionBody")}}
     _, schemas = models_json_schema(
-        [(model, "validation") for model in (Question, Answer, Error)], ref_template=f"{_SCHEMAS}{{model}}"
+        [(model, "validation") for model in (QuestionBody, AnswerBody, Error)], ref_template=f"{_SCHEMAS}{{model}}"
     )
     return {
         "openapi": "3.1.0",

@@ -46,7 +46,7 @@ query.serve()
 _READY, _HELD, _FREE = b"r", b"h", b"f"  # what the process says of itself; everything longer is an answer
 
 
-class _Asked(NamedTuple):
+class _Statement(NamedTuple):
     """A statement and what it is about."""
 
     path: Path
@@ -58,14 +58,14 @@ class _Asked(NamedTuple):
     seconds: float | None
 
 
-class _Table(NamedTuple):
+class _Columns(NamedTuple):
     """A result as it goes from one process to the other: arrays by column, masked where null, and DuckDB's types."""
 
     arrays: dict[str, Any]
     kinds: list[str]
 
     @classmethod
-    def of(cls, con: "DuckDBPyConnection", sql: str, params: Params) -> "_Table":
+    def of(cls, con: "DuckDBPyConnection", sql: str, params: Params) -> "_Columns":
         arrays = con.execute(sql, params).fetchnumpy()
         return cls(arrays, [str(column[1]) for column in con.description or ()])
 
@@ -135,9 +135,9 @@ def frame(catalogue: "Catalogue", sql: str, params: Params = None, *, seconds: f
         raise ValueError(msg) from error
     path, token = catalogue.elsewhere
     with _reader() as reader:
-        answer = reader.ask(_Asked(path, token, catalogue.wait, sql, packed, seconds))
+        answer = reader.ask(_Statement(path, token, catalogue.wait, sql, packed, seconds))
     found = pickle.loads(answer)  # noqa: S301 (our own process wrote it)
-    if isinstance(found, _Table):
+    if isinstance(found, _Columns):
         return found.frame()
     kind, arguments, attributes = found
     theirs = kind.__new__(kind, *arguments)
@@ -148,10 +148,10 @@ def frame(catalogue: "Catalogue", sql: str, params: Params = None, *, seconds: f
 
 def table(con: "DuckDBPyConnection", sql: str, params: Params = None) -> "pd.DataFrame":
     """Return our own statement's result as a DataFrame, as `frame` does."""
-    return _Table.of(con, sql, params).frame()
+    return _Columns.of(con, sql, params).frame()
 
 
-class _Reader:
+class _Process:
     """The process, as the one that asks sees it."""
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ class _Reader:
             msg = f"No process could be started to run the statement in ({sys.executable})."
             raise StoreError(msg)
 
-    def ask(self, asked: _Asked) -> bytes:
+    def ask(self, asked: _Statement) -> bytes:
         """Send a statement and wait for its answer."""
         to, of = self.process.stdin, self.process.stdout
         assert to is not None  # noqa: S101 (as `Popen` was told)
@@ -210,19 +210,19 @@ class _Reader:
             pass
 
 
-_READERS: dict[int, list[_Reader]] = {}
+_READERS: dict[int, list[_Process]] = {}
 """Those without work, by the process that started them: a forked child leaves its parent's alone."""
 
 
 @contextmanager
-def _reader() -> Iterator[_Reader]:
+def _reader() -> Iterator[_Process]:
     """Lend a process that has nothing to do; one that did not end well is ended."""
     idle, found = _READERS.setdefault(os.getpid(), []), None
     while found is None:
         try:
             found = idle.pop()
         except IndexError:
-            found = _Reader()
+            found = _Process()
         if found.process.poll() is not None:  # it was idle for long
             found.end()
             found = None
@@ -303,7 +303,7 @@ def _bound() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _answer(asked: _Asked, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> bytes:
+def _answer(asked: _Statement, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> bytes:
     from gallump_lab.store.remote import Remote
     from gallump_lab.store.store import Store
 
@@ -315,7 +315,7 @@ def _answer(asked: _Asked, stores: dict[tuple[Path, str | None], "Store"], answe
         stores[key].wait = asked.wait
         with _reading(stores[key], asked.sql, asked.seconds) as con:
             _send(answers, _HELD)
-            found = _Table.of(con, asked.sql, pickle.loads(asked.params))  # noqa: S301
+            found = _Columns.of(con, asked.sql, pickle.loads(asked.params))  # noqa: S301
         _send(answers, _FREE)
         packed = pickle.dumps(found)
         if len(packed) > LARGEST:

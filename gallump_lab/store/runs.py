@@ -79,7 +79,7 @@ class InForce:
         self._given, self.base_url = None, base_url
 
 
-class Found(Protocol):
+class Applicable(Protocol):
     """A configuration that a study found."""
 
     @property
@@ -93,7 +93,7 @@ class Found(Protocol):
         ...
 
 
-def wanted(found: Config | Found) -> Config:
+def wanted(found: Config | Applicable) -> Config:
     """Return the configuration of what was found.
 
     Raises
@@ -108,7 +108,7 @@ def wanted(found: Config | Found) -> Config:
     return config
 
 
-def apply(store: Store, found: Config | Found, now: datetime, *, force: bool = False) -> None:
+def apply(store: Store, found: Config | Applicable, now: datetime, *, force: bool = False) -> None:
     """Put a configuration in force for every notebook that uses the lab, and record the run.
 
     Raises

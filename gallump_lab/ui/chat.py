@@ -101,7 +101,7 @@ class ChatWidget(Widget):
             self.session_id = None
             self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
         self.watchlist = _symbols(watchlist)
-        self._turn: Turn | None = None
+        self._turn: RunningTurn | None = None
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
         # or after it, never twice.
         self._lock = threading.Lock()
@@ -263,16 +263,16 @@ class ChatWidget(Widget):
     def _on_ask(self, view: str, text: str, watchlist: str, **chosen: Any) -> None:
         if self._on_watchlist(view, watchlist):
             symbol = next(iter(self.watchlist), None)
-            self._begin(Turn(view, text, symbol=symbol, overrides=Overrides(**chosen)))
+            self._begin(RunningTurn(view, text, symbol=symbol, overrides=Overrides(**chosen)))
 
     def _on_retry(self, view: str, question: int) -> None:
-        self._begin(Turn(view, "", question_id=question))
+        self._begin(RunningTurn(view, "", question_id=question))
 
     def _on_stop(self, _view: str) -> None:
         if turn := self._turn:
             turn.stop.set()
 
-    def _begin(self, turn: "Turn") -> None:
+    def _begin(self, turn: "RunningTurn") -> None:
         with self._lock:
             if self._turn:
                 self._refuse(turn.view, f"{COMING} Your text stays here.")
@@ -281,7 +281,7 @@ class ChatWidget(Widget):
         self._run(lambda: self._converse(turn))
         self._run(lambda: self._paint(turn))
 
-    def _converse(self, turn: "Turn") -> None:
+    def _converse(self, turn: "RunningTurn") -> None:
         """Put the question, and tell how it ended: every way ends in entries that the reader sees."""
         reply, self.error = None, None
         more: dict[str, Any] = {}
@@ -320,14 +320,14 @@ class ChatWidget(Widget):
             told = {"entries": entries, "place": place, "notice": notice, "restore": restore, **more}
             self.send({"type": "done", "view": turn.view, **told})
 
-    def _unanswered(self, turn: "Turn") -> dict[str, Any]:
+    def _unanswered(self, turn: "RunningTurn") -> dict[str, Any]:
         """Return the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
         rows = []
         with suppress(StoreError):  # the reader is told of the turn's own failure
             rows = self.lab.transcript(limit=HISTORY)
         return next((entry(row) for row in rows if turn.asked(row)), turn.question() | {"session": None})
 
-    def _paint(self, turn: "Turn") -> None:
+    def _paint(self, turn: "RunningTurn") -> None:
         while turn.fresh.wait() and not turn.over.is_set():
             turn.fresh.clear()
             begun = time.perf_counter()
@@ -337,7 +337,7 @@ class ChatWidget(Widget):
             turn.over.wait(max(1 / REPAINTS, REST * (time.perf_counter() - begun)))
 
 
-class Turn:
+class RunningTurn:
     """A question under way: what has come of its reply, and the signals between its threads."""
 
     def __init__(

@@ -102,7 +102,7 @@ class Growing:
 
 
 def words(error: Exception) -> str:
-    """Say a failure: an error made for the reader speaks for itself, any other is named."""
+    """Return a failure in words: an error made for the reader speaks for itself, any other is named."""
     made_for_reader = isinstance(error, ValueError) or type(error).__module__.startswith("gallump_lab.")
     return visible(str(error) if made_for_reader and str(error) else f"{type(error).__name__}: {error}")
 

@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from messages_server import Status, end, say, start, text, thinking, tool
+from messages_server import MessagesServer, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
@@ -26,6 +26,18 @@ BUY = {
     "confidence": 0.6,
     "rationale": "It holds its mean.",
 }
+
+
+@pytest.fixture
+def server():
+    with MessagesServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def brain(server, *, budget=None, **model):

@@ -158,7 +158,7 @@ def test_a_broker_is_asked_in_its_own_spelling(tmp_path):
 def test_the_readme_gives_the_sha256_of_every_bundled_file():
     readme = bundled("README.md")
     listed = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", readme.read_text(encoding="utf-8"), re.MULTILINE))
-    source = {".md", ".py", ".pyc", ".toml"}
+    source = {".md", ".py", ".pyc"}
     files = [path for path in readme.parent.rglob("*") if path.is_file() and path.suffix not in source]
     assert {
         path.relative_to(readme.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
@@ -276,6 +276,7 @@ def test_the_scanner_finds_gainers_losers_and_unusual_volume(tmp_path):
             daily("UP3", [*flat, 103]),
             daily("UP4", [*flat, 104]),
             daily("DOWN", [*flat, 99], [1000] * 24 + [2500]),
+            daily("DEEP", [*flat, 98]),
             daily("SAME", [*flat, 100], [1000] * 24 + [1999]),
             daily("NEW", [100, 110], [1, 1000], first=date(2024, 1, 24)),
             daily("ONE", [5], first=date(2024, 1, 25)),
@@ -285,7 +286,8 @@ def test_the_scanner_finds_gainers_losers_and_unusual_volume(tmp_path):
     movers = MarketScanner(FileBroker(written(tmp_path, text))).scan()
     assert movers.date == date(2024, 1, 25)
     assert [mover.symbol for mover in movers.gainers] == ["NEW", "UP4", "UP3"]
-    assert movers.losers == (Mover(symbol="DOWN", change=100 * (99 / 100 - 1), volume_ratio=2.5),)
+    assert [mover.symbol for mover in movers.losers] == ["DEEP", "DOWN"]
+    assert movers.losers[1] == Mover(symbol="DOWN", change=100 * (99 / 100 - 1), volume_ratio=2.5)
     assert [mover.symbol for mover in movers.unusual] == ["DOWN"]
 
 

@@ -193,7 +193,7 @@ def test_it_quotes_the_best_recalled_passage_with_its_date_and_the_users_own_wor
     ]
     text, _ = note(market(), session(*recalled))
     assert "**Recalled** 2026-02-14, AAPL, you said: “I want AAPL below $420. word" in text
-    assert "word ...”" in text
+    assert " ...”" in text
     assert len(text) < 2_000
     assert "**Learnt from past sessions**: “Keeps stops.”" in text
     assert "You could wait." not in text
