@@ -297,11 +297,7 @@ def test_below_five_clusters_there_is_no_interval_and_of_nothing_no_figure():
     few = summary([made(each % 2, 0.25, f"S{each % 4}") for each in range(8)])
     assert math.isnan(few.hits.low[0])
     assert "4 clusters" in repr(few)
-    by_session = summary([made(each % 2, 0.25, "AAPL") for each in range(8)], clusters=list(range(8)))
-    assert not math.isnan(by_session.hits.low[0])
     assert math.isnan(few.brier.value[0])  # none states a probability
     nothing = summary([])
     assert math.isnan(nothing.hits.value[0])
     assert "0 of 0" in repr(nothing)
-    with pytest.raises(ValueError, match="clusters must name one for each outcome: 1, not 2"):
-        summary([Outcome()], clusters=["a", "b"])

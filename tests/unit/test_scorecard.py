@@ -166,16 +166,6 @@ def test_what_is_said_of_a_session_that_no_insight_carries_lowers_coverage(lab):
     assert np.isnan(after["s4"])  # nothing there is worth remembering
 
 
-def test_retired_and_superseded_insights_are_judged_only_if_they_are_chosen(lab):
-    old = add(lab, "Stop on AAPL at 512.40", 1, attribute="stop", value="512.4")
-    new = add(lab, "Stop on AAPL at 540.25", 3, attribute="stop", value="540.25", month=2)
-    away = add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
-    lab.insights.retire(away)
-    assert study.insights(lab.snapshot()).frame["insight_id"].tolist() == [new]
-    everything = study.insights(lab.snapshot(), chosen=lab.insights.frame)
-    assert everything.frame["insight_id"].tolist() == [old, new, away]
-
-
 def test_the_first_line_says_how_many_are_not_judged_and_why(lab):
     add(lab, "Stop on AAPL at 512.40", 1, attribute="stop", value="512.4")
     add(lab, "Stop on AAPL at 540.25", 3, attribute="stop", value="540.25", month=2)

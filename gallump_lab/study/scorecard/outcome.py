@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gallump_lab.market.broker import CLOSED
 from gallump_lab.store.times import naive
@@ -239,29 +239,20 @@ class Summary:
         return "\n".join(lines)
 
 
-def summary(outcomes: Sequence[Outcome], clusters: Sequence[Any] | None = None) -> Summary:
-    """Summarise outcomes.
+def summary(outcomes: Sequence[Outcome]) -> Summary:
+    """Summarise outcomes, those of texts without a forecast too; intervals are clustered by symbol.
 
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Those of texts without a forecast too.
-    clusters : sequence, optional
-        Of each outcome what makes it resemble others, such as its session; by default its symbol, for forecasts on one
-        symbol share its bars.
+    Forecasts on one symbol share its bars, and so resemble each other.
     """
     import numpy as np
 
-    if clusters is not None and len(clusters) != len(outcomes):
-        msg = f"clusters must name one for each outcome: {len(outcomes):,}, not {len(clusters):,}."
-        raise ValueError(msg)
-    named = [each.forecast.symbol if each.forecast else "" for each in outcomes] if clusters is None else clusters
-    decided = [pair for pair in zip(outcomes, named, strict=True) if not math.isnan(pair[0].bore_out)]
-    whole = [pair for pair in decided if pair[0].whole]
-    rated = [pair for pair in whole if not math.isnan(pair[0].base_rate)]
-    groups = [str(cluster) for _, cluster in rated]
-    hits, base = (np.array([getattr(each, name) for each, _ in rated], float) for name in ("bore_out", "base_rate"))
-    stated = np.array([each.forecast.probability if each.forecast else None for each, _ in rated], float)
+    decided = [each for each in outcomes if not math.isnan(each.bore_out)]
+    whole = [each for each in decided if each.whole]
+    rated = [each for each in whole if not math.isnan(each.base_rate)]
+    asked = [each.forecast for each in rated]
+    groups = [each.symbol if each else "" for each in asked]
+    hits, base = (np.array([getattr(each, name) for each in rated], float) for name in ("bore_out", "base_rate"))
+    stated = np.array([each.probability if each else None for each in asked], float)
     return Summary(
         hits=statistics.shares(hits, groups),
         base=statistics.shares(base, groups),

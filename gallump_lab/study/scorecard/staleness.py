@@ -14,7 +14,7 @@ from typing import Literal
 from gallump_lab.memory.records import Message
 from gallump_lab.study.scorecard.prose import Amount, read, same, sentences
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.redundancy import SUSPECTED, About, about
+from gallump_lab.study.scorecard.redundancy import SUSPECTED, Compared, about
 from gallump_lab.study.scorecard.stated import Score, Stated
 
 NEW_VALUE, ENDED, PAST = 1.0, 0.95, 0.9
@@ -184,7 +184,7 @@ def _role(clause: str, place: int) -> str:
     return (word.lastgroup or "") if word else ""
 
 
-def _like(one: About, message: Message, reader: Reader) -> float:
+def _like(one: Compared, message: Message, reader: Reader) -> float:
     """Return the share of an insight's words that a message has, `SAME` of it if nothing there differs."""
     reading = reader.of(message)
     terms = {word.term for word in reading.words}
