@@ -268,7 +268,7 @@ def _amounts(message: Message, reader: Reader) -> list[Amount]:
         for each in reading.dates
         if each.text.isdigit()
     ]
-    return [*reading.numbers, *(Amount(float(each.text), None, each.text, each.start, each.stop) for each in years)]
+    return [*reading.numbers, *years]
 
 
 def _among(name: str, words: Collection[str]) -> bool:

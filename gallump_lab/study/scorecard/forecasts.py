@@ -17,7 +17,7 @@ Prices are USD as traded on that day.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from gallump_lab.reading.horizons import FIRM, Horizon, horizons
@@ -78,8 +78,14 @@ _CLAIMS = [
     re.compile(each, re.IGNORECASE)
     for each in (
         rf"(?<!\w)(?:(?P<over>{_OVER})|(?P<under>{_UNDER}))\s*{_ABOUT}(?P<level>#+)",
-        rf"\b(?:{_REACH}|as\s+(?:high|low)\s+as|(?-i:[A-Z]{{2,5}})(?=\s+#+\s+by\b)|targets?\b[^,;.#]{{0,25}}?)\s+(?P<level>#+)",
-        rf"(?:\b(?:(?P<up>{_UP}|plus)|(?P<down>{_DOWN}|minus))\s+|(?P<plus>(?<!\w)\+)|(?P<minus>[-\u2212])){_ABOUT}(?P<share>%+)",
+        (
+            rf"\b(?:{_REACH}|as\s+(?:high|low)\s+as|(?-i:[A-Z]{{2,5}})(?=\s+#+\s+by\b)|targets?\b[^,;.#]{{0,25}}?)"
+            r"\s+(?P<level>#+)"
+        ),
+        (
+            rf"(?:\b(?:(?P<up>{_UP}|plus)|(?P<down>{_DOWN}|minus))\s+|(?P<plus>(?<!\w)\+)|(?P<minus>[-\u2212]))"
+            rf"{_ABOUT}(?P<share>%+)"
+        ),
         rf"(?P<share>%+)\s+(?:(?P<up>{_UP}|more)|(?P<down>{_DOWN}|less))\b",
         r"\b(?:(?P<double>doubles?)(?!\s+(?:bottom|top|digit|down)|-)|(?P<halve>halves?))\b",
         (
@@ -175,7 +181,7 @@ def testable(text: str, symbol: str | None, at: datetime, valid_until: datetime 
     """
     if not symbol:
         return "It speaks of no symbol."
-    naive(at, "at")
+    at = naive(at, "at").replace(tzinfo=UTC)
     quoted = _QUOTED.search(text)
     close = float(quoted[1].replace(",", "")) if quoted else None
     plain = Forecast(symbol=symbol.upper(), at=at, until=at.date(), close=close)

@@ -39,8 +39,9 @@ _PARTLY = re.compile(
 """Says of a sale that some is left, or that it is not made."""
 _ROLE = re.compile(
     r"\b(?:(?P<deal>bought|sold|paid|fill(?:ed)?|got (?:in|out)|in at|out at|added|shorted|covered|closed|exited"
-    r"|entered|took|taken|trimmed|reduced|booked|grabbed|own|hold(?:s|ing)?)|(?P<entry>buy(?:s|ing|er)?|purchase|acquire"
-    r"|accumulate)|(?P<target>targets?|objective|goal|profits?)|(?P<stop>stop(?:s|ped|ping)?|floor|invalidation|bail))\b",
+    r"|entered|took|taken|trimmed|reduced|booked|grabbed|own|hold(?:s|ing)?)"
+    r"|(?P<entry>buy(?:s|ing|er)?|purchase|acquire|accumulate)"
+    r"|(?P<target>targets?|objective|goal|profits?)|(?P<stop>stop(?:s|ped|ping)?|floor|invalidation|bail))\b",
     re.IGNORECASE,
 )
 """Says of a number beside it that it is the price or the size of a deal, or the level of a plan."""
