@@ -290,7 +290,10 @@ def test_the_summary_compares_hits_with_base_rates_of_the_same_forecasts():
     assert result.difference.low[0] < 0.25 < result.difference.high[0]
     # Half of 0.25 ** 2 and half of 0.75 ** 2, less 0.5 ** 2.
     assert result.brier.value[0] == pytest.approx(0.3125 - 0.25)
-    assert "50% [" in repr(result)
+    decided, left_out_of_it, compared, _ = repr(result).splitlines()[:4]
+    assert decided == "Outcome: 9 of 10 are testable, 8 of these are decided: 5 bore out, 3 did not"
+    assert left_out_of_it == "not compared: 1 decided before their bars end, 1 without a base rate"
+    assert compared.startswith("compared: 6 of the 8; 3 of these 6 bore out, 50% [")
 
 
 def test_below_five_clusters_there_is_no_interval_and_of_nothing_no_figure():

@@ -1,7 +1,6 @@
 """The scorecard as its user reads it: each insight judged, the set's worth, what the metrics see of faults."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,9 +9,7 @@ import pytest
 from benchmarks import faults
 
 from gallump_lab import Lab, study
-from gallump_lab.study.scorecard import forecasts
 from gallump_lab.study.scorecard.charts import VERDICTS
-from gallump_lab.study.scorecard.outcome import Outcome, summary
 from gallump_lab.study.scorecard.utility import WAYS
 
 DAY = datetime(2012, 3, 1, 15, tzinfo=UTC)
@@ -141,18 +138,6 @@ def test_a_forecast_is_judged_by_the_bars_after_it(lab):
     assert [each.forecast.level for each in card.outcomes] == [560, 2_000]
     assert repr(card.outcome).startswith("Outcome: 2 of 2 are testable, ")
     assert card.outcome.borne_out == 1
-
-
-def test_the_outcomes_summary_says_which_of_the_decided_are_compared():
-    asked = forecasts.testable("AAPL above 560 by May", "AAPL", DAY)
-    one = Outcome(forecast=asked, bore_out=1, base_rate=0.5, whole=True)
-    found = [one, one, replace(one, bore_out=0), replace(one, whole=False), replace(one, base_rate=np.nan), Outcome()]
-    assert repr(summary(found)).splitlines()[:4] == [
-        "Outcome: 5 of 6 are testable, 5 of these are decided: 4 bore out, 1 did not",
-        "not compared: 1 decided before their bars end, 1 without a base rate",
-        "compared: 3 of the 5; 2 of these 3 bore out, 67%; such moves come anyway: 50%",
-        "difference +17%",
-    ]
 
 
 def test_what_is_said_of_a_session_that_no_insight_carries_lowers_coverage(lab):
