@@ -76,8 +76,12 @@ BROKEN = r"""chat => {
 def unharmed(notebook):
     """Give what to call where hostile text is in sight: it fails if any of it has had an effect."""
     dialogs, requests = [], []
-    notebook.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    notebook.page.on("request", lambda request: requests.append(request.url))
+    listeners = {
+        "dialog": lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()),
+        "request": lambda request: requests.append(request.url),
+    }
+    for event, listener in listeners.items():
+        notebook.page.on(event, listener)
     (notebook.folder / "hostile.json").write_text(json.dumps(SHORT))
 
     def check():
@@ -86,7 +90,9 @@ def unharmed(notebook):
         assert [url for url in requests if "hostile.example" in url] == []
         assert notebook.page.url.startswith(notebook.jupyter.url)
 
-    return check
+    yield check
+    for event, listener in listeners.items():  # the next spec has this page too
+        notebook.page.remove_listener(event, listener)
 
 
 def shown(text):

@@ -28,7 +28,7 @@ PATIENT = Config(model=Model(max_retries=0, timeout=60))
 
 CHECKS = {
     "seed": 1,
-    "generation": {"max-examples": 10, "database": "none", "deterministic": True, "mode": "all"},
+    "generation": {"max-examples": 5, "database": "none", "deterministic": True, "mode": "all"},
     "phases": {"stateful": {"enabled": False}},
     "checks": {
         "missing_required_header": {"enabled": False},  # it wants 401; Jupyter says 403, as ignored_auth knows
