@@ -24,13 +24,17 @@ class ConfigError(ValueError):
     """A setting has an unknown name or a value that cannot be used; the message says which and how to mend it."""
 
 
-def _check(name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False) -> None:
+def _check(holds: object, words: str) -> None:
+    """Raise a ConfigError with these words unless a condition holds."""
+    if not holds:
+        raise ConfigError(words)
+
+
+def _check_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
     """Check that a setting is a number within bounds."""
     number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high:  # type: ignore[operator]
-        what = f"whole number of at least {low}" if whole else f"number from {low:g} to {high:g}"
-        msg = f"{name} must be a {what}, not {value!r}."
-        raise ConfigError(msg)
+    what = f"whole number of at least {low}" if whole else f"number from {low:g} to {high:g}"
+    _check(number and low <= value <= high, f"{name} must be a {what}, not {value!r}.")
 
 
 def _check_fields(record: Any, names: str, low: float, high: float = math.inf, *, whole: bool = False) -> None:
@@ -38,14 +42,17 @@ def _check_fields(record: Any, names: str, low: float, high: float = math.inf, *
     for name in names.split():
         value = getattr(record, name)
         if value is not None or getattr(type(record), name) is not None:
-            _check(f"{type(record).__name__}.{name}", value, low, high, whole=whole)
+            _check_number(f"{type(record).__name__}.{name}", value, low, high, whole=whole)
 
 
 def _check_choice(record: Any, name: str, choices: Any) -> None:
-    value = getattr(record, name)
-    if value not in get_args(choices):
-        msg = f"{type(record).__name__}.{name} must be one of {', '.join(get_args(choices))}, not {value!r}."
-        raise ConfigError(msg)
+    given, value, known = f"{type(record).__name__}.{name}", getattr(record, name), get_args(choices)
+    _check(value in known, f"{given} must be one of {', '.join(known)}, not {value!r}.")
+
+
+def _check_name(record: Any, name: str, what: str) -> None:
+    given, value = f"{type(record).__name__}.{name}", getattr(record, name)
+    _check(isinstance(value, str) and value.strip(), f"{given} must be {what}, not {value!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +84,11 @@ class Budget:
         _check_fields(self, "hot warm cold", 0, whole=True)
         _check_fields(self, "window reply hot_messages hot_characters cold_insights", 1, whole=True)
         taken = self.hot + self.warm + self.cold + self.reply
-        if taken > self.window:
-            msg = (
-                f"Budget: hot, warm, cold and reply take {taken:,} tokens, but the window has {self.window:,}. "
-                "Lower one of them or raise window."
-            )
-            raise ConfigError(msg)
+        _check(
+            taken <= self.window,
+            f"Budget: hot, warm, cold and reply take {taken:,} tokens, but the window has {self.window:,}. "
+            "Lower one of them or raise window.",
+        )
 
     @classmethod
     def guide(cls) -> Self:
@@ -107,12 +113,11 @@ class Budget:
         ConfigError
             If the total is not a positive whole number or the shares do not sum to 1.
         """
-        _check("Budget.shares: total", total, 1, whole=True)
+        _check_number("Budget.shares: total", total, 1, whole=True)
         for name, share in (("hot", hot), ("warm", warm), ("cold", cold)):
-            _check(f"Budget.shares: {name}", share, 0, 1)
-        if abs(hot + warm + cold - 1) > 1e-9:
-            msg = f"Budget.shares: hot, warm and cold must sum to 1, not {hot + warm + cold:g}."
-            raise ConfigError(msg)
+            _check_number(f"Budget.shares: {name}", share, 0, 1)
+        together = hot + warm + cold
+        _check(abs(together - 1) <= 1e-9, f"Budget.shares: hot, warm and cold must sum to 1, not {together:g}.")
         warm_tokens, cold_tokens = round(total * warm), round(total * cold)
         return cls(hot=total - warm_tokens - cold_tokens, warm=warm_tokens, cold=cold_tokens, **others)
 
@@ -147,9 +152,7 @@ class Recall:
     def __post_init__(self) -> None:
         _check_fields(self, "words meaning speaker role symbol dates recency k1", 0, 10)
         _check_fields(self, "neighbours b", 0, 1)
-        if not isinstance(self.embedder, str) or not self.embedder.strip():
-            msg = f"Recall.embedder must be an embedder's name such as 'wordllama-256', not {self.embedder!r}."
-            raise ConfigError(msg)
+        _check_name(self, "embedder", "an embedder's name such as 'wordllama-256'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,27 +205,24 @@ class Model:
     """The model's tokens per cl100k token, by model name; overrides what the table says and what was learnt."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            msg = f"Model.name must be a model's name such as 'claude-sonnet-5-5', not {self.name!r}."
-            raise ConfigError(msg)
-        if self.base_url is not None and not str(self.base_url).startswith(("http://", "https://")):
-            msg = f"Model.base_url must start with http:// or https://, not {self.base_url!r}."
-            raise ConfigError(msg)
+        _check_name(self, "name", "a model's name such as 'claude-sonnet-5-5'")
+        known = self.base_url is None or str(self.base_url).startswith(("http://", "https://"))
+        _check(known, f"Model.base_url must start with http:// or https://, not {self.base_url!r}.")
         _check_fields(self, "timeout", 0.01, 86_400)
         _check_fields(self, "max_retries", 0, whole=True)
         _check_fields(self, "max_usd_per_day", 0, 1e9)
         _check_choice(self, "tools", Tools)
         prices = {}
         for model, price in dict(self.prices).items():
-            if not isinstance(price, (list, tuple)) or len(price) != 2:
-                msg = f"Model.prices[{model!r}] must be (USD in, USD out) per million tokens, not {price!r}."
-                raise ConfigError(msg)
+            given = f"Model.prices[{model!r}]"
+            pair = isinstance(price, (list, tuple)) and len(price) == 2
+            _check(pair, f"{given} must be (USD in, USD out) per million tokens, not {price!r}.")
             for value in price:
-                _check(f"Model.prices[{model!r}]", value, 0, 1e6)
+                _check_number(given, value, 0, 1e6)
             prices[model] = (float(price[0]), float(price[1]))
         object.__setattr__(self, "prices", prices)
         for model, factor in dict(self.factors).items():
-            _check(f"Model.factors[{model!r}]", factor, 0.1, 10)
+            _check_number(f"Model.factors[{model!r}]", factor, 0.1, 10)
         object.__setattr__(self, "factors", {model: float(factor) for model, factor in dict(self.factors).items()})
 
     @property
@@ -266,9 +266,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, kind in _PARTS.items():
-            if not isinstance(getattr(self, name), kind):
-                msg = f"Config.{name} must be a {kind.__name__}, not {getattr(self, name)!r}."
-                raise ConfigError(msg)
+            given = getattr(self, name)
+            _check(isinstance(given, kind), f"Config.{name} must be a {kind.__name__}, not {given!r}.")
         _check_choice(self, "template", Template)
         _check_fields(self, "session_minutes", 0.01, 60 * 24 * 366)
         if self.time_zone is not None:
@@ -313,16 +312,12 @@ class Config:
         return made
 
 
-def _plain(record: Any) -> dict[str, Any]:
-    """Return a record as nested dicts without None."""
-    found = {}
-    for name in (f.name for f in fields(record)):
-        value = getattr(record, name)
-        if dataclasses.is_dataclass(value):
-            value = _plain(value)
-        if value is not None:
-            found[name] = dict(sorted(value.items())) if isinstance(value, dict) and name not in _PARTS else value
-    return found
+def _plain(value: Any) -> Any:
+    """Return a record as nested dicts without None; mappings sorted by their keys."""
+    if not dataclasses.is_dataclass(value):
+        return dict(sorted(value.items())) if isinstance(value, dict) else value
+    found = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return {name: inner for name, inner in found.items() if inner is not None}
 
 
 _PARTS: Mapping[str, Any] = {"budget": Budget, "recall": Recall, "cold": Cold, "model": Model}
@@ -334,9 +329,7 @@ def _record(kind: Any, table: object, prefix: str) -> Any:
         raise ConfigError(msg)
     names = [f.name for f in fields(kind)]
     for name in table:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f" Did you mean {prefix}{near[0]}?" if near else f" Known are: {', '.join(names)}."
-            msg = f"Unknown setting {prefix}{name}.{hint}"
-            raise ConfigError(msg)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"Did you mean {prefix}{near[0]}?" if near else f"Known are: {', '.join(names)}."
+        _check(name in names, f"Unknown setting {prefix}{name}. {hint}")
     return kind(**table)

@@ -209,7 +209,7 @@ def _card(found: re.Match[str]) -> bool:
 
 _HINTS = ("pass", "pw", "kennwort", "mdp", "contrase")
 # What it is; what a text in small letters holds one of; how it looks ("secret" must go); what makes sure of it.
-_SHAPES: tuple[_Rule, ...] = (
+_RULES: tuple[_Rule, ...] = (
     ("API key", tuple(map(str.lower, _STARTS)), _SHAPED, _shaped),
     ("access token", ("eyj",), _JWT, bool),
     ("API key", (":aa",), re.compile(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
@@ -219,8 +219,6 @@ _SHAPES: tuple[_Rule, ...] = (
     ("private key", ("5", "k", "l"), _WIF, _tangled),
     ("API key", ("alpaca", "apca", "key", "secret"), _ALPACA, bool),
     ("API key", ("aws", "akia", "asia", "secret"), _AWS, _tangled),
-)
-_LABELS: tuple[_Rule, ...] = (
     ("private key", ("-----begin",), _BLOCK, bool),
     ("private key", ("private", "wallet"), _any_case(rf"(?:private|wallet)[ _-]?{_LABELLED}"), _labelled),
     ("API key", ("key", "token", "secret", "passphrase", "ssel", "cl\u00e9", "clave"), _any_case(_LABELLED), _labelled),
@@ -233,8 +231,7 @@ _LABELS: tuple[_Rule, ...] = (
     ("seed phrase", ("phrase", "words", "mnemonic"), _SEED, bool),
     ("card number", ("card", "visa", "amex", "cv"), _CARD, _card),
 )
-_MASKS = " ".join(f"[{what} removed]" for what, *_ in (*_SHAPES, *_LABELS))
-_RUN = re.compile(r"[\w+/.~=:%-]{16}", re.ASCII)
+_MASKS = " ".join(f"[{what} removed]" for what, *_ in _RULES)
 _TITLES = (*_HINTS, "key", "token", "secret")  # of a table's columns
 _HEAD = _any_case(rf"(?:{_LABEL}|{_CALLED_SO})[^\w\n]{{0,9}}\s*\Z")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring them; a key has none
@@ -279,7 +276,7 @@ def _spans(text: str) -> list[_Span]:
     small = text.lower()
     found = [
         (*each.span("secret"), what)
-        for what, hints, pattern, sure in ((*_SHAPES, *_LABELS) if _RUN.search(text) else _LABELS)
+        for what, hints, pattern, sure in _RULES
         if any(map(small.__contains__, hints))
         for each in pattern.finditer(text)
         if sure(each)
@@ -319,10 +316,8 @@ def describe(text: str, where: str = "question") -> str | None:
     """Describe what is masked in a question, or in what else one wrote; None where nothing is."""
     kinds = dict.fromkeys(what for *_, what in _spans(text))
     named = " and ".join(f"{'an' if kind[0] in 'Aa' else 'a'} {kind}" for kind in kinds)
-    done = (
-        f"What looked like {named} in your {where} was masked before it was stored or sent. If it is real, revoke it."
-    )
-    return done if kinds else None
+    done = "was masked before it was stored or sent. If it is real, revoke it."
+    return f"What looked like {named} in your {where} {done}" if kinds else None
 
 
 def warn(where: str, *texts: object, stacklevel: int = 2) -> None:
@@ -349,12 +344,8 @@ def _settled(text: str) -> int:
     """Return up to where a growing text holds nothing that what follows can make part of a secret."""
     last, line = max(map(text.rfind, " \t\n")) + 1, text.rfind("\n") + 1
     word, begun = text[last:], text.rfind("-----BEGIN")
-    suspect = (
-        (len(word) >= 8 and _digits(word))
-        or _BEGUN.search(text, last)
-        or any(start in word for start in (*_STARTS, "://"))
-    )
-    settled = last if suspect else len(text)
+    begins = _BEGUN.search(text, last) or any(start in word for start in (*_STARTS, "://"))
+    settled = last if begins or (len(word) >= 8 and _digits(word)) else len(text)
     for key in _in_force():
         settled = min([settled, *(len(text) - end for end in range(4, len(key)) if text.endswith(key[:end]))])
     if named := _NAMED.search(text, max(0, len(text) - 400)):

@@ -2,25 +2,19 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import nbformat
 from messages_server import MessagesServer, say
 from nbformat import NotebookNode
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
+from running_server import TOKEN, Running, serving
 
-TOKEN = "browser-tests"  # noqa: S105
 PATIENCE_MS = 30_000
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -64,97 +58,25 @@ if not len(lab.insights):
 lab.chat(watchlist=['AAPL'])"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Jupyter:
-    """A running JupyterLab server."""
-
-    url: str
-    root: Path
-
-    def call(self, endpoint: str, **body: Any) -> Any:
-        """Ask the server's own API: with a body to change something, without one to look."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.url}/api/{endpoint}",
-            data=json.dumps(body).encode() if body else None,
-            headers={"Authorization": f"token {TOKEN}"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def kernel(self) -> str:
-        """Start a kernel and give its id."""
-        return str(self.call("kernels", name="python3")["id"])
-
-    def end(self, kernel: str) -> None:
-        """End a kernel."""
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.url}/api/kernels/{kernel}", method="DELETE", headers={"Authorization": f"token {TOKEN}"}
-        )
-        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
-
-
 @contextmanager
-def serve(root: Path, home: Path) -> Iterator[Jupyter]:
-    """Serve the notebooks under `root`, with no key, no proxy and no setting but those made in `home`."""
+def serve(folder: Path) -> Iterator[Running]:
+    """Serve JupyterLab with no key, no proxy and no setting but those made in `folder`; notebooks are in its root."""
     for name, settings in SETTINGS.items():
-        path = home / "settings" / f"{name}.jupyterlab-settings"
+        path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
-    port = _free_port()
     options = (
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={root}",
-        f"--IdentityProvider.token={TOKEN}",
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
-        "--allow-root",
-        "--no-browser",
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
-    environment |= {
-        "GALLUMP_LAB": f"{home}/lab.duckdb",
-        "JUPYTERLAB_SETTINGS_DIR": f"{home}/settings",
-        "JUPYTERLAB_WORKSPACES_DIR": f"{home}/workspaces",
+    environment = {
+        "GALLUMP_LAB": f"{folder}/lab.duckdb",
+        "JUPYTERLAB_SETTINGS_DIR": f"{folder}/settings",
+        "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/workspaces",
     }
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        environment[name] = str(home / name.lower())
-    server = Jupyter(url=f"http://127.0.0.1:{port}", root=root)
-    log = home / "server.log"
-    with (
-        log.open("w") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=environment | {"NO_PROXY": "*", "no_proxy": "*"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            _wait_for(server, process, log)
-            yield server
-        finally:
-            process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def _wait_for(server: Jupyter, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            server.call("status")
-        except URLError:
-            time.sleep(0.1)
-        else:
-            return
-    msg = f"JupyterLab did not start:\n{log.read_text()}"
-    raise RuntimeError(msg)
+    with serving(folder, *options, module="jupyterlab", **environment) as running:
+        yield running
 
 
 @contextmanager
@@ -170,7 +92,7 @@ def browse(chromium: dict[str, Any]) -> Iterator[BrowserContext]:
 class Notebook:
     """A notebook that is open in JupyterLab, and the chat in it."""
 
-    jupyter: Jupyter
+    jupyter: Running
     kernel: str
     claude: MessagesServer
     page: Page
@@ -263,16 +185,14 @@ class Notebook:
         """Make the chat so many pixels wide."""
         self.chat.evaluate("(chat, width) => { chat.style.width = `${width}px` }", width)
 
-    def picture(self, name: str, part: Locator | None = None) -> None:
-        """Keep a picture of the chat, or of another part, in both themes, if GALLUMP_PICTURES is set."""
-        if not os.environ.get("GALLUMP_PICTURES"):
-            return
-        for theme in ("Dark", "Light"):
+    def picture(self) -> None:
+        """Keep a picture of the page in both themes, if GALLUMP_PICTURES is set."""
+        for theme in ("Dark", "Light") if os.environ.get("GALLUMP_PICTURES") else ():
             self.page.evaluate(
                 "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme}"
             )
             expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-            (part or self.chat).screenshot(path=self.folder / f"{name}-{theme.lower()}.png")
+            self.page.screenshot(path=self.folder / f"{theme.lower()}.png")
 
 
 OUTSIDE = """root => [...root.querySelectorAll("*")].filter((each) => {
@@ -287,3 +207,47 @@ def within(outer: Locator, inner: Locator) -> tuple[float, ...]:
     """Give where and how large a thing is inside another."""
     around, box = outer.bounding_box(), inner.bounding_box()
     return box["x"] - around["x"], box["y"] - around["y"], box["width"], box["height"]
+
+
+FOCUSED = """chat => {
+  const each = document.activeElement, style = getComputedStyle(each);
+  if (!chat.contains(each)) return `not in the chat: ${each.outerHTML.slice(0, 200)}`;
+  if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 1) return `no outline: ${each.outerHTML}`;
+  if (!each.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return `unseen: ${each.outerHTML}`;
+}"""
+"""What has the focus, unless the reader could not see that it has it."""
+
+
+class Keyboard:
+    """A person without a mouse; wherever the focus goes, it has to be in sight."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self.chat, self._keys = notebook.chat, notebook.page.keyboard
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        for key in keys:
+            self._keys.press(key)
+        self.look()
+
+    def type(self, text: str) -> None:
+        """Type text where the focus is."""
+        self._keys.type(text)
+
+    def look(self) -> None:
+        """Fail unless the focus is in sight."""
+        assert self.chat.evaluate(FOCUSED) is None
+
+    def reach(self, target: Locator, key: str = "Tab") -> None:
+        """Go to a control, step by step."""
+        for _ in range(80):
+            if target.evaluate("each => each === document.activeElement"):
+                return
+            self.press(key)
+        msg = f"{target} is out of reach"
+        raise AssertionError(msg)
+
+    def use(self, target: Locator, key: str = "Tab") -> None:
+        """Go to a control and press Enter."""
+        self.reach(target, key)
+        self._keys.press("Enter")

@@ -1,4 +1,4 @@
-"""A Jupyter Server in a process of its own, with this package's extension on, for tests of what it answers."""
+"""A Jupyter Server, or JupyterLab, in a process of its own with this package's extension on."""
 
 import json
 import os
@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-TOKEN = "route-tests"  # noqa: S105
+TOKEN = "tests"  # noqa: S105
 SHIPPED = Path(__file__).parents[1] / "jupyter-config"
 OTHERS = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook_shim")
 GENERATE = "/gallump/api/strategies/generate"
@@ -35,6 +36,16 @@ class Running:
         headers = {} if token is None else {"Authorization": f"token {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
+    def call(self, endpoint: str, **body: Any) -> Any:
+        """Ask the server's own API: with a body to change something, without one to look."""
+        with self.client() as client:
+            answer = client.post(f"/api/{endpoint}", json=body) if body else client.get(f"/api/{endpoint}")
+        return answer.raise_for_status().json()
+
+    def kernel(self) -> str:
+        """Start a kernel and give its id."""
+        return str(self.call("kernels", name="python3")["id"])
+
     def end(self) -> None:
         """Ask the server to end, and wait until it has."""
         self.process.terminate()
@@ -42,21 +53,25 @@ class Running:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, base: str = "", **environment: str) -> Iterator[Running]:
+def serving(
+    folder: Path, *options: str, module: str = "jupyter_server", base: str = "", **environment: str
+) -> Iterator[Running]:
     """Serve under a base URL until the block ends; all that the server reads or writes is in `folder`."""
     home, root, log = folder / "home", folder / "root", folder / "server.log"
     root.mkdir()
     enabled = home / "config" / "jupyter_server_config.d" / "others.json"
     enabled.parent.mkdir(parents=True)
-    enabled.write_text(json.dumps({"ServerApp": {"jpserver_extensions": dict.fromkeys(OTHERS, False)}}))
+    if module == "jupyter_server":  # it starts sooner without JupyterLab's
+        enabled.write_text(json.dumps({"ServerApp": {"jpserver_extensions": dict.fromkeys(OTHERS, False)}}))
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     given = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "GALLUMP_"))}
     for name in ("IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         given[name] = str(home / name.lower())
-    given |= {"JUPYTER_CONFIG_DIR": str(enabled.parents[1]), "JUPYTER_CONFIG_PATH": str(SHIPPED), "NO_PROXY": "*"}
-    command = [sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", "--ServerApp.port_retries=0"]
+    given |= {"JUPYTER_CONFIG_DIR": str(enabled.parents[1]), "JUPYTER_CONFIG_PATH": str(SHIPPED)}
+    given |= {"NO_PROXY": "*", "no_proxy": "*"}
+    command = [sys.executable, "-m", module, "--allow-root", "--no-browser", "--ServerApp.port_retries=0"]
     command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"]
     command += [f"--ServerApp.base_url={base}/", *options]
     with (

@@ -30,20 +30,9 @@ from gallump_lab.store import LabBusy, Store
 BEGINS = datetime(2013, 3, 1, 22, tzinfo=UTC)
 """When the hour begins by the labs' clock: on the bundled bars' last day, so that there is something to recommend."""
 HOUR = 3_600.0
-WAIT = 2.0
-"""A step that waits so many seconds for the file is refused."""
-MIX = {
-    "ask": 40,
-    "two asks": 8,
-    "recall": 16,
-    "note": 8,
-    "decide": 6,
-    "insight": 6,
-    "history": 5,
-    "sql": 5,
-    "import": 4,
-    "snapshot": 2,
-}
+WAIT = 60.0
+"""A step that waits so many seconds for the file is refused: longer than a run, so that no load explains it."""
+MIX = {"ask": 48, "two asks": 8, "recall": 20, "insight": 12, "sql": 6, "import": 4, "snapshot": 2}
 """What the processes do, and how often."""
 SYMBOLS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
 WORDS = """margin earnings guidance dividend cash valuation multiple growth risk hedge inflation rates demand entry
@@ -60,18 +49,19 @@ def talk(name: str, dice: random.Random) -> str:
 
 def past(start: int, stop: int) -> pd.DataFrame:
     """Give so many messages of one endless past, the same ones for every process."""
-    said = [" ".join(random.Random(place).choices(WORDS, k=25)) for place in range(start, stop)]
-    numbers = range(start, stop)
-    return pd.DataFrame(
-        {
-            "session_id": [f"past {place // 10}" for place in numbers],
-            "key": [str(place) for place in numbers],
-            "role": [("user", "assistant")[place % 2] for place in numbers],
-            "text": [f"Past {place}: {text}." for place, text in zip(numbers, said, strict=True)],
-            "symbol": [SYMBOLS[place // 10 % len(SYMBOLS)] for place in numbers],
-            "created_at": [BEGINS - timedelta(days=900) + timedelta(minutes=place) for place in numbers],
-        }
-    )
+    columns = ["session_id", "key", "role", "text", "symbol", "created_at"]
+    rows = [
+        (
+            f"past {place // 10}",
+            str(place),
+            ("user", "assistant")[place % 2],
+            f"Past {place}: {' '.join(random.Random(place).choices(WORDS, k=25))}.",
+            SYMBOLS[place // 10 % len(SYMBOLS)],
+            BEGINS - timedelta(days=900) + timedelta(minutes=place),
+        )
+        for place in range(start, stop)
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 class Analyst:
@@ -81,20 +71,19 @@ class Analyst:
         self._lab, self._number, self._journal = lab, number, journal
         self._dice = random.Random(number)
         self._chats: list[str | None] = [None, None]
-        self._advised: list[int] = []
         self._stored: list[int] = []
         self._done = 0
 
     def work(self, end: float, pause: float) -> None:
         """Do one thing after another until the end, with pauses of `pause` seconds on average before each.
 
-        The first three are given, so that among several processes everything happens soon.
+        The first two are given, so that among several processes everything happens, however busy the machine is.
         """
         kinds = list(MIX)
-        first = [kinds[(3 * self._number + place) % len(kinds)] for place in range(3)]
+        first = [kinds[(2 * self._number + place) % len(kinds)] for place in range(2)]
         while True:
             time.sleep(max(min(self._dice.expovariate(1 / pause) if pause else 0, end - time.time()), 0))
-            if time.time() >= end:
+            if not first and time.time() >= end:
                 return
             kind = first.pop() if first else self._dice.choices(kinds, list(MIX.values()))[0]
             getattr(self, "_" + kind.replace(" ", "_"))()
@@ -123,56 +112,22 @@ class Analyst:
         def ask() -> Acknowledged:
             reply = self._lab.ask(question, watchlist, self._chats[chat])
             self._chats[chat] = str(reply.session_id)
-            self._advised += [reply.turn_id] * bool(reply.recommendations)
             trouble = reply.notice or ""  # what kept past sessions from being distilled does not keep a reply back
             undone = {"busy" if LabBusy.__name__ in trouble else "failed": trouble} if "distilled" in trouble else {}
-            return self._kept({reply.question_id: question, reply.reply_id: reply.text}) | {
-                "turn": [reply.turn_id, reply.question_id, reply.reply_id, len(reply.prompt.slots)],
-                "together": together,
-                **undone,
-            }
+            said = {reply.question_id: question, reply.reply_id: reply.text}
+            self._stored += said
+            turn = [reply.turn_id, reply.question_id, reply.reply_id, len(reply.prompt.slots)]
+            return {"messages": list(said.items()), "turn": turn, "together": together, **undone}
 
         return lambda: self._journal.keep("ask", ask)
-
-    def _kept(self, messages: dict[Any, str]) -> Acknowledged:
-        self._stored += messages
-        return {"messages": list(messages.items())}
-
-    def _note(self) -> None:
-        def note() -> Acknowledged:
-            text, sessions = talk(self._name(), self._dice), self._lab.sessions
-            try:
-                session = sessions.get_or_create_session(self._chats[0])
-                message = sessions.add_message(session, "user", text)
-            except ValueError:  # the session's half hour, ten seconds here, ended between the two
-                message = sessions.add_message(sessions.get_or_create_session(), "user", text)
-            return self._kept({message: text})
-
-        self._journal.keep("note", note)
 
     def _recall(self) -> None:
         query, symbol = " ".join(self._dice.sample(WORDS, 4)), self._dice.choice([None, *SYMBOLS])
         self._journal.keep("recall", lambda: {"slots": len(self._lab.recall(query, symbol).slots)})
 
-    def _decide(self) -> None:
-        if not self._advised:
-            self._ask()
-        if not self._advised:  # the lab was busy
-            return
-        turn, note = self._dice.choice(self._advised), self._name()
-
-        def decide() -> Acknowledged:
-            self._lab.decide(turn, 0, "rejected", note)
-            return {"decision": note}
-
-        self._journal.keep("decide", decide)
-
     def _insight(self) -> None:
         text = f"{self._name()}: {' '.join(self._dice.sample(WORDS, 6))} matter"
         self._journal.keep("insight", lambda: {"insight": self._lab.insights.add(text, kind="lesson")})
-
-    def _history(self) -> None:
-        self._journal.keep("history", lambda: {"sessions": len(self._lab.history("stop"))})
 
     def _sql(self) -> None:
         query = "select symbol, count(*) from messages group by symbol"
@@ -245,7 +200,7 @@ class Journal:
         except Exception:  # noqa: BLE001 - whatever it is, the run's result tells it
             done = {"failed": traceback.format_exc()}
         took = time.perf_counter() - begun
-        self._write(kind=kind, at=at, took=took, cpu=time.process_time(), steps=self._mine.steps, **done)
+        self._write(kind=kind, at=at, took=took, steps=self._mine.steps, **done)
 
 
 def work(path: Path, number: int, pause: float, parent: Connection) -> None:
@@ -288,12 +243,10 @@ class Run:
     path: Path
     done: list[dict[str, Any]]
     """Each thing that came to its end: kind, `at` (seconds since the clock began, below 0 for the first opening), took
-    (seconds), cpu (the process's so far), steps (of each: seconds waited, seconds held, whether it wrote), and what was
+    (seconds), steps (of each: seconds waited, seconds held, whether it wrote), and what was
     acknowledged."""
     kills: Counter[str]
     """What the killed processes were at."""
-    busy: float
-    """The share of the machine's processors that they took while the clock ran."""
 
 
 class _Process:
@@ -379,11 +332,4 @@ def run(
     for each in working:
         each.end(0)
     spare.leave()
-    done = [each.done() for each in started]
-    spent = sum(lines[-1]["cpu"] - max((x["cpu"] for x in lines if x["at"] < 0), default=0) for lines in done if lines)
-    return Run(
-        path=path,
-        done=[line for lines in done for line in lines],
-        kills=kills,
-        busy=spent / seconds / (os.cpu_count() or 1),
-    )
+    return Run(path=path, done=[line for each in started for line in each.done()], kills=kills)

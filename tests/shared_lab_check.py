@@ -15,18 +15,11 @@ TWICE = {
     "message id {}": "select message_id from messages",
     "what an analyst said or what was imported: {}": "select text from messages where not starts_with(text, '**')",
     "reply to question {}": "select question_id from turns",
-    "turn {}": "select turn_id from turns",
-    "turn and message of reply {}": "select reply_id from turns",
     "slot {}": "select turn_id, tier, kind, item_id from slots",
-    "import {}": "select hash from imported",
-    "passage {}": "select passage_id from passages",
     "passage of message {}": "select message_id, start from passages",
     "posting {}": "select term, passage_id from postings",
     "embedding {}": "select model, passage_id from embeddings",
     "insight {}": "select insight_id from insights",
-    "insight's event {}": "select event_id from insight_events",
-    "decision {}": "select note from decisions",
-    "distilling {}": "select distilling_id from distillings",
     "distilling of session {}": "select session_id, distiller, seen_message from distillings",
 }
 """Each of these queries' rows may be there once."""
@@ -36,12 +29,10 @@ TORN = {
     "and m.role = 'assistant' and m.session_id = t.session_id",
     "reply {} has no turn": "select message_id from messages anti join turns on message_id = reply_id "
     "where role = 'assistant' and not starts_with(session_id, 'past')",
-    "turn {} was not answered whole": "select turn_id from turns where state <> 'complete'",
     "turn {} has other slots than it counted": """
         select turn_id from turns left join (
             select turn_id, sum(tokens) as n from slots where kept group by turn_id) s using (turn_id)
         where coalesce(n, 0) <> (used->>'hot')::int + (used->>'warm')::int + (used->>'cold')::int""",
-    "slot of turn {}, which is not there": "select turn_id from slots anti join turns using (turn_id)",
     "draft of question {} is left": "select question_id from drafts",
     "session {} is not what its messages are": """
         select session_id from sessions full join (
@@ -49,20 +40,12 @@ TORN = {
             from messages group by session_id) m using (session_id)
         where messages <> coalesce(n, 0) or (n > 0 and (begun <> created_at or newest <> last_at))
             or messages is null""",
-    "message {} was imported and is gone": "select message_id from imported anti join messages using (message_id)",
-    "imported message {} is not recorded as such": "select message_id from messages "
-    "anti join imported using (message_id) where starts_with(session_id, 'past')",
     "insight {} lacks the event of its coming": "select insight_id from insights "
     "anti join (from insight_events where event = 'added') using (insight_id)",
     "insight {} rests on a message that is not there": "select insight_id from "
     "(select insight_id, unnest(sources) as message_id from insights) anti join messages using (message_id)",
-    "passage {} is of no message": "select passage_id from passages anti join messages using (message_id)",
-    "posting of passage {}, which is not there": "select passage_id from postings "
-    "anti join passages using (passage_id)",
-    "code of passage {}, which is not there": "select passage_id from embeddings anti join passages using (passage_id)",
 }
 """These queries give what has come in by half."""
-_BY_INDEX = "select count(*) from messages where session_id = ?"
 _CODES = [f"c{i}" for i in range(vectors.CODE)]
 
 
@@ -79,11 +62,6 @@ def wrong(run: Run) -> dict[str, list[str]]:
             for row in con.execute(f"select * from ({query}) group by all having count(*) > 1").fetchall()  # noqa: S608 (constants)
         ]
         torn = [words.format(row[0]) for words, query in TORN.items() for row in con.execute(query).fetchall()]
-        torn += [
-            f"session {session} has {number} messages, its index finds {found}"
-            for session, number in con.execute("select session_id, count(*) from messages group by all").fetchall()
-            if (found := (con.execute(_BY_INDEX, [session]).fetchone() or (0,))[0]) != number
-        ]
         index_rows = con.execute(
             "select message_id, start, stop, tokens, terms, passage_id from passages order by message_id, start"
         ).df()
@@ -108,7 +86,6 @@ def _lost(run: Run, lab: Lab, messages: pd.DataFrame) -> Iterator[str]:
         ).itertuples(index=False, name=None)
     }
     insights = set(lab.sql("select insight_id from insights")["insight_id"])
-    decisions = set(lab.decisions["note"])
     imported: set[int] = set()
     for line in run.done:
         for message_id, text in line.get("messages", ()):
@@ -118,8 +95,6 @@ def _lost(run: Run, lab: Lab, messages: pd.DataFrame) -> Iterator[str]:
             yield f"turn {line['turn']} is {turns.get(line['turn'][0])}"
         if "insight" in line and line["insight"] not in insights:
             yield f"insight {line['insight']}"
-        if "decision" in line and line["decision"] not in decisions:
-            yield f"decision {line['decision']}"
         imported |= set(range(*line.get("imported", (0, 0))))
     for place in sorted(imported):
         (text,) = past(place, place + 1)["text"]

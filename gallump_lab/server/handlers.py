@@ -3,8 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
@@ -54,18 +53,6 @@ class DescriptionHandler(_Handler):
     async def get(self) -> None:
         """Return the description."""
         await self.finish(json.dumps(description(self.base_url)))
-
-
-def _unless_refused(method: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
-    """Answer what was refused by its headers, now that its body has been read past."""
-
-    @wraps(method)
-    async def inner(self: "GenerateHandler") -> None:
-        if self.refusal:
-            raise self.refusal
-        await method(self)
-
-    return inner
 
 
 @web.stream_request_body
@@ -129,11 +116,15 @@ class GenerateHandler(_Handler):
         self._stop.set()
         super().on_connection_close()
 
-    @_unless_refused
+    async def post(self) -> None:
+        """Answer, or say why the request was refused, now that its body has been read past."""
+        if self.refusal:
+            raise self.refusal
+        await self._post()  # type: ignore[misc]  # tornado types its decorators so
+
     @web.authenticated
     @authorized
-    async def post(self) -> None:
-        """Answer."""
+    async def _post(self) -> None:
         await self.answer(await asyncio.to_thread(read, bytes(self._body)))  # the server has others to serve
 
     async def answer(self, question: QuestionBody) -> None:

@@ -110,49 +110,22 @@ def read(body: bytes) -> QuestionBody:
         400, naming the field, if it is not what the description says.
     """
     try:
-        given = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
-    except RecursionError as error:
-        msg = "The body is nested too deeply. It is an object of three fields."
-        raise _bad(msg) from error
-    except ValueError as error:  # neither UTF-8 nor JSON, or a number that is no number
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        msg = f"The body is not JSON in UTF-8{where}. Send an object with a prompt."
-        raise _bad(msg) from error
-    if not isinstance(given, dict):
-        msg = f"The body must be a JSON object with a prompt, not {_kind(given)}."
-        raise _bad(msg)
-    try:
-        return QuestionBody.model_validate(given)
+        return QuestionBody.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
-    known = QuestionBody.model_fields
-    if name not in known:
+    known, given = QuestionBody.model_fields, first["input"]
+    name = str(first["loc"][0]) if first["loc"] else None
+    if first["type"] == "json_invalid":
+        msg = f"The body is not JSON in UTF-8: {first['ctx']['error']}. Send an object with a prompt."
+    elif name is None:
+        msg = f"The body must be a JSON object with a prompt, not {_kind(given)}."
+    elif name not in known:
         msg = f"The body has an unknown field {name[:60]!r}. It takes {', '.join(known)}."
     elif first["type"] == "value_error":
         msg = f"{name}: {first['ctx']['error']}"
     else:
-        msg = f"{name} must be {known[name].description}, not {_kind(given.get(name))}."
-    raise _bad(msg, name[:60])
-
-
-def _bad(words: str, field: str | None = None) -> Failure:
-    return Failure("bad_request", words, field=field)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            msg = f"The body gives {name[:60]!r} twice. Give each field once."
-            raise _bad(msg, name[:60])
-        found[name] = value
-    return found
-
-
-def _no_constant(name: str) -> None:
-    msg = f"The body holds {name}, which is not JSON."
-    raise _bad(msg)
+        msg = f"{name} must be {known[name].description}, not {_kind(None if first['type'] == 'missing' else given)}."
+    raise Failure(code="bad_request", words=msg, field=name and name[:60])
 
 
 def _kind(given: object) -> str:

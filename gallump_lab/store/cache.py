@@ -37,7 +37,7 @@ class Cache:
             If the key is not text, the value would not come back equal (not JSON, NaN, a tuple, keys that are not
             text, half a surrogate pair), or `expire_minutes` is not a positive number.
         """
-        if not isinstance(key, str) or not key or not _whole(key):
+        if not isinstance(key, str) or not key or _changed(key, key):
             msg = f"key must be text that is not empty and can be written as UTF-8, not {key!r}."
             raise ValueError(msg)
         number = isinstance(expire_minutes, (int, float)) and not isinstance(expire_minutes, bool)

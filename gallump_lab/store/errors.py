@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,8 +55,12 @@ class LabBusy(StoreError):
     """
 
     def __init__(self, path: Path, who: str, waited: float, pid: int | None = None) -> None:
-        self.pid, self.waited = pid, waited
+        self.pid, self.waited, self._given = pid, waited, (path, who, waited, pid)
         super().__init__(f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes it anew."""
+        return type(self), self._given, vars(self)
 
 
 _NOT_A_DATABASE = "not a valid DuckDB database file"
@@ -115,7 +119,7 @@ def is_unfinished(error: Exception, path: Path) -> bool:
         return False
 
 
-def is_durable(error: Exception) -> bool:
+def is_durable(error: BaseException) -> bool:
     """Return whether a commit that failed has been done all the same: its log was written, the file could not be."""
     return "COMMIT succeeded and is durable" in str(error)
 

@@ -105,19 +105,6 @@ def scratch() -> Iterator["duckdb.DuckDBPyConnection"]:
         yield con
 
 
-def seal(con: "duckdb.DuckDBPyConnection", outlet: Path | None = None) -> None:
-    """Shut a connection's instance off, for good, from every file that is not open yet and from its settings.
-
-    `outlet` is a folder that stays open to it; such an instance must have no file attached.
-    """
-    if outlet is not None:
-        con.execute("set allowed_directories = ?", [[str(outlet)]])
-    con.execute("set enable_external_access = false")
-    if outlet is None:
-        con.execute("set disabled_filesystems = 'LocalFileSystem'")  # it would let the attached file itself be read
-    con.execute("set lock_configuration = true")
-
-
 @contextmanager
 def queued(path: Path, deadline: float, *, write: bool) -> Iterator[None]:
     """Wait for the use of a lab file behind those who came first, at the latest until `deadline` (`time.monotonic()`).

@@ -34,7 +34,6 @@ MEMORY = 4_000_000_000
 """Bytes that a statement may take; no more than half of the machine's, whichever is less."""
 LARGEST = 1_000_000_000
 """Bytes that its result may have."""
-_GRACE = 0.2  # seconds after which a statement that should have ended is ended
 _IDLE = 300.0
 _CHILD = """
 import sys, types
@@ -137,13 +136,10 @@ def frame(catalogue: "Catalogue", sql: str, params: Params = None, *, seconds: f
     with _reader() as reader:
         answer = reader.ask(_Statement(path, token, catalogue.wait, sql, packed, seconds))
     found = pickle.loads(answer)  # noqa: S301 (our own process wrote it)
-    if isinstance(found, _Columns):
-        return found.frame()
-    kind, arguments, attributes = found
-    theirs = kind.__new__(kind, *arguments)
-    theirs.args = arguments
-    theirs.__dict__.update(attributes)
-    raise theirs
+    if isinstance(found, Exception):
+        raise found
+    table: _Columns = found
+    return table.frame()
 
 
 def table(con: "DuckDBPyConnection", sql: str, params: Params = None) -> "pd.DataFrame":
@@ -176,17 +172,21 @@ class _Process:
         assert of is not None  # noqa: S101
         pickle.dump(asked, to)
         to.flush()
-        late, limit = threading.Event(), None if asked.seconds is None else asked.wait + asked.seconds + _GRACE
+        late, limit = threading.Event(), None if asked.seconds is None else asked.wait + asked.seconds
         while True:
             with self._ended_after(limit, late):
                 found = _received(of)
-            if found is None and late.is_set():
-                raise QueryRefused(_too_long(asked.seconds or 0))
+            if late.is_set():
+                msg = (
+                    f"The statement held the lab for {asked.seconds:g} s, which keeps other notebooks out. "
+                    "Run it on a copy: lab.snapshot().sql(...)."
+                )
+                raise QueryRefused(msg)
             if found is None:
                 raise QueryRefused(_too_much())
             if len(found) > 1:
                 return found
-            limit = None if asked.seconds is None or found == _FREE else asked.seconds + _GRACE
+            limit = None if found == _FREE else asked.seconds
 
     @contextmanager
     def _ended_after(self, seconds: float | None, late: threading.Event) -> Iterator[None]:
@@ -253,13 +253,6 @@ def _send(file: IO[bytes], message: bytes) -> None:
     file.flush()
 
 
-def _too_long(seconds: float) -> str:
-    return (
-        f"The statement held the lab for {seconds:g} s, which keeps other notebooks out. "
-        "Run it on a copy: lab.snapshot().sql(...)."
-    )
-
-
 def _too_much() -> str:
     return (
         f"The statement was ended: it took more than {_allowed():,} bytes of memory. Ask for less, such as by a where, "
@@ -304,55 +297,45 @@ def _bound() -> None:
 
 
 def _answer(asked: _Statement, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> bytes:
+    """Return a statement's result, packed, or what is wrong with it, to be raised where it was asked."""
+    try:
+        packed = pickle.dumps(_result(asked, stores, answers))
+        if len(packed) <= LARGEST:
+            return packed
+        msg = f"The result has {len(packed):,} bytes; at most {LARGEST:,} are given. Ask for less: a where, a limit."
+        return pickle.dumps(QueryRefused(msg))
+    except MemoryError:
+        return pickle.dumps(QueryRefused(_too_much()))
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        return pickle.dumps(error)
+
+
+def _result(asked: _Statement, stores: dict[tuple[Path, str | None], "Store"], answers: IO[bytes]) -> _Columns:
+    """Run one reading statement, once it is seen to be one; say when the lab is held and when it is free again."""
+    import duckdb
+
     from gallump_lab.store.remote import Remote
     from gallump_lab.store.store import Store
 
-    try:
-        key = asked.path, asked.token
-        if key not in stores:
-            stores.clear()  # an attachment to another server is let go
-            stores[key] = Store(asked.path) if asked.token is None else Remote(asked.path, token=asked.token)
-        stores[key].wait = asked.wait
-        with _reading(stores[key], asked.sql, asked.seconds) as con:
-            _send(answers, _HELD)
-            found = _Columns.of(con, asked.sql, pickle.loads(asked.params))  # noqa: S301
-        _send(answers, _FREE)
-        packed = pickle.dumps(found)
-        if len(packed) > LARGEST:
-            msg = (
-                f"The result has {len(packed):,} bytes; at most {LARGEST:,} are given. Ask for less: a where, a limit."
-            )
-            raise QueryRefused(msg)  # noqa: TRY301
-    except MemoryError:
-        return pickle.dumps((QueryRefused, (_too_much(),), {}))
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is raised where it was asked)
-        return pickle.dumps((type(error), error.args, vars(error)))
-    return packed
-
-
-@contextmanager
-def _reading(store: "Store", sql: str, seconds: float | None) -> Iterator["DuckDBPyConnection"]:
-    """Return a connection to run one reading statement on, once it is seen to be one; interrupt it after `seconds`."""
-    import duckdb
-
-    kinds = [_kind(statement) for statement in duckdb.extract_statements(sql)]
+    kinds = [_kind(statement) for statement in duckdb.extract_statements(asked.sql)]
     if kinds not in (["SELECT"], ["EXPLAIN"]):
         found = ", ".join(kinds) or "nothing"
         msg = f"sql takes one statement that reads, such as a SELECT; got {found}. Bind values with ? or $name."
         raise QueryRefused(msg)
-    with store.sealed() as con:
-        timer = threading.Timer(seconds or 0, con.interrupt)
-        if seconds is not None:
-            timer.start()
-        try:
-            yield con
-        except duckdb.InterruptException as error:
-            raise QueryRefused(_too_long(seconds or 0)) from error
-        except (duckdb.PermissionException, duckdb.TransactionException) as error:
-            msg = f"sql reads the lab's own tables, and neither writes nor reaches a file: {error}"
-            raise QueryRefused(msg) from error
-        finally:
-            timer.cancel()
+    key = asked.path, asked.token
+    if key not in stores:
+        stores.clear()  # an attachment to another server is let go
+        stores[key] = Store(asked.path) if asked.token is None else Remote(asked.path, token=asked.token)
+    stores[key].wait = asked.wait
+    try:
+        with stores[key].sealed() as con:
+            _send(answers, _HELD)
+            table = _Columns.of(con, asked.sql, pickle.loads(asked.params))  # noqa: S301 (the one who started it)
+    except (duckdb.PermissionException, duckdb.TransactionException) as error:
+        msg = f"sql reads the lab's own tables, and neither writes nor reaches a file: {error}"
+        raise QueryRefused(msg) from error
+    _send(answers, _FREE)
+    return table
 
 
 def _kind(statement: Any) -> str:

@@ -23,7 +23,6 @@ from gallump_lab import secrets as masking
 from gallump_lab.store import schema
 from gallump_lab.store.errors import LabBusy, NoServer, QueryRefused, StoreError, translated
 from gallump_lab.store.files import quoted
-from gallump_lab.store.lease import Instance
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
@@ -39,8 +38,18 @@ _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE: Mapping[int, str] = {1: "tinyint", 2: "smallint", 4: "integer", 8: "bigint"}
 _ASK = "from quack_query_by_name('lab', ?)"  # a statement on the server, as a table here
 _LET_GO = "Invalid Input Error: Invalid connection id"
-_REFUSED = "Invalid Input Error: Authentication failed"
-_FORBIDDEN = "Invalid Input Error: Authorization failed"
+_TROUBLES: Mapping[str, tuple[type[StoreError], str]] = {
+    "Invalid Input Error: Authorization failed": (
+        QueryRefused,
+        "sql reads the lab's own tables, and has no say about the server.",
+    ),
+    "Invalid Input Error: Authentication failed": (
+        NoServer,
+        "{path} refuses the token. Ask whoever runs the server for the right one.",
+    ),
+    _LET_GO: (NoServer, "{path} let go of a step in its midst; the server was started anew. Do it again."),
+}
+"""What the server's errors begin with, and what they are."""
 _CONFLICT = re.compile(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
 _SECURE = (
     " Every address but this machine's is spoken to by HTTPS: a reverse proxy with TLS must stand before the server, "
@@ -207,10 +216,6 @@ class ServerConnection:
         """The columns of the last result."""
         return self.near.description or []
 
-    def interrupt(self) -> None:
-        """Ask the statement to end; Quack of duckdb 1.5 lets it run to its end on the server."""
-        self.near.interrupt()
-
 
 class Remote(Store):
     """A lab on a server, which `gallump-lab serve` started; its file belongs to the server meanwhile.
@@ -233,18 +238,6 @@ class Remote(Store):
         self._token = token
         masking.keep(token)
 
-    @contextmanager
-    def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection as `Store.read`; it sees the lab as it is at one moment, however long that lasts."""
-        with self.lend() as con:
-            yield con
-
-    @contextmanager
-    def write(self) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection as `Store.write`; NoServer carries a note where the step may have been written."""
-        with self.lend(write=True) as con:
-            yield con
-
     @property
     def elsewhere(self) -> tuple[Path, str | None]:
         """Where another process finds the lab."""
@@ -255,35 +248,6 @@ class Remote(Store):
         """Return a connection that only reads; what else it could reach, the server has shut off."""
         with self.lend(begin="begin transaction read only") as con:
             yield con
-
-    @contextmanager
-    def lend(
-        self, instance: Instance | None = None, *, write: bool = False, begin: str = "begin transaction"
-    ) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection to the server's `lab` for one step and one transaction; a writing one waits for its turn.
-
-        The process's own instance stays attached, so that a step takes few messages to and fro.
-        """
-        with self._turn() as (own, deadline), self._server_errors(), translated(self.path):
-            used = instance or own
-            near = used.cursor()
-            used.clean = False
-            try:
-                con = self._begun(near, deadline, f"{begin}; {_TURN}" if write else begin)
-                yield cast("DuckDBPyConnection", con)  # the few of its calls that steps use
-                try:
-                    con.execute("commit" if write else "rollback")
-                except BaseException as error:
-                    if write:
-                        error.add_note(f"The step on {self.path} may have been written: look before you repeat it.")
-                    raise
-                if used is not own:
-                    near.execute("detach lab")
-                used.clean = True
-            finally:
-                near.close()
-                if not used.clean:
-                    used.close()  # the server hears of it and undoes the step
 
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
         """Create a lab's tables in a local database and fill them, over one transaction on the server."""
@@ -297,8 +261,11 @@ class Remote(Store):
             near.execute("select max(nextval(?)) from range(?)", [name, last or 0])
         near.execute("use memory")
 
-    def _begun(self, near: "DuckDBPyConnection", deadline: float, opening: str) -> ServerConnection:
-        """Begin a step on the server, and attach it if it is not yet, or not any more; try until the deadline."""
+    def _begun(self, near: "DuckDBPyConnection", deadline: float, begin: str, *, write: bool) -> "DuckDBPyConnection":
+        """Begin a step on the server, and attach it if it is not yet, or not any more; try until the deadline.
+
+        A step that writes waits for its turn.
+        """
         import duckdb
 
         con, begun = ServerConnection(near), time.monotonic()
@@ -307,7 +274,7 @@ class Remote(Store):
             try:
                 if not attached:
                     self._attach_server(near)
-                con.execute(opening)
+                con.execute(f"{begin}; {_TURN}" if write else begin)
             except duckdb.Error as error:
                 conflict, now = _CONFLICT.search(str(error)) is not None, time.monotonic()
                 if not conflict and not str(error).startswith(_LET_GO) and not isinstance(error, duckdb.IOException):
@@ -324,7 +291,7 @@ class Remote(Store):
                 with contextlib.suppress(duckdb.Error):
                     near.execute(*((_ASK, ["rollback"]) if conflict else ("detach lab",)))
             else:
-                return con
+                return cast("DuckDBPyConnection", con)  # the few of its calls that steps use
             time.sleep(random.uniform(0.002, 0.02))  # noqa: S311 (spreads the tries of several clients)
 
     def _attach_server(self, near: "DuckDBPyConnection") -> None:
@@ -333,29 +300,29 @@ class Remote(Store):
         near.execute(f"attach '{self.path}' as lab (type quack)")  # an address has no quote
         ServerConnection(near).execute("use lab")
 
+    def _let_go(self, con: "DuckDBPyConnection", *, own: bool) -> bool:
+        """Stay attached, so that the next step takes few messages to and fro; another instance is detached."""
+        if not own:
+            con.execute("detach lab")
+        return True
+
     @contextmanager
-    def _server_errors(self) -> Iterator[None]:
+    def _admitted(self, deadline: float, *, write: bool) -> Iterator[None]:  # noqa: ARG002 (`_begun` waits)
         """Raise what is wrong with the server as ours; the error beneath may quote what was sent, so it is left out."""
         import duckdb
 
-        ours: StoreError
         try:
-            yield
+            with translated(self.path):
+                yield
         except duckdb.Error as error:
-            said = str(error)
-            if said.startswith(_FORBIDDEN):
-                ours = QueryRefused("sql reads the lab's own tables, and has no say about the server.")
-            elif said.startswith(_REFUSED):
-                ours = NoServer(f"{self.path} refuses the token. Ask whoever runs the server for the right one.")
-            elif said.startswith(_LET_GO):
-                ours = NoServer(f"{self.path} let go of a step in its midst; the server was started anew. Do it again.")
-            elif isinstance(error, duckdb.IOException):
-                secure = "" if is_local(str(self.path)) else _SECURE
-                ours = NoServer(
-                    f"{self.path} cannot be reached. Is the server running, and is this its address?{secure}"
-                )
-            else:
+            said, secure = str(error), "" if is_local(str(self.path)) else _SECURE
+            kind, words = next(
+                (found for begin, found in _TROUBLES.items() if said.startswith(begin)),
+                (NoServer, "{path} cannot be reached. Is the server running, and is this its address?{secure}"),
+            )
+            if not (isinstance(error, duckdb.IOException) or said.startswith(tuple(_TROUBLES))):
                 raise
+            ours = kind(words.format(path=self.path, secure=secure))
             for note in getattr(error, "__notes__", ()):
                 ours.add_note(note)
             raise ours from None

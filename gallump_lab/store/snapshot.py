@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import uuid
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from gallump_lab.reading.text_files import check_readable
 from gallump_lab.store import files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, translated
-from gallump_lab.store.lease import Instance, seal
+from gallump_lab.store.lease import Instance
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
@@ -69,10 +68,6 @@ class Snapshot:
         self._file: Path | None = None
         self._gone: weakref.finalize[[str, int], Any] | None = None
         self.source, self.model = source, model
-        # The one folder that a sealed copy can be saved to; it is there only meanwhile.
-        self._outlet = Path(tempfile.gettempdir()).resolve() / f"gallump-snapshot-{uuid.uuid4()}"
-        with copy.cursor() as con:
-            seal(con, self._outlet)
 
     @classmethod
     def take(cls, store: Store, model: str | None = None) -> Self:
@@ -152,23 +147,15 @@ class Snapshot:
 
     def _write(self, target: Path, found: str | None = None) -> None:
         """Write the copy to a file, with its hash if it is given."""
-        draft = self._outlet / "copy.duckdb"
         with self._cursor() as con:
-            self._outlet.mkdir(mode=0o700)
+            con.execute(f"attach {files.quoted(target)} as target (type duckdb)")
             try:
-                con.execute(f"attach {files.quoted(draft)} as target (type duckdb)")
-                try:
-                    con.execute("copy from database memory to target")
-                    if found is not None:
-                        con.execute(
-                            "create or replace table target.snapshot as select ? as hash, ?::varchar as model",
-                            [found, self.model],
-                        )
-                finally:
-                    con.execute("detach target")
-                shutil.move(draft, target)
+                con.execute("copy from database memory to target")
+                if found is not None:
+                    sql = "create or replace table target.snapshot as select ? as hash, ?::varchar as model"
+                    con.execute(sql, [found, self.model])
             finally:
-                shutil.rmtree(self._outlet)
+                con.execute("detach target")
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:

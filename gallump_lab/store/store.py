@@ -22,11 +22,16 @@ from gallump_lab.store.errors import (
     is_unfinished,
     translated,
 )
-from gallump_lab.store.lease import Instance, queued, seal
+from gallump_lab.store.lease import Instance, queued
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# For good; a file system that is left would let the attached file itself be read.
+_SEAL = """
+set memory_limit = '2GB'; set temp_directory = ''; set enable_external_access = false;
+set disabled_filesystems = 'LocalFileSystem'; set lock_configuration = true
+"""
 MENDS = 3
 """So many times a log is mended in one step; what is damaged then is the file itself."""
 
@@ -144,22 +149,17 @@ class Store:
                 raise NotALab(msg)
         return store
 
-    @contextmanager
-    def read(self) -> Iterator["DuckDBPyConnection"]:
-        """Return a connection to the lab inside one read-only transaction, at most 100 ms long.
+    def read(self) -> AbstractContextManager["DuckDBPyConnection"]:
+        """Return a connection to the lab inside one transaction that only reads, at most 100 ms long.
 
         Raises
         ------
         StoreError
             If the file cannot be used (LabBusy after `wait` seconds).
         """
-        with self.lend() as con:
-            con.execute("begin transaction read only")
-            yield con
-            con.execute("commit")
+        return self.lend()
 
-    @contextmanager
-    def write(self) -> Iterator["DuckDBPyConnection"]:
+    def write(self) -> AbstractContextManager["DuckDBPyConnection"]:
         """Return a connection to the lab inside one transaction; it is committed at the end or, after an error, undone.
 
         An interrupt that comes during the commit carries a note that the step may have been written.
@@ -169,19 +169,7 @@ class Store:
         StoreError
             As `read`.
         """
-        import duckdb
-
-        with self.lend(write=True) as con:
-            con.execute("begin transaction")
-            yield con
-            try:
-                con.execute("commit")
-            except duckdb.Error as error:
-                if not is_durable(error):
-                    raise
-            except (KeyboardInterrupt, RuntimeError) as error:
-                error.add_note(f"The step on {self.path} may have been written or not: look before you repeat it.")
-                raise
+        return self.lend(write=True)
 
     @property
     def elsewhere(self) -> tuple[Path, str | None]:
@@ -199,42 +187,75 @@ class Store:
         """
         alone = Instance(threads=None)
         with contextlib.closing(alone), self.lend(alone) as con:
-            con.execute("set memory_limit = '2GB'")
-            con.execute("set temp_directory = ''")
-            seal(con)
+            con.execute(_SEAL)
             yield con
 
     @contextmanager
-    def lend(self, instance: Instance | None = None, *, write: bool = False) -> Iterator["DuckDBPyConnection"]:
-        """Attach the file as `lab` for one step, to this process's own instance or to another.
+    def lend(
+        self, instance: Instance | None = None, *, write: bool = False, begin: str = "begin transaction"
+    ) -> Iterator["DuckDBPyConnection"]:
+        """Attach the lab as `lab` for one step and one transaction, to this process's own instance or to another.
 
         Raises
         ------
         StoreError
             As `read`.
         """
-        import duckdb
-
-        with self._turn() as (own, deadline), queued(self.path, deadline, write=write), translated(self.path):
+        with self._turn() as (own, deadline), self._admitted(deadline, write=write):
             used = instance or own
-            con = used.cursor()
+            near = used.cursor()
             used.clean = False
             try:
-                self._attach(con, deadline, write=write)
-                self._recognize(con)
+                con = self._begun(near, deadline, begin, write=write)
                 yield con
-                # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
-                with contextlib.suppress(duckdb.Error):
-                    con.execute("use memory")
-                    con.execute("detach lab")
-                    used.clean = True
-                self._known = self._look()
+                self._end(con, "commit" if write or instance else "rollback")
+                used.clean = self._let_go(near, own=used is own)
+            finally:
+                near.close()
+                if not used.clean:
+                    used.close()
+
+    @contextmanager
+    def _admitted(self, deadline: float, *, write: bool) -> Iterator[None]:
+        """Wait for the use of the file, and raise what is wrong with it as ours."""
+        with queued(self.path, deadline, write=write), translated(self.path):
+            try:
+                yield
             finally:
                 if write:
                     files.close_log(self.path)
-                con.close()
-                if not used.clean:
-                    used.close()
+
+    def _begun(self, near: "DuckDBPyConnection", deadline: float, begin: str, *, write: bool) -> "DuckDBPyConnection":
+        """Attach the lab and begin a transaction; return the connection for the step."""
+        self._attach(near, deadline, write=write)
+        self._recognize(near)
+        return near.execute(begin)
+
+    def _end(self, con: "DuckDBPyConnection", how: str) -> None:
+        """End the transaction; note where nobody can tell whether it was written."""
+        import duckdb
+
+        try:
+            con.execute(how)
+        except (duckdb.Error, RuntimeError, KeyboardInterrupt) as error:
+            if is_durable(error):
+                return
+            if how == "commit" and not (self.exclusive and isinstance(error, duckdb.Error)):
+                error.add_note(f"The step on {self.path} may have been written: look before you repeat it.")
+            raise
+
+    def _let_go(self, con: "DuckDBPyConnection", *, own: bool) -> bool:  # noqa: ARG002 (a server's stays attached)
+        """Detach the file; return whether the instance can be used again."""
+        import duckdb
+
+        clean = False
+        # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
+        with contextlib.suppress(duckdb.Error):
+            con.execute("use memory")
+            con.execute("detach lab")
+            clean = True
+        self._known = self._look()
+        return clean
 
     @contextmanager
     def _turn(self) -> Iterator[tuple[Instance, float]]:
@@ -353,4 +374,5 @@ class Store:
     def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
         con.execute("use memory")
         schema.refuse_code(con, self.path)  # a copy is read where more than the lab can be reached
-        con.execute(f"copy from database lab to {database}")
+        # Committed here, since a full disk is the copy's trouble and not the lab's.
+        con.execute(f"copy from database lab to {database}; commit; begin transaction")

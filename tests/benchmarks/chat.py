@@ -1,18 +1,15 @@
 """How the chat feels: in a real JupyterLab with a real kernel and browser, on a lab of 100,000 messages.
 
-    python tests/benchmarks/chat.py [--messages 100000] [--turns 40] [--tokens 10000] [--transcript 2000]
+    python tests/benchmarks/chat.py [--messages 100000] [--turns 40] [--tokens 10000]
 
 Prints JSON on the last line. Milliseconds, each {p50, p95}:
 
-enter_to_request_ms       from the Enter key to the request's arrival at a local Messages API
-delta_to_paint_ms         from a reply's first text leaving there to its paint
-frame_ms                  the browser's frames while a reply of so many tokens streams in: worst of frames_by_kind_ms
-                          (paragraphs, one block of code, one table)
-scroll_frame_ms           while the transcript is scrolled through
-frame_below_transcript_ms while a reply streams in below it
+enter_to_request_ms  from the Enter key to the request's arrival at a local Messages API
+delta_to_paint_ms    from a reply's first text leaving there to its paint
+frame_ms             the browser's frames while a reply of so many tokens streams in: worst of frames_by_kind_ms
+                     (paragraphs, one block of code, one table)
 
-load_transcript_s is the seconds to load the transcript by scrolling up; load_average, what the machine had to do
-besides or because of it. The history is synthetic, the model a script.
+load_average is what the machine had to do besides or because of it. The history is synthetic, the model a script.
 """
 
 import argparse
@@ -32,10 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from chromium import FLAGS, find
 from messages_server import MessagesServer, end, start, text
 from notebook_page import Notebook, browse, serve
-from turn import fill, plain
+from turn import fill
 
 from gallump_lab import tokens
-from gallump_lab.lab import Lab
 
 THINKS = 0.3
 """Seconds until a reply's first text."""
@@ -44,12 +40,7 @@ PER_SECOND = 400
 WARM = 3
 """So many first questions do not count: they load what later ones find loaded."""
 TABLE = "| what | price | change | why |\n|---|--:|--:|---|\n"
-WORDS = """the of and a to in is that it was for on are as with they at be this from have or by one had not but what
-all were when we there can an your which their said if do will each about how up out them then she many some
-so these would other into has more her two like him see time could no make than first been its who now
-people my made over did down only way find use may water long little very after words called just where most
-know margin earnings guidance dividend cash valuation multiple growth risk hedge stop target entry position
-volatility drawdown rates inflation demand""".split()
+WORDS = "margin earnings guidance dividend cash valuation multiple growth risk hedge stop target entry position".split()
 
 ENDED = "document.querySelectorAll('.gl-log article.gl-reply:not([aria-busy])').length"
 PROBES = """
@@ -74,23 +65,6 @@ window.watchFrames = () => {
   const note = (at) => { begun.push(at); if (on) requestAnimationFrame(note); };
   requestAnimationFrame(note);
   window.stopFrames = () => { on = false; return begun.slice(1).map((at, i) => at - begun[i]); };
-};
-/** Scroll through the transcript from its end to its beginning, some lines a frame. */
-window.scrollThrough = async () => {
-  watchFrames();
-  for (log().scrollTop = log().scrollHeight; log().scrollTop > 0; log().scrollTop -= 240) {
-    await new Promise(requestAnimationFrame);
-  }
-  return stopFrames();
-};
-/** Go up again and again until so many messages are there; give the seconds it took. */
-window.loadAll = async (enough) => {
-  const begun = now();
-  while (log().querySelectorAll('article').length < enough) {
-    log().scrollTop = 0;
-    await new Promise(requestAnimationFrame);
-  }
-  return (now() - begun) / 1000;
 };
 """
 
@@ -159,38 +133,6 @@ def reply(kind: str, size: int) -> list[str]:
     return [whole[i : i + 12] for i in range(0, len(whole), 12)]
 
 
-def build(path: Path, messages: int, transcript: int) -> None:
-    """Write a lab of so many messages; the newest, the transcript, are Markdown, and its replies have their turns."""
-
-    def say(dice: random.Random, message: int) -> str:
-        if message <= messages - transcript:
-            return plain(dice, message)
-        if message % 2:
-            return sentence(dice, 12)
-        said = "".join(paragraph(dice) for _ in range(dice.randint(1, 4)))
-        rich = ["```\n", *(code(dice) for _ in range(8)), "```\n\n", TABLE, *(row(dice) for _ in range(8))]
-        return said + "".join(rich) if message % 10 == 0 else said
-
-    fill(path, messages // 20, say)
-    lab = Lab.open(path)
-    lab.apply(lab.config)
-    with lab.store.write() as con:
-        con.execute(TURNS, [transcript])
-
-
-TURNS = """
-insert into turns by name
-select nextval('turn_ids') as turn_id, session_id, message_id - 1 as question_id, message_id as reply_id,
-       created_at as asked_at, message_id - 2 as seen_message, 0 as seen_insight, symbol, '["AAPL"]' as watchlist,
-       '{}' as market, (select any_value(config_id) from configs) as config_id, 1.3 as token_factor,
-       'synthetic' as retrieval, 'synthetic' as template, '' as prompt_sha256, '{}' as sections,
-       '{"hot": 1200, "warm": 400, "cold": 0}' as used, 'synthetic' as model, 'complete' as state, false as plain,
-       3000 as input_tokens, 200 as output_tokens, 0.01 as cost_usd, 4.2 as latency, '[]' as recommendations,
-       '[]' as dropped
-from (from messages order by message_id desc limit ?) where role = 'assistant'
-"""
-
-
 def shares(figures: list[float]) -> dict[str, float]:
     """Give the median and the 95th percentile."""
     return {"p50": round(statistics.median(figures), 1), "p95": round(statistics.quantiles(figures, n=20)[-1], 1)}
@@ -234,12 +176,7 @@ def measure(notebook: Notebook, script: Script, arguments: argparse.Namespace) -
         kind: shares(ask(notebook, script, f"At length, as {kind}", reply(kind, arguments.tokens))["frames"])
         for kind in ("prose", "code", "table")
     }
-    found |= {"frame_ms": max(kinds.values(), key=lambda each: each["p95"]), "frames_by_kind_ms": kinds}
-    found["load_transcript_s"] = round(page.evaluate("enough => loadAll(enough)", arguments.transcript), 1)
-    found["scroll_frame_ms"] = shares(page.evaluate("scrollThrough()"))
-    notebook.chat.get_by_role("button", name="Newest").click()
-    below = ask(notebook, script, "And below all that?", reply("prose", arguments.tokens // 4))
-    return found | {"frame_below_transcript_ms": shares(below["frames"])}
+    return found | {"frame_ms": max(kinds.values(), key=lambda each: each["p95"]), "frames_by_kind_ms": kinds}
 
 
 def main() -> None:
@@ -248,19 +185,17 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--tokens", type=int, default=10_000)
-    parser.add_argument("--transcript", type=int, default=2_000)
     parser.add_argument("--lab", type=Path, help="a lab to chat on instead of a new one; it is changed")
     arguments = parser.parse_args()
     chromium = {"executable_path": os.environ.get("GALLUMP_CHROMIUM") or find(), "args": FLAGS}
     with tempfile.TemporaryDirectory(prefix="gallump-bench-") as place:
-        root, home = Path(place, "root"), Path(place, "home")
-        (root / "chat").mkdir(parents=True)
         if arguments.lab is None:
             arguments.lab = Path(place, "lab.duckdb")
-            build(arguments.lab, arguments.messages, arguments.transcript)
-        with Script() as script, serve(root, home) as jupyter, browse(chromium) as context:
+            fill(arguments.lab, arguments.messages // 20)
+        with Script() as script, serve(Path(place)) as jupyter, browse(chromium) as context:
+            (folder := jupyter.root / "chat").mkdir()
             notebook = Notebook(
-                jupyter=jupyter, kernel=jupyter.kernel(), claude=script, page=context.new_page(), folder=root / "chat"
+                jupyter=jupyter, kernel=jupyter.kernel(), claude=script, page=context.new_page(), folder=folder
             )
             found = measure(notebook, script, arguments)
     print(json.dumps(found | {"load_average": [round(each, 1) for each in os.getloadavg()]}))

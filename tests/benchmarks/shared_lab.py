@@ -7,12 +7,11 @@ few seconds in the middle of something, and a new one takes its place. Prints ta
 
 acknowledged, lost, twice, torn   messages that were acknowledged, and what is wrong in the lab afterwards (see
                                   tests/shared_lab_check.py); if there is any, or something failed, the exit code is 1
-refused                           what was given up because a step would have waited over 2 seconds
+refused                           what was given up because a step would have waited over a minute
 wait_ms                           {n, p50, p95, max}: how long a step waited for the file, from asking until it had it
 hold_ms, step_ms                  how long it then held it, and both together
 operation_ms                      whole operations by kind, as `lab.ask` takes in a notebook
 held                              the share of the time in which steps held the file; readers hold it together
-busy                              the share of the machine's processors that the processes took
 
 The labs' clock makes the time an hour, so sessions end and are distilled meanwhile. The offline analyst answers.
 """
@@ -61,7 +60,6 @@ def figures(found: Run, seconds: float) -> dict[str, Any]:
             for kind in sorted({line["kind"] for line in done})
         },
         "held": {side: round(sum(held for _, held, _ in given) / seconds, 2) for side, given in sides.items()},
-        "busy": round(found.busy, 2),
     }
 
 

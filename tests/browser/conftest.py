@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 from messages_server import MessagesServer
-from notebook_page import PATIENCE_MS, Jupyter, Notebook, browse, serve
+from notebook_page import PATIENCE_MS, Keyboard, Notebook, browse, serve
 from playwright.sync_api import BrowserContext, Page, expect
+from running_server import Running
 
 FAILED = pytest.StashKey[bool]()
 
@@ -14,8 +15,8 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
-def jupyter(tmp_path_factory) -> Iterator[Jupyter]:
-    with serve(tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")) as server:
+def jupyter(tmp_path_factory) -> Iterator[Running]:
+    with serve(tmp_path_factory.mktemp("jupyter")) as server:
         yield server
 
 
@@ -68,20 +69,27 @@ def notebook(jupyter, kernel, claude, pages, request) -> Iterator[Notebook]:
     folder.mkdir()
     page, console = pages.shared()
     console.clear()
-    yield Notebook(page=page, jupyter=jupyter, kernel=kernel, claude=claude, folder=folder, console=console)
+    found = Notebook(page=page, jupyter=jupyter, kernel=kernel, claude=claude, folder=folder, console=console)
+    yield found
     if request.node.stash.get(FAILED, True):  # whatever still runs there must not spoil the next spec
         page.close()
         pages.kept = None
         jupyter.call(f"kernels/{kernel}/restart", wait=True)
+    else:
+        found.picture()
 
 
 @pytest.fixture
 def another(notebook, jupyter, pages) -> Iterator[Notebook]:
     """Give a second notebook in the first one's folder, with a kernel and a page of its own."""
-    own, (page, _) = jupyter.kernel(), pages.new()
-    yield replace(notebook, kernel=own, page=page, name="another")
+    page, _ = pages.new()
+    yield replace(notebook, kernel=jupyter.kernel(), page=page, name="another")
     page.close()
-    jupyter.end(own)
+
+
+@pytest.fixture
+def keyboard(notebook) -> Keyboard:
+    return Keyboard(notebook)
 
 
 @pytest.hookimpl(wrapper=True)

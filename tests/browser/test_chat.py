@@ -1,19 +1,19 @@
 """A person chats in JupyterLab: one behaviour a spec."""
 
 import threading
-from pathlib import Path
 
-import nbformat
 from messages_server import DROP, Status, end, say, start, text, tool
 from notebook_page import OPEN, within
 from playwright.sync_api import expect
 
 LONG = """
+from datetime import datetime, timedelta, UTC
+import pandas as pd
 from gallump_lab import Lab
 lab = Lab.open('lab.duckdb')
-session = lab.sessions.get_or_create_session(None)
-for i in range(250):
-    lab.sessions.add_message(session, 'user' if i % 2 == 0 else 'assistant', f'Note {i}')
+lab.import_messages(pd.DataFrame([
+    {'role': ('user', 'assistant')[i % 2], 'text': f'Note {i}', 'symbol': 'AAPL', 'key': str(i), 'conversation': '0',
+     'created_at': datetime(2026, 3, 2, 9, tzinfo=UTC) + timedelta(seconds=i)} for i in range(250)]))
 lab.chat()"""
 
 
@@ -78,40 +78,26 @@ def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_writt
         expect(log).not_to_contain_text("writing")
 
 
-def test_retry_asks_a_failed_question_again_without_storing_it_twice(notebook, claude):
-    claude.queue(Status.error(401, "authentication_error", "Unknown key"), say("Here it is."))
-    notebook.open(OPEN)
-    notebook.ask("Will the key do?")
-    expect(notebook.log.locator(".gl-fault")).to_contain_text("refused the key")
-    expect(notebook.box).to_have_value("")
-    notebook.picture("retry")
-    notebook.saved()
-    notebook.reload()
-    notebook.log.get_by_role("button", name="Retry").click()
-    expect(notebook.replies).to_contain_text("Here it is.")
-    expect(notebook.log.locator("article")).to_have_count(2)
-    expect(notebook.log.locator(".gl-fault")).to_have_count(0)
-    expect(notebook.log.get_by_role("button", name="Retry")).to_have_count(0)
-    assert len(claude.requests) == 2
-
-
-def test_a_reply_that_broke_off_offers_retry_and_both_stand_after_it(notebook, claude):
-    claude.queue([start(), *text("Half of ", DROP)], say("All of it."))
+def test_retry_asks_again_without_storing_the_question_twice_and_what_had_come_stays(notebook, claude):
+    claude.queue(
+        Status.error(401, "authentication_error", "Unknown key"), [start(), *text("Half of ", DROP)], say("All of it.")
+    )
     notebook.open(OPEN)
     notebook.ask("Will the line hold?")
     retry = notebook.log.get_by_role("button", name="Retry").filter(visible=True)
+    expect(notebook.log.locator(".gl-fault")).to_contain_text("refused the key")
+    expect(notebook.box).to_have_value("")
+    notebook.saved()
+    notebook.reload()
+    retry.click()
     expect(notebook.replies.first.get_by_role("button", name="Retry")).to_be_visible()
     expect(retry).to_have_count(1)
-    notebook.picture("broke-off")
     retry.click()
     expect(notebook.replies.nth(1)).to_contain_text("All of it.")
-    for _ in range(2):
-        expect(notebook.log.locator("article")).to_have_count(3)
-        expect(notebook.replies.first).to_contain_text("Half of")
-        expect(retry).to_have_count(0)
-        notebook.picture("retried")
-        notebook.saved()
-        notebook.reload()
+    expect(notebook.log.locator("article")).to_have_count(3)
+    expect(notebook.replies.first).to_contain_text("Half of")
+    expect(retry).to_have_count(0)
+    assert len(claude.requests) == 3
 
 
 def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
@@ -128,16 +114,19 @@ def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook
     expect(notebook.log.locator(".gl-fault")).to_contain_text("Raise model.max_usd_per_day, or wait for tomorrow")
     expect(notebook.box).to_have_value("One more?")
     expect(notebook.box).to_be_focused()
-    notebook.picture("spent")
     assert len(claude.requests) == 1
 
 
-def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped(notebook, claude):
+def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped_and_the_file_holds_no_word(notebook, claude):
     claude.delay = 0.3
     claude.queue([start(), *text(*(f"word{i} " for i in range(9)), threading.Event()), *end()])
     notebook.open(OPEN)
     notebook.ask("Go on at length")
     expect(notebook.log).to_contain_text("word8")
+    saved = notebook.saved()
+    assert "gallump_lab.ui.chat.ChatWidget" in saved  # the widget's state is saved, as the settings ask
+    assert "Go on at length" not in saved
+    assert "word0" not in saved
     notebook.restart()
     expect(notebook.chat.get_by_role("status")).to_contain_text("The kernel was restarted")
     expect(notebook.chat.get_by_role("button", name="Stop")).to_be_hidden()
@@ -152,11 +141,11 @@ def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped(notebook, claud
     expect(notebook.replies.nth(1)).to_contain_text("Where were we?")
 
 
-def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, claude):
+def test_a_recommendation_is_a_card_to_accept_or_reject(notebook, claude):
     idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430, "stop": 400, "target": 500}
     idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It holds its mean."}
     call = tool({"recommendations": [idea, {**idea, "target": None}, {**idea, "symbol": "no symbol"}]})
-    claude.queue([start(), *text(f"| {'wide | ' * 30}\n|{'--|' * 30}\n\n`{'long' * 200}`"), *call, *end()])
+    claude.queue([start(), *text("Two."), *call, *end()])
     notebook.open(OPEN)
     notebook.ask("Any idea?")
     first, second = (notebook.replies.get_by_role("group", name="buy AAPL").nth(place) for place in range(2))
@@ -177,7 +166,6 @@ def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, c
     expect(second.get_by_label("Note")).to_have_value("half a thought")
     second.get_by_role("button", name="Reject").click()
     expect(second).to_contain_text("Rejected")
-    notebook.picture("cards")
     notebook.saved()
     notebook.reload()
     expect(first).to_contain_text("<b>Good</b> odds")
@@ -186,11 +174,6 @@ def test_a_recommendation_is_a_card_to_accept_or_reject_at_any_width(notebook, c
     first.get_by_role("button", name="Reject").press("Enter")
     expect(first).to_contain_text("Rejected")
     expect(first.get_by_role("button", name="Change")).to_be_focused()
-    notebook.narrow()
-    overflows = "log => [log, ...log.querySelectorAll('article')].some(each => each.scrollWidth > each.clientWidth)"
-    assert not notebook.log.evaluate(overflows)
-    assert notebook.replies.locator("table").first.evaluate("table => table.scrollWidth > table.clientWidth")
-    notebook.picture("cards-narrow")
 
 
 def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_there(notebook, claude):
@@ -208,7 +191,6 @@ def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_ther
     kept = notebook.log.get_by_text("Note 154", exact=True)
     expect(kept).to_be_in_viewport()
     place = within(notebook.log, kept)
-    notebook.picture("scrolled")
     hold.set()
     expect(notebook.replies.last).to_contain_text("Line 39.")
     assert within(notebook.log, kept) == place
@@ -223,26 +205,8 @@ def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_ther
     expect(notebook.log).to_be_focused()
 
 
-def test_the_first_notebook_runs_and_its_offline_analyst_is_a_visible_state(notebook):
-    shipped = nbformat.read(Path(__file__).parents[2] / "notebooks" / "01_chat.ipynb", 4)
-    notebook.open("del os.environ['ANTHROPIC_BASE_URL']", *shipped.cells)
+def test_the_offline_analyst_is_a_visible_state(notebook):
+    notebook.open("del os.environ['ANTHROPIC_BASE_URL']", OPEN)
     expect(notebook.chat).to_contain_text("Offline analyst: no model is asked")
     notebook.ask("Is AAPL worth buying?")
     expect(notebook.replies).to_contain_text("AAPL closed at $430.47 on 2013-03-01")
-    cells = "window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.filter(cell => cell.outputs)"
-    notebook.page.wait_for_function(f"{cells}.every(cell => cell.execution_count)")
-    assert notebook.page.evaluate(f"{cells}.flatMap(c => c.outputs).filter(o => o.output_type === 'error')") == []
-
-
-def test_a_reopened_notebook_shows_the_history_and_its_file_holds_none_of_it(notebook, claude):
-    claude.queue(say("The reply's own words."))
-    notebook.open(OPEN)
-    notebook.ask("The question's own words")
-    expect(notebook.replies).to_have_count(1)
-    saved = notebook.saved()
-    assert "gallump_lab.ui.chat.ChatWidget" in saved  # the widget's state is saved, as the settings ask
-    assert "own words" not in saved
-    said = notebook.log.inner_text()
-    notebook.restart()
-    notebook.run("notebook:run-all-cells")
-    expect(notebook.log).to_have_text(said, use_inner_text=True)

@@ -76,18 +76,23 @@ BROKEN = r"""chat => {
 def unharmed(notebook):
     """Give what to call where hostile text is in sight: it fails if any of it has had an effect."""
     dialogs, requests = [], []
-    notebook.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    notebook.page.on("request", lambda request: requests.append(request.url))
+    listeners = {
+        "dialog": lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()),
+        "request": lambda request: requests.append(request.url),
+    }
+    for event, listener in listeners.items():
+        notebook.page.on(event, listener)
     (notebook.folder / "hostile.json").write_text(json.dumps(SHORT))
 
-    def check(name):
-        notebook.picture(name)
+    def check():
         assert notebook.chat.evaluate(BROKEN) == []
         assert dialogs == []
         assert [url for url in requests if "hostile.example" in url] == []
         assert notebook.page.url.startswith(notebook.jupyter.url)
 
-    return check
+    yield check
+    for event, listener in listeners.items():  # the next spec has this page too
+        notebook.page.remove_listener(event, listener)
 
 
 def shown(text):
@@ -98,21 +103,7 @@ def shown(text):
     )
 
 
-def test_in_questions_and_replies(notebook, claude, unharmed):
-    claude.queue([start(), *text(*HOSTILE.splitlines(keepends=True)), *end()])
-    notebook.open(OPEN)
-    notebook.ask(HOSTILE)
-    expect(notebook.replies).to_contain_text("<script>window.hacked = 1;")
-    expect(notebook.log.locator("article.gl-question .gl-text")).to_have_text(shown(HOSTILE), use_inner_text=True)
-    notebook.replies.locator("td").hover()
-    for link in notebook.replies.get_by_role("link").all():
-        assert link.get_attribute("href").startswith("https://hostile.example/")
-    unharmed("said")
-    notebook.narrow()
-    unharmed("said-narrow")
-
-
-def test_in_recommendations_their_decisions_and_what_was_left_out(notebook, claude, unharmed):
+def test_in_questions_replies_recommendations_and_decisions(notebook, claude, unharmed):
     idea = {"action": "buy", "symbol": "AAPL", "entry": 430, "stop": 400, "target": 500, "confidence": 0.6}
     ideas = [{**idea, "size": each, "horizon": each, "rationale": each} for each in SHORT]
     left_out = [
@@ -122,30 +113,42 @@ def test_in_recommendations_their_decisions_and_what_was_left_out(notebook, clau
         RUNS[3],
     ]
     claude.queue(
-        [start(), *text("Some."), *tool({"recommendations": [*ideas[:10], *left_out]}), *end()],
+        [
+            start(),
+            *text(*HOSTILE.splitlines(keepends=True)),
+            *tool({"recommendations": [*ideas[:10], *left_out]}),
+            *end(),
+        ],
         [start(), *text("More."), *tool({"recommendations": ideas[10:]}), *end()],
     )
     notebook.open(OPEN)
-    for place in range(2):
-        notebook.ask("Any idea?")
-        expect(notebook.replies).to_have_count(place + 1)
+    notebook.ask(HOSTILE)
+    expect(notebook.replies).to_contain_text("<script>window.hacked = 1;")
+    asked = notebook.log.locator("article.gl-question .gl-text")
+    asked.scroll_into_view_if_needed()  # what is far out of sight has no inner text
+    expect(asked).to_have_text(shown(HOSTILE), use_inner_text=True)
+    notebook.replies.locator("td").hover()
+    for link in notebook.replies.get_by_role("link").all():
+        assert link.get_attribute("href").startswith("https://hostile.example/")
+    notebook.ask("Any idea?")
+    expect(notebook.replies).to_have_count(2)
     cards = notebook.replies.get_by_role("group", name="buy AAPL")
     expect(cards).to_have_count(len(SHORT))
     for i, note in enumerate(SHORT):
         cards.nth(i).get_by_label("Note").fill(note)
         cards.nth(i).get_by_role("button", name="Reject").click()
         expect(cards.nth(i).locator(".gl-decision .gl-text")).to_contain_text(shown(note.strip())[:20])
-    unharmed("decided")
+    unharmed()
     notebook.narrow()
-    unharmed("decided-narrow")
+    unharmed()
 
 
-def test_in_titles_sessions_and_an_exported_file(notebook, unharmed):
+def test_in_titles_sessions_an_exported_file_the_inspector_and_a_source(notebook, unharmed):
     notebook.open(REMEMBERS)
     notebook.chat.get_by_role("button", name="Sessions").click()
     drawer = notebook.chat.get_by_role("complementary", name="Sessions")
     expect(drawer.get_by_role("listitem")).to_have_count(len(SHORT))
-    unharmed("titles")
+    unharmed()
     drawer.get_by_label("Search sessions").fill(RUNS[0])
     expect(drawer.get_by_role("listitem")).to_have_count(1)
     drawer.get_by_label("Search sessions").fill("gpj.exe")
@@ -157,16 +160,8 @@ def test_in_titles_sessions_and_an_exported_file(notebook, unharmed):
     assert not [each for each in exported if unicodedata.category(each) in {"Cc", "Cf"} and each != "\n"]
     drawer.locator(".gl-open").click()
     expect(notebook.chat.get_by_role("group", name="Session shown")).to_contain_text("gpj.exe")
-    unharmed("opened")
-    notebook.chat.get_by_role("button", name="Sessions").click()
-    drawer.get_by_label("Search sessions").fill("W" * 30)
-    notebook.narrow()
-    drawer.get_by_role("button", name="WWWW").click()
-    unharmed("opened-narrow")
+    unharmed()
 
-
-def test_in_the_inspector_and_a_source(notebook, unharmed):
-    notebook.open(REMEMBERS)
     notebook.box.fill("AAPL window hacked alert script hostile")
     notebook.chat.get_by_role("button", name="Context", exact=True).click()
     panel = notebook.chat.get_by_role("complementary", name="Context")
@@ -174,14 +169,15 @@ def test_in_the_inspector_and_a_source(notebook, unharmed):
     for summary in panel.locator("summary").all():
         if summary.is_visible() and not summary.evaluate("summary => summary.parentElement.open"):
             summary.click()
-    panel.locator(".gl-slot", has_text="WWWW").first.scroll_into_view_if_needed()
-    unharmed("slots")
+    unharmed()
     for words in ("<style>body", "WWWW", "gpj.exe"):
         panel.locator("[data-tier=cold] .gl-open", has_text=words).first.click()
         source = panel.get_by_role("group", name="Source")
         expect(source.locator("article")).to_contain_text(words)
-        unharmed(f"source-{words.strip('<')[:4]}")
+        unharmed()
         source.get_by_role("button", name="Back").click()
+    notebook.narrow()
+    unharmed()
 
 
 def test_in_faults_notices_and_a_watchlist(notebook, claude, unharmed):
@@ -193,7 +189,7 @@ def test_in_faults_notices_and_a_watchlist(notebook, claude, unharmed):
     )
     status = notebook.chat.get_by_role("status")
     expect(status).to_contain_text("is not in this lab")
-    unharmed("notice")
+    unharmed()
     notebook.ask("A bad one?")
     expect(notebook.log.locator(".gl-fault")).to_be_visible()
     notebook.ask("One that breaks?")
@@ -202,4 +198,4 @@ def test_in_faults_notices_and_a_watchlist(notebook, claude, unharmed):
         notebook.chat.get_by_label("Watchlist").fill(bad)
         notebook.ask("Typo above?")
         expect(status).to_contain_text("Watchlist:")
-        unharmed(f"watchlist-{bad[0].isalpha() and bad[0]}")
+        unharmed()

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notebook_page import CLOCKED, OPEN
+from messages_server import say
+from notebook_page import CLOCKED
 from playwright.sync_api import expect
 
 
-def test_an_ended_session_shows_a_divider_and_a_new_one_begins(notebook):
+def test_a_new_session_begins_after_the_break_and_when_it_is_asked_for_and_a_divider_says_so(notebook):
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)
     notebook.at(now)
     notebook.open(CLOCKED)
@@ -18,58 +19,61 @@ def test_an_ended_session_shows_a_divider_and_a_new_one_begins(notebook):
     notebook.at(now + timedelta(minutes=31))
     notebook.ask("After the break")
     expect(notebook.replies).to_have_count(2)
-    expect(divider).to_have_text("Session ended after 30 minutes · new session")
-    notebook.ask("Still after the break")
-    expect(notebook.replies).to_have_count(3)
-    expect(divider).to_have_count(1)
-    expect(notebook.log.locator("article").nth(2)).to_contain_text("After the break")
+    expect(divider).to_have_text("Session ended after 30 minutes \u00b7 new session")
+    notebook.chat.get_by_role("button", name="New session").click()
+    expect(notebook.chat.get_by_role("status")).to_contain_text("Your next question begins a new session")
+    for count, words in enumerate(("In another", "Still in it"), 3):
+        notebook.ask(words)
+        expect(notebook.replies).to_have_count(count)
+    expect(divider).to_have_text(["Session ended after 30 minutes \u00b7 new session", "New session"])
 
 
-def test_an_unknown_session_is_said(notebook):
-    notebook.open("from gallump_lab import Lab\nLab.open('lab.duckdb').chat(session_id='nowhere')")
-    expect(notebook.chat.get_by_role("status")).to_contain_text("'nowhere' is not in this lab")
-    notebook.ask("Hello?")
-    expect(notebook.replies).to_have_count(1)
-    expect(notebook.chat.get_by_role("status")).to_be_hidden()
-
-
-def test_sessions_are_found_opened_carried_on_and_exported(notebook):
+def test_sessions_are_found_exported_opened_carried_on_and_forgotten_without_a_mouse(notebook, claude, keyboard):
     notebook.talk_twice()
-    notebook.chat.get_by_role("button", name="Sessions").click()
+    claude.queue(say("Noted."))
+    sessions = notebook.chat.get_by_role("button", name="Sessions")
     drawer = notebook.chat.get_by_role("complementary", name="Sessions")
-    expect(drawer.get_by_role("listitem")).to_have_count(2)
-    expect(drawer.get_by_role("listitem").first).to_contain_text("What of the earnings call?")
-    expect(drawer.get_by_role("listitem").first).to_contain_text("2 messages")
-    notebook.picture("sessions")
-    drawer.get_by_label("Search sessions").press_sequentially("dividends")
-    expect(drawer.get_by_role("listitem")).to_have_count(1)
+    found, said = drawer.get_by_role("listitem"), notebook.log.locator("article")
+    keyboard.use(sessions, "Shift+Tab")
+    expect(drawer.get_by_label("Search sessions")).to_be_focused()
+    expect(found).to_have_count(2)
+    expect(found.first).to_contain_text("What of the earnings call?")
+    expect(found.first).to_contain_text("2 messages")
+    keyboard.type("dividends")
+    expect(found).to_have_count(1)
     with notebook.page.expect_download() as download:
-        drawer.get_by_role("button", name="Export").click()
+        keyboard.use(drawer.get_by_role("button", name="Export"))
     assert download.value.suggested_filename == "is-a-dividend-due.md"
     assert "Is a dividend due?" in Path(download.value.path()).read_text()
-    drawer.get_by_role("button", name="Is a dividend due?").click()
+    keyboard.use(drawer.get_by_role("button", name="Is a dividend due?"), "Shift+Tab")
     expect(drawer).to_be_hidden()
-    expect(notebook.log).not_to_contain_text("earnings")
+    expect(said).to_have_count(2)
+    expect(notebook.box).to_be_focused()
     shown = notebook.chat.get_by_role("group", name="Session shown")
     expect(shown).to_contain_text("Your next question begins a new one that goes on from it")
-    notebook.picture("session")
     notebook.ask("And the one after?")
     expect(notebook.replies).to_have_count(2)
     expect(shown).to_contain_text("Your next question goes on with this session")
     expect(notebook.chat.get_by_role("status")).to_contain_text("A new session began")
-    shown.get_by_role("button", name="What it goes on from").click()
-    expect(notebook.log.locator("article")).to_have_count(2)
-    shown.get_by_role("button", name="All messages").click()
-    expect(notebook.log.locator("article")).to_have_count(6)
+    keyboard.use(shown.get_by_role("button", name="What it goes on from"), "Shift+Tab")
+    expect(said).to_have_count(2)
+    keyboard.use(shown.get_by_role("button", name="All messages"), "Shift+Tab")
+    expect(said).to_have_count(6)
     expect(shown).to_be_hidden()
-
-
-def test_a_new_session_begins_when_it_is_asked_for(notebook):
-    notebook.open(OPEN)
-    notebook.ask("In the first")
-    expect(notebook.replies).to_have_count(1)
-    notebook.chat.get_by_role("button", name="New session").click()
-    expect(notebook.chat.get_by_role("status")).to_contain_text("Your next question begins a new session")
-    notebook.ask("In the second")
-    expect(notebook.replies).to_have_count(2)
-    expect(notebook.log.locator(".gl-divider")).to_have_text("New session")
+    expect(notebook.box).to_be_focused()
+    second = said.nth(1)
+    keyboard.use(second.get_by_role("button", name="Forget this message"), "Shift+Tab")
+    expect(second.get_by_role("button", name="Keep")).to_be_focused()
+    keyboard.use(second.get_by_role("button", name="Forget", exact=True), "Shift+Tab")
+    expect(said).to_have_count(5)
+    expect(second).to_be_focused()
+    expect(second).to_contain_text("What of the earnings call?")
+    keyboard.use(sessions, "Shift+Tab")
+    keyboard.use(drawer.get_by_role("button", name="Forget this session"))
+    keyboard.use(drawer.get_by_role("button", name="Forget", exact=True), "Shift+Tab")
+    expect(drawer).to_contain_text("No session says that")
+    expect(drawer.get_by_label("Search sessions")).to_be_focused()
+    keyboard.press("Escape")
+    expect(sessions).to_be_focused()
+    keyboard.press("Escape")
+    expect(notebook.box).to_be_focused()

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from lab_server import TOKEN, Serve
 
-from gallump_lab import Config, Lab, command, datasets, study
+from gallump_lab import Budget, Config, Lab, command, datasets, study
 from gallump_lab.store import LabBusy, NoServer, OtherVersion, QueryRefused, connect, schema
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
@@ -36,22 +36,20 @@ def test_two_clients_write_at_once_and_a_kill_loses_nothing(serve: Serve) -> Non
     server = serve()
     environment = os.environ | {"GALLUMP_LAB_TOKEN": TOKEN}
     writer = [sys.executable, str(HERE / "writer.py"), server.address]
-    clients = [subprocess.Popen([*writer, name, "60"], env=environment) for name in ("Ann", "Bob")]
+    clients = [subprocess.Popen([*writer, name, "15"], env=environment) for name in ("Ann", "Bob")]
     assert [client.wait() for client in clients] == [0, 0]
     server.end("kill")
     lab = Lab.open(server.file)
     said = lab.messages
-    assert len(said) == 120
     for name in ("Ann", "Bob"):
         own = said[said["text"].str.startswith(name)]
-        assert list(own["text"]) == [f"{name}'s message {i}: AAPL at {400 + i}" for i in range(60)]
+        assert list(own["text"]) == [f"{name}'s message {i}: AAPL at {400 + i}" for i in range(15)]
         assert len(set(own["session_id"])) == 1
     indexed = lab.sql(
-        "select count(*) as passages, count(distinct message_id) as messages, "
-        "(select count(distinct passage_id) from embeddings) as embedded, "
+        "select count(*) as passages, (select count(distinct passage_id) from embeddings) as embedded, "
         "(select count(distinct passage_id) from postings) as posted from passages"
     )
-    assert indexed.iloc[0].tolist() == [120, 120, 120, 120]
+    assert indexed.iloc[0].tolist() == [30, 30, 30]
 
 
 def test_recall_and_a_sweep_give_the_same_figures_as_on_the_file(tmp_path: Path, port: int) -> None:
@@ -82,21 +80,17 @@ def test_a_backup_through_the_server_goes_on_where_the_lab_was(lab: Lab, tmp_pat
     assert len(lab.messages) == 2
 
 
-def test_what_is_applied_holds_for_every_client(lab: Lab, server: Server) -> None:
-    other = Lab.open(server.address, token=TOKEN)
-    lab.apply(Config.from_toml("[budget]\nwarm = 777\n"))
-    assert other.config.budget.warm == 777
-
-
-def test_a_step_sees_the_lab_at_one_moment(lab: Lab, server: Server) -> None:
+def test_a_step_sees_the_lab_at_one_moment_and_what_is_applied_holds_for_all(lab: Lab, server: Server) -> None:
     other = connect(server.address, token=TOKEN)
     other._shared = type(other._shared)(None)  # as in another process: its steps do not wait for ours
     count = "select count(*) from messages"
+    lab.apply(Config(budget=Budget(warm=777)))
     with other.read() as con:
         before = con.execute(count).fetchone()
         lab.ask("Is AAPL cheap?")
         assert con.execute(count).fetchone() == before
     assert len(lab.messages) == 2
+    assert Lab.open(server.address, token=TOKEN).config.budget.warm == 777
 
 
 def test_a_client_that_died_amid_a_write_does_not_lock_the_others_out(lab: Lab, server: Server) -> None:
@@ -118,16 +112,22 @@ def test_a_client_that_died_amid_a_write_does_not_lock_the_others_out(lab: Lab, 
     assert "look before you repeat it" in lost.value.__notes__[0]
 
 
-def test_steps_go_on_after_the_server_was_started_anew(serve: Serve) -> None:
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_busy_server_that_ended_is_started_anew_at_once_and_steps_go_on(serve: Serve, how: str) -> None:
     server = serve()
+    port = int(server.address.rpartition(":")[2])
     lab = Lab.open(server.address, token=TOKEN)
     lab.ask("Is AAPL cheap?")
-    assert server.end() == 0
-    away = Lab.open(server.file)  # and the file is free meanwhile
-    assert len(away.messages) == 2
-    serve(server.file)
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for each in idle:
+        each.sendall(b"POST /quack HTTP/1.1\r\n")
+    server.end(how)
+    assert len(Lab.open(server.file).messages) == 2  # the file is free meanwhile
+    assert "is served at" in serve(server.file).said[0]
     lab.ask("And MSFT?")
     assert len(lab.messages) == 4
+    for each in idle:
+        each.close()
 
 
 def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
@@ -140,6 +140,8 @@ def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
         Lab.open(server.address, token=wrong, wait=0.1)
     lab = Lab.open(server.address, token=TOKEN)
     lab.ask("Is AAPL cheap?")
+    with pytest.raises(NoServer, match="refuses the token"):  # beside the right one, too
+        Lab.open(server.address, token=wrong, wait=0.1)
     with pytest.raises(duckdb.Error) as mistaken:
         lab.sql("select nothing from nowhere")
     with pytest.raises(ValueError, match="token"):
@@ -156,19 +158,10 @@ def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
         assert TOKEN.encode() not in file.read_bytes()
 
 
-def test_it_listens_on_this_machine_alone(server: Server) -> None:
-    port = int(server.address.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port)):
-        pass
-    with pytest.raises(OSError, match=r"refused|assign|unreachable"):
-        socket.create_connection(("127.0.0.2", port))
-
-
 def test_clients_reach_no_file_no_setting_and_no_say_about_the_server(lab: Lab, server: Server) -> None:
     other = f"quack:127.0.0.1:{int(server.address.rpartition(':')[2]) ^ 1}"
     refused = [
         "select * from read_text('/etc/hosts')",
-        "select * from read_csv('token')",
         "select * from glob('/*')",
         "copy messages to 'messages.csv'",
         "attach 'other.duckdb' as other",
@@ -185,70 +178,36 @@ def test_clients_reach_no_file_no_setting_and_no_say_about_the_server(lab: Lab, 
         "create macro sha256(a) as 'theirs'",
         "create or replace view insights as select 'theirs' as text",
     ]
-    for sql in refused:
-        with pytest.raises((duckdb.Error, QueryRefused)):
-            lab.sql(sql)
-        with pytest.raises((duckdb.Error, QueryRefused)), lab.store.write() as con:
+
+    def write(sql: str) -> None:
+        with lab.store.write() as con:
             con.execute(sql)
+
+    for sql in refused:
+        use = lab.sql if sql.startswith(("select", "from")) else write
+        with pytest.raises((duckdb.Error, QueryRefused)):
+            use(sql)
     assert lab.ask(f"What do these do? {refused}").text  # talk of it is talk
-    assert lab.sql("select 1 as one")["one"].tolist() == [1]
-
-
-def test_a_statement_ends_where_it_ends_and_a_name_is_a_name(lab: Lab) -> None:
-    lab.ask("Is AAPL cheap?")
-    commented = "select text from messages where role = $role -- the analyst's;"
-    assert lab.sql(commented, {"role": "user"})["text"].tolist() == ["Is AAPL cheap?"]
-    with pytest.raises(ValueError, match="named by letters"):
-        lab.sql("select $a", {'a" := 1); delete from messages; execute step("a': 1})
-    assert len(lab.messages) == 2
-
-
-def test_a_wrong_token_is_refused_beside_the_right_one(lab: Lab, server: Server) -> None:
-    assert len(lab.messages) == 0
-    wrong = "not-the-token-of-this-server"
-    with pytest.raises(NoServer, match="refuses the token"):
-        Lab.open(server.address, token=wrong, wait=0.1)
-    assert len(lab.messages) == 0
-
-
-@pytest.mark.parametrize("how", ["kill", "terminate"])
-def test_a_busy_server_that_ended_is_started_anew_at_once(serve: Serve, how: str) -> None:
-    server = serve()
-    port = int(server.address.rpartition(":")[2])
-    lab = Lab.open(server.address, token=TOKEN)
-    lab.ask("Is AAPL cheap?")
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
-    for each in idle:
-        each.sendall(b"POST /quack HTTP/1.1\r\n")
-    server.end(how)
-    again = serve(server.file)
-    assert "is served at" in again.said[0]
-    assert len(lab.messages) == 2
-    for each in idle:
-        each.close()
-
-
-def test_sql_of_an_analyst_does_not_write(lab: Lab) -> None:
-    lab.ask("Is AAPL cheap?")
     with pytest.raises((duckdb.Error, QueryRefused)):
         lab.sql("delete from messages")
+    assert len(lab.messages) == 2
+
+
+def test_sql_of_an_analyst_does_not_write_and_ends_where_it_ends(lab: Lab) -> None:
+    lab.ask("Is AAPL cheap?")
     with pytest.raises(duckdb.Error, match="read-only"):
         lab.sql("select nextval('message_ids')")
-    found = lab.sql("select text from messages where symbol = $symbol or role = $role", {"symbol": "X", "role": "user"})
-    assert found["text"].tolist() == ["Is AAPL cheap?"]
+    with pytest.raises(ValueError, match="named by letters"):
+        lab.sql("select $a", {'a" := 1); delete from messages; execute step("a': 1})
+    commented = "select text from messages where role = $role -- the analyst's;"
+    assert lab.sql(commented, {"role": "user"})["text"].tolist() == ["Is AAPL cheap?"]
+    assert len(lab.messages) == 2
 
 
 def test_a_lab_of_another_version_on_a_server_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     with pytest.raises(OtherVersion, match="tables of version 1"):
         Lab.open(server.address, token=TOKEN)
-
-
-def test_a_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
-    made = command.token_from(tmp_path / "new", make=True)
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
-    assert len(made) >= 32
-    assert command.token_from(tmp_path / "new", make=True) == made
 
 
 @pytest.mark.parametrize(
@@ -260,7 +219,7 @@ def test_a_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
         (None, 0o700, "is a folder"),
     ],
 )
-def test_a_token_file_that_will_not_do_is_refused_in_words(
+def test_a_token_file_is_its_owners_alone_and_one_that_will_not_do_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, mode: int, said: str
 ) -> None:
     file = tmp_path / "token"
@@ -270,6 +229,9 @@ def test_a_token_file_that_will_not_do_is_refused_in_words(
     shown = capsys.readouterr().err
     assert said in shown
     assert not content or content not in shown
+    made = command.token_from(tmp_path / "new", make=True)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    assert command.token_from(tmp_path / "new", make=True) == made
 
 
 def test_a_port_that_is_taken_is_said_and_two_labs_do_not_share_one(
@@ -284,6 +246,8 @@ def test_a_port_that_is_taken_is_said_and_two_labs_do_not_share_one(
             assert "Nothing can listen" in capsys.readouterr().err
     assert not (tmp_path / "other.duckdb").exists()
     assert lab.ask("Is AAPL cheap?").text
+    with pytest.raises(OSError, match=r"refused|assign|unreachable"):  # it listens on this machine alone
+        socket.create_connection(("127.0.0.2", int(server.address.rpartition(":")[2])))
 
 
 def test_a_question_that_is_stored_when_the_server_goes_is_said_to_be_kept(serve: Serve, port: int) -> None:

@@ -417,7 +417,7 @@ def test_stopped_it_asks_no_further(lab, asking, clock, server):
         yield threading.Event()  # nothing more comes
 
     server.distilled += [stopped()]
-    found = asking().distill(confirm=lambda words: True, stop=stop)
+    found = asking().distill(confirm=lambda _: True, stop=stop)
     assert (found.sessions, found.left, server.asked) == (0, 2, 1)
     assert "Stopped" in found.failed[0]
 

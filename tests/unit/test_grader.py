@@ -258,7 +258,11 @@ def test_a_busy_lab_says_so_and_what_was_to_be_undone_still_can_be(lab):
     assert front.until("changed")[1]["rows"][0]["grade"] == 2
 
 
-def test_a_lab_with_nothing_to_grade_says_so(tmp_path):
+def test_a_static_grader_leaves_its_rows_escaped_or_says_that_there_is_nothing(lab, tmp_path):
+    lab.label(lab.add_question("Which <b>halibut</b>?", asked_at=START), 1, 3)
+    page = lab.labeller(lab.questions, static=True)._repr_mimebundle_()[0]["text/html"]
+    asked = "<td>Which &lt;b&gt;halibut&lt;/b&gt;?</td>"
+    assert f"<tr>{asked}<td>3</td><td>I sell my halibut winners too early.</td><td>You</td>" in page
     empty = Lab.open(tmp_path / "empty.duckdb")
     for widget in (empty.reviewer(static=True), empty.labeller(static=True)):
         _, told = opened(widget)
@@ -319,14 +323,9 @@ def test_who_labels_again_goes_on_where_they_stopped_and_sees_what_others_gave(l
     _, told = opened(lab.labeller(lab.questions.query("text == 'One halibut?'"), labeller="Ann"))
     assert told["progress"]["words"] == f"1 of 1 question, {len(told['rows'])} labels"
     assert {(each["grade"], each["grader"]) for each in told["rows"]} == {(0, "analyst")}
-
-
-def test_no_label_of_a_program_counts_as_a_persons(lab):
-    question = lab.add_question("Which halibut?", asked_at=START + timedelta(days=9))
-    lab.label(question, 1, 3)
     with lab.store.write() as con:
-        con.execute("update labels set origin = 'reader'")
-    assert repr(lab.labeller(lab.questions)) == "<Labeller 0 of 1 question, 0 labels>"
+        con.execute("update labels set origin = 'reader'")  # a program's labels are no person's progress
+    assert repr(lab.labeller(lab.questions)) == "<Labeller 0 of 3 questions, 0 labels>"
 
 
 def test_what_was_forgotten_meanwhile_gets_no_label_and_does_not_stand_in_the_way_of_undoing_the_rest(lab):
@@ -348,11 +347,3 @@ def test_what_was_forgotten_meanwhile_gets_no_label_and_does_not_stand_in_the_wa
     assert lab.labels.empty
     with pytest.raises(ValueError, match=r"questions must be rows of lab\.questions"):
         lab.labeller(lab.turns[["turn_id"]])
-
-
-def test_static_labels_leave_the_question_at_hand_escaped(lab):
-    question = lab.add_question("Which <b>halibut</b>?", asked_at=START)
-    lab.label(question, 1, 3)
-    page = lab.labeller(lab.questions, static=True)._repr_mimebundle_()[0]["text/html"]
-    asked = "<td>Which &lt;b&gt;halibut&lt;/b&gt;?</td>"
-    assert f"<tr>{asked}<td>3</td><td>I sell my halibut winners too early.</td><td>You</td>" in page

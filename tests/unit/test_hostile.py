@@ -21,11 +21,9 @@ CODE = {
     "view": "alter table insights rename to theirs; create view insights as select * replace ((select content from "
     "read_text('{secret}')) as text) from theirs",
     "macro": "create macro sha256(a) as system.main.sha256((select content from read_text('{secret}')))",
-    "table macro": "create macro range(a) as table select content from read_text('{secret}')",
     "type": "create type odd as enum ('a'); alter table cache add column odd odd",
     "schema": "create schema other; create view other.messages as from read_text('{secret}')",
     "default": "alter table cache alter column key set default getvariable('home')",
-    "generated column": "create table other (a int, b text generated always as (upper('a')))",
     "condition": "create table other (a text check (a < upper('x')))",
     "index": "create table other (a text); create index computed on other (upper(a))",
     "trigger": "create trigger theirs after insert on messages for each statement "
@@ -62,8 +60,7 @@ def test_a_file_that_computes_is_refused_before_anything_of_it_runs(clean: Lab, 
         assert STOLEN not in str(refused.value)
 
 
-@pytest.mark.parametrize("same_file", [False, True])
-@pytest.mark.parametrize("kind", ["view", "trigger"])
+@pytest.mark.parametrize(("kind", "same_file"), [("view", False), ("trigger", True)])
 def test_a_known_lab_that_is_replaced_reads_nothing_either(
     clean: Lab, tmp_path: Path, kind: str, *, same_file: bool
 ) -> None:
@@ -122,7 +119,6 @@ def packed(path: Path, member: str, *pieces: bytes, claims: int | None = None) -
 def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder of files that are larger than they look."""
     folder = tmp_path_factory.mktemp("bombs")
-    packed(folder / "lists.zip", "conversations.json", b"[[", *[b"[]," * 1_000_000] * 12, b"1]]")
     packed(folder / "emoji.zip", "conversations.json", b'["', *["\N{DUCK}".encode() * 1_000_000] * 33, b'"]')
     packed(folder / "spaces.zip", "conversations.json", b"[", *[b" " * 10_000_000] * 4, b"1]")
     packed(folder / "large.zip", "conversations.json", b"[1]", claims=2_000_000_000)
@@ -147,13 +143,11 @@ for read in sys.argv[1:]:
         print(error)
 """
 BOMBS = {
-    "datasets.read('lists.zip')": "A conversation is longer than",
     "datasets.read('emoji.zip')": "A conversation is longer than",
     "datasets.read('spaces.zip')": "not known as a dataset",
     "datasets.read('large.zip')": "would unpack to 2,000,000,000 bytes",
     "study.Rankings.load('ranks.npz')": "would unpack to 2,000,000,000 bytes",
     "datasets.read('/dev/zero', 'table')": "/dev/zero is a device",
-    "datasets.read('/dev/zero', 'locomo')": "/dev/zero is a device",
     "datasets.read('pipe.csv')": "is a device, pipe or the like",
     "datasets.read('sparse.csv')": "has 2,000,000,000 bytes; at most 1,000,000,000 are read",
     "FileBroker('pipe.csv')": "is a device, pipe or the like",

@@ -57,21 +57,17 @@ def test_before_anything_is_typed_it_shows_what_any_question_would_carry(lab):
     assert [each["why"] for each in slots(found, "cold", kept=False)] == ["too far from the question"]
 
 
-def test_other_budgets_show_their_effect_and_change_nothing(lab):
-    found = preview(lab, "now", text="Where is my stop?", **ASKED | {"budget": {"warm": 20}})
-    assert len(slots(found, "warm")) == 1
-    missed = slots(found, "warm", kept=False)
-    assert {each["why"] for each in missed} == {"no room left in the budget", "HOT shows it already"}
-    assert lab.config.budget.warm == 500
-
-
-def test_what_is_pinned_stands_first_and_what_is_excluded_says_so(lab):
+def test_pins_exclusions_and_other_budgets_show_their_effect_and_change_nothing(lab):
     chosen = {"pinned": [["passage", 3]], "excluded": [["passage", 1]]}
     found = preview(lab, "now", text="Where is my stop?", **ASKED | chosen)
     assert slots(found, "warm")[0]["message"] == 3
     assert "pinned by you" in slots(found, "warm")[0]["why"]
     missed = {each["message"]: each["why"] for each in slots(found, "warm", kept=False)}
     assert missed == {1: "excluded by you", 4: "HOT shows it already"}
+    found = preview(lab, "now", text="Where is my stop?", **ASKED | {"budget": {"warm": 20}})
+    missed = slots(found, "warm", kept=False)
+    assert {each["why"] for each in missed} == {"no room left in the budget", "HOT shows it already"}
+    assert lab.config.budget.warm == 500
 
 
 @pytest.mark.parametrize(

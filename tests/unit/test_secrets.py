@@ -230,32 +230,18 @@ def test_words_name_the_kind():
 
 def test_real_talk_has_none():
     sample = datasets.sample()
-    for part in (
-        sample.messages["text"],
-        sample.questions["text"],
-        sample.questions["answer"],
-        sample.insights["text"],
-    ):
-        assert [each for each in part.dropna() if masked(each) != each] == []
+    talk = [sample.messages["text"], sample.questions["text"], sample.questions["answer"], sample.insights["text"]]
+    assert [each for part in talk for each in part.dropna() if masked(each) != each] == []
 
 
-def test_the_key_in_force_is_none_to_repeat_whatever_its_shape(monkeypatch):
+def test_a_key_in_force_and_what_is_kept_are_masked_whatever_their_shape(tmp_path, monkeypatch):
+    monkeypatch.setattr(secrets, "_kept", {})
     monkeypatch.setenv("ANTHROPIC_API_KEY", "my own words 8")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "ollama")
     assert masked("I run ollama with my own words 8.") == "I run ollama with [API key removed]."
-
-
-def test_a_secret_that_is_kept_is_masked_wherever_it_stands(monkeypatch):
-    monkeypatch.setattr(secrets, "_kept", {})
-    secrets.keep("our team 7 says so")
+    Remote(tmp_path / "lab", token="our team 7 says so")  # noqa: S106 (made up)
     secrets.keep("short")
     assert masked("A short one: our team 7 says so.") == "A short one: [API key removed]."
-
-
-def test_the_token_of_a_server_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(secrets, "_kept", {})
-    Remote(tmp_path / "lab", token="our team 7 says so")  # noqa: S106 (made up)
-    assert masked("It is our team 7 says so") == "It is [API key removed]"
 
 
 def test_a_symbol_that_is_none_is_quoted_masked():
@@ -310,16 +296,8 @@ KEYS = {
     "broker": some(32),
     "in force": "plain words of 2013",
 }
-IDEA = {
-    "action": "buy",
-    "symbol": "AAPL",
-    "size": "5%",
-    "entry": 430,
-    "stop": 400,
-    "target": 500,
-    "horizon": "a year",
-    "confidence": 0.5,
-}
+IDEA = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430, "stop": 400, "target": 500}
+IDEA |= {"horizon": "a year", "confidence": 0.5}
 
 
 class Chatty:
@@ -368,21 +346,17 @@ def everything(read):
 
 def written_by_hand(lab, reply):
     """Write keys wherever an analyst can; each is told where it was written."""
-
-    def warned(where):
-        return pytest.warns(UserWarning, match=f"^What looked like an API key in your {where} was masked before")
-
-    with warned("question") as first:
-        lab.add_question(f"And {KEYS['imported']}?", answer=KEYS["imported"])
-    with warned("insight") as second:
-        insight = lab.insights.add(f"Signs in by {KEYS['insight']}", speaker=KEYS["speaker"])
-    with warned("insight") as third:
-        lab.insights.edit(insight, f"Always signs in by {KEYS['insight']}")
-    with warned("note") as fourth:
-        lab.insights.retire(2, f"It says {KEYS['insight']}")
-    with warned("note") as fifth:
-        lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} again")
-    assert [each.filename for one in (first, second, third, fourth, fifth) for each in one] == [__file__] * 5
+    key = KEYS["insight"]
+    for where, write in (
+        ("question", lambda: lab.add_question(f"And {KEYS['imported']}?", answer=KEYS["imported"])),
+        ("insight", lambda: lab.insights.add(f"Signs in by {key}", speaker=KEYS["speaker"])),
+        ("insight", lambda: lab.insights.edit(1, f"Always signs in by {key}")),
+        ("note", lambda: lab.insights.retire(2, f"It says {key}")),
+        ("note", lambda: lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} again")),
+    ):
+        with pytest.warns(UserWarning, match=f"^What looked like an API key in your {where} was masked") as warned:
+            write()
+        assert [each.filename for each in warned] == [__file__]
 
 
 def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
@@ -403,7 +377,7 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
         [start(), *text("Yours is ", key[:9], key[9:30], DROP)],
         [
             start(),
-            *text("Yours is ", *(key[at : at + 7] for at in range(0, len(key), 7)), ", it seems."),
+            *text("Yours is ", *(key[at : at + 40] for at in range(0, len(key), 40)), ", it seems."),
             *tool({"recommendations": ideas}),
             *end(),
         ],
@@ -466,9 +440,13 @@ def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeyp
     lab = opened
     with monkeypatch.context() as before:
         before.setattr(messages, "masked", lambda text: text)
+        before.setattr(insights, "masked", lambda text: text)
+        before.setattr(secrets, "warn", lambda *_, **__: None)
+        lab.insights.add(f"Signs in by {KEYS['insight']}")
         session = lab.sessions.get_or_create_session()
         lab.sessions.add_message(session, "user", f"My note on AAPL is {KEYS['asked']}.")
     assert held("".join(lab.messages["text"])) == ["asked"]
+    assert lab.insights.frame["text"].tolist() == ["Signs in by [API key removed]"]
     assert lab.history()["title"].tolist() == ["My note on AAPL is [API key removed]"]  # cut at 80 characters
     lab.later()
     reply = lab.ask("What is my note on AAPL?")
@@ -479,14 +457,6 @@ def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeyp
     lab.distill(session, by="model", confirm=lambda _: True)
     assert "My note on AAPL is [API key removed]." in server.requests[-1].prompt
     assert held(lab.export(session)) == []
-
-
-def test_an_insight_of_an_older_lab_is_shown_masked(opened, monkeypatch):
-    with monkeypatch.context() as before:
-        before.setattr(insights, "masked", lambda text: text)
-        before.setattr(secrets, "warn", lambda *_, **__: None)
-        opened.insights.add(f"Signs in by {KEYS['insight']}")
-    assert opened.insights.frame["text"].tolist() == ["Signs in by [API key removed]"]
 
 
 def test_an_interrupt_at_the_very_end_of_a_stream_keeps_the_reply(opened, server):

@@ -101,8 +101,9 @@ function render({ model, el }) {
     const focused = made.contains(document.activeElement) ? document.activeElement : null;
     row.chip = make("span", { class: "gl-grade" });
     const words = make("span", { class: "gl-words" }, ...(row.parts ? spans(row.parts) : [row.draft ?? row.text]));
-    const expanded = insights ? String(Boolean(row.open)) : null;
-    row.button = make("button", { type: "button", class: "gl-open", dir: "auto", "aria-expanded": expanded }, words);
+    // A message is no <button>, from which no browser lets the mouse select words.
+    const as = insights ? ["button", { type: "button", "aria-expanded": String(Boolean(row.open)) }] : ["div", { role: "button" }];
+    row.button = make(as[0], { ...as[1], class: "gl-open", dir: "auto" }, words);
     const facts = [
       ...(row.marks ?? []).map((name) => make("b", { class: `gl-is-${name}` }, name)),
       row.who && make("b", {}, row.who),
