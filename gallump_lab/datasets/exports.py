@@ -43,7 +43,7 @@ _BARE = "conversations held no messages."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class _Entry:
     """A node of a conversation's tree."""
 
     key: str | None = None
@@ -65,7 +65,7 @@ class _Thread:
     name: str
     title: str
     begun: datetime | None
-    entries: Sequence[Entry]
+    entries: Sequence[_Entry]
     parents: Sequence[int | None]
     """For each entry the place of the one that it follows, or None."""
     current: int | None
@@ -142,7 +142,7 @@ def _said(conversation: _Thread, number: str, account: _Account) -> Iterator[dic
     account.notes[_BARE] += bare
     account.notes[_UNMARKED] += conversation.unmarked and not bare
     name = conversation.name or next((entry.key for entry in entries if entry.key), number)
-    along = thread(entries, conversation.parents, conversation.current)
+    along = _thread(entries, conversation.parents, conversation.current)
     in_thread = set(along)
     for place, entry in enumerate(entries):
         if not entry.silent and (entry.left or place not in in_thread):
@@ -171,7 +171,7 @@ def _said(conversation: _Thread, number: str, account: _Account) -> Iterator[dic
         }
 
 
-def thread(entries: Sequence[Entry], parents: Sequence[int | None], current: int | None) -> list[int]:
+def _thread(entries: Sequence[_Entry], parents: Sequence[int | None], current: int | None) -> list[int]:
     """Return the places from a root to the current entry, or to the newest leaf; a circle is walked once."""
     if not entries:
         return []
@@ -183,7 +183,7 @@ def thread(entries: Sequence[Entry], parents: Sequence[int | None], current: int
     return list(reversed(found))
 
 
-def _newest_leaf(entries: Sequence[Entry], parents: Sequence[int | None]) -> int:
+def _newest_leaf(entries: Sequence[_Entry], parents: Sequence[int | None]) -> int:
     """Return the newest entry, or what follows it without a time of its own."""
     by_age = sorted(range(len(entries)), key=lambda place: (entries[place].at or _EARLIEST, place))
     newest = {parent: place for place in by_age if (parent := parents[place]) is not None}  # that follows an entry
@@ -228,9 +228,9 @@ def _claude(found: dict[str, Any]) -> _Thread | None:
     )
 
 
-def _claude_entry(message: object) -> Entry:
+def _claude_entry(message: object) -> _Entry:
     if not isinstance(message, dict):
-        return Entry(left=_MALFORMED)
+        return _Entry(left=_MALFORMED)
     sender = _word(message.get("sender"))
     texts: list[str] = []
     beside: dict[str, None] = {}
@@ -251,7 +251,7 @@ def _claude_entry(message: object) -> Entry:
     left = None if text else next((what for what in (_FILES, _CALLS, _RESULTS, _THINKING) if what in beside), _EMPTY)
     if sender not in ("human", "assistant"):
         left = _SYSTEM if sender == "system" else f"messages of the sender {sender!r:.40}"
-    return Entry(
+    return _Entry(
         key=_word(message.get("uuid")) or None,
         role="user" if sender == "human" else "assistant",
         text=text,
@@ -306,9 +306,9 @@ def _chatgpt(found: dict[str, Any]) -> _Thread | None:
     )
 
 
-def _chatgpt_entry(key: str, message: object) -> Entry:
+def _chatgpt_entry(key: str, message: object) -> _Entry:
     if not isinstance(message, dict):
-        return Entry(silent=True) if message is None else Entry(left=_MALFORMED)
+        return _Entry(silent=True) if message is None else _Entry(left=_MALFORMED)
     role = _word(_fields(message.get("author")).get("role"))
     content = message.get("content")
     content = {"parts": [content]} if isinstance(content, str) else _fields(content)
@@ -323,7 +323,7 @@ def _chatgpt_entry(key: str, message: object) -> Entry:
     left = _left(role, _word(content.get("content_type")) or "text", message)
     if not left and not cleaned:
         left = _FILES if files else _EMPTY
-    return Entry(
+    return _Entry(
         key=_word(message.get("id")) or key,
         role=role,
         text=cleaned,

@@ -99,7 +99,8 @@ def _days_and_splits(table: "_Table", rows: "pd.DataFrame") -> "pd.DataFrame":
     table.check("split", first.notna() & (first != split), "is not what another row of that day says; keep one of them")
     for place in sorted(table.faults.keys() - faulty):
         if table.text("split", place) not in (None, "1"):
-            msg = f"{table.describe(place)}. All earlier prices rest on the split of that day."
+            where = f"{table.path}, {table.label} {table.rows[place]}"
+            msg = f"{where}, {table.describe(place)}. All earlier prices rest on the split of that day."
             raise MarketFileError(msg)
     splits: pd.DataFrame = told.drop_duplicates(_KEY)
     return splits
@@ -182,7 +183,7 @@ class _Table:
 
     def __init__(self, path: Path, problems: Problems, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
         frame, self._own, self._zone = _load(path, problems, needed, optional)
-        self._path = path
+        self.path = path
         self.label = str(frame.index.name)
         """What a row is called."""
         self.rows: list[int] = frame.index.tolist()
@@ -258,13 +259,10 @@ class _Table:
         for places in alike.values():
             more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
             where = f"{self.label} {self.rows[places[0]]}{more}"
-            problems.leave_out(where, self._said(places[0]), records=len(places))
+            problems.leave_out(where, self.describe(places[0]), records=len(places))
 
     def describe(self, place: int) -> str:
-        """Return where a fault stands and what it is."""
-        return f"{self._path}, {self.label} {self.rows[place]}, {self._said(place)}"
-
-    def _said(self, place: int) -> str:
+        """Return what is wrong with a row: the column, its text and why."""
         name, text, words = self.faults[place]
         return f"column {self._own[name]}: {'the cell' if text is None else repr(text)[:60]} {words}"
 

@@ -41,6 +41,8 @@ _TIME = re.compile(
 """What names a time, or tells one from another."""
 _NEGATIONS = frozenset({"no", "not", "never", "without", "neither", "nor"})
 _WORD = re.compile(r"[a-z]+")
+_DONE = frozenset({"bought", "sold", "added", "trimmed", "shorted", "covered"})
+"""Trades that were made: two at different figures are two events."""
 
 
 class Assertion(Protocol):
@@ -89,7 +91,7 @@ def relation(old: Assertion, new: Assertion) -> Relation | None:
         later takes the other's place.
         "contradicts": both cannot be true, and neither is the later value. They name the same times, and one says the
         opposite of the other or, in the same words and within `TOGETHER`, another number: of several numbers one may
-        say which thing is meant.
+        say which thing is meant. Two trades at different prices are two events.
 
     Examples
     --------
@@ -165,7 +167,7 @@ def _contradicts(one: Assertion, other: Assertion) -> bool:
     if _valued(one, other) and _same_attribute(one, other):
         return one.value != other.value
     mine, theirs = _read(one.text), _read(other.text)
-    if mine.times != theirs.times:
+    if mine.times != theirs.times or (mine.done and theirs.done and mine.numbers != theirs.numbers):
         return False
     if _opposed(mine, theirs):
         return _share(mine, theirs) >= ALIKE
@@ -184,6 +186,7 @@ class _Read:
     sides: frozenset[tuple[str, int]]
     times: frozenset[str]
     denied: bool
+    done: bool
 
 
 @lru_cache(maxsize=20_000)
@@ -197,6 +200,7 @@ def _read(text: str) -> _Read:
         sides=frozenset(_SIDES[word] for word in plainly if word in _SIDES),
         times=frozenset(named.lower() for named in _TIME.findall(text)),
         denied=sum(word in _NEGATIONS for word in plainly) % 2 == 1,
+        done=not _DONE.isdisjoint(plainly),
     )
 
 

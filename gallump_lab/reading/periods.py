@@ -5,7 +5,6 @@ Only what is a time for certain is one: not what may be a price, a number of thi
 """
 
 import re
-from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -161,14 +160,13 @@ def _in_year(given: Given, year: int) -> tuple[date, date] | None:
     for numbered, named, count in (("quarter", "quartered", 3), ("half", "halved", 6)):
         if numbered in given or named in given:
             place = int(given.get(numbered, 0)) or [*_ORDINALS[:4], "last"].index(given[named]) + 1
-            return _months(year, (min(place, 4) - 1) * count + 1, count)
+            return _months(year * 12 + (min(place, 4) - 1) * count, count)
     if "season" in given:
-        return _months(year, _SEASONS[given["season"]], 3)
+        return _months(year * 12 + _SEASONS[given["season"]] - 1, 3)
     if month:
-        return _months(year, month, 1)
-    if "ends" in given and "year" in given:
-        return date(year, 12, 31), date(year, 12, 31)
-    return (date(year, 1, 1), date(year, 12, 31)) if "year" in given else None
+        return _months(year * 12 + month - 1)
+    first, last = _months(year * 12, 12)
+    return (last if "ends" in given else first, last) if "year" in given else None
 
 
 def _from(given: Given, said: date, *, ahead: bool) -> tuple[date, date]:
@@ -203,9 +201,10 @@ def _from(given: Given, said: date, *, ahead: bool) -> tuple[date, date]:
 def _of_a_month(said: date, day: int, *, ahead: bool) -> date:
     if not ahead:
         return said.replace(day=day)
-    months = ((said.year * 12 + said.month - 1 + further) for further in range(3))
-    found = (date(n // 12, n % 12 + 1, day) for n in months if day <= monthrange(n // 12, n % 12 + 1)[1])
-    return next(each for each in found if each >= said)
+    months = (_months(said.year * 12 + said.month - 1 + further) for further in range(3))
+    return next(
+        each for first, last in months if said <= (each := first.replace(day=min(day, last.day))) and each.day == day
+    )
 
 
 def _ago(given: Given, said: date) -> tuple[date, date]:
@@ -228,19 +227,19 @@ def _period(unit: str, step: int, said: date) -> tuple[date, date]:
         first = said + (7 * step - said.weekday()) * DAY
         return first + 5 * (unit == "weekend") * DAY, first + 6 * DAY
     count = UNITS[unit]
-    index = (said.year * 12 + said.month - 1) // count + step
-    return _months(index * count // 12, index * count % 12 + 1, count)
+    return _months(((said.year * 12 + said.month - 1) // count + step) * count, count)
 
 
 def later(day: date, months: int) -> date:
     """Return the same day so many months later, or the last of that month."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    first, last = _months(day.year * 12 + day.month - 1 + months)
+    return min(first + (day.day - 1) * DAY, last)
 
 
-def _months(year: int, month: int, count: int) -> tuple[date, date]:
-    last = month + count - 1
-    return date(year, month, 1), date(year, last, monthrange(year, last)[1])
+def _months(first: int, count: int = 1) -> tuple[date, date]:
+    """Return the first and the last day of so many months; they are counted from January of the year 0."""
+    begin, end = (date(month // 12, month % 12 + 1, 1) for month in (first, first + count))
+    return begin, end - DAY
 
 
 def midnight(day: date, zone: tzinfo | None) -> datetime:

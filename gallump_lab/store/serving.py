@@ -97,20 +97,7 @@ class Server:
             If somebody does.
         """
         host, _, port = self.address.removeprefix("quack:").rpartition(":")
-        try:
-            family, kind, *_, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind) as probe:
-                # Of a server that was killed connections are left for a minute, which do not count.
-                for option in (socket.SO_REUSEADDR, getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)):
-                    probe.setsockopt(socket.SOL_SOCKET, option, 1)
-                probe.bind(place)
-            with socket.socket(family, kind) as probe:
-                probe.settimeout(1)
-                answered = probe.connect_ex(place) == 0
-        except OSError as error:
-            msg = f"Nothing can listen at {self.address}: {error.strerror}. Give another --host or --port."
-            raise StoreError(msg) from error
-        if answered:
+        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=1):
             msg = f"Nothing can listen at {self.address}: it is in use. Give another --host or --port."
             raise StoreError(msg)
 

@@ -35,7 +35,7 @@ def digest_of(con, rows):
 
 
 @given(ROWS, ROWS, st.randoms())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_hash_is_equal_exactly_where_the_rows_are(con, one, other, random):
     shuffled = random.sample(one, len(one))
     assert digest_of(con, shuffled) == digest_of(con, one)
@@ -43,7 +43,7 @@ def test_the_hash_is_equal_exactly_where_the_rows_are(con, one, other, random):
 
 
 @given(st.floats(), st.floats())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_number_counts_to_its_last_digit(con, one, other):
     def hashed(latency):
         con.execute("begin transaction")

@@ -1,17 +1,14 @@
-"""Any tree of messages: the thread goes from a root to its end, and every message is taken or counted."""
+"""Any tree of messages: every message is taken or counted."""
 
 import json
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab import datasets
-from gallump_lab.datasets.exports import Entry, thread
 
-NOW = datetime(2026, 9, 1, tzinfo=UTC)
 KEYS = [*"abcdef", "00000000-0000-4000-8000-000000000000"]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 ODD = st.recursive(
@@ -86,18 +83,3 @@ def test_every_message_is_taken_or_counted(export: tuple[str, list[dict]]) -> No
     assert len(found.messages) + found.left_out == sum(map(messages_in, conversations))
     assert found.messages["text"].str.strip().astype(bool).all()
     assert len(set(found.problems)) == len(found.problems)
-
-
-@given(data=st.data(), size=st.integers(0, 12))
-def test_a_thread_goes_from_a_root_to_its_end(data: st.DataObject, size: int) -> None:
-    places = st.none() | st.integers(0, size - 1) if size else st.none()
-    parents = data.draw(st.lists(places, min_size=size, max_size=size))
-    times = data.draw(st.lists(st.none() | st.datetimes(timezones=st.just(UTC)), min_size=size, max_size=size))
-    current = data.draw(places)
-    found = thread([Entry(at=time) for time in times], parents, current)
-    assert len(set(found)) == len(found)
-    assert bool(found) == bool(size)
-    assert [parents[place] for place in found[1:]] == found[:-1]
-    if found:
-        assert parents[found[0]] is None or parents[found[0]] in found  # a root, or a circle that was walked once
-        assert current in (None, found[-1])

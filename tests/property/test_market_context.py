@@ -34,11 +34,7 @@ def listed(strategy):
     return st.lists(strategy, max_size=3).map(tuple)
 
 
-def records(kind, **parts):
-    return st.builds(kind, **parts)
-
-
-QUOTES = records(
+QUOTES = st.builds(
     Quote,
     symbol=SYMBOLS,
     date=st.dates(),
@@ -47,34 +43,31 @@ QUOTES = records(
     volume=perhaps(PRICES),
     at=perhaps(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
 )
-TRENDS = records(
+TRENDS = st.builds(
     Trend,
     symbol=SYMBOLS,
     date=st.dates(),
-    change_5=perhaps(NUMBERS),
-    change_20=perhaps(NUMBERS),
-    change_60=perhaps(NUMBERS),
     low=PRICES,
     high=PRICES,
     since=perhaps(st.dates()),
-    from_mean_50=perhaps(NUMBERS),
+    **dict.fromkeys(("change_5", "change_20", "change_60", "from_mean_50"), perhaps(NUMBERS)),
 )
-MOVERS = listed(records(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=perhaps(PRICES)))
-RATED = listed(records(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=PRICES))
+MOVERS = listed(st.builds(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=perhaps(PRICES)))
+RATED = listed(st.builds(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=PRICES))
 
 
 @st.composite
 def contexts(draw):
     quotes = {quote.symbol: quote for quote in draw(listed(QUOTES))}
     trends = {trend.symbol: trend for trend in draw(listed(TRENDS))}
-    holding = records(Position, symbol=st.sampled_from([*quotes, "HELD"]), quantity=NUMBERS, entry=PRICES)
+    holding = st.builds(Position, symbol=st.sampled_from([*quotes, "HELD"]), quantity=NUMBERS, entry=PRICES)
     return MarketContext(
         symbols=tuple(dict.fromkeys([*quotes, *trends, *draw(listed(SYMBOLS))])),
         quotes=quotes,
         trends=trends,
         missing=draw(listed(SYMBOLS)),
-        portfolio=draw(perhaps(records(Portfolio, cash=NUMBERS, positions=listed(holding), source=TEXTS))),
-        movers=draw(perhaps(records(Movers, date=st.dates(), gainers=MOVERS, losers=MOVERS, unusual=RATED))),
+        portfolio=draw(perhaps(st.builds(Portfolio, cash=NUMBERS, positions=listed(holding), source=TEXTS))),
+        movers=draw(perhaps(st.builds(Movers, date=st.dates(), gainers=MOVERS, losers=MOVERS, unusual=RATED))),
         data_date=draw(perhaps(st.dates())),
         live=draw(st.booleans()),
         source=draw(TEXTS),

@@ -53,8 +53,8 @@ def filled_the_disk(pipe: Connection, path: Path) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     lab = Lab.open(path)
     session = lab.sessions.get_or_create_session()
-    for i in range(8):
-        limit(path.stat().st_size + 4_000 * i)
+    for i in range(5):
+        limit(path.stat().st_size + 7_000 * i)
         for again in range(2):
             with contextlib.suppress(DiskFull):
                 lab.sessions.add_message(session, "user", f"full {i} {again}: " + "stop " * 200)
@@ -195,7 +195,7 @@ def test_a_log_that_a_kill_tore_anywhere_leaves_a_lab_that_goes_on(killed: Path,
     begins = records(log)
     commits = [begins[i + 1] for i, begin in enumerate(begins[:-1]) if begins[i + 1] - begin < 30]  # the shortest
     assert len(commits) == 2
-    for cut in sorted({0, 3, *begins, *(begin + 5 for begin in begins[:-1:3])}):
+    for cut in sorted({0, 3, *commits, *begins[::2], *(begin + 5 for begin in begins[:-1:3])}):
         shutil.copy(killed, path)
         log_of(path).write_bytes(log[:cut])
         assert grows(path) == [1, 1000, 1001][: 1 + sum(end <= cut for end in commits)], cut

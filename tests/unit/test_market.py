@@ -158,8 +158,9 @@ def test_a_broker_is_asked_in_its_own_spelling(tmp_path):
 def test_the_readme_gives_the_sha256_of_every_bundled_file():
     readme = bundled("README.md")
     listed = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", readme.read_text(encoding="utf-8"), re.MULTILINE))
-    source = {".md", ".py", ".pyc"}
+    source = {".md", ".py", ".pyc"}  # and all that the sample is made from
     files = [path for path in readme.parent.rglob("*") if path.is_file() and path.suffix not in source]
+    files = [path for path in files if "sample_source" not in path.parts]
     assert {
         path.relative_to(readme.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     } == listed
@@ -333,10 +334,7 @@ def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
         (HEADER, ["no row with a close"]),
         (HEADER.replace(",", "|"), ["lacks the columns symbol, date"]),
         ("", ["it has nothing"]),
-        (
-            HEADER + 'A,2024-01-01,1,"2,000","1,000","1,234",1\n',
-            ["'2,000' may be 2000 or 2; write it without thousands"],
-        ),
+        (HEADER + 'A,2024-01-01,1,"2,000","1,000","1,234",1\n', ["'2,000' may be 2000 or 2; write it without"]),
         (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,2024-01-02,1,1,1,1,1,two\n", ["line 3", "column split: 'two'"]),
         (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,today,1,1,1,1,1,2\n", ["line 3", "column date: 'today'", "split"]),
         (SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n", ["line 3", "another row of that day"]),
@@ -366,7 +364,7 @@ def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, w
         ("A,2024-01-01,1,1,1,1,\xff\n", "line 3: it is not UTF-8"),
         (
             '"A,2024-01-01,1,1,1,1,1\n',
-            "line 3: it is not CSV (unexpected end of data): a quote opens here, and lines 3 to 4",
+            "line 3: it is not CSV (unexpected end of data): a quote opens here",
         ),
         ("A,2024-01-04,1,1,1,2,1\na,2024-01-04,1,1,1,3,1\n", "lines 3 and 4: both hold A on 2024-01-04, with other"),
     ],
@@ -500,12 +498,8 @@ def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row
     with pytest.warns(UserWarning, match=re.escape(problem)):
         broker = FileBroker(positions=written(tmp_path, "symbol,quantity,entry\nXYZ,1,1\n" + row, "held.csv"))
     assert [held.symbol for held in broker.portfolio().positions] == ["XYZ"]
-    assert (
-        ContextBuilder(broker)
-        .build([], "", [])
-        .portfolio_lines()[0]
-        .startswith("Portfolio (held.csv, 1 row left out):")
-    )
+    total = ContextBuilder(broker).build([], "", []).portfolio_lines()[0]
+    assert total.startswith("Portfolio (held.csv, 1 row left out):")
     with pytest.raises(MarketFileError, match=re.escape(problem)):
         FileBroker(positions=written(tmp_path, "symbol,quantity,entry\n\n" + row, "held.csv"))
 
@@ -552,13 +546,7 @@ def test_parquet_and_csv_give_the_same(tmp_path):
 def test_a_file_may_say_its_splits(tmp_path):
     text = "symbol,date,open,high,low,close,volume,split\nA,2024-01-01,10,12,9,11,5,\nA,2024-01-02,5,6,5,6,20,2\n"
     bars = FileBroker(written(tmp_path, text)).bars("A", 9)
-    assert bars.drop(columns="date").to_dict("list") == {
-        "open": [5, 5],
-        "high": [6, 6],
-        "low": [4.5, 5],
-        "close": [5.5, 6],
-        "volume": [10, 20],
-    }
+    assert bars.drop(columns="date").to_numpy().tolist() == [[5, 6, 4.5, 5.5, 10], [5, 6, 5, 6, 20]]
 
 
 # Live brokers and brokers that fail
@@ -614,9 +602,8 @@ def test_a_line_is_one_line_whatever_stands_in_it():
 def test_records_take_what_numpy_and_pandas_give_and_stay_json():
     stamp = pd.Timestamp("2024-01-02 15:30", tz="America/New_York")
     prices = pd.Series([1.5, 2.5], dtype="float32").to_numpy()
-    quote = Quote(
-        symbol="xyz", date=stamp, price=prices[1], previous=prices[0], volume=pd.Series([7]).iloc[0], at=stamp
-    )
+    volume = pd.Series([7]).iloc[0]
+    quote = Quote(symbol="xyz", date=stamp, price=prices[1], previous=prices[0], volume=volume, at=stamp)
     trend = Trend(symbol="xyz", date=stamp, low=prices[0], high=prices[1])
     context = MarketContext(
         symbols=("XYZ",),

@@ -7,13 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gallump_lab.brain.answer import Recommendation
 from gallump_lab.market.broker import FileBroker
 from gallump_lab.reading.horizons import horizons
 from gallump_lab.study.scorecard import forecasts, outcome
-from gallump_lab.study.scorecard.forecasts import Forecast, recommended
+from gallump_lab.study.scorecard.forecasts import Forecast
 from gallump_lab.study.scorecard.outcome import Outcome, summary
-from gallump_lab.study.scorecard.stated import Stated
 
 AT = datetime(2011, 3, 18, 15, 44, tzinfo=UTC)
 """A Friday, in mid-session."""
@@ -22,13 +20,6 @@ AT = datetime(2011, 3, 18, 15, 44, tzinfo=UTC)
 def read(text, symbol="AAPL", at=AT, **known):
     found = forecasts.testable(text, symbol, at, **known)
     assert isinstance(found, Forecast), found
-    return found
-
-
-def told(text, symbol="AAPL", at=AT):
-    """Give the reason why a text is no forecast."""
-    found = forecasts.testable(text, symbol, at)
-    assert isinstance(found, str), found
     return found
 
 
@@ -75,11 +66,10 @@ def test_what_has_no_date_is_no_horizon(words):
     ("text", "expected"),
     [
         ("Mara expects AAPL above 367.50 by May (close 334.64, 2011-03-18).", ("up", 367.5, None, "touch", False)),
-        ("apple above 367.50 before May is out, mark it", ("up", 367.5, None, "touch", False)),
         ("i'd bet lunch apple is below 300 come may", ("down", 300, None, "touch", False)),
         ("AAPL to reach 1,200.50 within 3 months", (None, 1200.5, None, "touch", False)),
         ("apple to 400 by june", (None, 400, None, "touch", False)),
-        ("It rises from 330 to 350 by June", ("up", 350, None, "touch", False)),
+        ("It rises from 330 to 350 by June", (None, 350, None, "touch", False)),
         ("12-month target for AAPL: 400", (None, 400, None, "touch", False)),
         ("I should not be surprised to see AAPL above 400 by May.", ("up", 400, None, "touch", False)),
         ("AAPL closes above 400 by May", ("up", 400, None, "close", False)),
@@ -88,6 +78,7 @@ def test_what_has_no_date_is_no_horizon(words):
         ("aapl won't see 300 before july", (None, 300, None, "touch", True)),
         ("I don't think AAPL gets above 400 by May.", ("up", 400, None, "touch", True)),
         ("AAPL up 10 percent by June", ("up", None, 0.1, "touch", False)),
+        ("AAPL -5% by June", ("down", None, -0.05, "touch", False)),
         ("AAPL drops at least 5% in the coming month", ("down", None, -0.05, "touch", False)),
         ("AAPL should double by 2013", ("up", None, 1.0, "touch", False)),
         ("AAPL will fall over the next two weeks", ("down", None, None, "end", False)),
@@ -105,7 +96,6 @@ def test_a_forecast_is_read_from_a_text(text, expected):
     ("text", "reason"),
     [
         ("Henry plans to sell AAPL at 373", "plans"),
-        ("my stop on AAPL is below 321 by May", "plans"),
         ("Target of Tom for AAPL: 713 since 2011-03-18 (close 334.64).", "no horizon"),
         ("AAPL above 400 by May 2010", "was over"),
         ("I see AAPL above 400 by May if the Fed keeps its word", "condition"),
@@ -118,19 +108,18 @@ def test_a_forecast_is_read_from_a_text(text, expected):
         ("AAPL's EPS above 20 by 2015", "EPS"),
         ("MSFT above 30 by May", "MSFT"),
         ("AAPL margins above 40 percent by May", "no level"),
-        ("AAPL over 40 times earnings by May", "no level"),
-        ("Mara likes numbers in a table, since prose makes her skip things.", "no level"),
-        ("Dips get bought within two days, so somebody is accumulating under 340.", "no horizon"),
         ("The Apple bounce before Christmas was a trap.", "no level"),
         ("", "no level"),
     ],
 )
 def test_what_is_no_forecast_gets_a_reason(text, reason):
-    assert reason in told(text)
+    found = forecasts.testable(text, "AAPL", AT)
+    assert isinstance(found, str)
+    assert reason in found
 
 
 def test_without_a_symbol_nothing_is_testable():
-    assert "no symbol" in told("above 400 by May", symbol=None)
+    assert forecasts.testable("above 400 by May", None, AT) == "It speaks of no symbol."
 
 
 def test_where_a_text_names_no_horizon_its_insights_end_is_one():
@@ -161,6 +150,7 @@ def test_a_level_is_touched_by_a_high_that_reaches_it_on_a_bar_that_began_after_
     text = "AAPL above 110 by 2011-03-25"
     touched = judge(text, bars([*BEFORE, 101, 102, 101, 101, 101], highs={7: 110}))
     assert (touched.bore_out, touched.decided) == (1, date(2011, 3, 23))
+    assert (touched.windows, math.isnan(touched.base_rate)) == (0, True)  # of so few bars before
     short = judge(text, bars([*BEFORE, 101, 102, 101, 101, 101], highs={7: 109.99}))
     assert (short.bore_out, short.decided) == (0, date(2011, 3, 25))
     in_the_running_session = judge(text, bars([*BEFORE, 101, 102, 101, 101, 101], highs={4: 120}))
@@ -192,19 +182,15 @@ def test_the_bar_of_its_own_day_counts_where_it_was_said_before_the_open(hour, b
         ("AAPL down 2 percent by 2011-03-25", 1),
         ("AAPL will rise by 2011-03-25", 1),
         ("AAPL will fall by 2011-03-25", 0),
+        ("AAPL will rise by 2011-03-21", 0),  # a close that stands still bears out neither direction
+        ("AAPL will fall by 2011-03-21", 0),
         ("AAPL is above 99 by 2011-03-25", 1),  # passed already: the close at the horizon tells
         ("AAPL is below 101 by 2011-03-25", 0),
     ],
 )
 def test_what_is_claimed_decides_what_the_bars_must_do(text, bore_out):
-    frame = bars([*BEFORE, 101, 105, 101, 100, 102], highs={6: 106}, lows={8: 98})
+    frame = bars([*BEFORE, 100, 105, 101, 100, 102], highs={6: 106}, lows={8: 98})
     assert judge(text, frame).bore_out == bore_out
-
-
-def test_a_close_that_stands_still_bears_out_neither_direction():
-    still = bars([*BEFORE, 101, 99, 101, 100, 100])
-    assert judge("AAPL will rise by 2011-03-25", still).bore_out == 0
-    assert judge("AAPL will fall by 2011-03-25", still).bore_out == 0
 
 
 def test_where_bars_end_before_the_horizon_only_what_is_decided_is_told():
@@ -267,12 +253,6 @@ def test_in_mid_session_the_windows_leave_out_a_bar_as_the_forecast_does():
     assert (found.bars, found.windows, found.base_rate) == (1, 40, 1 / 40)
 
 
-def test_too_few_earlier_windows_give_no_base_rate_but_an_outcome():
-    found = judge("AAPL above 110 by 2011-03-25", bars([*BEFORE, 101, 102, 111, 101, 101]))
-    assert (found.bore_out, found.windows) == (1, 0)
-    assert math.isnan(found.base_rate)
-
-
 def test_on_real_bars_the_base_rate_is_what_a_loop_counts():
     frame = FileBroker().bars("AAPL", 10**6)
     found = judge("Mara expects AAPL above 367.50 by May (close 334.64, 2011-03-18).", frame)
@@ -292,62 +272,6 @@ def test_prices_are_taken_on_the_basis_of_the_day_where_a_split_came_later():
     unknown = judge("AAPL above 110 by 2011-03-25", halved)
     assert math.isnan(unknown.bore_out)
     assert "split basis" in unknown.why
-    text = "AAPL above 110 by 2011-03-25"
-    stated = Stated(insight_id=1, kind="thesis", text=text, sources=(), symbol="AAPL", valid_from=AT)
-    assert outcome.of(stated, halved, close=100).bore_out == 1
-    assert math.isnan(outcome.of(stated, halved).bore_out)
-
-
-def idea(action="buy", **given):
-    return Recommendation(action=action, symbol="AAPL", confidence=0.6, **({"horizon": "1 week"} | given))
-
-
-@pytest.mark.parametrize(
-    ("given", "highs", "lows", "last", "expected"),
-    [
-        ({"target": 110, "stop": 95}, {6: 110}, {8: 90}, 90, (1, 22)),
-        ({"target": 110, "stop": 95}, {8: 110}, {6: 95}, 120, (0, 22)),
-        ({"target": 110, "stop": 95}, {6: 110}, {6: 95}, 110, (0, 22)),  # one bar touches both: the stop counts first
-        ({"target": 110, "stop": 95}, {}, {}, 101, (1, 25)),  # neither: the close at the horizon
-        ({"target": 110, "stop": 95}, {}, {}, 99, (0, 25)),
-        ({"stop": 95}, {}, {}, 101, (1, 25)),
-        ({}, {}, {}, 99, (0, 25)),
-        ({"action": "short", "target": 90, "stop": 105}, {}, {6: 90}, 100, (1, 22)),
-        ({"action": "sell"}, {}, {}, 99, (1, 25)),
-        ({"action": "cover"}, {}, {}, 99, (0, 25)),
-        ({"action": "hold", "stop": 95}, {}, {}, 101, (1, 25)),
-        ({"action": "hold", "target": 90}, {}, {}, 99, (1, 25)),
-    ],
-)
-def test_a_recommendation_bears_out_if_its_target_comes_before_its_stop(given, highs, lows, last, expected):
-    frame = bars([*BEFORE, 100, 100, 100, 100, last], highs=highs, lows=lows)
-    found = outcome.outcome(recommended(idea(**given), AT), frame)
-    assert (found.bore_out, found.decided.day) == expected
-    recorded = outcome.outcome(recommended(idea(**given).to_dict(), AT), frame)
-    assert recorded.bore_out == found.bore_out
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        ({"horizon": ""}, "names no horizon"),
-        ({"horizon": "while the trend lasts"}, "'while the trend lasts', is no date"),
-        ({"action": "hold"}, "no direction"),
-    ],
-)
-def test_a_recommendation_without_horizon_or_direction_gets_a_reason(given, reason):
-    assert reason in recommended(idea(**given), AT)
-
-
-@pytest.mark.parametrize("words", ["5 to 10 days", "swing, 5-10 days", "by 28 March", "10 days"])
-def test_a_recommendations_horizon_is_read_in_words(words):
-    assert recommended(idea(horizon=words), AT).until == date(2011, 3, 28)
-
-
-def test_a_target_on_the_wrong_side_gives_no_outcome():
-    found = outcome.outcome(recommended(idea(target=90), AT), bars([100] * 10))
-    assert math.isnan(found.bore_out)
-    assert "wrong side" in found.why
 
 
 def made(bore_out, base_rate, symbol, *, probability=None, whole=True):
@@ -366,18 +290,17 @@ def test_the_summary_compares_hits_with_base_rates_of_the_same_forecasts():
     assert result.difference.low[0] < 0.25 < result.difference.high[0]
     # Half of 0.25 ** 2 and half of 0.75 ** 2, less 0.5 ** 2.
     assert result.brier.value[0] == pytest.approx(0.3125 - 0.25)
-    assert "50% [" in repr(result)
+    decided, left_out_of_it, compared, _ = repr(result).splitlines()[:4]
+    assert decided == "Outcome: 9 of 10 are testable, 8 of these are decided: 5 bore out, 3 did not"
+    assert left_out_of_it == "not compared: 1 decided before their bars end, 1 without a base rate"
+    assert compared.startswith("compared: 6 of the 8; 3 of these 6 bore out, 50% [")
 
 
 def test_below_five_clusters_there_is_no_interval_and_of_nothing_no_figure():
     few = summary([made(each % 2, 0.25, f"S{each % 4}") for each in range(8)])
     assert math.isnan(few.hits.low[0])
     assert "4 clusters" in repr(few)
-    by_session = summary([made(each % 2, 0.25, "AAPL") for each in range(8)], clusters=list(range(8)))
-    assert not math.isnan(by_session.hits.low[0])
     assert math.isnan(few.brier.value[0])  # none states a probability
     nothing = summary([])
     assert math.isnan(nothing.hits.value[0])
     assert "0 of 0" in repr(nothing)
-    with pytest.raises(ValueError, match="clusters must name one for each outcome: 1, not 2"):
-        summary([Outcome()], clusters=["a", "b"])

@@ -69,6 +69,9 @@ def said(text, number=1, **given):
         ("AAPL gained 3 percent in January", "AAPL gained 5 percent in April", None),
         ("AAPL gained 3 percent in January", "AAPL gained 5 percent in January", "contradicts"),
         ("AAPL rose on Monday, up on volume", "AAPL fell on Tuesday, down on volume", None),
+        ("Ann bought 50 AAPL at 448", "Ann sold half the AAPL at 462", None),
+        ("Ann bought AAPL at 448", "Ann bought AAPL at 452", None),
+        ("Ann bought AAPL at 448", "Ann sold AAPL at 448", "contradicts"),
         ("Screen 17 of AAPL gained 3 percent", "Screen 18 of AAPL gained 5 percent", None),
     ],
 )

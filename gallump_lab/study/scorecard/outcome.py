@@ -4,29 +4,28 @@ Counted from the last close that was known when it was said (a day's bar is know
 that began after it up to the last day of the horizon decide: the bar of a day on which it was said in mid-session shows
 highs from before it and does not count. What is claimed must be reached: a level counts from there on, a direction must
 differ from the close. Of a level that was passed already, "above 340" at 346, touching tells nothing: then the close at
-the horizon must stand beyond. A trade has failed on the bar that touches its stop, even where the same bar touches its
-target: a daily bar does not tell which came first.
+the horizon must stand beyond.
 
 The base rate is the share of windows of as many bars, in the symbol's own bars before the statement (overlapping ones
 too), in which the same move from the close before them would have come true by the same rules. It is NaN where fewer
 than `WINDOWS` windows that do not overlap would fit there, for overlapping ones are hardly more than those.
 
-A quoted price is as traded then, while bars are on the split basis of their last. Where `Forecast.close` is known, and
-more than a fifth from the bars' close then, prices are taken relative to it. Where it is not known, a level of less
-than half or more than twice the bars' close is given up as one of another basis; smaller splits pass unseen.
+A quoted price is as traded then, while bars are on the split basis of their last. Where a text quotes the close of its
+day, and that is more than a fifth from the bars' close then, prices are taken relative to it. Where it does not, a
+level of less than half or more than twice the bars' close is given up as one of another basis; smaller splits pass
+unseen.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gallump_lab.market.broker import CLOSED
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
-from gallump_lab.study.scorecard.forecasts import Forecast, testable
+from gallump_lab.study.scorecard.forecasts import Forecast, How, testable
 from gallump_lab.study.scorecard.stated import Stated
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ OPENS = time(13, 30)
 """UTC: until then no bar of the day has begun; US markets open at 13:30 in summer and 14:30 in winter."""
 STALE = timedelta(days=10)
 """On a close this old at the statement's moment nothing is judged."""
-
-_SAME, _OTHER_BASIS = 0.2, 2.0
+SAME_BASIS, OTHER_BASIS = 0.2, 2.0
+"""A quoted close so near the bars', as a share of it, is on their split basis; an unquoted level so far is not."""
 _EPSILON = 1e-9  # of a price: rounding is no difference
 
 
@@ -71,22 +70,10 @@ class Outcome:
     """None where the text states nothing that bars can test."""
 
 
-def of(insight: Stated, bars: "pd.DataFrame", *, close: float | None = None) -> Outcome:
-    """Judge what an insight states, if it is testable.
-
-    Parameters
-    ----------
-    insight : Stated
-        Its symbol, text and times are read.
-    bars : pandas.DataFrame
-        As `outcome` takes them.
-    close : float, optional
-        USD, as traded then: the symbol's last close when it was stated, where its text does not quote one.
-    """
+def of(insight: Stated, bars: "pd.DataFrame") -> Outcome:
+    """Judge what an insight states, if it is testable, by `bars`, as `outcome` takes them."""
     found = testable(insight.text, insight.symbol, insight.valid_from, insight.valid_until)
-    if isinstance(found, str):
-        return Outcome(why=found)
-    return outcome(found if close is None or found.close else replace(found, close=close), bars)
+    return Outcome(why=found) if isinstance(found, str) else outcome(found, bars)
 
 
 def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
@@ -95,7 +82,7 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
     Parameters
     ----------
     forecast : Forecast
-        What `testable` or `recommended` read.
+        What `testable` read.
     bars : pandas.DataFrame
         All daily bars of its symbol, oldest first: date, open, high, low, close, on one split basis, as
         `FileBroker().bars(symbol, 10**6)` gives them.
@@ -110,65 +97,41 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
     stop = int(days.searchsorted(np.datetime64(forecast.until), side="right"))
     if not len(days):
         return replace(blank, why=f"{forecast.symbol} has no bars.")
-    if not known or at.date() - _date(days[known - 1]) > STALE:
+    if not known or at.date() - days[known - 1].item() > STALE:
         return replace(blank, why=f"{forecast.symbol} has no close of the {STALE.days} days before {at:%Y-%m-%d}.")
-    missing = _weekdays(max(_date(days[-1]), at.date()), forecast.until)
+    # The weekdays from the last bar to the horizon are bars that are missing; holidays count along.
+    after = max(days[-1].item(), at.date()) + timedelta(days=1)
+    missing = max(int(np.busday_count(after, forecast.until + timedelta(days=1))), 0)
     if stop <= begin and not missing:
         return replace(blank, why=f"There is no trading day between {at:%Y-%m-%d} and {forecast.until}.")
     columns = {name: bars[name].to_numpy(np.float64) for name in ("high", "low", "close")}
-    start = columns["close"][known - 1]
-    asked = _Watched.of(forecast, start)
-    if isinstance(asked, str):
-        return replace(blank, why=asked)
-    long, gap = max(stop - begin, 0) + missing, begin - known
-    base, windows, why = _base_rate(asked, columns, known, gap, long)
+    start = float(columns["close"][known - 1])
+    move = _move(forecast, start)
+    if isinstance(move, str):
+        return replace(blank, why=move)
+    long = max(stop - begin, 0) + missing
+    base, windows, why = _base_rate(move, columns, known, begin - known, long)
     blank = replace(blank, base_rate=base, windows=windows, bars=long, whole=not missing, why=why)
-    short = f"Bars end on {_date(days[-1])}, before {forecast.until}, and it is undecided."
     if stop > begin:
-        after = {name: column[begin:stop][None, :] / start for name, column in columns.items()}
-        true, place, early = asked.came(after["high"], after["low"], after["close"])
-        if early[0] or not missing:
-            return replace(blank, bore_out=float(true[0]), decided=_date(days[begin + int(place[0])]))
+        true, place = move.came(**{name: column[None, begin:stop] / start for name, column in columns.items()})
+        if place[0] >= 0 or not missing:
+            decided = days[begin:stop][place[0]].item()
+            return replace(blank, bore_out=float(true[0]), decided=decided)
+    short = f"Bars end on {days[-1].item()}, before {forecast.until}, and it is undecided."
     return replace(blank, why=" ".join(filter(None, (short, why))))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Watched:
+class Move:
     """A forecast relative to the close when it was said, so that the same can be asked of other windows."""
 
     up: bool
-    ratio: float | None
-    """None: direction alone."""
-    stop: float | None
-    forecast: Forecast
+    ratio: float
+    how: How
+    denied: bool
 
-    @classmethod
-    def of(cls, forecast: Forecast, start: float) -> "_Watched | str":
-        """Set a forecast in relation to the bars' close when it was said, or say why that cannot be."""
-        split = forecast.close and abs(forecast.close / start - 1) > _SAME
-        basis = forecast.close if forecast.close and split else start
-        level = None if forecast.level is None else forecast.level / basis
-        stop = None if forecast.stop is None else forecast.stop / basis
-        for name, value in (("level", level), ("stop", stop)):
-            if value is not None and forecast.close is None and not 1 / _OTHER_BASIS <= value <= _OTHER_BASIS:
-                return (
-                    f"Its {name} is {value:.3g} times the close of {start:,.2f}: perhaps another split basis. "
-                    "Give the forecast the close as it was traded then."
-                )
-        ratio = level if forecast.move is None else 1 + forecast.move
-        guessed = ratio > 1 if ratio is not None else stop is not None and stop < 1
-        up = forecast.way == "up" if forecast.way else guessed
-        if forecast.trade and ((ratio is not None and (ratio > 1) != up) or (stop is not None and (stop < 1) != up)):
-            return "Its target or its stop lies on the wrong side of the close then."
-        return cls(up=up, ratio=ratio, stop=stop, forecast=forecast)
-
-    @cached_property
-    def how(self) -> str:
-        passed = self.ratio is not None and (self.ratio <= 1) == self.up and self.ratio != 1
-        return "end" if self.ratio is None or (passed and not self.forecast.trade) else self.forecast.how
-
-    def came(self, high: "Floats", low: "Floats", close: "Floats") -> "tuple[Flags, NDArray[np.int64], Flags]":
-        """Tell of each window whether it came true, on which bar that was decided, and whether before the last one.
+    def came(self, high: "Floats", low: "Floats", close: "Floats") -> "tuple[Flags, NDArray[np.int64]]":
+        """Return of each window whether it came true, and on which bar that was decided; -1 is the last, at its end.
 
         Parameters
         ----------
@@ -177,32 +140,31 @@ class _Watched:
         """
         import numpy as np
 
-        last = np.full(len(close), close.shape[1] - 1)
-        end = close[:, -1] > 1 + _EPSILON if self.up else close[:, -1] < 1 - _EPSILON
-        if self.how == "end" and not self.forecast.trade:
-            true = end if self.ratio is None else self._beyond(close[:, -1], self.ratio, up=self.up)
-            return true != self.forecast.denied, last, np.zeros(len(close), bool)
-        far, near = (high, low) if self.up else (low, high)
-        nothing = np.zeros(close.shape, bool)
-        series = close if self.how == "close" else far
-        reached = nothing if self.ratio is None else self._beyond(series, self.ratio, up=self.up)
-        failed = nothing if self.stop is None else self._beyond(near, self.stop, up=not self.up)
-        either = reached | failed
-        early = either.any(1)
-        place = np.where(early, either.argmax(1), last)
-        rows = np.arange(len(close))
-        true = np.where(early, ~failed[rows, place], end & self.forecast.trade)
-        return true != self.forecast.denied, place, np.asarray(early)
-
-    @staticmethod
-    def _beyond(values: "Floats", ratio: float, *, up: bool) -> "Flags":
-        found: Flags = values >= ratio - _EPSILON if up else values <= ratio + _EPSILON
-        return found
+        touched = high if self.up else low
+        series = {"touch": touched, "close": close, "end": close[:, -1:]}[self.how]
+        reached = series >= self.ratio - _EPSILON if self.up else series <= self.ratio + _EPSILON
+        came = reached.any(1)
+        place = np.where(came & (self.how != "end"), reached.argmax(1), -1)
+        return came != self.denied, place
 
 
-def _base_rate(
-    asked: _Watched, columns: "dict[str, Floats]", known: int, gap: int, long: int
-) -> tuple[float, int, str]:
+def _move(forecast: Forecast, start: float) -> Move | str:
+    """Return a forecast in relation to the bars' close when it was said, or why that cannot be."""
+    if forecast.level is None and forecast.move is None:  # it must differ from the close by more than rounding
+        up = forecast.way == "up"
+        return Move(up=up, ratio=1 + 2 * (_EPSILON if up else -_EPSILON), how="end", denied=forecast.denied)
+    ratio = 1 + (forecast.move or 0.0)
+    if forecast.level is not None:
+        split = forecast.close and abs(forecast.close / start - 1) > SAME_BASIS
+        ratio = forecast.level / (forecast.close if forecast.close and split else start)
+        if forecast.close is None and not 1 / OTHER_BASIS <= ratio <= OTHER_BASIS:
+            return f"Its level is {ratio:.3g} times the close of {start:,.2f}: perhaps another split basis."
+    up = forecast.way == "up" if forecast.way else ratio > 1
+    passed = ratio != 1 and (ratio <= 1) == up
+    return Move(up=up, ratio=ratio, how="end" if passed else forecast.how, denied=forecast.denied)
+
+
+def _base_rate(move: Move, columns: "dict[str, Floats]", known: int, gap: int, long: int) -> tuple[float, int, str]:
     """Return the share of earlier windows in which the same came true, their number, and why it is NaN."""
     from numpy.lib.stride_tricks import sliding_window_view
 
@@ -212,11 +174,17 @@ def _base_rate(
         return math.nan, 0, f"{fit} windows of {long} bars fit into the {known:,} bars before; {least}."
     windows = known - long - gap
     start = columns["close"][:windows, None]
-    high, low, close = (
-        sliding_window_view(columns[name][1 + gap : known], long) / start for name in ("high", "low", "close")
+    true, _ = move.came(
+        **{name: sliding_window_view(column[1 + gap : known], long) / start for name, column in columns.items()}
     )
-    true, _, _ = asked.came(high, low, close)
     return float(true.mean()), windows, ""
+
+
+def _newest(at: datetime, hour: time) -> "np.datetime64":
+    """Return the newest day of which an hour has come."""
+    import numpy as np
+
+    return np.datetime64(at.date() if at.time() >= hour else at.date() - timedelta(days=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,29 +239,20 @@ class Summary:
         return "\n".join(lines)
 
 
-def summary(outcomes: Sequence[Outcome], clusters: Sequence[Any] | None = None) -> Summary:
-    """Summarise outcomes.
+def summary(outcomes: Sequence[Outcome]) -> Summary:
+    """Summarise outcomes, those of texts without a forecast too; intervals are clustered by symbol.
 
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Those of texts without a forecast too.
-    clusters : sequence, optional
-        Of each outcome what makes it resemble others, such as its session; by default its symbol, for forecasts on one
-        symbol share its bars.
+    Forecasts on one symbol share its bars, and so resemble each other.
     """
     import numpy as np
 
-    if clusters is not None and len(clusters) != len(outcomes):
-        msg = f"clusters must name one for each outcome: {len(outcomes):,}, not {len(clusters):,}."
-        raise ValueError(msg)
-    named = [each.forecast.symbol if each.forecast else "" for each in outcomes] if clusters is None else clusters
-    decided = [pair for pair in zip(outcomes, named, strict=True) if not math.isnan(pair[0].bore_out)]
-    whole = [pair for pair in decided if pair[0].whole]
-    rated = [pair for pair in whole if not math.isnan(pair[0].base_rate)]
-    groups = [str(cluster) for _, cluster in rated]
-    hits, base = (np.array([getattr(each, name) for each, _ in rated], float) for name in ("bore_out", "base_rate"))
-    stated = np.array([each.forecast.probability if each.forecast else None for each, _ in rated], float)
+    decided = [each for each in outcomes if not math.isnan(each.bore_out)]
+    whole = [each for each in decided if each.whole]
+    rated = [each for each in whole if not math.isnan(each.base_rate)]
+    asked = [each.forecast for each in rated]
+    groups = [each.symbol if each else "" for each in asked]
+    hits, base = (np.array([getattr(each, name) for each in rated], float) for name in ("bore_out", "base_rate"))
+    stated = np.array([each.probability if each else None for each in asked], float)
     return Summary(
         hits=statistics.shares(hits, groups),
         base=statistics.shares(base, groups),
@@ -306,25 +265,6 @@ def summary(outcomes: Sequence[Outcome], clusters: Sequence[Any] | None = None) 
         early=len(decided) - len(whole),
         unrated=len(whole) - len(rated),
     )
-
-
-def _newest(at: datetime, hour: time) -> "np.datetime64":
-    """Return the newest day of which an hour has come."""
-    import numpy as np
-
-    return np.datetime64(at.date() if at.time() >= hour else at.date() - timedelta(days=1))
-
-
-def _weekdays(after: date, until: date) -> int:
-    """Count the weekdays after a day up to another, which are missing bars; holidays count along."""
-    import numpy as np
-
-    return max(int(np.busday_count(after + timedelta(days=1), until + timedelta(days=1))), 0)
-
-
-def _date(day: Any) -> date:
-    found: date = day.astype("datetime64[D]").item()
-    return found
 
 
 def _share(estimate: statistics.Estimates, sign: str = "") -> str:

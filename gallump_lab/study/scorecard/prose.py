@@ -137,38 +137,29 @@ def bare(word: str) -> str:
 # Words that point somewhere: up or down, in or out of a position, always or never. A pair of opposites a piece.
 _OPPOSITES = {
     "level": """
-        above over exceed exceeded surpass beyond | below under beneath; up upward upwards upside | down
-        downward downwards downside; rise rising rose risen climb grow grew grown growth increase jump rally
-        rallied soar surge rebound recover | fall fell fallen drop dropped decline decrease slide slid slump
-        sink sank plunge dip tumble; raise | lower cut reduce; high higher highest peak top | low lower
-        lowest trough bottom; more greater larger bigger | less fewer smaller; most | least; maximum max
-        ceiling cap | minimum min floor; gain profit win won winner | loss lose lost loser; strong stronger
-        strength improve | weak weaker weakness worsen; positive plus | negative minus; better best | worse
-        worst; expand expansion | shrink shrank shrunk contract contraction; success succeed succeeded |
-        failure fail failed; double | halve; upgrade | downgrade; bullish bull optimistic | bearish bear
-        pessimistic; overweight | underweight; expensive dear | cheap
+        above over exceed surpass beyond | below under beneath; up upward upside | down downward downside; rise rising
+        rose climb grow grew growth increase jump rally soar surge rebound recover | fall fell fallen drop decline
+        decrease slide slid slump sink sank plunge dip tumble; raise | lower cut reduce; high higher highest peak top
+        | low lower lowest trough bottom; more greater larger bigger | less fewer smaller; most | least; maximum max
+        ceiling cap | minimum min floor; gain profit win won winner | loss lose lost loser; positive plus | negative
+        minus; better best | worse worst; double | halve; strong | weak; bullish bull optimistic | bearish bear
+        pessimistic; expensive | cheap; overweight | underweight
     """,
     "trade": """
-        buy bought purchase acquire accumulate buyer | sell sold sale dump trim unload liquidate seller;
-        enter entered entry open opened add | exit leave left closed quit; long | short; own hold held keep
-        kept | part ended; invest bid fill filled paid pay cost grab booked picked scoop nibble step | out
-        gone flat flatten stop stopped target objective realise realize reduction invalidation bail
+        buy bought buyer purchase acquire accumulate | sell sold sale seller dump trim unload realise stop; enter entry
+        open opened add | exit leave left closed quit; long | short; own hold held keep kept | part ended
     """,
     "plan": "target objective goal profit | stop floor invalidation bail",
-    "ever": "always | never; allow permit accept | forbid forbidden reject refuse",
+    "ever": "always | never; allow permit accept | forbid reject refuse",
     "not": "| not no none nothing nobody never neither without cannot",
-    "time": """
-        before | after; start began begun begin | stop stopped end finish; early earlier | late later; first
-        | last
-    """,
+    "time": "before | after; start began begun | stop stopped end finish; early earlier | late later; first | last",
     "liking": """
-        love like enjoy | hate dislike; trust | distrust; prefer want | avoid; happy glad excited excite |
-        sad unhappy upset; great awesome amazing wonderful fun favorite favourite good | terrible awful
-        boring annoying bad disappointing; easy | hard difficult; safe | risky dangerous; agree | disagree;
-        remember | forget forgot forgotten; support | oppose
+        love like enjoy | hate dislike; trust | distrust; prefer want | avoid; happy glad excited | sad unhappy upset;
+        great good favorite | terrible bad boring; easy | hard difficult; safe | risky dangerous; agree | disagree;
+        remember | forget forgot; support | oppose
     """,
 }
-_AS_WRITTEN = frozenset({"positive", "booked", "closed"})
+_AS_WRITTEN = frozenset({"positive", "closed"})
 """Their stems are other words' too."""
 _SIGNS: dict[str, list[tuple[str, str, int]]] = {}
 for _axis, _text in _OPPOSITES.items():
@@ -224,12 +215,6 @@ def agreement(one: Pointer, other: Pointer) -> float:
         if axis == its_axis
     ]
     return max(found, key=abs, default=0.0)
-
-
-@lru_cache(maxsize=100_000)
-def opposite(word: str, other: str) -> bool:
-    """Return whether two words are on opposite sides of one pair, such as buy and sell."""
-    return any(agreement(one, two) == -1 for one in pointers(word) for two in pointers(other))
 
 
 def denials(text: str) -> Sequence[Pointer]:

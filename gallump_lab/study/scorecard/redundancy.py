@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from gallump_lab.memory.relation import relation
-from gallump_lab.study.scorecard.prose import Amount, bare, denials, opposite, pointers, same
+from gallump_lab.study.scorecard.prose import Amount, bare, pointers, same
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.stated import Score, Stated
 
@@ -35,7 +35,7 @@ def contradiction(insight: Stated, others: Sequence[Stated], reader: Reader) -> 
     """Return how surely another insight states the opposite at the same time: 1 where both cannot be true.
 
     Else the share of words that both have, times `SUSPECTED`, if they are of the same symbol, person, times and
-    attribute, of one day, and differ in a number, a denial or a word's opposite. NaN if there is no other insight.
+    attribute, of one day, and differ in a number or a word's opposite. NaN if there is no other insight.
     """
     return _most(insight, others, reader, "contradicts", "says otherwise")
 
@@ -67,7 +67,7 @@ def _most(insight: Stated, others: Sequence[Stated], reader: Reader, kind: str, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class Compared:
     """What an insight speaks of, made ready to be compared."""
 
     insight: Stated
@@ -81,9 +81,9 @@ class About:
     """Its other words: term, lower case, bits."""
 
 
-def about(insight: Stated, reader: Reader) -> About:
+def about(insight: Stated, reader: Reader) -> Compared:
     """Make an insight ready to be compared, once."""
-    found: About | None = reader.kept.get(insight)
+    found: Compared | None = reader.kept.get(insight)
     if found is None:
         stated, cited = reader.stated(insight), reader.history.cited(insight)
         days = [each.created_at.date() for each in cited] or [insight.valid_from.date()]
@@ -91,7 +91,7 @@ def about(insight: Stated, reader: Reader) -> About:
         named = {bare(name) for name in reader.names(stated)}
         of = [bare(name) for name in (insight.speaker, *(each.speaker for each in cited)) if name]
         people = (named & reader.speakers) or {*of[:1]}
-        found = reader.kept[insight] = About(
+        found = reader.kept[insight] = Compared(
             insight=insight,
             subject=(symbols, frozenset(people)),
             numbers=[each for each in stated.numbers if not reader.paid(each, symbols, days)] or stated.numbers,
@@ -109,7 +109,7 @@ def about(insight: Stated, reader: Reader) -> About:
     return found
 
 
-def _near_same(one: About, two: About, reader: Reader) -> float:
+def _near_same(one: Compared, two: Compared, reader: Reader) -> float:
     if one.subject != two.subject or not all(any(same(mine, its) for its in two.numbers) for mine in one.numbers):
         return 0.0
     if not all(any((a <= c and d <= b) or (c <= a and b <= d) for c, d in two.times) for a, b in one.times):
@@ -117,7 +117,7 @@ def _near_same(one: About, two: About, reader: Reader) -> float:
     return _shared(one.words, two.words, reader) * (0.2 if _opposed(one, two) else 1.0)
 
 
-def _near_contrary(one: About, two: About, reader: Reader) -> float:
+def _near_contrary(one: Compared, two: Compared, reader: Reader) -> float:
     apart = abs(one.insight.valid_from - two.insight.valid_from) > TOGETHER
     attributes = {one.insight.attribute, two.insight.attribute} - {None}
     if (
@@ -129,14 +129,9 @@ def _near_contrary(one: About, two: About, reader: Reader) -> float:
         return 0.0
     mine = [each for each in one.numbers if not any(same(each, its) for its in two.numbers)]
     its = [each for each in two.numbers if not any(same(each, other) for other in one.numbers)]
-    denied = len(denials(one.insight.text)) % 2 != len(denials(two.insight.text)) % 2
-    if not denied and not _opposed(one, two) and not (mine and len(mine) == len(its)):
+    if not _opposed(one, two) and not (mine and len(mine) == len(its)):
         return 0.0
-    still = [
-        [word for word in words if not any(opposite(word[1], other[1]) for other in others)]
-        for words, others in ((one.words, two.words), (two.words, one.words))
-    ]
-    return min(_shared(still[0], still[1], reader), _shared(still[1], still[0], reader))
+    return min(_shared(one.words, two.words, reader), _shared(two.words, one.words, reader))
 
 
 def _shared(words: Sequence[tuple[str, str, float]], others: Sequence[tuple[str, str, float]], reader: Reader) -> float:
@@ -151,7 +146,7 @@ def _shared(words: Sequence[tuple[str, str, float]], others: Sequence[tuple[str,
     return sum(held) / total if total else 1.0
 
 
-def _opposed(one: About, two: About) -> bool:
+def _opposed(one: Compared, two: Compared) -> bool:
     """Return whether two statements have words on opposite sides of one pair (buy, sell), and neither has both."""
     mine, its = (
         {(pair, sign) for pointer in pointers(each.insight.text) for _, pair, sign in pointer.poles}

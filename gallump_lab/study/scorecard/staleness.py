@@ -6,15 +6,15 @@ never distilled, so here it is measured how far the talk has moved on.
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
 from gallump_lab.memory.records import Message
-from gallump_lab.study.scorecard.prose import DEAL, PLAN, Amount, Reading, pointers, read, same, sentences
+from gallump_lab.study.scorecard.prose import Amount, read, same, sentences
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.redundancy import SUSPECTED, About, about
+from gallump_lab.study.scorecard.redundancy import SUSPECTED, Compared, about
 from gallump_lab.study.scorecard.stated import Score, Stated
 
 NEW_VALUE, ENDED, PAST = 1.0, 0.95, 0.9
@@ -37,20 +37,14 @@ _PARTLY = re.compile(
     re.IGNORECASE,
 )
 """Says of a sale that some is left, or that it is not made."""
-_DEALT = re.compile(
-    r"\b(?:bought|sold|paid|fill(?:ed)?|got (?:in|out)|in at|out at|added|shorted|covered|closed|exited|entered|took"
-    r"|taken|trimmed|reduced|booked|grabbed|own|hold(?:s|ing)?)\b",
+_ROLE = re.compile(
+    r"\b(?:(?P<deal>bought|sold|paid|fill(?:ed)?|got (?:in|out)|in at|out at|added|shorted|covered|closed|exited"
+    r"|entered|took|taken|trimmed|reduced|booked|grabbed|own|hold(?:s|ing)?)"
+    r"|(?P<entry>buy(?:s|ing|er)?|purchase|acquire|accumulate)"
+    r"|(?P<target>targets?|objective|goal|profits?)|(?P<stop>stop(?:s|ped|ping)?|floor|invalidation|bail))\b",
     re.IGNORECASE,
 )
-"""Says of a number beside it that it is the price or the size of a deal."""
-_CHANGED = re.compile(
-    r"\b(?:now|no longer|any ?more|instead|new|chang\w+|revis\w+|updat\w+|stopped|mov(?:ed|ing)|wrong|relax\w+"
-    r"|loosen\w+|tighten\w+|drop\w+|used to)\b",
-    re.IGNORECASE,
-)
-"""Says that something is not as it was."""
-Role = Literal["stop", "target", "entry", "deal", ""]
-_CALLED: Mapping[tuple[str, int], Role] = {(PLAN, 1): "target", (PLAN, -1): "stop", (DEAL, 1): "entry"}
+"""Says of a number beside it that it is the price or the size of a deal, or the level of a plan."""
 
 
 def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
@@ -65,7 +59,7 @@ def staleness(insight: Stated, reader: Reader, at: datetime) -> Score:
     message counts. `ENDED`, if a later one sells all of what the number was for.
 
     Else the likeness of the closest later message, times `SUSPECTED`: the share of the insight's words (with bits) that
-    it has, if it differs in every number or says that something changed, and `SAME` of that if not.
+    it has, if it differs in every number, and `SAME` of that if not.
     """
     cited = reader.history.cited(insight)
     if not cited:
@@ -116,8 +110,8 @@ class Value:
     """Of a price: 1 above the day's prices, -1 below them, 0 among them or where prices are unknown."""
     ahead: bool
     """Whether its sentence names a time to come: a forecast."""
-    role: Role
-    """What its clause calls it; nothing where it does not."""
+    role: str
+    """What its clause calls it: a deal, entry, target or stop; empty where it does not."""
     known: bool
     """Whether the prices of its day are known, so that looks tell something of it."""
     symbols: frozenset[str]
@@ -163,53 +157,41 @@ def _values(message: Message, reader: Reader) -> Iterator[Value]:
         reading = read(sentence, said)
         ahead = any(each.first > said or (each.last - said).days > 7 for each in reading.dates)
         sold = not ahead and bool(_SOLD.search(sentence)) and not _PARTLY.search(sentence)
-        roles = _roles(reading)
         for number in reading.numbers:
             counted = _COUNTED.match(sentence[number.stop :].lstrip(" -"))
             price = low / 2 < number.value < high * 2 and not counted
             near = price and low * (1 - NEAR) <= number.value <= high * (1 + NEAR)
-            clause = next((sentence[a:b] for a, b in reading.clauses if a <= number.start < b), "")
-            left = sold and (near if day else roles[number] in {"deal", ""} and not counted)
+            begin, end = next(((a, b) for a, b in reading.clauses if a <= number.start < b), (0, 0))
+            clause = sentence[begin:end]
+            role = _role(clause, number.start - begin)
+            left = sold and (near if day else role in {"deal", ""} and not counted)
             yield Value(
                 amount=number,
                 unit="percent" if number.share is not None else "price" if price else "other",
                 side=0 if left or not price else (number.value > high) - (number.value < low),
                 ahead=ahead,
-                role=roles[number],
+                role=role,
                 known=day is not None,
                 symbols=frozenset(reader.mentioned(clause) or reader.mentioned(sentence) or meant),
                 left=left,
             )
 
 
-def _roles(reading: Reading) -> Mapping[Amount, Role]:
-    """Return what each number is called in its clause: by the nearest word before it, else by the first after it."""
-    found: dict[Amount, Role] = dict.fromkeys(reading.numbers, "")
-    for start, stop in reading.clauses:
-        clause = reading.text[start:stop]
-        words: list[tuple[int, Role]] = [(start + each.start(), "deal") for each in _DEALT.finditer(clause)]
-        words += [
-            (start + each.start, _CALLED[pair, sign])
-            for each in pointers(clause)
-            for _, pair, sign in each.poles
-            if (pair, sign) in _CALLED and not _DEALT.match(clause, each.start)
-        ]
-        for number in reading.numbers:
-            if words and start <= number.start < stop:
-                before = [each for each in words if each[0] < number.start]
-                found[number] = (max(before) if before else min(words))[1]
-    return found
+def _role(clause: str, place: int) -> str:
+    """Return what a number at a place of its clause is called: by the nearest word before it, else the first after."""
+    found = [*_ROLE.finditer(clause)]
+    before = [each for each in found if each.start() < place]
+    word = before[-1] if before else found[0] if found else None
+    return (word.lastgroup or "") if word else ""
 
 
-def _like(one: About, message: Message, reader: Reader) -> float:
+def _like(one: Compared, message: Message, reader: Reader) -> float:
     """Return the share of an insight's words that a message has, `SAME` of it if nothing there differs."""
     reading = reader.of(message)
     terms = {word.term for word in reading.words}
     held = [bits for term, _, bits in one.words if term in terms]
     if len(held) < 2:
         return 0.0
-    differs = bool(reading.numbers and one.numbers) and not any(
-        same(a, b) for a in one.numbers for b in reading.numbers
-    )
-    changed = differs or _CHANGED.search(message.text) is not None
-    return sum(held) / sum(bits for _, _, bits in one.words) * (1.0 if changed else SAME)
+    both = reading.numbers and one.numbers
+    differs = both and not any(same(a, b) for a in one.numbers for b in reading.numbers)
+    return sum(held) / sum(bits for _, _, bits in one.words) * (1.0 if differs else SAME)
