@@ -75,7 +75,7 @@ def notebook(jupyter, kernel, claude, pages, request) -> Iterator[Notebook]:
         page.close()
         pages.kept = None
         jupyter.call(f"kernels/{kernel}/restart", wait=True)
-    else:
+    elif page.url.startswith(jupyter.url):
         found.picture()
 
 

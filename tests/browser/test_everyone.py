@@ -183,7 +183,7 @@ def test_messages_and_code_are_copied_with_and_without_a_clipboard(notebook, cla
     question.get_by_role("button", name="Copy this message").click()
     expect(question.get_by_role("button", name="Not copied")).to_be_visible()
     expect(question.get_by_role("button", name="Copy this message")).to_have_text("Copy")
-    notebook.reload()  # the next spec's page has its clipboard again
+    notebook.page.goto("about:blank")  # the next spec's page has its clipboard again
 
 
 def test_it_fits_from_a_phone_to_a_wide_screen_with_sessions_and_inspector_open(notebook, claude):
