@@ -26,8 +26,8 @@ lab: $(INSTALLED) ## Open JupyterLab on the chat; on a remote machine: make lab 
 	$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(INSTALLED) $(TEAM)/.installed ## Run every test: unit, property, notebooks, browser; some of them: make test ARGS='-k store'
-	@chromium="$$($(PY) tests/chromium.py)" && GALLUMP_CHROMIUM="$$chromium" TQDM_DISABLE=1 $(PY) -m pytest tests notebooks \
-	--nbval --nbval-current-env --numprocesses=logical --maxprocesses=4 --dist=loadscope $(ARGS)
+	@chromium="$$($(PY) tests/chromium.py)" && GALLUMP_CHROMIUM="$$chromium" TQDM_DISABLE=1 $(PY) -m pytest notebooks tests \
+	--nbval --nbval-current-env --numprocesses=logical --maxprocesses=4 --dist=loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check .
