@@ -1,6 +1,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -317,7 +318,8 @@ def test_it_answers_inside_a_running_event_loop_as_a_notebooks_cell_does(server)
     async def cell():
         return brain(server).send(prompt("Here?")).text
 
-    assert asyncio.run(cell()) == "You asked: Here?"
+    with ThreadPoolExecutor(1) as other:  # this thread may have a loop of its own, a browser's
+        assert other.submit(asyncio.run, cell()).result() == "You asked: Here?"
 
 
 def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server):
