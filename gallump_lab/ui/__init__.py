@@ -1,1 +1,1 @@
-"""Widgets: the chat."""
+"""Widgets: chat, grader, inspector and explorer."""

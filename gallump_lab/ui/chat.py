@@ -132,7 +132,7 @@ class ChatWidget(Widget):
             prepare(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
 
     def _tell_history(self, view: str | None, by: str | None = None) -> None:
-        """Tell what there is to show: a view that has just been drawn, or all, once one of them changed it."""
+        """Send what there is to show: a view that has just been drawn, or all, once one of them changed it."""
         with self._lock:
             try:
                 content = self._history()
@@ -171,7 +171,7 @@ class ChatWidget(Widget):
         return next((row for row in sessions(self.lab.history()) if row["id"] == session_id), {"title": ""})
 
     def _on_sync(self, view: str, newest: int) -> None:
-        """Tell what another notebook has added to the lab meanwhile."""
+        """Send what another notebook has added to the lab meanwhile."""
         with self._lock:
             if self._turn:
                 return

@@ -106,14 +106,14 @@ class Grader(Widget):
         self._tell(view)
 
     def _tell_all(self, view: str | None) -> None:
-        """Tell a view, or all of them, every row, and which is the first that needs a grade."""
+        """Send a view, or all of them, every row, and which is the first that needs a grade."""
         self._told = self._rows()
         at = next((row["place"] for row in self._told if row["wanted"] and row["grade"] is None), 0)
         shown = {"rows": self._told, "at": at, "head": self._head(), "progress": self._progress(self._told)}
         self.send({"type": "rows", "view": view, **shown})
 
     def _tell(self, view: str, done: Done | None = None, *, undone: bool = False) -> None:
-        """Tell every view which rows show otherwise by now, and who did what to which."""
+        """Send every view which rows show otherwise by now, and who did what to which."""
         told, self._told = self._told or [], self._rows()
         changed = [row for row, before in zip_longest(self._told, told) if row and row != before]
         if changed or done:
@@ -330,7 +330,7 @@ class Reviewer(Grader):
         return {"done": graded, "of": len(wanted), "words": words}
 
     def _on_open(self, view: str, place: int) -> None:
-        """Tell what an insight rests on and what became of it."""
+        """Return what an insight rests on and what became of it."""
         known, insight = _known(self.lab), self._order[place]
         found = self.lab.insights.sources(insight)
         sources = insight_sources(known[insight]["text"], found)
