@@ -252,7 +252,7 @@ class _Table:
         return found
 
     def leave_out(self, problems: Problems) -> None:
-        """Tell the faults: rows with the same in one line."""
+        """Note the faults: rows with the same in one line."""
         alike = defaultdict[tuple[str, str | None, str], list[int]](list)
         for place, fault in sorted(self.faults.items()):
             alike[fault].append(place)

@@ -330,7 +330,7 @@ class Reviewer(Grader):
         return {"done": graded, "of": len(wanted), "words": words}
 
     def _on_open(self, view: str, place: int) -> None:
-        """Return what an insight rests on and what became of it."""
+        """Send what an insight rests on and what became of it."""
         known, insight = _known(self.lab), self._order[place]
         found = self.lab.insights.sources(insight)
         sources = insight_sources(known[insight]["text"], found)

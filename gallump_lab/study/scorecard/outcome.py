@@ -217,7 +217,7 @@ class Summary:
     """Decided and whole, without a base rate: left out of the estimates."""
 
     def __repr__(self) -> str:
-        """Say it in words."""
+        """Return it in words."""
         found = f"Outcome: {self.testable:,} of {self.stated:,} are testable, {self.decided:,} of these are decided"
         lines = [f"{found}: {self.borne_out:,} bore out, {self.decided - self.borne_out:,} did not"]
         if self.early or self.unrated:
