@@ -230,7 +230,8 @@ class Lab(Archive):
     ) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
-        Nothing is sent or written; what the rules will learn of ended sessions before it is asked counts as learnt.
+        Nothing is sent, nor written but another embedding model's vectors; what the rules will learn of ended sessions
+        before it is asked counts as learnt.
         `overrides` is as in `ask`; `config` is one to try instead of the one in force.
 
         Raises
