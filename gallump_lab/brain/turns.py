@@ -10,7 +10,7 @@ from gallump_lab.brain.answer import Answer, clean
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config, Model
-from gallump_lab.memory import messages, packing, recall
+from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
@@ -146,7 +146,7 @@ class Turn(lease.Claim):
             "template": prompt.template,
             "prompt_sha256": prompt.sha256,
             "sections": _json({section.name: section.tokens for section in prompt.sections}),
-            "used": _json(packing.used(prompt.slots)),
+            "used": _json(records.used(prompt.slots)),
             "model": received.config.model.answering,
             "cost_usd": most_usd,
         }
