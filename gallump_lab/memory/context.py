@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
+from gallump_lab.masking import masked
 from gallump_lab.memory import cold, index, ledger, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.packing import already_said, newest_first, pack, shown, when
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Message, Overrides, SessionContext
 from gallump_lab.memory.text import ending, indented
-from gallump_lab.secrets import masked
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
