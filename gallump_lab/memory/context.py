@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
+from gallump_lab.masking import masked
 from gallump_lab.memory import cold, index, ledger, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import (
@@ -28,7 +29,6 @@ from gallump_lab.memory.records import (
     SessionContext,
 )
 from gallump_lab.reading.symbols import canonical
-from gallump_lab.secrets import masked
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets  # type: ignore[import-untyped]
 
 from gallump_lab.config import ConfigError
+from gallump_lab.masking import masked
 from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.picture import COLOURS, Picture
-from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
 from gallump_lab.ui.entries import entry, visible, words
 
