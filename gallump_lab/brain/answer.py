@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from gallump_lab.masking import masked
 from gallump_lab.memory.text import storable
-from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError

@@ -20,7 +20,7 @@ from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.config import Budget, Config
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import distilling, packing
+from gallump_lab.memory import distilling, records
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
@@ -354,7 +354,7 @@ class Preview:
     @property
     def frame(self) -> "pd.DataFrame":
         """One row a slot: what would stand in the prompt, what would not, and why."""
-        return packing.frame(self.slots)
+        return records.frame(self.slots)
 
     def __repr__(self) -> str:
         """Show tokens, cost and the use of each tier."""
@@ -373,7 +373,7 @@ class Preview:
 def _used(slots: tuple[ContextItem, ...], budget: Budget) -> str:
     return (
         ", ".join(
-            f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in packing.used(slots).items()
+            f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in records.used(slots).items()
         )
         + " tokens"
     )

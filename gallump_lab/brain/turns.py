@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gallump_lab import secrets
+from gallump_lab import masking
 from gallump_lab.brain.answer import Answer, clean
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config, Model
-from gallump_lab.memory import messages, packing, recall
+from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Store, lease, runs, times
+from gallump_lab.store import Store, locks, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -89,7 +89,7 @@ def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
     return float(spent)
 
 
-class Turn(lease.Claim):
+class Turn(locks.Claim):
     """One turn on its way into the lab: its draft while the reply comes in, then the whole of it in one step.
 
     As long as it lasts its draft is renewed once a second, with what has arrived, in case the kernel dies: nobody takes
@@ -146,7 +146,7 @@ class Turn(lease.Claim):
             "template": prompt.template,
             "prompt_sha256": prompt.sha256,
             "sections": _json({section.name: section.tokens for section in prompt.sections}),
-            "used": _json(packing.used(prompt.slots)),
+            "used": _json(records.used(prompt.slots)),
             "model": received.config.model.answering,
             "cost_usd": most_usd,
         }
@@ -162,7 +162,7 @@ class Turn(lease.Claim):
         with self._store.write() as con:
             if self._drafted:
                 con.execute(
-                    f"update drafts set text = ?, renewed_at = {lease.NOW} where owner = ?",  # noqa: S608
+                    f"update drafts set text = ?, renewed_at = {locks.NOW} where owner = ?",  # noqa: S608
                     [text, name],
                 )
             else:
@@ -170,7 +170,7 @@ class Turn(lease.Claim):
                 given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._items)]
                 con.execute(
                     "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner, renewed_at) "  # noqa: S608
-                    f"values (?, ?, ?, ?, ?, ?, ?, {lease.NOW})",
+                    f"values (?, ?, ?, ?, ?, ?, ?, {locks.NOW})",
                     [*given, name],
                 )
         self._drafted = True
@@ -233,11 +233,11 @@ def _write(
 def recover(store: Store, sessions: SessionManager) -> int:
     """Turn the drafts that nobody is at work on any more into replies, marked as stopped; return their number."""
     with store.read() as con:
-        found = con.execute(f"select text, turn::text, slots::text, owner, {lease.LATE} from drafts").fetchall()  # noqa: S608
+        found = con.execute(f"select text, turn::text, slots::text, owner, {locks.LATE} from drafts").fetchall()  # noqa: S608
     orphans = [
         (text, json.loads(turn), json.loads(items))
         for text, turn, items, who, late in found
-        if lease.free(who, late=late)
+        if locks.free(who, late=late)
     ]
     outcome = {"state": "stopped", "fault": LOST, "plain": False, "recommendations": "[]", "dropped": "[]"}
     for text, row, items in orphans:
@@ -303,7 +303,7 @@ def decide(  # noqa: PLR0913 (a decision's fields)
     if not isinstance(note, str) or len(note) > MAX_CHARACTERS:
         msg = f"note must be text of at most {MAX_CHARACTERS:,} characters, not {clean(str(note))[:40]!r}."
         raise ValueError(msg)
-    secrets.warn("note", note, stacklevel=3)
+    masking.warn("note", note, stacklevel=3)
     with store.write() as con:
         found = con.execute("select recommendations::text from turns where turn_id = ?", [turn_id]).fetchone()
         given = json.loads(found[0] or "[]") if found else []
