@@ -48,8 +48,8 @@ def test_below_five_conversations_there_is_no_interval_and_it_is_said():
     found = statistics.shares([1.0, 0.0, 1.0, 1.0], ["a", "b", "c", "d"])
     assert found.value[0] == 0.75
     assert np.isnan([found.low[0], found.high[0]]).all()
-    assert "4 conversations where an interval takes 5" in statistics.caution(["a", "b", "c", "d", "d"])
-    assert statistics.caution("abcde") == ""
+    assert "4 conversations where an interval takes 5" in statistics.caution(["a", "b", "c", "d", "d"])[0]
+    assert statistics.caution("abcde") == []
 
 
 def test_what_was_not_scored_does_not_count_and_nothing_scored_is_not_zero():
