@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado.web import HTTPError
 
 from gallump_lab.brain import answer as faults
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 from gallump_lab.store import LabBusy, NoServer, StoreError
 
 if TYPE_CHECKING:

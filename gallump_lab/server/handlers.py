@@ -15,7 +15,7 @@ from gallump_lab.server.failures import Failure, failure, of_status
 from gallump_lab.server.requests import QuestionBody, description, read
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Reply
+    from gallump_lab.brain.answer import Reply
     from gallump_lab.server.app import Answers
 
 LINGER = 64_000_000
