@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from gallump_lab.memory import packing
+from gallump_lab.masking import masked
+from gallump_lab.memory import records
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.secrets import masked
 
 if TYPE_CHECKING:
     from anthropic import APIError, APIStatusError
@@ -232,7 +232,7 @@ class Reply(Answer):
 
 def usage_line(slots: "Sequence[ContextItem]", budget: "Budget") -> str:
     """Return in words how much of each tier's budget is used."""
-    used = packing.used(slots).items()
+    used = records.used(slots).items()
     return f"{', '.join(f'{tier.upper()} {spent:,} of {getattr(budget, tier):,}' for tier, spent in used)} tokens"
 
 

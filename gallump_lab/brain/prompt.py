@@ -9,7 +9,7 @@ from gallump_lab import tokens
 from gallump_lab.brain.answer import clean, usage_line
 from gallump_lab.config import Budget, Template
 from gallump_lab.market.market_context import MarketContext
-from gallump_lab.memory import packing
+from gallump_lab.memory import records
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import ContextItem, SessionContext
 from gallump_lab.memory.text import BROKEN_OFF, indented, one_line
@@ -165,7 +165,7 @@ class Preview:
     @property
     def frame(self) -> "pd.DataFrame":
         """One row a slot: what would stand in the prompt, what would not, and why."""
-        return packing.frame(self.slots)
+        return records.frame(self.slots)
 
     def __repr__(self) -> str:
         """Show tokens, cost and the use of each tier."""

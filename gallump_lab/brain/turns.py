@@ -7,16 +7,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gallump_lab import secrets
+from gallump_lab import masking
 from gallump_lab.brain.answer import Answer, Usage, clean
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config
-from gallump_lab.memory import messages, packing, recall
+from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, ContextItem, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Catalogue, Store, lease, runs, times
+from gallump_lab.store import Catalogue, Store, locks, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,7 +30,7 @@ LOST = (
 _ITEM = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
 
 
-class Turn(lease.Claim):
+class Turn(locks.Claim):
     """One turn on its way into the lab: its draft while the reply comes in, then the whole of it in one step.
 
     As long as it lasts its draft is renewed once a second, with what has arrived, in case the kernel dies: nobody takes
@@ -86,7 +86,7 @@ class Turn(lease.Claim):
             "template": prompt.template,
             "prompt_sha256": prompt.sha256,
             "sections": _json({section.name: section.tokens for section in prompt.sections}),
-            "used": _json(packing.used(prompt.slots)),
+            "used": _json(records.used(prompt.slots)),
             "model": received.config.model.answering,
             "cost_usd": most_usd,
         }
@@ -107,7 +107,7 @@ class Turn(lease.Claim):
                     [row["question_id"], row["session_id"], row["symbol"], _json(row), _json(self._items), name],
                 )
             con.execute(
-                f"update drafts set text = ?, renewed_at = {lease.NOW} where owner = ?",  # noqa: S608
+                f"update drafts set text = ?, renewed_at = {locks.NOW} where owner = ?",  # noqa: S608
                 [text, name],
             )
         self._drafted = True
@@ -160,11 +160,11 @@ def _write(
 def recover(store: Store, sessions: SessionManager) -> int:
     """Turn the drafts that nobody is at work on any more into replies, marked as stopped; return their number."""
     with store.read() as con:
-        found = con.execute(f"select text, turn::text, slots::text, owner, {lease.LATE} from drafts").fetchall()  # noqa: S608
+        found = con.execute(f"select text, turn::text, slots::text, owner, {locks.LATE} from drafts").fetchall()  # noqa: S608
     orphans = [
         (text, json.loads(turn), json.loads(items))
         for text, turn, items, who, late in found
-        if lease.free(who, late=late)
+        if locks.free(who, late=late)
     ]
     outcome = {"state": "stopped", "fault": LOST, "plain": False, "recommendations": "[]", "dropped": "[]"}
     for text, row, items in orphans:
@@ -234,7 +234,7 @@ def decide(  # noqa: PLR0913 (a decision's fields)
     if len(note) > MAX_CHARACTERS:
         msg = f"note must have at most {MAX_CHARACTERS:,} characters, not {len(note):,}."
         raise ValueError(msg)
-    secrets.warn("note", note, stacklevel=3)
+    masking.warn("note", note, stacklevel=3)
     with store.write() as con:
         found = con.execute("select recommendations::text from turns where turn_id = ?", [turn_id]).fetchone()
         given = json.loads(found[0] or "[]") if found else []

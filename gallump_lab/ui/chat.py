@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.prices import SpendingLimit
 from gallump_lab.config import Config, ConfigError
+from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
-from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import NO_OVERRIDES, Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, TIERS, Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
-from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.entries import Growing, entry, file_name, page, sessions, visible, words
