@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset
+from gallump_lab.masking import masked
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems
-from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:

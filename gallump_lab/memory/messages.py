@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import tokens
+from gallump_lab.masking import masked
 from gallump_lab.memory import index
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.secrets import masked
 from gallump_lab.store import times
 
 if TYPE_CHECKING:

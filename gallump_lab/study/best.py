@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Config
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import TIERS
 from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
 

@@ -12,8 +12,7 @@ from gallump_lab.brain.prompt import SECTIONS, Prompt
 from gallump_lab.config import Config, Model
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import ContextItem
+from gallump_lab.memory.records import TIERS, ContextItem
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot

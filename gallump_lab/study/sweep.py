@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import TIERS
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import Best, choose
 from gallump_lab.study.past import one_by_one

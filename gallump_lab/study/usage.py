@@ -10,7 +10,7 @@ from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.config import Budget, Config, Model
-from gallump_lab.memory import packing
+from gallump_lab.memory import records
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
@@ -164,11 +164,11 @@ class Tokens:
 
             def used(turn: Past) -> list[dict[str, int]]:
                 contexts = (turn.context(con, corpus, config, turn.token_factor) for config in PRESETS.values())
-                return [packing.used(context.slots) for context in contexts]
+                return [records.used(context.slots) for context in contexts]
 
             turns = one_by_one([turn for turn in past_turns(con) if not turn.gone], used, "Replaying", "turns")
         for place, (preset, config) in enumerate(PRESETS.items()):
-            for tier in packing.TIERS:
+            for tier in records.TIERS:
                 spent = pd.Series([turn[place][tier] for turn in turns], dtype="float64")
                 budget, mean = getattr(config.budget, tier), spent.mean()
                 rows.append([preset, tier, budget, mean, spent.quantile(0.95), 1 - mean / budget, len(turns)])
