@@ -11,13 +11,12 @@ from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
 from gallump_lab.brain import distiller
 from gallump_lab.brain.distiller import Distilled
-from gallump_lab.brain.prices import confirmed
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit, check_spending, confirmed
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Session, Taken
 from gallump_lab.memory.records import AsOf
-from gallump_lab.store import Store, lease, times
+from gallump_lab.store import Store, locks, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -265,7 +264,7 @@ class AutoDistiller:
             What the model gave and what was taken of it, each None if there is none, and why it failed.
         """
         name, minutes, now = config.model.answering, config.session_minutes, times.here(self._clock, config.time_zone)
-        with lease.Claim(self._renew) as claim:
+        with locks.Claim(self._renew) as claim:
             with self._store.write() as con:
                 if not distilling.due(con, name, now, minutes, wanted=[session_id]):
                     return None, None, None  # another has it, or has done it, by now

@@ -36,8 +36,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
-from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import AsOf, Role
+from gallump_lab.memory.records import TIERS, AsOf, Role
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates
 from gallump_lab.reading.numbers import numbers

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import TIERS
 from gallump_lab.picture import COLOURS, Picture
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
+from gallump_lab.memory.context import newest_first
 from gallump_lab.memory.corpus import Corpus, View
-from gallump_lab.memory.packing import newest_first
 from gallump_lab.memory.records import AsOf, ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Recall
-from gallump_lab.memory.packing import says
+from gallump_lab.memory.context import says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import pictures, statistics

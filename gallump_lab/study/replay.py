@@ -17,8 +17,7 @@ from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import AsOf, ContextItem, SessionContext
+from gallump_lab.memory.records import TIERS, AsOf, ContextItem, SessionContext
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.dates import zone
 from gallump_lab.reading.text_files import counted

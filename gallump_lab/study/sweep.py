@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Budget, Config
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import TIERS
 from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks

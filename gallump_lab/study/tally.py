@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.memory.cold import Shown
-from gallump_lab.memory.packing import TIERS, already_said, says
-from gallump_lab.memory.records import ContextItem
+from gallump_lab.memory.context import already_said, says
+from gallump_lab.memory.records import TIERS, ContextItem
 from gallump_lab.memory.text import terms
 
 if TYPE_CHECKING:

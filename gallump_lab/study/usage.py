@@ -10,7 +10,7 @@ from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.config import Budget, Config, Model
-from gallump_lab.memory import packing
+from gallump_lab.memory import records
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.picture import Picture
@@ -162,10 +162,10 @@ class Tokens:
             turns = [turn for turn in past_turns(con) if not turn.gone]
             for turn in tqdm(turns, desc="Replaying", unit=" turns", delay=2):
                 found = (turn.context(con, corpus, config, turn.token_factor) for config in presets)
-                used.append([packing.used(each.slots) for each in found])
+                used.append([records.used(each.slots) for each in found])
         rows = []
         for place, (preset, config) in enumerate(PRESETS.items()):
-            for tier in packing.TIERS:
+            for tier in records.TIERS:
                 spent = pd.Series([each[place][tier] for each in used], dtype="float64")
                 budget, mean = getattr(config.budget, tier), spent.mean()
                 rows.append([preset, tier, budget, mean, spent.quantile(0.95), 1 - mean / budget, len(turns)])

@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.answer import ModelError
-from gallump_lab.brain.turns import SpendingLimit
+from gallump_lab.brain.prices import SpendingLimit
 from gallump_lab.config import Config, ConfigError
+from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
-from gallump_lab.memory.packing import TIERS
-from gallump_lab.memory.records import NO_OVERRIDES, Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, TIERS, Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
-from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.entries import Growing, entry, file_name, page, sessions, visible, words
@@ -25,7 +24,7 @@ from gallump_lab.ui.inspector import carried, preview, source
 from gallump_lab.ui.widget import Widget, joined
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Reply
+    from gallump_lab.brain.answer import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets  # type: ignore[import-untyped]
 
 from gallump_lab.config import ConfigError
-from gallump_lab.memory import packing
+from gallump_lab.masking import masked
+from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.picture import COLOURS, Picture
-from gallump_lab.secrets import masked
 from gallump_lab.store import StoreError
 from gallump_lab.ui.entries import entry, visible, words
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Preview
+    from gallump_lab.brain.prompt import Preview
     from gallump_lab.lab import Lab
 
 SNIPPET = 300
@@ -66,7 +66,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
     items = found.budget.hot_messages is not None or found.budget.cold_insights is not None
     notice = found.prompt.session_context.notice
     about = {"cost": found.cost_usd, "most": found.most_usd, "items": items, "notice": notice}
-    return _describe(sections, packing.used(found.slots), limits, found.slots, question) | about
+    return _describe(sections, records.used(found.slots), limits, found.slots, question) | about
 
 
 def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _describe(
     question: str,
 ) -> dict[str, Any]:
     total = sum(sections.values())
-    parts = {tier.upper(): used[tier] for tier in packing.TIERS}
+    parts = {tier.upper(): used[tier] for tier in records.TIERS}
     parts["Market"] = sections.get("market", 0) + sections.get("portfolio", 0)
     parts["Question"] = sections.get("question", 0)
     parts["Instructions"] = total - sum(parts.values())  # the headings of the tiers too
@@ -239,7 +239,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
 def _filled(preview: "Preview") -> str:
     """Draw how full the budgets are, as bars and counts."""
-    used = packing.used(preview.slots)
+    used = records.used(preview.slots)
     limits = {tier: getattr(preview.budget, tier) for tier in used}
     whole = max(sum(limits.values()), sum(used.values()), 1)
     bars = "".join(_bar(tier.upper(), spent / whole, max(limits[tier], spent) / whole) for tier, spent in used.items())
@@ -252,7 +252,7 @@ def _drawn(preview: "Preview") -> str:
     """Draw the budgets, every kept slot and the next in line; what was said is escaped."""
     kept = "".join(_line(slot) for slot in preview.slots if slot.kept)
     missed = [
-        slot for tier in packing.TIERS for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"
+        slot for tier in records.TIERS for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"
     ]
     rest = f"<p>Over budget, next in line:</p>{''.join(map(_line, missed[:NEXT]))}" if missed else ""
     return (
@@ -297,7 +297,7 @@ def prompt_tokens(preview: "Preview") -> Picture:
 
     spent = {
         tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
-        for tier, section_used in packing.used(preview.slots).items()
+        for tier, section_used in records.used(preview.slots).items()
     }
     rows = [
         {

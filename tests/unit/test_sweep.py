@@ -9,7 +9,7 @@ import pytest
 from questions import lab_of
 
 from gallump_lab import Budget, Config, Lab, Model, study
-from gallump_lab.memory.packing import TIERS
+from gallump_lab.memory.records import TIERS
 from gallump_lab.study.tally import measure
 
 MODEL = "claude-sonnet-5-5"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.config import Budget
 from gallump_lab.memory.cold import passing_over
-from gallump_lab.memory.packing import already_said, pack
+from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
 from gallump_lab.study.rank import Rankings
