@@ -21,15 +21,15 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from gallump_lab.brain.answer import ModelError
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 from gallump_lab.server.openapi import CODES, QuestionBody, description
 from gallump_lab.store import StoreError, times
 
 if TYPE_CHECKING:
     from logging import Logger
 
-    from gallump_lab.brain.conversation import Reply
+    from gallump_lab.brain.answer import Reply
     from gallump_lab.server.app import Answers
 
 _RAISED = {code.raised: name for name, code in CODES.items() if code.raised}

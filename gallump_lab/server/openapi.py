@@ -7,9 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.json_schema import models_json_schema
 
 from gallump_lab.brain import answer as faults
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.brain.recommendations import RECOMMEND
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 from gallump_lab.memory.messages import MAX_CHARACTERS
 from gallump_lab.reading.symbols import validate_symbols
 from gallump_lab.store import LabBusy, NoServer, StoreError

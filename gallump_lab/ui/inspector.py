@@ -13,7 +13,7 @@ from gallump_lab.store import StoreError
 from gallump_lab.ui.widget import Widget, entry, joined, plain, shared, visible, words
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Preview
+    from gallump_lab.brain.prompt import Preview
     from gallump_lab.lab import Lab
 
 SNIPPET = 300
