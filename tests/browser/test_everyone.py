@@ -9,6 +9,10 @@ from playwright.sync_api import expect
 
 OVERFLOWS = "log => [log, ...log.querySelectorAll('article')].some(each => each.scrollWidth > each.clientWidth)"
 
+NAMELESS = """chat => [...chat.querySelectorAll("button, input, textarea, [role]")].filter((each) =>
+  !(each.ariaLabel || each.labels?.length || each.innerText || each.role === "status" || !each.checkVisibility())
+).map((each) => each.outerHTML)"""
+
 # What a screen reader is told unasked.
 HEAR = """chat => {
   window.heard = [];
@@ -112,47 +116,7 @@ def test_a_screen_reader_hears_a_finished_reply_once_and_every_control_has_a_nam
     notebook.chat.get_by_role("button", name="Context", exact=True).click()
     notebook.chat.get_by_role("button", name="Sessions").click()
     expect(notebook.chat.get_by_role("complementary", name="Sessions").get_by_role("listitem")).to_have_count(1)
-    expect(notebook.chat).to_match_aria_snapshot("""
-      - region "Chat":
-        - textbox "Watchlist"
-        - button "Sessions" [expanded]
-        - button "New session"
-        - button "Context" [expanded]
-        - log "Transcript":
-          - article /You, .*/:
-            - button "Copy this message"
-            - button "Forget this message"
-            - time
-            - text: Read it to me
-          - article /Analyst, .*/:
-            - button "Copy this message"
-            - button "Forget this message"
-            - button "Copy this code"
-            - group "Recommendations":
-              - group "buy AAPL":
-                - textbox "Note"
-                - button "Accept"
-                - button "Reject"
-            - group "Tokens, cost, time and memory":
-              - button "Context of this reply"
-        - complementary "Context":
-          - button "Close"
-          - img /Market/
-          - group "Budgets, in tokens":
-            - slider "HOT budget"
-            - slider "WARM budget"
-            - slider "COLD budget"
-        - complementary "Sessions":
-          - searchbox "Search sessions"
-          - list:
-            - listitem:
-              - button "Read it to me"
-              - paragraph:
-                - button "Export"
-                - button "Forget this session"
-        - textbox "Your question"
-        - button "Send"
-    """)
+    assert notebook.chat.evaluate(NAMELESS) == []
 
 
 def test_messages_and_code_are_copied_with_and_without_a_clipboard(notebook, claude, clipboard):
