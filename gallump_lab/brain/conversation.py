@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.brain import turns
 from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
-from gallump_lab.brain.distillation import AutoDistiller
+from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.config import Budget, Config
