@@ -17,8 +17,6 @@ from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import DAY, midnight
 
 Spans = Callable[[str], Sequence[tuple[int, int, str]]]
-"""Returns where a text names symbols: start, stop and symbol of each."""
-
 VALUED = frozenset({"stop", "target", "entry level", "position", "size", "forecast", "support", "resistance"})
 """Attributes of a symbol of which the newest holds."""
 _KINDS: dict[str | None, Kind] = {"position": "position", "size": "position", None: "position", "forecast": "thesis"}
@@ -33,21 +31,20 @@ RETAKEN = re.compile(
 _PHRASES = [
     (re.compile(rf"(?<!\w)(?:{pattern})(?![\w'])"), name)
     for name, pattern in {
-        " _target ": r"price target|profit objective|upside|take[ -]?profits?(?: order)?|t/p|limit (?:order to "
-        r")?sell|(?:limit )?order to sell",
+        " _target ": r"price target|profit objective|upside|take[ -]?profits?(?: order)?|t/p|(?:limit )?order to sell",
         " _entry ": r"(?:limit )?order to buy|buy (?:limit|stop)|limit buy",
         " _stop ": r"stop[ -]?loss|sell stop|s/l|line in the sand|kill switch|loss limit|bail-?out(?: level)?"
-        r"|point of no return|hard floor",
+        r"|hard floor|point of no return",
         " _even ": r"break[ -]?even|b/e|(?<=stop )to (?:my )?(?:entry|cost)(?: price)?",
-        " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped out|taken out|called away)(?: of)?|got "
-        r"(?:me )?stopped|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
-        " _part ": r"(?:another |the other )?(?:half|a third|a quarter|two thirds|some|part|most|a few)(?: "
-        r"off)?(?: of)?(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
+        " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped out|taken out|called away)(?: of)?"
+        r"|got (?:me )?stopped|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
+        " _part ": r"(?:another |the other )?(?:half|a third|a quarter|two thirds|some|part|most|a few)(?: off)?"
+        r"(?: of)?(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
         " _all ": r"all of (?:it|them)|the (?:whole|entire) (?:position|lot|thing)|the (?:rest|remaining)(?: of it)?",
-        " _bought ": r"(?:went|got) (?:long|short)|picked up|got in(?:to)?|i'?m in|pulled the trigger on"
-        r"|loaded up(?: on)?|opened a (?:long|short|position)(?: in)?|started a position(?: in)?|positions? ?:",
-        " _buy ": r"start(?:ing)? (?:to buy|buying|a position)|step(?:ping)? in(?:to)?|go(?:ing)? long"
-        r"|get(?:ting)? (?:long|into|back in)|put me down",
+        " _bought ": r"(?:went|got) (?:long|short)|picked up|got in(?:to)?|i'?m in|loaded up(?: on)?|positions? ?:"
+        r"|(?:opened|started) a (?:long|short|position)(?: in)?|pulled the trigger on",
+        " _buy ": r"start(?:ing)? (?:to buy|buying|a position)|step(?:ping)? in(?:to)?|go(?:ing)? long|put me down"
+        r"|get(?:ting)? (?:long|into|back in)",
         " _expect ": r"will (?:be|hit|see|reach|go to|get to)|base case|goes to|heading to",
         r"\1 is ": r"(stop|target)'s",
         " _hit ": r"(?:got|was|is|been) (?:hit|triggered|executed)",
@@ -56,9 +53,10 @@ _PHRASES = [
         " ": r"from +[NP]\S+ (?= *to +[NP])",
     }.items()
 ]
+"""What is said in several words, in one."""
 _CLASSES = {
-    "attribute": "stop stops sl target targets tgt tp entry support resistance size qty _stop _target _entry "
-    "trail trailing",
+    "attribute": "stop stops sl trail trailing target targets tgt tp entry support resistance size qty _stop _target "
+    "_entry",
     "plural": "stops targets",
     "remove": "cancel cancelled canceled pull pulled remove removed delete deleted scrap scrapped drop dropped "
     "forget scratch no off",
@@ -97,9 +95,8 @@ MEANS: dict[str, frozenset[str]] = dict.fromkeys(_FILLERS.split(), frozenset())
 for _name, _words in _CLASSES.items():
     MEANS |= {word: MEANS.get(word, frozenset()) | {_name} for word in _words.split()}
 _ATTRIBUTES = {
-    "stops": "stop", "targets": "target", "sl": "stop", "trail": "stop", "trailing": "stop", "tgt": "target", "t"
-    "p": "target", "entry": "entry level",
-    "qty": "size", "_entry": "entry level",
+    "stops": "stop", "sl": "stop", "trail": "stop", "trailing": "stop", "targets": "target", "tgt": "target",
+    "tp": "target", "entry": "entry level", "_entry": "entry level", "qty": "size",
 }  # fmt: skip
 _OPTIONS = re.compile(
     r"\b(?:calls?|puts?(?! (?:an?|my|the|our|it|in|on|another|me|up|stops?)\b)|strikes?|straddles?|strangles?"
@@ -134,7 +131,7 @@ _APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 _TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
 
 _Stated = tuple[str | None, str]
-"""An attribute and its value; no attribute for what replaces nothing, such as the sale of a part."""
+"""An attribute and its value, as in `Stance`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,26 +177,19 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Sta
     if _DOUBTS.search(bare) or _QUOTED.search(bare):
         return []
     bare = _WHEN.sub(lambda when: " " * len(when[0]), _without(bare, times(bare, at.date())))
-    whole = _Clause(bare, spans)
+    whole = Clause(bare, spans)
     about = whole.symbols[0] if len(whole.symbols) == 1 else about
-    planned = _planned(whole) if about and len(whole.symbols) < 2 and whole.understood else None
-    if about and planned:
+    found = _read(text, bare, about, spans, limit.name if limit else None)
+    if about and len(whole.symbols) < 2 and whole.understood and (planned := _planned(whole)):
         found = [Stance(text=text, symbol=about, attribute=planned[0], value=planned[1])]
-    else:
-        found = _read(text, bare, about, spans, limit.name if limit else None)
     until = midnight(limit.until + DAY, at.tzinfo) if limit else None
     return [replace(each, until=until) for each in found if each.value]
 
 
-def understood(text: str) -> bool:
-    """Return whether each word of a text is one that levels and trades are told with."""
-    return _Clause(text, lambda _: ()).understood
-
-
-class _Clause:
+class Clause:
     """A clause as words, of which those that are understood have meanings."""
 
-    def __init__(self, text: str, spans: Spans) -> None:
+    def __init__(self, text: str, spans: Spans = lambda _: ()) -> None:
         named = spans(text)
         spelt = _spelt(text, named)
         self.text = text
@@ -264,18 +254,14 @@ def _without(text: str, parts: Iterable[Horizon | Named]) -> str:
 
 
 def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | None) -> list[Stance]:
-    """Read a statement clause by clause; `bare` is the text with spaces in the place of its dates.
-
-    `ends` names until when it holds.
-    """
+    """Read a statement by its clauses; `bare` is it without its dates, `ends` names until when it holds."""
     found: list[Stance] = []
     topic: Stance | None = None  # what a bare number after it would go on with
     begun, taken_back = 0, False
     cuts = [0, *(place for cut in _CLAUSE.finditer(bare) for place in cut.span()), len(bare)]
-    for start, stop in zip(cuts[::2], cuts[1::2], strict=True):
-        if not bare[start:stop].strip():
-            continue
-        clause = _Clause(bare[start:stop], spans)
+    pieces = zip(cuts[::2], cuts[1::2], strict=True)
+    for start, stop in (each for each in pieces if bare[slice(*each)].strip()):
+        clause = Clause(bare[start:stop], spans)
         if _OPTIONS.search(clause.text):  # whose a level after it is, nobody knows
             about = None
         elif clause.symbols:
@@ -288,7 +274,7 @@ def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | Non
                 found.remove(topic)
             topic = None
             continue
-        stated = _forecast(clause, ends) or _levelled(clause) or _traded(clause) or _planned(clause) or _weighed(clause)
+        stated = _forecast(clause, ends) or _levelled(clause) or _traded(clause) or _planned(clause)
         goes_on = False
         if stated is None and topic:
             other = about != topic.symbol
@@ -308,7 +294,7 @@ def _read(text: str, bare: str, about: str | None, spans: Spans, ends: str | Non
     return [each for each in found if not (taken_back and each is topic)]
 
 
-def _planned(clause: _Clause) -> _Stated | None:
+def _planned(clause: Clause) -> _Stated | None:
     """Recognise a level at which something is to be done: "if it loses 24 I'm out", "sell at 480", "buy under 27"."""
     means, price = clause.means, clause.price()
     if price is None or clause.attributes or len(clause.prices) > 1:
@@ -320,8 +306,10 @@ def _planned(clause: _Clause) -> _Stated | None:
     return ("entry level", price) if "buy" in means and not means & {"sell", "sold"} else None
 
 
-def _levelled(clause: _Clause) -> _Stated | None:
-    """Recognise a level by its name: "my stop is 420", "500 target", "no stop any more"."""
+def _levelled(clause: Clause) -> _Stated | None:
+    """Recognise a level by its name: "my stop is 420", "no stop any more"; and a weight: "FB is 6% of my book"."""
+    if not clause.attributes and "book" in clause.means and len(clause.percents) == 1 and not clause.prices:
+        return "size", f"{clause.percents[0]}%"
     if len(clause.attributes) != 1:
         return None
     (attribute,), means, value = clause.attributes, clause.means, clause.price() or ""
@@ -339,7 +327,7 @@ def _levelled(clause: _Clause) -> _Stated | None:
     return attribute, value
 
 
-def _traded(clause: _Clause, *, bought: bool = False) -> _Stated | None:
+def _traded(clause: Clause, *, bought: bool = False) -> _Stated | None:
     """Recognise what was done, as against what is planned: bought, sold, a part of it sold."""
     means, prices = clause.means, clause.prices
     # "AAPL closed at 441", "GOOG bought Motorola": a company, or the market, is who deals
@@ -364,14 +352,7 @@ def _traded(clause: _Clause, *, bought: bool = False) -> _Stated | None:
     return None
 
 
-def _weighed(clause: _Clause) -> _Stated | None:
-    """Recognise a position's weight: "FB is 6% of my book"."""
-    if "book" not in clause.means or len(clause.percents) != 1 or clause.prices:
-        return None
-    return "size", f"{clause.percents[0]}%"
-
-
-def _forecast(clause: _Clause, ends: str | None) -> _Stated | None:
+def _forecast(clause: Clause, ends: str | None) -> _Stated | None:
     """Recognise where a price is expected: "above 900 by December"."""
     means, price = clause.means, clause.price()
     away = means & {"bought", "sold", "buy", "sell", "leave", "remove", "if", "reduced"}
@@ -382,11 +363,8 @@ def _forecast(clause: _Clause, ends: str | None) -> _Stated | None:
     return "forecast", f"{way}{price}" + (f" by {ends}" if ends else "")
 
 
-def _continued(clause: _Clause, topic: Stance, *, other: bool, taken_back: bool) -> _Stated | None:
-    """Recognise a value that goes on with what was said: "no wait, 185", "and on MSFT 26", "150 at 214.30".
-
-    `other` tells whether it is of another symbol.
-    """
+def _continued(clause: Clause, topic: Stance, *, other: bool, taken_back: bool) -> _Stated | None:
+    """Recognise a value that goes on with what was said: "no wait, 185", or of another symbol "and on MSFT 26"."""
     price, attribute = clause.price(), topic.attribute
     if attribute == "position":
         if taken_back:
@@ -401,7 +379,7 @@ def _continued(clause: _Clause, topic: Stance, *, other: bool, taken_back: bool)
     return attribute, ""  # one of two
 
 
-def _corrected(clause: _Clause, topic: Stance, price: str | None) -> _Stated | None:
+def _corrected(clause: Clause, topic: Stance, price: str | None) -> _Stated | None:
     """Recognise what holds of a trade after all: "sorry, 80 shares, not 60", "no wait, at 341"."""
     held, at, paid = f" {topic.value}".partition(" at ")
     if price and "shares" in clause.means:
@@ -409,7 +387,7 @@ def _corrected(clause: _Clause, topic: Stance, price: str | None) -> _Stated | N
     return ("position", f"{held} at {price}".strip()) if price and [*clause.prices][-1] in clause.paid() else None
 
 
-def _completed(clause: _Clause, topic: Stance, price: str | None) -> _Stated | None:
+def _completed(clause: Clause, topic: Stance, price: str | None) -> _Stated | None:
     """Recognise the rest of a trade: its price, or how many."""
     value = topic.value
     if price and value == "closed":

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gallump_lab.memory.levels import RETAKEN, VALUED, claims, understood
+from gallump_lab.memory.levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import FOREIGN, JOKED, READ, TRADED, Statement, Symbols, statements
 from gallump_lab.memory.text import one_line, terms
@@ -243,7 +243,7 @@ def _near(learnt: Learnt, prices: Mapping[str, Sequence[float]]) -> bool:
 def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, about: str | None) -> Iterator[_Found]:
     """Read the values that a statement teaches, or else the statement itself."""
     text, lead = statement.text, statement.lead
-    sure = not lead or text.startswith(lead) or understood(lead)
+    sure = not lead or text.startswith(lead) or Clause(lead).understood
     found = claims(text, about, message.created_at, symbols.spans) if sure else []
     plain = Learnt(text=text, kind="fact", sources=(message.message_id,), speaker=message.speaker)
     for each in found:
