@@ -9,7 +9,7 @@ from gallump_lab import tokens
 from gallump_lab.brain import claude, offline, recommendations
 from gallump_lab.brain.answer import Answer, EmptyReply, clean
 from gallump_lab.config import Budget, Model
-from gallump_lab.secrets import Stream
+from gallump_lab.masking import Stream
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab import tokens
 from gallump_lab.brain import model_insights
 from gallump_lab.brain.answer import BrokenReply, EmptyReply, NoAccess
-from gallump_lab.brain.prices import confirmed
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit, check_spending, confirmed
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Distillation, Session
 from gallump_lab.memory.records import AsOf
-from gallump_lab.store import Store, lease, times
+from gallump_lab.store import Store, locks, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -192,7 +191,7 @@ class AutoDistiller:
             Whether no other session would fare better: it was stopped, or the model cannot be reached.
         """
         name, minutes, now = config.model.answering, config.session_minutes, times.here(self._clock, config.time_zone)
-        with lease.Claim(self._renew) as claim:
+        with locks.Claim(self._renew) as claim:
             with self._store.write() as con:
                 check_spending(con, now, config.model)
                 if not distilling.due(con, name, now, minutes, wanted=[session_id]):  # another has it by now

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude
-from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, clean
+from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, clean, line
 from gallump_lab.brain.prices import price
-from gallump_lab.brain.recommendations import MOST, Tool, line, short
+from gallump_lab.brain.recommendations import MOST, Tool, short
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import addresses_model
 from gallump_lab.memory.text import indented, one_line, statement
@@ -72,10 +72,8 @@ REMEMBER = Tool(
             "description": "Numbers of the messages it rests on",
         },
     },
-    sign="text",
-    named="The insight {}",
+    one="The insight",
     title="text",
-    unnamed="An insight",
 )
 INSTRUCTIONS = f"""\
 You read one past session of an analyst of financial markets with an assistant, and note what is worth remembering in \

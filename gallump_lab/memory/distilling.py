@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.masking import masked
 from gallump_lab.memory import ledger, rules
 from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
-from gallump_lab.secrets import masked
-from gallump_lab.store import lease, times
+from gallump_lab.store import locks, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -142,10 +142,10 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     given["wanted"] = None if wanted is None else [*wanted]
     rows = con.execute(_DUE, given).fetchall()
     running = con.execute(
-        f"select session_id, owner, {lease.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
+        f"select session_id, owner, {locks.LATE} from distillings where state = 'running' and distiller = ?",  # noqa: S608
         [distiller],
     ).fetchall()
-    taken = {session_id for session_id, who, late in running if not lease.free(who, late=late)}
+    taken = {session_id for session_id, who, late in running if not locks.free(who, late=late)}
     return [session_id for (session_id,) in rows if session_id not in taken]
 
 
@@ -193,7 +193,7 @@ def begin(
     Parameters
     ----------
     owned_by : str, optional
-        The name of the claim (see `store.lease`), for a distiller that takes its time; without one it ends in this
+        The name of the claim (see `store.locks`), for a distiller that takes its time; without one it ends in this
         very step.
     """
     con.execute(  # what was left behind, or failed to renew its claim
@@ -202,7 +202,7 @@ def begin(
     )
     (number,) = con.execute(
         "insert into distillings (distilling_id, session_id, distiller, seen_message, began_at, state, owner, "  # noqa: S608
-        f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {lease.NOW}) "
+        f"renewed_at) values (nextval('distilling_ids'), ?, ?, ?, ?, 'running', ?, {locks.NOW}) "
         "returning distilling_id",
         [session.session_id, distiller, session.seen, times.naive(now), owned_by],
     ).fetchone() or (0,)
@@ -211,7 +211,7 @@ def begin(
 
 def renew(con: "DuckDBPyConnection", owned_by: str) -> None:
     """Renew a claim, so that nobody else takes its session."""
-    con.execute(f"update distillings set renewed_at = {lease.NOW} where owner = ?", [owned_by])  # noqa: S608
+    con.execute(f"update distillings set renewed_at = {locks.NOW} where owner = ?", [owned_by])  # noqa: S608
 
 
 def is_kept(con: "DuckDBPyConnection", number: int, session: Session) -> bool:

@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gallump_lab import secrets as masking
+from gallump_lab import masking
 from gallump_lab.store import schema
 from gallump_lab.store.errors import LabBusy, NoServer, QueryRefused, StoreError, translated
 from gallump_lab.store.files import quoted

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.store import remote
 from gallump_lab.store.errors import StoreError, translated
 from gallump_lab.store.files import quoted
-from gallump_lab.store.lease import Instance, scratch
+from gallump_lab.store.locks import Instance, scratch
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from gallump_lab.reading.text_files import check_readable
 from gallump_lab.store import files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, translated
-from gallump_lab.store.lease import Instance
+from gallump_lab.store.locks import Instance
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:

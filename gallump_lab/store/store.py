@@ -22,7 +22,7 @@ from gallump_lab.store.errors import (
     is_unfinished,
     translated,
 )
-from gallump_lab.store.lease import Instance, queued
+from gallump_lab.store.locks import Instance, queued
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

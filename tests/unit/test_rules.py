@@ -163,7 +163,7 @@ def test_rules_and_dates_without_a_known_subject_replace_nothing():
     [
         ("I expect AAPL above 400 by August", datetime(2013, 9, 1, tzinfo=UTC)),
         ("I expect AAPL above 400 by February", datetime(2014, 3, 1, tzinfo=UTC)),
-        ("AAPL stop 321 until Friday", datetime(2013, 3, 2, tzinfo=UTC)),
+        ("AAPL stop 321 until Monday", datetime(2013, 3, 5, tzinfo=UTC)),
         ("AAPL stop 321 until 2013-07-30", datetime(2013, 7, 31, tzinfo=UTC)),
         ("I'm off sailing till the 29th", datetime(2013, 3, 30, tzinfo=UTC)),
         ("Bought 5 AAPL at 30.5 the day before the July sale", None),

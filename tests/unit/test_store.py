@@ -37,7 +37,7 @@ from gallump_lab.store import (
     StoreError,
     frame,
 )
-from gallump_lab.store.lease import Instance
+from gallump_lab.store.locks import Instance
 
 ENDLESS = "select sum(i * j) from range(10000000000) a(i), range(1000000) b(j)"
 
