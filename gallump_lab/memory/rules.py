@@ -87,14 +87,8 @@ _VIEW = re.compile(
     r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|etfs|bonds|banks|crypto|dividends)\b",
     re.IGNORECASE,
 )
-_SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
 _OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
-_WHEN = re.compile(
-    r"\b(?:yesterday|today|tomorrow|tonight|ago|last|next|since|until|years?|months?|weeks?|weekend"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|june|july|august|september|october"
-    r"|november|december)\b|\d",
-    re.IGNORECASE,
-)
+_WHEN = re.compile(r"\d|day\b|\b(?:tonight|ago|last|next|since|until|years?|months?|weeks?)\b", re.IGNORECASE)
 _PROPER = re.compile(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
 _LEANS = re.compile(
     r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below "
@@ -102,13 +96,11 @@ _LEANS = re.compile(
     re.IGNORECASE,
 )
 _CHATTER = """
-great awesome amazing incredible wonderful love lovely thank thanks nice good cool best better fun glad happy proud sure
-feel feeling really think know like go going get got getting make makes made thing things stuff time times lot lots way
-look looks sound sounds day days keep want need see hear talk take taking special important cool excited exciting hope
-wish true right mean means big super pretty totally definitely always wow yeah hey much many more most even something
-everything people come came say said says tell told let help ever maybe kind sort bit little great pic photo check try
-agree believe moment moments life world keep support inspire inspiring beautiful perfect hard able new one now here
-today while back
+great awesome amazing wonderful love lovely thank thanks nice good cool best better fun glad happy proud sure feel
+really think know like go going get got make makes made thing stuff time lot way look looks sound sounds day keep want
+need see hear talk take special important excited hope wish right mean big always yeah much many more most even people
+come say said tell let help ever maybe kind bit little pic check try agree believe moment life world hard able new one
+now here today back
 """
 
 
@@ -288,24 +280,20 @@ def _limit(text: str) -> tuple[str | None, str | None]:
 
 
 def _scored(learnt: Learnt, *, named: bool) -> _Found:
+    """Return a statement with how much it is worth remembering, and its speaker before it."""
     text = learnt.text
+    content = {*terms(text)} - _says_little()
+    if learnt.attribute in VALUED or learnt.kind in {"level", "position"}:
+        score = 85 if learnt.attribute == "size" else 95 if learnt.attribute in {"entry level", "forecast"} else 100
+    else:
+        score = 4 * min(len(content), 12) + 8 * bool(_OWN.match(text)) + 6 * bool(_WHEN.search(text))
+        score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_LEANS.match(text))
+        least = 3 if learnt.kind == "thesis" else 0 if learnt.attribute else 1
+        bonus = {"thesis": 16, "lesson": 20, "preference": 20 if learnt.attribute or learnt.value else 8}
+        score += bonus.get(learnt.kind, 0) * (len(content) > least)
     if learnt.speaker:
         learnt = replace(learnt, text=f"{one_line(learnt.speaker)}: {text}")
-    found = _Found(learnt=learnt, text=text, score=0, named=named)
-    return replace(found, score=_score(found))
-
-
-def _score(found: _Found) -> int:
-    """Return how much a statement is worth remembering."""
-    learnt, text = found.learnt, found.text
-    if found.valued:
-        return {"size": 85, "entry level": 95, "forecast": 95}.get(str(learnt.attribute), 100)
-    content = {*terms(text)} - _says_little()
-    score = 4 * min(len(content), 12) + 8 * bool(_SELF.match(text)) + 6 * bool(_WHEN.search(text))
-    score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_LEANS.match(text))
-    bonus = {"thesis": 16, "lesson": 20, "preference": 20 if learnt.attribute or learnt.value else 8}
-    least = 3 if learnt.kind == "thesis" else 0 if learnt.attribute else 1
-    return score + (bonus.get(learnt.kind, 0) if len(content) > least else 0)
+    return _Found(learnt=learnt, text=text, score=score, named=named)
 
 
 def _join(run: list[_Found], found: _Found, follows: bool) -> None:  # noqa: FBT001 (a statement's own field)
