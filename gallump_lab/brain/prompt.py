@@ -209,11 +209,6 @@ class PromptBuilder:
         self.template = f"{template}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
 
     @classmethod
-    def default(cls, budget: Budget | None = None) -> Self:
-        """Return the builder of the default template."""
-        return cls("default", budget)
-
-    @classmethod
     def guide(cls, budget: Budget | None = None) -> Self:
         """Return the builder that reproduces the integration guide's text."""
         return cls("guide", budget or Budget.guide())
