@@ -102,12 +102,14 @@ def say(*pieces, stop_reason="end_turn", usage=None):
 class MessagesServer:
     """Serves until it is closed; a context manager."""
 
-    def __init__(self, port=0, delay=0.0):
+    delay = 0.0
+    """Seconds between two events of a stream."""
+
+    def __init__(self):
         self.requests: list[Request] = []
         self.closing = threading.Event()
-        self.delay = delay
         self._queued = deque()
-        self._http = _Http(("127.0.0.1", port), _Handler)
+        self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -204,7 +204,8 @@ class Conversation:
             See `prices.check_spending`.
         """
         factor = memory.learnt_factor(con, config.model.answering, config)
-        PromptBuilder(config.template, config.budget).check(question, factor)
+        least = SessionContext(token_factor=factor)
+        PromptBuilder(config.template, config.budget).build_trading_prompt(question, MarketContext(), least)
         if config.model.answering != OFFLINE:
             check_spending(con, self._clock(), config.model)
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from messages_server import MessagesServer, Status, end, say, start, text, thinking, tool
+from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
@@ -18,21 +18,8 @@ from gallump_lab.config import Budget, Model
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
-BUY = {
-    "action": "buy",
-    "symbol": "AAPL",
-    "size": "5% of the portfolio",
-    "entry": 190.0,
-    "stop": 182.0,
-    "target": 210.0,
-    "horizon": "3 months",
-    "confidence": 0.6,
-    "rationale": "It holds its mean.",
-}
-IN_WORDS = (
-    "- **Buy AAPL**, 5% of the portfolio, entry $190.00, stop $182.00, target $210.00, 3 months, confidence 60%. "
-    "It holds its mean."
-)
+BUY = RECOMMENDATION
+IN_WORDS = "- **Buy AAPL**, 5% of the portfolio, entry $430.00, stop $400.00, target $500.00, 3 months, confidence 60%."
 
 
 @pytest.fixture
@@ -90,18 +77,18 @@ def test_what_is_sent_is_the_prompt_with_its_stable_part_cached_and_a_strict_too
 
 
 def test_a_recommendation_is_put_into_words_and_an_invalid_one_is_refused_with_a_reason(server):
-    wrong = BUY | {"symbol": "MSFT", "stop": 250.0}
+    wrong = BUY | {"symbol": "MSFT", "stop": 550.0}
     server.queue([start(), *text("Two ideas."), *tool({"recommendations": [wrong, BUY]}), *end("tool_use")])
     answer = brain(server).send(prompt())
-    assert answer.text == f"Two ideas.\n\n{IN_WORDS}"  # in words, so that it is remembered
+    assert answer.text == f"Two ideas.\n\n{IN_WORDS} Scripted."  # in words, so that it is remembered
     assert (answer.recommendations, answer.state, answer.plain) == ((Recommendation(**BUY),), "complete", False)
     (reason,) = answer.dropped
-    assert reason.startswith("The recommendation 'MSFT' was refused: a buy needs stop < entry < target, not stop 250.0")
+    assert reason.startswith("The recommendation 'MSFT' was refused: a buy needs stop < entry < target, not stop 550.0")
     assert answer.to_dict() == {"response": answer.text, "recommendations": [BUY], "requires_confirmation": True}
 
     server.queue([start(), *tool({"recommendations": [BUY]}, index=0), *end("tool_use")])
     pieces = []
-    assert brain(server).send(prompt(), on_text=pieces.append).text == "".join(pieces) == IN_WORDS
+    assert brain(server).send(prompt(), on_text=pieces.append).text == "".join(pieces) == f"{IN_WORDS} Scripted."
 
     server.queue([start(), *text("Done."), *tool({"recommendations": [BUY]}, name="place_order"), *end("tool_use")])
     other = brain(server).send(prompt())  # of a tool that was not offered

@@ -1,21 +1,10 @@
 import json
 
 import pytest
+from messages_server import RECOMMENDATION as BUY
 
 from gallump_lab.brain.answer import Recommendation
 from gallump_lab.brain.recommendations import MOST, RECOMMEND, read
-
-BUY = {
-    "action": "buy",
-    "symbol": "AAPL",
-    "size": "100 shares",
-    "entry": 190.0,
-    "stop": 182.0,
-    "target": 210.0,
-    "horizon": "3 months",
-    "confidence": 0.6,
-    "rationale": "It holds its mean.",
-}
 
 
 def given(*recommendations):
@@ -27,11 +16,11 @@ def given(*recommendations):
     [
         {},
         {"symbol": "brk.b"},
-        {"entry": 190},
-        {"entry": "190"},
+        {"entry": 430},
+        {"entry": "430"},
         {"entry": None, "stop": None, "target": None},
-        {"action": "short", "stop": 200.0, "target": 150.0},
-        {"action": "sell", "stop": 200.0, "target": 150.0},
+        {"action": "short", "stop": 450.0, "target": 350.0},
+        {"action": "sell", "stop": 450.0, "target": 350.0},
         {"action": "hold", "entry": None, "target": None},
         {"unknown": "field"},
     ],
@@ -47,9 +36,9 @@ def test_sense_is_kept(change):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"stop": 200.0}, "a buy needs stop < entry < target"),
-        ({"target": 150.0}, "a buy needs stop < entry < target"),
-        ({"entry": None, "stop": 220.0}, "a buy needs stop < entry < target"),
+        ({"stop": 450.0}, "a buy needs stop < entry < target"),
+        ({"target": 350.0}, "a buy needs stop < entry < target"),
+        ({"entry": None, "stop": 520.0}, "a buy needs stop < entry < target"),
         ({"action": "short"}, "a short needs target < entry < stop"),
         ({"action": "moon"}, "action: input should be 'buy', 'sell', 'hold', 'short' or 'cover', not 'moon'"),
         ({"symbol": "not a symbol"}, "symbol must be 1 to 15 letters and digits"),
@@ -57,7 +46,7 @@ def test_sense_is_kept(change):
         ({"symbol": 5}, "symbol: "),
         ({"entry": 0}, "entry, stop and target must be prices above 0"),
         (
-            {"entry": "about 190"},
+            {"entry": "about 430"},
             "entry: input should be a valid number",
         ),
         ({"entry": float("nan")}, "must be prices above 0"),

@@ -187,18 +187,15 @@ def test_of_equal_statements_the_newest_stands_and_other_symbols_keep_theirs(lab
     ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_recall_names_a_bad_argument(lab: Lab) -> None:
+    for argument, words in (
         ({"query": None}, "query must be text"),
-        ({"query": "x", "tokens": -1}, "tokens must be a whole number"),
-        ({"query": "x", "as_of": datetime(2013, 1, 1)}, "as_of must be a datetime with a time zone"),  # noqa: DTZ001
-        ({"query": "x", "symbol": "no symbol"}, "no symbol"),
-    ],
-)
-def test_recall_names_a_bad_argument(lab: Lab, arguments: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        lab.recall(**arguments)
+        ({"tokens": -1}, "tokens must be a whole number"),
+        ({"as_of": datetime(2013, 1, 1)}, "as_of must be a datetime with a time zone"),  # noqa: DTZ001
+        ({"symbol": "no symbol"}, "no symbol"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            lab.recall(**{"query": "x", **argument})
 
 
 def test_a_question_of_any_length_has_an_answer(lab: Lab) -> None:

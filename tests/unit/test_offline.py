@@ -62,10 +62,6 @@ def note(*given, **named):
     return offline.write(prompt(*given, **named))
 
 
-def send(sent, on_text=lambda _: None, stop=None):
-    return offline.answer(sent, on_text=on_text, stop=stop or threading.Event())
-
-
 def test_it_says_the_close_its_date_and_the_trend():
     text, _ = note(market(problems=("The broker could not give bars of AAPL (TimeoutError: slow).",)))
     assert text.splitlines()[0].startswith("**Offline analyst: no model was asked.**")
@@ -197,7 +193,7 @@ def test_what_is_not_in_the_prompt_is_not_used():
 
 def test_it_comes_in_pieces_and_its_usage_is_counted():
     sent, pieces = prompt(market()), []
-    answer = send(sent, pieces.append)
+    answer = offline.answer(sent, on_text=pieces.append, stop=threading.Event())
     assert len(pieces) > 20
     assert "".join(pieces) == answer.text == offline.write(sent)[0]
     assert answer.usage == Usage(input_tokens=tokens.count(sent.text), output_tokens=tokens.count(answer.text))
