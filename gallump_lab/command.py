@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import secrets
 import signal
 import sys
@@ -71,9 +72,6 @@ def token_from(path: Path, *, make: bool = False) -> str:
     OSError
         If it cannot be read or made.
     """
-    if path.is_dir():
-        msg = f"{path} is a folder. Give the path of the file that holds the token."
-        raise ValueError(msg)
     if make and not path.exists():
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
@@ -82,7 +80,7 @@ def token_from(path: Path, *, make: bool = False) -> str:
         msg = f"{path} may be read by others than its owner. Change that: chmod 600 {path}"
         raise ValueError(msg)
     token = path.read_text(encoding="utf-8").strip()
-    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+    if not re.fullmatch(rf"[!-~]{{{SHORTEST},}}", token):
         msg = f"{path} must hold one token of at least {SHORTEST} letters, digits and signs without spaces."
         raise ValueError(msg)
     return token

@@ -12,7 +12,7 @@ import pytest
 
 from gallump_lab import Budget, Config, Lab, Overrides, tokens
 from gallump_lab.config import Cold
-from gallump_lab.memory import cold, ledger, packing
+from gallump_lab.memory import cold, context, ledger
 from gallump_lab.memory.records import AsOf, ContextItem, Learnt
 
 NOW = datetime(2026, 3, 20, 9, tzinfo=UTC)
@@ -291,4 +291,4 @@ def test_packing_takes_no_more_than_a_number_of_insights():
         ContextItem(tier="cold", kind="insight", item_id=i, message_id=None, rank=i, text="x", line="x", tokens=1)
         for i in range(5)
     ]
-    assert [slot.kept for slot in packing.pack(slots, 99, most=2)] == [True, True, False, False, False]
+    assert [slot.kept for slot in context.pack(slots, 99, most=2)] == [True, True, False, False, False]
