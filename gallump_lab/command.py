@@ -51,7 +51,6 @@ def _serve(given: argparse.Namespace) -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: stop.set())
     address = remote.usual(f"quack:{given.host}:{given.port}")
-    serving.check()
     token = token_from(given.token_file, make=True)
     with serving.serving(given.lab, address, token) as server:
         _say(f"{given.lab} is served at {server.address}; the token stands in {given.token_file}. Ctrl-C ends it.")
