@@ -12,9 +12,8 @@ from itertools import pairwise
 
 from gallump_lab.memory.records import Kind
 from gallump_lab.reading.dates import Named, times
-from gallump_lab.reading.horizons import DEADLINES, Horizon, horizons
 from gallump_lab.reading.numbers import numbers
-from gallump_lab.reading.periods import DAY, midnight
+from gallump_lab.reading.periods import Horizon, deadline
 
 Spans = Callable[[str], Sequence[tuple[int, int, str]]]
 VALUED = frozenset({"stop", "target", "entry level", "position", "size", "forecast", "support", "resistance"})
@@ -172,17 +171,18 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Sta
     >>> [(each.attribute, each.value) for each in claims("AAPL stop 180, no wait, 185", None, datetime.now(UTC), aapl)]
     [('stop', '185')]
     """
-    limit = next((each for each in horizons(text, at) if each.lead in DEADLINES), None)
+    limit = deadline(text, at)
     bare = _without(text, [limit] if limit else [])
     if _DOUBTS.search(bare) or _QUOTED.search(bare):
         return []
     bare = _WHEN.sub(lambda when: " " * len(when[0]), _without(bare, times(bare, at.date())))
     whole = Clause(bare, spans)
     about = whole.symbols[0] if len(whole.symbols) == 1 else about
-    found = _read(text, bare, about, spans, limit.name if limit else None)
+    ends = text[limit.start : limit.stop].rstrip(".") if limit else None
+    found = _read(text, bare, about, spans, ends)
     if about and len(whole.symbols) < 2 and whole.understood and (planned := _planned(whole)):
         found = [Stance(text=text, symbol=about, attribute=planned[0], value=planned[1])]
-    until = midnight(limit.until + DAY, at.tzinfo) if limit else None
+    until = limit.over(at.tzinfo) if limit else None
     return [replace(each, until=until) for each in found if each.value]
 
 
@@ -360,7 +360,7 @@ def _forecast(clause: Clause, ends: str | None) -> _Stated | None:
         return None
     way = "below " if "down" in means else "above " if "_expect" in clause.words else ""
     way = "above " if "up" in means else way
-    return "forecast", f"{way}{price}" + (f" by {ends}" if ends else "")
+    return "forecast", f"{way}{price}" + (f" {ends}" if ends else "")
 
 
 def _continued(clause: Clause, topic: Stance, *, other: bool, taken_back: bool) -> _Stated | None:
