@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gallump_lab.store.errors import StoreError
+from gallump_lab.store.files import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,6 +82,15 @@ class Instance:
                 self._con.execute("set allowed_paths = ?", [beside])
                 self._con.execute("set enable_external_access = false")
         return self._con.cursor()
+
+    def save(self, path: Path) -> None:
+        """Write all that it holds in memory to a new file."""
+        with self.cursor() as con:
+            con.execute(f"attach {quoted(path)} as target (type duckdb)")
+            try:
+                con.execute("copy from database memory to target")
+            finally:
+                con.execute("detach target")
 
     def close(self) -> None:
         """Release memory and files."""
