@@ -64,13 +64,13 @@ class LabBusy(StoreError):
         return f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again."
 
 
-_HELD = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
+_HELD = re.compile(r"Could not set lock on file|Conflicting lock is held")
 _HELD_HERE = "Unique file handle conflict"
 _UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
 _TROUBLES = (
     (
         DiskFull,
-        r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write",
+        r"No space left on device|File too large|Disk quota exceeded|Could not write",
         "No room to write {path}: {first} The step was undone; free some space.",
     ),
     (

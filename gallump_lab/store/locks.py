@@ -5,6 +5,7 @@ step; and claims on what is worked at for longer than a step, so that nobody els
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import random
@@ -24,11 +25,6 @@ from gallump_lab.store.files import quoted
 
 if TYPE_CHECKING:
     import duckdb
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
 # A commit of more than a little goes into the file itself, so that there is seldom a log to be read by the next.
@@ -139,8 +135,6 @@ def queued(path: Path, deadline: float, *, write: bool) -> Iterator[None]:
 
 
 def _gate(path: Path) -> int | None:
-    if fcntl is None:
-        return None
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"gallump-{os.getuid()}-{name}.gate"
     with contextlib.suppress(OSError):

@@ -49,8 +49,7 @@ def _forked() -> None:
         shared.renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)
 
 
 class Store:
