@@ -213,11 +213,12 @@ def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 
 def message_row(each: "Candidate", label: "Label | None", labeller: str) -> dict[str, Any]:
     """Return a message that may answer a question, with its grade, and who gave that where it was another."""
+    message = each.message
     return {
-        "parts": _parts(each.text, each.found),
-        "who": _speaker(each.speaker, each.role),
-        "symbol": each.symbol,
-        "at": each.created_at.isoformat(),
+        "parts": _parts(message.text, each.found),
+        "who": _speaker(message.speaker, message.role),
+        "symbol": message.symbol,
+        "at": message.created_at.isoformat(),
         "grade": label and label.grade,
         "grader": visible(label.labeller) if label and label.labeller != labeller else None,
     }

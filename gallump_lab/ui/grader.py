@@ -210,7 +210,7 @@ class Labeller(Grader):
         question = self._listed[self._place or 0].question_id
         held = {each.message_id: each for each in self._held() if each.question_id == question}
         return [
-            {"place": place, "wanted": True, **message_row(each, held.get(each.message_id), self.labeller)}
+            {"place": place, "wanted": True, **message_row(each, held.get(each.message.message_id), self.labeller)}
             for place, each in enumerate(self._found)
         ]
 
@@ -244,7 +244,7 @@ class Labeller(Grader):
         self._tell_all(None)
 
     def _on_grade(self, view: str, place: int, grade: int) -> None:
-        at, message = self._place or 0, self._found[place].message_id
+        at, message = self._place or 0, self._found[place].message.message_id
         listed = self._listed[at]
         if listed.question_id is None and listed.turn_id is not None:
             made = self.lab.question_of(listed.turn_id)

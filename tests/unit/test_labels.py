@@ -149,11 +149,11 @@ def test_the_messages_to_choose_from_come_from_every_retriever_and_nothing_is_of
     question = lab.add_question("halibut", asked_at=START + timedelta(days=4, hours=2))
     (asked,) = (each.asked for each in labels.listed(lab.store) if each.question_id == question)
     found = pool(lab.store, lab.sessions.corpus, asked)
-    assert sorted(each.message_id for each in found) == [1, 2, 3, 4, 5, 8]
-    assert [each.message_id for each in found] != sorted(each.message_id for each in found)
+    assert sorted(each.message.message_id for each in found) == [1, 2, 3, 4, 5, 8]
+    assert [each.message.message_id for each in found] != sorted(each.message.message_id for each in found)
     assert pool(lab.snapshot(), lab.sessions.corpus, asked) == found
-    (marked,) = (each for each in found if each.message_id == 8)
-    assert marked.speaker == "Priya"
-    assert any("stop is 430" in marked.text[begin:end] for begin, end in marked.found)
+    (marked,) = (each for each in found if each.message.message_id == 8)
+    assert marked.message.speaker == "Priya"
+    assert any("stop is 430" in marked.message.text[begin:end] for begin, end in marked.found)
     more = pool(lab.store, lab.sessions.corpus, asked, also=[7])
-    assert {each.message_id: each.found for each in more}[7] == ()
+    assert {each.message.message_id: each.found for each in more}[7] == ()
