@@ -12,7 +12,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Answer, Usage
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.conversation import Brain
 from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config
@@ -166,7 +166,7 @@ def rerun(
             for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
                 answer = brain.send(turn.prompt) if turn.prompt else None
                 stopped = answer is not None and answer.interruption is not None
-                why = "interrupted" if stopped else answer.notice if answer else turn.problem
+                why = "interrupted" if stopped else answer.ending if answer else turn.problem
                 found.append(replace(turn, answer=answer, problem=why))
                 if stopped:
                     break

@@ -8,7 +8,7 @@ import pytest
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Budget, Config, Lab, Model, study
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.conversation import Brain
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
