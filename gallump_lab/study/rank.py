@@ -316,9 +316,7 @@ class _Ranker:
 def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:
     """Return settings by name, of what a caller gave."""
     known = {"applied": applied} | RETRIEVERS
-    given = "applied" if retrievers is None else retrievers
-    if isinstance(given, str):
-        given = [given]
+    given = ["applied"] if retrievers is None else [retrievers] if isinstance(retrievers, str) else retrievers
     if isinstance(given, Sequence):
         given = {name: known.get(name) for name in given}
     if not given or not isinstance(given, Mapping) or not all(isinstance(each, Recall) for each in given.values()):

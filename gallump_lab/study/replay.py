@@ -187,33 +187,19 @@ class Replayed:
         return not self.changed and self.prompt is not None and self.prompt.sha256 == self.past.prompt_sha256
 
     @property
-    def came_in(self) -> list[ContextItem]:
-        """What stands in the prompt and does not under the turn's own configuration, in whatever tier."""
-        there = _kept(self.before)
-        return [slot for item, slot in _kept(self.prompt).items() if item not in there]
-
-    @property
-    def fell_out(self) -> list[ContextItem]:
-        """What stands in the prompt of the turn's own configuration alone."""
-        there = _kept(self.prompt)
-        return [slot for item, slot in _kept(self.before).items() if item not in there]
-
-    @property
     def frame(self) -> pd.DataFrame:
         """One row an item that stands in either prompt.
 
-        tier, kind, item_id, message_id, tokens, before, after, why, text. `before` and `after`: whether it stands in
-        the prompt of the turn's own configuration and in the one tried, `why` what the latter says of it (kept, over
-        budget, in HOT, ...; missing: it was no near miss). The rest is as in the latter if it stands there.
+        tier, kind, item_id, message_id, tokens, before, after, text. `before` and `after`: whether it stands in the
+        prompt of the turn's own configuration and in the one tried. The rest is as in the latter if it stands there.
         """
         before, after = _kept(self.before), _kept(self.prompt)
-        why = {(str(slot.kind), slot.item_id): slot.reason for slot in (self.prompt.slots if self.prompt else ())}
         rows = [
-            (slot.tier, *item, slot.message_id, slot.tokens, item in before, item in after, why.get(item), slot.text)
+            (slot.tier, *item, slot.message_id, slot.tokens, item in before, item in after, slot.text)
             for item, slot in sorted((before | after).items(), key=lambda each: TIERS.index(each[1].tier))
         ]
-        columns = ["tier", "kind", "item_id", "message_id", "tokens", "before", "after", "why", "text"]
-        return pd.DataFrame(rows, columns=columns).astype({"message_id": "Int64"})
+        columns = ["tier", "kind", "item_id", "message_id", "tokens", "before", "after", "text"]
+        return pd.DataFrame(rows, columns=columns).astype({"message_id": "Int64", "before": bool, "after": bool})
 
     def __repr__(self) -> str:
         """Return what is other, in tokens, USD and items."""
@@ -226,10 +212,13 @@ class Replayed:
             return f"{head}\n{'byte for byte as sent' if self.identical else differs}: {self.prompt.tokens:,} tokens"
         spent = _in_tokens(self.before.tokens, self.prompt.tokens)
         lines = [head, f"{spent}, {_in_usd(self.cost_before, self.cost)} for the prompt"]
-        for what, slots in (("came in", self.came_in), ("fell out", self.fell_out)):
-            lines.append(f"{len(slots)} {what}{':' if slots else ''}")
-            lines += [f"  {slot.tier.upper()}, {slot.tokens} tokens: {_quoted(slot.text)}" for slot in slots[:SHOWN]]
-            lines += [f"  and {len(slots) - SHOWN} more"] if len(slots) > SHOWN else []
+        items = self.frame
+        for what, rows in (("came in", items[~items["before"]]), ("fell out", items[~items["after"]])):
+            lines.append(f"{len(rows)} {what}{':' if len(rows) else ''}")
+            first = rows.head(SHOWN)
+            for tier, tokens, text in zip(first["tier"], first["tokens"], first["text"], strict=True):
+                lines.append(f"  {tier.upper()}, {tokens} tokens: {_quoted(text)}")
+            lines += [f"  and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
         lines += [f"Compared with its own replay, which is not what was sent: {changed} changed."] if changed else []
         return "\n".join(lines)
 
@@ -276,7 +265,8 @@ class Replay:
             row |= {"turn_id": turn.past.turn_id, "changed": ", ".join(turn.changed)}
             row |= {"sha256": turn.prompt.sha256} if turn.prompt else {}
             if turn.prompt and turn.before:
-                row |= {"came_in": len(turn.came_in), "fell_out": len(turn.fell_out)}
+                items = turn.frame
+                row |= {"came_in": (~items["before"]).sum(), "fell_out": (~items["after"]).sum()}
             for suffix, prompt in (("", turn.prompt), ("_before", turn.before)):
                 spent = (
                     {"tokens": prompt.tokens, **{each.name: each.tokens for each in prompt.sections}} if prompt else {}

@@ -85,7 +85,7 @@ def test_a_question_of_the_chat_takes_its_turn_s_moment(lab, clock):
         lab.question_of(9)
 
 
-def test_a_question_that_was_tried_again_is_one_question(tmp_path, monkeypatch):
+def test_a_question_that_was_tried_again_is_one_and_a_readers_come_last(tmp_path, monkeypatch):
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         lab = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(max_retries=0)))
@@ -96,13 +96,9 @@ def test_a_question_that_was_tried_again_is_one_question(tmp_path, monkeypatch):
         lab.retry(failed.value.reply.question_id)
     assert listed(lab) == [("Now?", 1, 2)]
     assert lab.question_of(2) == 1
-
-
-def test_own_questions_and_the_chat_s_come_by_time_and_the_readers_last(lab):
     lab.import_questions(pd.DataFrame([{"text": "Imported?", "asked_at": START}]))
-    lab.add_question("Later?", asked_at=START + timedelta(days=6))
     lab.add_question("Earlier?", asked_at=START)
-    assert [text for text, *_ in listed(lab)] == ["Earlier?", "Where is the halibut stop?", "Later?", "Imported?"]
+    assert [text for text, *_ in listed(lab)] == ["Earlier?", "Now?", "Imported?"]
 
 
 def test_taking_a_label_back_restores_what_held_before(lab):

@@ -29,8 +29,8 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     session, sent, insights, picked = None, [], [], ()
     for turn in range(turns):
         now[0] += timedelta(minutes=dice.choice([1, 4, 12, 45, 600]))
-        if turn % 5 == 0:
-            lab.apply(CONFIGS[turn // 5 % len(CONFIGS)])
+        if turn % 3 == 0:
+            lab.apply(CONFIGS[turn // 3 % len(CONFIGS)])
         symbol = dice.choice(SYMBOLS)
         if dice.random() < 0.2:
             text = f"{symbol} holds above {dice.randrange(20, 700)}"
@@ -62,14 +62,14 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
 def test_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) -> None:
     now = [START]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    sent = live_a_while(lab, now, 5 * len(CONFIGS))
+    sent = live_a_while(lab, now, 3 * len(CONFIGS))
     snapshot = lab.snapshot()
     found = study.replay(snapshot).frame
     assert found["sha256"].tolist() == sent
     assert found["identical"].all()
     held = snapshot.sql("select tier, count(*) as n from slots where kept group by tier order by tier")
     assert held["tier"].tolist() == ["cold", "hot", "warm"]  # every tier was at work
-    assert held["n"].min() > 10
+    assert held["n"].min() > 5
     assert snapshot.sql("select count(distinct config_id) as n from turns")["n"].tolist() == [len(CONFIGS)]
 
 
@@ -121,7 +121,6 @@ def test_a_larger_budget_loses_nothing_and_one_turn_shows_it_in_words(snapshot: 
     assert change.endswith("for the prompt")
     frame = turn.frame
     assert (frame["before"] | frame["after"]).all()
-    assert frame.loc[frame["after"], "why"].eq("kept").all()
     assert frame["tier"].map(["hot", "warm", "cold"].index).is_monotonic_increasing
     assert len(frame[frame["before"] & frame["after"] & (frame["tier"] == "warm")])  # moved from HOT: no difference
     assert len(frame[~frame["before"]]) == larger.frame["came_in"].iloc[-1]

@@ -157,7 +157,7 @@ def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody is asked")
     now = [datetime(2014, 1, 1, tzinfo=UTC)]
     lab = Lab.sample(clock=lambda: now[0])
-    questions = lab.questions.iloc[::32]
+    questions = lab.questions.iloc[::64]
     ranks = study.rank(lab.snapshot(), questions=questions)
     sweep = study.sweep(ranks, {"hot": [0], "warm": [200, 400, 700], "cold": [0]})
     best = sweep.best(tokens=800)
