@@ -19,7 +19,7 @@ from gallump_lab.study.statistics import Floats, shown, verdict
 from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
-    from gallump_lab.picture import Picture
+    from gallump_lab.study.pictures import Picture
 
 TOKENS = (200, 500, 1_000)
 WITHOUT = "without "

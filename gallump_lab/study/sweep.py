@@ -24,7 +24,7 @@ from gallump_lab.study.statistics import Floats, Interval, Ints, shown, verdict
 from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, tally
 
 if TYPE_CHECKING:
-    from gallump_lab.picture import Picture
+    from gallump_lab.study.pictures import Picture
 
 GRID: Mapping[str, Sequence[int]] = {
     "hot": (0, 500, 1_000, 2_000, 4_000),
