@@ -176,12 +176,6 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     memory.prepare(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
-    if not rows:
-        msg = (
-            f"None of {len(wanted):,} questions says which messages it rests on. Give some messages grade 3 "
-            "(lab.label(...) or lab.labeller()), or import a dataset with questions."
-        )
-        raise NothingToMeasure(msg)
     done: list[tuple[RankedQuestion, list[Ints]] | None] = []
     with snapshot.read() as con:
         applied = runs.applied(con)
@@ -198,8 +192,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     ranked = [each for each in done if each]
     if not ranked:
         msg = (
-            f"All {len(done):,} questions rest on messages that came after they were asked, so nothing can be found "
-            "for them. Give asked_at a time after these messages."
+            f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of these "
+            "grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
         )
         raise NothingToMeasure(msg)
     notes = {

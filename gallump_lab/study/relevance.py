@@ -188,10 +188,9 @@ class Relevance:
             among the candidates).
         """
         measured = self.measured[retriever or next(iter(self.measured))]
-        asked = pd.DataFrame([(each.question_id, each.kind, each.text) for each in self.ranks.asked])
-        frame = asked.set_axis(["question_id", "kind", "text"], axis=1).assign(
-            **{self.main: measured[self.main]}, found=pd.Series(measured["mrr"]).where(lambda mrr: mrr > 0)
-        )
+        rows = [(each.question_id, each.kind, each.text) for each in self.ranks.asked]
+        frame = pd.DataFrame(rows, columns=["question_id", "kind", "text"]).assign(**{self.main: measured[self.main]})
+        frame["found"] = np.where(measured["mrr"] > 0, measured["mrr"], np.nan)
         worst = frame.sort_values([self.main, "found"], na_position="first", kind="stable", ignore_index=True)
         return worst.head(number).assign(found=lambda each: (1 / each["found"]).round().astype("Int64"))
 
