@@ -192,8 +192,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     ranked = [each for each in done if each]
     if not ranked:
         msg = (
-            f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of these "
-            "grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
+            f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
+            "these grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
         )
         raise NothingToMeasure(msg)
     notes = {
