@@ -102,7 +102,7 @@ def _dots(base: Any, x: Any, **looks: Any) -> Any:
     """Draw a dot a row with its interval, from `low` to `high`."""
     import altair as alt
 
-    ends = base.mark_rule(strokeWidth=2, **looks).encode(x=alt.X("low:Q", title=x.title), x2="high:Q")
+    ends = base.mark_rule(strokeWidth=2, **looks).encode(x=alt.X("low:Q", title=x["title"]), x2="high:Q")
     return ends + base.mark_point(filled=True, size=70, **looks).encode(x=x)
 
 
