@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gallump_lab.market.broker import Broker
 from gallump_lab.market.market_context import MarketContext, Mover, Movers, Trend, one_line
+from gallump_lab.masking import masked
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
-from gallump_lab.secrets import masked
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from gallump_lab import tokens
 from gallump_lab.config import Cold
 from gallump_lab.memory import ledger, vectors
 from gallump_lab.memory.ledger import Known
-from gallump_lab.memory.packing import PassedOver
-from gallump_lab.memory.records import AsOf, ContextItem, Kind, Reason
+from gallump_lab.memory.records import AsOf, ContextItem, Kind, PassedOver, Reason
 from gallump_lab.memory.signals import MILLION, QUERY_TERMS, decay, named_times, rarity, within
 from gallump_lab.memory.text import terms, words
 from gallump_lab.reading.symbols import canonical

@@ -1,20 +1,34 @@
-"""The three tiers at one moment: what a prompt gets of memory. Chat passes now, a study passes then."""
+"""The three tiers at one moment: what a prompt gets of memory. Chat passes now, a study passes then.
+
+Packing knows no query: it takes candidates in rank order, each with its cost. kept(b) is the longest prefix that fits,
+so kept(500) is part of kept(600): a larger budget never loses an item. Of equal statements a prompt holds one, the
+newest.
+"""
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.config import Config
+from gallump_lab.masking import masked
 from gallump_lab.memory import cold, index, ledger, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.packing import already_said, newest_first, pack, shown, when
-from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Message, Overrides, SessionContext
-from gallump_lab.memory.text import ending, indented
-from gallump_lab.secrets import masked
+from gallump_lab.memory.records import (
+    NO_OVERRIDES,
+    AsOf,
+    ContextItem,
+    Item,
+    Message,
+    Overrides,
+    PassedOver,
+    Reason,
+    SessionContext,
+)
+from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
@@ -22,6 +36,10 @@ if TYPE_CHECKING:
 
 LEAST = 40
 """So many of a session's newest messages are candidates at least, and as many more as the budget may hold."""
+NEAR_MISSES = 20
+FIRST = 60
+"""So many candidates change places among each other; the order does not depend on how many more are looked at."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def context(  # noqa: PLR0913 (a moment's givens)
@@ -36,6 +54,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     factor: float,
     symbols: Sequence[str] = (),
     overrides: Overrides = NO_OVERRIDES,
+    insights: bool = True,
 ) -> SessionContext:
     """Take what the tiers give for a question at a moment, within the configuration's budget.
 
@@ -61,35 +80,35 @@ def context(  # noqa: PLR0913 (a moment's givens)
         Further symbols that the question is about, for COLD.
     overrides : Overrides
         What the analyst pinned or excluded for this question.
+    insights : bool
+        Whether COLD is asked at all.
     """
-    budget = config.budget
-    said, number, candidates = hot(con, session_id, moment, config, factor)
+    budget, plain = config.budget, config.template == "guide"
+    said, number, found = hot(con, session_id, moment, config, factor)
     standing = pack(
-        candidates,
-        sys.maxsize if budget.hot_messages else budget.hot,
-        most=budget.hot_messages,
-        excluded=overrides.excluded,
+        found, sys.maxsize if budget.hot_messages else budget.hot, most=budget.hot_messages, excluded=overrides.excluded
     )
 
     view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     found = newest_first(recall.candidates(con, ranked, factor, recall.most(budget.warm), moment.at.tzinfo))
-    found = [replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
+    found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing), excluded=overrides.excluded)
 
-    plain = config.template == "guide"
-    learnt = cold.candidates(
-        con,
-        question,
-        symbols=frozenset(filter(None, (*symbols, symbol))),
-        moment=moment,
-        settings=config.cold,
-        factor=factor,
-        plain=plain,
-        pinned=overrides.ids("insight"),
-    )
-    insights = pack(
+    learnt: list[ContextItem] = []
+    if insights:
+        learnt = cold.candidates(
+            con,
+            question,
+            symbols=frozenset(filter(None, (*symbols, symbol))),
+            moment=moment,
+            settings=config.cold,
+            factor=factor,
+            plain=plain,
+            pinned=overrides.ids("insight"),
+        )
+    learnt = pack(
         learnt,
         sys.maxsize if budget.cold_insights else budget.cold,
         most=budget.cold_insights,
@@ -103,8 +122,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
             for message in said
         ],
         relevant_history=[slot.line for slot in in_time(warm)],
-        insights=[slot.line for slot in insights if slot.kept],
-        slots=[*shown(standing), *shown(warm), *shown(insights)],
+        insights=[slot.line for slot in learnt if slot.kept],
+        slots=[*shown(standing), *shown(warm), *shown(learnt)],
         moment=moment,
         token_factor=factor,
         messages_in_session=number + 1,
@@ -155,24 +174,12 @@ def _passages(con: "DuckDBPyConnection", newest: Sequence[Message], factor: floa
         "where message_id in (select unnest(?)) order by message_id desc, passage_id",
         [list(by_id)],
     ).fetchall()
-    labels = {role: tokens.count(f"{role.capitalize()}:") for role in ("user", "assistant")}
     items: list[ContextItem] = []
-    for rank, (message_id, passage_id, start, stop, cost) in enumerate(rows, 1):
+    for rank, (message_id, *span) in enumerate(rows, 1):
         message = by_id[message_id]
         first = not items or items[-1].message_id != message_id
-        end, more = ending(message.state, message.text[stop:])
-        said = message.text[start:stop]
-        items.append(
-            message.item(
-                said,
-                tier="hot",
-                kind="passage",
-                item_id=passage_id,
-                rank=rank,
-                line=(f"{message.role.capitalize()}:" if first else "") + indented(said) + end,
-                tokens=tokens.scaled(cost + more + labels[message.role] * first, factor),
-            )
-        )
+        label = f"{message.role.capitalize()}:" if first else ""
+        items.append(recall.slot(message, span, label, factor, tier="hot", rank=rank))
     return items
 
 
@@ -180,17 +187,12 @@ def _cut(newest: Sequence[Message], characters: int, factor: float) -> list[Cont
     """Return messages as candidates, each cut to so many characters."""
     items = []
     for rank, message in enumerate(newest, 1):
-        said = message.text[:characters]
-        line = f"{message.role.capitalize()}: {said}{ending(message.state, message.text[characters:])[0]}"
+        said, rest = message.text[:characters], message.text[characters:]
+        line = f"{message.role.capitalize()}: {said}{text.ending(message.state, rest)[0]}"
+        cost = tokens.scaled(tokens.count(f"{line}\n"), factor)
         items.append(
             message.item(
-                said,
-                tier="hot",
-                kind="message",
-                item_id=message.message_id,
-                rank=rank,
-                line=line,
-                tokens=tokens.scaled(tokens.count(f"{line}\n"), factor),
+                said, tier="hot", kind="message", item_id=message.message_id, rank=rank, line=line, tokens=cost
             )
         )
     return items
@@ -237,14 +239,116 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
             moment=moment,
             config=config,
             factor=factor,
+            insights=False,
         )
     warm = tuple(slot for slot in found.slots if slot.tier == "warm")
     return recall.Recalled(query=query, budget=tokens, slots=warm, notice=found.notice)
 
 
+def pack(
+    candidates: Sequence[ContextItem],
+    budget: int,
+    *,
+    most: int | None = None,
+    passed_over: PassedOver = lambda _: None,
+    excluded: Collection[Item] = (),
+) -> list[ContextItem]:
+    """Keep the longest prefix of the candidates that fits.
+
+    Parameters
+    ----------
+    candidates : sequence of ContextItem
+        In rank order.
+    budget : int
+        The model's tokens.
+    most : int, optional
+        At most so many items.
+    passed_over : callable
+        Says why a candidate is left out without taking room ("in HOT", "duplicate", ...), None where it is not.
+    excluded : collection of (kind, item_id)
+        What the analyst left out.
+
+    Returns
+    -------
+    list of ContextItem
+        All candidates, decided: `kept` and `reason` set.
+    """
+    decided: list[ContextItem] = []
+    used, kept, full = 0, 0, False
+    for slot in candidates:
+        why = "excluded" if (slot.kind, slot.item_id) in excluded else passed_over(slot)
+        if why is None:
+            full = full or used + slot.tokens > budget or (most is not None and kept >= most)
+            why = "over budget" if full else "kept"
+        if why == "kept":
+            used, kept = used + slot.tokens, kept + 1
+        decided.append(replace(slot, kept=why == "kept", reason=why))
+    return decided
+
+
+def newest_first(candidates: Sequence[ContextItem]) -> list[ContextItem]:
+    """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order."""
+    first, rest = candidates[:FIRST], candidates[FIRST:]
+    equals: dict[Hashable, list[ContextItem]] = {}
+    for slot in first:
+        equals.setdefault((_who(slot), text.statement(slot.text)), []).append(slot)
+    for group in equals.values():
+        best = max(group, key=lambda slot: (slot.signals.get("pin", 0), *_when(slot)))
+        group.sort(key=lambda slot: slot is not best)
+    return [*(equals[_who(slot), text.statement(slot.text)].pop(0) for slot in first), *rest]
+
+
+def already_said(hot: Sequence[ContextItem]) -> PassedOver:
+    """Return what says of WARM's candidates, asked in their order, which are in HOT already or say what another does.
+
+    A statement is a duplicate if it equals an earlier one, or is a part of one that is not older.
+    """
+    standing: dict[int | None, str] = {}
+    said: dict[Hashable, list[tuple[datetime, str]]] = {}
+    for slot in hot:
+        if slot.kept:
+            standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
+            said.setdefault(_who(slot), []).append((slot.created_at or _NEVER, text.statement(slot.text)))
+
+    def passed_over(slot: ContextItem) -> Reason | None:
+        if slot.text in standing.get(slot.message_id, ""):
+            return "in HOT"
+        at, stated, others = slot.created_at or _NEVER, text.statement(slot.text), said.setdefault(_who(slot), [])
+        if any(stated in other and (stated == other or at <= then) for then, other in others):
+            return "duplicate"
+        others.append((at, stated))
+        return None
+
+    return passed_over
+
+
+def _who(slot: ContextItem) -> Hashable:
+    """Return whom a statement must be of, and about what, to be another's duplicate."""
+    return slot.speaker or slot.role, slot.symbol and canonical(slot.symbol)
+
+
+def says(whole: ContextItem, part: ContextItem) -> bool:
+    """Return whether one slot states all that another does, said by the same of the same symbol."""
+    return _who(whole) == _who(part) and text.statement(part.text) in text.statement(whole.text)
+
+
+def _when(slot: ContextItem) -> tuple[datetime, int]:
+    return slot.created_at or _NEVER, slot.item_id
+
+
 def in_time(slots: Sequence[ContextItem]) -> list[ContextItem]:
     """Return the kept slots in the order in which they were said."""
-    return sorted((slot for slot in slots if slot.kept), key=when)
+    return sorted((slot for slot in slots if slot.kept), key=_when)
+
+
+def shown(slots: Sequence[ContextItem]) -> list[ContextItem]:
+    """Return what a turn records of a tier: all that was kept, and the first `NEAR_MISSES` that were not."""
+    found, missed = [], 0
+    for slot in slots:
+        missed += not slot.kept
+        if slot.kept or missed <= NEAR_MISSES:
+            found.append(slot)
+    return found
 
 
 def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: datetime | None = None) -> float:

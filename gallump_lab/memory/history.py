@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.text import term_id, terms
-from gallump_lab.secrets import masked
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset
+from gallump_lab.masking import masked
 from gallump_lab.memory import index, labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems
-from gallump_lab.secrets import masked
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
 
 def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_Waiting]:
     """Return the messages that can be stored, in order of arrival; tell of the others."""
-    own = said.attrs["names"]
     waiting: list[_Waiting] = []
     seen: Counter[int] = Counter()
     hidden = 0
@@ -144,9 +143,8 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
                 symbol=row["symbol"],
                 created_at=row["created_at"],
                 speaker=speaker,
-                names=own,
             )
-            session_id = None if session is None else checked_name(session, own["session_id"])
+            session_id = None if session is None else checked_name(session, "session_id")
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
@@ -272,15 +270,14 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     """
     problems = Problems()
     asked = table.questions(given, problems)
-    own = asked.attrs["names"]
     rows = list(_rows(asked))
     found: list[labels.Question] = []
     hidden = 0
     for (where, row), evidence in zip(rows, _sources(store, rows, "evidence", problems), strict=True):
         looked_secret = _mask(row)
         try:
-            row["text"] = checked_text(row["text"], own["text"])
-            row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"], own["symbol"])
+            row["text"] = checked_text(row["text"])
+            row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"])
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
@@ -333,8 +330,8 @@ def insights(
             if old is not None and newer is not None:
                 try:
                     ledger.supersede(con, old, newer, now)
-                except ValueError as error:  # by what the lab knows already
-                    problems.note(f"{where}: {error} Both stay as they are.")
+                except ValueError:  # by what the lab knows already, or in a circle
+                    problems.note(where, "what supersedes it gave way to it itself, so both stay as they are")
     _note_masked(hidden, "insights", problems)
     return _imported(problems, insights=added, already=already)
 
@@ -391,6 +388,7 @@ def _sources(
     found = []
     for (where, _), names in zip(rows, named, strict=True):
         if strangers := [key for conversation, key in names if ids[conversation, key] is None]:
-            problems.note(f"{where}: {', '.join(strangers)} is no imported message of this lab; passed over.")
+            why = f"{column} must name imported messages of this lab, not {', '.join(strangers)}; passed over"
+            problems.note(where, why)
         found.append(tuple(dict.fromkeys(each for name in names if (each := ids[name]) is not None)))
     return found

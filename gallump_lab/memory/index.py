@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.text import passages, term_id, terms
-from gallump_lab.secrets import masked
 from gallump_lab.store import Store
 
 SLICE = 50_000

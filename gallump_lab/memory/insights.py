@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from gallump_lab import secrets as masking
+from gallump_lab import masking
+from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Event, Known
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt
-from gallump_lab.secrets import masked
 from gallump_lab.store import Store, query, times
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gallump_lab import secrets as masking
+from gallump_lab import masking
 from gallump_lab.memory import index
 from gallump_lab.memory.messages import checked_name, checked_text
 from gallump_lab.reading.symbols import canonical, validate_symbol

@@ -1,16 +1,16 @@
 """Messages on their way into a lab: checked, then counted and cut outside of any step, then written, one or many."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import tokens
+from gallump_lab.masking import masked
 from gallump_lab.memory import index
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.secrets import masked
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -112,7 +112,6 @@ def draft(  # noqa: PLR0913 (a message's fields)
     created_at: datetime | None = None,
     state: State = "complete",
     speaker: str | None = None,
-    names: Mapping[str, str] = {},
 ) -> Draft:
     """Check a message; what looks like a key or a password in it is masked.
 
@@ -122,8 +121,6 @@ def draft(  # noqa: PLR0913 (a message's fields)
         The clock's time, naive UTC.
     created_at : datetime, optional
         The time it speaks of, with a time zone; `now` by default.
-    names : mapping of str to str
-        What an error calls the fields, where not by their own names.
 
     Raises
     ------
@@ -134,15 +131,14 @@ def draft(  # noqa: PLR0913 (a message's fields)
         if value not in known:
             msg = f"{name} must be {' or '.join(map(repr, known))}, not {value!r}."
             raise ValueError(msg)
-    called = {name: names.get(name, name) for name in ("text", "symbol", "created_at", "speaker")}
     return Draft(
         role=role,
-        text=checked_text(text, called["text"]),
-        symbol=None if symbol is None else validate_symbol(symbol, called["symbol"]),
-        created_at=now if created_at is None else checked_time(times.naive(created_at), now, called["created_at"]),
+        text=checked_text(text),
+        symbol=None if symbol is None else validate_symbol(symbol),
+        created_at=now if created_at is None else checked_time(times.naive(created_at), now),
         arrived_at=now,
         state=state,
-        speaker=None if speaker is None else checked_name(speaker, called["speaker"]),
+        speaker=None if speaker is None else checked_name(speaker, "speaker"),
     )
 
 

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Recall
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
-from gallump_lab.memory.packing import frame
-from gallump_lab.memory.records import AsOf, ContextItem, Message
+from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line
@@ -205,25 +204,33 @@ def slots(
         "from passages join messages using (message_id) where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
-    labels: dict[str, int] = {}
     found = {}
-    for *row, item, start, stop, cost in rows:
-        message = Message.of(row, zone)
+    for row in rows:
+        message, span = Message.of(row, zone), row[-4:]
         by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
-        label = " ".join(by) + ":"
-        labels[label] = labels.get(label) or tokens.count(label)
-        end, more = ending(message.state, message.text[stop:])
-        said = message.text[start:stop]
-        found[item] = message.item(
-            said,
-            tier="warm",
-            kind="passage",
-            item_id=item,
-            rank=0,
-            line=label + indented(said) + end,
-            tokens=tokens.scaled(labels[label] + cost + more, factor),
-        )
+        found[span[0]] = slot(message, span, " ".join(by) + ":", factor)
     return found
+
+
+def slot(  # noqa: PLR0913 (what a line is made of)
+    message: Message, span: Sequence[int], label: str, factor: float, *, tier: Tier = "warm", rank: int = 0
+) -> ContextItem:
+    """Return a passage of a message as a slot; `span` is its id, start, stop and cl100k tokens, `label` leads it."""
+    item, start, stop, cost = span
+    end, more = ending(message.state, message.text[stop:])
+    said = message.text[start:stop]
+    return message.item(
+        said,
+        tier=tier,
+        kind="passage",
+        item_id=item,
+        rank=rank,
+        line=label + indented(said) + end,
+        tokens=tokens.scaled(_counted(label) + cost + more, factor),
+    )
+
+
+_counted = lru_cache(maxsize=10_000)(tokens.count)
 
 
 def of_messages(con: "DuckDBPyConnection", message_ids: Sequence[int], factor: float) -> dict[int, list[ContextItem]]:

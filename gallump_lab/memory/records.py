@@ -1,11 +1,15 @@
 """What the tiers hand on: slots, a session's context, the moment it is taken at."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Tier = Literal["hot", "warm", "cold"]
+TIERS: tuple[Tier, ...] = ("hot", "warm", "cold")
 Role = Literal["user", "assistant"]
 Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
 Reason = Literal[
@@ -131,6 +135,28 @@ class ContextItem:
 
 Item = tuple[str, int]
 """A slot's kind and item id."""
+PassedOver = Callable[[ContextItem], Reason | None]
+"""Says why a candidate is left out without taking room; None where it is not."""
+
+_COLUMNS = "tier rank kept reason tokens score symbol role created_at message_id kind item_id text".split()
+
+
+def used(slots: Sequence[ContextItem]) -> dict[str, int]:
+    """Sum the kept slots' tokens by tier."""
+    return {tier: sum(slot.tokens for slot in slots if slot.kept and slot.tier == tier) for tier in TIERS}
+
+
+def frame(slots: Sequence[ContextItem]) -> "pd.DataFrame":
+    """Return slots as a DataFrame, one row each, with a column `signal_...` for each signal (millionths)."""
+    import pandas as pd
+
+    rows = [
+        {name: getattr(slot, name) for name in _COLUMNS}
+        | {f"signal_{name}": value for name, value in slot.signals.items()}
+        for slot in slots
+    ]
+    signals = dict.fromkeys(f"signal_{name}" for slot in slots for name in slot.signals)
+    return pd.DataFrame(rows, columns=[*_COLUMNS, *signals])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from gallump_lab.config import Config
+from gallump_lab.masking import describe, masked
 from gallump_lab.memory import index, messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
@@ -15,7 +16,6 @@ from gallump_lab.memory.messages import State
 from gallump_lab.memory.records import AsOf, Role, SessionContext
 from gallump_lab.memory.text import storable
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.secrets import describe, masked
 from gallump_lab.store import Cache, Store, runs, times
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class SessionManager:
         ValueError
             If the text or the symbol cannot be used.
         """
-        draft = messages.draft("user", text, now=self._now(), symbol=symbol, names={"text": "prompt"})
+        draft = messages.draft("user", text, now=self._now(), symbol=symbol)
         at = times.aware(draft.created_at)
         return CheckedQuestion(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 

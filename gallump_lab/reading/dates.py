@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gallump_lab.reading.periods import (
-    AHEAD_ONLY,
     DAY,
+    LENGTH,
     YEARS,
     YEARS_BACK,
     Given,
@@ -143,7 +143,7 @@ _SAME_DAY = (time(3), time(10))
 _OLDEST = 1800
 
 
-def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> date:
+def exchange_day(text: str, exchange: str = "") -> date:
     """Return the exchange's day of a daily bar.
 
     A date is taken as it stands, and so is a midnight, with or without a zone. Any other instant has its day where the
@@ -155,13 +155,11 @@ def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> d
         Such as 2013-03-01, 2013-03-01 00:00:00-05:00 or 2013-03-01T05:00:00Z.
     exchange : str
         The suffix that the exchange has in symbols, such as DE or HK; empty if it is not known.
-    zone : tzinfo, optional
-        Where the file says so, the zone whose clock an instant is to be read on.
 
     Raises
     ------
     ValueError
-        If it is no date, or the exchange's day cannot be known; the message follows the text.
+        If it is no date, or the exchange's day cannot be known; the message goes on from the value's name.
     """
     found = _BAR.fullmatch(text)
     try:
@@ -172,13 +170,11 @@ def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> d
     except ValueError:
         year = 0
     if year < _OLDEST:
-        msg = "is no date; write it as 2013-03-01"
+        msg = f"must be a day such as 2013-03-01, not {text!r:.60}"
         raise ValueError(msg)
     if moment is None:
         return written
     try:
-        if moment.tzinfo is not None and zone is not None:
-            moment = moment.astimezone(zone)
         if moment.time() == time(0):
             return moment.date()
         if moment.tzinfo is not None:
@@ -189,7 +185,7 @@ def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> d
                 return instant.date()
     except OverflowError:
         pass  # the last hours of the year 9999
-    msg = "may be another day at its exchange; write that day alone, as 2013-03-01"
+    msg = f"must be the exchange's day alone such as 2013-03-01, not {text!r:.60}"
     raise ValueError(msg)
 
 
@@ -197,7 +193,7 @@ _ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
 _ASKED_MONTH = re.compile(
     r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
 )
-_ASKED_QUARTER = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
+_ASKED_PART = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
 _AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
 _LEAD = re.compile(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
@@ -228,7 +224,7 @@ def times(text: str, said: date) -> list[Named]:
     """
     found = []
     for match, given in matches(text, said):
-        if given.keys() & (AHEAD_ONLY | {"recent"}):
+        if given.keys() & (LENGTH | {"season", "closes", "recent"}):
             continue
         ahead = _AHEAD.search(before(match)) is not None
         if days := _nearest(given, said, ahead=ahead):
@@ -326,10 +322,10 @@ def _merged(found: set[tuple[date, date]]) -> list[tuple[date, date]]:
 
 def _asked(given: Given, led: str, lead: str) -> bool:
     """Return whether a question asks for what was said at a time, and not for something that has its name."""
-    if given.keys() & {"ends", "christmas"}:
+    if given.keys() & (LENGTH | {"ends", "christmas"}):
         return False
-    if given.keys() & {"quarter", "quartered", "half", "halved"}:
-        return _ASKED_QUARTER.search(led) is not None
+    if "part" in given:
+        return _ASKED_PART.search(led) is not None
     if given.keys() == {"month"}:
         return lead in {"before", "after", "between", "from"} or _ASKED_MONTH.search(led) is not None
     if given.keys() == {"year"}:

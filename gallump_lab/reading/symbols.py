@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from gallump_lab.secrets import masked
+from gallump_lab.masking import masked
 
 LONGEST = 15
 """Characters of the longest symbol that is no option's."""

@@ -24,11 +24,11 @@ import numpy as np
 
 from gallump_lab import Budget, Lab, datasets, study
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import labels, packing
+from gallump_lab.memory import labels, records
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 from gallump_lab.store import Snapshot
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.rank import Rankings
 from gallump_lab.study.tally import MEASURES, measure
 from gallump_lab.tokens import OFFLINE
 
@@ -71,7 +71,7 @@ def rebuild(  # noqa: PLR0917 (all that a context is built from)
                 config=config,
                 factor=ranks.factor,
             )
-            used = {f"tokens_{tier}": tokens for tier, tokens in packing.used(context.slots).items()}
+            used = {f"tokens_{tier}": tokens for tier, tokens in records.used(context.slots).items()}
             found.append(measure(asked.needs, [slot for slot in context.slots if slot.kept]) | used)
     return found
 

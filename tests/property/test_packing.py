@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab import tokens
-from gallump_lab.memory.packing import FIRST, NEAR_MISSES, already_said, newest_first, pack, shown
+from gallump_lab.memory.context import FIRST, NEAR_MISSES, already_said, newest_first, pack, shown
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import PASSAGE_TOKENS, indented, passages
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab.memory.cold import passing_over
-from gallump_lab.memory.packing import already_said, newest_first, pack
+from gallump_lab.memory.context import already_said, newest_first, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study.tally import Qrels, measure, tally
 

@@ -178,8 +178,8 @@ def wait_for_draft(lab: Lab) -> None:
 DYING = """
 import os, sys
 from gallump_lab import Lab
-from gallump_lab.store import lease
-lease.RENEWED = 0.01
+from gallump_lab.store import locks
+locks.RENEWED = 0.01
 lab = Lab.open(sys.argv[1])
 def die(piece, heard=[]):
     heard.append(piece)
@@ -241,7 +241,7 @@ def test_a_draft_that_nobody_renews_holds_its_question_up_for_half_a_minute_only
 
 
 def test_a_question_is_claimed_while_the_model_thinks(lab: Lab, monkeypatch) -> None:
-    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.locks.RENEWED", 0.01)
     held = threading.Event()
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
@@ -320,7 +320,7 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         del lab.store.write
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.locks.RENEWED", 0.01)
     lab.store.wait = 0.2
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)

@@ -8,8 +8,8 @@ from gallump_lab import Lab
 KILLED = """
 import os, signal, sys
 from gallump_lab import Lab
-from gallump_lab.store import lease
-lease._SETTINGS["checkpoint_threshold"] = "1GB"
+from gallump_lab.store import locks
+locks._SETTINGS["checkpoint_threshold"] = "1GB"
 lab = Lab.open(sys.argv[1])
 with lab.store.write() as con:
     con.execute("insert into messages select * replace (1000 as message_id) from messages")

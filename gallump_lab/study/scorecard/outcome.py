@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.market.broker import CLOSED
 from gallump_lab.memory.lexicon import ACRONYMS
-from gallump_lab.reading.horizons import FIRM, horizons
+from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.history import Stated

@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab import tokens
 from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
-from gallump_lab.picture import Picture
 from gallump_lab.store import Snapshot
 from gallump_lab.study import statistics
-from gallump_lab.study.past import checked_snapshot
-from gallump_lab.study.pictures import finished
-from gallump_lab.study.rank import NothingToMeasure, rank
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.pictures import Picture, finished
+from gallump_lab.study.rank import NothingToMeasure, Rankings, checked_snapshot, rank
 from gallump_lab.study.scorecard import outcome
 from gallump_lab.study.scorecard.history import Recorded, Score, Stated, chosen_of, moment_of, recorded
 from gallump_lab.study.scorecard.metrics import METRICS, coverage

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.config import Budget
 from gallump_lab.memory.cold import passing_over
-from gallump_lab.memory.packing import already_said, pack
+from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.picture import COLOURS, Picture
 from gallump_lab.study import statistics
-from gallump_lab.study.pictures import DIGITS, INK, finished
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.pictures import COLOURS, DIGITS, INK, Picture, finished
+from gallump_lab.study.rank import Rankings
 from gallump_lab.study.tally import measure
 
 if TYPE_CHECKING:

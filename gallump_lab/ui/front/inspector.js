@@ -3,7 +3,7 @@
 const TIERS = ["hot", "warm", "cold"];
 const RANGES = { hot: [0, 8000, 100], warm: [0, 4000, 50], cold: [0, 2000, 20] };
 const REST_MS = 150;
-// Okabe and Ito's colours, which readers with any colour vision tell apart, and the window's.
+// Okabe and Ito's colours, which readers with any colour vision tell apart.
 const COLOURS = {
   HOT: "#d55e00",
   WARM: "#e69f00",
@@ -11,18 +11,16 @@ const COLOURS = {
   Market: "#009e73",
   Question: "#cc79a7",
   Instructions: "#8a8f98",
-  Prompt: "var(--gl-brand)",
-  "Kept for the reply": "var(--gl-dim)",
-  "Room left": "var(--gl-line)",
 };
 const coloured = (name, attributes = {}) => make("i", { style: `background: ${COLOURS[name]}`, ...attributes });
-const keyOf = (item) => `${item.kind} ${item.item}`;
+const keyOf = (item) => `${item.kind} ${item.item_id}`;
 
 /**
- * Make the inspector. `tell` sends to the kernel, `typed` gives the question and watchlist as they stand, `reveal` shows a
- * message of the transcript if it is there, `changed` hears what is pinned and excluded, `closed` that it was closed.
+ * Make the inspector. `tell` sends to the kernel, `typed` gives the question and watchlist as they stand. In a chat, `reveal`
+ * shows a message of the transcript if it is there, `changed` hears what is pinned and excluded, `closed` that it was closed;
+ * without a chat there is nothing to close, to put in force or to open.
  */
-function inspector({ tell, typed, reveal, changed, closed }) {
+function inspector({ tell, typed, reveal = () => false, changed = () => {}, closed }) {
   const pinned = new Map();
   const excluded = new Map();
   let inForce = {}; // the budgets of the lab
@@ -34,7 +32,8 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   let resting = null;
   let from = null; // the item whose source is shown
 
-  const title = make("b", {});
+  const alone = !closed;
+  const title = make("b", {}, "What this question carries");
   const close = button("Close", () => closed());
   const next = button("Next question", () => (look(null), close.focus()), { hidden: "" });
   const total = make("p", { class: "gl-facts" });
@@ -42,9 +41,8 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   const bar = make("div", { class: "gl-stack", role: "img" });
   const legend = make("ul", { class: "gl-legend" });
   const room = make("p", { class: "gl-facts" });
-  const whole = make("div", { class: "gl-stack gl-window", role: "img" });
   const sliders = {};
-  const apply = button("Use from now on", () => tell({ type: "budget", budget: tried }));
+  const apply = alone ? null : button("Use from now on", () => tell({ type: "budget", budget: tried }));
   const undo = button("Undo", () => (set(inForce), refresh(), sliders.hot.slider.focus()));
   const chosen = make("p", { class: "gl-actions" }, apply, undo);
   const budgets = make("fieldset", {}, make("legend", {}, "Budgets, in tokens"));
@@ -59,9 +57,9 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   budgets.append(chosen);
   const items = make("div", {});
   const origin = make("div", { class: "gl-source", role: "group", "aria-label": "Source", hidden: "" });
-  const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, whole, room, budgets, items);
+  const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, room, budgets, items);
   const root = make("aside", { class: "gl-context", "aria-label": "Context", hidden: "" });
-  content.prepend(make("header", {}, title, next, close));
+  content.prepend(make("header", {}, title, next, alone ? null : close));
   root.append(content, origin);
 
   /** Show budgets on the sliders; those of the lab are not a trial. */
@@ -89,8 +87,8 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   }
 
   const choice = () => ({
-    pinned: [...pinned.values()].map(({ kind, item }) => [kind, item]),
-    excluded: [...excluded.values()].map(({ kind, item }) => [kind, item]),
+    pinned: [...pinned.values()].map(({ kind, item_id }) => [kind, item_id]),
+    excluded: [...excluded.values()].map(({ kind, item_id }) => [kind, item_id]),
   });
 
   /** Pin or exclude an item, or leave it to the ranking again. */
@@ -119,9 +117,9 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     const made = make("li", { class: "gl-slot", "data-key": keyOf(item) });
     const open = () => {
       from = keyOf(item);
-      (item.kind !== "insight" && reveal(item.message)) || tell({ type: "source", ...ids(item) });
+      (item.kind !== "insight" && reveal(item.message_id)) || tell({ type: "source", kind: item.kind, item: item.item_id, message: item.message_id });
     };
-    const about = [item.symbol, item.at && item.at.slice(0, 10), item.role === "assistant" ? "Analyst" : item.role && "You"];
+    const about = [item.symbol, item.created_at?.slice(0, 10), item.role === "assistant" ? "Analyst" : item.role && "You"];
     const head = [...about, `${count.format(item.tokens)} tokens`].filter(Boolean).map((said) => make("span", {}, said));
     const pin = button("Pin", () => choose(pinned, excluded, item), { "aria-pressed": "false", "aria-label": "Pin for the next question" });
     const out = button("Exclude", () => choose(excluded, pinned, item), { "aria-pressed": "false", "aria-label": "Exclude from the next question" });
@@ -134,8 +132,6 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     );
     return made;
   }
-
-  const ids = ({ kind, item, message }) => ({ kind, item, message });
 
   function group(tier, slots, part) {
     const mine = slots.filter((each) => each.tier === tier);
@@ -167,31 +163,26 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     };
   }
 
-  /** Draw parts side by side, each as wide as its tokens. */
-  function stack(place, what, parts) {
+  /** Draw the parts of the prompt side by side, each as wide as its tokens. */
+  function stack(parts) {
     const there = parts.filter((part) => part.tokens);
     const said = there.map(({ name, tokens }) => `${name} ${count.format(tokens)}`);
-    place.ariaLabel = `${what}: ${said.join(", ")}`;
-    place.replaceChildren(
-      ...there.map(({ name, tokens }, i) => {
-        const made = coloured(name, { title: `${said[i]} tokens` });
-        made.style.flexGrow = tokens;
-        return made;
-      }),
-    );
+    bar.ariaLabel = `The prompt: ${said.join(", ")}`;
+    bar.replaceChildren(...there.map(({ name }, i) => coloured(name, { title: `${said[i]} tokens` })));
+    there.forEach(({ tokens }, i) => (bar.children[i].style.flexGrow = tokens));
   }
 
   /** Draw what the kernel has told. */
   function draw(told) {
     problem.hidden = !told.problem;
     problem.textContent = told.problem ?? "";
-    for (const each of [total, bar, legend, whole, room, items]) each.hidden = Boolean(told.problem);
+    for (const each of [total, bar, legend, room, items]) each.hidden = Boolean(told.problem);
     if (told.problem) return;
     const { parts, tokens, window: size, reply } = told;
     const money = told.most == null ? null : `${cost(told.cost)}, at most ${cost(told.most)} with the reply`;
     const facts = [`${count.format(tokens)} tokens`, money].filter(Boolean);
     total.replaceChildren(...facts.map((said) => make("span", {}, said)));
-    stack(bar, "The prompt", parts);
+    stack(parts);
     legend.replaceChildren(
       ...parts.map(({ name, tokens, budget }) => {
         const figure = budget == null ? count.format(tokens) : `${count.format(tokens)} of ${count.format(budget)}`;
@@ -199,8 +190,6 @@ function inspector({ tell, typed, reveal, changed, closed }) {
       }),
     );
     const free = Math.max(0, size - reply - tokens);
-    const inWindow = { Prompt: tokens, "Kept for the reply": reply, "Room left": free };
-    stack(whole, "The window", Object.entries(inWindow).map(([name, tokens]) => ({ name, tokens })));
     const left = count.format(free);
     room.textContent = `Room left: ${left} of ${count.format(size)} tokens, ${count.format(reply)} kept for the reply.`;
     if (told.items) room.textContent += " This configuration counts items in HOT and COLD, not tokens.";
@@ -244,7 +233,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
       });
       const found = message.entries.map((entry) => article(entry, () => {}));
       const last = message.entries.at(-1);
-      const open = last && button("Open its session", () => tell({ type: "show", session: last.session }));
+      const open = !alone && last && button("Open its session", () => tell({ type: "show", session: last.session_id }));
       const words = message.kind === "insight" ? "What this insight rests on" : "Where this was said";
       const none = found.length ? null : make("p", {}, "Its messages have been forgotten.");
       origin.replaceChildren(make("header", {}, make("b", {}, words), ...[open, back].filter(Boolean)), ...[none, ...found].filter(Boolean));

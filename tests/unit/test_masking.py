@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from messages_server import DROP, MessagesServer, Status, end, start, text, tool
 
-from gallump_lab import Cold, Config, Lab, Model, datasets, secrets, study
+from gallump_lab import Cold, Config, Lab, Model, datasets, masking, study
 from gallump_lab.brain.answer import ModelError
+from gallump_lab.masking import Stream, describe, masked
 from gallump_lab.memory import insights, messages
 from gallump_lab.reading.symbols import SymbolError, validate_symbols
-from gallump_lab.secrets import Stream, describe, masked
 from gallump_lab.store.remote import Remote
 from gallump_lab.study import Snapshot
 
@@ -235,12 +235,12 @@ def test_real_talk_has_none():
 
 
 def test_a_key_in_force_and_what_is_kept_are_masked_whatever_their_shape(tmp_path, monkeypatch):
-    monkeypatch.setattr(secrets, "_kept", {})
+    monkeypatch.setattr(masking, "_kept", {})
     monkeypatch.setenv("ANTHROPIC_API_KEY", "my own words 8")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "ollama")
     assert masked("I run ollama with my own words 8.") == "I run ollama with [API key removed]."
     Remote(tmp_path / "lab", token="our team 7 says so")  # noqa: S106 (made up)
-    secrets.keep("short")
+    masking.keep("short")
     assert masked("A short one: our team 7 says so.") == "A short one: [API key removed]."
 
 
@@ -361,7 +361,7 @@ def written_by_hand(lab, reply):
 
 def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("gallump_lab.store.lease.RENEWED", 0.01)
+    monkeypatch.setattr("gallump_lab.store.locks.RENEWED", 0.01)
     lab, folder, seen, drafts = opened, opened.store.path.parent, [], []
 
     def hear(piece):
@@ -441,7 +441,7 @@ def test_what_an_older_lab_holds_is_not_sent_and_replays(opened, server, monkeyp
     with monkeypatch.context() as before:
         before.setattr(messages, "masked", lambda text: text)
         before.setattr(insights, "masked", lambda text: text)
-        before.setattr(secrets, "warn", lambda *_, **__: None)
+        before.setattr(masking, "warn", lambda *_, **__: None)
         lab.insights.add(f"Signs in by {KEYS['insight']}")
         session = lab.sessions.get_or_create_session()
         lab.sessions.add_message(session, "user", f"My note on AAPL is {KEYS['asked']}.")

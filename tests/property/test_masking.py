@@ -6,7 +6,7 @@ import string
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gallump_lab.secrets import Stream, describe, masked
+from gallump_lab.masking import Stream, describe, masked
 
 LETTERS = string.ascii_letters + string.digits
 CAPITALS = string.ascii_uppercase + string.digits
