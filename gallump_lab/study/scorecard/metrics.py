@@ -83,10 +83,9 @@ def salient(messages: Sequence[Message], reader: Reader) -> list[Salient]:
     must tell `ENOUGH` bits by its numbers, dates and words (`Reader.told`).
     """
     found = []
-    names = sorted({each.speaker for each in messages if each.speaker})
     for message in messages:
         if message.role == "user" or message.speaker is not None:
-            for each in statements(message.text, names):
+            for each in statements(message.text):
                 bits = sum(bits for _, bits in _parts(read(each.text, message.created_at.date()), reader))
                 if bits >= ENOUGH:
                     found.append(Salient(message=message, text=each.text, bits=bits))

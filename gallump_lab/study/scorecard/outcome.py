@@ -27,7 +27,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from gallump_lab.market.broker import CLOSED
-from gallump_lab.memory.lexicon import ACRONYMS
 from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
@@ -92,6 +91,7 @@ _SUBJECT = re.compile(
     r"|averages?|sma|vwap)\b|(?<![\w$])\$?(?P<ticker>[A-Z]{2,5}(?:[.-][A-Z])?)(?!\w)"
 )
 """What a level may be of, other than a price of the symbol: another symbol, or a measure."""
+_NO_SYMBOLS = frozenset({"US", "USD", "EUR", "UTC", "OK", "IMO", "CEO", "CFO", "IPO", "ETF", "FOMC", "EOY", "TP", "PT"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def _read(sentence: str, symbol: str, at: datetime, valid_until: datetime | None
         return ""
     clause = max((begin for begin, _ in reading.clauses if begin <= found.start()), default=0)
     denials = _DENIAL.findall(masked[clause : found.start()])
-    others = (each for each in _SUBJECT.finditer(masked) if (each["ticker"] or "") not in {symbol, *ACRONYMS})
+    others = (each for each in _SUBJECT.finditer(masked) if (each["ticker"] or "") not in {symbol, *_NO_SYMBOLS})
     until = _horizon(sentence, at, valid_until, future=_FUTURE.search(masked) is not None)
     if other := next(others, None):
         until = f"It speaks of {other[0]}, not of the price of {symbol} alone."
