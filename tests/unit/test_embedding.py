@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Config, ConfigError, Lab, Recall, study
-from gallump_lab.memory import index, vectors
+from gallump_lab.memory import messages, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.recall import VERSION
 from gallump_lab.memory.records import AsOf
@@ -289,9 +289,9 @@ def test_codes_kept_up_in_memory_are_those_on_disk(lab, mine):
     mine.meanwhile = stop
     with pytest.raises(KeyboardInterrupt):
         lab.embed("hashing")
-    assert missing() == 200 - index.BATCH
+    assert missing() == 200 - messages.BATCH
     fill(lab, 1_000, "Another remark {} on gold.")  # more than there is room for
-    assert missing() == 1_200 - index.BATCH
+    assert missing() == 1_200 - messages.BATCH
     mine.meanwhile = lambda: None
     lab.embed("hashing")
     assert missing() == 0

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Lab
-from gallump_lab.memory import index
+from gallump_lab.memory import messages
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SAID = [f"Word{i % 7} of plan{i % 11} number {i}." for i in range(120)]
@@ -14,8 +14,8 @@ SAID = [f"Word{i % 7} of plan{i % 11} number {i}." for i in range(120)]
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    monkeypatch.setattr(index, "SLICE", 20)
-    monkeypatch.setattr(index, "UNSORTED", 1_000)
+    monkeypatch.setattr(messages, "SLICE", 20)
+    monkeypatch.setattr(messages, "UNSORTED", 1_000)
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
     lab.import_messages(pd.DataFrame({"role": "user", "text": SAID, "created_at": NOW, "session_id": "one"}))
     return lab
@@ -26,24 +26,12 @@ def postings(lab):
         return con.execute("select term, passage_id, frequency from postings").fetchall()
 
 
-def test_a_pass_goes_slice_by_slice_and_then_every_posting_stands_in_order(lab, monkeypatch):
+def test_an_import_sorts_what_stands_unsorted_slice_by_slice_and_loses_nothing(lab, monkeypatch):
     for text in SAID:
         lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", text)
     before = postings(lab)
     assert before != sorted(before)
-    monkeypatch.setattr(index, "UNSORTED", 5)
-    left = [index.sort(lab.store)]
-    while left[-1]:
-        left.append(index.sort(lab.store))
-    assert left == list(range(left[0], -1, -1))
-    assert left[0] > 10
-    assert postings(lab) == sorted(before)
-    assert index.sort(lab.store) == 0
-
-
-def test_an_import_sorts_what_it_brought(lab, monkeypatch):
-    before = postings(lab)
-    monkeypatch.setattr(index, "UNSORTED", 5)
+    monkeypatch.setattr(messages, "UNSORTED", 5)
     lab.import_messages(pd.DataFrame({"role": "user", "text": ["One more."], "created_at": NOW, "session_id": "one"}))
     found = postings(lab)
     assert found == sorted(found)
