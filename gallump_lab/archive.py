@@ -1,12 +1,12 @@
 """What a lab holds, as frames; what goes in by bulk and out for good; which configuration is in force."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain import transcript as transcripts
-from gallump_lab.brain import turns
+from gallump_lab.brain import prices, turns
 from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
 from gallump_lab.memory import history, imports, labels, messages
@@ -95,12 +95,12 @@ class Archive:
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the newest messages, oldest first, each reply with its turn; see `brain.transcript.transcript`."""
-        return transcripts.transcript(self.store, limit, before, session_id)
+        """Return the newest messages, oldest first, each reply with its turn; see `brain.turns.transcript`."""
+        return turns.transcript(self.store, limit, before, session_id)
 
     def slots(self, turn_id: int) -> list[ContextItem]:
         """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
-        return transcripts.slots(self.store, plain_id(turn_id, "turn_id"))
+        return turns.slots(self.store, operator.index(turn_id))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
         """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
@@ -115,7 +115,7 @@ class Archive:
         return history.forget(
             self.store,
             self._clock(),
-            message_id=None if message_id is None else plain_id(message_id, "message_id"),
+            message_id=None if message_id is None else operator.index(message_id),
             session_id=session_id,
         )
 
@@ -140,8 +140,8 @@ class Archive:
         turns.decide(
             self.store,
             self._clock(),
-            plain_id(turn_id, "turn_id"),
-            plain_id(position, "position"),
+            operator.index(turn_id),
+            operator.index(position),
             verdict=verdict,
             note=note,
         )
@@ -150,7 +150,7 @@ class Archive:
     def spent_today(self) -> float:
         """What the UTC day's turns cost, USD, as recorded; `model.max_usd_per_day` bounds it."""
         with self.store.read() as con:
-            return turns.spent_today(con, self._clock())
+            return prices.spent_today(con, self._clock())
 
     @property
     def decisions(self) -> "pd.DataFrame":
@@ -300,14 +300,14 @@ class Archive:
 
     def question_of(self, turn_id: int) -> int:
         """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, plain_id(turn_id, "turn_id"), self._clock())
+        return labels.of_turn(self.store, operator.index(turn_id), self._clock())
 
     def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
         """Record how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
         labels.label(
             self.store,
-            plain_id(question_id, "question_id"),
-            plain_id(message_id, "message_id"),
+            operator.index(question_id),
+            operator.index(message_id),
             grade,
             self._clock(),
             labeller=labeller,
@@ -336,19 +336,3 @@ class Archive:
             If something stands at `path` already.
         """
         return self.store.backup(path)
-
-
-def plain_id(given: Any, name: str) -> Any:
-    """Return an id as the lab takes it; out of a frame it is one of numpy's numbers.
-
-    Raises
-    ------
-    ValueError
-        If it is no whole number.
-    """
-    found = given.item() if hasattr(given, "item") else given
-    whole = isinstance(found, int) and not isinstance(found, bool)
-    if not whole:
-        message = f"{name} must be a whole number, as in the lab's frames, not {given!r}."
-        raise ValueError(message)
-    return found

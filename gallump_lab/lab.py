@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gallump_lab import datasets
-from gallump_lab.archive import Archive, plain_id
+from gallump_lab.archive import Archive
 from gallump_lab.brain import turns
-from gallump_lab.brain.conversation import Conversation, Preview, Reply
+from gallump_lab.brain.conversation import Conversation
 from gallump_lab.brain.distillation import AutoDistiller, Distillation
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
@@ -22,7 +22,7 @@ from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides
+from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.sessions import SessionManager, new_id
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gallump_lab.ui.inspector import Explorer
 
 
-class Lab(Archive):
+class Lab(Conversation, Archive):
     """Chats with Claude about trading ideas, and remembers.
 
     `Lab.open` makes one. Everything is in one DuckDB file, which several notebooks may use at once.
@@ -71,9 +71,8 @@ class Lab(Archive):
         )
         self.insights = Insights(store, clock)
         broker = broker or FileBroker(clock=clock)
-        market = ContextBuilder(broker, self.cache, MarketScanner(broker))
+        self._market = ContextBuilder(broker, self.cache, MarketScanner(broker))
         self._distiller = AutoDistiller(store, clock, broker.symbols)
-        self._talk = Conversation(store, self.sessions, market, self._distiller, clock)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -146,100 +145,6 @@ class Lab(Archive):
         weakref.finalize(lab, shutil.rmtree, folder, ignore_errors=True)
         lab.import_dataset(talk if insights else replace(talk, insights=talk.insights.iloc[:0]))
         return lab
-
-    def ask(  # noqa: PLR0913 (the guide's arguments and the seams)
-        self,
-        prompt: str,
-        watchlist: Sequence[str] = (),
-        session_id: str | None = None,
-        *,
-        overrides: Overrides = NO_OVERRIDES,
-        on_text: Callable[[str], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Reply:
-        """Ask a question, and remember it and its reply.
-
-        Parameters
-        ----------
-        prompt : str
-            The question.
-        watchlist : sequence of str
-            Symbols to show the market of; the first is the question's own.
-        session_id : str, optional
-            The session to carry on; a new one if it is None, unknown or ended.
-        on_text : callable, optional
-            Gets each piece of the reply's text as it arrives, on the calling thread.
-        stop : threading.Event, optional
-            Once set, the reply ends where it is and is kept so far.
-
-        Returns
-        -------
-        Reply
-
-        Raises
-        ------
-        ValueError
-            If the question or another argument cannot be used; nothing is stored.
-        PromptTooLong
-            If the question alone does not fit the window; nothing is stored.
-        SpendingLimit, PriceUnknown
-            If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
-            stored or asked.
-        ModelError
-            If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
-        KeyboardInterrupt
-            If the cell was interrupted; the reply is kept so far, as "stopped".
-        StoreError
-            If the lab cannot be used; a note says so if the question is stored by then.
-        """
-        return self._talk.ask(prompt, watchlist, session_id, overrides, on_text, stop)
-
-    def retry(
-        self,
-        question_id: int,
-        *,
-        on_text: Callable[[str], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Reply:
-        """Ask a stored question again that got no reply, or one that failed or was stopped; it is not stored twice.
-
-        Parameters
-        ----------
-        question_id : int
-            The question's message id; its symbols and overrides are those of its last turn.
-        on_text, stop
-            As in `ask`.
-
-        Raises
-        ------
-        ValueError
-            If there is no such question, or it has a whole reply, or one is coming.
-        SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
-            As `ask`.
-        """
-        return self._talk.retry(plain_id(question_id, "question_id"), on_text, stop)
-
-    def preview(
-        self,
-        prompt: str,
-        watchlist: Sequence[str] = (),
-        session_id: str | None = None,
-        *,
-        overrides: Overrides = NO_OVERRIDES,
-        config: Config | None = None,
-    ) -> Preview:
-        """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
-
-        Nothing is sent, nor written but another embedding model's vectors; what the rules will learn of ended sessions
-        before it is asked counts as learnt.
-        `overrides` is as in `ask`; `config` is one to try instead of the one in force.
-
-        Raises
-        ------
-        ValueError, PromptTooLong, StoreError
-            As `ask`.
-        """
-        return self._talk.preview(prompt, watchlist, session_id, overrides, config)
 
     def recall(
         self,

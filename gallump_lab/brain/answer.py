@@ -1,15 +1,23 @@
 """What comes of asking: an answer, what it recommends and cost, or an error that says what to do."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.masking import masked
-from gallump_lab.memory.text import storable
+from gallump_lab.memory import records
+from gallump_lab.memory.text import one_line, storable
+from gallump_lab.reading.symbols import validate_symbol
 
 if TYPE_CHECKING:
-    from anthropic import APIStatusError
+    from anthropic import APIError, APIStatusError
+
+    from gallump_lab.brain.prompt import Prompt
+    from gallump_lab.config import Budget
+    from gallump_lab.memory.records import ContextItem
+    from gallump_lab.memory.sessions import SessionId
 
 Action = Literal["buy", "sell", "hold", "short", "cover"]
 State = Literal["complete", "stopped", "cut", "refused", "failed"]
@@ -18,6 +26,13 @@ State = Literal["complete", "stopped", "cut", "refused", "failed"]
 def clean(text: str) -> str:
     """Return a text that may be stored, shown and sent: without keys, and without what is no character."""
     return masked(storable(text))
+
+
+def line(value: object) -> str:
+    """Return a text on one line, cleaned and without what cannot be seen; nothing of what is no text."""
+    if not isinstance(value, str):
+        return ""
+    return clean(one_line("".join(c if c.isprintable() else " " for c in value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +59,18 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """One trading idea. Nothing ever sends it to a broker: it is for a person to confirm or to reject."""
+    """One trading idea. Nothing ever sends it to a broker: it is for a person to confirm or to reject.
+
+    Raises
+    ------
+    ValueError
+        If it makes no sense: a price that is none, a buy whose stop stands above its entry.
+
+    Examples
+    --------
+    >>> Recommendation(action="buy", symbol="aapl", entry=190.0, stop=182.0, confidence=0.6).symbol
+    'AAPL'
+    """
 
     action: Action
     symbol: str
@@ -63,9 +89,28 @@ class Recommendation:
     """0 to 1, as the model says it; nobody has calibrated it."""
     rationale: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbol", validate_symbol(self.symbol.strip()))
+        _check(0 <= self.confidence <= 1, f"confidence must be from 0 to 1, not {self.confidence:g}")
+        for name, most in (("size", 200), ("horizon", 200), ("rationale", 2_000)):
+            _check(len(getattr(self, name)) <= most, f"{name} must have at most {most:,} characters")
+        rising = [value for value in (self.stop, self.entry, self.target) if value is not None]
+        _check(all(0 < value < math.inf for value in rising), "entry, stop and target must be prices above 0")
+        if self.action == "short":
+            rising.reverse()
+        if self.action in {"buy", "short"}:
+            order = "stop < entry < target" if self.action == "buy" else "target < entry < stop"
+            words = f"a {self.action} needs {order}, not stop {self.stop}, entry {self.entry}, target {self.target}"
+            _check(all(low < high for low, high in pairwise(rising)), words)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the recommendation as JSON values."""
         return asdict(self)
+
+
+def _check(holds: object, words: str) -> None:
+    if not holds:
+        raise ValueError(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +182,60 @@ _NOTICES: Mapping[State, str] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reply(Answer):
+    """A reply, as `lab.ask` gives it: the answer and its turn; everything in it stands in the lab too."""
+
+    prompt: "Prompt"
+    session_id: "SessionId"
+    trouble: str | None = None
+    """In words, why past sessions could not be distilled: for whoever runs the lab."""
+    turn_id: int
+    question_id: int
+    reply_id: int | None
+    """Message ids; None for a reply without text."""
+    budget: "Budget"
+
+    @property
+    def notice(self) -> str | None:
+        """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
+        return " ".join(filter(None, (self.session_id.notice, self.trouble))) or None
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """The model's tokens of each section of the prompt, as estimated, and of the whole (`prompt`)."""
+        return {section.name: section.tokens for section in self.prompt.sections} | {"prompt": self.prompt.tokens}
+
+    @property
+    def context_stats(self) -> dict[str, int]:
+        """The guide's three counts."""
+        kept = [slot.tier for slot in self.prompt.slots if slot.kept]
+        return {
+            "messages_in_session": self.prompt.session_context.messages_in_session,
+            "relevant_history_loaded": kept.count("warm"),
+            "insights_included": kept.count("cold"),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
+
+        See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
+        """
+        found = {"session_id": str(self.session_id), **super().to_dict(), "context_stats": self.context_stats}
+        notice = " ".join(filter(None, (self.session_id.notice, found.get("notice"))))
+        return found | ({"notice": notice} if notice else {})
+
+    def __repr__(self) -> str:
+        """Show the text and a line of figures."""
+        return f"{self.text}\n\n[{self.model}, {self.state}; {usage_line(self.prompt.slots, self.budget)}]"
+
+
+def usage_line(slots: "Sequence[ContextItem]", budget: "Budget") -> str:
+    """Return in words how much of each tier's budget is used."""
+    used = records.used(slots).items()
+    return f"{', '.join(f'{tier.upper()} {spent:,} of {getattr(budget, tier):,}' for tier, spent in used)} tokens"
+
+
 class ModelError(Exception):
     """A reply could not be had, or broke off; the question is kept, and so is what had arrived.
 
@@ -195,36 +294,19 @@ class EmptyReply(ModelError):
     """The model ended its reply without a word and without a valid recommendation."""
 
 
-_STATUS: Mapping[str, int] = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "overloaded_error": 529,
-}
+_MID_STREAM: Mapping[str | None, int] = {"rate_limit_error": 429, "overloaded_error": 529}
 """Which status an error event in mid-stream stands for; any other is the server's trouble."""
 
 _WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
     401: (NoAccess, "{server} refused the key", "Check ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN."),
     402: (NoAccess, "{server} asks for payment", "Check the account's billing and credit."),
     403: (NoAccess, "The key may not use {model} on {server}", "Ask for access, or choose another model."),
-    404: (
-        BadRequest,
-        "{server} has no model {model}, or no Messages API at this address",
-        "Check Model.name, ANTHROPIC_MODEL and the base URL.",
-    ),
+    404: (BadRequest, "{server} has no model {model}", "Check Model.name, ANTHROPIC_MODEL and the base URL."),
     413: (BadRequest, "The prompt is too large for {server}", "Lower the budget's tiers or its window."),
     429: (RateLimited, "{server} takes no more requests for now", "Ask again {when}."),
     529: (ServerTrouble, "{server} is overloaded", "Ask again {when}."),
 }
-_REFUSED = (
-    BadRequest,
-    "{server} refused the request",
-    "If it speaks of length, lower the budget; else look at the model's settings.",
-)
+_REFUSED = (BadRequest, "{server} refused the request", "Lower the budget if it is too long, or mend the settings.")
 _TROUBLE = (ServerTrouble, "{server} failed", "Ask again {when}.")
 
 
@@ -255,30 +337,28 @@ def failure(error: Exception | None, *, begun: bool, server: str, model: str, ti
     # The network's errors by their module's name, since the SDK may change its HTTP library.
     network = cause and (issubclass(cause, OSError) or cause.__module__.startswith(("httpx", "httpcore")))
     if name.endswith("Timeout"):
-        words = f"Nothing came from {server} for {timeout:g} seconds. Ask again, or raise Model.timeout."
-        return TimedOut(words)
+        return TimedOut(f"Nothing came from {server} for {timeout:g} seconds. Ask again, or raise Model.timeout.")
     if begun and (cause is None or network):
         return ConnectionLost(f"The connection to {server} broke off in mid-reply ({name}). Ask again.")
     if network:
-        words = f"No answer from {server}: the connection failed ({name}). Check the network and the base URL."
-        return ConnectionLost(words)
-    detail = ": ".join(filter(None, (name, _said(str(error or "")))))
-    return BrokenReply(f"What {server} sent is no reply of the Messages API ({detail}). Check the base URL.")
+        return ConnectionLost(f"No answer from {server} ({name}). Check the network and the base URL.")
+    return BrokenReply(f"What {server} sent is no reply of the Messages API ({name}). Check the base URL.")
 
 
 def _status_failure(error: "APIStatusError", *, server: str, model: str) -> ModelError:
     """Turn the SDK's error for a status or an error event into ours."""
-    status = error.status_code if error.status_code != 200 else _STATUS.get(str(error.type), 500)
+    status = error.status_code if error.status_code != 200 else _MID_STREAM.get(error.type, 500)
     kind, what, mend = _WORDS.get(status, _REFUSED if status < 500 else _TROUBLE)
-    wait = retry_after(error.response.headers)
+    wait = retry_after(error)
     when = "in a minute or two" if wait is None else f"in {math.ceil(wait)} seconds"
     reason = ": ".join(filter(None, (str(status), _said(error.body))))
     words = f"{what.format(server=server, model=model)} ({reason}). {mend.format(when=when)}"
     return kind(words, status=status, retry_after=wait)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(error: "APIError") -> float | None:
     """Read how many seconds a server wants to be left alone (`Retry-After`); None if it does not say."""
+    headers = error.response.headers if hasattr(error, "response") else {}
     try:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:
@@ -290,6 +370,5 @@ def _said(body: object) -> str:
     """Find the server's own words in the body of an error: one line of at most 200 characters, without secrets."""
     while isinstance(body, dict):
         body = body.get("error") or body.get("message")
-    text = clean(body) if isinstance(body, str) else ""  # before it is cut: half a key is too much
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = line(body)  # cleaned before it is cut: half a key is too much
     return (words if len(words) <= 200 else f"{words[:200]}...").rstrip(".")

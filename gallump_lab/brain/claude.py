@@ -5,18 +5,16 @@ retries, waiting for the first word, in mid-stream) and the asking thread never 
 """
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
@@ -26,19 +24,14 @@ from gallump_lab.brain.recommendations import Tool
 from gallump_lab.memory.text import storable
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from anthropic import APIError, AsyncAnthropic, AsyncStream
 
     from gallump_lab.config import Model
-
-    Work = Callable[[Callable[[object], None]], Coroutine[Any, Any, None]]
 
 PATIENCE = 20.0
 """Seconds: what a server asks to be left alone for is waited out up to here; a longer wait is told to the user."""
 
 _POLL = 0.05  # seconds between two looks at whether to stop
-_CHARACTERS = 32  # a token; no text comes near it, so whoever sends more than that ignores max_tokens
 _BILLION = 10**9  # tokens; more than that no call has
 _REFUSES_TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
 _STATES: Mapping[str | None, State] = {
@@ -67,6 +60,20 @@ class Request:
     forced: bool = False
     """Whether it must call the tool."""
 
+    def body(self, model: str, *, tools: bool) -> dict[str, Any]:
+        """Build the JSON that is sent, with or without the tool."""
+        body: dict[str, Any] = {
+            "model": model,
+            "max_tokens": self.max_tokens,
+            "messages": [{"role": "user", "content": self.user}],
+        }
+        if self.system:
+            body["system"] = [{"type": "text", "text": self.system, "cache_control": {"type": "ephemeral"}}]
+        if tools:
+            choice = {"type": "tool", "name": self.tool.name} if self.forced else {"type": "auto"}
+            body |= {"tools": [self.tool.definition], "tool_choice": choice}
+        return body
+
 
 def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], stop: threading.Event) -> Answer:
     """Send a request and take what comes until it ends, fails or is stopped.
@@ -88,22 +95,24 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
         Also where the model or the network failed; its text and calls are cleaned, its recommendations not read yet.
     """
     started, name = time.perf_counter(), model.answering
-    reply = _Arrived(room=request.max_tokens * _CHARACTERS, tool=request.tool.name)
+    reply = _Arrived(tool=request.tool.name)
     sent = not stop.is_set()
-    state, error = _receive(partial(_stream, request, model), reply, on_text, stop)
+    if sent:
+        _receive(request, model, reply, on_text, stop)
     fault = None
-    if not state and not reply.ended:
-        fault = answers.failure(error, begun=reply.begun, server=_server(model), model=name, timeout=model.timeout)
-    state = state or ("failed" if fault else _STATES.get(reply.stop_reason, "complete"))
+    if reply.over and not reply.ended:
+        server = _host(model.server or "https://api.anthropic.com")
+        fault = answers.failure(reply.error, begun=reply.begun, server=server, model=name, timeout=model.timeout)
+    state: State = "stopped" if not reply.over else "failed" if fault else _STATES.get(reply.stop_reason, "complete")
     known, cost = price(name, model.prices), None
-    if not sent or (error and not reply.begun and _is_unbilled(error)):
+    if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
     elif known:
         prompt = "".join((request.system, request.user, json.dumps(request.tool.definition)))
         cost = known.cost(reply.billed(prompt, request.max_tokens, tokens.FACTORS[tokens.family(name)]))
     return Answer(
-        text=clean("".join(reply.pieces)),
-        calls=tuple(clean("".join(call)) for call in reply.calls),
+        text=clean(reply.text),
+        calls=tuple(map(clean, reply.calls)),
         model=name,
         usage=reply.told,
         cost_usd=cost,
@@ -121,24 +130,24 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
 class _Arrived:
     """What has arrived of a reply. Events are data from outside: any field may be missing or of another type."""
 
-    room: int
-    """Characters that are still taken."""
     tool: str
     """The name of the tool that was offered."""
-    pieces: list[str] = field(default_factory=list)
+    text: str = ""
     blocks: list[str] = field(default_factory=list)
-    calls: list[list[str]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=dict)
     stop_reason: str | None = None
     begun: bool = False
     ended: bool = False
+    """Whether the model ended its reply."""
+    over: bool = False
+    """Whether the stream is over: the reply has ended, or it failed; else nobody listens any more."""
+    error: Exception | None = None
+    interruption: BaseException | None = None
     first_at: float | None = None
     """When its first text came, by the performance counter."""
-    interruption: BaseException | None = None
     gap: str = ""
     """What stands between a text block before and the next one."""
-    half: str = ""
-    """The first half of a character of two (an emoji) whose second comes with the next piece."""
 
     @property
     def told(self) -> Usage | None:
@@ -153,10 +162,9 @@ class _Arrived:
         """
         if self.ended and self.told:
             return self.told
-        came = "".join((*self.pieces, *("".join(call) for call in self.calls)))
-        written = max(tokens.scaled(tokens.count(came), factor), self.usage.get("output_tokens", 0))
-        if not self.blocks or not {"text", "tool_use"}.issuperset(self.blocks):
-            written = max(written, allowed)
+        came = tokens.scaled(tokens.count("".join((self.text, *self.calls))), factor)
+        unseen = not self.blocks or not {"text", "tool_use"}.issuperset(self.blocks)
+        written = max(came, self.usage.get("output_tokens", 0), allowed if unseen else 0)
         read = {"input_tokens": 0, "cache_write_tokens": tokens.scaled(tokens.count(prompt), factor)}
         return Usage(**((self.usage if "input_tokens" in self.usage else read) | {"output_tokens": written}))
 
@@ -174,36 +182,24 @@ class _Arrived:
         elif kind == "message_stop":
             self.ended = True
         elif kind == "content_block_start":
-            self._block(_at(event, "content_block", "type"), _at(event, "content_block", "name"))
+            block, name = _at(event, "content_block", "type"), _at(event, "content_block", "name")
+            self.blocks.append("unknown tool" if block == "tool_use" and name != self.tool else str(block))
+            self.calls += [""] if self.blocks[-1] == "tool_use" else []
+            self.gap = "\n\n" if block == "text" and self.text else ""
         elif kind == "content_block_delta":
             return self._delta(_at(event, "delta"))
         return ""
 
-    def _block(self, kind: object, name: object) -> None:
-        self.blocks.append("unknown tool" if kind == "tool_use" and name != self.tool else str(kind))
-        self.half = ""
-        if kind == "text" and self.pieces:
-            self.gap = "\n\n"
-        elif self.blocks[-1] == "tool_use":
-            self.calls.append([])
-
     def _delta(self, delta: object) -> str:
-        kind = _at(delta, "type")
-        given = _at(delta, {"text_delta": "text", "input_json_delta": "partial_json"}.get(str(kind), "thinking"))
-        piece = given[: max(self.room, 0)] if isinstance(given, str) else ""
-        self.room -= len(piece) + 1
-        if kind == "input_json_delta" and self.blocks[-1:] == ["tool_use"]:
-            self.calls[-1].append(piece)
-        if kind != "text_delta" or not piece:
-            return ""
-        piece = self.half + piece
-        self.half = piece[-1] if "\ud800" <= piece[-1] < "\udc00" else ""
-        if not (piece := piece.removesuffix(self.half)):
+        kind, text, given = _at(delta, "type"), _at(delta, "text"), _at(delta, "partial_json")
+        if kind == "input_json_delta" and isinstance(given, str) and self.blocks[-1:] == ["tool_use"]:
+            self.calls[-1] += given
+        if kind != "text_delta" or not isinstance(text, str) or not text:
             return ""
         self.first_at = self.first_at or time.perf_counter()
-        text, self.gap = self.gap + storable(piece), ""
-        self.pieces.append(text)
-        return text
+        piece, self.gap = self.gap + storable(text), ""
+        self.text += piece
+        return piece
 
     def _count(self, usage: object) -> None:
         for ours, theirs in _USAGE.items():
@@ -220,148 +216,83 @@ def _at(value: object, *names: str) -> object:
 
 
 def _receive(
-    work: "Work", reply: _Arrived, on_text: Callable[[str], None], stop: threading.Event
-) -> tuple[State | None, Exception | None]:
-    """Take events until the stream ends; return the error that ended it, or the state that ended the listening."""
-    if stop.is_set():
-        return "stopped", None
+    request: Request, model: "Model", reply: _Arrived, on_text: Callable[[str], None], stop: threading.Event
+) -> None:
+    """Take events until the stream is over, or is stopped, or `on_text` or a Ctrl-C breaks it off."""
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
-    ended = threading.Event()
-    threading.Thread(target=_run, args=(work, events.put, ended), name="gallump-brain", daemon=True).start()
+    hung_up = threading.Event()
+    given = (request, model, events.put, hung_up)
+    threading.Thread(target=_run, args=given, name="gallump-brain", daemon=True).start()
     try:
         while not stop.is_set():
             try:
                 event = events.get(timeout=_POLL)
             except queue.Empty:
                 continue
-            if isinstance(event, _Ended):
-                return None, event.error
+            if event is None or isinstance(event, Exception):
+                reply.over, reply.error = True, event
+                return
             if text := reply.take(event):
                 on_text(text)
-            elif reply.room <= 0:
-                return "cut", None
     except BaseException as interruption:  # noqa: BLE001 - it goes on in the answer, and is raised once that is recorded
         reply.interruption = interruption
     finally:
-        ended.set()
-    return "stopped", None
+        hung_up.set()
 
 
-@dataclass
-class _Ended:
-    """The end of a stream, and the error that ended it."""
-
-    error: Exception | None
-
-
-def _run(work: "Work", put: Callable[[object], None], ended: threading.Event) -> None:
+def _run(request: Request, model: "Model", put: Callable[[object], None], hung_up: threading.Event) -> None:
+    """Run a stream in an event loop of this thread's own; put what ended it, an error or None, behind its events."""
+    error = None
     try:
         importlib.import_module("anthropic")  # takes seconds, once; a stop counts in them too
-        with asyncio.Runner() as runner:
-            error = runner.run(_until(ended, work(put)))
+        asyncio.run(_until(hung_up, _stream(request, model, put)))
     except Exception as failed:  # noqa: BLE001 - whatever it is: the asking thread waits for an end, and names it
         error = failed
-    put(_Ended(error))
+    put(error)
 
 
-async def _until(ended: threading.Event, work: Coroutine[Any, Any, None]) -> Exception | None:
-    """Let a coroutine run to its end, or cancel it once nobody waits for it; return the error that ended it."""
-    task = asyncio.ensure_future(work)
-    while not task.done() and not ended.is_set():
+async def _until(hung_up: threading.Event, stream: Coroutine[Any, Any, None]) -> None:
+    """Let a stream run to its end, or cancel it once nobody listens any more."""
+    task = asyncio.ensure_future(stream)
+    while not task.done() and not hung_up.is_set():
         await asyncio.wait([task], timeout=_POLL)
     task.cancel()
-    (result,) = await asyncio.gather(task, return_exceptions=True)
-    return result if isinstance(result, Exception) else None
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _stream(request: Request, model: "Model", put: Callable[[object], None]) -> None:
     import anthropic
 
     key, token = (os.environ.get(name, "").strip() for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
-    for name, value in (("ANTHROPIC_API_KEY", key), ("ANTHROPIC_AUTH_TOKEN", token)):
-        if not (value.isascii() and value.isprintable()):  # the HTTP library's own error would repeat it
-            msg = f"{name} holds a character that no key has. Copy the key again."
-            raise answers.NoAccess(msg)
-    if not _server(model):
-        msg = "The base URL must be http:// or https:// and a host. Mend ANTHROPIC_BASE_URL."
-        raise answers.BadRequest(msg)
+    if not f"{key}{token}".isascii() or not f"{key}{token}".isprintable():  # the HTTP library's error would repeat it
+        msg = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN holds a character that no key has. Copy the key again."
+        raise answers.NoAccess(msg)
     # Said outright, so that the SDK looks for no credentials of its own: a local server gets none.
     who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
-    client = anthropic.AsyncAnthropic(
-        **who,
-        base_url=model.server or None,
-        timeout=model.timeout,
-        max_retries=0,
-        http_client=anthropic.DefaultAsyncHttpxClient(verify=_certificates()),
-    )
+    client = anthropic.AsyncAnthropic(**who, base_url=model.server or None, timeout=model.timeout, max_retries=0)
     async with client, await _open(client, request, model) as stream:
-        if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
-            given = await stream.response.aread()
-            for event in _events(json.loads(given, object_hook=lambda found: SimpleNamespace(**found))):
-                put(event)
-        else:
-            async for event in stream:
-                put(event)
-
-
-def _events(message: object) -> Iterator[SimpleNamespace]:
-    """Return the events of a reply that a server gives at once, though it was asked for a stream."""
-    if _at(message, "type") != "message":
-        return
-    yield SimpleNamespace(type="message_start", message=message)
-    blocks = _at(message, "content")
-    for block in blocks if isinstance(blocks, list) else ():
-        yield SimpleNamespace(type="content_block_start", content_block=block)
-        said, called = _at(block, "text"), json.dumps(_at(block, "input"), default=vars)
-        yield SimpleNamespace(type="content_block_delta", delta=SimpleNamespace(type="text_delta", text=said))
-        delta = SimpleNamespace(type="input_json_delta", partial_json=called)
-        yield SimpleNamespace(type="content_block_delta", delta=delta)
-    yield SimpleNamespace(type="message_delta", delta=message)
-    yield SimpleNamespace(type="message_stop")
-
-
-@cache
-def _certificates() -> "SSLContext":
-    """Read the certificates that servers are known by once; it takes 20 ms, more than all else of a request."""
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-def _server(model: "Model") -> str:
-    """Return the server's host and port for a message; empty if the base URL has none."""
-    try:
-        parts = urlsplit(model.server or "https://api.anthropic.com")
-    except ValueError:
-        return ""
-    return parts.netloc.rpartition("@")[2] if parts.scheme in {"http", "https"} else ""
+        async for event in stream:
+            put(event)
 
 
 async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "AsyncStream[Any]":
     """Send the request, again if that may help, until a stream begins.
 
-    A request that was sent and got no answer is not sent again: the server may be at work on it, and bill both.
+    A request that was sent and got no answer is not sent again: the server may be at work on it, and bill both. So the
+    SDK's own retries, which do that, are off.
     """
-    from anthropic import APIConnectionError, APIStatusError
+    from anthropic import APIError
 
-    body: dict[str, Any] = {
-        "model": model.answering,
-        "max_tokens": request.max_tokens,
-        "messages": [{"role": "user", "content": request.user}],
-    }
-    if request.system:
-        body["system"] = [{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]
-    tools: dict[str, Any] = {}
-    if model.tools != "never":
-        choice = {"type": "tool", "name": request.tool.name} if request.forced else {"type": "auto"}
-        tools = {"tools": [request.tool.definition], "tool_choice": choice}
-    tries = 0
+    tools, tries = model.tools != "never", 0
     while True:
         try:
-            stream: AsyncStream[Any] = await client.messages.create(**{**body, **tools}, stream=True)
-        except (APIStatusError, APIConnectionError) as error:
+            stream: AsyncStream[Any] = await client.messages.create(
+                **request.body(model.answering, tools=tools), stream=True
+            )
+        except APIError as error:
             if tools and model.tools == "auto" and _cannot_do_tools(error):
-                tools.clear()
+                tools = False
                 continue
             wait = _pause(error, tries)
             if wait is None or tries >= model.max_retries:
@@ -380,21 +311,22 @@ def _cannot_do_tools(error: "APIError") -> bool:
 def _pause(error: "APIError", tries: int) -> float | None:
     """Return the seconds to wait before the request is sent again; None if that would not help or take too long."""
     status: int | None = getattr(error, "status_code", None)
-    headers: Mapping[str, str] = getattr(_at(error, "response"), "headers", {})
-    if status is None:
-        again = _is_unsent(error)
-    else:
-        again = (status >= 500 or status in {408, 409, 429}) and headers.get("x-should-retry") != "false"
-    wait = answers.retry_after(headers)
+    again = _is_unsent(error) if status is None else status >= 500 or status in {408, 409, 429}
+    wait = answers.retry_after(error)
     if not again or (wait is not None and wait > PATIENCE):
         return None
     return min(0.5 * 2.0**tries, 8.0) if wait is None else wait
 
 
 def _is_unsent(error: Exception) -> bool:
-    return type(error.__cause__).__name__ == "ConnectError"
+    return type(error.__cause__ or error).__name__ in {"ConnectError", "InvalidURL", "UnsupportedProtocol"}
 
 
 def _is_unbilled(error: Exception) -> bool:
     """Whether nothing was sent, or the server refused it."""
-    return isinstance(error, answers.ModelError) or _at(error, "status_code") is not None or _is_unsent(error)
+    return isinstance(error, answers.ModelError) or hasattr(error, "status_code") or _is_unsent(error)
+
+
+def _host(url: str) -> str:
+    """Return a server's host and port, for a message: a base URL may hold a password."""
+    return url.partition("//")[2].partition("/")[0].rpartition("@")[2] or "the server"

@@ -4,85 +4,108 @@ A turn of a lab in use is three steps on it: the question is stored, the context
 What a new session waits for comes on top: sessions that have ended since are distilled first.
 """
 
+import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import turns
-from gallump_lab.brain.answer import Answer, Usage
+from gallump_lab.brain.answer import Reply, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.distillation import AutoDistiller
-from gallump_lab.brain.prices import price
-from gallump_lab.brain.prompt import Prompt, PromptBuilder
-from gallump_lab.config import Budget, Config
+from gallump_lab.brain.prices import check_spending, price
+from gallump_lab.brain.prompt import Preview, Prompt, PromptBuilder
+from gallump_lab.config import Config
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import distilling, records
+from gallump_lab.memory import distilling
 from gallump_lab.memory.messages import checked_text
-from gallump_lab.memory.records import NO_OVERRIDES, AsOf, ContextItem, Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.reading.symbols import validate_symbols
 from gallump_lab.store import Store, StoreError
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
-    import pandas as pd
     from duckdb import DuckDBPyConnection
 
 
 class Conversation:
-    """Answers questions, and remembers them and their replies; see `Lab.ask`, `Lab.retry` and `Lab.preview`.
+    """The half of `Lab` that asks: it answers questions, and remembers them and their replies."""
 
-    Parameters
-    ----------
-    store : Store
-        The lab file.
-    sessions : SessionManager
-        Its sessions.
-    market : ContextBuilder
-        Gives the market of a prompt.
-    distiller : AutoDistiller
-        Distils a chat's sessions that have ended before a new one begins.
-    clock : callable
-        Tells the time, UTC.
-    """
+    store: Store
+    sessions: SessionManager
+    _market: ContextBuilder
+    _distiller: AutoDistiller
+    _clock: Callable[[], datetime]
 
-    def __init__(
-        self,
-        store: Store,
-        sessions: SessionManager,
-        market: ContextBuilder,
-        distiller: AutoDistiller,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._store, self._sessions, self._market, self._clock = store, sessions, market, clock
-        self._distiller = distiller
-
-    def ask(  # noqa: PLR0913, PLR0917 (what `Lab.ask` takes)
+    def ask(  # noqa: PLR0913 (the guide's arguments and the seams)
         self,
         prompt: str,
-        watchlist: Sequence[str],
-        session_id: str | None,
-        overrides: Overrides,
-        on_text: Callable[[str], None] | None,
-        stop: threading.Event | None,
-    ) -> "Reply":
-        """Store a question, ask it, and store the reply with its turn."""
-        _check_arguments(overrides, on_text, stop)
+        watchlist: Sequence[str] = (),
+        session_id: str | None = None,
+        *,
+        overrides: Overrides = NO_OVERRIDES,
+        on_text: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Reply:
+        """Ask a question, and remember it and its reply.
+
+        Parameters
+        ----------
+        prompt : str
+            The question.
+        watchlist : sequence of str
+            Symbols to show the market of; the first is the question's own.
+        session_id : str, optional
+            The session to carry on; a new one if it is None, unknown or ended.
+        overrides : Overrides
+            Items of the context to pin or to leave out.
+        on_text : callable, optional
+            Gets each piece of the reply's text as it arrives, on the calling thread.
+        stop : threading.Event, optional
+            Once set, the reply ends where it is and is kept so far.
+
+        Returns
+        -------
+        Reply
+
+        Raises
+        ------
+        ValueError
+            If the question or another argument cannot be used; nothing is stored.
+        PromptTooLong
+            If the question alone does not fit the window; nothing is stored.
+        SpendingLimit, PriceUnknown
+            If the day's costs have reached `model.max_usd_per_day`, or no price is known to keep it by; nothing is
+            stored or asked.
+        ModelError
+            If no reply came or it broke off; question and partial reply are stored, and `.reply` holds them.
+        KeyboardInterrupt
+            If the cell was interrupted; the reply is kept so far, as "stopped".
+        StoreError
+            If the lab cannot be used; a note says so if the question is stored by then.
+
+        Examples
+        --------
+        >>> reply = lab.ask("Is AAPL worth buying?", watchlist=["AAPL"])
+        >>> reply.recommendations[0].action
+        'buy'
+        """
         symbols = validate_symbols(watchlist)
-        question = self._sessions.question(prompt, symbols[0] if symbols else None)
-        with self._store.write() as con:
-            config = self._sessions.config(con)
+        question = self.sessions.question(prompt, symbols[0] if symbols else None)
+        with self.store.write() as con:
+            config = self.sessions.config(con)
             self._check(con, config, question.text)
-            received = self._sessions.receive(con, config, question, session_id)
+            received = self.sessions.receive(con, config, question, session_id)
             waiting = self._distiller.waiting(con, config) if received.session_id.new else []
         try:
             if waiting:
                 self._distiller.catch_up(config, waiting)
-                with self._store.read() as con:  # the first question of a session sees what was learnt before
+                with self.store.read() as con:  # the first question of a session sees what was learnt before
                     moment = replace(received.moment, seen_insight=memory.newest(con)[1])
                 received = replace(received, moment=moment)
             received = replace(received, trouble=self._distiller.trouble())
@@ -91,44 +114,75 @@ class Conversation:
             error.add_note(f"The question is kept: lab.retry({received.question_id}) asks it again.")
             raise
 
-    def retry(self, question_id: int, on_text: Callable[[str], None] | None, stop: threading.Event | None) -> "Reply":
-        """Ask a stored question again that got no whole reply."""
-        _check_arguments(NO_OVERRIDES, on_text, stop)
-        turns.recover(self._store, self._sessions)
-        with self._store.read() as con:
-            config = self._sessions.config(con)
-            received, symbols, overrides = turns.again(con, config, self._sessions.here(config), question_id)
+    def retry(
+        self,
+        question_id: int,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Reply:
+        """Ask a stored question again that got no reply, or one that failed or was stopped; it is not stored twice.
+
+        Parameters
+        ----------
+        question_id : int
+            The question's message id; its symbols and overrides are those of its last turn.
+        on_text, stop
+            As in `ask`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such question, or it has a whole reply, or one is coming.
+        SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
+            As `ask`.
+        """
+        turns.recover(self.store, self.sessions)
+        with self.store.read() as con:
+            config = self.sessions.config(con)
+            now = self.sessions.here(config)
+            received, symbols, overrides = turns.again(con, config, now, operator.index(question_id))
             self._check(con, config, received.text)
         return self._answer(received, symbols, overrides, on_text, stop)
 
     def preview(
         self,
         prompt: str,
-        watchlist: Sequence[str],
-        session_id: str | None,
-        overrides: Overrides,
-        config: Config | None,
-    ) -> "Preview":
-        """Build the prompt of a question that is not asked, and estimate what asking would cost; nothing is written."""
-        _check_arguments(overrides)
+        watchlist: Sequence[str] = (),
+        session_id: str | None = None,
+        *,
+        overrides: Overrides = NO_OVERRIDES,
+        config: Config | None = None,
+    ) -> Preview:
+        """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
+
+        Nothing is sent, nor written but another embedding model's vectors; what the rules will learn of ended sessions
+        before it is asked counts as learnt.
+        `overrides` is as in `ask`; `config` is one to try instead of the one in force.
+
+        Raises
+        ------
+        ValueError, PromptTooLong, StoreError
+            As `ask`.
+        """
         text, symbols = checked_text(prompt, "prompt"), validate_symbols(watchlist)
-        with self._store.read() as con:
-            in_force = self._sessions.config(con)
+        with self.store.read() as con:
+            in_force = self.sessions.config(con)
             config = config or in_force
-            if session_id is not None and not self._sessions.is_live(con, session_id, in_force.session_minutes):
+            if session_id is not None and not self.sessions.is_live(con, session_id, in_force.session_minutes):
                 session_id = None
             message, insight = memory.newest(con)
             unasked = session_id is None and in_force.cold.distiller == "rules"  # as asking would; a model is not asked
             waiting = self._distiller.waiting(con, in_force) if unasked else []
-        built = self._prompt(
-            text,
-            symbols=symbols,
-            session_id=session_id,
-            moment=AsOf(at=self._sessions.here(config), seen_message=message, seen_insight=insight),
+        asked = Received(
+            session_id=SessionId(session_id or ""),
+            question_id=message + 1,
+            text=text,
+            moment=AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight),
             config=config,
-            overrides=overrides,
-            learning=self._distiller.by_rules(in_force, waiting) if waiting else (),
         )
+        learning = self._distiller.by_rules(in_force, waiting) if waiting else ()
+        built = self._prompt(asked, symbols, overrides, learning)
         known = price(config.model.answering, config.model.prices)
         cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
         most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
@@ -142,36 +196,29 @@ class Conversation:
         PromptTooLong
             If the question alone does not fit the window.
         SpendingLimit, PriceUnknown
-            See `turns.check_spending`.
+            See `prices.check_spending`.
         """
         factor = memory.learnt_factor(con, config.model.answering, config)
         PromptBuilder(config.template, config.budget).check(question, factor)
         if config.model.answering != OFFLINE:
-            turns.check_spending(con, self._clock(), config.model)
+            check_spending(con, self._clock(), config.model)
 
-    def _prompt(  # noqa: PLR0913 (a moment's givens)
-        self,
-        question: str,
-        *,
-        symbols: Sequence[str],
-        session_id: str | None,
-        moment: AsOf,
-        config: Config,
-        overrides: Overrides,
-        learning: Sequence[Any] = (),
+    def _prompt(
+        self, received: Received, symbols: Sequence[str], overrides: Overrides, learning: Sequence[Any] = ()
     ) -> Prompt:
-        """Build the prompt of a question at a moment, as if what `learning` holds had been learnt (see `_undone`)."""
+        """Build a question's prompt, as if what `learning` holds had been learnt (see `_undone`)."""
+        question, moment, config = received.text, received.moment, received.config
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
-        memory.prepare(self._sessions.corpus, self._store, config.recall.embedder)
-        with _undone(self._store) if learning else self._store.read() as con:
+        memory.prepare(self.sessions.corpus, self.store, config.recall.embedder)
+        with _undone(self.store) if learning else self.store.read() as con:
             if learning:
                 distilling.keep(con, learning, self._clock(), config.session_minutes)
                 moment = replace(moment, seen_insight=memory.newest(con)[1])
             session = memory.context(
                 con,
-                self._sessions.corpus,
+                self.sessions.corpus,
                 question,
-                session_id=session_id,
+                session_id=received.session_id or None,
                 symbol=symbols[0] if symbols else None,
                 symbols=market.symbols,
                 moment=moment,
@@ -188,37 +235,22 @@ class Conversation:
         overrides: Overrides,
         on_text: Callable[[str], None] | None,
         stop: threading.Event | None,
-    ) -> "Reply":
+    ) -> Reply:
         """Ask, store the reply with its turn, and raise what went wrong once that is done."""
         config = received.config
-        brain = Brain(model=config.model, budget=config.budget)
-        built = self._prompt(
-            received.text,
-            symbols=symbols,
-            session_id=received.session_id,
-            moment=received.moment,
-            config=config,
-            overrides=overrides,
-        )
+        built = self._prompt(received, symbols, overrides)
         known = price(config.model.answering, config.model.prices)
         # At most: all of the prompt written to the cache, and no word spared.
         usage = Usage(input_tokens=0, cache_write_tokens=built.tokens, output_tokens=config.budget.reply)
-        with turns.Turn(
-            self._store,
-            self._sessions,
-            received,
-            built,
-            watchlist=symbols,
-            overrides=overrides,
-            most_usd=known and known.cost(usage),
-        ) as turn:
+        most_usd = known and known.cost(usage)
+        with turns.Turn(self.store, self.sessions, received, built, symbols, overrides, most_usd) as turn:
 
             def hear(piece: str) -> None:
                 turn.hear(piece)
                 if on_text is not None:
                     on_text(piece)
 
-            answer = brain.send(built, on_text=hear, stop=stop)
+            answer = Brain(model=config.model, budget=config.budget).send(built, on_text=hear, stop=stop)
             turn_id, reply_id = turn.finish(answer)
         reply = Reply(
             **vars(answer),
@@ -236,25 +268,6 @@ class Conversation:
         return reply
 
 
-def _check_arguments(overrides: object, on_text: object = None, stop: object = None) -> None:
-    """Check that what comes with a question can be used, before anything is stored.
-
-    Raises
-    ------
-    ValueError
-        If one of them is of another kind; the message names it.
-    """
-    wanted: dict[str, tuple[object, Any, str]] = {
-        "overrides": (overrides, Overrides, "an Overrides, such as Overrides(pinned=[('passage', 12)])"),
-        "on_text": (on_text, Callable | None, "a function of one text"),
-        "stop": (stop, threading.Event | None, "a threading.Event"),
-    }
-    for name, (value, kind, words) in wanted.items():
-        if not isinstance(value, kind):
-            msg = f"{name} must be {words}, not {value!r:.60}."
-            raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-
-
 class _Undo(Exception):
     """Undoes a step on the lab."""
 
@@ -265,115 +278,3 @@ def _undone(store: Store) -> Iterator["DuckDBPyConnection"]:
     with suppress(_Undo), store.write() as con:
         yield con
         raise _Undo
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Reply(Answer):
-    """A reply, as `lab.ask` gives it: the answer and its turn; everything in it stands in the lab too."""
-
-    prompt: Prompt
-    session_id: SessionId
-    trouble: str | None = None
-    """In words, why past sessions could not be distilled: for whoever runs the lab."""
-    turn_id: int
-    question_id: int
-    reply_id: int | None
-    """Message ids; None for a reply without text."""
-    budget: Budget
-
-    @property
-    def notice(self) -> str | None:
-        """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
-        return " ".join(filter(None, (self.session_id.notice, self.trouble))) or None
-
-    @property
-    def tokens(self) -> dict[str, int]:
-        """The model's tokens of each section of the prompt, as estimated, and of the whole (`prompt`)."""
-        return {section.name: section.tokens for section in self.prompt.sections} | {"prompt": self.prompt.tokens}
-
-    @property
-    def context_stats(self) -> dict[str, int]:
-        """The guide's three counts."""
-        kept = [slot.tier for slot in self.prompt.slots if slot.kept]
-        return {
-            "messages_in_session": self.prompt.session_context.messages_in_session,
-            "relevant_history_loaded": kept.count("warm"),
-            "insights_included": kept.count("cold"),
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
-
-        See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
-        """
-        found = {"session_id": str(self.session_id), **super().to_dict(), "context_stats": self.context_stats}
-        notice = " ".join(filter(None, (self.session_id.notice, found.get("notice"))))
-        return found | ({"notice": notice} if notice else {})
-
-    def __repr__(self) -> str:
-        """Show the text and a line of figures."""
-        return f"{self.text}\n\n[{self.model}, {self.state}; {_used(self.prompt.slots, self.budget)}]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preview:
-    """What a question would send, before anything is sent."""
-
-    prompt: Prompt
-    model: str
-    budget: Budget
-    cost_usd: float | None
-    """USD for the prompt alone, at list price or the configured one; None where the price is not known."""
-    most_usd: float | None
-    """USD if the reply is as long as it may be."""
-
-    @property
-    def text(self) -> str:
-        """The exact prompt, system part first."""
-        return self.prompt.text
-
-    @property
-    def tokens(self) -> int:
-        """The model's tokens, as estimated."""
-        return self.prompt.tokens
-
-    @property
-    def slots(self) -> tuple[ContextItem, ...]:
-        """Every candidate that would be kept, and the first 20 of each tier that would not."""
-        return self.prompt.slots
-
-    @property
-    def sections(self) -> "pd.DataFrame":
-        """One row a section: name, tokens, share of the prompt."""
-        import pandas as pd
-
-        rows = [(section.name, section.place, section.tokens) for section in self.prompt.sections]
-        found = pd.DataFrame(rows, columns=["section", "place", "tokens"])
-        return found.assign(share=(found["tokens"] / max(self.tokens, 1)).round(3))
-
-    @property
-    def frame(self) -> "pd.DataFrame":
-        """One row a slot: what would stand in the prompt, what would not, and why."""
-        return records.frame(self.slots)
-
-    def __repr__(self) -> str:
-        """Show tokens, cost and the use of each tier."""
-        if self.model == OFFLINE:
-            cost = "free: nothing is sent"
-        elif self.cost_usd is None:
-            cost = "price not known"
-        else:
-            cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
-        sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
-        head = f"Preview for {self.model}: {self.tokens:,} tokens ({cost})"
-        notice = self.prompt.session_context.notice
-        return "\n".join(filter(None, [head, _used(self.slots, self.budget), f"sections: {sections}", notice]))
-
-
-def _used(slots: tuple[ContextItem, ...], budget: Budget) -> str:
-    return (
-        ", ".join(
-            f"{tier.upper()} {spent:,} of {getattr(budget, tier):,}" for tier, spent in records.used(slots).items()
-        )
-        + " tokens"
-    )

@@ -11,8 +11,7 @@ from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
 from gallump_lab.brain import distiller
 from gallump_lab.brain.distiller import Distilled
-from gallump_lab.brain.prices import confirmed
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit, check_spending
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit, check_spending, confirmed
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
 from gallump_lab.memory.distilling import Session, Taken

@@ -12,7 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from gallump_lab import tokens
-from gallump_lab.brain.recommendations import MOST, Tool, line, short
+from gallump_lab.brain.answer import line
+from gallump_lab.brain.recommendations import MOST, Tool, short
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.text import statement
 from gallump_lab.reading.dates import instant
@@ -47,10 +48,8 @@ REMEMBER = Tool(
             "description": "Numbers of the messages it rests on",
         },
     },
-    sign="text",
-    named="The insight {}",
+    one="The insight",
     title="text",
-    unnamed="An insight",
 )
 
 

@@ -1,4 +1,4 @@
-"""What a call costs, by list price: USD per million tokens, in data/models.toml, which says where they are from.
+"""What a call costs, and what a day may: list prices, USD per million tokens, are in data/models.toml.
 
 They move: `Model.prices` overrides them. Of a model that is not listed no cost is known, which is not a cost of 0.
 """
@@ -8,12 +8,18 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Usage
 from gallump_lab.bundled import bundled
+from gallump_lab.config import Model
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _CACHE_READ, _CACHE_WRITE = 0.1, 1.25  # times the input price; a write lasts 5 minutes
 
@@ -94,6 +100,66 @@ def price(model: str, overrides: Mapping[str, tuple[float, float]] | None = None
 def confirmed(words: str) -> bool:
     """Show the user what asking a model will take, and return whether to go on; the way to ask where none is given."""
     return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
+
+
+class PriceUnknown(RuntimeError):
+    """A spending limit is set, but no price is known for the model, so it could not be kept; nothing was asked."""
+
+
+class SpendingLimit(RuntimeError):
+    """The day's recorded costs have reached the configured limit; nothing was asked.
+
+    Attributes
+    ----------
+    spent, limit : float
+        USD.
+    """
+
+    def __init__(self, spent: float, limit: float) -> None:
+        self.spent, self.limit = spent, limit
+        super().__init__(
+            f"Today's replies cost {_usd(spent)} (UTC day), the limit is {_usd(limit)}. "
+            "Raise model.max_usd_per_day, or wait for tomorrow; nothing was asked."
+        )
+
+
+def _usd(amount: float) -> str:
+    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
+
+
+def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model) -> None:
+    """Stop a call once the UTC day's recorded costs have reached the limit, if one is set.
+
+    Raises
+    ------
+    SpendingLimit
+        With both figures, USD.
+    PriceUnknown
+        If the model has no price to keep the limit by.
+    """
+    limit, name = model.max_usd_per_day, model.answering
+    if limit is None:
+        return
+    if price(name, model.prices) is None:
+        msg = (
+            f"No price is known for {name}, so model.max_usd_per_day cannot be kept; nothing was asked. "
+            f"Set model.prices[{name!r}] = (USD in, USD out), per million tokens."
+        )
+        raise PriceUnknown(msg)
+    if (spent := spent_today(con, now)) >= limit:
+        raise SpendingLimit(spent, limit)
+
+
+def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
+    """Sum the recorded costs of the UTC day, USD: those of turns, under way ones at most, and of distilling."""
+    day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    (spent,) = con.execute(
+        "select coalesce(sum(cost_usd), 0) from (select cost_usd, asked_at as began_at from turns "
+        "union all select (turn->>'cost_usd')::double, (turn->>'asked_at')::timestamp from drafts "
+        "union all select cost_usd, began_at from distillings) where began_at >= $day and began_at < $next",
+        {"day": day, "next": day + timedelta(days=1)},
+    ).fetchone() or (0.0,)
+    return float(spent)
 
 
 def _plain(name: str) -> str:

@@ -3,15 +3,19 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from gallump_lab import tokens
-from gallump_lab.brain.answer import clean
+from gallump_lab.brain.answer import clean, usage_line
 from gallump_lab.config import Budget, Template
 from gallump_lab.market.market_context import MarketContext
+from gallump_lab.memory import records
 from gallump_lab.memory.context import in_time
 from gallump_lab.memory.records import ContextItem, SessionContext
 from gallump_lab.memory.text import BROKEN_OFF, indented, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.
@@ -120,6 +124,61 @@ class Prompt:
     def sha256(self) -> str:
         """The SHA-256 of the bytes that are sent: system part, a zero byte, user part."""
         return hashlib.sha256(f"{self.system}\0{self.user}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a question would send, before anything is sent."""
+
+    prompt: Prompt
+    model: str
+    budget: Budget
+    cost_usd: float | None
+    """USD for the prompt alone, at list price or the configured one; None where the price is not known."""
+    most_usd: float | None
+    """USD if the reply is as long as it may be."""
+
+    @property
+    def text(self) -> str:
+        """The exact prompt, system part first."""
+        return self.prompt.text
+
+    @property
+    def tokens(self) -> int:
+        """The model's tokens, as estimated."""
+        return self.prompt.tokens
+
+    @property
+    def slots(self) -> tuple[ContextItem, ...]:
+        """Every candidate that would be kept, and the first 20 of each tier that would not."""
+        return self.prompt.slots
+
+    @property
+    def sections(self) -> "pd.DataFrame":
+        """One row a section: name, tokens, share of the prompt."""
+        import pandas as pd
+
+        rows = [(section.name, section.place, section.tokens) for section in self.prompt.sections]
+        found = pd.DataFrame(rows, columns=["section", "place", "tokens"])
+        return found.assign(share=(found["tokens"] / max(self.tokens, 1)).round(3))
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a slot: what would stand in the prompt, what would not, and why."""
+        return records.frame(self.slots)
+
+    def __repr__(self) -> str:
+        """Show tokens, cost and the use of each tier."""
+        if self.model == tokens.OFFLINE:
+            cost = "free: nothing is sent"
+        elif self.cost_usd is None:
+            cost = "price not known"
+        else:
+            cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
+        sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
+        head = f"Preview for {self.model}: {self.tokens:,} tokens ({cost})"
+        notice = self.prompt.session_context.notice
+        return "\n".join(filter(None, [head, usage_line(self.slots, self.budget), f"sections: {sections}", notice]))
 
 
 class _Line(NamedTuple):

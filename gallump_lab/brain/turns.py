@@ -1,21 +1,22 @@
-"""The record of turns: what each saw that cannot be computed again, what it carried, how it ended, what was decided."""
+"""The record of turns, written and read: what each saw that cannot be computed again, carried, brought, and led to."""
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import asdict, fields
+from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
-from gallump_lab.brain.answer import Answer, clean
-from gallump_lab.brain.prices import price
+from gallump_lab.brain.answer import Answer, Usage, clean
 from gallump_lab.brain.prompt import Prompt
-from gallump_lab.config import Config, Model
+from gallump_lab.config import Config
 from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
-from gallump_lab.memory.records import AsOf, Overrides
+from gallump_lab.memory.records import AsOf, ContextItem, Overrides
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Store, locks, runs, times
+from gallump_lab.store import Catalogue, Store, locks, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,66 +28,6 @@ LOST = (
     "The notebook's kernel ended before the reply had, or the lab could not take it in then. What had arrived is kept."
 )
 _ITEM = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
-
-
-class PriceUnknown(RuntimeError):
-    """A spending limit is set, but no price is known for the model, so it could not be kept; nothing was asked."""
-
-
-class SpendingLimit(RuntimeError):
-    """The day's recorded costs have reached the configured limit; nothing was asked.
-
-    Attributes
-    ----------
-    spent, limit : float
-        USD.
-    """
-
-    def __init__(self, spent: float, limit: float) -> None:
-        self.spent, self.limit = spent, limit
-        super().__init__(
-            f"Today's replies cost {_usd(spent)} (UTC day), the limit is {_usd(limit)}. "
-            "Raise model.max_usd_per_day, or wait for tomorrow; nothing was asked."
-        )
-
-
-def _usd(amount: float) -> str:
-    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
-
-
-def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model) -> None:
-    """Stop a call once the UTC day's recorded costs have reached the limit, if one is set.
-
-    Raises
-    ------
-    SpendingLimit
-        With both figures, USD.
-    PriceUnknown
-        If the model has no price to keep the limit by.
-    """
-    limit, name = model.max_usd_per_day, model.answering
-    if limit is None:
-        return
-    if price(name, model.prices) is None:
-        msg = (
-            f"No price is known for {name}, so model.max_usd_per_day cannot be kept; nothing was asked. "
-            f"Set model.prices[{name!r}] = (USD in, USD out), per million tokens."
-        )
-        raise PriceUnknown(msg)
-    if (spent := spent_today(con, now)) >= limit:
-        raise SpendingLimit(spent, limit)
-
-
-def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
-    """Sum the recorded costs of the UTC day, USD: those of turns, under way ones at most, and of distilling."""
-    day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    (spent,) = con.execute(
-        "select coalesce(sum(cost_usd), 0) from (select cost_usd, asked_at as began_at from turns "
-        "union all select (turn->>'cost_usd')::double, (turn->>'asked_at')::timestamp from drafts "
-        "union all select cost_usd, began_at from distillings) where began_at >= $day and began_at < $next",
-        {"day": day, "next": day + timedelta(days=1)},
-    ).fetchone() or (0.0,)
-    return float(spent)
 
 
 class Turn(locks.Claim):
@@ -113,13 +54,12 @@ class Turn(locks.Claim):
         What it may cost at most: what is counted if nobody lives to say what it did.
     """
 
-    def __init__(  # noqa: PLR0913 (a turn's givens)
+    def __init__(  # noqa: PLR0913, PLR0917 (a turn's givens)
         self,
         store: Store,
         sessions: SessionManager,
         received: Received,
         prompt: Prompt,
-        *,
         watchlist: Sequence[str],
         overrides: Overrides,
         most_usd: float | None = None,
@@ -160,19 +100,16 @@ class Turn(locks.Claim):
         """Save what has arrived, which renews the claim."""
         row, text = self._row, clean("".join(self._pieces))
         with self._store.write() as con:
-            if self._drafted:
-                con.execute(
-                    f"update drafts set text = ?, renewed_at = {locks.NOW} where owner = ?",  # noqa: S608
-                    [text, name],
-                )
-            else:
+            if not self._drafted:
                 runs.keep(con, self._config)
-                given = [row["question_id"], row["session_id"], row["symbol"], text, _json(row), _json(self._items)]
                 con.execute(
-                    "insert into drafts (question_id, session_id, symbol, text, turn, slots, owner, renewed_at) "  # noqa: S608
-                    f"values (?, ?, ?, ?, ?, ?, ?, {locks.NOW})",
-                    [*given, name],
+                    "insert into drafts values (?, ?, ?, '', ?, ?, ?, null)",
+                    [row["question_id"], row["session_id"], row["symbol"], _json(row), _json(self._items), name],
                 )
+            con.execute(
+                f"update drafts set text = ?, renewed_at = {locks.NOW} where owner = ?",  # noqa: S608
+                [text, name],
+            )
         self._drafted = True
 
     def finish(self, answer: Answer) -> tuple[int, int | None]:
@@ -184,24 +121,14 @@ class Turn(locks.Claim):
             The turn's id, and the reply's message id or None if there is no text.
         """
         self.end()
-        usage = answer.usage
-        outcome = {
-            "model": answer.model,
-            "state": answer.state,
-            "stop_reason": answer.stop_reason,
+        usage = asdict(answer.usage) if answer.usage else dict.fromkeys(each.name for each in fields(Usage))
+        same = ("model", "state", "stop_reason", "plain", "cost_usd", "latency", "first_text")
+        row: dict[str, Any] = self._row | {name: getattr(answer, name) for name in same} | usage
+        row |= {
             "fault": clean(str(answer.fault)) if answer.fault else None,
-            "plain": answer.plain,
-            "input_tokens": usage and usage.input_tokens,
-            "output_tokens": usage and usage.output_tokens,
-            "cache_read_tokens": usage and usage.cache_read_tokens,
-            "cache_write_tokens": usage and usage.cache_write_tokens,
-            "cost_usd": answer.cost_usd,
-            "latency": answer.latency,
-            "first_text": answer.first_text,
             "recommendations": _json([each.to_dict() for each in answer.recommendations]),
             "dropped": _json(list(answer.dropped)),
         }
-        row = self._row | outcome
         reply = self._sessions.reply(answer.text, row["symbol"], answer.state)
         with self._store.write() as con:
             runs.keep(con, self._config)
@@ -245,6 +172,17 @@ def recover(store: Store, sessions: SessionManager) -> int:
     return len(orphans)
 
 
+_AGAIN = """
+select q.session_id, q.text, q.symbol, t.watchlist::text, t.chosen::text,
+       exists (from drafts where question_id = $id) or exists (
+           from turns join messages r on message_id = reply_id
+           where question_id = $id and r.state not in ('failed', 'stopped')
+       )
+from messages q left join turns t on t.question_id = q.message_id
+where q.message_id = $id and q.role = 'user' order by t.turn_id desc limit 1
+"""
+
+
 def again(
     con: "DuckDBPyConnection", config: Config, now: datetime, question_id: int
 ) -> tuple[Received, list[str], Overrides]:
@@ -255,30 +193,23 @@ def again(
     ValueError
         If there is no such question, or it has a reply that did not fail and was not stopped, or one is coming.
     """
-    found = con.execute(
-        "select session_id, text, symbol, role from messages where message_id = ?", [question_id]
-    ).fetchone()
-    if found is None or found[3] != "user":
+    found = con.execute(_AGAIN, {"id": question_id}).fetchone()
+    if found is None:
         msg = f"question_id {question_id!r} is no question of this lab; lab.messages lists them."
         raise ValueError(msg)
-    turns = con.execute(
-        "select watchlist::text, chosen::text, m.state from turns left join messages m on message_id = reply_id "
-        "where question_id = ? order by turn_id",
-        [question_id],
-    ).fetchall()
-    if any(state not in {None, "failed", "stopped"} for _, _, state in turns):
-        msg = f"question_id {question_id} has a reply; ask a new question instead."
+    session_id, text, symbol, watchlist, chosen, answered = found
+    if answered:
+        msg = f"question_id {question_id} has a reply or is being answered; ask a new question instead."
         raise ValueError(msg)
-    if con.execute("select 1 from drafts where question_id = ?", [question_id]).fetchone():
-        msg = f"question_id {question_id} is being answered; wait for the reply, or stop it where it was asked."
-        raise ValueError(msg)
-    session_id, text, symbol, _ = found
-    watchlist, chosen = turns[-1][:2] if turns else (_json([symbol] if symbol else []), None)
-    moment = AsOf(at=now, seen_message=question_id - 1, seen_insight=newest(con)[1])
     received = Received(
-        session_id=SessionId(session_id), question_id=question_id, text=text, moment=moment, config=config
+        session_id=SessionId(session_id),
+        question_id=question_id,
+        text=text,
+        moment=AsOf(at=now, seen_message=question_id - 1, seen_insight=newest(con)[1]),
+        config=config,
     )
-    return received, json.loads(watchlist), chosen_of(chosen)
+    symbols = json.loads(watchlist) if watchlist else [symbol] if symbol else []
+    return received, symbols, chosen_of(chosen)
 
 
 def chosen_of(text: str | None) -> Overrides:
@@ -297,17 +228,135 @@ def decide(  # noqa: PLR0913 (a decision's fields)
     if verdict not in get_args(Verdict):
         msg = f"verdict must be 'accepted' or 'rejected', not {verdict!r}."
         raise ValueError(msg)
-    if not isinstance(note, str) or len(note) > MAX_CHARACTERS:
-        msg = f"note must be text of at most {MAX_CHARACTERS:,} characters, not {clean(str(note))[:40]!r}."
+    if len(note) > MAX_CHARACTERS:
+        msg = f"note must have at most {MAX_CHARACTERS:,} characters, not {len(note):,}."
         raise ValueError(msg)
     masking.warn("note", note, stacklevel=3)
     with store.write() as con:
         found = con.execute("select recommendations::text from turns where turn_id = ?", [turn_id]).fetchone()
         given = json.loads(found[0] or "[]") if found else []
-        if not isinstance(position, int) or not 0 <= position < len(given):
-            msg = f"position {position!r} of turn {turn_id!r} is no recommendation; the turn has {len(given)}, from 0."
+        if not 0 <= position < len(given):
+            msg = f"position {position} of turn {turn_id} is no recommendation; the turn has {len(given)}, from 0."
             raise ValueError(msg)
         con.execute(
             "insert into decisions values (nextval('decision_ids'), ?, ?, ?, ?, ?, ?)",
             [turn_id, position, given[position]["symbol"], verdict, clean(note), times.naive(now)],
         )
+
+
+_SAID = """
+with said as (
+    from messages where message_id < coalesce($before::bigint, message_id + 1)
+    and session_id = coalesce($session, session_id) order by message_id desc limit $limit
+),
+newest as (
+    from (from turns qualify row_number() over (partition by question_id order by turn_id desc) = 1)
+    select question_id, turn_id where reply_id is null
+)
+select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
+       if(t.turn_id is null, null, {
+           turn_id: t.turn_id, question_id: t.question_id, model: t.model, state: t.state, fault: t.fault,
+           input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
+           output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
+           used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text
+       }) as turn
+from said s
+left join newest n on s.role = 'user' and n.question_id = s.message_id
+left join turns t on (s.role = 'assistant' and t.reply_id = s.message_id) or t.turn_id = n.turn_id
+left join configs c using (config_id)
+order by s.message_id
+"""
+_DECIDED = """
+select turn_id, position, verdict, note, decided_at from decisions
+where turn_id in (select unnest(?)) order by decision_id
+"""
+
+
+def transcript(
+    catalogue: Catalogue, limit: int = 200, before: int | None = None, session_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest messages of a lab, oldest first, each reply with its turn.
+
+    Parameters
+    ----------
+    limit : int
+        At most so many messages.
+    before : int, optional
+        Only messages with a smaller id.
+    session_id : str, optional
+        Only messages of this session.
+
+    Returns
+    -------
+    list of dict
+        message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
+        turn_id, question_id, model, state, fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
+        (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
+        reply), recommendations, dropped and decisions (by position: verdict, note, decided_at). A turn without a reply
+        stands on its question, the newest where it was tried again.
+
+    Raises
+    ------
+    ValueError
+        If `limit` is not a positive whole number.
+    """
+    if not isinstance(limit, int) or limit < 1:
+        msg = f"limit must be a whole number of at least 1, not {limit!r}."
+        raise ValueError(msg)
+    with catalogue.read() as con:
+        found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
+        turns = {entry["turn"]["turn_id"]: entry["turn"] for entry in found if entry["turn"]}
+        decided = con.execute(_DECIDED, [list(turns)]).fetchall() if turns else []
+    for entry in found:
+        entry["created_at"] = times.aware(entry["created_at"])
+    for turn in turns.values():
+        turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
+        turn |= {"budget": _budget(turn["budget"]), "decisions": {}}
+    for turn_id, position, verdict, note, at in decided:
+        decision = {"verdict": verdict, "note": note, "decided_at": times.aware(at)}
+        turns[turn_id]["decisions"][position] = decision
+    return found
+
+
+def _rows(con: "DuckDBPyConnection", sql: str, given: Any) -> list[dict[str, Any]]:
+    found = con.execute(sql, given)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+@lru_cache(maxsize=64)
+def _budget(toml: str) -> dict[str, int]:
+    budget = Config.from_toml(toml).budget
+    return {name: getattr(budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
+
+
+_SLOTS = """
+select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, m.role,
+       coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
+       coalesce(m.created_at, i.valid_from) as created_at,
+       coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text), '') as text
+from slots s
+left join messages m on m.message_id = s.message_id
+left join passages p on s.kind = 'passage' and p.passage_id = s.item_id
+left join insights i on s.kind = 'insight' and i.insight_id = s.item_id
+where s.turn_id = ? order by array_position(['hot', 'warm', 'cold'], s.tier), s.rank
+"""
+
+
+def slots(catalogue: Catalogue, turn_id: int) -> list[ContextItem]:
+    """Return what a past turn carried and what it passed over; `line` is the text alone, as the prompt is not kept.
+
+    Raises
+    ------
+    ValueError
+        If there is no such turn.
+    """
+    with catalogue.read() as con:
+        found = _rows(con, _SLOTS, [turn_id])
+        if not found and not con.execute("select 1 from turns where turn_id = ?", [turn_id]).fetchone():
+            msg = f"turn_id {turn_id!r} is not in this lab; lab.turns lists them."
+            raise ValueError(msg)
+    for item in found:
+        item |= {"signals": json.loads(item["signals"]), "line": item["text"]}
+        item["created_at"] = item["created_at"] and times.aware(item["created_at"])
+    return [ContextItem(**item) for item in found]

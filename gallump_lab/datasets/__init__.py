@@ -11,12 +11,7 @@ Format = Literal["locomo", "beam", "table", "claude", "chatgpt"]
 __all__ = ["Dataset", "DatasetError", "read", "sample"]
 
 
-def read(
-    path: str | Path,
-    format: Format | None = None,  # noqa: A002 (what it is)
-    *,
-    observations: bool = False,
-) -> Dataset:
+def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A002 (what it is)
     """Read conversations, with their questions if there are any.
 
     Records that cannot be used are left out, counted and named in the dataset's `problems`. Of an export's conversation
@@ -31,15 +26,13 @@ def read(
         its parts), a .json file of LoCoMo, or a folder of BEAM (one chat, or a folder for each).
     format : {"locomo", "beam", "table", "claude", "chatgpt"}, optional
         What it is; by default what its name and, of .json and .zip, its content say.
-    observations : bool
-        LoCoMo alone: give the facts that its authors had noted of each session as insights.
 
     Raises
     ------
     FileNotFoundError
         If there is nothing at `path`.
     DatasetError
-        If it is in none of these formats, or `observations` are asked of another than LoCoMo.
+        If it is in none of these formats.
     """
     from gallump_lab.datasets import benchmarks, exports, table
 
@@ -47,18 +40,17 @@ def read(
     if not path.exists():
         msg = f"There is no file or folder {path}. Give the path of the conversations to read."
         raise FileNotFoundError(msg)
-    format = _guessed(path) if format is None else format  # noqa: A001
-    if format not in get_args(Format):
-        msg = f"format must be one of {', '.join(get_args(Format))}, not {format!r}."
+    found = _guessed(path) if format is None else format
+    if found not in get_args(Format):
+        msg = f"format must be one of {', '.join(get_args(Format))}, not {found!r}."
         raise DatasetError(msg)
-    if observations and format != "locomo":
-        msg = f"observations must be False for the format {format!r}: LoCoMo alone has them. Leave it out."
-        raise DatasetError(msg)
-    if format == "locomo":
-        return benchmarks.read_locomo(path, observations=observations)
-    if format == "beam":
-        return benchmarks.read_beam(path)
-    return table.read(path) if format == "table" else exports.read(path, format)
+    try:
+        if found in ("claude", "chatgpt"):
+            return exports.read(path, found)
+        return {"locomo": benchmarks.read_locomo, "beam": benchmarks.read_beam, "table": table.read}[found](path)
+    except RecursionError as error:
+        msg = f"{path} cannot be read as JSON: it is nested too deep. Give the file as it was published."
+        raise DatasetError(msg) from error
 
 
 def sample() -> Dataset:
@@ -67,31 +59,20 @@ def sample() -> Dataset:
 
 
 def _guessed(path: Path) -> Format:
-    from gallump_lab.datasets import export_files
+    from gallump_lab.datasets import exports
 
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        if any(path.glob("messages.*")):
-            return "table"
-        if any(path.glob("chat.json")) or any(path.glob("*/chat.json")):
-            return "beam"
-        export = bool(export_files.parts(path))
-    else:
-        if suffix in (".csv", ".tsv", ".jsonl", ".ndjson"):
-            return "table"
-        export = suffix in (".json", ".zip")
-    source = export_files.source(path) if export else None
-    if source and (source != "locomo" or (suffix == ".json" and path.is_file())):
-        return source
-    why = ": it holds no conversation of Claude, ChatGPT or LoCoMo" if export and source is None else ""
-    msg = f"{path} is not known as a dataset{why}. "
-    beside = [part for part in export_files.parts(path.parent) if part != path] if path.is_file() else []
-    if beside:
-        msg += f"The export's conversations lie beside it: give {beside[0] if len(beside) == 1 else path.parent}."
-    else:
-        msg += (
-            "Give an export of Claude or ChatGPT (its .zip, its conversations.json or a folder with that), LoCoMo's "
-            ".json file, a .csv or .jsonl file with a row or line for each message, or a folder with messages.csv, "
-            "messages.jsonl or BEAM's chat.json; or say which it is with format=."
-        )
+    if path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson") or any(path.glob("messages.*")):
+        return "table"
+    if any(path.glob("chat.json")) or any(path.glob("*/chat.json")):
+        return "beam"
+    if path.suffix.lower() in (".json", ".zip") or path.is_dir():
+        found = exports.service_of(path)
+        if found and (found != "locomo" or path.suffix.lower() == ".json"):
+            return found
+    msg = (
+        f"{path} is not known as a dataset: it holds no conversation of Claude, ChatGPT or LoCoMo. Give an export of "
+        "Claude or ChatGPT (its .zip, its conversations.json or a folder with that), LoCoMo's .json file, a .csv or "
+        ".jsonl file with a row or line for each message, or a folder with messages.csv, messages.jsonl or BEAM's "
+        "chat.json; or say which it is with format=."
+    )
     raise DatasetError(msg)

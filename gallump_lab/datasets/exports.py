@@ -1,50 +1,31 @@
 """Exports of Claude and ChatGPT: the thread of each conversation that was seen last, and a count of all else."""
 
 import re
+import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
-from gallump_lab.datasets.export_files import conversations
-from gallump_lab.datasets.table import MESSAGES, Dataset, DatasetError, dataset, frame
+from gallump_lab.datasets.table import Dataset, DatasetError, dataset
 from gallump_lab.reading import dates
-from gallump_lab.reading.text_files import Problems, counted
+from gallump_lab.reading.text_files import Problems, check_readable, check_unpacked, counted, json_elements
 
 Service = Literal["claude", "chatgpt"]
-_NAMES: Mapping[Service, str] = {"claude": "Claude", "chatgpt": "ChatGPT"}
-_MOST = 2_000_000
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
-_THINKING, _CALLS, _RESULTS = "messages of thinking", "calls of tools", "results of tools"
-_FILES, _EMPTY, _SYSTEM = "messages of images, audio or files alone", "empty messages", "system messages"
-_INSTRUCTIONS, _MALFORMED = "messages of custom instructions or memories", "malformed messages"
-_WHY: Mapping[str, str] = {
-    _SYSTEM: "not said by anybody",
-    "hidden messages": "not shown in the conversation",
-    _INSTRUCTIONS: "settings, not said in the conversation",
-    _THINKING: "thinking is not part of a reply",
-    _CALLS: "searches, code and the like, written for a tool",
-    _RESULTS: "pages, the output of code and the like, given by a tool",
-    _FILES: "without a text",
-    _EMPTY: "without a text",
-    _MALFORMED: "a message must have an author and a content",
-    "messages of other branches": "edited, regenerated or cut off, not in the thread that was seen last",
-    "repeated messages": "one of the same id and conversation was read before",
-    "messages without a time": "what is before has none either, nor has the conversation",
-    "records": "not in the form of a conversation",
-}
-_BESIDE: Mapping[str, str] = {_FILES: "images, audio or files", _THINKING: "thinking"}
-_UNDATED = "messages had no time; each was given that of the one before, or of its conversation."
-_UNMARKED = "conversations did not say which thread was seen last; the newest was taken."
-_BARE = "conversations held no messages."
+_FILE = re.compile(r"conversations(-\d+)?\.(json|zip)", re.IGNORECASE)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_THINKING, _TOOLS, _FILES = "messages of thinking", "calls or results of tools", "messages of images, audio or files"
+_HIDDEN, _EMPTY, _MALFORMED = "hidden, system or settings messages", "empty messages", "messages of an unknown form"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Entry:
-    """A node of a conversation's tree."""
+    """A message of a conversation's tree."""
 
     key: str | None = None
     """The source's own id of the message."""
@@ -54,24 +35,44 @@ class _Entry:
     """When it was said, UTC."""
     left: str | None = None
     """As what it is left out; None: it is not, if it is in the thread."""
-    silent: bool = False
-    """It is a node without a message, and counts for nothing."""
-    beside: tuple[str, ...] = ()
+    beside: Sequence[str] = ()
     """What stood in it beside its text and is not taken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Thread:
+class _Talk:
+    """A conversation as a tree."""
+
     name: str
-    title: str
     begun: datetime | None
-    entries: Sequence[_Entry]
+    entries: Sequence[_Entry | None]
+    """None is a node without a message, and counts for nothing."""
     parents: Sequence[int | None]
     """For each entry the place of the one that it follows, or None."""
     current: int | None
     """The place at which the thread ends; None: it ends with the newest entry."""
-    unmarked: bool = False
-    """It should have said where the thread ends and did not."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Account:
+    """What became of everything in an export, counted by kind."""
+
+    left: Counter[str] = field(default_factory=Counter)
+    beside: Counter[str] = field(default_factory=Counter)
+    undated: int = 0
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    """The conversation and key of each message that was taken."""
+
+    def problems(self) -> Problems:
+        problems = Problems()
+        for what, count in self.left.most_common():
+            problems.leave_out(counted(count, what), "", count)
+        for what, count in self.beside.most_common():
+            problems.note(f"Beside their texts, messages held {counted(count, what)}, which were not taken")
+        if self.undated:
+            told = counted(self.undated, "messages had no time")
+            problems.note(f"{told} and got that of the one before, or of the conversation")
+        return problems
 
 
 def read(path: Path, service: Service) -> Dataset:
@@ -87,111 +88,130 @@ def read(path: Path, service: Service) -> Dataset:
     DatasetError
         If it cannot be read or holds no conversation of this service.
     """
-    import pandas as pd
-
-    understood = _claude if service == "claude" else _chatgpt
     account = _Account()
     threads: list[list[dict[str, Any]]] = []
-    number = entries = 0
-    for found in conversations(path):
-        conversation = understood(found) if isinstance(found, dict) else None
-        if conversation is None:
-            account.left["records"] += 1
+    number = 0
+    for found in _conversations(path):
+        talk = _TALKS[service](found) if isinstance(found, dict) else None
+        if talk is None:
+            account.left["records that are no conversation"] += 1
             continue
         number += 1
-        entries += len(conversation.entries)
-        if entries > _MOST:
-            msg = f"{path} holds more than {_MOST:,} messages; no more are read at once. Give its parts one by one."
-            raise DatasetError(msg)
-        if rows := list(_said(conversation, f"conversation {number}", account)):
+        if rows := list(_said(talk, f"conversation {number}", account)):
             threads.append(rows)
     if not number:
-        msg = f"{path} holds no conversation of {_NAMES[service]}. "
-        raise DatasetError(msg + "Give its export as it comes: the .zip or conversations.json.")
+        msg = f"{path} holds no conversation of {service}. Give its export as it comes: the .zip or conversations.json."
+        raise DatasetError(msg)
     threads.sort(key=lambda rows: rows[0]["created_at"])
-    messages = [row for rows in threads for row in rows]
-    index = pd.Index([row["where"] for row in messages], dtype=object, name="message")
-    return replace(dataset(account.problems()), messages=frame(messages, MESSAGES, index))
+    return dataset(account.problems(), [row for rows in threads for row in rows])
 
 
-class _Account:
-    """What became of everything in an export, counted by kind."""
+def service_of(path: Path) -> Literal["claude", "chatgpt", "locomo"] | None:
+    """Return whose conversations a file, folder or .zip holds; None if they are nobody's that is known.
 
-    def __init__(self) -> None:
-        self.left, self.beside, self.notes = Counter[str](), Counter[str](), Counter[str]()
-        self.seen: set[tuple[str, str | None]] = set()
-        """The conversation and key of each message that was taken."""
-
-    def problems(self) -> Problems:
-        problems = Problems()
-        for what, count in self.left.most_common():
-            problems.leave_out(counted(count, what), _WHY.get(what, "not known as something that is said"), count)
-        for what, count in self.beside.most_common():
-            had = f"{counted(count, 'messages')} had {_BESIDE.get(what, what)}"
-            problems.note(f"{had} beside the text, which alone was taken.")
-        for words in (_UNDATED, _UNMARKED, _BARE):
-            if count := self.notes[words]:
-                problems.note(counted(count, words))
-        return problems
+    Raises
+    ------
+    DatasetError
+        If a file is not JSON, or a .zip cannot be read, holds no conversations or is too large.
+    """
+    for found in _conversations(path):
+        if isinstance(found, dict):
+            if isinstance(found.get("chat_messages"), list):
+                return "claude"
+            if isinstance(found.get("mapping"), dict):
+                return "chatgpt"
+            if "conversation" in found:
+                return "locomo"
+    return None
 
 
-def _said(conversation: _Thread, number: str, account: _Account) -> Iterator[dict[str, Any]]:
-    """Return the messages of the thread that was seen last, and put all others into the account."""
-    entries = conversation.entries
-    bare = all(entry.silent for entry in entries)
-    account.notes[_BARE] += bare
-    account.notes[_UNMARKED] += conversation.unmarked and not bare
-    name = conversation.name or next((entry.key for entry in entries if entry.key), number)
-    along = _thread(entries, conversation.parents, conversation.current)
-    in_thread = set(along)
-    for place, entry in enumerate(entries):
-        if not entry.silent and (entry.left or place not in in_thread):
+def parts(folder: Path) -> list[Path]:
+    """Return a folder's files of conversations in order: conversations.json, conversations-000.json, a .zip of such."""
+    return sorted(path for path in folder.iterdir() if _FILE.fullmatch(path.name) and path.is_file())
+
+
+def _conversations(path: Path) -> Iterator[Any]:
+    """Yield what a file, folder or .zip lists as conversations, one after the other; only one is in memory at a time.
+
+    Raises
+    ------
+    DatasetError
+        As `service_of`.
+    """
+    try:
+        for text in _texts(path):
+            yield from json_elements(text)
+    except (ValueError, RecursionError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        kind = "a .zip" if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError)) else "JSON"
+        msg = f"{path} cannot be read as {kind}: {error}. Take it as the export gave it, or export again."
+        raise DatasetError(msg) from error
+
+
+def _texts(path: Path) -> Iterator[TextIO]:
+    """Yield the text of each file of conversations; nothing is unpacked onto the disk."""
+    if path.is_dir():
+        for part in parts(path):
+            yield from _texts(part)
+    elif check_readable(path, DatasetError).suffix.lower() != ".zip":
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            yield text
+    else:
+        with zipfile.ZipFile(path) as archive:
+            files = [info for info in archive.infolist() if _FILE.fullmatch(Path(info.filename).name)]
+            files = [
+                info for info in files if "__MACOSX" not in info.filename and info.filename.lower().endswith("json")
+            ]
+            check_unpacked(path, files, DatasetError)
+            for info in sorted(files, key=lambda info: info.filename):
+                with archive.open(info) as data, TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:
+                    yield text
+
+
+def _said(talk: _Talk, number: str, account: _Account) -> Iterator[dict[str, Any]]:
+    """Yield the messages of the thread that was seen last, and put all others into the account."""
+    name = talk.name or next((entry.key for entry in talk.entries if entry and entry.key), number)
+    thread = _thread(talk)
+    for place, entry in enumerate(talk.entries):
+        if entry and (entry.left or place not in thread):
             account.left[entry.left or "messages of other branches"] += 1
-    latest = conversation.begun
-    for entry in (entries[place] for place in along):
+    latest = talk.begun
+    for entry in (talk.entries[place] for place in thread):
+        if entry is None:
+            continue
         latest = entry.at or latest
-        if entry.silent or entry.left:
+        if entry.left:
             continue
         if latest is None:
             account.left["messages without a time"] += 1
-            continue
-        if entry.key and (name, entry.key) in account.seen:
-            account.left["repeated messages"] += 1
-            continue
-        account.seen.add((name, entry.key))
-        account.notes[_UNDATED] += entry.at is None
-        account.beside.update(entry.beside)
-        yield {
-            "role": entry.role,
-            "text": entry.text,
-            "created_at": latest,
-            "key": entry.key,
-            "conversation": name,
-            "where": f"{entry.key} of {conversation.title or name!r:.60}",
-        }
+        elif entry.key and (name, entry.key) in account.seen:
+            account.left["messages that were read before"] += 1
+        else:
+            account.seen.add((name, entry.key or ""))
+            account.undated += entry.at is None
+            account.beside.update(entry.beside)
+            yield {
+                "role": entry.role,
+                "text": entry.text,
+                "created_at": latest,
+                "key": entry.key,
+                "conversation": name,
+            }
 
 
-def _thread(entries: Sequence[_Entry], parents: Sequence[int | None], current: int | None) -> list[int]:
-    """Return the places from a root to the current entry, or to the newest leaf; a circle is walked once."""
-    if not entries:
-        return []
+def _thread(talk: _Talk) -> dict[int, None]:
+    """Return the places from a root to the current entry, or to the newest one; a circle is walked once."""
+    by_age = sorted(
+        (place for place, entry in enumerate(talk.entries) if entry),
+        key=lambda place: (getattr(talk.entries[place], "at", None) or _EARLIEST, place),
+    )
+    place = talk.current if talk.current is not None else next(reversed(by_age), None)
     found = dict[int, None]()
-    place: int | None = _newest_leaf(entries, parents) if current is None else current
     while place is not None and place not in found:
         found[place] = None
-        place = parents[place]
-    return list(reversed(found))
-
-
-def _newest_leaf(entries: Sequence[_Entry], parents: Sequence[int | None]) -> int:
-    """Return the newest entry, or what follows it without a time of its own."""
-    by_age = sorted(range(len(entries)), key=lambda place: (entries[place].at or _EARLIEST, place))
-    newest = {parent: place for place in by_age if (parent := parents[place]) is not None}  # that follows an entry
-    place, seen = by_age[-1], set[int]()
-    while place in newest and place not in seen:
-        seen.add(place)
-        place = newest[place]
-    return place
+        place = talk.parents[place]
+    return dict.fromkeys(reversed(found))
 
 
 # Claude: a list of messages, with blocks of content and parents.
@@ -199,15 +219,13 @@ def _newest_leaf(entries: Sequence[_Entry], parents: Sequence[int | None]) -> in
 _BLOCKS = {
     "thinking": _THINKING,
     "redacted_thinking": _THINKING,
-    "tool_use": _CALLS,
-    "tool_result": _RESULTS,
-    "image": _FILES,
-    "document": _FILES,
+    "tool_use": _TOOLS,
+    "tool_result": _TOOLS,
 }
 _PLACEHOLDER = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
 
 
-def _claude(found: dict[str, Any]) -> _Thread | None:
+def _claude(found: Mapping[str, Any]) -> _Talk | None:
     listed = found.get("chat_messages")
     if not isinstance(listed, list):
         return None
@@ -218,9 +236,8 @@ def _claude(found: dict[str, Any]) -> _Thread | None:
         before = place - 1 if place else None  # as in older exports, which name no parents
         parents.append(places.get(parent) if parent else before)  # a first message's parent is an id of no message
     leaf = _word(found.get("current_leaf_message_uuid"))
-    return _Thread(
+    return _Talk(
         name=_word(found.get("uuid")),
-        title=_word(found.get("name")),
         begun=_time(found.get("created_at")),
         entries=[_claude_entry(message) for message in listed],
         parents=parents,
@@ -229,140 +246,109 @@ def _claude(found: dict[str, Any]) -> _Thread | None:
 
 
 def _claude_entry(message: object) -> _Entry:
-    if not isinstance(message, dict):
-        return _Entry(left=_MALFORMED)
-    sender = _word(message.get("sender"))
-    texts: list[str] = []
+    given = _fields(message)
+    blocks = [block for block in _items(given.get("content")) if isinstance(block, dict)]
+    texts = [_PLACEHOLDER.sub("", _word(given.get("text")))]  # in newer exports all blocks in one, thinking included
     beside: dict[str, None] = {}
-    blocks = [block for block in _items(message.get("content")) if isinstance(block, dict)]
-    for block in blocks:
-        kind = _word(block.get("type"))
-        if kind in ("text", "voice_note"):
-            texts.append((_word(block.get("text")) or _word(block.get("transcript"))).strip())
-        else:
-            beside[_BLOCKS.get(kind, f"blocks of the kind {kind!r:.40}")] = None
-    if not blocks:  # otherwise this is all blocks in one, thinking included
-        text, tools = _PLACEHOLDER.subn("", _word(message.get("text")))
-        texts.append(text.strip())
-        beside |= {_CALLS: None} if tools else {}
-    if any(_items(message.get(name)) for name in ("attachments", "files", "files_v2")):
+    if blocks:
+        spoken = [block for block in blocks if block.get("type") in ("text", "voice_note")]
+        texts = [_word(block.get("text")) or _word(block.get("transcript")) for block in spoken]
+        others = [_word(block.get("type")) for block in blocks if block not in spoken]
+        beside = dict.fromkeys(_BLOCKS.get(kind, _FILES) for kind in others)
+    if any(_items(given.get(name)) for name in ("attachments", "files", "files_v2")):
         beside[_FILES] = None
-    text = "\n\n".join(filter(None, texts))
-    left = None if text else next((what for what in (_FILES, _CALLS, _RESULTS, _THINKING) if what in beside), _EMPTY)
+    text = "\n\n".join(filter(None, map(str.strip, texts)))
+    left = None if text else next(iter(sorted(beside)), _EMPTY)
+    sender = given.get("sender")
     if sender not in ("human", "assistant"):
-        left = _SYSTEM if sender == "system" else f"messages of the sender {sender!r:.40}"
+        left = _HIDDEN if sender == "system" else _MALFORMED
     return _Entry(
-        key=_word(message.get("uuid")) or None,
+        key=_word(given.get("uuid")) or None,
         role="user" if sender == "human" else "assistant",
         text=text,
-        at=_time(message.get("created_at")),
+        at=_time(given.get("created_at")),
         left=left,
-        beside=tuple(beside),
+        beside=[*beside],
     )
 
 
 # ChatGPT: a tree of nodes, and the node that was seen last.
 
 _KINDS = {
-    "user_editable_context": _INSTRUCTIONS,
-    "model_editable_context": _INSTRUCTIONS,
+    "user_editable_context": _HIDDEN,
+    "model_editable_context": _HIDDEN,
     "thoughts": _THINKING,
     "reasoning_recap": _THINKING,
-    "execution_output": _RESULTS,
-    "tether_quote": _RESULTS,
-    "tether_browsing_display": _RESULTS,
-    "sonic_webpage": _RESULTS,
-    "computer_output": _RESULTS,
-    "citable_code_output": _RESULTS,
-    "system_error": _RESULTS,
+    **dict.fromkeys(("execution_output", "tether_quote", "tether_browsing_display", "sonic_webpage"), _TOOLS),
+    **dict.fromkeys(("computer_output", "citable_code_output", "system_error"), _TOOLS),
 }
-# A mark is a name and its fields between characters that no font has; or, in older replies, 【4†source】.
-_MARK = re.compile("(?<![ \t])[ \t]*\ue200([^\ue200\ue201\n]*)(?:\ue201|$)")
-_OLD_MARK = re.compile("(?<![ \t])[ \t]*【[^【】†\n]{0,200}†[^【】\n]{0,200}】")
+# A mark is a name and its fields between characters that no font has; in older replies 4\u2020source in brackets.
+_MARK = re.compile(
+    "(?<![ \t])[ \t]*(?:\ue200([^\ue200\ue201\n]*)(?:\ue201|$)"
+    "|\u3010[^\u3010\u3011\u2020\n]{0,200}\u2020[^\u3010\n]{0,200}\u3011)"
+)
 _SINGLE = re.compile("[\ue200-\ue206]")
-_NAME = re.compile(r'\s*\[\s*"[^"]*"\s*,\s*"([^"]*)"')
+_NAMED = re.compile(r'(?:entity\ue202\s*\[\s*"[^"]*"\s*,\s*"|(?:url|link_title)\ue202)([^"\ue202]*)')
 
 
-def _chatgpt(found: dict[str, Any]) -> _Thread | None:
+def _chatgpt(found: Mapping[str, Any]) -> _Talk | None:
     mapping = found.get("mapping")
     if not isinstance(mapping, dict):
         return None
     places = {key: place for place, key in enumerate(mapping)}
     nodes = [_fields(node) for node in mapping.values()]
-    parents = [places.get(_word(node.get("parent"))) for node in nodes]
-    for place, node in enumerate(nodes):
-        for child in (places.get(_word(key)) for key in _items(node.get("children"))):
-            if child is not None and parents[child] is None:
-                parents[child] = place
-    current = places.get(_word(found.get("current_node")))
-    return _Thread(
+    return _Talk(
         name=_word(found.get("conversation_id")) or _word(found.get("id")),
-        title=_word(found.get("title")),
         begun=_time(found.get("create_time")),
         entries=[_chatgpt_entry(key, node.get("message")) for key, node in zip(mapping, nodes, strict=True)],
-        parents=parents,
-        current=current,
-        unmarked=current is None,
+        parents=[places.get(_word(node.get("parent"))) for node in nodes],
+        current=places.get(_word(found.get("current_node"))),
     )
 
 
-def _chatgpt_entry(key: str, message: object) -> _Entry:
-    if not isinstance(message, dict):
-        return _Entry(silent=True) if message is None else _Entry(left=_MALFORMED)
-    role = _word(_fields(message.get("author")).get("role"))
-    content = message.get("content")
-    content = {"parts": [content]} if isinstance(content, str) else _fields(content)
-    texts, files = [], bool(_items(_fields(message.get("metadata")).get("attachments")))
+def _chatgpt_entry(key: str, message: object) -> _Entry | None:
+    if message is None:
+        return None
+    given = _fields(message)
+    role = _word(_fields(given.get("author")).get("role"))
+    metadata, content = _fields(given.get("metadata")), _fields(given.get("content"))
+    kind = _word(content.get("content_type")) or "text"
+    texts, files = [], bool(_items(metadata.get("attachments")))
     for part in _items(content.get("parts")) or [content.get("text")]:
-        if isinstance(part, dict) and _word(part.get("content_type")) not in ("text", "audio_transcription"):
+        if isinstance(part, dict) and part.get("content_type") not in ("text", "audio_transcription"):
             files = True
         else:
             texts.append(_word(part.get("text") if isinstance(part, dict) else part))
     text = "\n".join(filter(str.strip, texts)).strip()
-    cleaned = _without_citations(text) if role == "assistant" else text
-    left = _left(role, _word(content.get("content_type")) or "text", message)
-    if not left and not cleaned:
-        left = _FILES if files else _EMPTY
-    return _Entry(
-        key=_word(message.get("id")) or key,
-        role=role,
-        text=cleaned,
-        at=_time(message.get("create_time")),
-        left=left,
-        beside=tuple([_FILES] * files + ["marks of citations"] * (cleaned != text)),
-    )
-
-
-def _left(role: str, kind: str, message: dict[str, Any]) -> str | None:
-    """Return as what a message is left out, whatever its text."""
-    metadata, known = _fields(message.get("metadata")), _KINDS.get(kind)
+    if role == "assistant":
+        text = _SINGLE.sub("", _MARK.sub(_shown, text)).strip()
     reasons = (
-        (known == _INSTRUCTIONS or metadata.get("is_user_system_message") is True, _INSTRUCTIONS),
-        (role == "system", _SYSTEM),
-        (metadata.get("is_visually_hidden_from_conversation") is True, "hidden messages"),
-        (role == "tool" or known == _RESULTS, _RESULTS),
-        (known == _THINKING or message.get("channel") == "analysis", _THINKING),
-        (role == "assistant" and (kind == "code" or (message.get("recipient") or "all") != "all"), _CALLS),
-        (role not in ("user", "assistant"), f"messages of the role {role!r:.40}"),
-        (kind not in ("text", "multimodal_text"), f"messages of the kind {kind!r:.40}"),
+        (role == "system" or metadata.get("is_visually_hidden_from_conversation") is True, _HIDDEN),
+        (metadata.get("is_user_system_message") is True, _HIDDEN),
+        (kind in _KINDS, _KINDS.get(kind, "")),
+        (role == "tool", _TOOLS),
+        (given.get("channel") == "analysis", _THINKING),
+        (role == "assistant" and (kind == "code" or (given.get("recipient") or "all") != "all"), _TOOLS),
+        (role not in ("user", "assistant") or kind not in ("text", "multimodal_text"), _MALFORMED),
+        (not text, _FILES if files else _EMPTY),
     )
-    return next((what for holds, what in reasons if holds), None)
-
-
-def _without_citations(text: str) -> str:
-    """Return a reply without the marks of citations; what a mark names, such as a place or a link's title, stays."""
-    return _SINGLE.sub("", _OLD_MARK.sub("", _MARK.sub(_shown, text))).strip()
+    return _Entry(
+        key=_word(given.get("id")) or key,
+        role=role,
+        text=text,
+        at=_time(given.get("create_time")),
+        left=next((what for holds, what in reasons if holds), None),
+        beside=[_FILES] * files,
+    )
 
 
 def _shown(mark: re.Match[str]) -> str:
-    name, *rest = mark[1].split("\ue202")
-    shown = ""
-    if rest and name == "entity":
-        named = _NAME.match(rest[0])
-        shown = named[1] if named else ""
-    elif rest and name in ("url", "link_title"):
-        shown = rest[0]
-    return mark[0].partition("\ue200")[0] + shown if shown else ""
+    """Return what a mark of a citation names, such as a place or a link's title, with the spaces before it."""
+    named = _NAMED.match(mark[1] or "")
+    return mark[0].partition("\ue200")[0] + named[1] if named else ""
+
+
+_TALKS: Mapping[Service, Callable[[Mapping[str, Any]], _Talk | None]] = {"claude": _claude, "chatgpt": _chatgpt}
 
 
 # Fields of foreign objects, which may hold anything: what is of another type is nothing.

@@ -1,22 +1,14 @@
 """A dataset as the lab takes it, and its plainest source: CSV, JSONL or a frame with a row a message."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab.reading import dates
-from gallump_lab.reading.text_files import (
-    Problems,
-    RowsError,
-    check_readable,
-    counted,
-    is_damaged,
-    open_text,
-    parse_json,
-    read_csv,
-)
+from gallump_lab.reading.text_files import Problems, check_readable, counted, open_text, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +18,11 @@ QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evid
 INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by", "conversation")
 TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
 
+_TIME = ("time", "timestamp", "datetime", "date", "at")
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "role": ("sender",),
     "text": ("content", "message", "body", "question"),
-    "created_at": ("time", "timestamp", "datetime", "date", "at"),
+    "created_at": _TIME,
     "session_id": ("session", "thread_id", "thread", "chat_id"),
     "symbol": ("ticker",),
     "speaker": ("name", "author", "analyst"),
@@ -37,11 +30,10 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "conversation": ("conversation_id",),
     "answer": ("reference",),
     "kind": ("category", "type"),
-    "asked_at": ("created_at", "time", "timestamp", "datetime", "date", "at"),
+    "asked_at": ("created_at", *_TIME),
     "evidence": ("sources",),
 }
 """Other names of a column, which count where the first name is missing."""
-_KEYS = frozenset({"evidence", "sources"})
 _NOTHING = frozenset({"", "nan", "NaN", "NaT", "None", "null"})
 
 
@@ -72,30 +64,22 @@ class Dataset:
 
     def split(self) -> "list[Dataset]":
         """Return a dataset for each conversation, in order, with its questions and the insights that rest on it."""
-        import numpy as np
-
-        def where(rows: "pd.DataFrame", wanted: Iterable[bool]) -> "pd.DataFrame":
-            return rows[np.array(list(wanted), bool)]  # an empty list would choose no columns instead of no rows
-
-        names = list(dict.fromkeys(self.messages["conversation"]))
-        if len(names) < 2:
-            return [self]
         found = []
-        for name in names:
-            messages = where(self.messages, (own == name for own in self.messages["conversation"]))
-            questions = where(self.questions, (own == name for own in self.questions["conversation"]))
-            keys = set(messages["key"])
-            rests = zip(self.insights["sources"], self.insights["conversation"], strict=True)
-            insights = where(self.insights, (own == name if own else not keys.isdisjoint(each) for each, own in rests))
-            found.append(replace(self, messages=messages, questions=questions, insights=insights))
-        return found
+        for name, said in self.messages.groupby("conversation", sort=False, dropna=False):
+            keys = set(said["key"])
+            rests = [
+                own == name if own else not keys.isdisjoint(sources)
+                for own, sources in zip(self.insights["conversation"], self.insights["sources"], strict=True)
+            ]
+            asked = self.questions[self.questions["conversation"] == name]
+            found.append(replace(self, messages=said, questions=asked, insights=self.insights.loc[rests]))
+        return found if len(found) > 1 else [self]
 
     def __repr__(self) -> str:
         """Count what there is, then tell the problems."""
-        said = self.messages
+        conversations = self.messages["conversation"].nunique(dropna=False)
         head = (
-            f"Dataset: {counted(len(said), 'messages')} in "
-            f"{counted(said['conversation'].nunique(dropna=False), 'conversations')}, "
+            f"Dataset: {counted(len(self.messages), 'messages')} in {counted(conversations, 'conversations')}, "
             f"{counted(len(self.questions), 'questions')}, {counted(len(self.insights), 'insights')}; "
             f"{counted(self.left_out, 'records')} left out"
         )
@@ -103,16 +87,13 @@ class Dataset:
 
 
 def dataset(
-    problems: Problems,
-    messages: Iterable[Mapping[str, Any]] = (),
-    questions: Iterable[Mapping[str, Any]] = (),
-    insights: Iterable[Mapping[str, Any]] = (),
+    problems: Problems, messages: Iterable[Mapping[str, Any]], questions: Iterable[Mapping[str, Any]] = ()
 ) -> Dataset:
     """Build a dataset of rows that were checked before."""
     return Dataset(
         messages=frame(messages, MESSAGES),
         questions=frame(questions, QUESTIONS),
-        insights=frame(insights, INSIGHTS),
+        insights=frame((), INSIGHTS),
         problems=problems.describe(),
         left_out=problems.left_out,
     )
@@ -143,21 +124,16 @@ def read(path: Path) -> Dataset:
         If a column that is needed is missing, or a file is in neither form.
     """
     problems = Problems()
+    checks = {"messages": messages, "questions": questions, "insights": insights}
     parts = {"messages": path}
     if path.is_dir():
-        names = ("messages", "questions", "insights")
-        parts = {name: part for name in names for part in sorted(path.glob(f"{name}.*"))}
+        parts = {name: part for name in checks for part in sorted(path.glob(f"{name}.*"))}
     if "messages" not in parts:
         msg = f"{path} holds no messages.csv or messages.jsonl."
         raise DatasetError(msg)
-    listed = {name: _records(part, problems) for name, part in parts.items()}
-    return Dataset(
-        messages=messages(listed["messages"], problems),
-        questions=questions(listed["questions"], problems) if "questions" in listed else frame((), QUESTIONS),
-        insights=insights(listed["insights"], problems) if "insights" in listed else frame((), INSIGHTS),
-        problems=problems.describe(),
-        left_out=problems.left_out,
-    )
+    found = {"questions": frame((), QUESTIONS), "insights": frame((), INSIGHTS)}
+    found |= {name: checks[name](_records(part, problems), problems) for name, part in parts.items()}
+    return Dataset(**found, problems=problems.describe(), left_out=problems.left_out)
 
 
 def messages(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
@@ -190,32 +166,12 @@ def questions(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
 def insights(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
     """Return a frame of insights as a dataset has them; rows that cannot be used are left out and told.
 
-    So are those that supersede each other in a circle.
-
     Raises
     ------
     DatasetError
         If text or known_from is missing.
     """
-    learnt = _checked(given, INSIGHTS, ("text", "known_from"), problems, kind="fact")
-    circles = _circles(dict(zip(learnt["key"], learnt["superseded_by"], strict=True)))
-    for where, key, newer in learnt.loc[learnt["key"].isin(circles), ["key", "superseded_by"]].itertuples():
-        why = f"superseded_by {newer!r:.60} leads back to {key!r:.60}, so which one holds cannot be known"
-        problems.leave_out(f"{given.index.name or 'row'} {where}", why)
-    return learnt[~learnt["key"].isin(circles)]
-
-
-def _circles(newer: dict[str | None, str | None]) -> set[str | None]:
-    """Return the keys from which what takes the place of what leads back to them."""
-    circles, seen = set[str | None](), set[str | None]({None})
-    for start in newer:
-        path, key = list[str | None](), start
-        while key in newer and key not in seen:
-            seen.add(key)
-            path.append(key)
-            key = newer[key]
-        circles.update(path[path.index(key) :] if key in path else ())
-    return circles
+    return _checked(given, INSIGHTS, ("text", "known_from"), problems, kind="fact")
 
 
 def _checked(
@@ -227,8 +183,7 @@ def _checked(
     if not isinstance(given, pd.DataFrame):
         msg = f"A pandas DataFrame is needed, a row a record, not {type(given).__name__}."
         raise DatasetError(msg)
-    values, own = _columns(given, columns, needed)
-    label = given.index.name or "row"
+    values = _columns(given, columns, needed)
     kept, index, naive = [], [], 0
     for where, *cells in zip(given.index, *values.values(), strict=True):
         row = dict(zip(columns, cells, strict=True))
@@ -236,46 +191,37 @@ def _checked(
             try:
                 row[name] = _value(name, cell, needed=name in needed)
             except ValueError as error:
-                problems.leave_out(f"{label} {where}", f"{own[name]} {error}")
+                problems.leave_out(f"{given.index.name or 'row'} {where}", f"{name} {error}")
                 break
         else:
-            naive += sum(
-                getattr(dates.parse(cell), "tzinfo", None) is None
-                for name, cell in zip(columns, cells, strict=True)
-                if name in TIMES and row[name] is not None
-            )
+            given_times = (cell for name, cell in zip(columns, cells, strict=True) if name in TIMES and row[name])
+            naive += sum(getattr(dates.parse(cell), "tzinfo", None) is None for cell in given_times)
             kept.append(row | {"kind": row["kind"] or kind} if kind else row)
             index.append(where)
     if naive:
-        problems.note(f"{naive:,} times have no time zone; they were taken as UTC.")
-    found = frame(kept, columns, pd.Index(index, name=given.index.name))
-    found.attrs["names"] = own
-    return found
+        problems.note(f"{naive:,} times have no time zone; they were taken as UTC")
+    return frame(kept, columns, pd.Index(index, name=given.index.name))
 
 
-def _columns(
-    given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...]
-) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """Return each column's cells, None where there is nothing, and the user's name for it, by that of a dataset."""
-    earlier = given.attrs.get("names", {})  # of a file whose rows were checked before
-    own = {name: earlier.get(name, name) for name in columns}
-    there = {re.sub(r"[\s-]+", "_", str(name).strip().casefold()): name for name in reversed(given.columns)}
+def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Return each column's cells, None where there is nothing."""
+    names = [re.sub(r"[\s-]+", "_", str(name).strip().casefold()) for name in given.columns]
+    there = {name: names.index(name) for name in names}
     found: dict[str, list[Any]] = {}
     for name in columns:
-        names = (name, *_SYNONYMS.get(name, ()))
-        known = next((each for each in names if each in there), None)
-        if known is not None:
-            column = given.iloc[:, list(given.columns).index(there[known])]
-            own[name] = earlier.get(name, str(there.pop(known)))
-            found[name] = [None if no else cell for cell, no in zip(column.astype(object), column.isna(), strict=True)]
-        elif name in needed:
-            others = f" (or {', '.join(names[1:])})" if names[1:] else ""
+        known = (name, *_SYNONYMS.get(name, ()))
+        place = next((there.pop(each) for each in known if each in there), None)
+        if place is not None:
+            column = given.iloc[:, place]
+            found[name] = column.astype(object).where(column.notna(), None).tolist()
+        elif name not in needed:
+            found[name] = [None] * len(given)
+        else:
+            others = f" (or {', '.join(known[1:])})" if known[1:] else ""
             has = ", ".join(map(str, given.columns)) or "no columns"
             msg = f"A column {name}{others} is missing; there is: {has}."
             raise DatasetError(msg)
-        else:
-            found[name] = [None] * len(given)
-    return found, own
+    return found
 
 
 def _value(name: str, cell: Any, *, needed: bool) -> Any:
@@ -288,8 +234,10 @@ def _value(name: str, cell: Any, *, needed: bool) -> Any:
     """
     if name in TIMES:
         return dates.instant(cell) if needed or _word(cell) else None
-    if name in _KEYS:
-        return _keys(cell)
+    if name in {"evidence", "sources"}:
+        cells = re.split(r"[\s,;]+", cell or "") if cell is None or isinstance(cell, str) else cell
+        cells = cells if hasattr(cells, "__iter__") else [cells]
+        return list(dict.fromkeys(filter(None, map(_word, cells))))
     if name == "role":
         role = (_word(cell) or "").casefold()
         if role not in ("user", "assistant"):
@@ -312,51 +260,40 @@ def _word(value: Any) -> str | None:
     return None if word in _NOTHING else word
 
 
-def _keys(value: Any) -> list[str]:
-    if value is None or isinstance(value, str):
-        value = re.split(r"[\s,;]+", value or "")
-    elif not hasattr(value, "__iter__"):
-        value = [value]
-    return list(dict.fromkeys(filter(None, map(_word, value))))
-
-
 def _records(path: Path, problems: Problems) -> "pd.DataFrame":
     """Return a file's records, each under the number of its line."""
     check_readable(path, DatasetError)
     try:
-        if path.suffix.lower() in (".jsonl", ".ndjson"):
-            with open_text(path) as text:
-                return _json_lines(text, problems)
-        found, left_out = read_csv(path)
-    except RowsError as error:
-        msg = f"{path} cannot be read: {error}. Save it as UTF-8."
+        found = (
+            _json_lines(path, problems) if path.suffix.lower() in (".jsonl", ".ndjson") else read_csv(path, problems)
+        )
+    except ValueError as error:
+        msg = f"{path} {error}"
         raise DatasetError(msg) from error
     if not len(found.columns):
-        msg = f"{path} is empty; it needs a header such as role,text,created_at and a line for each message."
+        msg = f"{path} is empty; it needs role, text and created_at of each message."
         raise DatasetError(msg)
-    for where, why in left_out:
-        problems.leave_out(where, why)
     return found
 
 
-def _json_lines(text: TextIO, problems: Problems) -> "pd.DataFrame":
+def _json_lines(path: Path, problems: Problems) -> "pd.DataFrame":
     import pandas as pd
 
     numbers, found = [], []
-    for number, line in enumerate(text, 1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-        except ValueError as error:
-            problems.leave_out(f"line {number}", f"it is not JSON ({error})")
-            continue
-        if is_damaged(line):
-            problems.leave_out(f"line {number}", "it is not UTF-8")
-        elif not isinstance(row, dict):
-            why = f"it must be an object with role, text and created_at, not {row!r:.40}"
-            problems.leave_out(f"line {number}", why)
-        else:
-            numbers.append(number)
-            found.append(row)
+    try:
+        with open_text(path) as text:
+            for number, line in enumerate(text, 1):
+                try:
+                    row = json.loads(line) if line.strip() else None
+                except ValueError:
+                    row = line.strip()
+                if isinstance(row, dict):
+                    numbers.append(number)
+                    found.append(row)
+                elif line.strip():
+                    why = f"it must be a JSON object with role, text and created_at, not {row!r:.40}"
+                    problems.leave_out(f"line {number}", why)
+    except UnicodeDecodeError as error:
+        msg = f"cannot be read as JSON: {error}. Save it as UTF-8."
+        raise ValueError(msg) from error
     return pd.DataFrame(found, index=pd.Index(numbers, name="line"), dtype=object)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.bundled import bundled
-from gallump_lab.market.bars import Bars, read_bars, read_portfolio, source_name
+from gallump_lab.market.bars import Bars, make_bars, make_portfolio, read_table, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems
@@ -67,11 +67,11 @@ class FileBroker:
     Parameters
     ----------
     bars : path, optional
-        CSV or parquet as `read_bars` describes; None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
-        2013-03-01.
+        CSV or parquet with the columns that `make_bars` describes; None for the bundled bars of AAPL, FB, GOOG, IBM and
+        MSFT up to 2013-03-01.
     positions : path, optional
-        CSV or parquet as `read_portfolio` describes. None for the sample portfolio with the bundled bars, and for an
-        empty one with your own.
+        CSV or parquet with the columns that `make_portfolio` describes. None for the sample portfolio with the bundled
+        bars, and for an empty one with your own.
     clock : callable, optional
         Tells the time, UTC: a bar is seen once its day's market has closed (`CLOSED`), so that nothing later than the
         moment is known. None for every bar of the file.
@@ -95,12 +95,15 @@ class FileBroker:
 
         self._clock = clock
         faults, others = Problems(), Problems()
-        self._bars = _sample_bars() if bars is None else read_bars(Path(bars), faults)
-        self.name = "bundled sample of daily bars" if bars is None else source_name(Path(bars).name, faults)
+        if bars is None:
+            self._bars, self.name = _sample_bars(), "bundled sample of daily bars"
+        else:
+            self._bars = make_bars(read_table(Path(bars), faults), str(bars), faults)
+            self.name = source_name(Path(bars).name, faults)
         self._dates = np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
         self._nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
         if positions is not None:
-            self._portfolio = read_portfolio(Path(positions), Path(positions).name, others)
+            self._portfolio = make_portfolio(read_table(Path(positions), others), Path(positions).name, others)
         else:
             self._portfolio = _sample_portfolio() if bars is None else Portfolio()
         self.problems = tuple(
@@ -175,12 +178,12 @@ class FileBroker:
 
 @cache
 def _sample_bars() -> Bars:
-    return read_bars(bundled("bars.parquet"), Problems())
+    return make_bars(read_table(bundled("bars.parquet"), Problems()), "the sample", Problems())
 
 
 @cache
 def _sample_portfolio() -> Portfolio:
-    return read_portfolio(bundled("portfolio.csv"), "a sample, made up", Problems())
+    return make_portfolio(read_table(bundled("portfolio.csv"), Problems()), "a sample, made up", Problems())
 
 
 def _day(moment: Any) -> date:

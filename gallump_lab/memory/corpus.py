@@ -201,13 +201,13 @@ class Corpus:
         known = {name: column[self._length - 1 : self._length] for name, column in self._columns.items()}
         begin = int(known["passage_id"][0]) if self._length else 0  # the last that is known, to be looked at again
         end = min(max(self._until, begin) + STEP, newest)
-        found = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
+        found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
         if self._length and any(column[:1].tolist() != known[name].tolist() for name, column in found.items()):
             self._clear()  # another file is there now
             return True
         found = {name: column[bool(self._length) :] for name, column in found.items()}
         if len(said := found["message_id"]):
-            names = con.execute(_SPEAKERS, [said.min().item(), said.max().item()]).fetchall()
+            names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
             try:
                 self._add(found, newest)
             except BaseException:  # an interrupt: half of it would be worse than none

@@ -131,15 +131,14 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
 
 def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_Waiting]:
     """Return the messages that can be stored, in order of arrival; tell of the others."""
-    own = said.attrs["names"]
     waiting: list[_Waiting] = []
     seen: Counter[int] = Counter()
     hidden = 0
     for where, row in _rows(said):
         conversation, session, key = row.pop("conversation"), row.pop("session_id"), row.pop("key")
         try:
-            each = draft(**row, now=now, names=own)
-            session_id = None if session is None else checked_name(session, own["session_id"])
+            each = draft(**row, now=now)
+            session_id = None if session is None else checked_name(session, "session_id")
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
@@ -245,15 +244,14 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     """
     problems = Problems()
     asked = table.questions(given, problems)
-    own = asked.attrs["names"]
     rows = list(_rows(asked))
     found: list[labels.Question] = []
     hidden = 0
     for (where, row), evidence in zip(rows, _sources(store, rows, "evidence", problems), strict=True):
         looked_secret = _mask(row)
         try:
-            row["text"] = checked_text(row["text"], own["text"])
-            row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"], own["symbol"])
+            row["text"] = checked_text(row["text"])
+            row["symbol"] = None if row["symbol"] is None else validate_symbol(row["symbol"])
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
@@ -304,8 +302,8 @@ def insights(
             if old is not None and newer is not None:
                 try:
                     ledger.supersede(con, old, newer, now)
-                except ValueError as error:  # by what the lab knows already
-                    problems.note(f"{where}: {error} Both stay as they are.")
+                except ValueError:  # by what the lab knows already, or in a circle
+                    problems.note(where, "what supersedes it gave way to it itself, so both stay as they are")
     _note_masked(hidden, "insights", problems)
     return _imported(problems, insights=added, already=already)
 
@@ -355,6 +353,7 @@ def _sources(
     found = []
     for (where, _), names in zip(rows, named, strict=True):
         if strangers := [key for conversation, key in names if ids[conversation, key] is None]:
-            problems.note(f"{where}: {', '.join(strangers)} is no imported message of this lab; passed over.")
+            why = f"{column} must name imported messages of this lab, not {', '.join(strangers)}; passed over"
+            problems.note(where, why)
         found.append(tuple(dict.fromkeys(each for name in names if (each := ids[name]) is not None)))
     return found

@@ -152,7 +152,6 @@ def draft(  # noqa: PLR0913 (a message's fields)
     created_at: datetime | None = None,
     state: State = "complete",
     speaker: str | None = None,
-    names: Mapping[str, str] = {},
 ) -> Draft:
     """Check a message; what looks like a key or a password in it is masked.
 
@@ -162,8 +161,6 @@ def draft(  # noqa: PLR0913 (a message's fields)
         The clock's time, naive UTC.
     created_at : datetime, optional
         The time it speaks of, with a time zone; `now` by default.
-    names : mapping of str to str
-        What an error calls the fields, where not by their own names.
 
     Raises
     ------
@@ -174,19 +171,18 @@ def draft(  # noqa: PLR0913 (a message's fields)
         if value not in known:
             msg = f"{name} must be {' or '.join(map(repr, known))}, not {value!r}."
             raise ValueError(msg)
-    called = {name: names.get(name, name) for name in ("text", "symbol", "created_at", "speaker")}
-    at = now if created_at is None else times.naive(created_at, called["created_at"])
+    at = now if created_at is None else times.naive(created_at)
     if at > now + AHEAD:
-        msg = f"{called['created_at']} {at} UTC lies in the future (it is {now}). Check its year and time zone."
+        msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
         raise ValueError(msg)
     return Draft(
         role=role,
-        text=checked_text(text, called["text"]),
-        symbol=None if symbol is None else validate_symbol(symbol, called["symbol"]),
+        text=checked_text(text),
+        symbol=None if symbol is None else validate_symbol(symbol),
         created_at=at,
         arrived_at=now,
         state=state,
-        speaker=None if speaker is None else checked_name(speaker, called["speaker"]),
+        speaker=None if speaker is None else checked_name(speaker, "speaker"),
     )
 
 

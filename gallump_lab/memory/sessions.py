@@ -202,7 +202,7 @@ class SessionManager:
         ValueError
             If the text or the symbol cannot be used.
         """
-        draft = messages.draft("user", text, now=self._now(), symbol=symbol, names={"text": "prompt"})
+        draft = messages.draft("user", text, now=self._now(), symbol=symbol)
         at = times.aware(draft.created_at)
         return CheckedQuestion(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
 

@@ -143,7 +143,7 @@ _SAME_DAY = (time(3), time(10))
 _OLDEST = 1800
 
 
-def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> date:
+def exchange_day(text: str, exchange: str = "") -> date:
     """Return the exchange's day of a daily bar.
 
     A date is taken as it stands, and so is a midnight, with or without a zone. Any other instant has its day where the
@@ -155,13 +155,11 @@ def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> d
         Such as 2013-03-01, 2013-03-01 00:00:00-05:00 or 2013-03-01T05:00:00Z.
     exchange : str
         The suffix that the exchange has in symbols, such as DE or HK; empty if it is not known.
-    zone : tzinfo, optional
-        Where the file says so, the zone whose clock an instant is to be read on.
 
     Raises
     ------
     ValueError
-        If it is no date, or the exchange's day cannot be known; the message follows the text.
+        If it is no date, or the exchange's day cannot be known; the message goes on from the value's name.
     """
     found = _BAR.fullmatch(text)
     try:
@@ -172,13 +170,11 @@ def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> d
     except ValueError:
         year = 0
     if year < _OLDEST:
-        msg = "is no date; write it as 2013-03-01"
+        msg = f"must be a day such as 2013-03-01, not {text!r:.60}"
         raise ValueError(msg)
     if moment is None:
         return written
     try:
-        if moment.tzinfo is not None and zone is not None:
-            moment = moment.astimezone(zone)
         if moment.time() == time(0):
             return moment.date()
         if moment.tzinfo is not None:
@@ -189,7 +185,7 @@ def exchange_day(text: str, exchange: str = "", zone: tzinfo | None = None) -> d
                 return instant.date()
     except OverflowError:
         pass  # the last hours of the year 9999
-    msg = "may be another day at its exchange; write that day alone, as 2013-03-01"
+    msg = f"must be the exchange's day alone such as 2013-03-01, not {text!r:.60}"
     raise ValueError(msg)
 
 

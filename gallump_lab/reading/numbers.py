@@ -10,7 +10,7 @@ from typing import Literal
 Decimal = Literal[".", ","]
 """The sign before a number's fraction."""
 
-NOTHING = frozenset({"", "nan", "null", "none", "n/a", "na", "-", "--"})
+NOTHING = frozenset({"", "nan", "nat", "null", "none", "n/a", "na", "<na>", "-", "--"})
 """What stands, in any case, where a number is not known."""
 SURE = 0.9
 """More than this share of what is telling must speak for one sign."""
@@ -33,10 +33,6 @@ _WAYS: Mapping[Decimal, re.Pattern[str]] = {
     ),
     ",": re.compile(rf"\d+(?:,\d*)?|,\d+|\d{{1,3}}([.{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:,\d*)?", re.ASCII),
 }
-
-
-class NumberError(ValueError):
-    """A text is no number, or may be two; the message, which follows the text, says which and what would do."""
 
 
 def readings(text: str) -> dict[Decimal, float]:
@@ -104,20 +100,21 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
 
     Raises
     ------
-    NumberError
-        If it is no number, or may be two and `decimal` is None.
+    ValueError
+        If it is no number, or may be two and `decimal` is None; the message goes on from the number's name.
     """
     if decimal == "." and _PLAIN.fullmatch(text):
         return float(text)
     found = readings(text)
     if not found:
-        msg = "is no number; write it as 1234.5"
-        raise NumberError(msg)
+        msg = f"must be a number such as 1234.5, not {text!r:.60}"
+        raise ValueError(msg)
     if decimal in found:
         return found[decimal]
     if len(set(found.values())) > 1:
-        msg = f"may be {found['.']:.12g} or {found[',']:.12g}; write it without thousands, as 1234.5"
-        raise NumberError(msg)
+        both = f"{found['.']:.12g} or {found[',']:.12g}"
+        msg = f"must be a number without thousands such as 1234.5, not {text!r:.60}, which may be {both}"
+        raise ValueError(msg)
     return next(iter(found.values()))
 
 

@@ -4,22 +4,17 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Int, Unicode, default
 
-from gallump_lab.brain.conversation import Reply
+from gallump_lab.brain.answer import Reply
 from gallump_lab.lab import Lab
-from gallump_lab.server.failures import Failure
-from gallump_lab.server.handlers import DescriptionHandler, GenerateHandler, StreamHandler
-from gallump_lab.server.requests import DESCRIPTION, GENERATE, STREAM, QuestionBody
-from gallump_lab.store import StoreError, times
-
-PATIENCE = 5.0
-"""Seconds after which a client may try again that found every place taken."""
+from gallump_lab.server.handlers import DescriptionHandler, Failure, GenerateHandler, StreamHandler
+from gallump_lab.server.openapi import DESCRIPTION, GENERATE, STREAM, QuestionBody
+from gallump_lab.store import StoreError
 
 
 class GallumpLab(ExtensionApp):
@@ -111,16 +106,11 @@ class Answers:
             503 if every place is taken.
         """
         if len(self._running) >= self._most:
-            msg = f"This server answers {self._most} questions at once, and is at it. Ask again in a few seconds."
-            raise Failure(code="busy", words=msg, retry_after=PATIENCE)
+            raise Failure(code="busy")
         self._running.add(stop)
         answer = self._pool.submit(self._ask, question, stop, on_text)
         answer.add_done_callback(lambda _: self._running.discard(stop))
         return answer
-
-    def now(self) -> datetime:
-        """Return the lab's time, UTC; this machine's while no lab is open."""
-        return times.now() if self._lab is None else self._lab.sessions.now()
 
     def close(self) -> None:
         """End every answer where it is; each is kept so far."""

@@ -1,25 +1,122 @@
-"""The route's addresses. Jupyter Server says who asks and whether they may, `requests` checks what, `Answers` asks."""
+"""The route's addresses, and what they answer where they cannot answer a question.
+
+Jupyter Server says who asks and whether they may, `openapi` checks what, `Answers` asks. What a log gets of a failure
+is its code: the words may repeat what a client sent.
+"""
 
 import asyncio
 import json
+import math
 import threading
+import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
+from pydantic import ValidationError
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from gallump_lab.server.failures import Failure, failure, of_status
-from gallump_lab.server.requests import QuestionBody, description, read
+from gallump_lab.brain.answer import ModelError
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
+from gallump_lab.brain.prompt import PromptTooLong
+from gallump_lab.server.openapi import CODES, QuestionBody, description
+from gallump_lab.store import StoreError, times
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Reply
+    from logging import Logger
+
+    from gallump_lab.brain.answer import Reply
     from gallump_lab.server.app import Answers
 
-LINGER = 64_000_000
-"""Bytes of a refused body that are read past, so that the client sees the answer and not a broken connection."""
+_RAISED = {code.raised: name for name, code in CODES.items() if code.raised}
+
+
+class Failure(web.HTTPError):
+    """An answer that is an error.
+
+    Parameters
+    ----------
+    code : str
+        One of `CODES`, which has the status.
+    words : str, optional
+        What happened and what to do, for a person; those of `CODES` by default.
+    field : str, optional
+        The field of the request that cannot be used.
+    retry_after : float, optional
+        Seconds, where they are known.
+    session_id : str, optional
+        The session in which the question was stored.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        words: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after: float | None = None,
+        session_id: str | None = None,
+    ) -> None:
+        super().__init__(CODES[code].status, code)
+        self.code, self.words, self.field, self.session_id = code, words or CODES[code].words, field, session_id
+        wait = retry_after or CODES[code].retry_after
+        self.retry_after = wait and math.ceil(wait)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer's JSON, with what Jupyter's own clients look for beside it."""
+        names = ("code", "field", "retry_after", "session_id")
+        error = {"message": self.words} | {name: getattr(self, name) for name in names}
+        return {"error": error, "message": self.words, "reason": HTTPStatus(self.status_code).phrase}
+
+
+def failure(error: Exception, log: "Logger") -> Failure:
+    """Turn what was raised into an answer; what is the operator's alone goes into the log.
+
+    Parameters
+    ----------
+    error : Exception
+    log : Logger
+        Gets a store's words, and of an error that nobody expected its place, without the words it may quote. What a
+        model's server said stands in the lab's turn alone: it may quote the question, or tell of the server's paths.
+    """
+    if isinstance(error, Failure):
+        return error
+    code = next(_RAISED[kind] for kind in type(error).__mro__ if kind in _RAISED)
+    words, wait, field = CODES[code].words, getattr(error, "retry_after", None), None
+    match error:
+        case ValidationError():
+            words, field = _unreadable(error)
+        case ModelError():
+            status = "" if error.status is None else f" ({error.status})"
+            words = f"{words.rstrip('.')}{status}. {error.kept}"
+        case SpendingLimit():
+            words, now = str(error), times.now()
+            midnight = datetime.combine(now + timedelta(days=1), time(), UTC)
+            wait = (midnight - now).total_seconds()
+        case PriceUnknown():
+            words = str(error)
+        case PromptTooLong():
+            words, field = str(error), "prompt"
+        case StoreError():
+            log.error("gallump_lab: %s", error)
+        case _:
+            log.error("gallump_lab: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    reply = getattr(error, "reply", None)
+    return Failure(code, words, field=field, retry_after=wait, session_id=str(reply.session_id) if reply else None)
+
+
+def _unreadable(error: ValidationError) -> tuple[str, str | None]:
+    """Return what is wrong with a body and what it must be, and the field."""
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        return f"The body must be a JSON object with a prompt, in UTF-8: {first['msg']}.", None
+    field = str(first["loc"][0])[:60]
+    known = QuestionBody.model_fields.get(field)
+    return f"{field}: {first['msg']}." + (f" It must be {known.description}." if known else ""), field
 
 
 class _Handler(APIHandler):
@@ -29,18 +126,19 @@ class _Handler(APIHandler):
     allow: ClassVar[str]
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with an error."""
+        """Answer with an error; of Jupyter's or tornado's own, what is not in `CODES` is a bad request."""
         error = kwargs.get("exc_info", (None, None))[1]
-        found = error if isinstance(error, Failure) else of_status(status_code)
-        self.set_status(found.status_code)
-        self.set_header("Content-Type", "application/json")
-        if found.retry_after is not None:
-            self.set_header("Retry-After", str(found.retry_after))
-        if found.status_code == 405:
+        if not isinstance(error, Failure):
+            known = (name for name, code in CODES.items() if code.status == status_code)
+            error = Failure("internal_error" if status_code >= 500 else next(known, "bad_request"))
+        self.set_status(error.status_code)
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(error.retry_after))
+        if error.status_code == 405:
             self.set_header("Allow", self.allow)
         if hasattr(self, "_jupyter_current_user"):  # else it is not known yet what the headers depend on
             self.set_cors_headers()
-        self.finish(json.dumps(found.to_dict()))
+        self.finish(json.dumps(error.to_dict()))
 
 
 class DescriptionHandler(_Handler):
@@ -55,7 +153,6 @@ class DescriptionHandler(_Handler):
         await self.finish(json.dumps(description(self.base_url)))
 
 
-@web.stream_request_body
 class GenerateHandler(_Handler):
     """Answers a question, at the end of the reply."""
 
@@ -64,82 +161,37 @@ class GenerateHandler(_Handler):
     def initialize(self, answers: "Answers", most_bytes: int, keep_alive: float) -> None:
         """Take what `GallumpLab` was configured with: bytes of a body, seconds between two signs of life."""
         self.answers, self.most_bytes, self.keep_alive = answers, most_bytes, keep_alive
-        self.refusal: web.HTTPError | None = None
-        self._body, self._size = bytearray(), 0
         self._stop = threading.Event()
-
-    async def prepare(self) -> None:  # type: ignore[override]  # as Jupyter's own handlers do
-        """Refuse what can be refused by its headers, before the body is read."""
-        try:
-            await super().prepare()
-            if self.request.method == "POST":
-                self._check_headers()
-        except web.HTTPError as error:
-            self.refusal = error
-            # Who waits to be asked for the body, or has too much of it, is told now; to whom is sending already,
-            # an answer that closes the connection is lost.
-            if "Expect" in self.request.headers or self._length > LINGER:
-                raise
-
-    def _check_headers(self) -> None:
-        if not self.current_user:
-            raise web.HTTPError(403)
-        headers = self.request.headers
-        kind, *options = (part.strip().lower() for part in headers.get("Content-Type", "").split(";"))
-        charsets = {option.removeprefix("charset=").strip('"') for option in options if option.startswith("charset=")}
-        packed = headers.get("Content-Encoding", "identity") != "identity"
-        if kind != "application/json" or charsets - {"utf-8"} or packed:
-            raise web.HTTPError(415)
-        if self._length > self.most_bytes:
-            raise self._too_large()
-
-    @property
-    def _length(self) -> int:
-        given = self.request.headers.get("Content-Length", "0")
-        return int(given) if given.isdecimal() and len(given) < 19 else 0  # tornado refuses any other
-
-    def _too_large(self) -> Failure:
-        return Failure("body_too_large", f"The body has more than {self.most_bytes:,} bytes. Send a shorter question.")
-
-    async def data_received(self, chunk: bytes) -> None:
-        """Take a part of the body, or read past it if the request has been refused."""
-        self._size += len(chunk)
-        if self._size > self.most_bytes:
-            self.refusal = self.refusal or self._too_large()
-        if not self.refusal:
-            self._body += chunk
-        elif self._size > LINGER and not self._finished:
-            self.send_error(self.refusal.status_code, exc_info=(type(self.refusal), self.refusal, None))
 
     def on_connection_close(self) -> None:
         """End the answer where it is: nobody waits for it any more."""
         self._stop.set()
         super().on_connection_close()
 
-    async def post(self) -> None:
-        """Answer, or say why the request was refused, now that its body has been read past."""
-        if self.refusal:
-            raise self.refusal
-        await self._post()  # type: ignore[misc]  # tornado types its decorators so
-
     @web.authenticated
     @authorized
-    async def _post(self) -> None:
-        await self.answer(await asyncio.to_thread(read, bytes(self._body)))  # the server has others to serve
+    async def post(self) -> None:
+        """Answer, or say why not."""
+        kind, _, _ = self.request.headers.get("Content-Type", "").partition(";")
+        if kind.strip().lower() != "application/json":
+            raise Failure(code="unsupported_media_type")
+        if len(self.request.body) > self.most_bytes:
+            msg = f"The body has more than {self.most_bytes:,} bytes. Send a shorter question."
+            raise Failure(code="body_too_large", words=msg)
+        try:  # on a thread: the server has others to serve
+            question = await asyncio.to_thread(QuestionBody.model_validate_json, self.request.body)
+            await self.answer(question)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the table has an answer)
+            raise failure(error, self.log) from None
 
     async def answer(self, question: QuestionBody) -> None:
         """Return the reply's JSON."""
-        try:
-            reply = await self._begin(question)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the table has an answer)
-            raise self._failure(error) from None
+        reply = await self.ask(question)
         self.finish(json.dumps(reply.to_dict()))
 
-    def _begin(self, question: QuestionBody, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
+    def ask(self, question: QuestionBody, on_text: Callable[[str], None] | None = None) -> "asyncio.Future[Reply]":
+        """Begin an answer, which ends where it is once the client has hung up."""
         return asyncio.wrap_future(self.answers.ask(question, self._stop, on_text))
-
-    def _failure(self, error: Exception) -> Failure:
-        return failure(error, log=self.log, now=self.answers.now)
 
 
 class StreamHandler(GenerateHandler):
@@ -153,23 +205,22 @@ class StreamHandler(GenerateHandler):
         def hear(piece: str) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        def end(reply: "asyncio.Future[Reply]") -> None:
-            if not reply.cancelled():
-                reply.exception()  # seen, though nobody may be there any more to be told
-            pieces.put_nowait(None)
-
-        reply = self._begin(question, hear)
-        reply.add_done_callback(end)
+        reply = self.ask(question, hear)
+        reply.add_done_callback(lambda _: pieces.put_nowait(None))
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
         try:
             await self.flush()
             while (event := await self._next(pieces)) is not None:
-                await self._send(event)
-            await self._send(self._last(reply))
+                self.write(event)
+                await self.flush()
         except StreamClosedError:
             self._stop.set()
+        try:
+            self.write(_event("reply", (await reply).to_dict()))
+        except Exception as error:  # noqa: BLE001 (as above)
+            self.write(_event("error", failure(error, self.log).to_dict()))
         self.finish()
 
     async def _next(self, pieces: asyncio.Queue[str | None]) -> str | None:
@@ -179,16 +230,6 @@ class StreamHandler(GenerateHandler):
         except TimeoutError:
             return ": waiting\n\n"
         return None if piece is None else _event("text", {"text": piece})
-
-    def _last(self, reply: "asyncio.Future[Reply]") -> str:
-        try:
-            return _event("reply", reply.result().to_dict())
-        except Exception as error:  # noqa: BLE001 (as above)
-            return _event("error", self._failure(error).to_dict())
-
-    async def _send(self, text: str) -> None:
-        self.write(text)
-        await self.flush()
 
 
 def _event(name: str, data: dict[str, Any]) -> str:

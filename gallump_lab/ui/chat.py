@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.answer import ModelError
-from gallump_lab.brain.turns import SpendingLimit
+from gallump_lab.brain.prices import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
@@ -24,7 +24,7 @@ from gallump_lab.ui.inspector import carried, preview, source
 from gallump_lab.ui.widget import Widget, joined
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Reply
+    from gallump_lab.brain.answer import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100

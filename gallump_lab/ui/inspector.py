@@ -17,7 +17,7 @@ from gallump_lab.store import StoreError
 from gallump_lab.ui.entries import entry, visible, words
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.conversation import Preview
+    from gallump_lab.brain.prompt import Preview
     from gallump_lab.lab import Lab
 
 SNIPPET = 300

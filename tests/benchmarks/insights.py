@@ -21,6 +21,7 @@ number of faults, without an interval.
 import argparse
 import json
 import math
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ import pandas as pd
 
 from gallump_lab import Lab, datasets, study
 from gallump_lab.datasets import Dataset
+from gallump_lab.datasets.table import INSIGHTS, frame
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.utility import MEASURES, WAYS
 from gallump_lab.tokens import OFFLINE
@@ -45,7 +47,26 @@ def parts(form: str, path: Path | None) -> Iterator[Dataset]:
     if form == "sample":
         yield datasets.sample()
     else:
-        yield from datasets.read(path or "", form, observations=True).split()
+        given = datasets.read(path or "", form)
+        yield from replace(given, insights=observed(json.loads(Path(path or "").read_text("utf-8")), given)).split()
+
+
+def observed(samples: list[dict[str, Any]], given: Dataset) -> pd.DataFrame:
+    """Return the facts that LoCoMo's authors noted of each session, known half an hour after its last message."""
+    at = {(row.conversation, row.key): row.created_at for row in given.messages.itertuples()}
+    ends = given.messages.groupby("session_id")["created_at"].max()
+    found = []
+    for sample in samples:
+        name = sample["sample_id"]
+        for session, speakers in sample["observation"].items():
+            known = ends[f"{name} {session.removesuffix('_observation')}"]
+            for text, named in (each for noted in speakers.values() for each in noted):
+                sources = [key for key in re.findall(r"D\d+:\d+", str(named)) if (name, key) in at]
+                if sources:
+                    newest = max(at[name, key] for key in sources)
+                    row = {"kind": "fact", "text": text, "sources": sources, "valid_from": newest, "conversation": name}
+                    found.append(row | {"known_from": max(known, newest) + timedelta(minutes=30)})
+    return frame(found, INSIGHTS)
 
 
 def opened(part: Dataset, folder: Path, *, given: bool) -> Lab:

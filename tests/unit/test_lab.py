@@ -10,8 +10,8 @@ from messages_server import DROP, MessagesServer, start, thinking
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
 from gallump_lab.brain.answer import ModelError
+from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
-from gallump_lab.brain.turns import PriceUnknown, SpendingLimit
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -285,14 +285,6 @@ def test_ids_are_taken_as_a_frame_has_them(lab: Lab) -> None:
     with pytest.raises(ValueError, match="position 7"):
         lab.decide(turn["turn_id"], np.int64(7), "accepted")
     assert lab.forget(message_id=said["message_id"]) == 1
-
-
-@pytest.mark.parametrize(("name", "value"), [("overrides", 5), ("stop", 5), ("on_text", 5)])
-def test_an_argument_of_another_kind_is_named_and_nothing_is_stored(tmp_path, name, value):
-    lab = Lab.open(tmp_path / "lab.duckdb")
-    with pytest.raises(ValueError, match=f"{name} must be .*, not 5"):
-        lab.ask("Is AAPL cheap?", **{name: value})
-    assert lab.messages.empty
 
 
 def test_a_turn_is_three_steps_on_the_lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

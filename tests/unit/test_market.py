@@ -328,55 +328,57 @@ def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("symbol,date,close\nA,2024-01-01,1\n", ["lacks the columns open, high, low, volume"]),
-        (HEADER + "A,24-01-02,1,1,1,1,1\n", ["no row with a close", "line 2", "column date", "'24-01-02' is no date"]),
-        (HEADER + "A,2024-01-02,1,1,1,1,1\nA,2024-01-03,1,1,1,1\n", None),
-        (HEADER, ["no row with a close"]),
-        (HEADER.replace(",", "|"), ["lacks the columns symbol, date"]),
-        ("", ["it has nothing"]),
-        (HEADER + 'A,2024-01-01,1,"2,000","1,000","1,234",1\n', ["'2,000' may be 2000 or 2; write it without"]),
-        (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,2024-01-02,1,1,1,1,1,two\n", ["line 3", "column split: 'two'"]),
-        (SPLITS + "A,2024-01-01,1,1,1,1,1,\nA,today,1,1,1,1,1,2\n", ["line 3", "column date: 'today'", "split"]),
-        (SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n", ["line 3", "another row of that day"]),
+        ("symbol,date,close\nA,2024-01-01,1\n", "lacks the columns open, high, low, volume"),
+        (
+            HEADER + "A,24-01-02,1,1,1,1,1\n",
+            "no row with a close.* line 2: date must be a day such as 2013-03-01",
+        ),
+        (HEADER, "no row with a close"),
+        ("", "it has nothing"),
+        (
+            HEADER + 'A,2024-01-01,1,"2,000","1,000","1,234",1\n',
+            "not '2,000', which may be 2000 or 2",
+        ),
+        (SPLITS + "A,2024-01-02,1,1,1,1,1,two\n", "line 2: split must be a number.*'two'. All earlier prices rest on"),
+        (SPLITS + "A,today,1,1,1,1,1,2\n", "line 2: date must be a day .*'today'. All earlier prices rest on"),
+        (
+            SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n",
+            "line 3: split must be that of the day",
+        ),
+        (HEADER + "A,2024-01-01,1,1,1,1,\xff\n", "cannot be read as CSV: .* Save it as UTF-8"),
     ],
 )
 def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, words):
-    path = written(tmp_path, text)
-    if words is None:
-        assert FileBroker(path).problems == ()
-        return
-    with pytest.raises(MarketFileError) as error:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(MarketFileError, match=rf"prices.csv.*{words}"):
         FileBroker(path)
-    assert all(word in str(error.value) for word in [*words, "prices.csv"])
 
 
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
-        ("A,02/01/2024,1,1,1,1,1\n", "line 3: column date: '02/01/2024' is no date; write it as 2013-03-01; left out."),
-        (",2024-01-01,1,1,1,1,1\n", "line 3: column symbol: the cell is empty; give a value"),
-        ("A,2024-01-01,1,1,1,inf,1\n", "line 3: column close: 'inf' is no number; write it as 1234.5"),
-        ("A,2024-01-01,1,1,0,1,1\n", "line 3: column low: '0' must not be 0"),
-        ("A,2024-01-01,1,1,1,1,-1\n", "line 3: column volume: '-1' must not be below 0"),
-        ("A,2024-01-01,1,180,190,185,1\n", "line 3: column high: '180' is below the low"),
-        ("A C,2024-01-01,1,1,1,1,1\n" * 3, "line 3 and 2 more: column symbol: 'A C' is no symbol such as AAPL"),
-        ("A,2024-01-01,1,1,1,1,1,9\n", "line 3: it has 8 fields, the header 7"),
-        ("A,2024-01-01,1,1,1,1,\xff\n", "line 3: it is not UTF-8"),
+        ("A,02/01/2024,1,1,1,1,1\n", "line 3: date must be a day such as 2013-03-01, not '02/01/2024'; left out."),
+        (",2024-01-01,1,1,1,1,1\n", "line 3: symbol must be given, not empty"),
+        ("A,2024-01-01,1,1,1,inf,1\n", "line 3: close must be a number such as 1234.5, not 'inf'"),
+        ("A,2024-01-01,1,1,0,1,1\n", "line 3: low must be a price, or empty if it is not known, not '0'"),
+        ("A,2024-01-01,1,1,1,1,-1\n", "line 3: volume must be 0 or more, not '-1'"),
+        ("A,2024-01-01,1,180,190,185,1\n", "line 3: high must be at least the low, not '180'"),
+        ("A C,2024-01-01,1,1,1,1,1\n" * 3, "line 3 and 2 more: symbol must be a symbol such as AAPL"),
+        ("A,2024-01-01,1,1,1,1,1,9\n", "line 3: it must have 7 fields as the header has, not 8"),
         (
-            '"A,2024-01-01,1,1,1,1,1\n',
-            "line 3: it is not CSV (unexpected end of data): a quote opens here",
+            "A,2024-01-04,1,1,1,2,1\na,2024-01-04,1,1,1,3,1\n",
+            "line 3 and 1 more: it must be the only row of its symbol",
         ),
-        ("A,2024-01-04,1,1,1,2,1\na,2024-01-04,1,1,1,3,1\n", "lines 3 and 4: both hold A on 2024-01-04, with other"),
     ],
 )
 def test_a_bad_row_of_bars_is_left_out_counted_and_named(tmp_path, rows, problem):
-    path = tmp_path / "prices.csv"
     good = "A,2024-01-03,5.5,7,5,6,1\n"
-    path.write_bytes((HEADER + good + rows + good.replace("03", "05")).encode("latin-1" if "\xff" in rows else "utf-8"))
+    path = written(tmp_path, HEADER + good + rows + good.replace("03", "05"))
     with pytest.warns(UserWarning, match=re.escape(problem)):
         broker = FileBroker(path)
     assert list(broker.bars("A", 9)["close"]) == [6, 6]
-    number = {True: 1, "A C" in rows: 3, "both" in problem: 2}[True]
+    number = rows.count("\n")
     source = f"prices.csv, {number} row{'s' * (number > 1)} left out"
     assert problem in repr(broker)
     assert ContextBuilder(broker).build([], "", ["A"]).market_lines()[0].startswith(f"Source: {source}. ")
@@ -384,7 +386,7 @@ def test_a_bad_row_of_bars_is_left_out_counted_and_named(tmp_path, rows, problem
 
 def test_a_row_that_is_left_out_does_not_take_its_split_with_it(tmp_path):
     rows = "A,2024-01-01,10,12,9,11,5,\nA,2024-01-02,5,4,5,6,20,2\nA,2024-01-03,5,6,5,6,20,1\n"
-    with pytest.warns(UserWarning, match="column high: '4' is below the low"):
+    with pytest.warns(UserWarning, match="high must be at least the low, not '4'"):
         broker = FileBroker(written(tmp_path, SPLITS + rows))
     assert list(broker.bars("A", 9)["close"]) == [5.5, 6]
 
@@ -416,16 +418,13 @@ def test_semicolons_a_byte_order_mark_and_decimal_commas_are_read(tmp_path, text
 PARQUET = "select 'A' as symbol, date '2024-01-02' as date, 1 as open, 1 as high, 1 as low, {} as close, 1 as volume"
 
 
-def parquet(path: Path, select: str, options: str = "") -> Path:
+def parquet(path: Path, select: str) -> Path:
     with duckdb.connect() as con:
-        con.execute(f"set timezone = 'UTC'; copy ({select}) to '{path}' (format parquet{options})")
+        con.execute(f"set timezone = 'UTC'; copy ({select}) to '{path}' (format parquet)")
     return path
 
 
 # Days of bars
-
-
-ZONED = """'pandas': '{"columns": [{"name": "date", "metadata": {"timezone": "Europe/Berlin"}}]}'"""
 
 
 @pytest.fixture(params=["Asia/Hong_Kong", "America/Los_Angeles"])
@@ -439,19 +438,17 @@ def machine(request, monkeypatch):
 
 @pytest.mark.usefixtures("machine")
 def test_a_parquet_date_with_a_time_zone_is_the_exchanges_on_every_machine(tmp_path):
-    def last(symbol, instant, options=""):
+    def last(symbol, instant):
         select = PARQUET.format(1).replace("'A'", f"'{symbol}'").replace("date '2024-01-02'", instant)
-        return FileBroker(parquet(tmp_path / "bars.parquet", select, options)).data_date()
+        return FileBroker(parquet(tmp_path / "bars.parquet", select)).data_date()
 
     assert last("0700.HK", "timestamptz '2024-01-02 16:00:00+00'") == date(2024, 1, 3)
     assert last("AAPL", "timestamptz '2024-01-03 05:00:00+00'") == date(2024, 1, 3)
     assert last("SAP.DE", "timestamptz '2024-07-01 22:00:00+00'") == date(2024, 7, 2)
     assert last("RY.TO", "timestamptz '2024-01-03 21:00:00+00'") == date(2024, 1, 3)
     assert last("A", "timestamp '2024-01-03'") == last("A", "timestamp_ns '2024-01-03'") == date(2024, 1, 3)
-    midnight = "timestamptz '2024-01-01 23:00:00+00'"
-    assert last("^GDAXI", midnight, f", kv_metadata {{{ZONED}}}") == date(2024, 1, 2)
-    with pytest.raises(MarketFileError, match="may be another day at its exchange; write that day alone"):
-        last("^GDAXI", midnight, ", kv_metadata {'pandas': '[[{'}")
+    with pytest.raises(MarketFileError, match="must be the exchange's day alone"):
+        last("^GDAXI", "timestamptz '2024-01-01 23:00:00+00'")
 
 
 @pytest.mark.parametrize(
@@ -474,7 +471,7 @@ def test_a_parquet_date_with_a_time_zone_is_the_exchanges_on_every_machine(tmp_p
 def test_the_day_of_a_bar_is_read_as_written_or_refused(tmp_path, symbol, text, day):
     path = written(tmp_path, HEADER + f"{symbol},{text},1,1,1,1,1\n")
     if day is None:
-        with pytest.raises(MarketFileError, match=f"column date: '{re.escape(text)}' (is no date|may be another day)"):
+        with pytest.raises(MarketFileError, match=f"date must be .* not '{re.escape(text)}'"):
             FileBroker(path)
     else:
         assert FileBroker(path).data_date() == date(2024, 1, day)
@@ -486,12 +483,12 @@ def test_the_day_of_a_bar_is_read_as_written_or_refused(tmp_path, symbol, text, 
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("A,ten,1\n", "line 3: column quantity: 'ten' is no number; write it as 1234.5"),
-        ("A,,1\n", "line 3: column quantity: the cell is empty; give a value"),
-        ("A,1,\n", "line 3: column entry: the cell is empty; give the price paid in USD, 0 if nothing was paid"),
-        ("A,1,-1\n", "line 3: column entry: '-1' must not be below 0"),
-        ("CASH,100,44.5\n", "line 3: column entry: '44.5' is no price of cash; leave it empty"),
-        ("Cash & more,100,\n", "line 3: column symbol: 'Cash & more' is no symbol"),
+        ("A,ten,1\n", "line 3: quantity must be a number such as 1234.5, not 'ten'"),
+        ("A,,1\n", "line 3: quantity must be a number, not empty"),
+        ("A,1,\n", "line 3: entry must be the price paid in USD, or 0 if nothing was paid, not empty"),
+        ("A,1,-1\n", "line 3: entry must be 0 or more, not '-1'"),
+        ("CASH,100,44.5\n", "line 3: entry must be empty for cash, not '44.5'"),
+        ("Cash & more,100,\n", "line 3: symbol must be a symbol such as AAPL, BRK.B or ^GSPC, not 'Cash & more'"),
     ],
 )
 def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row, problem):
@@ -529,7 +526,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
         FileBroker(positions=written(tmp_path, "symbol,quantity\nA,1\n", "held.csv"))
     with pytest.raises(MarketFileError, match="cannot be read as parquet"):
         FileBroker(written(tmp_path, "not parquet", "bars.parquet"))
-    with pytest.raises(MarketFileError, match=r"row 1: column close: '\[1\]' is no number"):
+    with pytest.raises(MarketFileError, match=r"row 1: close must be a number .* not '\[1\]'"):
         FileBroker(parquet(tmp_path / "bars.parquet", PARQUET.format("[1]")))
 
 
