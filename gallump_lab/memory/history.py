@@ -29,9 +29,9 @@ update sessions set messages = messages - n, title = null
 from (select session_id, count(*) as n from messages semi join gone using (message_id) group by session_id) g
 where g.session_id = sessions.session_id;
 
-update sessions set title = m.title
+update sessions set title = m.first
 from (
-    select session_id, arg_min({title}, message_id) as title from messages anti join gone using (message_id)
+    select session_id, arg_min({title}, message_id) as first from messages anti join gone using (message_id)
     where role = 'user' group by session_id
 ) m
 where m.session_id = sessions.session_id and title is null;

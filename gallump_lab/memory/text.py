@@ -78,7 +78,7 @@ def terms(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Cut a text into the words that say something, in lower case and without accents, and its tickers and numbers."""
-    return [word for piece in _pieces(text) if (word := _word(piece) if _kind(piece) == "word" else piece)]
+    return [word for piece in _pieces(text) if (word := _said(piece))]
 
 
 @lru_cache(maxsize=20_000)
@@ -107,9 +107,14 @@ def _pieces(text: str) -> list[str]:
     return _TOKEN.findall(unicodedata.normalize("NFKC", text))
 
 
-@lru_cache(maxsize=100_000)
 def _kind(piece: str) -> str:
     return next(kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, piece))
+
+
+@lru_cache(maxsize=100_000)
+def _said(piece: str) -> str:
+    """Return a piece as `words` does; pieces recur, so they are kept."""
+    return _word(piece) if _kind(piece) == "word" else piece
 
 
 @lru_cache(maxsize=100_000)
@@ -128,7 +133,6 @@ def _terms_of(piece: str) -> tuple[str, ...]:
     return (_stemmer().stemWord(word),) if word else ()
 
 
-@lru_cache(maxsize=100_000)
 def _word(piece: str) -> str:
     """Return a word as it is compared; nothing of one that says nothing."""
     word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", plain(piece.casefold()))
