@@ -1,14 +1,13 @@
 """The tunables, as frozen records that go to TOML and come back equal."""
 
 import dataclasses
-import difflib
 import hashlib
 import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args, get_origin
 
 import tomli_w
 
@@ -30,59 +29,67 @@ def _check(holds: object, words: str) -> None:
         raise ConfigError(words)
 
 
-def _check_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False) -> None:
+def _check_number(name: str, value: Any, *, whole: bool, low: float, high: float) -> None:
     """Check that a setting is a number within bounds."""
     number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     what = f"whole number of at least {low}" if whole else f"number from {low:g} to {high:g}"
     _check(number and low <= value <= high, f"{name} must be a {what}, not {value!r}.")
 
 
-def _check_fields(record: Any, names: str, low: float, high: float = math.inf, *, whole: bool = False) -> None:
-    """Check that fields are numbers within bounds, or None where that is their default."""
-    for name in names.split():
-        value = getattr(record, name)
-        if value is not None or getattr(type(record), name) is not None:
-            _check_number(f"{type(record).__name__}.{name}", value, low, high, whole=whole)
+def _whole(default: int | None, low: int = 0) -> Any:
+    """Make a field for a whole number."""
+    return field(default=default, metadata={"whole": True, "low": low, "high": math.inf})
 
 
-def _check_choice(record: Any, name: str, choices: Any) -> None:
-    given, value, known = f"{type(record).__name__}.{name}", getattr(record, name), get_args(choices)
-    _check(value in known, f"{given} must be one of {', '.join(known)}, not {value!r}.")
+def _number(default: float | None, low: float = 0, high: float = 10) -> Any:
+    """Make a field for a number."""
+    return field(default=default, metadata={"whole": False, "low": low, "high": high})
 
 
-def _check_name(record: Any, name: str, what: str) -> None:
-    given, value = f"{type(record).__name__}.{name}", getattr(record, name)
-    _check(isinstance(value, str) and value.strip(), f"{given} must be {what}, not {value!r}.")
+class _Settings:
+    """A record whose fields hold what their types and bounds allow, or None where that is their default."""
+
+    def __post_init__(self) -> None:
+        for each in fields(cast("Any", self)):
+            name, value, kind = f"{type(self).__name__}.{each.name}", getattr(self, each.name), each.type
+            if each.metadata and not (value is None and each.default is None):
+                _check_number(name, value, **each.metadata)
+            elif get_origin(kind) is Literal:
+                known = get_args(kind)
+                _check(value in known, f"{name} must be one of {', '.join(known)}, not {value!r}.")
+            elif kind is str:
+                _check(isinstance(value, str) and value.strip(), f"{name} must be a name, not {value!r}.")
+            elif isinstance(kind, type) and dataclasses.is_dataclass(kind):
+                _check(isinstance(value, kind), f"{name} must be a {kind.__name__}, not {value!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(_Settings):
     """How many of the model's tokens each part of a prompt may take.
 
     The defaults are the guide's 2,000 / 500 / 200 inside a window of 100,000. What the three tiers leave is for market
     data, portfolio, instructions, schema and the reply.
     """
 
-    hot: int = 2_000
+    hot: int = _whole(2_000)
     """Tokens for the newest of the current session."""
-    warm: int = 500
+    warm: int = _whole(500)
     """Tokens for relevant passages of everything earlier, this session's overflow included."""
-    cold: int = 200
+    cold: int = _whole(200)
     """Tokens for insights."""
-    window: int = 100_000
+    window: int = _whole(100_000, 1)
     """Tokens for the whole prompt and the reply together."""
-    reply: int = 4_096
+    reply: int = _whole(4_096, 1)
     """The longest reply, in tokens; it is kept free in the window."""
-    hot_messages: int | None = None
+    hot_messages: int | None = _whole(None, 1)
     """At most so many of the session's newest messages (the guide: 5); None for no such bound."""
-    hot_characters: int | None = None
+    hot_characters: int | None = _whole(None, 1)
     """Each of the session's messages cut to so many characters (the guide: 200); None for whole sentences that fit."""
-    cold_insights: int | None = None
+    cold_insights: int | None = _whole(None, 1)
     """At most so many insights (the guide: 10); None for no such bound."""
 
     def __post_init__(self) -> None:
-        _check_fields(self, "hot warm cold", 0, whole=True)
-        _check_fields(self, "window reply hot_messages hot_characters cold_insights", 1, whole=True)
+        super().__post_init__()
         taken = self.hot + self.warm + self.cold + self.reply
         _check(
             taken <= self.window,
@@ -113,9 +120,6 @@ class Budget:
         ConfigError
             If the total is not a positive whole number or the shares do not sum to 1.
         """
-        _check_number("Budget.shares: total", total, 1, whole=True)
-        for name, share in (("hot", hot), ("warm", warm), ("cold", cold)):
-            _check_number(f"Budget.shares: {name}", share, 0, 1)
         together = hot + warm + cold
         _check(abs(together - 1) <= 1e-9, f"Budget.shares: hot, warm and cold must sum to 1, not {together:g}.")
         warm_tokens, cold_tokens = round(total * warm), round(total * cold)
@@ -123,81 +127,71 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall:
+class Recall(_Settings):
     """How WARM finds and orders what is relevant of earlier talk: how much each signal counts; 0 turns it off."""
 
-    words: float = 1.0
+    words: float = _number(1.0)
     """Words in common with the question: BM25, relative to all that the question's words weigh."""
-    meaning: float = 1.0
+    meaning: float = _number(1.0)
     """Likeness of the question's and the passage's vectors: their cosine."""
-    neighbours: float = 1.0
+    neighbours: float = _number(1.0, high=1)
     """How much the passages beside one in its session count for both: 1 as measured, 0 not at all."""
-    speaker: float = 0.5
+    speaker: float = _number(0.5)
     """For what a speaker said whom the question names."""
-    role: float = 0.4
+    role: float = _number(0.4)
     """For the analysts' own words, over the assistant's."""
-    symbol: float = 0.2
+    symbol: float = _number(0.2)
     """For what was said of the asked symbol."""
-    dates: float = 0.8
+    dates: float = _number(0.8)
     """For what was said when the question says ("last week", "in May")."""
-    recency: float = 0.05
+    recency: float = _number(0.05)
     """For what was said lately; it halves in 90 days."""
-    k1: float = 0.5
+    k1: float = _number(0.5)
     """BM25's term saturation (Robertson and Zaragoza 2009)."""
-    b: float = 0.4
+    b: float = _number(0.4, high=1)
     """BM25's length normalisation, 0 for none to 1 for full."""
     embedder: str = "wordllama-256"
     """By whose vectors meaning is compared: the built-in model, "minilm" (an extra), or one that the lab was given."""
 
-    def __post_init__(self) -> None:
-        _check_fields(self, "words meaning speaker role symbol dates recency k1", 0, 10)
-        _check_fields(self, "neighbours b", 0, 1)
-        _check_name(self, "embedder", "an embedder's name such as 'wordllama-256'")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Cold:
+class Cold(_Settings):
     """What COLD learns and how it orders it: how much each signal counts; 0 turns it off."""
 
     distiller: Distiller = "rules"
     """Who distils a chat's session once it has ended: fixed rules, which cost nothing and send nothing; the model that
     answers; or nobody, until `lab.distill()` asks for it."""
-    tokens: int = 200
+    tokens: int = _whole(200, 1)
     """A session's insights are at most so many cl100k tokens together."""
-    words: float = 1.0
+    words: float = _number(1.0)
     """Words in common with the question: BM25, relative to all that the question's words weigh."""
-    meaning: float = 1.0
+    meaning: float = _number(1.0)
     """Likeness of the question's and the insight's vectors: their cosine."""
-    symbol: float = 0.3
+    symbol: float = _number(0.3)
     """For what is about the asked symbols."""
-    dates: float = 0.5
+    dates: float = _number(0.5)
     """For what was said when the question says ("last week", "in May")."""
-    recency: float = 0.1
+    recency: float = _number(0.1)
     """For what was said, or said again, lately; it halves in 90 days."""
-    least: float = 0.2
+    least: float = _number(0.2)
     """What gets less from all signals but recency has too little to do with the question: it is left out."""
-
-    def __post_init__(self) -> None:
-        _check_choice(self, "distiller", Distiller)
-        _check_fields(self, "tokens", 1, whole=True)
-        _check_fields(self, "words meaning symbol dates recency least", 0, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(_Settings):
     """Which model answers, and within what bounds of time and money."""
 
     name: str = "claude-sonnet-5-5"
     """The model's name, as its server knows it. ANTHROPIC_MODEL overrides it where set."""
     base_url: str | None = None
     """A server that speaks the Messages API. Never stored in a lab: a file must not decide where a key is sent."""
-    timeout: float = 120.0
+    timeout: float = _number(120.0, 0.01, 86_400)
     """Seconds without any answer before a request counts as lost."""
-    max_retries: int = 2
+    max_retries: int = _whole(2)
     """How often a request that may succeed later (429, 500, 529, no connection) is sent again."""
     tools: Tools = "auto"
     """Recommendations through a strict tool ("always"), a fenced JSON block ("never"), or whichever the server can."""
-    max_usd_per_day: float | None = None
+    max_usd_per_day: float | None = _number(None, high=1e9)
     """No call starts once the UTC day's recorded costs have reached this; None for no limit."""
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """USD per million tokens, in and out, by model name; overrides the list prices."""
@@ -205,25 +199,20 @@ class Model:
     """The model's tokens per cl100k token, by model name; overrides what the table says and what was learnt."""
 
     def __post_init__(self) -> None:
-        _check_name(self, "name", "a model's name such as 'claude-sonnet-5-5'")
+        super().__post_init__()
         known = self.base_url is None or str(self.base_url).startswith(("http://", "https://"))
         _check(known, f"Model.base_url must start with http:// or https://, not {self.base_url!r}.")
-        _check_fields(self, "timeout", 0.01, 86_400)
-        _check_fields(self, "max_retries", 0, whole=True)
-        _check_fields(self, "max_usd_per_day", 0, 1e9)
-        _check_choice(self, "tools", Tools)
-        prices = {}
-        for model, price in dict(self.prices).items():
+        for model, price in self.prices.items():
             given = f"Model.prices[{model!r}]"
             pair = isinstance(price, (list, tuple)) and len(price) == 2
             _check(pair, f"{given} must be (USD in, USD out) per million tokens, not {price!r}.")
             for value in price:
-                _check_number(given, value, 0, 1e6)
-            prices[model] = (float(price[0]), float(price[1]))
+                _check_number(given, value, whole=False, low=0, high=1e6)
+        for model, factor in self.factors.items():
+            _check_number(f"Model.factors[{model!r}]", factor, whole=False, low=0.1, high=10)
+        prices = {model: (float(given), float(taken)) for model, (given, taken) in self.prices.items()}
         object.__setattr__(self, "prices", prices)
-        for model, factor in dict(self.factors).items():
-            _check_number(f"Model.factors[{model!r}]", factor, 0.1, 10)
-        object.__setattr__(self, "factors", {model: float(factor) for model, factor in dict(self.factors).items()})
+        object.__setattr__(self, "factors", {model: float(factor) for model, factor in self.factors.items()})
 
     @property
     def server(self) -> str:
@@ -243,7 +232,7 @@ def _environment(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(_Settings):
     """Everything of a lab that can be tuned; `lab.config` is the one in force, `lab.apply(config)` changes it.
 
     Examples
@@ -259,17 +248,13 @@ class Config:
     model: Model = field(default_factory=Model)
     template: Template = "default"
     """Which prompt template: "default", or "guide" for the integration guide's text."""
-    session_minutes: float = 30
+    session_minutes: float = _number(30, 0.01, 60 * 24 * 366)
     """Minutes without a message after which a session has ended."""
     time_zone: str | None = None
     """Whose days "today" and "last week" are, an IANA name such as "Europe/Berlin"; None for the machine's."""
 
     def __post_init__(self) -> None:
-        for name, kind in _PARTS.items():
-            given = getattr(self, name)
-            _check(isinstance(given, kind), f"Config.{name} must be a {kind.__name__}, not {given!r}.")
-        _check_choice(self, "template", Template)
-        _check_fields(self, "session_minutes", 0.01, 60 * 24 * 366)
+        super().__post_init__()
         if self.time_zone is not None:
             try:
                 zone(self.time_zone)
@@ -305,9 +290,6 @@ class Config:
         except tomllib.TOMLDecodeError as error:
             msg = f"The configuration is not TOML: {error}."
             raise ConfigError(msg) from error
-        for name, kind in _PARTS.items():
-            if name in table:
-                table[name] = _record(kind, table[name], f"{name}.")
         made: Self = _record(cls, table, "")
         return made
 
@@ -320,16 +302,13 @@ def _plain(value: Any) -> Any:
     return {name: inner for name, inner in found.items() if inner is not None}
 
 
-_PARTS: Mapping[str, Any] = {"budget": Budget, "recall": Recall, "cold": Cold, "model": Model}
-
-
 def _record(kind: Any, table: object, prefix: str) -> Any:
     if not isinstance(table, dict):
         msg = f"Setting {prefix.rstrip('.')!r} must be a table, not {table!r}."
         raise ConfigError(msg)
-    names = [f.name for f in fields(kind)]
-    for name in table:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean {prefix}{near[0]}?" if near else f"Known are: {', '.join(names)}."
-        _check(name in names, f"Unknown setting {prefix}{name}. {hint}")
+    known = {each.name: each.type for each in fields(kind)}
+    for name, value in table.items():
+        _check(name in known, f"Unknown setting {prefix}{name}. Known are: {', '.join(known)}.")
+        if dataclasses.is_dataclass(known[name]):
+            table[name] = _record(known[name], value, f"{name}.")
     return kind(**table)

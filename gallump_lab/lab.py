@@ -244,18 +244,16 @@ class Lab(Conversation, Archive):
         return ChatWidget(self, watchlist=watchlist, session_id=session_id, static=static)
 
     def explore(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> "Explorer":
-        """Show a question's prompt with a slider for each tier's budget; nothing is sent or applied. See `preview`."""
+        """Show what a question would carry, with a slider for each tier's budget; nothing is sent or applied."""
         from gallump_lab.ui.inspector import Explorer
 
         return Explorer(self, prompt, watchlist, session_id)
 
-    def labeller(
-        self, questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
-    ) -> "Labeller":
+    def labeller(self, questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst") -> "Labeller":
         """Open the labelling widget, for a notebook's cell; see `gallump_lab.ui.grader.Labeller`."""
         from gallump_lab.ui.grader import Labeller
 
-        return Labeller(self, questions, labeller=labeller, static=static)
+        return Labeller(self, questions, labeller=labeller)
 
     def reviewer(
         self, insights: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False

@@ -3,11 +3,8 @@
 In a test: `server.queue(...)` replies, `server.requests` to look at what was asked. What is queued is a `Status`, or a
 list of steps of a stream: an event (dict), bytes as they are, a `threading.Event` to wait for, or `DROP` to cut the
 connection. Where nothing is queued it chats: it quotes the question and what the prompt holds of earlier talk.
-
-As a process: `python tests/messages_server.py --port 0 --delay 0.05` prints its URL and serves until it is ended.
 """
 
-import argparse
 import itertools
 import json
 import re
@@ -105,12 +102,14 @@ def say(*pieces, stop_reason="end_turn", usage=None):
 class MessagesServer:
     """Serves until it is closed; a context manager."""
 
-    def __init__(self, port=0, delay=0.0):
+    delay = 0.0
+    """Seconds between two events of a stream."""
+
+    def __init__(self):
         self.requests: list[Request] = []
         self.closing = threading.Event()
-        self.delay = delay
         self._queued = deque()
-        self._http = _Http(("127.0.0.1", port), _Handler)
+        self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -253,17 +252,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         """Keep quiet."""
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0, help="0 for a free one")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds between two events of a stream")
-    given = parser.parse_args()
-    with MessagesServer(given.port, given.delay) as server:
-        print(server.url, flush=True)
-        threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main()

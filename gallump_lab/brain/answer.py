@@ -153,11 +153,8 @@ class Answer:
             raise problem
 
     @property
-    def notice(self) -> str | None:
+    def ending(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
-        return self._ending()
-
-    def _ending(self) -> str | None:
         return str(self.fault) if self.fault else _NOTICES.get(self.state)
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,7 +168,7 @@ class Answer:
             "requires_confirmation": True,
         }
         if self.state != "complete":
-            found |= {"state": self.state, "error" if self.fault else "notice": self._ending()}
+            found |= {"state": self.state, "error" if self.fault else "notice": self.ending}
         return found
 
 

@@ -34,12 +34,7 @@ PATIENCE = 20.0
 _POLL = 0.05  # seconds between two looks at whether to stop
 _BILLION = 10**9  # tokens; more than that no call has
 _REFUSES_TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
-_STATES: Mapping[str | None, State] = {
-    "max_tokens": "cut",
-    "model_context_window_exceeded": "cut",
-    "pause_turn": "cut",
-    "refusal": "refused",
-}
+_CUT = {"max_tokens", "model_context_window_exceeded", "pause_turn"}  # reasons to stop before the end
 _USAGE: Mapping[str, str] = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
@@ -103,7 +98,7 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
     if reply.over and not reply.ended:
         server = _host(model.server or "https://api.anthropic.com")
         fault = answers.failure(reply.error, begun=reply.begun, server=server, model=name, timeout=model.timeout)
-    state: State = "stopped" if not reply.over else "failed" if fault else _STATES.get(reply.stop_reason, "complete")
+    state: State = "stopped" if not reply.over else "failed" if fault else reply.state
     known, cost = price(name, model.prices), None
     if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
@@ -148,6 +143,11 @@ class _Arrived:
     """When its first text came, by the performance counter."""
     gap: str = ""
     """What stands between a text block before and the next one."""
+
+    @property
+    def state(self) -> State:
+        """What its end says of it."""
+        return "cut" if self.stop_reason in _CUT else "refused" if self.stop_reason == "refusal" else "complete"
 
     @property
     def told(self) -> Usage | None:

@@ -12,18 +12,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain import turns
-from gallump_lab.brain.answer import Reply, Usage
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain import claude, offline, recommendations, turns
+from gallump_lab.brain.answer import Answer, EmptyReply, Reply, Usage, clean
 from gallump_lab.brain.distillation import AutoDistiller
 from gallump_lab.brain.prices import check_spending, price
 from gallump_lab.brain.prompt import Preview, Prompt, PromptBuilder
-from gallump_lab.config import Config
+from gallump_lab.config import Budget, Config, Model
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.market_context import MarketContext
+from gallump_lab.masking import Stream
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import distilling
 from gallump_lab.memory.messages import checked_text
-from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides
+from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides, SessionContext
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.reading.symbols import validate_symbols
 from gallump_lab.store import Store, StoreError
@@ -31,6 +32,10 @@ from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+QUESTION_KEPT = "Your question is kept."
+REPLY_KEPT = "Your question is kept, and the part of the reply that had arrived. A new reply costs anew."
 
 
 class Conversation:
@@ -199,7 +204,8 @@ class Conversation:
             See `prices.check_spending`.
         """
         factor = memory.learnt_factor(con, config.model.answering, config)
-        PromptBuilder(config.template, config.budget).check(question, factor)
+        least = SessionContext(token_factor=factor)
+        PromptBuilder(config.template, config.budget).build_trading_prompt(question, MarketContext(), least)
         if config.model.answering != OFFLINE:
             check_spending(con, self._clock(), config.model)
 
@@ -278,3 +284,116 @@ def _undone(store: Store) -> Iterator["DuckDBPyConnection"]:
     with suppress(_Undo), store.write() as con:
         yield con
         raise _Undo
+
+
+class Brain:
+    """Answers prompts. It keeps no memory of its own: the session's is in the prompt.
+
+    The key is read from ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN, when a prompt is sent, and is never kept.
+
+    Parameters
+    ----------
+    session_id : str, optional
+        The session that is answered, for whoever asks for it.
+    session_manager : object, optional
+        What keeps that session.
+    model : Model, optional
+        Which model, and within what bounds of time and money; ANTHROPIC_MODEL and ANTHROPIC_BASE_URL fill in.
+    budget : Budget, optional
+        `reply` bounds the answer; the tiers bound the prompt that `converse` builds.
+    """
+
+    def __init__(
+        self,
+        session_id: str | None = None,
+        session_manager: object = None,
+        *,
+        model: Model | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.session_id, self.session_manager = session_id, session_manager
+        self.model, self.budget = model or Model(), budget or Budget()
+
+    @property
+    def model_name(self) -> str:
+        """Who answers: the model's name, or the offline analyst's."""
+        return self.model.answering
+
+    @property
+    def offline(self) -> bool:
+        """Whether there is neither a key nor a base URL, so that the offline analyst answers."""
+        return self.model_name == OFFLINE
+
+    def send(
+        self,
+        prompt: Prompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Answer:
+        """Send a prompt and wait for its answer.
+
+        Parameters
+        ----------
+        prompt : Prompt
+            What is sent.
+        on_text : callable, optional
+            Called in this thread with each piece of text as it arrives; what may be the beginning of a key or a
+            password waits for what follows, and is masked if it is one.
+        stop : threading.Event, optional
+            Once it is set this returns soon, in whatever phase, with what had arrived; the request is ended too.
+
+        Returns
+        -------
+        Answer
+            Also where the model or the network failed: its state is "failed" then, its fault says why, and its text is
+            what had arrived. Where a Ctrl-C or an error of `on_text` broke it off, the state is "stopped"; whoever has
+            kept what had arrived calls `answer.raise_if_failed()`.
+        """
+        heard, stop = Stream(on_text or (lambda _: None)), stop or threading.Event()
+        if self.offline:
+            answer, rest = offline.answer(prompt, on_text=heard.add, stop=stop), ""
+        else:
+            answer, rest = self._ask(prompt, heard.add, stop)
+        answer = replace(answer, text=clean(answer.text))
+        if answer.interruption is None:
+            try:
+                heard.add(rest)
+                heard.end()
+            except BaseException as interruption:  # noqa: BLE001 - raised once the answer is recorded, as any other
+                answer = replace(answer, state="stopped", interruption=interruption)
+        return answer
+
+    def _ask(self, prompt: Prompt, on_text: Callable[[str], None], stop: threading.Event) -> tuple[Answer, str]:
+        """Ask Claude; also return the words that its recommendations add to its own, which remembers them."""
+        room, tool = self.budget.reply, recommendations.RECOMMEND
+        request = claude.Request(system=prompt.system, user=prompt.user, max_tokens=room, tool=tool)
+        answer = claude.ask(request, model=self.model, on_text=on_text, stop=stop)
+        found, dropped = recommendations.read(answer.calls, answer.text)
+        text, said = answer.text, ""
+        if found and answer.calls and answer.state in {"complete", "cut"}:
+            said = f"\n\n{recommendations.prose(found)}" if text.strip() else recommendations.prose(found)
+        state, fault = answer.state, answer.fault
+        if state == "complete" and not (text + said).strip():
+            state, fault = "failed", EmptyReply(f"{answer.model} gave an empty reply. Ask again.")
+        if fault:
+            fault.kept = REPLY_KEPT if text.strip() else QUESTION_KEPT
+        answer = replace(answer, text=text + said, recommendations=found, dropped=dropped, state=state, fault=fault)
+        return answer, said
+
+    def converse(
+        self, user_message: str, market_context: MarketContext, session_context: SessionContext
+    ) -> dict[str, Any]:
+        """Build the prompt, send it, and return the guide's part of the response.
+
+        Raises
+        ------
+        PromptTooLong
+            If the question alone does not fit the window.
+        ModelError
+            If no reply came, or it broke off.
+        """
+        prompt = PromptBuilder(budget=self.budget).build_trading_prompt(user_message, market_context, session_context)
+        answer = self.send(prompt)
+        answer.raise_if_failed()
+        return answer.to_dict()

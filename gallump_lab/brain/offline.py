@@ -8,9 +8,8 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
@@ -37,26 +36,26 @@ def answer(prompt: "Prompt", *, on_text: Callable[[str], None], stop: threading.
     """Return the note, in pieces, until it ends or is stopped."""
     started = time.perf_counter()
     note, found = write(prompt)
-    given: list[str] = []
+    text = ""
     interruption: BaseException | None = None
     try:
         for piece in re.findall(r"\S+\s*", note):
             if stop.is_set():
                 break
-            given.append(piece)
+            text += piece
             on_text(piece)
     except BaseException as error:  # noqa: BLE001 - it goes on in the answer, and is raised once that is recorded
         interruption = error
-    text = "".join(given)
     whole = text == note and interruption is None
+    seconds = time.perf_counter() - started
     return Answer(
         text=text,
         recommendations=found if whole else (),
         model=tokens.OFFLINE,
         usage=Usage(input_tokens=tokens.count(prompt.text), output_tokens=tokens.count(text)),
         cost_usd=0.0,
-        latency=time.perf_counter() - started,
-        first_text=time.perf_counter() - started if given else None,
+        latency=seconds,
+        first_text=seconds if text else None,
         stop_reason="end_turn" if whole else None,
         state="complete" if whole else "stopped",
         interruption=interruption,
@@ -90,7 +89,7 @@ def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
     if market.symbols[_SYMBOLS:]:
         parts.append(f"Not looked at: {', '.join(market.symbols[_SYMBOLS:])}.")
     if not market.symbols:
-        parts.append(_overview(market))
+        parts.append("No symbol was named; put one on the watchlist or write it in capitals, such as AAPL.")
     parts += _remembered(prompt)
     if market.problems:
         parts.append(f"Missing from the records: {' '.join(map(_quoted, market.problems[:2]))}")
@@ -142,7 +141,8 @@ def _verdict(
     quantity = math.fsum(each.quantity for each in _lots(market, quote.symbol))
     if down and not quantity:
         return f"By rule: {way}; stay out.", None
-    mean = _cents(quote.price / (1 + known[-1] / 100))
+    mean = quote.price / (1 + known[-1] / 100)
+    mean = round(mean, 2 if mean >= 1 else 6)
     action: Action
     stop: float | None = mean
     size = f"{abs(quantity):,.10g} shares"
@@ -169,14 +169,14 @@ def _verdict(
 
 def _size(market: "MarketContext", price: float, loss: float) -> str:
     """Return how much to buy: a stop-out costs at most 1% of the portfolio, the position at most 10% and the cash."""
+    if loss <= 0:
+        return ""
     if market.portfolio is None:
         return f"a position that loses {_RISK:.0%} of the portfolio at its stop"
-    held = market.portfolio.positions
+    cash, held = market.portfolio.cash, market.portfolio.positions
     priced = [each.quantity * market.quotes[each.symbol].price for each in held if each.symbol in market.quotes]
-    worth = market.portfolio.cash + math.fsum(priced)
-    shares = math.floor(
-        min(_RISK * worth / loss if loss > 0 else 0, _SHARE * worth / price, market.portfolio.cash / price)
-    )
+    worth = cash + math.fsum(priced)
+    shares = math.floor(min(_RISK * worth / loss, _SHARE * worth / price, cash / price))
     return f"{shares:,} shares" if shares > 0 else ""
 
 
@@ -184,58 +184,26 @@ def _lots(market: "MarketContext", symbol: str) -> list["Position"]:
     return [each for each in (market.portfolio.positions if market.portfolio else ()) if each.symbol == symbol]
 
 
-def _overview(market: "MarketContext") -> str:
-    """Return what there is where no symbol was named."""
-    said = ["No symbol was named; put one on the watchlist or write it in capitals, such as AAPL."]
-    if market.portfolio is not None:
-        held = (
-            ", ".join(f"{each.quantity:,.10g} {each.symbol}" for each in market.portfolio.positions) or "no positions"
-        )
-        said.append(f"The portfolio holds {held} and {_usd(market.portfolio.cash)} in cash.")
-    if market.movers is not None:
-        moves = [
-            f"{each.symbol} {each.change:+.1f}%" for each in (*market.movers.gainers[:1], *market.movers.losers[:1])
-        ]
-        said += [f"What moved most on {market.movers.date}: {', '.join(moves)}."] if moves else []
-    return " ".join(said)
-
-
 def _remembered(prompt: "Prompt") -> list[str]:
     """Quote what each tier gave: what the session said of the question, the best recalled passage, the best insight."""
-    session = prompt.session_context
     kept = [slot for slot in prompt.slots if slot.kept]
-    warm = sorted((slot for slot in kept if slot.tier == "warm"), key=lambda slot: (slot.role != "user", slot.rank))
-    cold = sorted((slot for slot in kept if slot.tier == "cold"), key=lambda slot: slot.rank)
-    hot = sorted((slot for slot in kept if slot.tier == "hot"), key=lambda slot: (slot.message_id, slot.item_id))
-    said = [slot for slot in hot if slot.role == "user"]
-    earlier = [[slot.text for slot in message] for _, message in groupby(said, key=lambda slot: slot.message_id)]
-    recalled = [f"{_whence(slot)}: {_quoted(slot.text)}" for slot in warm]
-    learnt = [_quoted(slot.text) for slot in cold]
-    if not session.slots:  # a context made by hand, in the guide's three parts
-        earlier = [[each["message"]] for each in session.current_messages if each["role"] == "user"]
-        recalled, learnt = list(map(_quoted, session.relevant_history)), list(map(_quoted, session.insights))
-    near = _nearest(earlier, " ".join((prompt.user_message, *prompt.market_context.symbols)))
-    told = [f"**Earlier in this session** you said: {', then '.join(map(_quoted, near))}"] if near else []
-    told += [f"**Recalled** {words}" for words in recalled[:1]]
-    return told + [f"**Learnt from past sessions**: {words}" for words in learnt[:1]]
+    asked = set(terms(" ".join((prompt.user_message, *prompt.market_context.symbols))))
 
+    def nearness(slot: "ContextItem") -> tuple[int, bool, int, int]:
+        """Rank what shares most terms with the question; of equals a statement, then what was said last."""
+        shared = len(asked.intersection(terms(slot.text)))
+        return shared, shared > 0 and not slot.text.rstrip().endswith("?"), slot.message_id or 0, slot.item_id
 
-def _nearest(said: Sequence[Sequence[str]], question: str) -> list[str]:
-    """Return the one or two messages that share most terms with a question, each by its best part.
-
-    Of equal ones statements come before questions, then newer ones before older ones; where nothing is shared that is
-    what was said last.
-    """
-    asked = set(terms(question))
-
-    def shared(part: str) -> int:
-        return len(asked.intersection(terms(part)))
-
-    best = [max(parts, key=shared) for parts in said]
-    most = max(map(shared, best), default=0)
-    equal = [place for place, part in enumerate(best) if shared(part) == most]
-    equal.sort(key=lambda place: (most > 0 and not best[place].rstrip().endswith("?"), place))
-    return [best[place] for place in sorted(equal[-2:])]
+    told: list[str] = []
+    if said := [slot for slot in kept if slot.tier == "hot" and slot.role == "user"]:
+        told.append(f"**Earlier in this session** you said: {_quoted(max(said, key=nearness).text)}")
+    if warm := [slot for slot in kept if slot.tier == "warm"]:
+        best = min(warm, key=lambda slot: (slot.role != "user", slot.rank))
+        told.append(f"**Recalled** {_whence(best)}: {_quoted(best.text)}")
+    if cold := [slot for slot in kept if slot.tier == "cold"]:
+        best = min(cold, key=lambda slot: slot.rank)
+        told.append(f"**Learnt from past sessions**: {_quoted(best.text)}")
+    return told
 
 
 def _whence(slot: "ContextItem") -> str:
@@ -255,10 +223,6 @@ def _age(market: "MarketContext", at: datetime | None) -> str:
 def _quoted(text: str) -> str:
     words = one_line(text)
     return f"“{words if len(words) <= _QUOTED else f'{words[:_QUOTED].rstrip()} ...'}”"
-
-
-def _cents(value: float) -> float:
-    return round(value, 2 if value >= 1 else 6)
 
 
 def _usd(value: float) -> str:

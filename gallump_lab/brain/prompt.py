@@ -209,11 +209,6 @@ class PromptBuilder:
         self.template = f"{template}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
 
     @classmethod
-    def default(cls, budget: Budget | None = None) -> Self:
-        """Return the builder of the default template."""
-        return cls("default", budget)
-
-    @classmethod
     def guide(cls, budget: Budget | None = None) -> Self:
         """Return the builder that reproduces the integration guide's text."""
         return cls("guide", budget or Budget.guide())
@@ -253,19 +248,6 @@ class PromptBuilder:
             market_context=market_context,
             session_context=session_context,
         )
-
-    def check(self, user_message: str, factor: float) -> None:
-        """Refuse a question that fits no prompt, whatever else is cut; `factor` is the model's tokens per cl100k token.
-
-        Raises
-        ------
-        PromptTooLong
-            As `build_trading_prompt`.
-        """
-        sections = self._sections(user_message, {}, SessionContext(), factor)
-        least, limit = sum(section.tokens for section in sections), self._budget.window - self._budget.reply
-        if least > limit:
-            raise PromptTooLong(least, limit)
 
     def _parts(self, market: MarketContext, session: SessionContext) -> _Parts:
         """Take the tiers' lines from the slots; from the guide's plain lists where a context was made by hand."""

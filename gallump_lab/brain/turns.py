@@ -66,7 +66,7 @@ class Turn(locks.Claim):
     ) -> None:
         super().__init__(self._save)
         self._store, self._sessions, self._config = store, sessions, received.config
-        self._pieces: list[str] = []
+        self._text = ""
         self._drafted = False
         moment = received.moment
         self._row: dict[str, Any] = {
@@ -94,11 +94,11 @@ class Turn(locks.Claim):
 
     def hear(self, piece: str) -> None:
         """Take a piece of the reply's text; the draft has it within a second."""
-        self._pieces.append(piece)
+        self._text += piece
 
     def _save(self, name: str) -> None:
         """Save what has arrived, which renews the claim."""
-        row, text = self._row, clean("".join(self._pieces))
+        row = self._row
         with self._store.write() as con:
             if not self._drafted:
                 runs.keep(con, self._config)
@@ -108,7 +108,7 @@ class Turn(locks.Claim):
                 )
             con.execute(
                 f"update drafts set text = ?, renewed_at = {locks.NOW} where owner = ?",  # noqa: S608
-                [text, name],
+                [clean(self._text), name],
             )
         self._drafted = True
 
@@ -294,15 +294,7 @@ def transcript(
         (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
         reply), recommendations, dropped and decisions (by position: verdict, note, decided_at). A turn without a reply
         stands on its question, the newest where it was tried again.
-
-    Raises
-    ------
-    ValueError
-        If `limit` is not a positive whole number.
     """
-    if not isinstance(limit, int) or limit < 1:
-        msg = f"limit must be a whole number of at least 1, not {limit!r}."
-        raise ValueError(msg)
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
         turns = {entry["turn"]["turn_id"]: entry["turn"] for entry in found if entry["turn"]}

@@ -11,9 +11,8 @@ from datetime import datetime
 from gallump_lab.memory import lexicon
 from gallump_lab.memory.records import Kind
 from gallump_lab.reading.dates import Named, times
-from gallump_lab.reading.horizons import DEADLINES, Horizon, horizons
 from gallump_lab.reading.numbers import numbers
-from gallump_lab.reading.periods import DAY, midnight
+from gallump_lab.reading.periods import Horizon, deadline
 
 Spans = Callable[[str], Sequence[tuple[int, int, str]]]
 """Returns where a text names symbols: start, stop and symbol of each."""
@@ -64,7 +63,7 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Sta
     >>> [(each.attribute, each.value) for each in claims("AAPL stop 180, no wait, 185", None, datetime.now(UTC), aapl)]
     [('stop', '185')]
     """
-    limit = next((each for each in horizons(text, at) if each.lead in DEADLINES), None)
+    limit = deadline(text, at)
     bare = _without(text, [limit] if limit else [])
     if lexicon.DOUBTS.search(bare) or lexicon.QUOTED.search(bare):
         return []
@@ -75,8 +74,8 @@ def claims(text: str, about: str | None, at: datetime, spans: Spans) -> list[Sta
     if about and planned:
         found = [Stance(text=text, symbol=about, attribute=planned[0], value=planned[1])]
     else:
-        found = _read(text, bare, about, spans, limit.name if limit else None)
-    until = midnight(limit.until + DAY, at.tzinfo) if limit else None
+        found = _read(text, bare, about, spans, text[limit.start : limit.stop].rstrip(".") if limit else None)
+    until = limit.over(at.tzinfo) if limit else None
     return [replace(each, until=until) for each in found if each.value]
 
 
@@ -279,7 +278,7 @@ def _forecast(clause: _Clause, ends: str | None) -> _Stated | None:
         return None
     way = "below " if "down" in means else "above " if "_expect" in clause.words else ""
     way = "above " if "up" in means else way
-    return "forecast", f"{way}{price}" + (f" by {ends}" if ends else "")
+    return "forecast", f"{way}{price}" + (f" {ends}" if ends else "")
 
 
 def _continued(clause: _Clause, topic: Stance, *, other: bool, taken_back: bool) -> _Stated | None:

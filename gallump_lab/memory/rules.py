@@ -15,8 +15,8 @@ from gallump_lab.memory.levels import VALUED, claims, understood
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import READ, RETAKEN, Statement, Symbols, statements
 from gallump_lab.memory.text import one_line, terms
-from gallump_lab.reading.horizons import deadline
 from gallump_lab.reading.numbers import numbers
+from gallump_lab.reading.periods import deadline
 from gallump_lab.tokens import count
 
 NAME = "rules-4"
@@ -283,7 +283,8 @@ def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, 
     if not found:
         named = symbols.all(whole)
         kind, attribute, value = _kind(text, whole, named)
-        _, until = deadline(text, message.created_at) or (None, None)
+        limit = deadline(text, message.created_at)
+        until = limit.over(message.created_at.tzinfo) if limit else None
         made = replace(plain, kind=kind, symbol=next(iter(named), None), attribute=attribute, value=value)
         yield _scored(replace(made, valid_until=until), named=bool(named))
 

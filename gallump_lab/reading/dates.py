@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gallump_lab.reading.periods import (
-    AHEAD_ONLY,
     DAY,
+    LENGTH,
     YEARS,
     YEARS_BACK,
     Given,
@@ -193,7 +193,7 @@ _ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
 _ASKED_MONTH = re.compile(
     r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
 )
-_ASKED_QUARTER = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
+_ASKED_PART = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
 _AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
 _LEAD = re.compile(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
@@ -224,7 +224,7 @@ def times(text: str, said: date) -> list[Named]:
     """
     found = []
     for match, given in matches(text, said):
-        if given.keys() & (AHEAD_ONLY | {"recent"}):
+        if given.keys() & (LENGTH | {"season", "closes", "recent"}):
             continue
         ahead = _AHEAD.search(before(match)) is not None
         if days := _nearest(given, said, ahead=ahead):
@@ -322,10 +322,10 @@ def _merged(found: set[tuple[date, date]]) -> list[tuple[date, date]]:
 
 def _asked(given: Given, led: str, lead: str) -> bool:
     """Return whether a question asks for what was said at a time, and not for something that has its name."""
-    if given.keys() & {"ends", "christmas"}:
+    if given.keys() & (LENGTH | {"ends", "christmas"}):
         return False
-    if given.keys() & {"quarter", "quartered", "half", "halved"}:
-        return _ASKED_QUARTER.search(led) is not None
+    if "part" in given:
+        return _ASKED_PART.search(led) is not None
     if given.keys() == {"month"}:
         return lead in {"before", "after", "between", "from"} or _ASKED_MONTH.search(led) is not None
     if given.keys() == {"year"}:

@@ -1,11 +1,18 @@
-"""The days that words of time name: "7 May", "last week", "the third quarter of 2012", "two months ago".
+"""Words of time: the days that a text names, a question asks for, or a statement holds until.
 
 Only what is a time for certain is one: not what may be a price, a number of things or a verb ("$2000", "2000 shares",
-"is 2050 my target?", "this may fall").
+"is 2050 my target?", "this may fall"), nor what has no date ("soon", "after earnings").
+
+A horizon lasts until the last day of what it names: "by May" and "come May" until 31 May, "by Q3" until 30 September.
+"Before May" and "until May" end with the last day of April; "before May is out" and "before the end of May" with that
+of May. Without a year the next of that name counts, one that is not over included. The start of a period is its first
+third, its middle is half of it. "Next week" lasts until its Sunday, "over the next week" seven days; of "two to three
+weeks" the longer counts. Sessions are counted as weekdays.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
 NAMES = "january february march april may june july august september october november december".split()
@@ -23,48 +30,58 @@ _ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth"
     " sixteenth seventeenth eighteenth nineteenth twentieth"
 ).split()
+DAY = timedelta(days=1)
+FIRM = frozenset("by before until till through come within til next ahead tomorrow at ends".split())
+"""Leads that speak of what is to come, whatever stands beside them; "in May" may be in the past."""
+DEADLINES = ("by", "before", "until", "till", "til", "through", "come")
+"""Leads that say until when a statement holds."""
 YEARS_BACK, _YEARS_AHEAD = 30, 15
 """A date without a year is looked for in so many years back; a number further ahead is no year."""
-DAY = timedelta(days=1)
-UNITS = {"month": 1, "quarter": 3, "year": 12}
-LENGTHS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "year": 365}
+_UNITS = {"month": 1, "quarter": 3, "year": 12}
+_LENGTHS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365}
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9}
 """The month that each begins with."""
 
-_MONTH = rf"(?P<month>{MONTH})\b\.?"
+_MONTH = rf"\b(?P<month>{MONTH})\b\.?"
 _YEAR = (
     r"(?P<year>(?:19|20)\d\d)\b(?![-.,/]\d|\s*(?:%|percent|pct|k\b|usd|dollars?|bucks|points?|shares?|contracts?|calls?"
     r"|puts?|lots?|units?|pieces))"
 )
+_OF = rf"(?:,?\s+(?:of\s+)?{_YEAR})?"
 _NUMBERED = r"(?<![$\u20ac\u00a3.,/-])\b(?P<day>\d{1,2})(?P<th>st|nd|rd|th)?\b"
-_BEGIN = r"\b(?:between|from)\s+(?:the\s+)?(?P<begin>\d\d?)(?:st|nd|rd|th)?\s+(?:and|to)\s+(?:the\s+)?"
-_QUARTERS = r"first|second|third|fourth|last(?=\s+quarter\s+of\b)"
-COUNT = rf"(?P<count>\d{{1,3}}|an?|half\s+a|a\s+couple\s+of|{'|'.join(WORDS)})"
-PERIOD = "week|month|quarter|year"
+_BEGIN = r"(?:\b(?:between|from)\s+(?:the\s+)?(?P<begin>\d\d?)(?:st|nd|rd|th)?\s+(?:and|to)\s+(?:the\s+)?)?"
+_COUNT = rf"(?P<count>\d{{1,3}}|an?|half\s+a|a\s+couple\s+of|{'|'.join(WORDS)})"
+_RANGE = (
+    rf"(?:(?:\d{{1,3}}|{'|'.join(WORDS)})\s*(?:-|\u2013|to|or)\s*)?{_COUNT}[\s-]+(?P<unit>(?:trading[\s-]+"
+    r"|business[\s-]+)?days?|sessions?|bars?|weeks?|fortnights?|months?|quarters?|years?)\b"
+)
+_PERIOD = "week|month|quarter|year"
+_NEXT = r"(?:the\s+)?(?P<next>next|coming|following)\s+"
 _TIMES = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"\b(?P<year>(?:19|20)\d\d)[-/](?P<number>\d\d?)[-/](?P<day>\d\d?)\b",
         r"(?<![\d.])(?P<day>\d\d?)\.(?P<number>\d\d?)\.(?P<year>(?:19|20)\d\d)\b",
-        rf"{_BEGIN}{_NUMBERED}(?:\s+of)?\s+{_MONTH}(?:,?\s+{_YEAR})?",
-        rf"{_NUMBERED}(?:\s+of)?\s+{_MONTH}(?:,?\s+{_YEAR})?",
-        rf"\b(?P<ordinal>{'|'.join(_ORDINALS)})\s+of\s+{_MONTH}(?:,?\s+{_YEAR})?",
-        rf"\b{_MONTH}\s+(?:the\s+)?{_NUMBERED}(?![.,/:]\d|\s*(?:%|percent))(?:,?\s+{_YEAR})?",
-        rf"\b{_MONTH},?\s+(?:of\s+)?{_YEAR}",
-        rf"\b(?:q(?P<quarter>[1-4])|(?P<quartered>{_QUARTERS})\s+quarter)\b(?:,?\s+(?:of\s+)?{_YEAR})?",
-        rf"\b(?:h(?P<half>[12])|(?P<halved>first|second)\s+half)\b(?:,?\s+(?:of\s+)?{_YEAR})?",
-        rf"\b(?P<christmas>christmas|xmas)\b(?:,?\s+{_YEAR})?",
-        rf"\b{_MONTH}",
-        rf"\b{COUNT}\s+(?P<unit>day|week|month|year)s?\s+(?P<sense>ago|from\s+now)\b",
-        rf"\b(?P<recent>last|past|previous)\s+{COUNT}\s+(?P<unit>day|week|month|quarter|year)s?\b",
-        rf"\bend\s+of\s+(?:the\s+)?(?P<ends>{PERIOD})\b(?!\s+of)",
-        rf"\b(?P<ends>{PERIOD})(?:'s)?[\s-]end\b(?:\s+(?:of\s+)?{_YEAR})?",
+        rf"{_BEGIN}(?:{_NUMBERED}(?:\s+of)?|\b(?P<ordinal>{'|'.join(_ORDINALS)})\s+of)\s+{_MONTH}{_OF}",
+        rf"{_MONTH}\s+(?:the\s+)?{_NUMBERED}(?![.,/:]\d|\s*(?:%|percent)){_OF}",
+        (
+            r"\b(?:(?P<part>q[1-4]|h[12]|(?:first|second|third|fourth|last(?=\s+quarter\s+of\b))\s+quarter"
+            rf"|(?:first|second)\s+half)|(?P<christmas>christmas|xmas))\b{_OF}"
+        ),
+        rf"{_MONTH}{_OF}",
+        rf"\b{_COUNT}\s+(?P<unit>day|week|month|year)s?\s+(?P<ago>ago)\b",
+        rf"\b(?P<recent>last|past|previous)\s+{_COUNT}\s+(?P<unit>day|week|month|quarter|year)s?\b",
+        rf"\b(?P<within>within|inside)\s+(?:{_NEXT})?{_RANGE}",
+        rf"\b(?:in|over|during|for)\s+{_NEXT}(?:{_RANGE}|(?P<one>{_PERIOD})\b)",
+        rf"\b(?P<within>in|over|during|for)\s+{_RANGE}(?!\s+(?:ago|in\s+a\s+row|straight|running))",
+        rf"\b{_NEXT}{_RANGE}",
+        rf"\b{_RANGE}(?P<ahead>\s+(?:from\s+now|ahead|hence|out)|[\s-]+(?:target|horizon|view|forecast|outlook))\b",
+        rf"\bend\s+of\s+(?:the\s+)?(?P<ends>{_PERIOD})\b(?!\s+of)",
+        rf"\b(?P<ends>{_PERIOD})(?:'s)?[\s-]end\b(?:\s+(?:of\s+)?{_YEAR})?",
         r"\beo(?P<letter>[wmqy])\b",
-        rf"\b(?:the|this)\s+(?P<ends>{PERIOD})\s+(?:is\s+)?(?:out|over|done|ends)\b",
-        rf"\b(?P<closes>ends?|closes?|finish(?:es)?)\s+(?:the|this)\s+(?P<ends>{PERIOD})\b",
-        rf"\b(?P<within>within)\s+the\s+(?P<ends>{PERIOD})\b",
+        rf"\b(?:the|this)\s+(?P<ends>{_PERIOD})\s+(?:is\s+)?(?:out|over|done|ends)\b",
+        rf"\b(?P<closes>ends?|closes?|finish(?:es)?)\s+(?:the|this)\s+(?P<ends>{_PERIOD})\b",
         r"\b(?P<which>last|this|next|past|coming)\s+(?P<span>week|month|quarter|year|weekend)\b",
-        r"\b(?P<weekend>weekend)\b",
         rf"\b(?:(?P<which>last|this|next)\s+)?(?P<weekday>{'|'.join(WEEKDAYS)})s?\b",
         r"\b(?P<near>(?:the\s+)?day\s+before\s+yesterday|yesterday|today|tonight|tomorrow|this\s+morning)\b",
         rf"(?<![$\u20ac\u00a3\d.,/])(?<!\d-)\b{_YEAR}",
@@ -73,23 +90,23 @@ _TIMES = [
     )
 ]
 """What names a time, the more certain first: of two that overlap the later is none."""
-_IN_TIME = re.compile(
-    r"\b(?:in|by|of|until|till?|since|before|after|early|late|mid|come|next|last|this|during|from|through|to|around"
-    r"|into|within)\s+(?:the\s+)?$|\bmid-$",
-    re.IGNORECASE,
-)
 YEARS = (
     r"\b(?:in|since|during|throughout|year|early|late|mid|(?:start|beginning|middle|mid|end|rest|most|half|part|spring"
     r"|summer|autumn|fall|winter)\s+of)\s+$|\bmid-$"
 )
 _IN_YEAR = re.compile(rf"{YEARS}|\b(?:by|before|after|until|till?|through|come|next|last)\s+$", re.IGNORECASE)
+_IN_TIME = re.compile(
+    r"\b(?:in|by|of|until|till?|since|before|after|early|late|mid|come|next|last|this|during|from|through|to|around"
+    r"|into|within)\s+(?:the\s+)?$|\bmid-$",
+    re.IGNORECASE,
+)
 _VERBS = frozenset({"may", "march", "mar"})
 _INSIDE = re.compile(r"[\w,;)]\s+$")
-GOES_ON = re.compile(r"\s+[a-z]")
+_GOES_ON = re.compile(r"\s+[a-z]")
 _NEAR = 40
 _NEAR_DAYS = {"day before yesterday": -2, "yesterday": -1, "tomorrow": 1}
-AHEAD_ONLY = frozenset({"season", "weekend", "closes", "within"})
-"""Where no horizon is meant these may be anything."""
+LENGTH = frozenset({"within", "next", "ahead"})
+"""What a match gives of a length of time that begins when it is said."""
 
 Given = dict[str, str]
 """What a match gives, by the name of the part, in lower case."""
@@ -123,14 +140,14 @@ def _certain(match: re.Match[str], given: Given, said: date) -> bool:
     dated, in_time = "day" in given, _IN_TIME.search(led) is not None
     if match["month"].istitle():
         return dated or in_time or _INSIDE.search(led) is not None
-    if match.end("month") == match.end() and GOES_ON.match(match.string, match.end()):
+    if match.end("month") == match.end() and _GOES_ON.match(match.string, match.end()):
         return led.endswith("on ") or (in_time and (dated or not led.endswith("this ")))  # "at 30 may fall"
     return dated or in_time
 
 
 def yearly(given: Given) -> bool:
     """Return whether what is named comes once a year."""
-    return bool(given.keys() & {"month", "quarter", "quartered", "half", "halved", "christmas", "season"})
+    return bool(given.keys() & {"month", "part", "christmas", "season"})
 
 
 def periods(given: Given, said: date, years: Sequence[int], *, ahead: bool) -> list[tuple[date, date]]:
@@ -152,19 +169,22 @@ def periods(given: Given, said: date, years: Sequence[int], *, ahead: bool) -> l
 
 
 def _in_year(given: Given, year: int) -> tuple[date, date] | None:
-    month = MONTHS.get(given.get("month", "")) or int(given.get("number", 12 if "christmas" in given else 0))
-    day = int(given.get("day", 25 if "christmas" in given else 0))
-    day = _ORDINALS.index(given["ordinal"]) + 1 if "ordinal" in given else day
+    """Return the days of what a year has once; None if it is something else."""
+    month = MONTHS.get(given.get("month", "")) or int(given.get("number", 0))
+    day = _ORDINALS.index(given["ordinal"]) + 1 if "ordinal" in given else int(given.get("day", 0))
+    if "christmas" in given:
+        month, day = 12, 25
     if month and day:
         return date(year, month, int(given.get("begin", day))), date(year, month, day)
-    for numbered, named, count in (("quarter", "quartered", 3), ("half", "halved", 6)):
-        if numbered in given or named in given:
-            place = int(given.get(numbered, 0)) or [*_ORDINALS[:4], "last"].index(given[named]) + 1
-            return _months(year * 12 + (min(place, 4) - 1) * count, count)
-    if "season" in given:
-        return _months(year * 12 + _SEASONS[given["season"]] - 1, 3)
     if month:
         return _months(year * 12 + month - 1)
+    if "part" in given:
+        name, _, half = given["part"].partition(" ")
+        count = 6 if "half" in half or name[0] == "h" else 3
+        place = int(name[1]) if name[1:].isdigit() else [*_ORDINALS[:3], "fourth", "last"].index(name) + 1
+        return _months(year * 12 + (min(place, 4) - 1) * count, count)
+    if "season" in given:
+        return _months(year * 12 + _SEASONS[given["season"]] - 1, 3)
     first, last = _months(year * 12, 12)
     return (last if "ends" in given else first, last) if "year" in given else None
 
@@ -176,48 +196,65 @@ def _from(given: Given, said: date, *, ahead: bool) -> tuple[date, date]:
     if "near" in given:
         first = last = said + _NEAR_DAYS.get(given["near"].removeprefix("the "), 0) * DAY
     elif "recent" in given:
-        months = UNITS.get(given["unit"])
-        count = counted(given["count"])
-        first = later(said, -months * count) if months else said - LENGTHS[given["unit"]] * count * DAY
-    elif "count" in given:
+        first = _later(said, given["unit"], -_counted(given["count"]))
+    elif "ago" in given:
         first, last = _ago(given, said)
+    elif "unit" in given or "one" in given:
+        last = _ahead(given, said)
     elif "weekday" in given:
         back = (said.weekday() - WEEKDAYS.index(given["weekday"])) % 7
         first = said + (7 - back) * DAY if ahead else said - (back or 7 * (step < 0)) * DAY
         last = first if ahead or step < 0 else first + 7 * DAY
+    elif given.get("which") == "past":
+        first = said - _LENGTHS.get(given["span"], 7) * DAY
     elif "span" in given:
-        unit = given["span"]
-        first, last = _period(unit, step, said)
-        if given["which"] == "past":
-            first, last = said - LENGTHS.get(unit, 7) * DAY, said
+        first, last = _period(given["span"], step, said)
     elif "day" in given:
-        first = last = _of_a_month(said, int(given["day"]), ahead=ahead)
+        first = last = _of_a_month(said, int(given["day"])) if ahead else said.replace(day=int(given["day"]))
     else:
-        unit = given.get("ends") or {"w": "week", "m": "month", "q": "quarter", "y": "year"}[given.get("letter", "w")]
+        unit = given.get("ends") or {"w": "week", "m": "month", "q": "quarter", "y": "year"}[given["letter"]]
         first = last = _period(unit, 0, said)[1]
     return first, last
 
 
-def _of_a_month(said: date, day: int, *, ahead: bool) -> date:
-    if not ahead:
-        return said.replace(day=day)
+def _of_a_month(said: date, day: int) -> date:
+    """Return the next day of this number."""
     months = (_months(said.year * 12 + said.month - 1 + further) for further in range(3))
-    return next(
-        each for first, last in months if said <= (each := first.replace(day=min(day, last.day))) and each.day == day
-    )
+    days = (first.replace(day=day) for first, last in months if day <= last.day)
+    return next(each for each in days if each >= said)
 
 
 def _ago(given: Given, said: date) -> tuple[date, date]:
-    count, length = given["count"], LENGTHS[given["unit"]]
-    days = length // 2 if count == "half a" else counted(count) * length
-    at = said + (-1 if given["sense"] == "ago" else 1) * days * DAY
+    length = _LENGTHS[given["unit"]]
+    days = length // 2 if given["count"] == "half a" else _counted(given["count"]) * length
+    at = said - days * DAY
     if given["unit"] == "year":
         return date(at.year, 1, 1), date(at.year, 12, 31)
     return at - length // 2 * DAY, at + length // 2 * DAY
 
 
-def counted(count: str) -> int:
-    """Return the number that a count says."""
+def _ahead(given: Given, day: date) -> date:
+    """Return the last day of a length of time from a day."""
+    count, unit = given.get("count", "one"), given.get("unit") or given["one"]
+    number, unit = _counted(count), unit.removesuffix("s")
+    if count == "half a":
+        return _later(day, "month", 6) if unit == "year" else day + _LENGTHS.get(unit, 0) // 2 * DAY
+    if unit in _LENGTHS:
+        return _later(day, unit, number)
+    for _ in range(number):
+        day += DAY if day.weekday() < 4 else (7 - day.weekday()) * DAY
+    return day
+
+
+def _later(day: date, unit: str, count: int) -> date:
+    """Return the same day so many days, weeks or months later, or the last of that month."""
+    if unit not in _UNITS:
+        return day + _LENGTHS[unit] * count * DAY
+    first, last = _months(day.year * 12 + day.month - 1 + _UNITS[unit] * count)
+    return min(first + (day.day - 1) * DAY, last)
+
+
+def _counted(count: str) -> int:
     return {"half a": 1, "a": 1, "an": 1, "a couple of": 2}.get(count) or WORDS.get(count) or int(count)
 
 
@@ -226,20 +263,106 @@ def _period(unit: str, step: int, said: date) -> tuple[date, date]:
     if unit in {"week", "weekend"}:
         first = said + (7 * step - said.weekday()) * DAY
         return first + 5 * (unit == "weekend") * DAY, first + 6 * DAY
-    count = UNITS[unit]
+    count = _UNITS[unit]
     return _months(((said.year * 12 + said.month - 1) // count + step) * count, count)
-
-
-def later(day: date, months: int) -> date:
-    """Return the same day so many months later, or the last of that month."""
-    first, last = _months(day.year * 12 + day.month - 1 + months)
-    return min(first + (day.day - 1) * DAY, last)
 
 
 def _months(first: int, count: int = 1) -> tuple[date, date]:
     """Return the first and the last day of so many months; they are counted from January of the year 0."""
     begin, end = (date(month // 12, month % 12 + 1, 1) for month in (first, first + count))
     return begin, end - DAY
+
+
+_LEAD = re.compile(
+    r"(?:\b(?P<lead>by|before|until|till?|through|come|in|during|on|at|into|within)\s+)?(?:the\s+)?"
+    r"(?:(?P<part>start|beginning|early|middle|mid|late|end)(?:\s+of)?(?:\s+the)?[\s-]+)?(?:(?:this|next)\s+)?$",
+    re.IGNORECASE,
+)
+_OUT = re.compile(r"\s+(?:is\s+)?(?:out|over|done|ends)\b|(?:'s|[\s-])\s*end\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """Until when a text means to hold."""
+
+    until: date
+    """The last day that counts."""
+    lead: str
+    """What leads to it: "by", "within", "in", ...; "next" for the next so many days, "ahead" for days from now,
+    "ends" for "ends the year"."""
+    start: int
+    stop: int
+    """Where it stands in the text."""
+
+    def over(self, zone: tzinfo | None) -> datetime:
+        """Return when it is over in a time zone."""
+        return midnight(self.until + DAY, zone)
+
+
+def horizons(text: str, at: datetime) -> list[Horizon]:
+    """Return the horizons that a text names, in its order; one may lie before the moment.
+
+    Parameters
+    ----------
+    text : str
+        A sentence or a few.
+    at : datetime
+        When it was said, in the time zone whose days count.
+
+    Examples
+    --------
+    >>> [str(each.until) for each in horizons("Above 400 by May, 450 within two weeks.", datetime(2024, 3, 1))]
+    ['2024-05-31', '2024-03-15']
+    """
+    found, day = [], at.date()
+    for match, given in matches(text, day):
+        leading = before(match)
+        led = _LEAD.search(leading)
+        lead, part = ((led[name] or "").lower() if led else "" for name in ("lead", "part"))
+        out = None if "ends" in given else _OUT.match(text, match.end())
+        lead = _led(given, lead)
+        # "before the July sale" and a bare "in summer" are no horizons
+        goes_on = given.keys() == {"month"} and lead == "before" and not out and _GOES_ON.match(text, match.end())
+        if not lead or given.keys() & {"ago", "recent"} or goes_on or ("season" in given and lead not in FIRM):
+            continue
+        ends = part in {"end", "late"} or out is not None or "ends" in given
+        ahead = periods(given, day, range(day.year, day.year + 9), ahead=True)
+        untils = [_end(first, last, lead, part, ends=ends) for first, last in ahead]
+        if untils:
+            until = next((each for each in untils if each >= day), untils[-1])
+            start = match.start() - (len(leading) - led.start() if led and (led["lead"] or led["part"]) else 0)
+            found.append(Horizon(until=until, lead=lead, start=start, stop=out.end() if out else match.end()))
+    return found
+
+
+def _led(given: Given, lead: str) -> str:
+    """Return what leads to a time, be it in the match or before it; empty where it is no horizon."""
+    if given.keys() & LENGTH:
+        return given.get("within", "").replace("inside", "within") or ("next" if "next" in given else "ahead")
+    if "closes" in given:
+        return "ends"
+    if "near" in given or "span" in given:
+        own = given.get("near", given.get("which", "")).replace("coming", "next").replace("tonight", "today")
+        return "" if own in {"last", "past", "yesterday", "this morning"} else own if own != "this" else lead or own
+    return lead
+
+
+def _end(first: date, last: date, lead: str, part: str, *, ends: bool) -> date:
+    if part in {"start", "beginning", "early"}:
+        last = first + (last - first) // 3
+    elif part in {"mid", "middle"}:
+        first = last = first + (last - first) // 2
+    if lead == "before" or (lead in {"until", "till", "til"} and last > first):
+        return last if ends else first - DAY
+    return last
+
+
+def deadline(text: str, at: datetime) -> Horizon | None:
+    """Return until when a statement holds ("by May", "till the 29th").
+
+    `at` is when it was made, in the time zone whose days count.
+    """
+    return next((each for each in horizons(text, at) if each.lead in DEADLINES), None)
 
 
 def midnight(day: date, zone: tzinfo | None) -> datetime:

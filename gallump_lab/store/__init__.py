@@ -15,8 +15,8 @@ from gallump_lab.store.errors import (
 from gallump_lab.store.locks import scratch
 from gallump_lab.store.query import frame
 from gallump_lab.store.remote import connect
-from gallump_lab.store.snapshot import Snapshot
-from gallump_lab.store.store import Catalogue, Store
+from gallump_lab.store.snapshot import Catalogue, Snapshot
+from gallump_lab.store.store import Store
 
 __all__ = [
     "Cache",

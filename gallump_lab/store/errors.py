@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,19 +55,19 @@ class LabBusy(StoreError):
     """
 
     def __init__(self, path: Path, who: str, waited: float, pid: int | None = None) -> None:
-        self.pid, self.waited, self._given = pid, waited, (path, who, waited, pid)
-        super().__init__(f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again.")
+        super().__init__(path, who, waited, pid)  # as `args`, from which another process makes it anew
+        self.waited, self.pid = waited, pid
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return how another process makes it anew."""
-        return type(self), self._given, vars(self)
+    def __str__(self) -> str:
+        """Return what to do, in a sentence."""
+        path, who, waited, _ = self.args
+        return f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again."
 
 
-_NOT_A_DATABASE = "not a valid DuckDB database file"
-_LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
-_TWICE = re.compile(r"Unique file handle conflict")
+_HELD = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
+_HELD_HERE = "Unique file handle conflict"
 _UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
-_TROUBLES: tuple[tuple[type[StoreError], str, str], ...] = (
+_TROUBLES = (
     (
         DiskFull,
         r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write",
@@ -81,17 +81,18 @@ _TROUBLES: tuple[tuple[type[StoreError], str, str], ...] = (
     (
         DamagedFile,
         r"Failure while replaying WAL file|Could not (open|read from) file \"[^\"]*\.wal|This WAL was created",
-        (
-            "{path} cannot be opened because of what lies at {path}.wal, where DuckDB keeps a file's log: {first} If "
-            "it is not this lab's, move it away; if it is, restore a backup. Nothing was changed."
-        ),
+        "{path} cannot be opened because of its log {path}.wal: {first} If that is another's, move it away.",
     ),
     (
         OtherVersion,
         r"version number \d+, but we can only read|requires a newer|newer version of DuckDB|serialized .* newer",
         "{path} was written by a newer DuckDB. Upgrade gallump_lab and duckdb; the file is unchanged.",
     ),
-    (NotALab, _NOT_A_DATABASE, "{path} is not a DuckDB database. Give another path; the file is unchanged."),
+    (
+        NotALab,
+        r"not a valid DuckDB database file",
+        "{path} is not a DuckDB database. Give another path; the file is unchanged.",
+    ),
     (
         NoPermission,
         r"No such file or directory|Not a directory|cannot find the path",
@@ -106,33 +107,19 @@ _TROUBLES: tuple[tuple[type[StoreError], str, str], ...] = (
 """What DuckDB says of a file, in order of trust: the first that fits names the trouble."""
 
 
-def is_locked(error: Exception) -> bool:
-    """Return whether another process (or another instance in this one) holds the file."""
-    return bool(_LOCKED.search(str(error)) or _TWICE.search(str(error)))
-
-
-def is_unfinished(error: Exception, path: Path) -> bool:
-    """Return whether the file may be one that another process is creating right now: too short to be a database."""
-    try:
-        return _NOT_A_DATABASE in str(error) and path.stat().st_size < 3 * 4096
-    except OSError:
-        return False
-
-
-def is_durable(error: BaseException) -> bool:
-    """Return whether a commit that failed has been done all the same: its log was written, the file could not be."""
-    return "COMMIT succeeded and is durable" in str(error)
-
-
-def busy(path: Path, error: Exception, waited: float) -> LabBusy:
-    """Return the error that names who holds a file, as far as DuckDB's message says it."""
-    found = re.search(r"\(PID (\d+)\)", str(error))
-    pid = os.getpid() if _TWICE.search(str(error)) else int(found[1]) if found else None
+def busy(path: Path, error: Exception, waited: float) -> LabBusy | None:
+    """Return the error that names who holds a file, as far as DuckDB's message says it; None if nobody does."""
+    if _HELD_HERE in str(error):
+        pid: int | None = os.getpid()
+    elif _HELD.search(str(error)):
+        found = re.search(r"\(PID (\d+)\)", str(error))
+        pid = int(found[1]) if found else None
+    else:
+        return None
+    who = f"process {pid}: close what it runs, or let it finish" if pid else "another process"
     if pid == os.getpid():
         who = "this process, through a DuckDB connection or result of its own: close it"
-    else:
-        who = f"{f'process {pid}' if pid else 'another process'}: close what it runs, or let it finish"
-    return LabBusy(path, f"{who}. A program that keeps a lab open locks everyone else out", waited, pid)
+    return LabBusy(path, who, waited, pid)
 
 
 @contextmanager

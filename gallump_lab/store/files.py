@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gallump_lab.store.errors import DamagedFile, DiskFull, NoPermission, NotALab, StoreError
+from gallump_lab.store.errors import DiskFull, NoPermission, NotALab
 
 PRIVATE = 0o600
 _STALE = re.compile(r"File checkpoint iteration: (\d+), WAL checkpoint iteration: (\d+)")
@@ -26,33 +26,18 @@ def place(path: str | Path) -> Path:
     ------
     NotALab
         If it can be no file's path, or something else than a file stands there.
-    DamagedFile
-        If something else than a log stands where DuckDB keeps it.
     """
-    if str(path) in ("", ".", ":memory:") or "\0" in str(path):
-        msg = f"A lab is a file; give its path, such as 'lab.duckdb', not {str(path)!r}."
-        raise NotALab(msg)
     try:
         found = Path(path).expanduser().resolve()
-        mode = found.stat().st_mode if found.exists() else 0
-        log = log_of(found)  # its name has to be short enough, too
-        logged = log.stat().st_mode if log.exists() else 0
+        other = found.exists() and not found.is_file()
     except PermissionError:  # whoever uses it says so
         return found
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, nobody's home, half a character
         why = getattr(error, "strerror", None) or str(error).rstrip(".")
         msg = f"{str(path)!r:.100} can be no file's path: {why}. Give another, such as 'lab.duckdb'."
         raise NotALab(msg) from error
-    if logged and not (stat.S_ISREG(logged) or stat.S_ISDIR(logged)):
-        msg = f"{log}, where DuckDB keeps a lab's log, is a pipe, a socket or a device; move it away."
-        raise DamagedFile(msg)
-    if not mode:
-        return found
-    if stat.S_ISDIR(mode):
-        msg = f"{found} is a directory. Give the path of a file, such as {found / 'lab.duckdb'}."
-        raise NotALab(msg)
-    if not stat.S_ISREG(mode):
-        msg = f"{found} is no ordinary file but a pipe, a socket or a device. Give another path."
+    if other or str(path) == ":memory:":
+        msg = f"{str(path)!r:.100} is no file but a folder, a pipe or the like. Give another, such as 'lab.duckdb'."
         raise NotALab(msg)
     return found
 
@@ -68,30 +53,19 @@ def fresh(target: Path, what: str) -> Iterator[Path]:
     StoreError
         NoPermission or DiskFull, if it cannot be written there.
     """
-    try:
-        target.touch(PRIVATE, exist_ok=False)
-    except FileExistsError:
+    if target.exists():
         msg = f"{target} exists already; a {what} never overwrites. Give another path or delete it."
-        raise FileExistsError(msg) from None
-    except OSError as error:
-        raise _unwritten(error, target, what) from error
-    try:  # half a copy is none: the whole one takes the place of the empty file
+        raise FileExistsError(msg)
+    try:
         with tempfile.TemporaryDirectory(prefix=f".{what}-", dir=target.parent) as folder:
             draft = Path(folder, target.name)
             yield draft
             draft.chmod(PRIVATE)
             draft.replace(target)
-    except BaseException as error:
-        target.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _unwritten(error, target, what) from error
-        raise
-
-
-def _unwritten(error: OSError, target: Path, what: str) -> StoreError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return DiskFull(f"No room to write {target}: {error.strerror}. Free some space.")
-    return NoPermission(f"The {what} {target} cannot be written: {error.strerror}. Give another path.")
+    except OSError as error:
+        kind = DiskFull if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else NoPermission
+        msg = f"The {what} {target} cannot be written: {error.strerror}. Free some space, or give another path."
+        raise kind(msg) from error
 
 
 def quoted(text: str | Path) -> str:
@@ -107,11 +81,8 @@ def log_of(path: Path) -> Path:
 def open_log(path: Path) -> None:
     """Create a lab's log, empty, for no other eyes than the lab itself; DuckDB would let everybody read it."""
     with contextlib.suppress(OSError):  # DuckDB will meet the same trouble, and say so
-        log = os.open(log_of(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-        try:
-            log_of(path).chmod(stat.S_IMODE(path.stat().st_mode))
-        finally:
-            os.close(log)
+        log_of(path).touch(PRIVATE)
+        log_of(path).chmod(stat.S_IMODE(path.stat().st_mode))
 
 
 def close_log(path: Path) -> None:
@@ -136,17 +107,19 @@ def mend_log(path: Path, error: Exception) -> bool:
     if not broken and not (stale and int(stale[2]) < int(stale[1])):
         return False
     log, number = log_of(path), 1
+    whole = int(broken[1]) if broken else 0
     while (kept := log.with_name(f"{log.name}.{number}")).exists():
         number += 1
     try:
+        if log.stat().st_size <= whole:  # then it is the file itself
+            return False
         shutil.copy2(log, kept)
-        os.truncate(log, int(broken[1]) if broken else 0)
+        os.truncate(log, whole)
     except OSError:
         return False
-    lost = "its last step may be missing" if broken else "nothing is missing"
     words = (
-        f"A process that used {path} was ended in the midst of a step, and its log could not be read. The lab was "
-        f"mended: {lost}. The log is kept as {kept}; delete it once the lab is as you expect."
+        f"A process that used {path} was ended amid a step, and its log could not be read. The lab was mended: "
+        f"{'its last step may be missing' if broken else 'nothing is missing'}. The log is kept as {kept}."
     )
     warnings.warn(words, RuntimeWarning, stacklevel=2)
     return True

@@ -6,16 +6,14 @@ in one session there. So that is all that is used: the same statements as on a f
 """
 
 import contextlib
-import datetime as dt
 import hashlib
-import json
 import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,10 +30,7 @@ if TYPE_CHECKING:
 PORT = 9494
 SOON = 5.0
 """Seconds after which an address that has never answered is given up."""
-_EXTENSIONS = ("httpfs", "quack")
 _ADDRESS = re.compile(r"(?i:quack):(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WHOLE: Mapping[int, str] = {1: "tinyint", 2: "smallint", 4: "integer", 8: "bigint"}
 _ASK = "from quack_query_by_name('lab', ?)"  # a statement on the server, as a table here
 _LET_GO = "Invalid Input Error: Invalid connection id"
 _TROUBLES: Mapping[str, tuple[type[StoreError], str]] = {
@@ -48,13 +43,16 @@ _TROUBLES: Mapping[str, tuple[type[StoreError], str]] = {
         "{path} refuses the token. Ask whoever runs the server for the right one.",
     ),
     _LET_GO: (NoServer, "{path} let go of a step in its midst; the server was started anew. Do it again."),
+    "IO Error": (
+        NoServer,
+        (
+            "{path} cannot be reached. Is the server running, and is this its address? Another machine is spoken to by "
+            "HTTPS, so a reverse proxy with TLS must stand before its server, or an ssh tunnel lead to it."
+        ),
+    ),
 }
 """What the server's errors begin with, and what they are."""
 _CONFLICT = re.compile(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
-_SECURE = (
-    " Every address but this machine's is spoken to by HTTPS: a reverse proxy with TLS must stand before the server, "
-    "or an ssh tunnel lead to it (quack:127.0.0.1:port)."
-)
 # One writer at a time, as on a file, so that what a step sees holds until it has written. Whoever changes a row holds
 # it to the end of the transaction, even if it is soon what it was; and nobody changes what has been changed meanwhile.
 _TURN = "update sorting set done = -1 - done; update sorting set done = -1 - done"
@@ -89,10 +87,7 @@ def usual(address: str | Path) -> str:
     found = _ADDRESS.fullmatch(str(address))
     port = int(found["port"] or PORT) if found else 0
     if found is None or not 0 < port < 2**16:
-        msg = (
-            f"A lab's server has an address such as 'quack:host:{PORT}', with a port to 65535, not "
-            f"{str(address)!r:.80}."
-        )
+        msg = f"A lab's server has an address such as 'quack:host:{PORT}', not {str(address)!r:.80}."
         raise ValueError(msg)
     return f"quack:{found['host']}:{port}"
 
@@ -107,68 +102,27 @@ def load(con: "DuckDBPyConnection") -> None:
     """
     import duckdb
 
-    for name in _EXTENSIONS:
-        with contextlib.suppress(ModuleNotFoundError):  # as a Python package of this DuckDB's version
-            folder = resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
-            packaged = folder / f"{name}.duckdb_extension"
-            if packaged.is_file():
-                con.load_extension(str(packaged))
-                continue
+    for name in ("httpfs", "quack"):
+        package = find_spec(f"duckdb_extension_{name}")
+        root = Path(package.origin).parent if package and package.origin else Path()
+        packaged = root / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         try:
-            con.load_extension(name)
+            con.load_extension(str(packaged) if packaged.is_file() else name)
         except duckdb.Error as error:
-            install = "; ".join(f"install {each}" for each in _EXTENSIONS)
             msg = (
                 f"A lab's server needs DuckDB's extension {name}, which is not installed. Fetch what it needs once, "
-                f"from DuckDB's own site: python -c \"import duckdb; duckdb.execute('{install}')\""
+                "from DuckDB's own site: python -c \"import duckdb; duckdb.execute('install httpfs; install quack')\""
             )
             raise StoreError(msg) from error
 
 
 def literal(value: Any) -> str:
-    """Return a parameter's value as a literal of the type that DuckDB's client would bind it as.
+    """Return a parameter's value as SQL writes it; what DuckDB cannot bind, it refuses here, too."""
+    import duckdb
 
-    Raises
-    ------
-    ValueError
-        If it is of a kind that has none.
-    """
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # one of numpy's scalars
-        value = value.item()
-    if isinstance(value, str) and "\0" in value:
-        msg = f"A text for the lab must not hold the character NUL (at {value.index(chr(0))}). Leave it out."
-        raise ValueError(msg)
-    for kind, written in _LITERALS.items():
-        if isinstance(value, kind):
-            return written(value)
-    msg = f"A value of the type {type(value).__name__} cannot be sent to a lab's server. Give a number, text or time."
-    raise ValueError(msg)
-
-
-# The first that fits: True is an int, too, and a datetime a date.
-_LITERALS: Mapping[type, Callable[[Any], str]] = {
-    type(None): lambda _: "null",
-    bool: lambda value: str(value).lower(),
-    int: lambda value: f"{value:d}::bigint" if -(2**63) < value < 2**63 else f"'{value:d}'::hugeint",
-    float: lambda value: f"'{float(value)!r}'::double",
-    str: quoted,
-    dt.datetime: lambda value: f"'{value.isoformat(' ')}'::timestamp{'tz' if value.tzinfo else ''}",
-    dt.date: lambda value: f"'{value.isoformat()}'::date",
-    list: lambda values: f"[{', '.join(map(literal, values))}]",
-    tuple: lambda values: f"[{', '.join(map(literal, values))}]",
-}
-
-
-def column(values: "NDArray[Any]") -> str:
-    """Return an array as an expression of one row a value: a long text, which DuckDB reads far faster than a list."""
-    kind = values.dtype.kind
-    if kind == "M":
-        return f"make_timestamp(unnest('{values.astype('datetime64[us]').astype('int64').tolist()}'::bigint[]))"
-    if kind == "O":
-        return f"""unnest(from_json({literal(json.dumps(list(values), ensure_ascii=False))}, '["VARCHAR"]'))"""
-    sign = "u" if kind == "u" else ""
-    name = {"b": "boolean", "f": "double"}.get(kind, f"{sign}{_WHOLE[values.dtype.itemsize]}")
-    return f"unnest('{values.tolist()}'::{name}[])"
+    if isinstance(value, float):
+        return f"'{float(value)!r}'::double"  # duckdb 1.5 would write a decimal number
+    return str(duckdb.ConstantExpression(value)).replace("\0", "' || chr(0) || '")
 
 
 class ServerConnection:
@@ -184,29 +138,26 @@ class ServerConnection:
         self.near = near
 
     def execute(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "DuckDBPyConnection":
-        """Run one statement, or several without parameters, and give the local connection with the result.
-
-        Raises
-        ------
-        ValueError
-            If a parameter's name is none, or its value of a kind that cannot be sent.
-        """
-        if params:
-            if isinstance(params, Mapping):
-                for name in params:
-                    if not _PARAMETER.fullmatch(name):
-                        msg = f"A parameter is named by letters, digits and _, such as $symbol; not {name!r:.60}."
-                        raise ValueError(msg)
-                given = ", ".join(f'"{name}" := {literal(value)}' for name, value in params.items())
-            else:
-                given = ", ".join(map(literal, params))
-            sql = f"prepare step as {sql.strip().rstrip(';')}\n; execute step({given})"  # it may end with a comment
+        """Run one statement, or several without parameters; return the local connection with the result."""
+        if isinstance(params, Mapping):
+            given = [f'"{name.replace(chr(34), chr(34) * 2)}" := {literal(value)}' for name, value in params.items()]
+        else:
+            given = [literal(value) for value in params or ()]
+        if given:  # the statement may end with a comment
+            sql = f"prepare step as {sql.strip().rstrip(';')}\n; execute step({', '.join(given)})"
         return self.near.execute(_ASK, [sql])
 
     def register(self, name: str, given: "Mapping[str, NDArray[Any]]") -> None:
-        """Send arrays, for statements to read as a table."""
-        columns = ", ".join(f'{column(values)} as "{key}"' for key, values in given.items())
-        self.execute(f"create or replace temp table {name} as select {columns}")
+        """Send arrays, for statements to read as a table; as JSON, which DuckDB reads far faster than literals."""
+        self.near.register(name, given)
+        columns = []
+        for column, kind, *_ in self.near.execute(f"describe {name}").fetchall():
+            sql = f"select coalesce(to_json(list({column})), '[]')::varchar from {name}"  # noqa: S608 (our own names)
+            ((values,),) = self.near.execute(sql).fetchall()
+            kind = "VARCHAR" if "NULL" in kind else kind  # noqa: PLW2901 (of texts without any)
+            columns.append(f"""unnest(from_json({quoted(values)}, '["{kind}"]')) as {column}""")
+        self.near.unregister(name)
+        self.execute(f"create or replace temp table {name} as select {', '.join(columns)}")
 
     def unregister(self, name: str) -> None:
         """Leave the table to the next `register`, or to the end of the transaction or attachment."""
@@ -268,26 +219,21 @@ class Remote(Store):
         """
         import duckdb
 
-        con, begun = ServerConnection(near), time.monotonic()
-        attached = near.execute(_ATTACHED).fetchone() is not None
+        con = ServerConnection(near)
         while True:
             try:
-                if not attached:
+                if near.execute(_ATTACHED).fetchone() is None:
                     self._attach_server(near)
                 con.execute(f"{begin}; {_TURN}" if write else begin)
             except duckdb.Error as error:
-                conflict, now = _CONFLICT.search(str(error)) is not None, time.monotonic()
-                if not conflict and not str(error).startswith(_LET_GO) and not isinstance(error, duckdb.IOException):
+                conflict = _CONFLICT.search(str(error)) is not None
+                if not conflict and not str(error).startswith((_LET_GO, "IO Error")):
                     raise
-                if now >= deadline and conflict:
-                    who = (
-                        "others, who write to it all the time, or by one who went away in the midst of a step, which "
-                        "the server notices after a while"
-                    )
-                    raise LabBusy(self.path, who, now - begun) from error
-                if now >= deadline:
+                if time.monotonic() >= deadline and conflict:
+                    who = "others, who write all the time, or by one who went away amid a step, as the server will see"
+                    raise LabBusy(self.path, who, self.wait) from error
+                if time.monotonic() >= deadline:
                     raise
-                attached = conflict
                 with contextlib.suppress(duckdb.Error):
                     near.execute(*((_ASK, ["rollback"]) if conflict else ("detach lab",)))
             else:
@@ -297,7 +243,7 @@ class Remote(Store):
     def _attach_server(self, near: "DuckDBPyConnection") -> None:
         load(near)
         near.execute("create or replace secret lab (type quack, token ?, scope ?)", [self._token, str(self.path)])
-        near.execute(f"attach '{self.path}' as lab (type quack)")  # an address has no quote
+        near.execute(f"attach {quoted(self.path)} as lab (type quack)")
         ServerConnection(near).execute("use lab")
 
     def _let_go(self, con: "DuckDBPyConnection", *, own: bool) -> bool:
@@ -315,17 +261,13 @@ class Remote(Store):
             with translated(self.path):
                 yield
         except duckdb.Error as error:
-            said, secure = str(error), "" if is_local(str(self.path)) else _SECURE
-            kind, words = next(
-                (found for begin, found in _TROUBLES.items() if said.startswith(begin)),
-                (NoServer, "{path} cannot be reached. Is the server running, and is this its address?{secure}"),
-            )
-            if not (isinstance(error, duckdb.IOException) or said.startswith(tuple(_TROUBLES))):
-                raise
-            ours = kind(words.format(path=self.path, secure=secure))
-            for note in getattr(error, "__notes__", ()):
-                ours.add_note(note)
-            raise ours from None
+            for begin, (kind, words) in _TROUBLES.items():
+                if str(error).startswith(begin):
+                    ours = kind(words.format(path=self.path))
+                    for note in getattr(error, "__notes__", ()):
+                        ours.add_note(note)
+                    raise ours from None
+            raise
 
 
 def connect(path: str | Path, *, wait: float | None = None, token: str | None = None) -> Store:
@@ -352,14 +294,12 @@ def connect(path: str | Path, *, wait: float | None = None, token: str | None = 
             msg = f"A token belongs to a server's address, such as quack:host:{PORT}; {path} is a file. Leave it out."
             raise ValueError(msg)
         return Store.open(path, wait=10.0 if wait is None else wait)
-    address = usual(path)
-    token = os.environ.get("GALLUMP_LAB_TOKEN", "") if token is None else token
-    if not isinstance(token, str) or not token.strip():
-        found = "" if isinstance(token, str) else f", not {type(token).__name__}"
-        msg = f"{address} asks for its token, a text{found}: Lab.open(..., token=...), or set GALLUMP_LAB_TOKEN."
+    address, token = usual(path), (token or os.environ.get("GALLUMP_LAB_TOKEN", "")).strip()
+    if not token:
+        msg = f"{address} asks for its token: Lab.open(..., token=...), or set GALLUMP_LAB_TOKEN."
         raise ValueError(msg)
     wait = 30.0 if wait is None else wait
-    store = Remote(Path(address), token=token.strip(), wait=min(wait, SOON))
+    store = Remote(Path(address), token=token, wait=min(wait, SOON))
     with store.read() as con:
         schema.recognize(con, store.path)
     store.wait = wait

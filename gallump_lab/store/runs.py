@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.store import query, times
-from gallump_lab.store.store import Catalogue, Store
+from gallump_lab.store.snapshot import Catalogue
+from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,17 +117,13 @@ def apply(store: Store, found: Config | Applicable, now: datetime, *, force: boo
     ConfigError
         If it is neither a Config nor has one.
     ValueError
-        If what was found says itself what speaks `against` it and it is not forced, or its run says something that is
-        not among `GROUNDS`.
+        If what was found says itself what speaks `against` it and it is not forced.
     """
     config, against = wanted(found), getattr(found, "against", "")
     if against and not force:
         msg = f"Nothing is applied. {against} lab.apply(..., force=True) does it all the same."
         raise ValueError(msg)
     grounds = dict(getattr(found, "run", {}))
-    if unknown := [name for name in grounds if name not in GROUNDS]:
-        msg = f"run: {', '.join(map(repr, unknown))} unknown; there are {', '.join(GROUNDS)}."
-        raise ValueError(msg)
     if grounds.get("figures") is not None:
         text = json.dumps(grounds["figures"], default=float)
         grounds["figures"] = json.dumps(json.loads(text, parse_constant=lambda _: None))  # NaN is no JSON
@@ -134,12 +131,7 @@ def apply(store: Store, found: Config | Applicable, now: datetime, *, force: boo
         con.execute(
             "insert into runs (run_id, config_id, applied_at, version, study, retriever, data_hash, figures, words) "
             "values (nextval('run_ids'), ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                keep(con, config),
-                times.naive(now),
-                version("gallump-lab"),
-                *(grounds.get(name) for name in GROUNDS),
-            ],
+            [keep(con, config), times.naive(now), version("gallump-lab"), *map(grounds.get, GROUNDS)],
         )
 
 

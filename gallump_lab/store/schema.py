@@ -32,11 +32,6 @@ _CODE = """
     select 'computed index', index_name from duckdb_indexes() where database_name = 'lab' and contains(sql, '((')
     limit 1"""
 
-_OLDER = (
-    "They are from before the first release. With the gallump_lab that wrote them: "
-    "lab.messages.to_csv('talk.csv'); a new lab takes that in by lab.import_dataset(datasets.read('talk.csv'))"
-)
-
 
 def create(con: "DuckDBPyConnection") -> None:
     """Create a lab's tables in an empty database, in the caller's transaction."""
@@ -82,13 +77,12 @@ def recognize(con: "DuckDBPyConnection", path: Path) -> bool:
     there = {name for (name,) in con.execute(_THERE).fetchall()}
     if not there:
         return False
-    if not there >= {"messages", "sessions"} or there.isdisjoint({"schema", "migrations"}):
+    if not there >= {"messages", "sessions", "schema"}:
         msg = f"{path} is a DuckDB database, but not a lab. Give another path; the file is unchanged."
         raise NotALab(msg)
-    found = con.execute("select max(version) from schema").fetchone() if "schema" in there else None
-    version = found[0] or 0 if found else 0
+    (version,) = con.execute("select coalesce(max(version), 0) from schema").fetchone() or (0,)
     if version != VERSION:
-        mend = "Upgrade gallump_lab" if version > VERSION else _OLDER
+        mend = "Upgrade gallump_lab" if version > VERSION else "Use the gallump_lab that wrote it"
         msg = f"{path} has tables of version {version}; this gallump_lab has {VERSION}. {mend}; the file is unchanged."
         raise OtherVersion(msg)
     return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.store import remote
 from gallump_lab.store.errors import StoreError, translated
 from gallump_lab.store.files import quoted
-from gallump_lab.store.locks import Instance, scratch
+from gallump_lab.store.locks import Instance
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
@@ -88,19 +88,6 @@ class Server:
             msg = f"Nothing can listen at {self.address}: {str(error).splitlines()[0]} Give another --host or --port."
             raise StoreError(msg) from None  # the error beneath may quote the token
 
-    def claim(self) -> None:
-        """Check that nobody else listens there: DuckDB would share a port with another lab's server.
-
-        Raises
-        ------
-        StoreError
-            If somebody does.
-        """
-        host, _, port = self.address.removeprefix("quack:").rpartition(":")
-        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=1):
-            msg = f"Nothing can listen at {self.address}: it is in use. Give another --host or --port."
-            raise StoreError(msg)
-
     def stop(self) -> None:
         """End every client's connection; what a step had not committed is undone.
 
@@ -140,18 +127,6 @@ class Server:
         return False
 
 
-def check() -> None:
-    """Check that a lab can be served at all, before anything is made.
-
-    Raises
-    ------
-    StoreError
-        If the extension is missing.
-    """
-    with scratch() as con:
-        remote.load(con)
-
-
 @contextlib.contextmanager
 def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
     """Hold a lab file, made if it is missing, and serve it until the end of the block.
@@ -165,7 +140,11 @@ def serving(path: str | Path, address: str, token: str) -> Iterator[Server]:
         con = instance.cursor()
         remote.load(con)
         server = Server(con, remote.usual(address), token)
-        server.claim()
+        host, _, port = server.address.removeprefix("quack:").rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=1):
+            # DuckDB would share a port with another lab's server.
+            msg = f"Nothing can listen at {server.address}: it is in use. Give another --host or --port."
+            raise StoreError(msg)
         store = Store.open(path)
         with translated(store.path):
             con.execute(f"attach {quoted(store.path)} as lab (type duckdb)")

@@ -1,7 +1,6 @@
 """A frozen copy of a lab in memory, with its content's hash: a study holds nothing, and its data cannot move."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 import weakref
@@ -9,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from gallump_lab.reading.text_files import check_readable
 from gallump_lab.store import files, query, schema
 from gallump_lab.store.errors import DamagedFile, NotALab, StoreError, translated
 from gallump_lab.store.locks import Instance
@@ -66,7 +64,7 @@ class Snapshot:
     def __init__(self, copy: Instance, source: Path, model: str | None = None) -> None:
         self._copy: Instance | None = copy
         self._file: Path | None = None
-        self._gone: weakref.finalize[[str, int], Any] | None = None
+        self._gone: weakref.finalize[..., Any] | None = None
         self.source, self.model = source, model
 
     @classmethod
@@ -97,7 +95,6 @@ class Snapshot:
         if not store.path.exists():
             msg = f"There is no file {store.path}. Give the path that snapshot.save(path) wrote to."
             raise FileNotFoundError(msg)
-        check_readable(store.path, NotALab, most=2**63)  # a pipe would never end; DuckDB minds its memory
         copy = Instance()
         with store.lend(copy) as con:
             if not schema.recognize(con, store.path) or not schema.is_snapshot(con):
@@ -114,11 +111,6 @@ class Snapshot:
             )
             raise DamagedFile(msg)
         return cls(copy, store.path, model)
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied; `save` is for that."""
-        msg = "A snapshot cannot be pickled or copied. Save it: snapshot.save(path); Snapshot.load(path) reads it."
-        raise TypeError(msg)
 
     @cached_property
     def hash(self) -> str:
@@ -173,9 +165,9 @@ class Snapshot:
     @property
     def elsewhere(self) -> tuple[Path, str | None]:
         """A file with the same, for another process; it goes with this object."""
-        if self._file is None:
+        if self._file is None or not self._file.exists():
             folder = tempfile.mkdtemp(prefix="gallump-snapshot-")
-            self._gone = weakref.finalize(self, _remove, folder, os.getpid())
+            self._gone = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             file = Path(folder).resolve() / "snapshot.duckdb"
             self._write(file)
             self._file = file
@@ -204,9 +196,8 @@ class Snapshot:
         return f"<Snapshot of {self.source.name}>"
 
 
-def _remove(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # and no child of it
-        shutil.rmtree(folder, ignore_errors=True)
+Catalogue = Store | Snapshot
+"""Whatever can be read like a lab: the file itself or a snapshot of it."""
 
 
 def digest(con: "DuckDBPyConnection") -> str:

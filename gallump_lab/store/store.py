@@ -9,19 +9,10 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from gallump_lab.store import files, schema
-from gallump_lab.store.errors import (
-    LabBusy,
-    NotALab,
-    StoreError,
-    busy,
-    is_durable,
-    is_locked,
-    is_unfinished,
-    translated,
-)
+from gallump_lab.store.errors import LabBusy, NotALab, StoreError, busy, translated
 from gallump_lab.store.locks import Instance, queued
 
 if TYPE_CHECKING:
@@ -32,26 +23,6 @@ _SEAL = """
 set memory_limit = '2GB'; set temp_directory = ''; set enable_external_access = false;
 set disabled_filesystems = 'LocalFileSystem'; set lock_configuration = true
 """
-MENDS = 3
-"""So many times a log is mended in one step; what is damaged then is the file itself."""
-
-
-class Catalogue(Protocol):
-    """Whatever can be read like a lab: the file itself or a snapshot of it."""
-
-    def read(self) -> AbstractContextManager["DuckDBPyConnection"]:
-        """Return a connection inside one read-only transaction."""
-        ...
-
-    @property
-    def elsewhere(self) -> tuple[Path, str | None]:
-        """Where another process finds the same: a file or a server's address, with its token."""
-        ...
-
-    @property
-    def wait(self) -> float:
-        """Seconds that a step tries while others hold it."""
-        ...
 
 
 class _Shared:
@@ -70,28 +41,16 @@ _SHARED: weakref.WeakValueDictionary[Path, _Shared] = weakref.WeakValueDictionar
 _SHARED_LOCK = threading.Lock()
 
 
-def _before_fork() -> None:
-    """Wait for the steps of other threads: DuckDB in the child would take their files for attached for ever."""
-    _SHARED_LOCK.acquire()
-    for shared in _SHARED.values():
-        shared.turn.acquire(timeout=10)
-
-
-def _in_parent() -> None:
-    for shared in _SHARED.values():
-        with contextlib.suppress(RuntimeError):  # a step that took longer than the wait goes on
-            shared.turn.release()
-    _SHARED_LOCK.release()
-
-
-def _in_child() -> None:
+def _forked() -> None:
+    """Begin anew in a forked child: the threads that had their turn are not there, and the locks are its parent's."""
+    global _SHARED_LOCK  # noqa: PLW0603
+    _SHARED_LOCK = threading.Lock()
     for shared in _SHARED.values():
         shared.renew()
-    _SHARED_LOCK.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Store:
@@ -123,11 +82,6 @@ class Store:
         with _SHARED_LOCK:
             self._shared = _SHARED.setdefault(key or path, _Shared(path if self.exclusive else None))
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied with a lab: the file can be used from anywhere, by its path."""
-        msg = f"A lab cannot be pickled or copied. Pickle its path, {str(self.path)!r}; Lab.open(path) opens it there."
-        raise TypeError(msg)
-
     @classmethod
     def open(cls, path: str | Path, *, wait: float = 10.0) -> Self:
         """Open a lab file; make it, with its tables, if it is missing.
@@ -142,10 +96,7 @@ class Store:
             if not schema.recognize(con, store.path):
                 schema.create(con)
             elif schema.is_snapshot(con):
-                msg = (
-                    f"{store.path} is a saved snapshot, which nothing may change. Snapshot.load(path) of "
-                    "gallump_lab.study reads it; the file is unchanged."
-                )
+                msg = f"{store.path} is a saved snapshot, which nothing may change; study.Snapshot.load(path) reads it."
                 raise NotALab(msg)
         return store
 
@@ -238,7 +189,7 @@ class Store:
         try:
             con.execute(how)
         except (duckdb.Error, RuntimeError, KeyboardInterrupt) as error:
-            if is_durable(error):
+            if "COMMIT succeeded and is durable" in str(error):  # the log was written, only the file could not be
                 return
             if how == "commit" and not (self.exclusive and isinstance(error, duckdb.Error)):
                 error.add_note(f"The step on {self.path} may have been written: look before you repeat it.")
@@ -279,29 +230,22 @@ class Store:
         """Attach the file; for a step that writes, with what a killed process left in its log put into the file."""
         import duckdb
 
-        begun, mended = time.monotonic(), 0
+        new = self._look() is None
         while True:
-            new = self._look() is None
-            if new and self._known is not None:
-                msg = (
-                    f"{self.path} is gone: it was moved or deleted while it was in use. "
-                    "Put it back, or open the lab where it is now."
-                )
+            if self._known is not None and self._look() is None:
+                msg = f"{self.path} was moved or deleted while it was in use. Put it back, or open it where it is now."
                 raise StoreError(msg)
             try:
                 con.execute(f"attach {files.quoted(self.path)} as lab (type duckdb{'' if write else ', read_only'})")
                 if not write or not self._left(con):
                     break
             except duckdb.Error as error:
-                now = time.monotonic()
-                # A file that another process is creating looks too short for a moment; half a second settles it.
-                if now < deadline and (is_locked(error) or (is_unfinished(error, self.path) and now < begun + 0.5)):
+                held = busy(self.path, error, self.wait)
+                if held is not None and time.monotonic() < deadline:
                     time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 (spreads the tries of several processes)
-                elif is_locked(error):
-                    raise busy(self.path, error, now - deadline + self.wait) from error
-                elif mended < MENDS and files.mend_log(self.path, error):
-                    mended += 1
-                else:
+                elif held is not None:
+                    raise held from error
+                elif not files.mend_log(self.path, error):
                     raise
         if new:
             self.path.chmod(files.PRIVATE)

@@ -8,7 +8,7 @@ label, which is not the same as being of no use.
 item if it shares a mark with this item alone, a number, a name or three content words in a row that stand in no other
 shown item and nowhere else in the prompt (question, market, portfolio, instructions).
 
-- A number has two digits or more, without years, dates, times of day and the numbers of a list; 1,250.50 is 1250.5.
+- A number has two digits or more, without dates, times of day and the numbers of a list; 1,250.50 is 1250.5.
 - A name is a word in capitals, or one with a capital after another word, that the text does not also write small;
   months and days of the week are none.
 - Content words are stemmed and follow each other in a sentence, stop words aside. What more than a few of the recorded
@@ -25,7 +25,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,11 +38,12 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
 from gallump_lab.memory.records import TIERS, AsOf, Role
 from gallump_lab.memory.text import term_id, terms
-from gallump_lab.reading.periods import MONTH, MONTHS, WEEKDAYS
+from gallump_lab.reading import dates
+from gallump_lab.reading.numbers import numbers
+from gallump_lab.reading.periods import MONTHS, WEEKDAYS
 from gallump_lab.store import Catalogue, Snapshot, runs, times
 from gallump_lab.study import statistics
-from gallump_lab.study.past import checked_snapshot, zone_of
-from gallump_lab.study.rank import RETRIEVERS
+from gallump_lab.study.rank import RETRIEVERS, checked_snapshot, zone_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,37 +113,33 @@ def pool(catalogue: Catalogue, corpus: Corpus, asked: Question, also: Collection
         marked.update(first.values() if settings.words or settings.meaning else ())
     with catalogue.read() as con:
         rows = con.execute(_CANDIDATES, {"messages": list(messages), "passages": list(marked)}).fetchall()
-    candidates = [
-        Candidate(
-            message_id=message_id,
-            role=role,
-            text=text,
-            symbol=symbol,
-            speaker=speaker,
-            created_at=times.aware(created_at),
-            found=tuple(found or ()),
-        )
-        for message_id, role, text, symbol, speaker, created_at, found in rows
-    ]
-    return sorted(candidates, key=lambda each: term_id(f"{asked.text}\n{each.message_id}"))
+    return sorted(
+        (
+            Candidate(
+                message_id=message_id,
+                role=role,
+                text=text,
+                symbol=symbol,
+                speaker=speaker,
+                created_at=times.aware(created_at),
+                found=tuple(found or ()),
+            )
+            for message_id, role, text, symbol, speaker, created_at, found in rows
+        ),
+        key=lambda each: term_id(f"{asked.text}\n{each.message_id}"),
+    )
 
 
 FEW = 3
 """So many replies may say three words in a row that are still a mark, or a hundredth of all replies."""
-_WHEN = re.compile(
-    rf"\b\d{{4}}-\d\d?-\d\d?\b|\b\d\d?[/.]\d\d?[/.]\d{{2,4}}\b|\b\d\d?:\d\d\b"
-    rf"|\b\d\d?(?:st|nd|rd|th)?(?: of)? (?:{MONTH})\b\.?|\b(?:{MONTH})\.? \d\d?(?:st|nd|rd|th)?\b(?![\d.,]*\d)"
-    r"|(?<![$\u20ac\u00a3\d.,])\b(?:19|20)\d\d\b(?![\d%]|[.,]\d)",
-    re.IGNORECASE,
-)
+_WHEN = re.compile(r"\b\d\d?[/:]\d\d?(?:/\d{2,4})?\b|(?<![$\d.,])\b(?:19|20)\d\d\b(?![\d%]|[.,]\d)")
+"""What says when and is no time that `reading.dates` finds: 15:30, 1/2/2013, a year alone."""
 _LISTED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![^\W_])")
 _SENTENCE = re.compile(r"[.!?]+[\"')\]*_]*\s+|\n+")
-_CAPITALS = re.compile(r"(?<![\w'])[A-Z][A-Z\d&]+(?:[.-][A-Z]+)*(?!\w)")
-_INSIDE = re.compile(r"(?<=[\w,;] )[A-Z]\w+")
+_NAME = re.compile(r"(?<![\w'])[A-Z][A-Z\d&]+(?:[.-][A-Z]+)*(?!\w)|(?<=[\w,;] )[A-Z]\w+")
 _SMALL = re.compile(r"(?<!\w)[a-z]\w+")
 _MARKUP = str.maketrans("", "", "*_`")
-_NO_NAMES = frozenset({*MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS), "i", "usd", "utc"})
+_NO_NAMES = frozenset({*MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS), "usd", "utc"})
 _SHOWN = """
 select t.turn_id, t.session_id, s.tier, s.rank, s.kind, s.item_id, s.message_id, s.tokens,
        coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text)) as said
@@ -183,17 +180,17 @@ class Silver:
             By tier: share, low and high (cluster-robust by session, 95%; NaN below five sessions), items, sessions, and
             tokens: the share of the shown tokens that stand in used items. NaN where nothing was shown.
         """
-        import numpy as np
         import pandas as pd
 
-        tiers = self.frame["tier"].to_numpy()[:, None] == np.array(TIERS)
-        used, tokens = self.frame["used"].to_numpy(float)[:, None], self.frame["tokens"].to_numpy(float)[:, None]
-        found = statistics.shares(np.where(tiers, used, np.nan), self.frame["session_id"].to_numpy(str))
-        spent = np.where(tiers, tokens, 0).sum(0)
-        with np.errstate(invalid="ignore"):
-            of_tokens = np.where(tiers, tokens * used, 0).sum(0) / spent
-        columns = {"share": found.value, "low": found.low, "high": found.high, "items": found.n}
-        return pd.DataFrame(columns | {"sessions": found.clusters, "tokens": of_tokens}, index=list(TIERS))
+        rows = {}
+        for tier in TIERS:
+            mine = self.frame[self.frame["tier"] == tier]
+            found = statistics.shares(mine["used"].astype("float64"), mine["session_id"])
+            share, low, high = found.interval()
+            spent = mine["tokens"].where(mine["used"], 0).sum() / (mine["tokens"].sum() or math.nan)
+            row = {"share": share, "low": low, "high": high, "items": len(mine), "sessions": found.clusters[0]}
+            rows[tier] = row | {"tokens": spent}
+        return pd.DataFrame.from_dict(rows, orient="index").astype({"items": "int64", "sessions": "int64"})
 
     def __repr__(self) -> str:
         """Return the use by tier, with intervals."""
@@ -203,7 +200,7 @@ class Silver:
             within = "" if math.isnan(row["low"]) else f" [{row['low']:.0%}, {row['high']:.0%}]"
             use = f"{row['share']:.0%}{within} of {row['items']:,} items used, {row['tokens']:.0%} of their tokens"
             lines.append(f"{tier.upper():4} {use if row['items'] else 'nothing was shown'}")
-        return "\n".join(filter(None, [*lines, statistics.caution(self.frame["session_id"].to_list())]))
+        return "\n".join([*lines, *statistics.caution(self.frame["session_id"].to_list())])
 
 
 def silver(snapshot: Snapshot) -> Silver:
@@ -231,37 +228,34 @@ def silver(snapshot: Snapshot) -> Silver:
     number = Counter(mark for each in said.values() for mark in each if mark[0] == "phrase")
     often = {mark for mark, times in number.items() if times > max(FEW, len(said) // 100)}
     fixed = marks(f"{HEADER}\n{INSTRUCTIONS}\n{SCHEMA}")
-    mine = {
-        turn_id: said[turn_id] - marks(question) - _of_market(market) - fixed - often
-        for turn_id, question, _, market in replies
-    }
-    evidence = {}
-    for turn_id, items in shown.groupby("turn_id"):
-        shared = {item.Index: marks(item.said) & mine[turn_id] for item in items.itertuples()}
-        held = Counter(mark for each in shared.values() for mark in each)
-        for place, each in shared.items():
-            evidence[place] = sorted(word for kind, word in each if held[kind, word] == 1)
-    frame = shown.drop(columns="said").assign(evidence=pd.Series(evidence, shown.index, dtype=object))
-    frame.insert(len(frame.columns) - 1, "used", frame["evidence"].map(bool).astype(bool))
+    mine = {}
+    for turn_id, question, _, market in replies:
+        seen = MarketContext.from_dict(json.loads(market))
+        known = marks("\n".join((*seen.market_lines(), *seen.portfolio_lines())))  # a recommended price may be known
+        mine[turn_id] = said[turn_id] - marks(question) - known - fixed - often
+    shared = [marks(item.said) & mine[item.turn_id] for item in shown.itertuples()]
+    held = Counter((turn_id, mark) for turn_id, each in zip(shown["turn_id"], shared, strict=True) for mark in each)
+    evidence = [
+        sorted(word for kind, word in each if held[turn_id, (kind, word)] == 1)
+        for turn_id, each in zip(shown["turn_id"], shared, strict=True)
+    ]
+    words = pd.Series(evidence, shown.index, dtype=object)
+    frame = shown.drop(columns="said").assign(used=words.map(bool).astype(bool), evidence=words)
     return Silver(frame=frame, turns=len(replies), left=int(turns) - len(replies))
 
 
 @lru_cache(maxsize=50_000)
 def marks(text: str) -> frozenset[Mark]:
     """Return a text's marks: its numbers, its names and its runs of three content words."""
-    plain = _LISTED.sub("", _WHEN.sub("| ", text.translate(_MARKUP)))
-    numbers = (terms(each[0])[0] for each in _NUMBER.finditer(plain))
-    found: set[Mark] = {("number", each) for each in numbers if sum(sign.isdigit() for sign in each) > 1}
-    names = {each.casefold() for pattern in (_CAPITALS, _INSIDE) for each in pattern.findall(plain)}
+    plain = _LISTED.sub("", text.translate(_MARKUP))
+    for when in reversed(dates.times(plain, date(2100, 1, 1))):
+        plain = f"{plain[: when.start]}| {plain[when.stop :]}"
+    plain = _WHEN.sub("| ", plain)
+    amounts = {str(each).lstrip("-") for each in numbers(plain)}
+    found: set[Mark] = {("number", each) for each in amounts if sum(sign.isdigit() for sign in each) > 1}
+    names = {each.casefold() for each in _NAME.findall(plain)}
     found |= {("name", each) for each in names.difference(_NO_NAMES, _SMALL.findall(plain)) if terms(each)}
     for sentence in _SENTENCE.split(plain):
         words = terms(sentence)
         found |= {("phrase", " ".join(run)) for run in zip(words, words[1:], words[2:], strict=False)}
     return frozenset(found)
-
-
-@lru_cache(maxsize=256)
-def _of_market(market: str) -> frozenset[Mark]:
-    """Return the marks of the market and portfolio sections; a recommended price may be one of theirs."""
-    seen = MarketContext.from_dict(json.loads(market))
-    return marks("\n".join((*seen.market_lines(), *seen.portfolio_lines())))

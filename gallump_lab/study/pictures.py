@@ -1,5 +1,6 @@
 """The studies' charts, each from the records that hold the figures."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.records import TIERS
@@ -51,6 +52,27 @@ def finished(chart: Any) -> Any:
     )
 
 
+def _picture(chart: Any, words: str, *, title: str, subtitle: str | list[str], **size: Any) -> Picture:
+    import altair as alt
+
+    return Picture(finished(chart.properties(title=alt.TitleParams(title, subtitle=subtitle), **size)), words)
+
+
+def _held(rows: Any, name: str, form: str = ".3f", by: str = "retriever") -> str:
+    """Return a figure of each row in words."""
+    return ", ".join(f"{label} {value:{form}}" for label, value in zip(rows[by], rows[name], strict=True))
+
+
+def _dots(base: Any, name: str, title: str, hints: Sequence[Any], **looks: Any) -> Any:
+    """Draw a dot a row with its interval, from `low` to `high`."""
+    import altair as alt
+
+    scale = looks.pop("scale", alt.Undefined)
+    dots = base.mark_point(filled=True, **looks).encode(x=alt.X(f"{name}:Q", title=title, scale=scale), tooltip=hints)
+    looks.pop("size")
+    return base.mark_rule(strokeWidth=2, **looks).encode(x=alt.X("low:Q", title=title), x2="high:Q") + dots
+
+
 def front(sweep: "Sweep", objective: str) -> Picture:
     """Draw every configuration's objective against its tokens, the Pareto front, what is applied and the knee."""
     import altair as alt
@@ -61,20 +83,14 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     y = alt.Y(f"{objective}:Q", title=name, scale=alt.Scale(zero=False))
     hints = [*_HINTS, alt.Tooltip("tokens", format=",.0f"), alt.Tooltip(objective, format=".3f")]
     columns, ends = [*_HINTS, "tokens", objective], [f"{objective}_low", f"{objective}_high"]
-    some = alt.Chart(frame.iloc[:: max(1, len(frame) // 400)][columns])
+    cloud = alt.Chart(frame.iloc[:: max(1, len(frame) // 400)][columns])
     edge, blue = alt.Chart(best[[*columns, *ends]]), COLOURS["COLD"]
     marked = {"knee": sweep.knee(objective)} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
     rows = [{"what": what, **row[["tokens", objective]].astype(float).round(DIGITS)} for what, row in marked.items()]
     shapes = alt.Scale(domain=[*marked], range=["diamond", "circle"])
     colours = alt.Scale(domain=[*marked], range=[COLOURS["HOT"], INK])
-    subtitle = [f"{len(frame):,} configurations; the line: the best that so many tokens buy, with its 95% interval"]
-    subtitle += [
-        f"{tier.upper()} helps no question: not measured, kept at {int(best[tier].iloc[0]):,} tokens"
-        for tier, helps in sweep.exercised.items()
-        if not helps
-    ]
     chart = (
-        some.mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=hints)
+        cloud.mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=hints)
         + edge.mark_area(opacity=0.18, color=blue).encode(x=x, y=f"{ends[0]}:Q", y2=f"{ends[1]}:Q")
         + edge.mark_line(point={"color": blue}, color=blue).encode(x=x, y=y, tooltip=hints)
         + alt.Chart(pd.DataFrame(rows))
@@ -85,11 +101,21 @@ def front(sweep: "Sweep", objective: str) -> Picture:
             shape=alt.Shape("what:N", title=None, scale=shapes),
             color=alt.Color("what:N", title=None, scale=colours),
         )
-    ).properties(title=alt.TitleParams(f"What {name} costs", subtitle=subtitle), width=520, height=300)
+    )
     (least, most), (low, high) = best.iloc[[0, -1]]["tokens"], best.iloc[[0, -1]][objective]
-    points = [f"{what} {row[objective]:.3f} for {row['tokens']:,.0f}" for what, row in marked.items()]
-    words = f"{name.capitalize()} against {sweep.ranks.unit}: {low:.3f} for {least:,.0f} to {high:.3f} for {most:,.0f}"
-    return Picture(finished(chart), "; ".join([words, *points, *subtitle[1:]]))
+    words = [
+        f"{name.capitalize()} against {sweep.ranks.unit}: {low:.3f} for {least:,.0f} to {high:.3f} for {most:,.0f}",
+        *(f"{what} {row[objective]:.3f} for {row['tokens']:,.0f}" for what, row in marked.items()),
+    ]
+    unmeasured = [
+        f"{tier.upper()} helps no question: not measured, kept at {int(best[tier].iloc[0]):,} tokens"
+        for tier, helps in sweep.exercised.items()
+        if not helps
+    ]
+    line = f"{len(frame):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
+    size = {"width": 520, "height": 300}
+    title = f"What {name} costs"
+    return _picture(chart, "; ".join(words + unmeasured), title=title, subtitle=[line, *unmeasured], **size)
 
 
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
@@ -111,15 +137,16 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     line = chart.mark_line(point=True).encode(x=x, y=y, color=colour, tooltip=hints)
     applied = alt.Chart(pd.DataFrame({"x": [getattr(budget, tier)]})).mark_rule(strokeDash=[4, 4], color=INK)
     unmeasured = "" if sweep.exercised[tier] else f". {tier.upper()} helps no question: it was not measured"
-    title = alt.TitleParams(
-        f"What {tier.upper()}'s tokens bring",
-        subtitle=f"95% intervals by conversation; the dashed line is what is applied{unmeasured}",
-    )
     last = frame[frame[tier] == frame[tier].max()]
-    held = ", ".join(f"{row['retriever']} {row[objective]:.3f}" for _, row in last.iterrows())
-    words = f"{NAMES[objective].capitalize()} by {tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} {unit}: {held}"
-    drawn = (band + line + applied.encode(x="x:Q")).properties(title=title, width=520, height=300)
-    return Picture(finished(drawn), words)
+    most = f"{tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} {unit}"
+    return _picture(
+        band + line + applied.encode(x="x:Q"),
+        f"{NAMES[objective].capitalize()} by {most}: {_held(last, objective)}",
+        title=f"What {tier.upper()}'s tokens bring",
+        subtitle=f"95% intervals by conversation; the dashed line is what is applied{unmeasured}",
+        width=520,
+        height=300,
+    )
 
 
 def retrievers(relevance: "Relevance") -> Picture:
@@ -127,29 +154,30 @@ def retrievers(relevance: "Relevance") -> Picture:
     import altair as alt
     import pandas as pd
 
-    frame, unit = relevance.frame.round(DIGITS), relevance.ranks.unit
-    columns = ["retriever", "tokens", "recall", "low", "high"]
+    frame, unit, budgets = relevance.frame.round(DIGITS), relevance.ranks.unit, relevance.at_tokens
     rows = [
-        [row["retriever"], f"{budget:,}", *(row[f"recall_{budget}{end}"] for end in ("", "_low", "_high"))]
-        for _, row in frame.iterrows()
-        for budget in relevance.at_tokens
+        {"retriever": row["retriever"], "tokens": f"{budget:,}"}
+        | {name: row[f"recall_{budget}{end}"] for name, end in (("recall", ""), ("low", "_low"), ("high", "_high"))}
+        for row in frame.to_dict("records")
+        for budget in budgets
     ]
-    order = [f"{budget:,}" for budget in relevance.at_tokens]
+    order = [f"{budget:,}" for budget in budgets]
     shades = ["#9ecae1", "#4292c6", "#08306b"] if len(order) <= 3 else SERIES
     scale = alt.Scale(domain=order, range=shades[: len(order)])
-    base = alt.Chart(pd.DataFrame(rows, columns=columns)).encode(
+    base = alt.Chart(pd.DataFrame(rows)).encode(
         y=alt.Y("retriever:N", sort=[*relevance.measured], title=None),
         yOffset=alt.YOffset("tokens:N", sort=order),
         color=alt.Color("tokens:N", sort=order, title=f"within, {unit}", scale=scale),
     )
     hints = ["retriever", "tokens", alt.Tooltip("recall", format=".3f")]
-    x = alt.X("recall:Q", title=NAMES["recall"], scale=alt.Scale(domain=[0, 1]))
-    dots = base.mark_point(filled=True, size=60).encode(x=x, tooltip=hints)
-    ends = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=NAMES["recall"]), x2="high:Q")
-    title = alt.TitleParams("Which retrieval finds the evidence", subtitle="WARM alone; 95% intervals by conversation")
-    chart = (ends + dots).properties(title=title, width=460, height={"step": 12})
-    found = ", ".join(f"{row['retriever']} {row[relevance.main]:.3f}" for _, row in frame.iterrows())
-    return Picture(finished(chart), f"Evidence recall within {relevance.main.split('_')[1]} {unit}: {found}")
+    return _picture(
+        _dots(base, "recall", NAMES["recall"], hints, size=60, scale=alt.Scale(domain=[0, 1])),
+        f"Evidence recall within {relevance.main.split('_')[1]} {unit}: {_held(frame, relevance.main)}",
+        title="Which retrieval finds the evidence",
+        subtitle="WARM alone; 95% intervals by conversation",
+        width=460,
+        height={"step": 12},
+    )
 
 
 def signals(relevance: "Relevance") -> Picture:
@@ -160,15 +188,15 @@ def signals(relevance: "Relevance") -> Picture:
     base = alt.Chart(frame).encode(y=alt.Y("signal:N", sort=[*frame["signal"]], title=None))
     title = f"recall lost without it, within {relevance.main.split('_')[1]} {relevance.ranks.unit}"
     hints = ["signal", alt.Tooltip("difference", format="+.3f"), "verdict"]
-    dots = base.mark_point(filled=True, size=80, color=COLOURS["COLD"]).encode(
-        x=alt.X("difference:Q", title=title), tooltip=hints
-    )
-    ends = base.mark_rule(strokeWidth=2, color=COLOURS["COLD"]).encode(x=alt.X("low:Q", title=title), x2="high:Q")
     zero = alt.Chart(frame.head(1)).mark_rule(strokeDash=[4, 4], color=INK).encode(x=alt.datum(0))
-    head = alt.TitleParams("What each signal is worth", subtitle="paired by question; 95% intervals by conversation")
-    chart = (zero + ends + dots).properties(title=head, width=460, height={"step": 24})
-    lost = ", ".join(f"{row['signal']} {row['difference']:+.3f}" for _, row in frame.iterrows())
-    return Picture(finished(chart), f"Recall lost without each signal: {lost}")
+    return _picture(
+        zero + _dots(base, "difference", title, hints, size=80, color=COLOURS["COLD"]),
+        f"Recall lost without each signal: {_held(frame, 'difference', '+.3f', by='signal')}",
+        title="What each signal is worth",
+        subtitle="paired by question; 95% intervals by conversation",
+        width=460,
+        height={"step": 24},
+    )
 
 
 def tokens(found: "Tokens") -> Picture:

@@ -1,30 +1,35 @@
 """Rank once: every question's candidates under each retriever, as they would have stood when it was asked."""
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
+from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
 from gallump_lab.memory.context import newest_first
 from gallump_lab.memory.corpus import Corpus, View
-from gallump_lab.memory.recall import Ranked
-from gallump_lab.memory.records import AsOf, ContextItem
+from gallump_lab.memory.records import AsOf, ContextItem, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.dates import zone
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
-from gallump_lab.study.past import checked_snapshot, one_by_one, zone_of
-from gallump_lab.study.rankings import RankedQuestion, Ranking, Rankings
 from gallump_lab.study.tally import Qrels
+from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
 
 OFF: dict[str, Any] = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
 RETRIEVERS: dict[str, Recall] = {
@@ -39,6 +44,97 @@ RETRIEVERS: dict[str, Recall] = {
 
 class NothingToMeasure(ValueError):
     """A study needs questions of which it is known which messages they rest on; there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedQuestion:
+    """One question and what does not depend on a retriever."""
+
+    question_id: int
+    text: str
+    kind: str
+    conversation: str
+    needs: Qrels
+    hot: Sequence[ContextItem]
+    cold: Sequence[ContextItem]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rankings:
+    """Every question's candidates; `study.rank` makes it, `study.sweep` and `study.relevance` use it."""
+
+    asked: Sequence[RankedQuestion]
+    retrievers: Mapping[str, Recall]
+    found: Mapping[str, Sequence["Ints"]]
+    """By retriever, a table a question: its WARM candidates in the order in which they are kept, each with its passage
+    id, its score and what each of `SIGNALS` gave (millionths)."""
+    passages: Mapping[int, ContextItem]
+    """Every passage that is a candidate somewhere, by its id."""
+    config: Config
+    """What was applied in the lab."""
+    limits: Mapping[str, int]
+    """Up to how many tokens hot, warm and cold can be swept."""
+    factor: float
+    """How many of the model's tokens one cl100k token is."""
+    model: str
+    """Who answers, in whose tokens all is counted."""
+    data_hash: str
+    """Of the snapshot."""
+    unlabelled: int = 0
+    """Questions without evidence, which were left out."""
+    left: int = 0
+    """Questions that were not ranked because of an interrupt."""
+    later: int = 0
+    """Questions that rest on a message which came after they were asked; that message is not asked of anyone."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """How many passages an embedding model had no code of at most, by its name."""
+
+    def candidates(self, retriever: str, place: int) -> list[ContextItem]:
+        """Return one question's WARM candidates in order, as they stand in `passages`: without rank and score."""
+        return [self.passages[item] for item in self.found[retriever][place][:, 0].tolist()]
+
+    def warm(self, retriever: str, place: int) -> list[ContextItem]:
+        """Return one question's WARM candidates, ranked and scored."""
+        return [
+            replace(
+                self.passages[item],
+                rank=rank,
+                score=score,
+                signals={name: gained for name, gained in zip(SIGNALS, signals, strict=True) if gained},
+            )
+            for rank, (item, score, *signals) in enumerate(self.found[retriever][place].tolist(), 1)
+        ]
+
+    @property
+    def unit(self) -> str:
+        """What tokens are counted here, in words."""
+        return f"tokens of {self.model}"
+
+    @property
+    def usd(self) -> float:
+        """What a token costs in a prompt, USD; NaN where the model's price is not known."""
+        found = price(self.model, self.config.model.prices)
+        return found.input / 1e6 if found else math.nan
+
+    @property
+    def conversations(self) -> list[str]:
+        """Return each question's cluster."""
+        return [each.conversation for each in self.asked]
+
+    def __repr__(self) -> str:
+        """Count what was ranked, and say in whose tokens."""
+        asked, talks = counted(len(self.asked), "questions"), counted(len(set(self.conversations)), "conversations")
+        names = f"{counted(len(self.retrievers), 'retrievers')}: {', '.join(self.retrievers)}"
+        unit = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
+        if self.model == OFFLINE != self.config.model.name:
+            unit += f" With a key another would answer: study.rank(..., model={self.config.model.name!r})."
+        notes = {
+            f"{self.unlabelled:,} questions without evidence were left out.": self.unlabelled,
+            f"Interrupted: {self.left:,} questions are not ranked.": self.left,
+            f"{self.later:,} rest on messages that came after they were asked; these are left out.": self.later,
+        }
+        said = [words for words, number in notes.items() if number]
+        return "\n".join([f"Rankings: {asked} in {talks}, {names}", unit, *said, *not_embedded(self.missing)])
 
 
 def rank(  # noqa: PLR0913 (what a study may choose)
@@ -83,9 +179,13 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     --------
     >>> ranks = study.rank(lab.snapshot(), ["BM25", "all signals"])
     """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
     checked_snapshot(snapshot)
     limits = {"hot": hot, "warm": warm, "cold": cold}
-    _check(limits, model)
+    if not all(isinstance(tokens, int) and tokens >= 0 for tokens in limits.values()):
+        msg = f"hot, warm and cold must be whole numbers of tokens of at least 0, not {hot!r}, {warm!r} and {cold!r}."
+        raise ValueError(msg)
     corpus = Corpus(embedders)
     memory.prepare(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
@@ -96,65 +196,68 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             "(lab.label(...) or lab.labeller()), or import a dataset with questions."
         )
         raise NothingToMeasure(msg)
+    done: list[tuple[RankedQuestion, list[Ints]] | None] = []
     with snapshot.read() as con:
         applied = runs.applied(con)
         model = model or snapshot.model or applied.model.answering
         window = applied.budget.window + sum(limits.values())
-        ranker = _Ranker(
-            con=con,
-            corpus=corpus,
-            config=replace(applied, budget=replace(applied.budget, window=window, **limits)),
-            retrievers=_named(retrievers, applied.recall),
-            factor=memory.learnt_factor(con, model, applied),
-            zone=zone_of(con, applied),
-            seen_insight=memory.newest(con)[1],
-            cited=ledger.cited(con),
-        )
-        each = one_by_one(rows, ranker.question, "Ranking", "questions")
-    done = [one for one in each if one]
-    if not done:
+        largest = replace(applied, budget=replace(applied.budget, window=window, **limits))
+        factor = memory.learnt_factor(con, model, applied)
+        ranker = _Ranker(con, corpus, largest, _named(retrievers, applied.recall), factor)
+        try:
+            done.extend(map(ranker.question, tqdm(rows, desc="Ranking", unit=" questions", delay=2)))
+        except KeyboardInterrupt:
+            if not done:
+                raise
+    ranked = [each for each in done if each]
+    if not ranked:
         msg = (
-            f"All {len(each):,} questions rest on messages that came after they were asked, so nothing can be found "
+            f"All {len(done):,} questions rest on messages that came after they were asked, so nothing can be found "
             "for them. Give asked_at a time after these messages."
         )
         raise NothingToMeasure(msg)
     return Rankings(
-        asked=[asked for asked, _ in done],
+        asked=[asked for asked, _ in ranked],
         retrievers=ranker.retrievers,
-        found={name: [rankings[place] for _, rankings in done] for place, name in enumerate(ranker.retrievers)},
+        found={name: [tables[place] for _, tables in ranked] for place, name in enumerate(ranker.retrievers)},
         passages=ranker.passages,
         config=applied,
         limits=limits,
         data_hash=snapshot.hash,
-        factor=ranker.factor,
+        factor=factor,
         model=model,
         unlabelled=len(wanted) - len(rows),
-        left=len(rows) - len(each),
+        left=len(rows) - len(done),
         later=ranker.later,
         missing=ranker.missing,
     )
 
 
-@dataclass(kw_only=True)
 class _Ranker:
-    """Ranks one question after the other, and keeps what they share."""
+    """Ranks one question after the other, and keeps what they share.
 
-    con: "DuckDBPyConnection"
-    corpus: Corpus
-    config: Config
-    """What is applied, with budgets as large as can be swept."""
-    retrievers: Mapping[str, Recall]
-    factor: float
-    zone: tzinfo
-    """Whose days the questions mean."""
-    seen_insight: int
-    cited: Mapping[int, frozenset[int]]
-    passages: dict[int, ContextItem] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
-    later: int = 0
-    _views: dict[str, tuple[AsOf, View]] = field(default_factory=dict)
+    Parameters
+    ----------
+    config : Config
+        What is applied, with budgets as large as can be swept.
+    """
 
-    def question(self, row: Any) -> tuple[RankedQuestion, list[Ranking]] | None:
+    def __init__(
+        self,
+        con: "DuckDBPyConnection",
+        corpus: Corpus,
+        config: Config,
+        retrievers: Mapping[str, Recall],
+        factor: float,
+    ) -> None:
+        self.con, self.corpus, self.config, self.retrievers, self.factor = con, corpus, config, retrievers, factor
+        self.zone, self.cited, self.seen_insight = zone_of(con, config), ledger.cited(con), memory.newest(con)[1]
+        self.passages: dict[int, ContextItem] = {}
+        self.missing: dict[str, int] = {}
+        self.later = 0
+        self._views: dict[str, tuple[AsOf, View]] = {}
+
+    def question(self, row: Any) -> "tuple[RankedQuestion, list[Ints]] | None":
         """Rank one question's candidates under each retriever; None if all that it rests on came later."""
         import numpy as np
 
@@ -175,7 +278,7 @@ class _Ranker:
         for settings in self.retrievers.values():
             view = self._view(moment, settings)
             ranked = recall.rank(self.con, view, row.text, symbol=symbol, moment=moment, settings=settings, memo=memo)
-            found.append(self._ranking(ranked))
+            found.append(self._table(ranked))
         _, _, hot = memory.hot(self.con, session, moment, self.config, self.factor)
         cold = learnt.candidates(
             self.con,
@@ -186,17 +289,18 @@ class _Ranker:
             factor=self.factor,
             plain=self.config.template == "guide",
         )
+        needs = Qrels(
+            evidence=evidence,
+            words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
+            cited=self.cited,
+        )
         asked = RankedQuestion(
             question_id=int(row.question_id),
             text=row.text,
             kind=row.kind,
             conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
-            needs=Qrels(
-                evidence=evidence,
-                words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
-                cited=self.cited,
-            ),
-            hot=_within(hot, self.config.budget.hot),
+            needs=needs,
+            hot=hot,
             cold=[slot for slot in cold if not learnt.too_far(slot, self.config.cold.least)],
         )
         return asked, found
@@ -211,7 +315,7 @@ class _Ranker:
             self.missing[model] = max(view.missing, self.missing.get(model, 0))
         return view
 
-    def _ranking(self, ranked: Ranked) -> Ranking:
+    def _table(self, ranked: recall.Ranked) -> "Ints":
         """Return as many of the ranked as any budget may hold, the newest of equal statements first."""
         import numpy as np
 
@@ -221,40 +325,54 @@ class _Ranker:
         place = {item: number for number, item in enumerate(ranked.passage_ids)}
         moved = [place[slot.item_id] for slot in newest_first([self.passages[item] for item in first])]
         none = [0] * len(place)
-        rows = [ranked.passage_ids, ranked.scores, *(ranked.signals.get(name, none) for name in SIGNALS)]
-        table = np.array(rows, np.int64)[:, np.array(moved, np.int64)]
-        return Ranking(items=table[0], scores=table[1], signals=table[2:].T)
-
-
-def _within(slots: Sequence[ContextItem], most: int) -> list[ContextItem]:
-    """Leave out what no budget of so many tokens could hold."""
-    ends = accumulate(slot.tokens for slot in slots)
-    return [slot for slot, end in zip(slots, ends, strict=True) if end - slot.tokens <= most]
+        columns = [ranked.passage_ids, ranked.scores, *(ranked.signals.get(name, none) for name in SIGNALS)]
+        return np.array(columns, np.int64)[:, np.array(moved, np.int64)].T
 
 
 def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:
+    """Return settings by name, of what a caller gave."""
     known = {"applied": applied} | RETRIEVERS
     given = "applied" if retrievers is None else retrievers
     if isinstance(given, str):
         given = [given]
     if isinstance(given, Sequence):
-        given = {str(name): known.get(str(name)) for name in given}
-    if isinstance(given, Mapping):
-        found = {name: settings for name, settings in given.items() if isinstance(settings, Recall)}
-        if found and len(found) == len(given):
-            return found
-    msg = (
-        f"retrievers must be some of {', '.join(map(repr, known))}, or settings by name ({{'mine': Recall(...)}}), not "
-        f"{retrievers!r}."
-    )
-    raise ValueError(msg)
-
-
-def _check(limits: Mapping[str, int], model: str | None) -> None:
-    for tier, tokens in limits.items():
-        if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
-            msg = f"{tier} must be a whole number of tokens of at least 0, not {tokens!r}."
-            raise ValueError(msg)
-    if model is not None and (not isinstance(model, str) or not model.strip()):
-        msg = f"model must be a model's name such as 'claude-sonnet-5-5', not {model!r}."
+        given = {name: known.get(name) for name in given}
+    if not given or not isinstance(given, Mapping) or not all(isinstance(each, Recall) for each in given.values()):
+        msg = (
+            f"retrievers must be some of {', '.join(map(repr, known))}, or settings by name ({{'mine': Recall(...)}}), "
+            f"not {retrievers!r}."
+        )
         raise ValueError(msg)
+    return dict(given)
+
+
+def zone_of(con: "DuckDBPyConnection", config: Config) -> tzinfo:
+    """Return whose days a lab's questions mean: the configuration's time zone, else its newest turn's, else UTC's."""
+    newest = con.execute("select max_by(time_zone, turn_id) from turns where time_zone is not null").fetchone()
+    return zone(config.time_zone or (newest and newest[0]) or "UTC")
+
+
+def checked_snapshot(snapshot: object) -> None:
+    """Check that a study was given a snapshot.
+
+    Raises
+    ------
+    ValueError
+        If it was given something else.
+    """
+    if not isinstance(snapshot, Snapshot):
+        msg = f"snapshot must be what lab.snapshot() gives, not {snapshot!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
+
+
+def checked_ranks(ranks: object) -> None:
+    """Check that a study was given ranks.
+
+    Raises
+    ------
+    ValueError
+        If it was given something else.
+    """
+    if not isinstance(ranks, Rankings):
+        msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
+        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)

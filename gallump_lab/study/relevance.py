@@ -1,7 +1,7 @@
 """Which retriever finds what the questions need, what each signal is worth, and where it fails and why."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from gallump_lab.memory.context import says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import pictures, statistics
-from gallump_lab.study.best import shown, verdict
-from gallump_lab.study.rankings import RankedQuestion, Rankings, checked_ranks
+from gallump_lab.study.rank import RankedQuestion, Rankings, checked_ranks
+from gallump_lab.study.statistics import shown, verdict
 from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def ablations(settings: Recall | None = None) -> dict[str, Recall]:
     --------
     >>> study.relevance(study.rank(snapshot, study.ablations())).signals()
     """
-    whole = Recall() if settings is None else settings
+    whole = settings or Recall()
     on = [name for name in (*SIGNALS, "neighbours") if getattr(whole, name)]
     return {"all signals": whole} | {f"{WITHOUT}{name}": _without(whole, name) for name in on}
 
@@ -71,14 +71,14 @@ def relevance(ranks: Rankings, at_tokens: Sequence[int] = TOKENS) -> "Relevance"
     """
     checked_ranks(ranks)
     most = ranks.limits["warm"]
-    given = list(at_tokens) if isinstance(at_tokens, Iterable) and not isinstance(at_tokens, str) else []
+    given = set(at_tokens)
     if not given or not all(isinstance(each, int) and 0 < each <= most for each in given):
         msg = (
             f"at_tokens must be whole numbers from 1 to {most:,}, which the ranks reach to, such as [200, 500], not "
             f"{at_tokens!r}. To go further: study.rank(..., warm=...)."
         )
         raise ValueError(msg)
-    return Relevance(ranks, tuple(sorted(set(given))))
+    return Relevance(ranks, tuple(sorted(given)))
 
 
 class Relevance:
@@ -92,6 +92,8 @@ class Relevance:
         The budgets, in the ranks' tokens.
     measured : dict of str to dict of str to array of float
         By retriever and measure, a value a question; NaN is unscored.
+    main : str
+        The measure that is compared by default: recall within 500 tokens, or within the largest budget.
     """
 
     def __init__(self, ranks: Rankings, at_tokens: tuple[int, ...]) -> None:
@@ -105,8 +107,8 @@ class Relevance:
         none = np.zeros(1, np.int64)
         grid = {"hot": none, "warm": np.array(self.at_tokens), "cold": none}
         rows = []
-        for asked, ranking in zip(self.ranks.asked, self.ranks.found[retriever], strict=True):
-            warm = [self.ranks.passages[item] for item in ranking.items.tolist()]
+        for place, asked in enumerate(self.ranks.asked):
+            warm = self.ranks.candidates(retriever, place)
             messages, evidence = order(warm), asked.needs.evidence
             cells = tally(asked.needs, [], warm, [], grid)
             row = {
@@ -116,8 +118,8 @@ class Relevance:
                 "mrr": reciprocal_rank(messages, evidence),
             }
             for measure in ("recall", "partial_recall", "coverage"):
-                for number, budget in enumerate(self.at_tokens):
-                    row[f"{measure}_{budget}"] = float(cells[measure][0, number, 0])
+                names = (f"{measure}_{budget}" for budget in self.at_tokens)
+                row |= zip(names, cells[measure][0, :, 0].tolist(), strict=True)
             rows.append(row)
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
@@ -134,12 +136,14 @@ class Relevance:
         rows = []
         for name, values in self.measured.items():
             row: dict[str, Any] = {"retriever": name, "unit": self.ranks.unit}
-            for measure, each in values.items():
-                row[measure], row[f"{measure}_low"], row[f"{measure}_high"] = statistics.shares(
-                    each, self.ranks.conversations
-                ).interval()
+            for measure in values:
+                row |= zip((measure, f"{measure}_low", f"{measure}_high"), self._share(name, measure), strict=True)
             rows.append(row)
         return pd.DataFrame(rows)
+
+    def _share(self, retriever: str, measure: str) -> statistics.Interval:
+        """Return a measure's mean with its interval."""
+        return statistics.shares(self.measured[retriever][measure], self.ranks.conversations).interval()
 
     def differences(self, measure: str | None = None) -> "pd.DataFrame":
         """Compare every two retrievers, paired by question, with Holm's adjustment for the number of comparisons.
@@ -149,8 +153,7 @@ class Relevance:
         pandas.DataFrame
             retriever, other, difference, low, high (95%), p (adjusted), verdict in words.
         """
-        pairs = list(itertools.combinations(self.measured, 2))
-        return self._compared(pairs, measure or self.main)
+        return self._compared([*itertools.combinations(self.measured, 2)], measure or self.main)
 
     def signals(self, measure: str | None = None) -> "pd.DataFrame":
         """Return what each signal is worth: what is lost without it, as `differences` does.
@@ -180,17 +183,12 @@ class Relevance:
         if measure not in known:
             msg = f"measure must be one of {', '.join(known)}, not {measure!r}."
             raise ValueError(msg)
-        columns = ["retriever", "other", "difference", "low", "high", "p", "verdict"]
-        if not pairs:
-            return pd.DataFrame(columns=columns)
-        table = np.stack([self.measured[one][measure] - self.measured[other][measure] for one, other in pairs], 1)
-        found = statistics.differences(table, self.ranks.conversations)
-        p = statistics.holm(found.p)
-        rows = []
-        for place, (one, other) in enumerate(pairs):
-            interval = found.interval(place)
-            rows.append([one, other, *interval, p[place], verdict(interval, p[place])])
-        return pd.DataFrame(rows, columns=columns)
+        gains = [self.measured[one][measure] - self.measured[other][measure] for one, other in pairs]
+        found = statistics.differences(np.reshape(gains, (len(pairs), -1)).T, self.ranks.conversations)
+        frame = pd.DataFrame(pairs, columns=["retriever", "other"])
+        frame = frame.assign(difference=found.value, low=found.low, high=found.high, p=statistics.holm(found.p))
+        intervals = zip(frame["difference"], frame["low"], frame["high"], strict=True)
+        return frame.assign(verdict=[*map(verdict, intervals, frame["p"])])
 
     def worst(self, retriever: str | None = None, number: int = 10) -> "pd.DataFrame":
         """Return the questions that a retriever serves worst: the evidence that it finds last, or not at all.
@@ -203,15 +201,13 @@ class Relevance:
         """
         import pandas as pd
 
-        name = self._known(retriever)
-        held, first = self.measured[name][self.main], self.measured[name]["mrr"]
-        places = sorted(range(len(self.ranks.asked)), key=lambda place: (held[place], first[place]))[:number]
-        rows = [
-            (asked.question_id, asked.kind, asked.text, held[place], round(1 / first[place]) if first[place] else None)
-            for place, asked in ((place, self.ranks.asked[place]) for place in places)
-        ]
-        columns = ["question_id", "kind", "text", self.main, "found"]
-        return pd.DataFrame(rows, columns=columns).astype({"found": "Int64"})
+        measured = self.measured[self._known(retriever)]
+        asked = pd.DataFrame([(each.question_id, each.kind, each.text) for each in self.ranks.asked])
+        frame = asked.set_axis(["question_id", "kind", "text"], axis=1).assign(
+            **{self.main: measured[self.main]}, found=pd.Series(measured["mrr"]).where(lambda mrr: mrr > 0)
+        )
+        worst = frame.sort_values([self.main, "found"], na_position="first", kind="stable", ignore_index=True)
+        return worst.head(number).assign(found=lambda each: (1 / each["found"]).round().astype("Int64"))
 
     def trace(self, question_id: int, retriever: str | None = None, number: int = 5) -> "Trace":
         """Show what outranked a question's evidence, and by which signals.
@@ -230,7 +226,7 @@ class Relevance:
         return Trace(asked=asked, retriever=name, slots=slots, number=number)
 
     def _known(self, retriever: str | None) -> str:
-        name = next(iter(self.measured)) if retriever is None else retriever
+        name = retriever or next(iter(self.measured))
         if name not in self.measured:
             msg = f"retriever must be one of {', '.join(self.measured)}, not {retriever!r}."
             raise ValueError(msg)
@@ -247,14 +243,9 @@ class Relevance:
     def __repr__(self) -> str:
         """Return the main measure of each retriever, and what can be said of their differences."""
         head = f"Relevance on {len(self.ranks.asked):,} questions: {self.main.replace('_', ' within ')}"
-        lines = [f"{head} {self.ranks.unit}"]
         width = max(map(len, self.measured))
-        for name, values in self.measured.items():
-            interval = statistics.shares(values[self.main], self.ranks.conversations).interval()
-            lines.append(f"{name:{width}}  {shown(interval)}")
-        lines += [each for each in [statistics.caution(self.ranks.conversations)] if each]
-        lines += [f"Interrupted: {self.ranks.left:,} questions are not in it."] if self.ranks.left else []
-        return "\n".join(lines)
+        lines = [f"{name:{width}}  {shown(self._share(name, self.main))}" for name in self.measured]
+        return "\n".join([f"{head} {self.ranks.unit}", *lines, *statistics.caution(self.ranks.conversations)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,12 +270,13 @@ class Trace:
             held = [part.item_id for part in parts if says(slot, part)]
             others += not held
             if held or others <= self.number:
+                signals = {name: slot.signals.get(name, 0) for name in SIGNALS}
                 rows.append(
-                    [slot.rank, bool(held), slot.score, *(slot.signals.get(name, 0) for name in SIGNALS), slot.text]
+                    {"rank": slot.rank, "evidence": bool(held), "score": slot.score, **signals, "text": slot.text}
                 )
             for item in held:
                 missing.pop(item, None)
-        rows += [[None, True, None, *([None] * len(SIGNALS)), part.text] for part in missing.values()]
+        rows += [{"evidence": True, "text": part.text} for part in missing.values()]
         table = pd.DataFrame(rows, columns=["rank", "evidence", "score", *SIGNALS, "text"])
         return table.astype(dict.fromkeys(("rank", "score", *SIGNALS), "Int64"))
 
@@ -292,15 +284,15 @@ class Trace:
         """Return what was asked, where the evidence stands, and what the first has more than it."""
         table = self.frame
         lines = [f"{self.asked.text} ({self.retriever})"]
-        for rank, evidence, text in zip(table["rank"].to_numpy(object), table["evidence"], table["text"], strict=True):
-            place = f"{rank:4}" if isinstance(rank, int) else "   -"
-            lines.append(f"{'*' if evidence else ' '}{place}  {' '.join(text.split())[:96]}")
+        for row in table.astype({"rank": object}).to_dict("records"):
+            place = f"{row['rank']:4}" if isinstance(row["rank"], int) else "   -"
+            lines.append(f"{'*' if row['evidence'] else ' '}{place}  {' '.join(row['text'].split())[:96]}")
         held, rest = table[table["evidence"] & table["rank"].notna()], table[~table["evidence"]]
         if not len(held):
             lines.append("The evidence is not among the candidates: it shares too little with the question.")
         elif len(rest) and rest["rank"].iloc[0] < held["rank"].iloc[0]:
-            gained = (rest.iloc[0][list(SIGNALS)] - held.iloc[0][list(SIGNALS)]).astype(int).to_dict()
-            best = sorted(filter(gained.get, gained), key=lambda name: -abs(gained[name]))[:3]
-            told = ", ".join(f"{name} {gained[name] / 1e6:+.2f}" for name in best)
-            lines.append(f"The first against the evidence: {told}")
+            gained = (rest.iloc[0][list(SIGNALS)] - held.iloc[0][list(SIGNALS)]).astype(int)
+            best = sorted(filter(gained.get, SIGNALS), key=lambda name: -abs(gained[name]))[:3]
+            said = ", ".join(f"{name} {gained[name] / 1e6:+.2f}" for name in best)
+            lines.append(f"The first against the evidence: {said}")
         return "\n".join(lines)

@@ -1,31 +1,163 @@
 """Replay: the prompt of every past turn again, from a snapshot. Under its own config it gives the same bytes."""
 
+import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
-from gallump_lab.brain.prompt import SECTIONS, Prompt
-from gallump_lab.config import Config, Model
-from gallump_lab.memory.context import prepare
+from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
+from gallump_lab.brain.turns import chosen_of
+from gallump_lab.config import Config, ConfigError, Model
+from gallump_lab.market.market_context import MarketContext
+from gallump_lab.memory import recall
+from gallump_lab.memory.context import context, learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.memory.records import TIERS, ContextItem
+from gallump_lab.memory.records import TIERS, AsOf, ContextItem, SessionContext
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.reading.dates import zone
 from gallump_lab.reading.text_files import counted
-from gallump_lab.store import Snapshot
-from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
+from gallump_lab.store import Snapshot, times
+from gallump_lab.study.rank import checked_snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-SHOWN = 5
-"""So many items of each kind a turn's words quote."""
-QUOTED = 90
-"""So many characters of each."""
+Prices = Mapping[str, tuple[float, float]]
+"""USD per million tokens, in and out, by model name."""
+SHOWN, QUOTED = 5, 90
+"""So many items of each kind a turn's words quote, and so many characters of each."""
+_COUNTED = ("tokens", *SECTIONS)
+_TURNS = """
+select turn_id, q.text as question, r.text as reply, t.session_id, t.symbol, chosen::text as chosen, asked_at,
+       coalesce(time_zone, 'UTC') as time_zone,
+       seen_message, seen_insight, model, market::text as market, toml, token_factor, retrieval, template,
+       prompt_sha256, (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
+       output_tokens, cost_usd, latency
+from turns t left join messages q on q.message_id = t.question_id left join messages r on r.message_id = t.reply_id
+left join configs using (config_id)
+where $wanted::bigint[] is null or turn_id in (select unnest($wanted::bigint[])) order by turn_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """One turn as it was recorded, whose prompt can be built again."""
+
+    turn_id: int
+    question: str | None
+    """None: forgotten since."""
+    reply: str | None
+    """None: there was none, or it was forgotten since."""
+    session_id: str
+    symbol: str | None
+    chosen: str | None
+    asked_at: datetime
+    """Naive UTC."""
+    time_zone: str
+    """Whose days were meant; UTC for turns that did not record it."""
+    seen_message: int
+    seen_insight: int
+    model: str
+    market: str
+    toml: str | None
+    """Its configuration."""
+    token_factor: float
+    retrieval: str
+    template: str
+    prompt_sha256: str
+    forgotten: int
+    """How many of the messages that it could see have been forgotten since."""
+    output_tokens: int | None
+    cost_usd: float | None
+    latency: float | None
+
+    @property
+    def gone(self) -> str | None:
+        """What is needed to build its prompt and is no longer there, in words."""
+        if self.question is None:
+            return "its question was forgotten"
+        return "its configuration is gone" if self.toml is None else None
+
+    @property
+    def config(self) -> Config:
+        """Its own configuration."""
+        return Config.from_toml(self.toml or "")
+
+    @property
+    def seen(self) -> MarketContext:
+        """The market that it saw."""
+        return MarketContext.from_dict(json.loads(self.market))
+
+    def counts_as(self, con: "DuckDBPyConnection", config: Config, model: str | None = None) -> tuple[str, float]:
+        """Return who would answer under a configuration, and the tokens per cl100k token as they were known by then.
+
+        That is `model` if it is given; else who did answer, unless the configuration names another model than the
+        turn's own does.
+        """
+        own = self.config.model
+        model = model or (self.model if config.model.name == own.name else config.model.name)
+        if (model, config.model.factors) == (self.model, own.factors):
+            return model, self.token_factor
+        return model, learnt_factor(con, model, config, times.aware(self.asked_at))
+
+    def context(self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, factor: float) -> SessionContext:
+        """Take from memory what a configuration would have given it."""
+        at = times.aware(self.asked_at, zone(self.time_zone))
+        return context(
+            con,
+            corpus,
+            self.question or "",
+            session_id=self.session_id,
+            symbol=self.symbol,
+            symbols=self.seen.symbols,
+            moment=AsOf(at=at, seen_message=self.seen_message, seen_insight=self.seen_insight),
+            config=config,
+            factor=factor,
+            overrides=chosen_of(self.chosen),
+        )
+
+    def build(
+        self, con: "DuckDBPyConnection", corpus: Corpus, config: Config, model: str | None = None
+    ) -> tuple[Prompt | None, str | None]:
+        """Build its prompt from what it saw, in a model's tokens (see `counts_as`); or return why that cannot be."""
+        if self.gone:
+            return None, self.gone
+        _, factor = self.counts_as(con, config, model)
+        try:
+            session = self.context(con, corpus, config, factor)
+            builder = PromptBuilder(config.template, config.budget)
+            return builder.build_trading_prompt(self.question or "", self.seen, session), None
+        except (PromptTooLong, ConfigError) as error:
+            return None, str(error)
+
+    def changed(self, prompt: Prompt) -> tuple[str, ...]:
+        """Return what is not as it was when this prompt, of its own configuration, was sent."""
+        now = recall.version(self.config.recall.embedder, sum(prompt.session_context.missing.values()))
+        found_so = self.retrieval.startswith(f"{recall.VERSION} ")
+        same = {
+            "retrieval": found_so,
+            "embeddings": not found_so or self.retrieval == now,
+            "template": self.template == prompt.template,
+            "forgotten messages": not self.forgotten,
+        }
+        return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def past_turns(con: "DuckDBPyConnection", wanted: Sequence[int] | None = None) -> list[Past]:
+    """Read past turns, all or those of some ids, in order; a ValueError names an id that is no turn's."""
+    found = con.execute(_TURNS, {"wanted": None if wanted is None else list(wanted)})
+    names = [column[0] for column in found.description]
+    past = [Past(**dict(zip(names, row, strict=True))) for row in found.fetchall()]
+    if strangers := sorted(set(wanted or ()) - {turn.turn_id for turn in past}):
+        msg = f"turn_id {', '.join(map(str, strangers))} not in this snapshot; lab.turns lists them."
+        raise ValueError(msg)
+    return past
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +171,13 @@ class Replayed:
     before: Prompt | None = None
     """Under its own configuration; None where it cannot be built."""
     changed: tuple[str, ...] = ()
-    """What is not as it was (template, retrieval, embeddings, forgotten messages), so that `before` cannot be called
-    the same."""
+    """What is not as it was, so that `before` is not what was sent: template, retrieval, embeddings, forgotten ones."""
     problem: str | None = None
     """Why one of the two cannot be built, in words: what is gone, or does not fit."""
-    model: str
-    """Whose tokens the prompt's are: who answered, or the model of the configuration that was tried."""
-    cost: float | None = None
-    """USD of the prompt alone, none of it cached; None where the price is not known."""
-    cost_before: float | None = None
+    cost: float = math.nan
+    """USD of the prompt alone, none of it cached; NaN where the price is not known."""
+    cost_before: float = math.nan
     """The same under its own configuration."""
-
-    @property
-    def turn_id(self) -> int:
-        """The turn's id."""
-        return self.past.turn_id
 
     @property
     def identical(self) -> bool:
@@ -76,12 +200,9 @@ class Replayed:
     def frame(self) -> "pd.DataFrame":
         """One row an item that stands in either prompt.
 
-        Returns
-        -------
-        pandas.DataFrame
-            tier, kind, item_id, message_id, tokens, before, after, why, text. `before` and `after`: whether it stands
-            in the prompt of the turn's own configuration and in the one tried, `why` what the latter says of it (kept,
-            over budget, in HOT, ...; missing: it was no near miss). The rest is as in the latter if it stands there.
+        tier, kind, item_id, message_id, tokens, before, after, why, text. `before` and `after`: whether it stands in
+        the prompt of the turn's own configuration and in the one tried, `why` what the latter says of it (kept, over
+        budget, in HOT, ...; missing: it was no near miss). The rest is as in the latter if it stands there.
         """
         import pandas as pd
 
@@ -96,16 +217,15 @@ class Replayed:
 
     def __repr__(self) -> str:
         """Return what is other, in tokens, USD and items."""
-        head = f"Turn {self.turn_id}, {_quoted(self.past.question or 'its question was forgotten')}"
+        head = f"Turn {self.past.turn_id}, {_quoted(self.past.question or 'its question was forgotten')}"
         changed = ", ".join(self.changed)
         if self.prompt is None or self.before is None:
             return f"{head}\ncannot be compared: {self.problem}"
         if self.prompt is self.before:
-            same = "byte for byte as sent" if self.identical else "not the bytes that were sent"
-            same = f"not called the same, for these have changed: {changed}" if changed else same
-            return f"{head}\n{same}: {self.prompt.tokens:,} tokens"
-        lines = [head, f"{_in_tokens(self.before.tokens, self.prompt.tokens)}, {_in_usd(self.cost_before, self.cost)}"]
-        lines[-1] += " for the prompt"
+            differs = f"not called the same, for these have changed: {changed or 'the bytes'}"
+            return f"{head}\n{'byte for byte as sent' if self.identical else differs}: {self.prompt.tokens:,} tokens"
+        spent = _in_tokens(self.before.tokens, self.prompt.tokens)
+        lines = [head, f"{spent}, {_in_usd(self.cost_before, self.cost)} for the prompt"]
         for what, slots in (("came in", self.came_in), ("fell out", self.fell_out)):
             lines.append(f"{len(slots)} {what}{':' if slots else ''}")
             lines += [f"  {slot.tier.upper()}, {slot.tokens} tokens: {_quoted(slot.text)}" for slot in slots[:SHOWN]]
@@ -125,16 +245,13 @@ def _quoted(text: str) -> str:
 
 
 def _in_tokens(before: float, after: float) -> str:
-    if math.isnan(before) or math.isnan(after):
+    if math.isnan(before + after):
         return "tokens not known"
-    share = f", {after / before - 1:+.0%}" if before else ""
-    return f"{before:,.0f} -> {after:,.0f} tokens ({after - before:+,.0f}{share})"
+    return f"{before:,.0f} -> {after:,.0f} tokens ({after - before:+,.0f}, {after / before - 1:+.0%})"
 
 
-def _in_usd(before: float | None, after: float | None) -> str:
-    if before is None or after is None or math.isnan(before) or math.isnan(after):
-        return "price not known"
-    return f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"
+def _in_usd(before: float, after: float) -> str:
+    return "price not known" if math.isnan(before + after) else f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,32 +261,29 @@ class Replay:
     turns: tuple[Replayed, ...]
     config: Config | None = None
     """What was tried; None: each turn's own."""
-    left: int = 0
-    """Turns that were not replayed because of an interrupt."""
 
     @property
     def frame(self) -> "pd.DataFrame":
         """One row a turn; figures are missing where a prompt is.
 
-        Returns
-        -------
-        pandas.DataFrame
-            turn_id; tokens, and tokens_before under the turn's own configuration; cost and cost_before (USD of the
-            prompt alone); came_in and fell_out (items); identical, changed, problem, sha256; and the tokens of each
-            section, `hot` and `hot_before` and so on.
+        turn_id; tokens, and tokens_before under the turn's own configuration; cost and cost_before (USD of the prompt
+        alone); came_in and fell_out (items); identical, changed, problem, sha256; and the tokens of each section, `hot`
+        and `hot_before` and so on.
         """
         import pandas as pd
 
         rows = []
         for turn in self.turns:
-            row = {name: getattr(turn, name) for name in ("turn_id", "cost", "cost_before", "identical", "problem")}
-            row |= {"changed": ", ".join(turn.changed), "sha256": turn.prompt and turn.prompt.sha256}
+            row = {name: getattr(turn, name) for name in ("cost", "cost_before", "identical", "problem")}
+            row |= {"turn_id": turn.past.turn_id, "changed": ", ".join(turn.changed)}
+            row |= {"sha256": turn.prompt.sha256} if turn.prompt else {}
             if turn.prompt and turn.before:
                 row |= {"came_in": len(turn.came_in), "fell_out": len(turn.fell_out)}
             for suffix, prompt in (("", turn.prompt), ("_before", turn.before)):
-                if prompt:
-                    found = {"tokens": prompt.tokens, **{each.name: each.tokens for each in prompt.sections}}
-                    row |= {f"{name}{suffix}": found.get(name, 0) for name in _COUNTED}
+                spent = (
+                    {"tokens": prompt.tokens, **{each.name: each.tokens for each in prompt.sections}} if prompt else {}
+                )
+                row |= {f"{name}{suffix}": spent.get(name, 0) for name in _COUNTED if prompt}
             rows.append(row)
         before = [f"{name}_before" for name in _COUNTED]
         columns = ["turn_id", "tokens", "tokens_before", "cost", "cost_before", "came_in", "fell_out"]
@@ -186,7 +300,7 @@ class Replay:
             If the turn is not among the replayed ones.
         """
         for turn in self.turns:
-            if turn.turn_id == turn_id:
+            if turn.past.turn_id == turn_id:
                 return turn
         msg = f"turn_id {turn_id!r} is not among the {len(self.turns):,} replayed turns; replay.frame lists them."
         raise ValueError(msg)
@@ -198,7 +312,6 @@ class Replay:
             reason for turn in self.turns for reason in (turn.problem and "not built", *turn.changed) if reason
         )
         reasons = "".join(f"; {number} with {reason}" for reason, number in sorted(why.items()))
-        reasons += f"; interrupted, {self.left:,} not replayed" if self.left else ""
         if self.config is None:
             same = sum(turn.identical for turn in self.turns)
             return f"<Replay of {count}, {same} byte for byte as sent{reasons}>"
@@ -211,9 +324,6 @@ class Replay:
         )
 
 
-_COUNTED = ("tokens", *SECTIONS)
-
-
 def replay(
     snapshot: Snapshot,
     config: Config | None = None,
@@ -222,7 +332,10 @@ def replay(
     prices: Prices | None = None,
     embedders: Iterable[Embedder] = (),
 ) -> Replay:
-    """Build past turns' prompts again; an interrupt keeps what is done.
+    """Build past turns' prompts again.
+
+    Under its own configuration a turn is identical, unless the template or the way of retrieval has changed since, or
+    passages have been embedded that had no code at the time.
 
     Parameters
     ----------
@@ -238,12 +351,6 @@ def replay(
     embedders : iterable of Embedder
         Your own, if a configuration names one.
 
-    Returns
-    -------
-    Replay
-        Under its own config a turn is identical, unless the template or the way of retrieval has changed since, or
-        passages have been embedded that had no code at the time.
-
     Raises
     ------
     ValueError
@@ -254,17 +361,19 @@ def replay(
     --------
     >>> study.replay(lab.snapshot(), Config(budget=Budget(warm=250))).turn(1)
     """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
     corpus, mine = Corpus(embedders), Model(prices=prices or {}).prices
     prepare(corpus, snapshot, (config or Config()).recall.embedder)
     with snapshot.read() as con:
-        wanted = past_turns(con, turns)
-        found = one_by_one(wanted, lambda turn: _again(con, corpus, turn, config, mine), "Replaying", "turns")
-    return Replay(turns=tuple(found), config=config, left=len(wanted) - len(found))
+        wanted = tqdm(past_turns(con, turns), desc="Replaying", unit=" turns", delay=2)
+        return Replay(turns=tuple(_again(con, corpus, turn, config, mine) for turn in wanted), config=config)
 
 
 def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config | None, mine: Prices) -> Replayed:
+    """Build a turn's prompt under its own configuration, and under the one that is tried."""
     before, problem = turn.build(con, corpus, turn.config)
     prompt, model = before, turn.model
     if config is not None:
@@ -278,12 +387,11 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
         before=before,
         changed=turn.changed(before) if before else (),
         problem=problem,
-        model=model,
         cost=_usd(model, known, prompt),
         cost_before=_usd(turn.model, known, before),
     )
 
 
-def _usd(model: str, prices: Prices, prompt: Prompt | None) -> float | None:
+def _usd(model: str, prices: Prices, prompt: Prompt | None) -> float:
     known = price(model, prices)
-    return known.cost(Usage(input_tokens=prompt.tokens, output_tokens=0)) if known and prompt else None
+    return known.cost(Usage(input_tokens=prompt.tokens, output_tokens=0)) if known and prompt else math.nan

@@ -2,13 +2,14 @@
 
 import contextlib
 import html
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Answer, Usage
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.conversation import Brain
 from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config, Model
@@ -17,10 +18,14 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
-from gallump_lab.study.past import Past, Prices, checked_snapshot, past_turns
+from gallump_lab.study.rank import checked_snapshot
+from gallump_lab.study.replay import Past, Prices, past_turns
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_COUNTED = ["tokens", "input_tokens", "output_tokens", "output_before"]
+_MEASURED = ["cost", "cost_before", "latency", "latency_before"]
 
 
 class OverLimit(RuntimeError):
@@ -61,12 +66,9 @@ class Rerun:
     def frame(self) -> "pd.DataFrame":
         """One row a turn; what is not known is missing.
 
-        Returns
-        -------
-        pandas.DataFrame
-            turn_id, question, old and new (the answers), state (of the new one), problem; tokens (the new prompt's, as
-            estimated), input_tokens and output_tokens (as the server counted them), output_before; cost and cost_before
-            (USD), latency and latency_before (seconds).
+        turn_id, question, old and new (the answers), state (of the new one), problem; tokens (the new prompt's, as
+        estimated), input_tokens and output_tokens (as the server counted them), output_before; cost and cost_before
+        (USD), latency and latency_before (seconds).
         """
         import pandas as pd
 
@@ -74,24 +76,10 @@ class Rerun:
         for turn in self.turns:
             then, answer = turn.past, turn.answer
             usage = answer and answer.usage
-            rows.append(
-                {
-                    "turn_id": then.turn_id,
-                    "question": then.question,
-                    "old": then.reply,
-                    "new": answer and answer.text,
-                    "state": answer and answer.state,
-                    "problem": turn.problem,
-                    "tokens": turn.prompt and turn.prompt.tokens,
-                    "input_tokens": usage and usage.prompt_tokens,
-                    "output_tokens": usage and usage.output_tokens,
-                    "output_before": then.output_tokens,
-                    "cost": answer and answer.cost_usd,
-                    "cost_before": then.cost_usd,
-                    "latency": answer and answer.latency,
-                    "latency_before": then.latency,
-                }
-            )
+            row: list[Any] = [then.turn_id, then.question, then.reply, answer and answer.text, answer and answer.state]
+            row += [turn.problem, turn.prompt and turn.prompt.tokens, usage and usage.prompt_tokens]
+            row += [usage and usage.output_tokens, then.output_tokens, answer and answer.cost_usd, then.cost_usd]
+            rows.append([*row, answer and answer.latency, then.latency])
         columns = ["turn_id", "question", "old", "new", "state", "problem", *_COUNTED, *_MEASURED]
         kinds = dict.fromkeys(_COUNTED, "Int64") | dict.fromkeys(_MEASURED, "float64")
         return pd.DataFrame(rows, columns=columns).astype(kinds)
@@ -99,16 +87,12 @@ class Rerun:
     def __repr__(self) -> str:
         """Count the answers, say who gave them and at what cost."""
         new, number = [turn.answer for turn in self.turns if turn.answer], counted(len(self.turns), "turns")
-        if not new:
-            head = f"Rerun of {number}: nothing was asked"
-        else:
-            who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
-            whole = sum(answer.state == "complete" for answer in new)
-            head = f"Rerun of {number}: {len(new):,} asked again, "
-            head += (
-                f"{whole:,} whole answers by {who}; {'cost not known' if self.cost is None else f'${self.cost:.4f}'}"
-            )
-        return "\n".join([head, *(f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)])
+        who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
+        whole = sum(answer.state == "complete" for answer in new)
+        cost = "cost not known" if self.cost is None else f"${self.cost:.4f}"
+        said = f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}" if new else "nothing was asked"
+        problems = (f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)
+        return "\n".join([f"Rerun of {number}: {said}", *problems])
 
     def _repr_html_(self) -> str:
         """Return both answers as a table: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
@@ -129,10 +113,6 @@ class Rerun:
         )
 
 
-_COUNTED = ["tokens", "input_tokens", "output_tokens", "output_before"]
-_MEASURED = ["cost", "cost_before", "latency", "latency_before"]
-
-
 def rerun(  # noqa: PLR0913 (what a study may choose)
     snapshot: Snapshot,
     turns: Sequence[int],
@@ -145,7 +125,8 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     """Ask chosen turns again, each with the prompt that it would have had under a configuration.
 
     First the estimated cost is shown; nothing is sent without a yes to it. Nothing is written to the lab. Without a key
-    and a base URL the offline analyst answers, and nothing is sent at all. An interrupt keeps what is done.
+    and a base URL the offline analyst answers, and nothing is sent at all. A turn that fails says why in its `problem`;
+    the others have their answers, and an interrupt keeps what is done.
 
     Parameters
     ----------
@@ -161,11 +142,6 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
         USD per million tokens, in and out, by model name; they win over the configuration's and the list prices.
     embedders : iterable of Embedder
         Your own, if the configuration names one.
-
-    Returns
-    -------
-    Rerun
-        Also of turns that failed: their `problem` says why, and the others have their answers.
 
     Raises
     ------
@@ -198,7 +174,7 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
             for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
                 answer = brain.send(turn.prompt) if turn.prompt else None
                 stopped = answer is not None and answer.interruption is not None
-                why = "interrupted" if stopped else answer.notice if answer else turn.problem
+                why = "interrupted" if stopped else answer.ending if answer else turn.problem
                 found.append(replace(turn, answer=answer, problem=why))
                 if stopped:
                     break
@@ -209,31 +185,26 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
     """Return what asking will take; stop where it may go over the limit."""
     name, reply, limit = brain.model_name, brain.budget.reply, brain.model.max_usd_per_day
-    number = counted(len(prompts), "turns")
+    number, known = counted(len(prompts), "turns"), price(name, brain.model.prices)
     if brain.offline:
         return f"The offline analyst answers {number} again, for there is no key: nothing is sent."
-    what = f"Asking {name} again for {number}"
-    least, most = (_cost(prompts, brain, output) for output in (0, reply))
-    told = "the price is not known" if most is None else f"about ${least:.4f}, with the replies at most ${most:.4f}"
-    if limit is not None and (most is None or most > limit):
+    what, cost, most = f"Asking {name} again for {number}", "the price is not known", math.inf
+    if known:
+        least, most = (sum(known.cost(_usage(prompt, output)) for prompt in prompts) for output in (0, reply))
+        cost = f"about ${least:.4f}, with the replies at most ${most:.4f}"
+    if limit is not None and most > limit:
         msg = (
-            f"{what}: {told}, and model.max_usd_per_day is ${limit:,.2f}. Choose fewer turns, a smaller budget.reply "
+            f"{what}: {cost}, and model.max_usd_per_day is ${limit:,.2f}. Choose fewer turns, a smaller budget.reply "
             f"or a higher limit, or give prices={{{name!r}: (USD in, USD out)}} per million tokens. Nothing was asked."
         )
         raise OverLimit(msg)
     return (
         f"{what}: {sum(prompt.tokens for prompt in prompts):,} tokens of prompts and up to {reply:,} of each reply, "
-        f"as estimated: {told}. Nothing is written to the lab."
+        f"as estimated: {cost}. Nothing is written to the lab."
     )
 
 
-def _cost(prompts: Sequence[Prompt], brain: Brain, output_tokens: int) -> float | None:
-    """Sum what prompts and such replies cost, USD; the system part is written to the cache, which costs more."""
-    known, total = price(brain.model_name, brain.model.prices), 0.0
-    if known is None:
-        return None
-    for prompt in prompts:
-        system = sum(section.tokens for section in prompt.sections if section.place == "system")
-        sent = prompt.tokens - system
-        total += known.cost(Usage(input_tokens=sent, cache_write_tokens=system, output_tokens=output_tokens))
-    return total
+def _usage(prompt: Prompt, output: int) -> Usage:
+    """Return what a prompt and a reply take; the system part is written to the cache, which costs more."""
+    system = sum(section.tokens for section in prompt.sections if section.place == "system")
+    return Usage(input_tokens=prompt.tokens - system, cache_write_tokens=system, output_tokens=output)

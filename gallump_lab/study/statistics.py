@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CLUSTERS = 5
 """Of fewer conversations no interval is given."""
 LEVEL = 0.95
+Interval = tuple[float, float, float]
+"""A value, its low and its high; NaN where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Estimates:
     clusters: "NDArray[np.int64]"
     """In how many conversations."""
 
-    def interval(self, column: int = 0) -> tuple[float, float, float]:
+    def interval(self, column: int = 0) -> Interval:
         """Return one column's value, low and high."""
         return float(self.value[column]), float(self.low[column]), float(self.high[column])
 
@@ -56,17 +58,21 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
         (questions,) or (questions, columns); NaN is unscored and left out of its column.
     clusters : array
         (questions,): the conversation of each.
+
+    Examples
+    --------
+    >>> shares([1, 0, 1, 1, 1], ["a", "b", "c", "d", "e"]).interval()
     """
     import numpy as np
     from scipy import special  # type: ignore[import-untyped]
 
     sums, counts = _by_cluster(values, clusters)
-    n, number = counts.sum(0), (counts > 0).sum(0)
+    total, n = sums.sum(0), counts.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sums.sum(0) / n
-        odds, without = _log_odds(sums.sum(0), n), _log_odds(sums.sum(0) - sums, n - counts)
-        reach = _reach(without - odds, counts > 0, number)
-        least, most = _alone(values, sums.sum(0), n)
+        mean = total / n
+        odds, without = _log_odds(total, n), _log_odds(total - sums, n - counts)
+        reach = _reach(without - odds, counts)
+        least, most = _alone(values, total, n)
         low, high = np.fmin(special.expit(odds - reach), least), np.fmax(special.expit(odds + reach), most)
     return _estimates(mean, np.minimum(low, mean), np.maximum(high, mean), np.full(mean.shape, np.nan), counts)
 
@@ -80,15 +86,11 @@ def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
     from scipy import special
 
     sums, counts = _by_cluster(values, clusters)
-    n, number = counts.sum(0), (counts > 0).sum(0)
+    total, n, freedom = sums.sum(0), counts.sum(0), (counts > 0).sum(0) - 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sums.sum(0) / n
-        reach = _reach((sums.sum(0) - sums) / (n - counts) - mean, counts > 0, number)
-        times = special.stdtrit(number - 1, (1 + LEVEL) / 2)
-        reach = np.fmax(reach, times / (n + 2))
-        error = reach / times
-        apart = np.where(error > 0, np.abs(mean) / error, np.where(mean == 0, 0, np.inf))
-        p = 2 * special.stdtr(number - 1, -apart)
+        mean, times = total / n, special.stdtrit(freedom, (1 + LEVEL) / 2)
+        reach = np.fmax(_reach((total - sums) / (n - counts) - mean, counts), times / (n + 2))
+        p = 2 * special.stdtr(freedom, -np.abs(mean) / (reach / times))
     return _estimates(mean, np.maximum(mean - reach, -1), np.minimum(mean + reach, 1), p, counts)
 
 
@@ -110,12 +112,9 @@ def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Fl
     table = given if given.ndim > 1 else given[:, None]
     _, group = np.unique(np.asarray(clusters, str), return_inverse=True)
     number = int(group.max(initial=-1)) + 1
-    scored = ~np.isnan(table)
     # One after the other, so that a column's sum does not depend on how many there are.
-    sums = [
-        np.bincount(group, np.where(there, column, 0), number) for column, there in zip(table.T, scored.T, strict=True)
-    ]
-    counts = [np.bincount(group, there, number) for there in scored.T]
+    sums = [np.bincount(group, np.nan_to_num(column), number) for column in table.T]
+    counts = [np.bincount(group, ~np.isnan(column), number) for column in table.T]
     return np.stack(sums, 1), np.stack(counts, 1)
 
 
@@ -137,27 +136,19 @@ def _alone(values: "ArrayLike", sums: "Floats", n: "Floats") -> "tuple[Floats, F
     spread = (np.nansum(given**2, 0) + 0.5) / (n + 1) - mean**2
     reach = special.stdtrit(np.maximum(n - 1, 1), (1 + LEVEL) / 2) * np.sqrt(spread / (n + 1))
     counts = np.all((given == 0) | (given == 1) | np.isnan(given), axis=0)
-    low, high = _exact(sums, n)
+    tail, none = (1 - LEVEL) / 2, n - sums
+    low = np.where(sums > 0, special.betaincinv(sums, none + 1, tail), 0)
+    high = np.where(none > 0, special.betaincinv(sums + 1, none, 1 - tail), 1)
     return np.where(counts, low, np.maximum(mean - reach, 0)), np.where(counts, high, np.minimum(mean + reach, 1))
 
 
-def _exact(sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":
-    """Return Clopper and Pearson's interval of a share of independent questions."""
-    import numpy as np
-    from scipy import special
-
-    tail, none = (1 - LEVEL) / 2, n - sums
-    low = np.where(sums > 0, special.betaincinv(np.maximum(sums, 1e-9), none + 1, tail), 0)
-    high = np.where(none > 0, special.betaincinv(sums + 1, np.maximum(none, 1e-9), 1 - tail), 1)
-    return low, high
-
-
-def _reach(shifts: "Floats", there: "NDArray[np.bool_]", number: "NDArray[np.int64]") -> "Floats":
+def _reach(shifts: "Floats", counts: "Floats") -> "Floats":
     """Return half an interval's width from how far each conversation's absence shifts the estimate."""
     import numpy as np
     from scipy import special
 
-    spread = np.where(there, shifts, 0) ** 2
+    there = counts > 0
+    number, spread = there.sum(0), np.where(there, shifts, 0) ** 2
     found: Floats = special.stdtrit(number - 1, (1 + LEVEL) / 2) * np.sqrt((number - 1) / number * spread.sum(0))
     return found
 
@@ -169,24 +160,36 @@ def holm(p: "ArrayLike") -> "Floats":
     """
     import numpy as np
 
-    given = np.asarray(p, np.float64)
-    found = np.full(given.shape, np.nan)
-    (places,) = np.nonzero(~np.isnan(given))
-    order = places[np.argsort(given[places], kind="stable")]
-    steps = np.arange(len(order), 0, -1) * given[order]
+    found = np.array(p, np.float64)
+    order = np.argsort(found, kind="stable")[: np.count_nonzero(~np.isnan(found))]
+    steps = np.arange(len(order), 0, -1) * found[order]
     found[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return found
 
 
-def caution(clusters: Sequence[Any]) -> str:
-    """Return in words when the conversations are too few for an interval; empty otherwise."""
+def caution(clusters: Sequence[Any]) -> list[str]:
+    """Return in words that the conversations are too few for an interval; nothing where they are not."""
     number = len(set(map(str, clusters)))
-    if number >= CLUSTERS:
-        return ""
-    return (
-        f"{counted(number, 'conversations')} where an interval takes {CLUSTERS}: the means are of these alone "
-        "and say nothing of others."
-    )
+    words = f"{counted(number, 'conversations')} where an interval takes {CLUSTERS}: the means are of these alone "
+    return [f"{words}and say nothing of others."] if number < CLUSTERS else []
+
+
+def shown(interval: Interval, sign: str = "") -> str:
+    """Return an interval as it is read; `sign` may be "+", for differences."""
+    value, low, high = interval
+    return f"{value:{sign}.3f}" + ("" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]")
+
+
+def verdict(gain: Interval, p: float = 0.0) -> str:
+    """Return in words whether a difference is one; `p` is adjusted for the number of comparisons."""
+    _, low, high = gain
+    if math.isnan(low):
+        return "too few conversations to tell it from chance"
+    if low <= 0 <= high:
+        return "a difference inside the noise"
+    if p >= 1 - LEVEL:
+        return "a difference inside the noise of so many comparisons"
+    return "better, beyond chance" if low > 0 else "worse, beyond chance"
 
 
 class Area(NamedTuple):

@@ -1,17 +1,21 @@
-"""Sweep many: every budget of a grid measured on the same ranks, and which of them is worth its tokens."""
+"""Sweep many: every budget of a grid measured on the same ranks, which is worth its tokens, and what it is worth.
+
+`Sweep.best` chooses on half of the conversations and reports on the other half: a winner of many looks better than it
+is where it won.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.config import Budget
+from gallump_lab.config import Budget, Config
 from gallump_lab.memory.records import TIERS
+from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
-from gallump_lab.study.best import Best, choose
-from gallump_lab.study.past import one_by_one
-from gallump_lab.study.rankings import Rankings, checked_ranks
+from gallump_lab.study.rank import Rankings, checked_ranks
+from gallump_lab.study.statistics import Interval, shown, verdict
 from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, tally
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg
 
 
 def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "Sweep":
-    """Measure every combination of budgets, under every retriever, on the same ranks; an interrupt keeps what is done.
+    """Measure every combination of budgets, under every retriever, on the same ranks.
 
     Parameters
     ----------
@@ -66,51 +70,36 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     >>> sweep = study.sweep(ranks, {"warm": range(0, 2_001, 100)})
     >>> sweep.best(tokens=800)
     """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
     checked_ranks(ranks)
-    axes = _axes(ranks, grid)
-
-    def tallied(place: int) -> list[dict[str, Any]]:
-        asked = ranks.asked[place]
-        warm = ([ranks.passages[item] for item in each[place].items.tolist()] for each in ranks.found.values())
-        return [tally(asked.needs, asked.hot, slots, asked.cold, axes) for slots in warm]
-
-    found = one_by_one(range(len(ranks.asked)), tallied, "Sweeping", "questions")
-    done, missing = ranks.part(range(len(found))), len(ranks.asked) - len(found)
-    return Sweep(replace(done, left=ranks.left + missing), axes, found)
+    axes, found = _axes(ranks, grid), []
+    for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
+        warm = (ranks.candidates(name, place) for name in ranks.retrievers)
+        found.append([tally(asked.needs, asked.hot, slots, asked.cold, axes) for slots in warm])
+    return Sweep(ranks, axes, found)
 
 
 def _axes(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
+    """Return each tier's budgets, ascending."""
     import numpy as np
 
-    budget, limits = ranks.config.budget, ranks.limits
-    applied: dict[str, list[int]] = {tier: [getattr(budget, tier)] for tier in TIERS}
+    applied: dict[str, Sequence[int]] = {tier: [getattr(ranks.config.budget, tier)] for tier in TIERS}
     if grid is None:
-        grid = {tier: [each for each in (*GRID[tier], *applied[tier]) if each <= limits[tier]] for tier in TIERS}
-    if not isinstance(grid, Mapping) or set(grid) - set(TIERS):
-        msg = f"grid must be budgets of hot, warm or cold, such as {{'warm': [0, 200, 500]}}, not {grid!r}."
-        raise ValueError(msg)
+        grid = {tier: [each for each in (*GRID[tier], *applied[tier]) if each <= ranks.limits[tier]] for tier in TIERS}
     axes: dict[str, Ints] = {}
-    wanted: dict[str, Any] = {**applied, **grid}
-    for tier, given in wanted.items():
-        values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
-        whole = all(isinstance(each, (int, np.integer)) and not isinstance(each, bool) for each in values)
-        if not values or not whole or min(values) < 0:
-            msg = f"grid[{tier!r}] must be whole numbers of tokens of at least 0, such as [0, 200, 500], not {given!r}."
+    for tier, given in {**applied, **grid}.items():
+        values = np.unique(np.asarray(given))
+        if tier not in TIERS or not values.size or values.dtype.kind != "i" or values[0] < 0:
+            msg = f"grid must be tokens of hot, warm or cold, such as {{'warm': [0, 500]}}; {tier!r}: {given!r} is not."
             raise ValueError(msg)
-        if max(values) > limits[tier]:
+        if values[-1] > ranks.limits[tier]:
             msg = (
-                f"grid[{tier!r}] goes to {max(values):,} tokens, but the ranks reach to {limits[tier]:,}: "
-                f"study.rank(..., {tier}={max(values)})."
+                f"grid[{tier!r}] goes to {values[-1]:,} tokens, but the ranks reach to {ranks.limits[tier]:,}: "
+                f"study.rank(..., {tier}={values[-1]})."
             )
             raise ValueError(msg)
-        axes[tier] = np.unique(np.array(values, np.int64))
-    least = sum(int(values[0]) for values in axes.values()) + budget.reply
-    if least > budget.window:
-        msg = (
-            f"grid: no combination fits the window of {budget.window:,} tokens beside the reply's {budget.reply:,}; "
-            f"the smallest takes {least:,}."
-        )
-        raise ValueError(msg)
+        axes[tier] = values.astype(np.int64)
     return axes
 
 
@@ -140,13 +129,15 @@ class Sweep:
         import numpy as np
 
         self.ranks, self.grid = ranks, grid
+        held = zip(TIERS, HELD, strict=True)
         cells = {name: np.array([[each[name] for each in row] for row in found]) for name in COLUMNS}
-        self.exercised: dict[str, bool] = {
-            tier: bool((cells[name] > 0).any()) for tier, name in zip(TIERS, HELD, strict=True)
-        }
+        self.exercised: dict[str, bool] = {tier: bool((cells[name] > 0).any()) for tier, name in held}
         budget = ranks.config.budget
         points = np.stack(np.meshgrid(*(grid[tier] for tier in TIERS), indexing="ij"), -1).reshape(-1, 3)
         valid = points.sum(1) + budget.reply <= budget.window
+        if not valid.any():
+            msg = f"No combination of the grid fits the window of {budget.window:,} tokens beside the reply's."
+            raise ValueError(msg)
         for place, tier in enumerate(TIERS):
             if not self.exercised[tier]:
                 left = np.unique(points[valid, place])
@@ -181,19 +172,16 @@ class Sweep:
         NaN where it is unknown); hot_holds, warm_holds, cold_holds (the recall that a tier has by itself; NaN where it
         helps no question).
         """
-        import numpy as np
         import pandas as pd
 
         columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
         columns["unit"] = self.ranks.unit
-        for name in (*MEASURES, *SPENT, "tokens", *HELD):
-            found = statistics.shares(self.measured[name], self.ranks.conversations) if name in MEASURES else None
-            columns[name] = found.value if found else self.measured[name].mean(0)
-            if found:
-                columns |= {f"{name}_low": found.low, f"{name}_high": found.high}
-        for tier, name in zip(TIERS, HELD, strict=True):
-            if not self.exercised[tier]:
-                columns[name] = np.full(len(self.budgets), np.nan)
+        for name in MEASURES:
+            found = statistics.shares(self.measured[name], self.ranks.conversations)
+            columns |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        for name in (*SPENT, "tokens", *HELD):
+            columns[name] = self.measured[name].mean(0)
+        columns |= {name: math.nan for tier, name in zip(TIERS, HELD, strict=True) if not self.exercised[tier]}
         columns["usd"] = columns["tokens"] * self.ranks.usd
         return pd.DataFrame(columns)
 
@@ -210,7 +198,7 @@ class Sweep:
 
     def pareto(self, objective: str = "recall") -> "pd.DataFrame":
         """Return the rows of `frame` that no other beats with as few tokens, fewest first."""
-        checked(objective)
+        _check(objective)
         frame = self.frame.sort_values(["tokens", objective], ascending=[True, False], kind="stable")
         best = frame[objective].cummax().shift(fill_value=-math.inf)
         return frame[frame[objective] > best]
@@ -224,32 +212,23 @@ class Sweep:
         front = self.pareto(objective)
         if len(front) < 3:
             return front.iloc[-1]
-        ends = front.iloc[[0, -1]]
-        reach = [float(ends[name].iloc[1] - ends[name].iloc[0]) or 1.0 for name in ("tokens", objective)]
-        x, y = (
-            (front[name] - ends[name].iloc[0]) / width for name, width in zip(("tokens", objective), reach, strict=True)
-        )
-        return front.iloc[int((y - x).argmax())]
+        points = front[["tokens", objective]]
+        scaled = (points - points.iloc[0]) / (points.iloc[-1] - points.iloc[0])
+        return front.iloc[int((scaled[objective] - scaled["tokens"]).argmax())]
 
     def best(
-        self,
-        objective: str = "recall",
-        *,
-        tokens: float | None = None,
-        usd: float | None = None,
-        least: float | None = None,
-        seed: int = 0,
-    ) -> Best:
+        self, objective: str = "recall", *, tokens: float = math.inf, least: float | None = None, seed: int = 0
+    ) -> "Best":
         """Choose the configuration that is worth most, and report what it is worth where it was not chosen.
 
-        Half of the conversations choose, the other half reports: a winner of many looks better than it is where it won.
+        Half of the conversations choose, the other half reports.
 
         Parameters
         ----------
         objective : {"recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg"}
             What to have most of.
-        tokens, usd : float, optional
-            At most so many of memory's tokens a question (`frame`'s `tokens`), or so many dollars.
+        tokens : float, optional
+            At most so many of memory's tokens a question (`frame`'s `tokens`).
         least : float, optional
             Choose the cheapest that reaches this much of the objective instead.
         seed : int
@@ -258,21 +237,31 @@ class Sweep:
         Raises
         ------
         ValueError
-            If the objective is unknown, no price is known to bound usd by, or nothing satisfies the bounds; the
-            nearest is named.
+            If the objective is unknown or nothing satisfies the bounds; the nearest is named.
+
+        Examples
+        --------
+        >>> lab.apply(sweep.best(tokens=800))
         """
-        checked(objective)
-        for name, bound in (("tokens", tokens), ("usd", usd), ("least", least)):
-            if bound is not None and (not isinstance(bound, (int, float)) or bound < 0):
-                msg = f"{name} must be a number of at least 0, not {bound!r}."
-                raise ValueError(msg)
-        each = self.ranks.usd
-        if usd is not None and math.isnan(each):
-            name = self.ranks.model
-            msg = f"usd cannot be kept to: no price of {name} is known. Apply Model(prices={{{name!r}: (in, out)}})."
-            raise ValueError(msg)
-        most = min(math.inf if tokens is None else tokens, usd / each if usd is not None and each else math.inf)
-        return choose(self, objective, most=most, least=least, seed=seed)
+        import numpy as np
+
+        _check(objective)
+        values, spent = self.measured[objective], self.frame["tokens"].to_numpy(float)
+        clusters = np.array(self.ranks.conversations, str)
+        names = np.unique(clusters)
+        half = np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]
+        first = np.isin(clusters, names[half])
+        with np.errstate(invalid="ignore"):
+            worth = np.nansum(values[first], 0) / (~np.isnan(values[first])).sum(0)
+        fits = np.flatnonzero((spent <= tokens) & (worth >= (least or 0)))
+        if not len(fits):
+            msg = (
+                f"No configuration is within the bounds: the cheapest takes {spent.min():,.0f} {self.ranks.unit} a "
+                f"question, the best has {_spoken(objective)} {np.fmax.reduce(worth):.3f}."
+            )
+            raise ValueError(" ".join([msg, *self.unexercised]))
+        keys = (spent[fits], -worth[fits]) if least is None else (-worth[fits], spent[fits])
+        return _reported(self, objective, int(fits[np.lexsort(keys)[0]]), first, seed)
 
     def budget(self, row: int) -> Budget:
         """Return a row's budget; what is not swept is as applied."""
@@ -280,14 +269,13 @@ class Sweep:
 
     def plot(self, objective: str = "recall") -> "Picture":
         """Draw the objective against the tokens that it takes, the Pareto front, what is applied and the knee."""
-        return pictures.front(self, checked(objective))
+        _check(objective)
+        return pictures.front(self, objective)
 
     def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
         """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
-        if tier not in TIERS:
-            msg = f"tier must be one of {', '.join(TIERS)}, not {tier!r}."
-            raise ValueError(msg)
-        return pictures.lines(self, tier, checked(objective))
+        _check(objective)
+        return pictures.lines(self, tier, objective)
 
     def __repr__(self) -> str:
         """Return what was swept, where the knee is and what is applied."""
@@ -295,29 +283,115 @@ class Sweep:
         lines = [head, f"knee:    {_row(self.knee())}"]
         if self.applied is not None:
             lines.append(f"applied: {_row(self.frame.iloc[self.applied])}")
-        lines += self.unexercised
-        lines += [each for each in [statistics.caution(self.ranks.conversations)] if each]
-        lines += [f"Interrupted: {self.ranks.left:,} questions are not in it."] if self.ranks.left else []
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.unexercised, *statistics.caution(self.ranks.conversations)])
 
 
-def checked(objective: str) -> str:
-    """Return the objective back if there is such a one.
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """A configuration that a sweep chose; `lab.apply(best)` puts it in force and records why."""
 
-    Raises
-    ------
-    ValueError
-        If not.
-    """
+    config: Config
+    retriever: str
+    train: Interval
+    """The objective on the conversations that chose it."""
+    holdout: Interval
+    """The same on the others."""
+    gain: Interval
+    """How much more it is there than what is applied, paired by question; NaN if the sweep does not hold that."""
+    tokens: float
+    """Memory's tokens that it takes a question, on average of all."""
+    against: str
+    """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
+    words: str
+    """All this in words, and what could not be judged."""
+    run: Mapping[str, Any]
+    """What is recorded when it is applied."""
+
+    def __repr__(self) -> str:
+        """Return it in words."""
+        return self.words
+
+
+def _reported(sweep: Sweep, objective: str, row: int, first: "NDArray[np.bool_]", seed: int) -> Best:
+    """Report what a row is worth on the conversations that chose it (`first`, by question) and on the others."""
+    import numpy as np
+
+    ranks, values, applied, rest = sweep.ranks, sweep.measured[objective][:, row], sweep.applied, ~first
+    clusters, retriever = np.array(ranks.conversations, str), str(sweep.retriever[row])
+    train, holdout = (statistics.shares(values[side], clusters[side]).interval() for side in (first, rest))
+    gain = np.full(len(values), np.nan) if applied is None else values - sweep.measured[objective][:, applied]
+    more = statistics.differences(gain[rest], clusters[rest]).interval()
+    spent = sweep.frame["tokens"]
+    takes, before = float(spent.iloc[row]), math.nan if applied is None else float(spent.iloc[applied])
+    chose, others, reporting = (len(set(clusters[side])) for side in (first, rest, rest & ~np.isnan(values)))
+    against = _against(objective, more, before - takes, reporting, chose + others)
+    config = replace(ranks.config, budget=sweep.budget(row), recall=ranks.retrievers[retriever])
+    budget = ", ".join(f"{tier.upper()} {getattr(config.budget, tier):,}" for tier in TIERS)
+    lines = [
+        f"Best {_spoken(objective)}: {retriever}, {budget}.",
+        f"Where it was chosen ({first.sum():,} questions of {chose} conversations): {shown(train)}.",
+        f"On {counted(others, 'conversations')} that had no part in the choice: {shown(holdout)}."
+        if others
+        else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
+        f"It takes {takes:,.0f} {ranks.unit} a question.",
+    ]
+    if row == applied:
+        lines.append("It is what is applied already.")
+    elif applied is None:
+        lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
+    elif others:
+        lines.append(f"Against what is applied ({before:,.0f} tokens): {shown(more, '+')}, {verdict(more)}.")
+    lines += sweep.unexercised
+    if against:
+        lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")
+    figures: dict[str, Any] = {"objective": objective, "train": train, "holdout": holdout, "gain": more}
+    figures |= {"unit": ranks.unit, "tokens": takes, "tokens_applied": before}
+    figures |= {"questions": len(clusters), "conversations": chose + others, "seed": seed}
+    found = {"retriever": retriever, "words": "\n".join(lines)}
+    return Best(
+        config=config,
+        train=train,
+        holdout=holdout,
+        gain=more,
+        tokens=takes,
+        against=against,
+        run={"study": "sweep", "data_hash": ranks.data_hash, "figures": figures, **found},
+        **found,
+    )
+
+
+def _against(objective: str, gain: Interval, saved: float, reporting: int, conversations: int) -> str:
+    """Return what speaks against applying a choice: it holds less than what is applied, or too few vouch for it."""
+    found, (value, low, high) = [], gain
+    if value < 0:
+        saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
+        chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
+        found.append(
+            f"On conversations that had no part in the choice it holds {-value:.3f} less {_spoken(objective)} than "
+            f"what is applied{saves}.{chance}"
+        )
+    if reporting < statistics.CLUSTERS:
+        found.append(
+            f"It rests on {counted(reporting, 'conversations')} that had no part in the choice, where "
+            f"{statistics.CLUSTERS} are needed: label questions about "
+            f"{max(2 * statistics.CLUSTERS - conversations, 1)} more (lab.labeller())."
+        )
+    return " ".join(found)
+
+
+def _check(objective: str) -> None:
+    """Refuse an objective that there is not."""
     if objective not in TRUE:
         msg = f"objective must be one of {', '.join(TRUE)}, not {objective!r}."
         raise ValueError(msg)
-    return objective
+
+
+def _spoken(objective: str) -> str:
+    return objective.replace("_", " ")
 
 
 def _row(row: "pd.Series[Any]") -> str:
-    interval = "" if math.isnan(row["recall_low"]) else f" [{row['recall_low']:.3f}, {row['recall_high']:.3f}]"
-    return (
-        f"{row['retriever']}, HOT {row['hot']:,} WARM {row['warm']:,} COLD {row['cold']:,}: recall {row['recall']:.3f}"
-        f"{interval}, {row['tokens']:,.0f} tokens"
-    )
+    """Return a configuration in a line."""
+    budgets = " ".join(f"{tier.upper()} {row[tier]:,}" for tier in TIERS)
+    held = shown((row["recall"], row["recall_low"], row["recall_high"]))
+    return f"{row['retriever']}, {budgets}: recall {held}, {row['tokens']:,.0f} tokens"

@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
@@ -91,11 +92,6 @@ def _said(text: str) -> frozenset[str]:
     return frozenset(terms(text))
 
 
-@lru_cache(maxsize=50_000)
-def _length(text: str) -> int:
-    return tokens.count(text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Prefixes:
     """What the first n of some slots hold and take, for each n from 0 (the first axis)."""
@@ -126,9 +122,9 @@ class _Needed:
 
         self._needs, self._words = needs, sorted(needs.words)
         self._parts = [(message_id, part) for message_id, parts in needs.evidence.items() for part in parts]
-        ends = np.cumsum([len(parts) for parts in needs.evidence.values()])
-        self._spans = [slice(end - len(parts), end) for end, parts in zip(ends, needs.evidence.values(), strict=True)]
-        self._lengths = np.array([_length(part.text) for _, part in self._parts], np.int64)
+        ends = np.cumsum([0, *map(len, needs.evidence.values())]).tolist()
+        self._spans = [slice(*each) for each in pairwise(ends)]
+        self._lengths = np.array([tokens.count(part.text) for _, part in self._parts], np.int64)
         self._columns: dict[int, list[bool]] = {}
 
     def _column(self, slot: ContextItem) -> list[bool]:
@@ -136,7 +132,7 @@ class _Needed:
         if id(slot) not in self._columns:
             said = _said(slot.text)
             if slot.kind == "insight":
-                carries = len(self._needs.words & said) / len(self._words) if self._words else 0.0
+                carries = len(self._needs.words & said) / max(len(self._words), 1)
                 sources = self._needs.cited.get(slot.item_id, ())
                 cited = [message_id in sources for message_id, _ in self._parts]
                 whole, half = ([each and carries >= share for each in cited] for share in (1.0, 0.5))
@@ -151,14 +147,13 @@ class _Needed:
 
         rows = 2 * len(self._parts)
         held = np.zeros((len(slots) + 1, rows + len(self._words)), bool)
-        useful = []
+        takes = np.zeros((len(slots) + 1, 2), np.int64)
         for number, slot in enumerate(slots, 1):
             held[number] = column = self._column(slot)
-            useful.append(slot.tokens * (slot.message_id in self._needs.evidence or any(column[:rows])))
-        used = [slot.tokens for slot in slots]
-        return _Prefixes(
-            held=np.logical_or.accumulate(held), used=np.cumsum([0, *used]), useful=np.cumsum([0, *useful])
-        )
+            useful = slot.message_id in self._needs.evidence or any(column[:rows])
+            takes[number] = slot.tokens, slot.tokens * useful
+        used, useful_tokens = takes.cumsum(0).T
+        return _Prefixes(held=np.logical_or.accumulate(held), used=used, useful=useful_tokens)
 
     def whole(self, held: "Flags") -> "Flags":
         """Return of each evidence message (the last axis) whether every sentence is held."""
@@ -173,14 +168,13 @@ class _Needed:
         number, whole = len(self._parts), self.whole(held)
         lengths = held[..., number : 2 * number] * self._lengths
         half = [lengths[..., span].sum(-1) >= min(self._lengths[span].sum() / 2, ENOUGH) for span in self._spans]
-        known = held[..., 2 * number :].sum(-1)
         with np.errstate(invalid="ignore"):
             return {
                 "recall": whole.mean(-1),
                 "hit_rate": whole.any(-1),
                 "full_recall": whole.all(-1),
                 "partial_recall": np.mean(half, axis=0),
-                "coverage": known / (len(self._words) or np.nan),
+                "coverage": held[..., 2 * number :].sum(-1) / (len(self._words) or np.nan),
                 "waste": 1 - useful / np.where(used > 0, used, np.nan),
             }
 

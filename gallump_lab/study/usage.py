@@ -17,7 +17,8 @@ from gallump_lab.picture import Picture
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, query, runs
 from gallump_lab.study import pictures
-from gallump_lab.study.past import Past, Prices, checked_snapshot, one_by_one, past_turns
+from gallump_lab.study.rank import checked_snapshot
+from gallump_lab.study.replay import Prices, past_turns
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ FIT = 10
 """Of fewer turns no factor is recommended."""
 MONTH = 365.25 / 12
 """Days."""
+NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.chat), then take another."
 
 _TURNS = """
 select turn_id, asked_at, model, token_factor, sections::text as sections, input_tokens, output_tokens,
@@ -96,10 +98,9 @@ class Tokens:
         import pandas as pd
 
         given = self.turns[list(SECTIONS)].astype("float64")
-        found = {"mean": given.mean(), "p95": given.quantile(0.95), "max": given.max(), "share": given.sum()}
-        frame = pd.DataFrame(found).rename_axis("section").reset_index()
-        frame["share"] /= frame["share"].sum() or math.nan
-        return frame
+        share = given.sum() / (given.sum().sum() or math.nan)
+        found = {"mean": given.mean(), "p95": given.quantile(0.95), "max": given.max(), "share": share}
+        return pd.DataFrame(found).rename_axis("section").reset_index()
 
     @property
     def by_month(self) -> bool:
@@ -125,11 +126,12 @@ class Tokens:
     @property
     def cost(self) -> Cost:
         """What a turn costs, and a month at the lab's own pace."""
-        known, number = self.turns["cost"].dropna(), len(self.turns)
-        notes = []
-        if number and len(known):
+        known, number, notes = self.turns["cost"].dropna(), len(self.turns), []
+        month = math.nan
+        if len(known):
             first, last = self.turns["asked_at"].min(), self.turns["asked_at"].max()
             days = (last.normalize() - first.normalize()).days + 1
+            month = float(known.mean()) * number / days * MONTH
             notes.append(
                 f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({number:,} in "
                 f"{counted(days, 'days')}), for {MONTH:.1f} days"
@@ -138,13 +140,8 @@ class Tokens:
             notes.append(f"{unpriced:,} of {number:,} turns have no price or no usage and are left out")
         if (self.turns["model"] == OFFLINE).any() and not known.any():
             notes.append(f"the offline analyst is free (prices={{{OFFLINE!r}: (USD in, USD out)}} prices its tokens)")
-        return Cost(
-            mean=float(known.mean()),
-            p50=float(known.median()),
-            p95=float(known.quantile(0.95)),
-            month=float(known.mean()) * number / days * MONTH if len(known) else math.nan,
-            words="; ".join(notes) or NOTHING,
-        )
+        p50, p95 = known.quantile([0.5, 0.95])
+        return Cost(mean=float(known.mean()), p50=p50, p95=p95, month=month, words="; ".join(notes) or NOTHING)
 
     @cached_property
     def guide(self) -> "pd.DataFrame":
@@ -157,19 +154,19 @@ class Tokens:
             average; negative where the guide's count of items takes more), turns (that could be replayed).
         """
         import pandas as pd
+        from tqdm import tqdm  # type: ignore[import-untyped]
 
-        corpus, rows = Corpus(), []
+        corpus, presets, used = Corpus(), [*PRESETS.values()], []
         prepare(corpus, self.snapshot)
         with self.snapshot.read() as con:
-
-            def used(turn: Past) -> list[dict[str, int]]:
-                contexts = (turn.context(con, corpus, config, turn.token_factor) for config in PRESETS.values())
-                return [records.used(context.slots) for context in contexts]
-
-            turns = one_by_one([turn for turn in past_turns(con) if not turn.gone], used, "Replaying", "turns")
+            turns = [turn for turn in past_turns(con) if not turn.gone]
+            for turn in tqdm(turns, desc="Replaying", unit=" turns", delay=2):
+                found = (turn.context(con, corpus, config, turn.token_factor) for config in presets)
+                used.append([records.used(each.slots) for each in found])
+        rows = []
         for place, (preset, config) in enumerate(PRESETS.items()):
             for tier in records.TIERS:
-                spent = pd.Series([turn[place][tier] for turn in turns], dtype="float64")
+                spent = pd.Series([each[place][tier] for each in used], dtype="float64")
                 budget, mean = getattr(config.budget, tier), spent.mean()
                 rows.append([preset, tier, budget, mean, spent.quantile(0.95), 1 - mean / budget, len(turns)])
         return pd.DataFrame(rows, columns=["preset", "tier", "budget", "mean", "p95", "unused", "turns"])
@@ -197,18 +194,14 @@ class Tokens:
             ratio = (
                 "server's count not known" if math.isnan(row["ratio"]) else f"server counted {row['ratio']:.2f} of it"
             )
-            fits = row["recommended_factor"]
-            better = "" if math.isnan(fits) else f", {fits:.3f} fits best"
-            lines.append(f"{row['model']}: {row['turns']:,} turns; {ratio}; factor {row['learnt_factor']:.3f}{better}")
+            fits = "" if math.isnan(row["recommended_factor"]) else f", {row['recommended_factor']:.3f} fits best"
+            lines.append(f"{row['model']}: {row['turns']:,} turns; {ratio}; factor {row['learnt_factor']:.3f}{fits}")
         lines += [
             f"{row['tier'].upper()}: {row['kept']:,} items kept; {row['over_budget']:,} over budget in "
             f"{row['turns_over_budget']:,} turns, {row['over_window']:,} over window in {row['turns_over_window']:,}"
             for row in self.cut.to_dict("records")
         ]
         return "\n".join([*lines, repr(self.cost)])
-
-
-NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.chat), then take another."
 
 
 def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
@@ -241,9 +234,8 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
     with snapshot.read() as con:
         config = runs.applied(con)
         turns = _turns(con, {**config.model.prices, **mine})
-        return Tokens(
-            turns=turns, by_model=_by_model(con, turns, config), cut=query.table(con, _CUT), snapshot=snapshot
-        )
+        by_model = _by_model(con, turns, config)
+        return Tokens(turns=turns, by_model=by_model, cut=query.table(con, _CUT), snapshot=snapshot)
 
 
 def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
@@ -266,19 +258,19 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
 
 
 def _by_model(con: "DuckDBPyConnection", turns: "pd.DataFrame", config: Config) -> "pd.DataFrame":
+    """Return what each model's turns were estimated at and took, and what would fit them best."""
     import pandas as pd
 
     rows = []
-    for model, given in turns.groupby("model"):
+    for model in sorted(set(turns["model"])):
+        given = turns[turns["model"] == model]
         told = given.dropna(subset=["actual"])
-        factor, overhead = _fit(told["estimated"] / told["factor"], told["actual"])
-        estimated = float(told["estimated"].sum()) if len(told) else math.nan
-        actual = float(told["actual"].sum(min_count=1))
-        rows.append((model, len(given), estimated, actual, actual / estimated, factor, overhead))
-    columns = ["model", "turns", "estimated", "actual", "ratio", "recommended_factor", "overhead"]
-    found = pd.DataFrame(rows, columns=columns)
-    found.insert(5, "learnt_factor", [learnt_factor(con, model, config) for model in found["model"]])
-    return found
+        estimated, actual = told[["estimated", "actual"]].astype("float64").sum(min_count=1)
+        factor = learnt_factor(con, model, config)
+        fit = _fit(told["estimated"] / told["factor"], told["actual"])
+        rows.append((model, len(given), estimated, actual, actual / estimated, factor, *fit))
+    names = ["model", "turns", "estimated", "actual", "ratio", "learnt_factor", "recommended_factor", "overhead"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def _fit(counted: "pd.Series[float]", actual: "pd.Series[float]") -> tuple[float, float]:

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,8 @@ from gallump_lab.memory.records import NO_OVERRIDES, TIERS, Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
-from gallump_lab.ui.entries import Growing, entry, file_name, page, sessions, visible, words
-from gallump_lab.ui.inspector import carried, preview, source
-from gallump_lab.ui.widget import Widget, joined
+from gallump_lab.ui.inspector import Inspecting, carried
+from gallump_lab.ui.widget import Growing, entry, file_name, joined, page, plain, records, visible, words
 
 if TYPE_CHECKING:
     from gallump_lab.brain.answer import Reply
@@ -39,11 +38,7 @@ NEW = "new"
 COMING = "A reply is still coming: stop it or wait for it."
 
 
-class ReplyComing(RuntimeError):
-    """Something was asked of the chat that has to wait until the reply under way has ended."""
-
-
-class ChatWidget(Widget):
+class ChatWidget(Inspecting):
     """The chat of a lab: transcript, watchlist and input, to be shown as a cell's output.
 
     The front end keeps nothing. Each view asks for the history when it is drawn, and everything travels as custom
@@ -109,14 +104,11 @@ class ChatWidget(Widget):
     def __repr__(self) -> str:
         return f"<ChatWidget session={self.session_id!r}>"
 
-    def _static(self) -> str | None:
+    def _static(self) -> str:
         if not self._saved:
-            return None
+            return super()._static()
         rows = self.lab.transcript(limit=HISTORY, session_id=self.session_id) if self.session_id else []
         return page([entry(row) for row in rows])
-
-    def _run(self, action: Callable[[], None]) -> None:
-        threading.Thread(target=action, name="gallump-chat", daemon=True).start()
 
     def _newest_live(self) -> str | None:
         newest = next((row["session_id"] for row in self.lab.transcript(limit=1)), None)
@@ -167,7 +159,11 @@ class ChatWidget(Widget):
         return {**self._session(self.shown), "live": self.lab.sessions.live(self.shown)} if self.shown else None
 
     def _session(self, session_id: str) -> dict[str, Any]:
-        return next((row for row in sessions(self.lab.history()) if row["id"] == session_id), {"title": ""})
+        return next((row for row in self._sessions() if row["session_id"] == session_id), {"title": ""})
+
+    def _sessions(self, search: str = "") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = plain(records(self.lab.history(search)))
+        return found
 
     def _on_sync(self, view: str, newest: int) -> None:
         """Send what another notebook has added to the lab meanwhile."""
@@ -187,8 +183,7 @@ class ChatWidget(Widget):
         self.send({"type": "earlier", "view": view, "entries": entries, "earlier": len(rows) == HISTORY})
 
     def _on_sessions(self, view: str, search: str) -> None:
-        found = sessions(self.lab.history(search))
-        self.send({"type": "sessions", "view": view, "search": search, "sessions": found})
+        self.send({"type": "sessions", "view": view, "search": search, "sessions": self._sessions(search)})
 
     def _on_show(self, view: str, session: str | None) -> None:
         self._show(view, session, session or self._newest_live())
@@ -200,19 +195,12 @@ class ChatWidget(Widget):
         """Show one session alone, or all of them; the next question goes where the reader looks."""
         with self._lock:
             if self._turn:
-                raise ReplyComing(COMING)
+                raise ValueError(COMING)
             self.shown, self.session_id, self._notice = shown, session_id, notice
         self._tell_history(None, by=view)
 
-    def _on_preview(self, view: str, serial: int, **asked: Any) -> None:
-        found = preview(self.lab, self.session_id, **asked)
-        self.send({"type": "inspected", "view": view, "of": None, "serial": serial, **found})
-
     def _on_context(self, view: str, message: int) -> None:
         self.send({"type": "inspected", "view": view, "of": message, "serial": 0, **carried(self.lab, message)})
-
-    def _on_source(self, view: str, **item: Any) -> None:
-        self.send({"type": "source", "view": view, **source(self.lab, **item)})
 
     def _on_watchlist(self, view: str, text: str) -> bool:
         try:
@@ -233,13 +221,13 @@ class ChatWidget(Widget):
         self.send({"type": "applied", "by": view, "budget": dict(budget)})
 
     def _on_export(self, view: str, session: str) -> None:
-        text, name = visible(self.lab.export(session)), file_name(self._session(session)["title"])
+        text, name = visible(self.lab.export(session)), file_name(self._session(session)["title"] or "")
         self.send({"type": "exported", "view": view, "name": name, "text": text})
 
     def _on_forget(self, view: str, message: int | None, session: str | None) -> None:
         with self._lock:
             if self._turn:
-                raise ReplyComing(COMING)
+                raise ValueError(COMING)
             self.lab.forget(message_id=message, session_id=session)
             if session and session == self.session_id:
                 self.session_id = None
@@ -253,7 +241,7 @@ class ChatWidget(Widget):
         (row,) = self._message(message)
         self.lab.decide(row["turn"]["turn_id"], position, verdict, note)
         (row,) = self._message(message)
-        idea = entry(row)["turn"]["ideas"][position]
+        idea = entry(row)["turn"]["recommendations"][position]
         self.send({"type": "decided", "by": view, "message": message, "position": position, "idea": idea})
 
     def _message(self, message_id: int) -> list[dict[str, Any]]:
@@ -310,9 +298,9 @@ class ChatWidget(Widget):
         turn.fresh.set()
         with self._lock:
             self._turn = None
-            stored = "id" in entries[0]
+            stored = "message_id" in entries[0]
             if stored:
-                self.session_id = entries[0]["session"]
+                self.session_id = entries[0]["session_id"]
                 self.shown = self.shown and self.session_id
             notice, place = (reply and reply.notice) or "", self._place()
             restore = "" if stored else masked(turn.text)  # what was not stored goes back to where it was typed
@@ -321,10 +309,12 @@ class ChatWidget(Widget):
 
     def _unanswered(self, turn: "RunningTurn") -> dict[str, Any]:
         """Return the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
-        rows = []
         with suppress(StoreError):  # the reader is told of the turn's own failure
-            rows = self.lab.transcript(limit=HISTORY)
-        return next((entry(row) for row in rows if turn.asked(row)), turn.question() | {"session": None})
+            for row in self.lab.transcript(limit=HISTORY):
+                new = row["message_id"] > turn.after and row["text"].strip() == masked(turn.text).strip()
+                if row["role"] == "user" and (new or row["message_id"] == turn.question_id):
+                    return entry(row)
+        return turn.question() | {"session_id": None}
 
     def _paint(self, turn: "RunningTurn") -> None:
         while turn.fresh.wait() and not turn.over.is_set():
@@ -374,20 +364,13 @@ class RunningTurn:
 
     def question(self) -> dict[str, Any]:
         """Return the question as an entry, as the lab is about to store it."""
-        return {"role": "user", "text": visible(masked(self.text)), "symbol": self.symbol, "session": self.session}
+        return {"role": "user", "text": visible(masked(self.text)), "symbol": self.symbol, "session_id": self.session}
 
     def describe(self) -> dict[str, Any]:
         """Return the question, unless it stands in the transcript, and all that has been painted of its reply."""
         question = self.question() if self.question_id is None else None
         painted = {"settled": self._reply.settled, "open": self._reply.open}
         return {"question": question, "session": self.session, **painted}
-
-    def asked(self, row: Mapping[str, Any]) -> bool:
-        """Whether a stored message is this turn's question."""
-        if self.question_id is not None:
-            return bool(row["message_id"] == self.question_id)
-        new = row["message_id"] > self.after and row["role"] == "user"
-        return bool(new and row["text"].strip() == masked(self.text).strip())
 
 
 def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import escape
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import traitlets
 
 from gallump_lab.memory import labels
 from gallump_lab.memory.labels import Label
+from gallump_lab.memory.text import terms
 from gallump_lab.store import times
 from gallump_lab.study.labelling import Candidate, pool
-from gallump_lab.ui.entries import beside, insight_past, insight_row, insight_sources, message_row, records, visible
-from gallump_lab.ui.widget import Widget, joined
+from gallump_lab.ui.widget import Widget, cell, insight_entry, joined, parts, plain, records, shared, speaker, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +26,8 @@ Row = dict[str, Any]
 _OPPOSITE = {"pin": "unpin", "unpin": "pin", "retire": "restore", "restore": "retire"}
 
 
-class Done(NamedTuple):
-    """Something that was done to a row, and what takes it back."""
-
-    what: str
-    place: int
-    undo: Callable[[], object]
+Done = tuple[str, int, Callable[[], object]]
+"""Something that was done to a row, its place, and what takes it back."""
 
 
 class Grader(Widget):
@@ -46,16 +42,15 @@ class Grader(Widget):
         Whose rows are graded.
     labeller : str
         Who grades, by name.
-    static : bool
-        Whether the cell's output also holds the rows as a table, escaped, for readers without the front end (nbconvert,
-        GitHub). It is then saved into the notebook.
     """
 
     _esm = joined("parts.js", "grader.js")
     _css = joined("chat.css", "grader.css")
+    _head: Row | None = None
+    """The question that the rows may answer."""
 
-    def __init__(self, lab: "Lab", labeller: str, *, static: bool) -> None:
-        self.lab, self.labeller, self._saved = lab, labeller, static
+    def __init__(self, lab: "Lab", labeller: str) -> None:
+        self.lab, self.labeller = lab, labeller
         self._done: list[Done] = []
         self._told: list[Row] | None = None
         # One thread does what the views ask for, so that all is done in the order of the keys.
@@ -73,27 +68,6 @@ class Grader(Widget):
         """Return the rows as the lab holds them now."""
         raise NotImplementedError
 
-    def _head(self) -> Row | None:
-        """Return the question that the rows may answer."""
-        return None
-
-    def _cells(self, row: Row) -> Row:
-        """Return a row's cells in a table, by the names of its columns."""
-        raise NotImplementedError
-
-    def _static(self) -> str | None:
-        if not self._saved:
-            return None
-        lines = [self._cells(row) for row in self._rows() if "gone" not in row]
-        if not lines:
-            return "<p>Nothing to grade.</p>"
-        names = "".join(f"<th>{escape(name)}</th>" for name in lines[0])
-        rows = [
-            "".join(f"<td>{'' if value is None else escape(str(value))}</td>" for value in line.values())
-            for line in lines
-        ]
-        return "\n".join(["<table>", *(f"<tr>{row}</tr>" for row in (names, *rows)), "</table>"])
-
     def _run(self, action: Callable[[], None]) -> None:
         self._work.submit(action)
 
@@ -109,7 +83,7 @@ class Grader(Widget):
         """Send a view, or all of them, every row, and which is the first that needs a grade."""
         self._told = self._rows()
         at = next((row["place"] for row in self._told if row["wanted"] and row["grade"] is None), 0)
-        shown = {"rows": self._told, "at": at, "head": self._head(), "progress": self._progress(self._told)}
+        shown = {"rows": self._told, "at": at, "head": self._head, "progress": self._progress(self._told)}
         self.send({"type": "rows", "view": view, **shown})
 
     def _tell(self, view: str, done: Done | None = None, *, undone: bool = False) -> None:
@@ -117,11 +91,12 @@ class Grader(Widget):
         told, self._told = self._told or [], self._rows()
         changed = [row for row, before in zip_longest(self._told, told) if row and row != before]
         if changed or done:
-            what = {"by": view, "did": done and done.what, "place": done and done.place, "undone": undone}
+            did, at, _ = done or (None, None, None)
+            what = {"by": view, "did": did, "place": at, "undone": undone}
             self.send({"type": "changed", "rows": changed, "progress": self._progress(self._told), **what})
 
-    def _did(self, view: str, *done: Any) -> None:
-        self._done.append(Done(*done))
+    def _did(self, view: str, what: str, place: int, undo: Callable[[], object]) -> None:
+        self._done.append((what, place, undo))
         self._tell(view, self._done[-1])
 
     def _on_undo(self, view: str) -> None:
@@ -131,7 +106,7 @@ class Grader(Widget):
         self._tell(view)  # by what others have changed, too
         done = self._done[-1]
         try:
-            done.undo()
+            done[-1]()
         except ValueError:  # it cannot be: the next undo takes what was done before
             self._done.pop()
             raise
@@ -150,13 +125,8 @@ class Labeller(Grader):
     ----------
     questions : pandas.DataFrame, optional
         Rows of `lab.questions`; by default all of them and those that were asked in the chat, the readers' last.
-    lab, labeller, static
+    lab, labeller
         See `Grader`.
-
-    Raises
-    ------
-    ValueError
-        If `questions` are no rows of `lab.questions`.
 
     Examples
     --------
@@ -166,20 +136,14 @@ class Labeller(Grader):
 
     kind = traitlets.Unicode("labels").tag(sync=True)
 
-    def __init__(
-        self, lab: "Lab", questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
-    ) -> None:
+    def __init__(self, lab: "Lab", questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst") -> None:
         self._listed = labels.listed(lab.store)
         if questions is not None:
-            if "question_id" not in questions:
-                names = ", ".join(map(str, questions))
-                msg = f"questions must be rows of lab.questions, with question_id, not with {names}."
-                raise ValueError(msg)
             known = {each.question_id: each for each in self._listed if each.question_id is not None}
             self._listed = [known[each] for each in questions["question_id"] if each in known]
         self._place: int | None = None
         self._found: list[Candidate] = []
-        super().__init__(lab, labeller, static=static)
+        super().__init__(lab, labeller)
 
     def _held(self) -> list[Label]:
         """Return the labels that hold of the questions at hand."""
@@ -193,26 +157,31 @@ class Labeller(Grader):
         self._found = pool(self.lab.store, self.lab.sessions.corpus, listed.asked, graded)
         self._place = place
 
-    def _find_first(self) -> None:
-        """Turn to where the labeller stopped: the question graded last, or the next without a grade if that is done."""
-        mine = [each.question_id for each in self._held() if each.labeller == self.labeller and each.origin == "human"]
-        places = [place for place, each in enumerate(self._listed) if each.question_id in mine[-1:]]
-        self._find(places[0] if places else 0)
-        if places and all(row["grade"] is not None for row in self._rows()):
-            rest = [*range(places[0] + 1, len(self._listed)), *range(places[0])]
-            self._find(next((place for place in rest if self._listed[place].question_id not in mine), places[0]))
-
     def _rows(self) -> list[Row]:
         if not self._listed:
             return []
-        if self._place is None:
-            self._find_first()
+        if self._place is None:  # where the labeller stopped
+            mine = [
+                each.question_id for each in self._held() if each.labeller == self.labeller and each.origin == "human"
+            ]
+            self._find(next((i for i, each in enumerate(self._listed) if each.question_id in mine[-1:]), 0))
         question = self._listed[self._place or 0].question_id
         held = {each.message_id: each for each in self._held() if each.question_id == question}
         return [
-            {"place": place, "wanted": True, **message_row(each, held.get(each.message_id), self.labeller)}
+            {"place": place, "wanted": True, **self._row(each, held.get(each.message_id))}
             for place, each in enumerate(self._found)
         ]
+
+    def _row(self, each: Candidate, label: Label | None) -> Row:
+        """Return a message with its grade, and who gave that where it was another."""
+        return {
+            "parts": parts(each.text, each.found),
+            "who": speaker(each.speaker, each.role),
+            "symbol": each.symbol,
+            "at": each.created_at.isoformat(),
+            "grade": label and label.grade,
+            "grader": visible(label.labeller) if label and label.labeller != self.labeller else None,
+        }
 
     def _progress(self, rows: list[Row] | None = None) -> Row:  # noqa: ARG002 (they are of one question)
         """Count what persons have labelled of the questions at hand."""
@@ -220,24 +189,18 @@ class Labeller(Grader):
         count, of = len(set(done)), len(self._listed)
         return {"done": count, "of": of, "words": f"{count:,} of {_many(of, 'question')}, {_many(len(done), 'label')}"}
 
-    def _head(self) -> Row | None:
+    @property
+    def _head(self) -> Row | None:  # type: ignore[override]
         if self._place is None:
             return None
         asked = self._listed[self._place].asked
+        about = {name: getattr(asked, name) for name in ("text", "kind", "symbol", "answer")}
         return {
             "place": self._place,
             "of": len(self._listed),
-            "text": visible(asked.text),
             "at": times.aware(asked.asked_at).isoformat(),
-            "kind": visible(asked.kind),
-            "symbol": asked.symbol,
-            "answer": asked.answer and visible(asked.answer),
+            **plain(about),
         }
-
-    def _cells(self, row: Row) -> Row:
-        text = "".join(part for part, _ in row["parts"])
-        asked = visible(self._listed[self._place or 0].asked.text)
-        return {"question": asked, "grade": row["grade"], "message": text, "who": row["who"], "at": row["at"][:16]}
 
     def _on_question(self, _view: str, question: int) -> None:
         self._find(question)
@@ -272,13 +235,11 @@ class Reviewer(Grader):
     insights : pandas.DataFrame, optional
         Which ones, in this order: a column insight_id, and perhaps others to show beside each insight, such as a
         scorecard's. By default all that stand, the retired ones last.
-    lab, labeller, static
+    lab, labeller
         See `Grader`.
-
-    Raises
-    ------
-    ValueError
-        If `insights` has no column insight_id, or holds one twice.
+    static : bool
+        Whether the cell's output also holds the insights as a table, escaped, for readers without the front end
+        (nbconvert, GitHub). It is then saved into the notebook.
 
     Examples
     --------
@@ -291,12 +252,12 @@ class Reviewer(Grader):
     def __init__(
         self, lab: "Lab", insights: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
     ) -> None:
-        known = _known(lab)
+        known, self._saved = _known(lab), static
         self._all = insights is None
-        self._beside = {} if insights is None else beside(insights, known)
+        self._beside = {} if insights is None else _beside(insights, known)
         self._order = _standing(known) if insights is None else list(self._beside)
         self._old = {each for each in self._order if known[each]["superseded_by"] is not None}
-        super().__init__(lab, labeller, static=static)
+        super().__init__(lab, labeller)
 
     def _rows(self) -> list[Row]:
         """Return the insights as the lab holds them: a newer one in the place of one superseded, new ones last."""
@@ -309,18 +270,37 @@ class Reviewer(Grader):
             order += [each for each in _standing(known) if each not in order]
         self._order = order
         return [
-            {"place": place, "wanted": not known[each]["retired"], **insight_row(known[each], known)}
+            {"place": place, "wanted": not known[each]["retired"], **insight_entry(known[each], known)}
             | {"beside": list(self._beside.get(each, {}).items())}
             if each in known
             else {"place": place, "wanted": False, "grade": None, "gone": True}
             for place, each in enumerate(order)
         ]
 
-    def _cells(self, row: Row) -> Row:
-        names = ("symbol", "kind", "since", "until", "by", "sources")
-        dates = {name: row[name] and row[name][:10] for name in ("since", "until")}
-        said = {"grade": row["grade"], "insight": row["text"], **{name: row[name] for name in names}, **dates}
-        return said | {"": ", ".join(row["marks"])} | dict(row["beside"])
+    def _static(self) -> str:
+        if not self._saved:
+            return super()._static()
+        lines = [self._cells(row) for row in self._rows() if "gone" not in row]
+        cells = [[escape("" if value is None else str(value)) for value in line.values()] for line in lines]
+        names = "".join(f"<th>{escape(name)}</th>" for name in next(iter(lines), ()))
+        rows = ["".join(f"<td>{cell}</td>" for cell in row) for row in cells]
+        return "\n".join(["<table>", *(f"<tr>{row}</tr>" for row in (names, *rows)), "</table>"])
+
+    @staticmethod
+    def _cells(row: Row) -> Row:
+        """Return a row's cells in a table, by the names of its columns."""
+        return {
+            "grade": row["grade"],
+            "insight": row["text"],
+            "symbol": row["symbol"],
+            "kind": row["kind"],
+            "since": row["valid_from"][:10],
+            "until": row["valid_until"] and row["valid_until"][:10],
+            "by": row["distiller"],
+            "sources": row["sources"],
+            "": ", ".join(row["marks"]),
+            **dict(row["beside"]),
+        }
 
     def _progress(self, rows: list[Row] | None = None) -> Row:
         """Count what has a grade; what was retired needs none."""
@@ -332,9 +312,16 @@ class Reviewer(Grader):
     def _on_open(self, view: str, place: int) -> None:
         """Send what an insight rests on and what became of it."""
         known, insight = _known(self.lab), self._order[place]
-        found = self.lab.insights.sources(insight)
-        sources = insight_sources(known[insight]["text"], found)
-        past = insight_past(insight, known, self.lab.insights.history(insight))
+        about = terms(known[insight]["text"])
+        sources = [
+            {
+                "who": speaker(each["speaker"], each["role"]),
+                "at": each["created_at"].isoformat(),
+                "parts": parts(each["text"], shared(each["text"], about)),
+            }
+            for each in records(self.lab.insights.sources(insight))
+        ]
+        past = _past(insight, known, self.lab.insights.history(insight))
         self.send({"type": "opened", "view": view, "place": place, "sources": sources, "history": past})
 
     def _on_grade(self, view: str, place: int, grade: int) -> None:
@@ -376,9 +363,38 @@ def _standing(known: Mapping[int, Row]) -> list[int]:
 
 
 def _newest(known: Mapping[int, Row], insight: int) -> int:
-    """Follow an insight to the one that stands in its place; where none does, to the last of a circle."""
-    passed = set[int]()
-    while insight in known and known[insight]["superseded_by"] is not None and insight not in passed:
-        passed.add(insight)
-        insight = int(known[insight]["superseded_by"])
+    """Follow an insight to the one that stands in its place; a circle of them ends somewhere."""
+    for _ in known:
+        after = known[insight]["superseded_by"] if insight in known else None
+        if after is None:
+            break
+        insight = int(after)
     return insight
+
+
+def _past(insight: int, known: Mapping[int, Row], history: "pd.DataFrame") -> list[Row]:
+    """Return what became of an insight, what it took the place of first: when, what, and whose words."""
+    before = [each for each, row in known.items() if row["superseded_by"] == insight and each != insight]
+    past: list[tuple[Row, str, int | None]] = [
+        (known[each], f"Learnt, by {known[each]['distiller']}", each if each != insight else None)
+        for each in (*before, insight)
+    ]
+    for event in records(history):
+        if event["event"] != "added":
+            told = f"{event['event'].capitalize()}: {event['note']}" if event["note"] else event["event"].capitalize()
+            past.append((event, told, event["superseded_by"] or event["other_id"]))
+    return [
+        plain({"at": row["known_from"], "what": what, "quoted": known[other or 0]["text"] if other in known else None})
+        for row, what, other in past
+    ]
+
+
+def _beside(insights: "pd.DataFrame", known: Mapping[int, Row]) -> dict[int, dict[str, str]]:
+    """Return what a frame, such as a scorecard's, says beside each insight of the lab, in the frame's order."""
+    frame = insights.reset_index() if "insight_id" in insights.index.names else insights
+    frame = frame[frame["insight_id"].isin(list(known))].drop_duplicates("insight_id")
+    own = set(next(iter(known.values()), ()))
+    return {
+        int(row["insight_id"]): {visible(name): cell(value) for name, value in row.items() if name not in own}
+        for row in records(frame)
+    }

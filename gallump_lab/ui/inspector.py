@@ -1,20 +1,16 @@
-"""What a prompt carries, three ways: the chat's context inspector, sliders to explore budgets, and a chart."""
+"""What a prompt carries: the context inspector, in the chat or on one question (`Explorer`), and a chart."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as widgets  # type: ignore[import-untyped]
-
-from gallump_lab.config import ConfigError
-from gallump_lab.masking import masked
 from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.picture import COLOURS, Picture
 from gallump_lab.store import StoreError
-from gallump_lab.ui.entries import entry, visible, words
+from gallump_lab.ui.widget import Widget, entry, joined, plain, shared, visible, words
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Preview
@@ -135,22 +131,12 @@ def _describe(
 
 
 def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
-    said = (word.strip(".,;:!?()[]\"'*_`") for word in slot.text.split())
-    shared = dict.fromkeys(word.casefold() for word in said if asked.intersection(terms(word)))
+    names = ("tier", "kind", "item_id", "message_id", "role", "symbol", "created_at", "tokens", "kept")
+    found: dict[str, Any] = plain({name: getattr(slot, name) for name in names})
     text = visible(one_line(slot.text))
-    return {
-        "tier": slot.tier,
-        "kind": slot.kind,
-        "item": slot.item_id,
-        "message": slot.message_id,
-        "role": slot.role,
-        "symbol": slot.symbol,
-        "at": slot.created_at and slot.created_at.isoformat(),
-        "text": text if len(text) <= SNIPPET else f"{text[:SNIPPET]}\u2026",
-        "tokens": slot.tokens,
-        "kept": slot.kept,
-        "why": _why(slot, [visible(word) for word in shared]),
-    }
+    found["text"] = text if len(text) <= SNIPPET else f"{text[:SNIPPET]}\u2026"
+    said = dict.fromkeys(slot.text[start:stop].casefold() for start, stop in shared(slot.text, asked))
+    return found | {"why": _why(slot, [*said])}
 
 
 def _why(slot: ContextItem, shared: Sequence[str]) -> str:
@@ -167,14 +153,21 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     return " \u00b7 ".join(said)
 
 
-MOST = {"hot": 4_000, "warm": 2_000, "cold": 800}
-"""How far each slider goes, in the model's tokens; further where more is applied."""
-STEP = 50
-NEXT = 5
-"""So many of those that no longer fit are shown."""
+class Inspecting(Widget):
+    """A widget that has the context inspector in it."""
+
+    lab: "Lab"
+    session_id: str | None
+
+    def _on_preview(self, view: str, serial: int, **asked: Any) -> None:
+        found = preview(self.lab, self.session_id, **asked)
+        self.send({"type": "inspected", "view": view, "of": None, "serial": serial, **found})
+
+    def _on_source(self, view: str, **item: Any) -> None:
+        self.send({"type": "source", "view": view, **source(self.lab, **item)})
 
 
-class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class Explorer(Inspecting):
     """One question's prompt under budgets that sliders set; nothing is sent or applied.
 
     Parameters
@@ -188,93 +181,40 @@ class Explorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     session_id : str, optional
         The session to carry on.
 
+    Attributes
+    ----------
+    preview : Preview
+        What the question would send under the budgets in force.
+
+    Raises
+    ------
+    ValueError, PromptTooLong, StoreError
+        As `Lab.ask`.
+
     Examples
     --------
     >>> lab.explore("Where is my AAPL stop?", watchlist=["AAPL"])
     """
 
-    def __init__(self, lab: "Lab", question: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> None:
-        self._lab, self._question = lab, question
-        self._watchlist, self._session_id = tuple(watchlist), session_id
-        budget = lab.config.budget
-        self.sliders = {
-            tier: widgets.IntSlider(
-                value=getattr(budget, tier),
-                max=max(most, getattr(budget, tier)),
-                step=STEP,
-                description=tier.upper(),
-                style={"handle_color": COLOURS[tier.upper()]},
-                layout=widgets.Layout(width="28em"),
-            )
-            for tier, most in MOST.items()
-        }
-        self._shown = widgets.HTML()
-        super().__init__([*self.sliders.values(), self._shown])
-        for slider in self.sliders.values():
-            slider.observe(self._redraw, names="value")
-        self._redraw()
+    _esm = joined("parts.js", "entries.js", "inspector.js", "explorer.js")
+    _css = joined("chat.css", "inspector.css")
 
-    @property
-    def preview(self) -> "Preview":
-        """What the question would send under the sliders' budgets."""
-        config = self._lab.config
-        values = {tier: slider.value for tier, slider in self.sliders.items()}
-        tried = replace(config, budget=replace(config.budget, **values))
-        return self._lab.preview(self._question, self._watchlist, self._session_id, config=tried)
+    def __init__(self, lab: "Lab", question: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> None:
+        self.lab, self.session_id = lab, session_id
+        self.preview = lab.preview(question, watchlist, session_id)
+        self._asked = {"text": question, "watchlist": ", ".join(watchlist)}
+        super().__init__()
 
     def __repr__(self) -> str:
         """Return how full the budgets are; a notebook's file holds nothing of what was said."""
         return repr(self.preview)
 
-    def _repr_mimebundle_(self, **given: Any) -> dict[str, Any]:
-        """Return what a notebook shows and, for where it cannot, how full the budgets are."""
-        return {**super()._repr_mimebundle_(**given), "text/html": _filled(self.preview)}
+    def _static(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
 
-    def _redraw(self, _change: Any = None) -> None:
-        try:
-            self._shown.value = _drawn(self.preview)
-        except ConfigError as error:
-            self._shown.value = f"<p>{escape(str(error))}</p>"
-
-
-def _filled(preview: "Preview") -> str:
-    """Draw how full the budgets are, as bars and counts."""
-    used = records.used(preview.slots)
-    limits = {tier: getattr(preview.budget, tier) for tier in used}
-    whole = max(sum(limits.values()), sum(used.values()), 1)
-    bars = "".join(_bar(tier.upper(), spent / whole, max(limits[tier], spent) / whole) for tier, spent in used.items())
-    count = ", ".join(f"{tier.upper()} {spent:,} of {limits[tier]:,}" for tier, spent in used.items())
-    cost = "" if preview.cost_usd is None else f", ${preview.cost_usd:.4f}"
-    return f'<div aria-hidden="true">{bars}</div><p>{count}; the whole prompt {preview.tokens:,} tokens{cost}</p>'
-
-
-def _drawn(preview: "Preview") -> str:
-    """Draw the budgets, every kept slot and the next in line; what was said is escaped."""
-    kept = "".join(_line(slot) for slot in preview.slots if slot.kept)
-    missed = [
-        slot for tier in records.TIERS for slot in preview.slots if slot.tier == tier and slot.reason == "over budget"
-    ]
-    rest = f"<p>Over budget, next in line:</p>{''.join(map(_line, missed[:NEXT]))}" if missed else ""
-    return (
-        f'{_filled(preview)}<div style="max-height:22em;overflow:auto">{kept}<div style="opacity:.6">{rest}</div></div>'
-    )
-
-
-def _bar(tier: str, used: float, room: float) -> str:
-    """Draw a tier's budget as a frame, filled as far as it is used; widths are shares of all budgets."""
-    return (
-        f'<span title="{tier}" style="display:inline-block;height:1em;width:{40 * room:.2f}em;margin-right:2px;'
-        f'box-shadow:inset 0 0 0 1px {COLOURS[tier]}"><span style="display:block;height:1em;width:{40 * used:.2f}em;'
-        f'background:{COLOURS[tier]}"></span></span>'
-    )
-
-
-def _line(slot: "ContextItem") -> str:
-    tier = slot.tier.upper()
-    return (
-        f'<div style="border-left:4px solid {COLOURS[tier]};margin:2px 0;padding-left:6px;line-height:1.35">'
-        f'<span style="opacity:.65">{tier} {slot.tokens}</span> {escape(masked(" ".join(slot.line.split())))}</div>'
-    )
+    def _on_ready(self, view: str) -> None:
+        budget = {tier: getattr(self.preview.budget, tier) for tier in records.TIERS}
+        self.send({"type": "question", "view": view, "budget": budget, **self._asked})
 
 
 _GROUPS = {

@@ -1,16 +1,38 @@
-"""What the widgets share: their front end's files, where their messages go, and what becomes of an error."""
+"""What the widgets share: their front end's files, where messages go, and the lab's records as they are shown.
 
-from collections.abc import Callable, Mapping
-from functools import partial
+Records keep the lab's own names; text is made visible, and Markdown becomes sanitised HTML.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from functools import cache, lru_cache, partial
 from html import escape
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from gallump_lab.ui.entries import words
+from gallump_lab.brain.answer import Recommendation
+from gallump_lab.brain.recommendations import prose
+from gallump_lab.memory.text import terms
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from markdown_it import MarkdownIt
 
 _FRONT = Path(__file__).with_name("front")
+_TAGS = frozenset(
+    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul".split()
+)
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}}
+_SCHEMES = frozenset({"http", "https", "mailto"})
+_WORD = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
+_CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
+_HIDDEN = (0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_VISIBLE = _CONTROLS | dict.fromkeys(_HIDDEN, 0xFFFD)
 
 
 def joined(*names: str) -> str:
@@ -42,13 +64,13 @@ class Widget(anywidget.AnyWidget):
         self.comm._reply_subshell_for = None  # noqa: SLF001
         self.on_msg(self._receive)
 
-    def _static(self) -> str | None:
-        """Return HTML to be saved for readers without the front end; None to save no word of the lab's."""
-        return None
+    def _static(self) -> str:
+        """Return the HTML that is saved for readers without the front end; by default it tells no word of the lab's."""
+        return f"<p>{escape(repr(self))} opens where its cell is run.</p>"
 
     def _run(self, action: Callable[[], None]) -> None:
         """Do something on another thread, for the kernel waits."""
-        raise NotImplementedError
+        threading.Thread(target=action, name="gallump-widget", daemon=True).start()
 
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         """Take a view's message; until it is answered, a view says again that it is ready."""
@@ -73,8 +95,185 @@ class Widget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         found: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**given)
         if found:
-            page = self._static()
-            found[0]["text/html"] = (
-                f"<p>{escape(repr(self))} opens where its cell is run.</p>" if page is None else page
-            )
+            found[0]["text/html"] = self._static()
         return found
+
+
+def words(error: Exception) -> str:
+    """Return a failure in words: an error made for the reader speaks for itself, any other is named."""
+    made_for_reader = isinstance(error, ValueError) or type(error).__module__.startswith("gallump_lab.")
+    return visible(str(error) if made_for_reader and str(error) else f"{type(error).__name__}: {error}")
+
+
+def visible(text: str) -> str:
+    """Show what would act unseen: terminal escapes and text direction overrides become visible signs."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_VISIBLE)
+
+
+def plain(value: Any) -> Any:
+    """Return a value of the lab's as JSON values that can be shown: text made visible, times in ISO 8601."""
+    match value:
+        case str():
+            return visible(value)
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return {str(name): plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+    return value
+
+
+def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return a frame's rows; what is missing is None."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def shared(text: str, about: Collection[str]) -> list[tuple[int, int]]:
+    """Return where a text says one of the terms `about`: from and to, word by word."""
+    return [word.span() for word in _WORD.finditer(text) if not set(about).isdisjoint(terms(word[0]))]
+
+
+def speaker(name: str | None, role: str) -> str:
+    """Return who said a message."""
+    return visible(name) if name else "You" if role == "user" else "Analyst"
+
+
+def parts(text: str, found: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """Cut a text into what was found and what stands around it; where nothing stands around it, it is one part."""
+    cuts = [0, *(each for span in found for each in span), len(text)]
+    all_parts = [
+        (visible(text[start:end]), bool(i % 2)) for i, (start, end) in enumerate(pairwise(cuts)) if start < end
+    ]
+    around = any(part.strip() for part, is_found in all_parts if not is_found)
+    return all_parts if around else [(visible(text), False)]
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    # An image would fetch from the net as soon as it is shown; its link stays.
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+
+
+def _html(text: str) -> str:
+    import nh3
+
+    return nh3.clean(
+        _parser().render(visible(text)),
+        tags=set(_TAGS),
+        attributes=_ATTRIBUTES,
+        url_schemes=set(_SCHEMES),
+        url_relative="deny",
+        filter_style_properties={"text-align"},
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+        link_rel="noopener noreferrer",
+    )
+
+
+@lru_cache(maxsize=512)
+def render(text: str) -> str:
+    """Render Markdown as sanitised HTML: allowed tags only, absolute http, https and mailto links, nothing fetched."""
+    return _html(text)
+
+
+class Growing:
+    """A reply that is still being written: its finished blocks are rendered once, the open one again and again."""
+
+    def __init__(self) -> None:
+        self.settled = ""
+        """HTML of the finished blocks."""
+        self.open = ""
+        """HTML of the block that further text may still change."""
+        self._text = ""
+
+    def add(self, text: str) -> str:
+        """Take more text; return the HTML that `settled` has gained."""
+        self._text += visible(text)
+        gained = ""
+        if "\n" in text:
+            lines = self._text.split("\n")
+            # Only whole lines say where a block begins: "1" may yet become "1. an item" of the list before it.
+            tokens = _parser().parse("\n".join(lines[:-1]))
+            start = max((token.map[0] for token in tokens if token.level == 0 and token.map), default=0)
+            gained = _html("\n".join(lines[:start]))
+            self.settled += gained
+            self._text = "\n".join(lines[start:])
+        self.open = _html(self._text)
+        return gained
+
+
+def entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message of `lab.transcript`, a reply's text as HTML too, with what each recommendation risks."""
+    turn, text = row["turn"], row["text"]
+    if turn:
+        ideas = [Recommendation(**each) for each in turn["recommendations"]]
+        # Cards show the recommendations, so not also the words that they are remembered by.
+        text = text.removesuffix(prose(ideas)).rstrip()
+        cards = [
+            idea.to_dict() | {"risk": risk(idea), "decision": turn["decisions"].get(i)} for i, idea in enumerate(ideas)
+        ]
+        turn = {**turn, "recommendations": cards}
+    reply = row["role"] == "assistant"
+    state = turn["state"] if turn and not reply else row["state"]
+    found: dict[str, Any] = plain({**row, "turn": turn, "text": text, "state": state})
+    return found | ({"html": render(text)} if reply else {})
+
+
+def risk(idea: Recommendation) -> dict[str, float] | None:
+    """Work out what an idea risks and may gain; None unless its entry stands between its stop and its target.
+
+    Returns
+    -------
+    dict or None
+        risk and reward: USD a share; risk_share and reward_share: of the entry price; multiple: reward / risk, in R.
+    """
+    entry, stop, target = idea.entry, idea.stop, idea.target
+    if entry is None or stop is None or target is None or (target - entry) * (entry - stop) <= 0:
+        return None
+    lost, gained = abs(entry - stop), abs(target - entry)
+    shares = {"risk_share": lost / entry, "reward_share": gained / entry}
+    return {"risk": lost, "reward": gained, "multiple": gained / lost, **shares}
+
+
+def insight_entry(insight: Mapping[str, Any], known: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a row of `lab.insights.frame`, with what holds of it; `known` are all of its rows by their ids."""
+    against = [known[each] for each in insight["disputed_by"] or () if each in known]
+    marks = {
+        "pinned": insight["pinned"],
+        "disputed": any(each["superseded_by"] is None and not each["retired"] for each in against),
+        "superseded": insight["superseded_by"] is not None,
+        "retired": insight["retired"],
+    }
+    names = ("text", "symbol", "kind", "speaker", "valid_from", "valid_until", "distiller", "grade")
+    found: dict[str, Any] = plain({name: insight[name] for name in names})
+    return found | {"marks": [name for name, holds in marks.items() if holds], "sources": len(set(insight["sources"]))}
+
+
+def cell(value: Any) -> str:
+    """Return what stands in a frame's cell, in a few signs."""
+    if value is None:
+        return "\u2013"
+    return f"{value:,.2f}" if isinstance(value, float) else visible(str(value))
+
+
+def page(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return entries as HTML that needs no front end: user text escaped, replies sanitised."""
+    if not entries:
+        return "<p>No session is going on.</p>"
+    said = []
+    for each in entries:
+        who = "Analyst" if "html" in each else "You"
+        head = " \u00b7 ".join(filter(None, (who, each["symbol"], each["created_at"][:16])))
+        body = each.get("html") or f'<p style="white-space: pre-wrap">{escape(each["text"])}</p>'
+        fault = each["turn"] and each["turn"]["fault"]
+        note = f"<p><em>{escape(fault)}</em></p>" if fault else ""
+        said.append(f"<article><h4>{escape(head)}</h4>{body}{note}</article>")
+    return "\n".join(said)
+
+
+def file_name(title: str) -> str:
+    """Name a session's Markdown file by its title: ASCII letters, digits and hyphens, whatever the title holds."""
+    return f"{'-'.join(re.findall('[a-z0-9]+', title.lower()))[:60].rstrip('-') or 'session'}.md"

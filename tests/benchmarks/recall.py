@@ -34,7 +34,7 @@ from gallump_lab.config import Recall
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.study import statistics
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.rank import Rankings
 from gallump_lab.study.tally import ndcg, recall_at, reciprocal_rank
 
 Rows = list[dict[str, Any]]

@@ -28,7 +28,7 @@ from gallump_lab.memory import labels, records
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 from gallump_lab.store import Snapshot
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.rank import Rankings
 from gallump_lab.study.tally import MEASURES, measure
 from gallump_lab.tokens import OFFLINE
 

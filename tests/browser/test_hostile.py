@@ -34,16 +34,16 @@ REMEMBERS = """
 import json
 from datetime import datetime, timedelta, UTC
 from pathlib import Path
+import pandas as pd
 from gallump_lab import Lab
 lab = Lab.open('lab.duckdb')
-if not lab.transcript(limit=1):
-    day = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    for i, each in enumerate(json.loads(Path('hostile.json').read_text())):
-        session = lab.sessions.get_or_create_session(None)
-        said = {'symbol': 'AAPL', 'created_at': day + timedelta(hours=i)}
-        question = lab.sessions.add_message(session, 'user', each + ' AAPL', **said)
-        lab.sessions.add_message(session, 'assistant', each, **said)
-        lab.insights.add(each, kind='lesson', symbol='AAPL', sources=[question])
+said = json.loads(Path('hostile.json').read_text())
+lab.import_messages(pd.DataFrame([
+    {'role': role, 'text': text, 'symbol': 'AAPL', 'conversation': str(i),
+     'created_at': datetime(2026, 3, 2, 9, tzinfo=UTC) + timedelta(hours=i)}
+    for i, each in enumerate(said) for role, text in (('user', each + ' AAPL'), ('assistant', each))]))
+for i, each in enumerate(said):
+    lab.insights.add(each, kind='lesson', symbol='AAPL', sources=[2 * i + 1])
 lab.chat(watchlist=['AAPL'])"""
 
 # What no text may bring about: something that runs, fetches, covers, leaves its place or acts unseen.

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from messages_server import say
-from notebook_page import remembering
+from notebook_page import OUTSIDE, remembering
 from playwright.sync_api import expect
 
 REMEMBERS = remembering(60, "at {400 + i}, below its 50-day mean")
@@ -148,3 +148,19 @@ def test_a_question_that_cannot_be_asked_says_why_and_typing_is_never_held_up(no
     expect(notebook.replies.last).to_contain_text("Slowly.")
     expect(notebook.box).to_have_value("What was noted?")
     expect(panel).to_contain_text("Next question")
+
+
+def test_the_explorer_shows_one_question_under_any_budget(notebook):
+    notebook.open(REMEMBERS, "lab.explore('Where is my stop?', ['AAPL'])")
+    explorer = notebook.page.get_by_role("region", name="Explorer")
+    expect(kept(explorer, "warm").first).to_contain_text("shares stop")
+    before = kept(explorer, "warm").count()
+    explorer.get_by_label("WARM budget").fill("100")
+    expect(explorer.get_by_text("Not in, and why (20)")).to_be_visible()
+    assert kept(explorer, "warm").count() < before
+    kept(explorer, "cold").locator(".gl-open").click()
+    expect(explorer.get_by_role("group", name="Source")).to_contain_text("What this insight rests on")
+    explorer.get_by_role("button", name="Back").click()
+    for name in ("Close", "Use from now on"):
+        expect(explorer.get_by_role("button", name=name)).to_have_count(0)
+    assert explorer.evaluate(OUTSIDE) == []

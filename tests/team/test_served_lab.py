@@ -197,7 +197,7 @@ def test_sql_of_an_analyst_does_not_write_and_ends_where_it_ends(lab: Lab) -> No
     lab.ask("Is AAPL cheap?")
     with pytest.raises(duckdb.Error, match="read-only"):
         lab.sql("select nextval('message_ids')")
-    with pytest.raises(ValueError, match="named by letters"):
+    with pytest.raises(duckdb.Error, match="not provided"):
         lab.sql("select $a", {'a" := 1); delete from messages; execute step("a': 1})
     commented = "select text from messages where role = $role -- the analyst's;"
     assert lab.sql(commented, {"role": "user"})["text"].tolist() == ["Is AAPL cheap?"]

@@ -1,3 +1,5 @@
+"""The brain: what is sent to a server that speaks the Messages API, and what is made of its replies."""
+
 import asyncio
 import json
 import threading
@@ -5,28 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from messages_server import MessagesServer, Status, end, say, start, text, thinking, tool
+from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
 from gallump_lab.brain.answer import Recommendation, Usage
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.conversation import Brain
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.config import Budget, Model
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
-BUY = {
-    "action": "buy",
-    "symbol": "AAPL",
-    "size": "5% of the portfolio",
-    "entry": 190.0,
-    "stop": 182.0,
-    "target": 210.0,
-    "horizon": "3 months",
-    "confidence": 0.6,
-    "rationale": "It holds its mean.",
-}
+BUY = RECOMMENDATION
+IN_WORDS = "- **Buy AAPL**, 5% of the portfolio, entry $430.00, stop $400.00, target $500.00, 3 months, confidence 60%."
 
 
 @pytest.fixture
@@ -60,7 +53,6 @@ def test_text_arrives_while_the_reply_is_still_being_written(server):
         first_seen.set()  # only now does the server go on
 
     answer = brain(server).send(prompt(), on_text=on_text)
-
     assert pieces == ["Perhaps", ", below $190."]
     assert answer.text == "Perhaps, below $190."
     assert (answer.state, answer.stop_reason, answer.fault, answer.offline) == ("complete", "end_turn", None, False)
@@ -68,86 +60,62 @@ def test_text_arrives_while_the_reply_is_still_being_written(server):
     assert 0 < answer.first_text <= answer.latency
 
 
-def test_what_is_sent_is_the_prompt_with_its_stable_part_cached(server):
-    sent = prompt()
+def test_what_is_sent_is_the_prompt_with_its_stable_part_cached_and_a_strict_tool(server):
+    sent, guide = prompt(), prompt(template="guide")
     brain(server, budget=Budget(reply=777), name="claude-opus-5-5").send(sent)
-
-    body = server.requests[0].body
+    brain(server).send(guide)
+    body, other = (request.body for request in server.requests)
     assert body["system"] == [{"type": "text", "text": sent.system, "cache_control": {"type": "ephemeral"}}]
     assert body["messages"] == [{"role": "user", "content": sent.user}]
-    brain(server).send(sent := prompt(template="guide"))
-    assert "system" not in server.requests[1].body
-    assert server.requests[1].body["messages"] == [{"role": "user", "content": sent.text}]
     assert (body["model"], body["max_tokens"], body["stream"]) == ("claude-opus-5-5", 777, True)
-
-
-def test_recommendations_come_through_a_strict_tool_that_the_model_may_leave_alone(server):
-    server.queue([start(), *text("Buy on weakness."), *tool({"recommendations": [BUY]}), *end("tool_use")])
-    answer = brain(server).send(prompt())
-
-    assert answer.text.startswith("Buy on weakness.\n\n- **Buy AAPL**")  # in words too, so that it is remembered
-    assert answer.recommendations == (Recommendation(**BUY),)
-    assert answer.state == "complete"
-    assert not answer.plain
-    body = server.requests[0].body
     assert body["tool_choice"] == {"type": "auto"}
     (offered,) = body["tools"]
     assert offered["strict"]
     assert set(offered["input_schema"]["properties"]["recommendations"]["items"]["required"]) == set(BUY)
+    assert "system" not in other
+    assert other["messages"] == [{"role": "user", "content": guide.text}]
 
 
-def test_an_invalid_recommendation_is_dropped_with_a_reason_and_the_rest_is_kept(server):
-    wrong = BUY | {"symbol": "MSFT", "stop": 250.0}
+def test_a_recommendation_is_put_into_words_and_an_invalid_one_is_refused_with_a_reason(server):
+    wrong = BUY | {"symbol": "MSFT", "stop": 550.0}
     server.queue([start(), *text("Two ideas."), *tool({"recommendations": [wrong, BUY]}), *end("tool_use")])
     answer = brain(server).send(prompt())
-
-    assert answer.text.startswith("Two ideas.\n\n- **Buy AAPL**")
-    assert "MSFT" not in answer.text
-    assert [each.symbol for each in answer.recommendations] == ["AAPL"]
+    assert answer.text == f"Two ideas.\n\n{IN_WORDS} Scripted."  # in words, so that it is remembered
+    assert (answer.recommendations, answer.state, answer.plain) == ((Recommendation(**BUY),), "complete", False)
     (reason,) = answer.dropped
-    assert reason.startswith("The recommendation 'MSFT' was refused: a buy needs stop < entry < target, not stop 250.0")
-    assert answer.to_dict() == {
-        "response": answer.text,
-        "recommendations": [BUY],
-        "requires_confirmation": True,
-    }
+    assert reason.startswith("The recommendation 'MSFT' was refused: a buy needs stop < entry < target, not stop 550.0")
+    assert answer.to_dict() == {"response": answer.text, "recommendations": [BUY], "requires_confirmation": True}
+
+    server.queue([start(), *tool({"recommendations": [BUY]}, index=0), *end("tool_use")])
+    pieces = []
+    assert brain(server).send(prompt(), on_text=pieces.append).text == "".join(pieces) == f"{IN_WORDS} Scripted."
+
+    server.queue([start(), *text("Done."), *tool({"recommendations": [BUY]}, name="place_order"), *end("tool_use")])
+    other = brain(server).send(prompt())  # of a tool that was not offered
+    assert (other.recommendations, other.text) == ((), "Done.")
 
 
 def test_a_fenced_block_serves_where_no_tool_was_called_and_stays_in_the_text(server):
     words = f"Buy.\n\n```json\n{json.dumps({'recommendations': [BUY]})}\n```"
     server.queue(say(words))
     answer = brain(server, tools="never").send(prompt())
-
-    assert answer.text == words
-    assert answer.recommendations == (Recommendation(**BUY),)
+    assert (answer.text, answer.recommendations) == (words, (Recommendation(**BUY),))
     assert "tools" not in server.requests[0].body
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(400, "tools.0.strict: Extra inputs are not permitted"), (400, "gemma does not support tools"),
-     (500, "tools param requires --jinja flag")],
-)  # fmt: skip
-def test_a_server_without_tools_is_asked_once_more_without_them(server, status, words):
-    server.queue(Status.error(status, "invalid_request_error", words), say("Plainly said."))
-    answer = brain(server, max_retries=0).send(prompt())
-
-    assert (answer.text, answer.state) == ("Plainly said.", "complete")
-    assert ["tools" in request.body for request in server.requests] == [True, False]
-
-
-def test_with_tools_always_a_server_without_them_is_a_fault(server):
+def test_a_server_without_tools_is_asked_once_more_without_them(server):
+    for status, words in ((400, "tools.0.strict: Extra inputs are not permitted"), (500, "tools need --jinja")):
+        server.queue(Status.error(status, "invalid_request_error", words), say("Plainly said."))
+        assert brain(server, max_retries=0).send(prompt()).text == "Plainly said."
     server.queue(Status.error(400, "invalid_request_error", "tools are not supported"))
-    answer = brain(server, tools="always").send(prompt())
-    assert isinstance(answer.fault, faults.BadRequest)
-    assert len(server.requests) == 1
+    assert isinstance(brain(server, tools="always").send(prompt()).fault, faults.BadRequest)
+    assert ["tools" in request.body for request in server.requests] == [True, False, True, False, True]
 
 
 def test_usage_and_cost_are_the_servers_figures_at_list_price(server):
     usage = {"input_tokens": 1_000, "cache_read_input_tokens": 10_000, "cache_creation_input_tokens": 2_000}
     server.queue([start(**usage), *text("Yes."), *end(output_tokens=500)])
     answer = brain(server, name="claude-sonnet-5").send(prompt())
-
     assert answer.usage == Usage(
         input_tokens=1_000, output_tokens=500, cache_read_tokens=10_000, cache_write_tokens=2_000
     )
@@ -155,73 +123,52 @@ def test_usage_and_cost_are_the_servers_figures_at_list_price(server):
     assert answer.cost_usd == pytest.approx(0.014)
 
 
-def test_without_a_price_no_cost_is_claimed_and_without_usage_it_is_estimated_from_above(server):
-    server.queue(
-        say("Yes."), [{"type": "message_start", "message": {"usage": None}}, *text("Yes."), {"type": "message_stop"}]
+def test_a_configured_price_is_used_without_one_no_cost_is_claimed_and_without_usage_it_is_estimated(server):
+    uncounted = [{"type": "message_start", "message": {"usage": None}}, *text("Yes."), {"type": "message_stop"}]
+    million = [start(input_tokens=1_000_000), *text("Yes."), *end(output_tokens=1_000_000)]
+    server.queue(million, million, uncounted)
+    prices = {"llama3.2": (0.5, 1.5)}
+    priced, unpriced, estimated = (
+        brain(server, name=name, prices=prices).send(prompt())
+        for name in ("llama3.2:8b", "llama3", "claude-sonnet-5-5")
     )
-    unpriced, uncounted = (brain(server, name=name).send(prompt()) for name in ("llama3.2", "claude-sonnet-5-5"))
+    assert priced.cost_usd == pytest.approx(2.0)
     assert (unpriced.usage is not None, unpriced.cost_usd) == (True, None)
-    assert (uncounted.usage, uncounted.state) == (None, "complete")
-    assert uncounted.cost_usd > (tokens.count(prompt().text) * 2 + tokens.count("Yes.") * 10) / 1e6
+    assert (estimated.usage, estimated.state) == (None, "complete")
+    assert estimated.cost_usd > (tokens.count(prompt().text) * 2 + tokens.count("Yes.") * 10) / 1e6
 
 
-def test_a_configured_price_is_used(server):
-    server.queue([start(input_tokens=1_000_000), *text("Yes."), *end(output_tokens=1_000_000)])
-    answer = brain(server, name="llama3.2", prices={"llama3": (0.5, 1.5)}).send(prompt())
-    assert answer.cost_usd is None  # llama3 is another model than llama3.2
-    server.queue([start(input_tokens=1_000_000), *text("Yes."), *end(output_tokens=1_000_000)])
-    answer = brain(server, name="llama3.2:8b", prices={"llama3.2": (0.5, 1.5)}).send(prompt())
-    assert answer.cost_usd == pytest.approx(2.0)
-
-
-def test_thinking_is_no_part_of_the_text(server):
-    blocks = [*thinking("Let me see. "), *text("Buy.", index=1), *thinking("hm", index=2), *text("Now.", index=3)]
-    server.queue([start(), *blocks, *end(output_tokens=900)])
+def test_thinking_is_no_part_of_the_text_and_half_a_character_can_be_stored(server):
+    blocks = [*thinking("Let me see. "), *text("Buy \ud83d.", index=1), *thinking("hm", index=2)]
+    server.queue([start(), *blocks, *text("Now.", index=3), *end(output_tokens=900)])
     pieces = []
     answer = brain(server).send(prompt(), on_text=pieces.append)
-    assert (answer.text, answer.state, answer.plain) == ("Buy.\n\nNow.", "complete", False)
+    assert (answer.text, answer.state, answer.plain) == ("Buy \ufffd.\n\nNow.", "complete", False)
     assert "".join(pieces) == answer.text
 
 
-def test_a_reply_that_is_only_a_tool_call_is_put_into_words(server):
-    server.queue([start(), *tool({"recommendations": [BUY]}, index=0), *end("tool_use")])
-    pieces = []
-    answer = brain(server).send(prompt(), on_text=pieces.append)
-    assert answer.state == "complete"
-    assert answer.text == "".join(pieces)
-    assert answer.text == (
-        "- **Buy AAPL**, 5% of the portfolio, entry $190.00, stop $182.00, target $210.00, 3 months, confidence 60%. "
-        "It holds its mean."
-    )
-
-
-@pytest.mark.parametrize(
-    ("reason", "state"),
-    [("max_tokens", "cut"), ("model_context_window_exceeded", "cut"), ("refusal", "refused"),
-     ("stop_sequence", "complete"), ("pause_turn", "cut")],
-)  # fmt: skip
-def test_how_the_model_ended_is_told_and_the_text_kept(server, reason, state):
-    server.queue(say("As far as it came", stop_reason=reason))
-    answer = brain(server).send(prompt())
-    assert (answer.text, answer.state, answer.stop_reason, answer.fault) == ("As far as it came", state, reason, None)
-    assert (answer.notice is None) == (state == "complete")
+def test_how_the_model_ended_is_told_and_the_text_kept(server):
+    states = {"max_tokens": "cut", "model_context_window_exceeded": "cut", "pause_turn": "cut"}
+    for reason, state in (states | {"refusal": "refused", "stop_sequence": "complete"}).items():
+        server.queue(say("As far as it came", stop_reason=reason))
+        answer = brain(server).send(prompt())
+        found = (answer.text, answer.state, answer.stop_reason, answer.fault)
+        assert found == ("As far as it came", state, reason, None)
+        assert (answer.ending is None) == (state == "complete")
 
 
 def test_the_environment_names_model_server_and_key(server, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
     monkeypatch.setenv("ANTHROPIC_MODEL", "claude-opus-5-5")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "token-of-the-environment")
+    Brain().send(prompt())
     monkeypatch.setenv("ANTHROPIC_API_KEY", "  key-of-the-environment\n")
     asked = Brain()
     assert (asked.offline, asked.model_name) == (False, "claude-opus-5-5")
     assert asked.send(prompt()).model == "claude-opus-5-5"
-    assert server.requests[0].body["model"] == "claude-opus-5-5"
-    assert server.requests[0].headers["authorization"] == "Bearer key-of-the-environment"
-
-
-def test_a_token_serves_as_key(server, monkeypatch):
-    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "token-of-the-environment")
-    brain(server).send(prompt())
-    assert server.requests[0].headers["authorization"] == "Bearer token-of-the-environment"
+    assert server.requests[1].body["model"] == "claude-opus-5-5"
+    sent = [request.headers["authorization"] for request in server.requests]
+    assert sent == ["Bearer token-of-the-environment", "Bearer key-of-the-environment"]
 
 
 def test_without_key_and_server_the_offline_analyst_answers():
@@ -232,21 +179,19 @@ def test_without_key_and_server_the_offline_analyst_answers():
     assert answer.text.startswith("**Offline analyst: no model was asked.**")
 
 
-def test_the_guides_converse_builds_the_prompt_and_gives_a_dict(server):
+def test_the_guides_converse_builds_the_prompt_and_gives_a_dict_or_raises(server):
     said = [{"role": "user", "message": "I sold my IBM.", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}]
-    found = Brain("session-1", object(), model=Model(base_url=server.url)).converse(
+    asked = Brain("session-1", object(), model=Model(base_url=server.url))
+    found = asked.converse(
         user_message="And now?", market_context=MarketContext(), session_context=SessionContext(current_messages=said)
     )
     assert found.keys() == {"response", "recommendations", "requires_confirmation"}
     assert found["requires_confirmation"] is True
     assert "You asked: And now?" in found["response"]
     assert "I sold my IBM." in found["response"]
-
-
-def test_converse_raises_what_went_wrong(server):
     server.queue(Status.error(401, "authentication_error", "invalid x-api-key"))
     with pytest.raises(faults.NoAccess, match="Check ANTHROPIC_API_KEY"):
-        brain(server).converse("Hello", MarketContext(), SessionContext())
+        asked.converse("Hello", MarketContext(), SessionContext())
 
 
 def test_events_of_any_shape_do_not_break_the_turn(server):
@@ -268,46 +213,14 @@ def test_events_of_any_shape_do_not_break_the_turn(server):
     assert (answer.text, answer.state, answer.usage) == ("Still here.", "complete", None)
 
 
-def test_a_call_of_a_tool_that_was_not_offered_is_no_recommendation(server):
-    server.queue([start(), *text("Done."), *tool({"recommendations": [BUY]}, name="place_order"), *end("tool_use")])
-    answer = brain(server).send(prompt())
-    assert (answer.recommendations, answer.text) == ((), "Done.")
+def test_questions_at_once_get_each_its_own_reply_inside_a_running_event_loop_too(server):
+    async def cell(name):  # as a notebook's cell does
+        return brain(server).send(prompt(f"Who is {name}?")).text
 
-
-@pytest.mark.parametrize(
-    ("pieces", "text"),
-    [
-        (["up \ud83d down"], "up \ufffd down"),
-        (["up \ud83d\ude80 down"], "up 🚀 down"),
-    ],
-)
-def test_half_a_character_can_be_stored(server, pieces, text):
-    server.queue(say(*pieces))
-    seen = []
-    answer = brain(server).send(prompt(), on_text=seen.append)
-    assert answer.text == "".join(seen) == text
-
-
-def test_two_questions_at_once_get_each_its_own_reply(server):
-    found = {}
-
-    def ask(name):
-        found[name] = brain(server).send(prompt(f"Who is {name}?")).text
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in ("Ann", "Ben", "Cid")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {name: f"You asked: Who is {name}?" for name in ("Ann", "Ben", "Cid")}
-
-
-def test_it_answers_inside_a_running_event_loop_as_a_notebooks_cell_does(server):
-    async def cell():
-        return brain(server).send(prompt("Here?")).text
-
-    with ThreadPoolExecutor(1) as other:  # this thread may have a loop of its own, a browser's
-        assert other.submit(asyncio.run, cell()).result() == "You asked: Here?"
+    names = ("Ann", "Ben", "Cid")
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda name: asyncio.run(cell(name)), names))
+    assert found == [f"You asked: Who is {name}?" for name in names]
 
 
 def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server):

@@ -16,7 +16,7 @@ from gallump_lab import Budget, Config, Lab, Model
 from gallump_lab.brain.answer import Recommendation
 from gallump_lab.reading.symbols import SymbolError
 from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
-from gallump_lab.ui.entries import file_name, risk
+from gallump_lab.ui.widget import file_name, risk
 
 
 class FrontEnd(AnyFrontEnd):
@@ -60,8 +60,7 @@ def test_a_question_is_told_at_once_then_grows_a_reply_and_no_word_of_it_is_in_t
     assert question["symbol"] == "AAPL"
     assert "<strong>AAPL</strong> closed at $430.47" in reply["html"]
     assert reply["turn"]["model"] == "offline-analyst"
-    assert [tier[0] for tier in reply["turn"]["tiers"]] == ["HOT", "WARM", "COLD"]
-    assert [tier[2] for tier in reply["turn"]["tiers"]] == [2000, 500, 200]
+    assert [reply["turn"]["budget"][tier] for tier in ("hot", "warm", "cold")] == [2000, 500, 200]
     assert lab.transcript()[0]["text"] == question["text"]
     assert done["restore"] == ""
     assert repr(chat) == f"<ChatWidget session='{chat.session_id}'>"
@@ -127,9 +126,9 @@ def test_a_reopened_chat_carries_on_the_newest_session_until_it_has_ended(tmp_pa
     front.ask("Later")
     before, done = front.until("done")
     started = next(each for each in before if each["type"] == "started")
-    sessions = [entry["session"] for entry in front.history()["entries"]]
-    assert started["question"]["session"] not in sessions
-    assert sessions == [sessions[0]] * 2 + [done["entries"][0]["session"]] * 2
+    sessions = [entry["session_id"] for entry in front.history()["entries"]]
+    assert started["question"]["session_id"] not in sessions
+    assert sessions == [sessions[0]] * 2 + [done["entries"][0]["session_id"]] * 2
     assert first.session_id == sessions[2] != sessions[0]
 
 
@@ -144,16 +143,16 @@ def test_retry_answers_the_stored_question_hides_nothing_said_since_and_asks_non
     assert (failed["state"], failed) == ("failed", front.history()["entries"][-1])
     front.ask("Second")
     front.until("done")
-    front.say("retry", question=failed["id"])
+    front.say("retry", question=failed["message_id"])
     assert front.until("grown")[0][0]["question"] is None
     history = front.history()
     assert [entry["text"] for entry in history["entries"]] == ["First", "Second", "Two."]
-    assert history["running"]["session"] == failed["session"]
+    assert history["running"]["session"] == failed["session_id"]
     front.say("show", session=None)
     assert "still coming" in front.until("trouble")[1]["words"]
     hold.set()
     assert [entry["role"] for entry in front.until("done")[1]["entries"]] == ["user", "assistant"]
-    front.say("retry", question=failed["id"])
+    front.say("retry", question=failed["message_id"])
     assert "has a reply" in front.until("done")[1]["entries"][0]["fault"]
     assert len(lab.transcript()) == 4
 

@@ -11,7 +11,7 @@ from clock import Clock
 
 from gallump_lab import Config, ConfigError, Lab, study
 from gallump_lab.reading import dates
-from gallump_lab.reading.horizons import deadline
+from gallump_lab.reading.periods import deadline
 from gallump_lab.store import times
 
 AT = datetime(2024, 1, 2, 9, 30, tzinfo=UTC)
@@ -138,7 +138,7 @@ def test_a_long_question_is_read_in_no_time(words):
 )
 def test_a_deadline_lies_ahead(said, on, until):
     found = deadline(said, datetime.fromisoformat(on).replace(tzinfo=NEW_YORK))
-    assert (found and f"{found[1]:%Y-%m-%d %H:%M %Z}") == (until and f"{until} 00:00 EST")
+    assert (found and f"{found.over(NEW_YORK):%Y-%m-%d %H:%M %Z}") == (until and f"{until} 00:00 EST")
 
 
 def talk(lab: Lab, *said: tuple[str, str]) -> None:

@@ -1,9 +1,10 @@
-"""What a prompt carries: the chat's inspector, sliders to explore budgets, and a picture."""
+"""What a prompt carries: the inspector, in the chat or on one question, and a picture."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from front_end import FrontEnd
 
 from gallump_lab import Budget, Config, Lab, Overrides
 from gallump_lab.ui.inspector import SNIPPET, carried, preview, prompt_tokens, source
@@ -42,27 +43,26 @@ def test_a_question_shows_what_it_would_carry_and_every_token_is_accounted_for(l
     assert (found["window"], found["reply"]) == (100_000, 4_096)
     assert slots(found, "hot")[0]["why"] == "newest of this session"
     first, second, *_ = slots(found, "warm")
-    assert {first["message"], second["message"]} == {1, 2}
+    assert {first["message_id"], second["message_id"]} == {1, 2}
     assert "shares stop" in first["why"]
     assert "words" in first["why"]
     (lesson,) = slots(found, "cold")
     assert lesson["kind"] == "insight"
     assert "recency" in lesson["why"]
     assert lab.transcript(limit=1)[0]["text"] == "Good morning."  # nothing was asked
-
-
-def test_before_anything_is_typed_it_shows_what_any_question_would_carry(lab):
-    found = preview(lab, "now", text="  ", **ASKED)
+    found = preview(lab, "now", text="  ", **ASKED)  # before anything is typed: what any question would carry
     assert slots(found, "hot")
     assert [each["why"] for each in slots(found, "cold", kept=False)] == ["too far from the question"]
+    lab.apply(Config.guide())
+    assert preview(lab, "now", text="Well?", **ASKED)["items"]  # the template counts items, not tokens
 
 
 def test_pins_exclusions_and_other_budgets_show_their_effect_and_change_nothing(lab):
     chosen = {"pinned": [["passage", 3]], "excluded": [["passage", 1]]}
     found = preview(lab, "now", text="Where is my stop?", **ASKED | chosen)
-    assert slots(found, "warm")[0]["message"] == 3
+    assert slots(found, "warm")[0]["message_id"] == 3
     assert "pinned by you" in slots(found, "warm")[0]["why"]
-    missed = {each["message"]: each["why"] for each in slots(found, "warm", kept=False)}
+    missed = {each["message_id"]: each["why"] for each in slots(found, "warm", kept=False)}
     assert missed == {1: "excluded by you", 4: "HOT shows it already"}
     found = preview(lab, "now", text="Where is my stop?", **ASKED | {"budget": {"warm": 20}})
     missed = slots(found, "warm", kept=False)
@@ -70,18 +70,16 @@ def test_pins_exclusions_and_other_budgets_show_their_effect_and_change_nothing(
     assert lab.config.budget.warm == 500
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
+def test_a_question_that_cannot_be_asked_gives_the_reason(lab):
+    wrong = (
         ({"watchlist": "AAPL, <b>"}, "<b>"),
         ({"budget": {"warm": 99_000}}, "window"),
-        ({"text": "one two three " * 50_000}, "characters|tokens|window"),
-    ],
-)
-def test_a_question_that_cannot_be_asked_gives_the_reason(lab, given, words):
-    found = preview(lab, "now", **{"text": "Well?", **ASKED, **given})
-    assert list(found) == ["problem"]
-    assert any(word in found["problem"] for word in words.split("|"))
+        ({"text": "one two three " * 50_000}, "characters"),
+    )
+    for given, words in wrong:
+        found = preview(lab, "now", **{"text": "Well?", **ASKED, **given})
+        assert list(found) == ["problem"]
+        assert words in found["problem"]
 
 
 def test_a_reply_shows_what_it_was_given_as_it_was_recorded(lab):
@@ -90,8 +88,8 @@ def test_a_reply_shows_what_it_was_given_as_it_was_recorded(lab):
     found = carried(lab, reply.reply_id)
     assert found["tokens"] == sum(each["tokens"] for each in found["parts"]) == reply.tokens["prompt"]
     assert [each["budget"] for each in found["parts"]][:3] == [2000, 500, 200]
-    assert [each["message"] for each in slots(found, "warm")] == [2, 3]
-    missed = {each["message"]: each["why"] for each in slots(found, "warm", kept=False)}
+    assert [each["message_id"] for each in slots(found, "warm")] == [2, 3]
+    missed = {each["message_id"]: each["why"] for each in slots(found, "warm", kept=False)}
     assert missed == {1: "excluded by you", 4: "HOT shows it already"}
 
 
@@ -103,9 +101,9 @@ def test_an_item_leads_to_its_message_with_what_came_before_or_to_what_an_insigh
         "Lunch was late.",
     ]
     assert found["message"] == 3
-    assert [each["id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [1, 2]
+    assert [each["message_id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [1, 2]
     lab.forget(message_id=1)
-    assert [each["id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [2]
+    assert [each["message_id"] for each in source(lab, kind="insight", item=1, message=None)["entries"]] == [2]
 
 
 def test_what_was_forgotten_meanwhile_is_said_and_no_other_message_is_shown_for_it(lab):
@@ -126,42 +124,29 @@ def test_what_was_forgotten_meanwhile_is_said_and_no_other_message_is_shown_for_
 def test_an_item_is_shown_in_short_with_what_would_act_unseen_made_visible(lab):
     lab.sessions.add_message("old", "user", "stop \x1b[31m\u202e" + "word " * 150, created_at=NOW)
     shown = slots(preview(lab, "now", text="Where is my stop?", **ASKED), "warm")
-    (text,) = (each["text"] for each in shown if each["message"] == 5)
+    (text,) = (each["text"] for each in shown if each["message_id"] == 5)
     assert text.startswith("stop \u241b[31m\ufffdword")
     assert len(text) == SNIPPET + 1
 
 
-def test_a_template_that_counts_items_says_so(lab):
-    lab.apply(Config.guide())
-    assert preview(lab, "now", text="Well?", **ASKED)["items"]
-
-
-@pytest.fixture
-def stops(lab):
-    """Give the lab with eight stops more, each of them hostile."""
-    for day in range(8):
-        text = f"My AAPL stop is at {430 + day} <script>alert(1)</script>."
-        lab.sessions.add_message("old", "user", text, "AAPL", NOW - timedelta(days=8, hours=day))
-    return lab
-
-
-def test_moving_a_slider_changes_what_the_prompt_holds_as_text_and_applies_nothing(stops):
-    explorer = stops.explore("Where is my AAPL stop?", watchlist=["AAPL"])
-    shown = explorer.children[-1]
-    before, applied = shown.value, stops.config
-    assert "My AAPL stop is at 437 &lt;script&gt;" in before
-    assert "<script" not in before
-    explorer.sliders["warm"].value = 50
-    assert " of 50," in shown.value
-    kept, missed = shown.value.split("Over budget, next in line:")
-    assert kept.count("My AAPL stop") < before.count("My AAPL stop")
-    assert "My AAPL stop" in missed
-    explorer.sliders["warm"].value = 500
-    assert shown.value == before
-    assert stops.config == applied
-    assert stops.turns.empty
+def test_the_explorer_shows_one_question_under_any_budget_and_applies_nothing(lab):
+    explorer = lab.explore("Where is my stop?", watchlist=["AAPL"])
+    front = FrontEnd(explorer)
+    front.say("ready")
+    asked = front.until("question")[1]
+    assert asked["budget"] == {"hot": 2000, "warm": 500, "cold": 200}
+    given = {"text": asked["text"], "watchlist": asked["watchlist"], "pinned": [], "excluded": [], "serial": 1}
+    counts = []
+    for budget in (None, {"warm": 20}):
+        front.say("preview", budget=budget, **given)
+        counts.append(len(slots(front.until("inspected")[1], "warm")))
+    assert counts[0] > counts[1] == 1
+    assert lab.config.budget.warm == 500
+    assert lab.turns.empty
+    assert repr(explorer) == repr(explorer.preview)
+    assert "my stop" not in repr(explorer.get_state()) + explorer._repr_mimebundle_()[0]["text/html"]
     with pytest.raises(ValueError, match="prompt"):
-        stops.explore("  ")
+        lab.explore("  ")
 
 
 def test_a_prompts_picture_shows_every_section_with_its_tokens(lab, tmp_path):

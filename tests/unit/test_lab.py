@@ -57,36 +57,30 @@ def test_what_hot_shows_is_not_recalled_again_and_its_overflow_is(tmp_path: Path
     lab = Lab.open(tmp_path / "lab.duckdb", config=Config(budget=Budget(hot=60)))
     session = lab.sessions.get_or_create_session()
     lab.sessions.add_message(session, "user", "My giraffe stop is at 180.")
-    for i in range(10):
-        lab.sessions.add_message(session, "user", f"Something else entirely, number {i}.")
-    slots = lab.preview("Where is my giraffe stop? Something else, number 9?", session_id=session).slots
+    for i in range(6):
+        lab.sessions.add_message(session, "user", f"Something else entirely, and at some length, number {i}.")
+    slots = lab.preview("Where is my giraffe stop? Something else, number 5?", session_id=session).slots
     recalled = {slot.text: slot.reason for slot in slots if slot.tier == "warm"}
     assert recalled["My giraffe stop is at 180."] == "kept"
-    assert recalled["Something else entirely, number 9."] == "in HOT"
+    assert recalled["Something else entirely, and at some length, number 5."] == "in HOT"
 
 
-def test_a_turn_records_all_its_slots(lab: Lab) -> None:
+def test_preview_shows_exactly_what_is_then_sent_and_recorded_and_stores_nothing(lab: Lab) -> None:
     lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
     lab.insights.add("AAPL respects its lows", symbol="AAPL")
-    reply = lab.ask("Where is my AAPL stop?", watchlist=["AAPL"])
-    rows = lab.sql("select * from slots where turn_id = ? order by tier, rank", [reply.turn_id])
-    expected = sorted(reply.prompt.slots, key=lambda slot: (slot.tier, slot.rank))
-    assert rows["item_id"].tolist() == [slot.item_id for slot in expected]
-    assert rows["kept"].tolist() == [slot.kept for slot in expected]
-    assert rows["tokens"].sum() == sum(slot.tokens for slot in expected)
-    assert json.loads(rows["signals"].iloc[-1]).keys() >= {"words", "meaning", "symbol"}
-
-
-def test_preview_shows_exactly_what_is_then_sent_and_stores_nothing(lab: Lab) -> None:
-    lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
     before = lab.messages
     preview = lab.preview("Where is my AAPL stop?", watchlist=["AAPL"])
     assert lab.messages.equals(before)
-    reply = lab.ask("Where is my AAPL stop?", watchlist=["AAPL"])
-    assert reply.prompt.sha256 == preview.prompt.sha256
     assert preview.sections["tokens"].sum() == preview.tokens
     assert preview.frame["kept"].any()
     assert "Preview for offline-analyst" in repr(preview)
+    reply = lab.ask("Where is my AAPL stop?", watchlist=["AAPL"])
+    assert reply.prompt.sha256 == preview.prompt.sha256
+    rows = lab.sql("select * from slots where turn_id = ? order by tier, rank", [reply.turn_id])
+    expected = sorted(reply.prompt.slots, key=lambda slot: (slot.tier, slot.rank))
+    for name in ("item_id", "kept", "tokens"):
+        assert rows[name].tolist() == [getattr(slot, name) for slot in expected]
+    assert json.loads(rows["signals"].iloc[-1]).keys() >= {"words", "meaning", "symbol"}
 
 
 def test_preview_tells_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,32 +93,37 @@ def test_preview_tells_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "price not known" in repr(unknown.preview("Is AAPL cheap?"))
 
 
-def test_recall_says_what_it_kept_and_why(lab: Lab) -> None:
+def test_recall_says_what_it_kept_and_why_whatever_is_asked(lab: Lab) -> None:
     session = lab.sessions.get_or_create_session()
-    for i in range(40):
+    for i in range(12):
         lab.sessions.add_message(session, "user", f"Thought {i}: the AAPL gap at {400 + i} may close soon.", "AAPL")
-    found = lab.recall("Which AAPL gap may close?", symbol="AAPL", tokens=200)
-    assert 0 < found.tokens <= 200
+    found = lab.recall("Which AAPL gap may close?", symbol="AAPL", tokens=60)
+    assert 0 < found.tokens <= 60
     assert found.frame["reason"].isin(["kept", "over budget", "duplicate"]).all()
     assert (found.frame["kept"] == (found.frame["reason"] == "kept")).all()
     assert found.frame["score"].is_monotonic_decreasing
     assert len(repr(found).splitlines()) == found.frame["kept"].sum() + 1
+    for query in ("", "the of and", "???", "gap " * 10_000, "'; drop table messages; --"):
+        assert any(slot.kept for slot in lab.recall(query).slots) == ("gap" in query)
+    assert len(lab.messages) == 12
 
 
-@pytest.mark.parametrize("query", ["", "the of and", "???", "word " * 10_000, "'; drop table messages; --"])
-def test_recall_of_anything_gives_a_sensible_answer(lab: Lab, query: str) -> None:
-    lab.ask("One word about the AAPL stop.")
-    found = lab.recall(query)
-    kept = [slot.text for slot in found.slots if slot.kept]
-    assert ("One word about the AAPL stop." in kept) == ("word" in query or "drop" in query)
-    assert len(lab.messages) == 2
-
-
-@pytest.mark.parametrize("watchlist", [["not a symbol"], [""], ["<b>"], ["A" * 40]])
-def test_a_bad_symbol_is_refused_before_anything_is_stored(lab: Lab, watchlist: list[str]) -> None:
-    with pytest.raises(ValueError, match="symbol"):
-        lab.ask("Is it cheap?", watchlist=watchlist)
+def test_what_cannot_be_asked_is_refused_before_anything_is_stored(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for watchlist in (["not a symbol"], [""], ["<b>"], ["A" * 40]):
+        with pytest.raises(ValueError, match="symbol"):
+            lab.ask("Is it cheap?", watchlist=watchlist)
+    for text in ("", " \n", None, "x" * 200_001):
+        for action in (lab.ask, lab.preview):
+            with pytest.raises(ValueError, match=r"characters|words to remember"):
+                action(text)
+    with pytest.raises(PromptTooLong, match="Shorten the question"):
+        lab.ask("\u5e02\u573a" * 100_000)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    lab.apply(Config(model=Model(name="qwen3:8b", max_usd_per_day=1)))
+    with pytest.raises(PriceUnknown, match=r"model\.prices\['qwen3:8b'\]"):
+        lab.ask("Is AAPL cheap?")
     assert lab.messages.empty
+    assert lab.history().empty
 
 
 def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_one(lab: Lab, tmp_path: Path) -> None:
@@ -139,38 +138,22 @@ def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_o
 def test_over_the_spending_limit_nothing_is_asked_or_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [NOW]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    reply = lab.ask("Is AAPL cheap?")
-    with lab.store.write() as con:
-        con.execute("update turns set cost_usd = 2.5 where turn_id = ?", [reply.turn_id])
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "planted-key")
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    lab.apply(Config(model=Model(max_usd_per_day=2.0, max_retries=0, timeout=5)))
-    before = lab.messages
-    with pytest.raises(SpendingLimit, match=r"\$2\.50 .* \$2\.00"):
-        lab.ask("And now?")
-    assert lab.messages.equals(before)
-    lab.apply(Config(model=Model(max_usd_per_day=3.0, max_retries=0, timeout=5)))
-    with pytest.raises(Exception, match="question is kept"):
-        lab.ask("And now?")
-    now[0] += timedelta(days=1)
-    lab.apply(Config(model=Model(max_usd_per_day=2.0, max_retries=0, timeout=5)))
-    with pytest.raises(Exception, match="question is kept"):
-        lab.ask("And tomorrow?")
-
-
-def test_the_spending_limit_holds_where_no_cost_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
     lab.apply(Config(model=Model(max_usd_per_day=0.06, max_retries=0)))
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-        server.queue(*[[start(input_tokens=5_000), *list(thinking(""))[:1], DROP]] * 2)
+        server.queue(*[[start(input_tokens=5_000), *list(thinking(""))[:1], DROP]] * 2)  # no cost is told
         for _ in range(2):
-            with pytest.raises(ModelError):
+            with pytest.raises(ModelError, match="question is kept"):
                 lab.ask("Is AAPL cheap?")
+        before = lab.messages
         with pytest.raises(SpendingLimit, match=r"\$0\.10 .* \$0.06"):
             lab.ask("Is AAPL cheap?")
-    assert len(server.requests) == 2
-    assert lab.turns["output_tokens"].tolist() == [1, 1]  # what the server had said
+        assert lab.messages.equals(before)
+        assert lab.turns["output_tokens"].tolist() == [1, 1]  # what the server had said
+        assert lab.spent_today == pytest.approx(lab.turns["cost_usd"].sum())
+        now[0] += timedelta(days=1)
+        assert lab.ask("And tomorrow?").state == "complete"
+    assert len(server.requests) == 3
 
 
 def test_an_interrupted_reply_is_kept_as_far_as_it_came(lab: Lab) -> None:
@@ -181,14 +164,6 @@ def test_an_interrupted_reply_is_kept_as_far_as_it_came(lab: Lab) -> None:
         lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=interrupt)
     question, reply = lab.transcript()
     assert (question["text"], reply["state"], reply["text"]) == ("Is AAPL cheap?", "stopped", "**Offline ")
-
-
-def test_a_limit_that_cannot_be_kept_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    lab = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(name="qwen3:8b", max_usd_per_day=1)))
-    with pytest.raises(PriceUnknown, match=r"model\.prices\['qwen3:8b'\]"):
-        lab.ask("Is AAPL cheap?")
-    assert lab.messages.empty
 
 
 def test_broken_characters_in_a_question_lose_nothing(lab: Lab) -> None:
@@ -212,26 +187,15 @@ def test_of_equal_statements_the_newest_stands_and_other_symbols_keep_theirs(lab
     ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_recall_names_a_bad_argument(lab: Lab) -> None:
+    for argument, words in (
         ({"query": None}, "query must be text"),
-        ({"query": "x", "tokens": -1}, "tokens must be a whole number"),
-        ({"query": "x", "as_of": datetime(2013, 1, 1)}, "as_of must be a datetime with a time zone"),  # noqa: DTZ001
-        ({"query": "x", "symbol": "no symbol"}, "no symbol"),
-    ],
-)
-def test_recall_names_a_bad_argument(lab: Lab, arguments: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        lab.recall(**arguments)
-
-
-@pytest.mark.parametrize("text", ["", " \n", None, "x" * 200_001])
-def test_ask_and_preview_refuse_the_same_texts(lab: Lab, text: str) -> None:
-    for action in (lab.ask, lab.preview):
-        with pytest.raises(ValueError, match=r"characters|words to remember"):
-            action(text)
-    assert lab.messages.empty
+        ({"tokens": -1}, "tokens must be a whole number"),
+        ({"as_of": datetime(2013, 1, 1)}, "as_of must be a datetime with a time zone"),  # noqa: DTZ001
+        ({"symbol": "no symbol"}, "no symbol"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            lab.recall(**{"query": "x", **argument})
 
 
 def test_a_question_of_any_length_has_an_answer(lab: Lab) -> None:
@@ -241,13 +205,6 @@ def test_a_question_of_any_length_has_an_answer(lab: Lab) -> None:
     reply = lab.ask(text)
     assert (reply.state, len(lab.messages)) == ("complete", 4)
     assert lab.recall(text).slots
-
-
-def test_a_question_that_fits_no_prompt_is_not_stored(lab: Lab) -> None:
-    with pytest.raises(PromptTooLong, match="Shorten the question"):
-        lab.ask("\u5e02\u573a" * 100_000)
-    assert lab.messages.empty
-    assert lab.history().empty
 
 
 def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gallump_lab.ui.entries import Growing, render, visible
+from gallump_lab.ui.widget import Growing, render, visible
 
 
 def test_dollar_amounts_stay_as_they_were_written() -> None:

@@ -9,7 +9,7 @@ from gallump_lab import Lab, study, tokens
 from gallump_lab.brain import offline
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.market.market_context import MarketContext, Portfolio, Position, Quote, Trend
 from gallump_lab.memory.records import AsOf, ContextItem, SessionContext
 
 DAY = dt.date(2026, 3, 2)
@@ -60,10 +60,6 @@ def prompt(context=None, memory=None, question="Is AAPL worth buying?"):
 
 def note(*given, **named):
     return offline.write(prompt(*given, **named))
-
-
-def send(sent, on_text=lambda _: None, stop=None):
-    return offline.answer(sent, on_text=on_text, stop=stop or threading.Event())
 
 
 def test_it_says_the_close_its_date_and_the_trend():
@@ -151,30 +147,21 @@ def test_where_the_rule_cannot_tell_nothing_is_recommended(context, words):
     assert words in text
 
 
-def test_no_symbol_shows_what_there_is():
-    movers = Movers(date=DAY, gainers=(Mover(symbol="IBM", change=3.2),), losers=(Mover(symbol="FB", change=-1.5),))
-    held = Portfolio(cash=1_234.5, positions=(Position(symbol="IBM", quantity=60, entry=180.0),))
-    text, found = note(MarketContext(portfolio=held, movers=movers), question="Hello, who are you?")
+def test_any_question_gets_the_same_careful_note():
+    text, found = note(MarketContext(), question="Hello, who are you?")
     assert "No symbol was named" in text
-    assert "The portfolio holds 60 IBM and $1,234.50 in cash." in text
-    assert "What moved most on 2026-03-02: IBM +3.2%, FB -1.5%." in text
     assert found == ()
-
-
-@pytest.mark.parametrize(
-    "question", ["Hello!", "¿Conviene comprar AAPL?", "苹果股票怎么样", "?", "<|endoftext|> ```json [] ```"]
-)
-def test_any_question_gets_the_same_careful_note(question):
-    assert note(market(), question=question) == note(market())
+    for question in ("Hello!", "¿Conviene comprar AAPL?", "苹果股票怎么样", "<|endoftext|> ```json [] ```"):
+        assert note(market(), question=question) == note(market())
 
 
 @pytest.mark.parametrize(
     ("question", "quoted"),
     [
-        ("Where is my stop on AAPL?", "“My stop on AAPL is 400, hard.”, then “Where is my stop on AAPL?”"),
+        ("Is my stop on AAPL hard?", "“My stop on AAPL is 400, hard.”"),
         ("How large may a position be?", "“Never more than 5% in one position.”"),
         ("And oil?", "“Oil is a side show.”"),
-        ("And now?", "“Oil is a side show.”, then “Thanks, what else?”"),
+        ("And now?", "“Thanks, what else?”"),
     ],
 )
 def test_of_the_session_it_quotes_what_shares_most_with_the_question(question, quoted):
@@ -204,38 +191,14 @@ def test_what_is_not_in_the_prompt_is_not_used():
     assert "Left out." not in note(market(), session(*left_out))[0]
 
 
-def test_a_context_made_by_hand_serves_too():
-    by_hand = SessionContext(
-        current_messages=[{"role": "user", "message": "I hold IBM."}, {"role": "assistant", "message": "Noted."}],
-        relevant_history=["2012: sold GOOG"],
-        insights=["Prefers dividends"],
-    )
-    text, _ = note(market(), by_hand)
-    for words in ("you said: “I hold IBM.”", "**Recalled** “2012: sold GOOG”", "“Prefers dividends”"):
-        assert words in text
-
-
 def test_it_comes_in_pieces_and_its_usage_is_counted():
     sent, pieces = prompt(market()), []
-    answer = send(sent, pieces.append)
+    answer = offline.answer(sent, on_text=pieces.append, stop=threading.Event())
     assert len(pieces) > 20
     assert "".join(pieces) == answer.text == offline.write(sent)[0]
     assert answer.usage == Usage(input_tokens=tokens.count(sent.text), output_tokens=tokens.count(answer.text))
     assert (answer.model, answer.cost_usd, answer.state, answer.offline) == (tokens.OFFLINE, 0.0, "complete", True)
     assert len(answer.recommendations) == 1
-
-
-def test_a_stop_keeps_the_part_that_had_come_and_recommends_nothing():
-    stop, pieces = threading.Event(), []
-
-    def on_text(piece):
-        pieces.append(piece)
-        if len(pieces) == 3:
-            stop.set()
-
-    answer = send(prompt(market()), on_text, stop)
-    assert (answer.state, answer.stop_reason, answer.recommendations) == ("stopped", None, ())
-    assert answer.text == "".join(pieces) == "**Offline analyst: no "
 
 
 def test_of_a_note_that_was_stopped_what_it_had_found_is_marked_in_the_next_prompt(tmp_path):
@@ -247,7 +210,8 @@ def test_of_a_note_that_was_stopped_what_it_had_found_is_marked_in_the_next_prom
             stop.set()
 
     first = lab.ask("Is AAPL cheap?", watchlist=["AAPL"], on_text=hear, stop=stop)
-    assert first.state == "stopped"
+    assert (first.state, first.stop_reason, first.recommendations) == ("stopped", None, ())
+    assert first.text == "".join(heard)
     prompt = lab.preview("Go on?", session_id=first.session_id).text
     assert "Assistant: **AAPL** closed at $430.47 on 2013-03-01, -2.5% from the close before." in prompt
     assert "\n [broken off]\n" in prompt

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gallump_lab.market.broker import FileBroker
-from gallump_lab.reading.horizons import horizons
+from gallump_lab.reading.periods import horizons
 from gallump_lab.study.scorecard import forecasts, outcome
 from gallump_lab.study.scorecard.forecasts import Forecast
 from gallump_lab.study.scorecard.outcome import Outcome, summary

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, Overrides, Recall, study
-from gallump_lab.study.past import Past
 
 START = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
 SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema"]
@@ -103,7 +102,6 @@ def test_the_difference_is_counted_by_section_and_adds_up(snapshot: study.Snapsh
     assert (frame[[f"{name}_before" for name in SECTIONS]].sum(axis=1) == frame["tokens_before"]).all()
     assert (frame["cold"] == 0).all()
     assert (frame["cold_before"] > 0).all()
-    assert (frame["market"] == frame["market_before"]).all()
     assert not frame["identical"].any()
     for cost, tokens in (("cost", "tokens"), ("cost_before", "tokens_before")):
         assert frame[cost].tolist() == pytest.approx((frame[tokens].astype(float) * 2e-6).tolist())
@@ -125,11 +123,8 @@ def test_a_larger_budget_loses_nothing_and_one_turn_shows_it_in_words(snapshot: 
     assert (frame["before"] | frame["after"]).all()
     assert frame.loc[frame["after"], "why"].eq("kept").all()
     assert frame["tier"].map(["hot", "warm", "cold"].index).is_monotonic_increasing
-    moved = frame[frame["before"] & frame["after"] & (frame["tier"] == "warm")]
-    assert len(moved)  # from HOT to WARM, which is no difference
+    assert len(frame[frame["before"] & frame["after"] & (frame["tier"] == "warm")])  # moved from HOT: no difference
     assert len(frame[~frame["before"]]) == larger.frame["came_in"].iloc[-1]
-    with pytest.raises(ValueError, match="99 is not among the 12 replayed turns"):
-        larger.turn(99)
 
 
 def test_its_own_configuration_makes_no_difference(snapshot: study.Snapshot) -> None:
@@ -138,9 +133,14 @@ def test_its_own_configuration_makes_no_difference(snapshot: study.Snapshot) -> 
     assert not found.frame[["came_in", "fell_out"]].any(axis=None)
     assert found.frame["identical"].all()
     assert "byte for byte as sent" in repr(found.turn(1))
-    assert found.turn(12).frame["before"].all()
     some = study.replay(snapshot, turns=[3, 1]).frame
     assert some.equals(found.frame.iloc[[0, 2]].reset_index(drop=True))
+    with pytest.raises(ValueError, match="99 is not among the 12 replayed turns"):
+        found.turn(99)
+    with pytest.raises(ValueError, match=r"turn_id 77 not in this snapshot"):
+        study.replay(snapshot, turns=[1, 77])
+    with pytest.raises(ConfigError, match="must be a number"):
+        study.replay(snapshot, prices={"mine": ("a", 1)})
 
 
 def test_a_changed_template_or_retrieval_is_never_called_identical(lab: Lab, tmp_path: Path) -> None:
@@ -158,7 +158,6 @@ def test_a_changed_template_or_retrieval_is_never_called_identical(lab: Lab, tmp
 def test_another_model_counts_and_costs_otherwise(snapshot: study.Snapshot) -> None:
     other = Config(model=Model(name="claude-opus-4-5", factors={"claude-opus-4-5": 2.0}))
     found = study.replay(snapshot, other, turns=[1])
-    assert {turn.model for turn in found.turns} == {"claude-opus-4-5"}
     first = found.frame.iloc[0]
     assert first["schema"] == pytest.approx(2 * first["schema_before"], abs=2)
     assert first["cost"] == pytest.approx(first["tokens"] * 5e-6)
@@ -167,28 +166,6 @@ def test_another_model_counts_and_costs_otherwise(snapshot: study.Snapshot) -> N
     assert unknown.frame["cost"].isna().all()
     assert "price not known" in repr(unknown)
     assert "price not known" in repr(unknown.turn(1))
-
-
-def test_a_turn_that_is_none_and_a_price_that_is_none_are_refused(snapshot: study.Snapshot) -> None:
-    with pytest.raises(ValueError, match=r"turn_id 77 not in this snapshot"):
-        study.replay(snapshot, turns=[1, 77])
-    with pytest.raises(ConfigError, match="must be a number"):
-        study.replay(snapshot, prices={"mine": ("a", 1)})
-
-
-def test_an_interrupt_keeps_what_is_done(snapshot: study.Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, real = [], Past.build
-
-    def interrupted(*given):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(*given)
-
-    monkeypatch.setattr(Past, "build", interrupted)
-    found = study.replay(snapshot)
-    assert (len(found.turns), found.left) == (3, 9)
-    assert repr(found) == "<Replay of 3 turns, 3 byte for byte as sent; interrupted, 9 not replayed>"
 
 
 def test_what_cannot_be_built_is_said_and_does_not_stop_the_others(tmp_path: Path) -> None:

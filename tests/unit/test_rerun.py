@@ -8,7 +8,7 @@ import pytest
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
-from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.conversation import Brain
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -42,18 +42,17 @@ def at(server: MessagesServer, **others) -> Config:
     return Config(budget=Budget(hot=0, reply=1_000), model=Model(**model))
 
 
-def test_old_and_new_answers_stand_side_by_side(lab: Lab, server: MessagesServer) -> None:
-    server.queue(say("New one."), say("New <i>two</i>.", usage={"input_tokens": 1_000}))
+def test_old_and_new_answers_stand_side_by_side_and_what_anybody_said_is_text(lab: Lab, server: MessagesServer) -> None:
+    server.queue(say("New one."), say("New <i>two</i> costs $5 to $6", usage={"input_tokens": 1_000}))
     shown = []
     before = lab.messages, lab.turns
     found = study.rerun(lab.snapshot(), [1, 3], at(server), confirm=lambda words: shown.append(words) or True)
-    prompts = study.replay(lab.snapshot(), at(server, factors={}), turns=[1, 3])
     assert [request.body["max_tokens"] for request in server.requests] == [1_000, 1_000]
     assert "432.10" in server.requests[0].prompt
     assert server.requests[1].prompt == found.turns[1].prompt.text
     frame = found.frame
     assert frame["turn_id"].tolist() == [1, 3]
-    assert frame["new"].tolist() == ["New one.", "New <i>two</i>."]
+    assert frame["new"].tolist() == ["New one.", "New <i>two</i> costs $5 to $6"]
     assert frame["old"].tolist() == lab.messages["text"].iloc[[1, 5]].tolist()
     assert frame["input_tokens"].tolist() == [100, 1_000]
     assert frame["output_tokens"].tolist() == [20, 20]
@@ -61,32 +60,32 @@ def test_old_and_new_answers_stand_side_by_side(lab: Lab, server: MessagesServer
     assert frame["cost_before"].tolist() == [0, 0]
     assert (frame["latency"] > 0).all()
     assert frame["problem"].isna().all()
-    assert frame["tokens"].gt(prompts.frame["tokens"]).all()  # Claude counts more tokens than the offline analyst
     assert repr(found) == "Rerun of 2 turns: 2 asked again, 2 whole answers by claude-sonnet-5-5; $0.0026"
     assert len(shown) == 1
     assert shown[0].startswith("Asking claude-sonnet-5-5 again for 2 turns: ")
     assert f"{frame['tokens'].sum():,} tokens of prompts and up to 1,000 of each reply" in shown[0]
+    page = found._repr_html_()
+    assert "<b>IBM" not in page
+    assert "New &lt;i&gt;two&lt;/i&gt; costs $5 to $6</pre>" in page
     for was, now in zip(before, (lab.messages, lab.turns), strict=True):
         assert now.equals(was)
 
 
-def test_the_estimate_is_an_upper_bound_of_what_the_same_tokens_then_cost(lab: Lab, server: MessagesServer) -> None:
-    found = study.rerun(lab.snapshot(), [1], at(server), confirm=lambda _: False, prices={"claude": (1_000, 5_000)})
-    sections = found.turns[0].prompt.sections
-    by_place = {place: sum(s.tokens for s in sections if s.place == place) for place in ("system", "user")}
-    least = (by_place["system"] * 1.25 + by_place["user"]) * 1e-3
-    assert f"about ${least:.4f}, with the replies at most ${least + 5:.4f}" in found.words
-
-
-def test_without_a_yes_nothing_is_sent(lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, answers = [], ["", "n", "no", "maybe", " Yes"]
+def test_without_a_yes_to_an_upper_bound_of_the_cost_nothing_is_sent(
+    lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = [], ["", "no", "maybe", " Yes"]
     monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answers[len(asked) - 1])
     for _ in answers[:-1]:
-        found = study.rerun(lab.snapshot(), [1, 2], at(server))
+        found = study.rerun(lab.snapshot(), [1, 2], at(server), prices={"claude": (1_000, 5_000)})
         assert not server.requests
         assert asked[-1].endswith("Go on? [y/N] ")
         assert found.frame["new"].isna().all()
     assert repr(found).splitlines() == ["Rerun of 2 turns: nothing was asked", "turn 1: not asked", "turn 2: not asked"]
+    sections = [section for turn in found.turns for section in turn.prompt.sections]
+    by_place = {place: sum(s.tokens for s in sections if s.place == place) for place in ("system", "user")}
+    least = (by_place["system"] * 1.25 + by_place["user"]) * 1e-3
+    assert f"about ${least:.4f}, with the replies at most ${least + 10:.4f}" in found.words
     assert study.rerun(lab.snapshot(), [1], at(server)).frame["state"].tolist() == ["complete"]
 
 
@@ -144,15 +143,6 @@ def test_the_offline_analyst_answers_and_says_so(lab: Lab) -> None:
         "Rerun of 1 turn: 1 asked again, 1 whole answers by the offline analyst, no model was asked; $0.0000"
     )
     assert "nothing is sent" in found.words
-
-
-def test_what_anybody_said_is_shown_as_text(lab: Lab, server: MessagesServer) -> None:
-    server.queue(say("<script>alert(1)</script> costs $5 to $6"))
-    found = study.rerun(lab.snapshot(), [3], at(server), confirm=lambda _: True)
-    page = found._repr_html_()
-    assert "<script>" not in page
-    assert "<b>IBM" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; costs $5 to $6</pre>" in page
 
 
 def test_what_cannot_be_asked_is_said(lab: Lab, server: MessagesServer, tmp_path: Path) -> None:

@@ -115,6 +115,4 @@ def test_a_configuration_given_to_the_object_gives_way_and_its_server_stays(tmp_
 def test_what_is_no_finding_is_refused(lab: Lab) -> None:
     with pytest.raises(ConfigError, match="must be a gallump_lab"):
         lab.apply(Best(None, {}))
-    with pytest.raises(ValueError, match="'score' unknown; there are study, retriever"):
-        lab.apply(Best(Config(), {"score": 1}))
     assert lab.runs.empty

@@ -18,14 +18,9 @@ SAID = (
 
 
 @pytest.fixture
-def clock():
-    return Clock(START)
-
-
-@pytest.fixture
-def lab(tmp_path, clock):
+def lab(tmp_path):
     """Give a lab that remembers four sessions of one sentence each."""
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock)
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=Clock(START))
     for text in SAID:
         say(lab, text)
     return lab

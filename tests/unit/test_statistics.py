@@ -48,8 +48,8 @@ def test_below_five_conversations_there_is_no_interval_and_it_is_said():
     found = statistics.shares([1.0, 0.0, 1.0, 1.0], ["a", "b", "c", "d"])
     assert found.value[0] == 0.75
     assert np.isnan([found.low[0], found.high[0]]).all()
-    assert "4 conversations where an interval takes 5" in statistics.caution(["a", "b", "c", "d", "d"])
-    assert statistics.caution("abcde") == ""
+    assert "4 conversations where an interval takes 5" in statistics.caution(["a", "b", "c", "d", "d"])[0]
+    assert statistics.caution("abcde") == []
 
 
 def test_what_was_not_scored_does_not_count_and_nothing_scored_is_not_zero():
@@ -61,7 +61,7 @@ def test_what_was_not_scored_does_not_count_and_nothing_scored_is_not_zero():
     assert found.clusters.tolist() == [2, 0]
 
 
-@pytest.mark.parametrize(("number", "mean"), [(6, 0.8), (8, 0.85), (12, 0.9), (20, 0.95), (40, 0.95)])
+@pytest.mark.parametrize(("number", "mean"), [(6, 0.8), (12, 0.9), (40, 0.95)])
 def test_few_questions_that_are_nearly_all_right_claim_no_more_than_they_can(number, mean):
     values = (np.random.default_rng(number).random((number, RUNS)) < mean).astype(float)
     found = statistics.shares(values, np.arange(number))
@@ -72,10 +72,13 @@ def test_shares_that_never_vary_have_the_exact_interval_of_so_many_questions():
     found = statistics.shares(np.ones((6, 1)), np.arange(6))
     known = stats.binomtest(6, 6).proportion_ci(method="exact")
     assert found.interval() == pytest.approx((1, known.low, 1))
+    halves = statistics.shares(np.full((6, 1), 0.5), np.arange(6))  # fractions that all agree are not certain either
+    assert halves.low[0] < 0.4
+    assert halves.high[0] > 0.6
 
 
-@pytest.mark.parametrize("number", [6, 20, 150])
-@pytest.mark.parametrize("shape", [(8, 2), (2, 2), (0.5, 0.5), (20, 20)])
+@pytest.mark.parametrize("number", [6, 150])
+@pytest.mark.parametrize("shape", [(8, 2), (0.5, 0.5), (20, 20)])
 def test_means_of_fractions_are_not_held_as_wide_as_counts(number, shape):
     """The part of an answer's words varies less from question to question than yes and no do."""
     values = np.random.default_rng(number).beta(*shape, (number, RUNS))
@@ -85,12 +88,6 @@ def test_means_of_fractions_are_not_held_as_wide_as_counts(number, shape):
     right = round(number * mean)
     known = stats.binomtest(right, number).proportion_ci(method="exact")
     assert np.mean(found.high - found.low) < 0.95 * (known.high - known.low)
-
-
-def test_fractions_that_all_agree_are_not_certain():
-    found = statistics.shares(np.full((6, 1), 0.5), np.arange(6))
-    assert found.low[0] < 0.4
-    assert found.high[0] > 0.6
 
 
 def test_differences_that_never_vary_are_not_certain_and_stay_possible():

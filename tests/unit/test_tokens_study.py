@@ -47,10 +47,10 @@ def found(lab: Lab) -> study.Tokens:
     return study.tokens(lab.snapshot())
 
 
-def test_estimated_and_counted_are_told_by_model(found: study.Tokens) -> None:
-    rows = found.by_model.set_index("model")
+def test_estimated_and_counted_are_told_by_model_by_section_and_over_time(found: study.Tokens) -> None:
+    rows, turns = found.by_model.set_index("model"), found.turns
     assert rows["turns"].to_dict() == {SONNET: 12, "offline-analyst": 8}
-    claude = found.turns[found.turns["model"] == SONNET].dropna(subset=["actual"])
+    claude = turns[turns["model"] == SONNET].dropna(subset=["actual"])
     assert len(claude) == 11
     assert rows.loc[SONNET, "ratio"] == pytest.approx(claude["actual"].sum() / claude["estimated"].sum())
     assert rows.loc[SONNET, "recommended_factor"] == pytest.approx(1.8, abs=0.01)
@@ -58,10 +58,6 @@ def test_estimated_and_counted_are_told_by_model(found: study.Tokens) -> None:
     assert rows.loc["offline-analyst", "ratio"] == pytest.approx(1, abs=0.02)
     assert math.isnan(rows.loc["offline-analyst", "recommended_factor"])  # eight turns are too few to tell
     assert rows.loc["offline-analyst", "learnt_factor"] == 1
-
-
-def test_where_tokens_went_adds_up_by_section_and_over_time(found: study.Tokens) -> None:
-    turns = found.turns
     assert (turns[SECTIONS].sum(axis=1) == turns["estimated"]).all()
     sections = found.sections.set_index("section")
     assert list(sections.index) == SECTIONS
@@ -88,27 +84,14 @@ def test_what_was_cut_is_counted_by_tier(lab: Lab, found: study.Tokens) -> None:
     assert cut.loc["cold", "over_budget"] > 0
 
 
-def test_what_the_guides_preset_leaves_unused_comes_from_replays(lab: Lab, found: study.Tokens) -> None:
+def test_what_the_guides_preset_leaves_unused_comes_from_replays(found: study.Tokens) -> None:
     guide = found.guide.set_index(["preset", "tier"])
     assert guide["budget"].tolist() == [2_000, 500, 200, 2_160, 405, 135, 2_000, 500, 200]
     assert (guide["turns"] == 20).all()
-    percent = study.replay(lab.snapshot(), Config(budget=Budget.shares(2_700, 0.8, 0.15, 0.05)), turns=[15, 20])
-    used = [sum(s.tokens for s in turn.prompt.slots if s.kept and s.tier == "warm") for turn in percent.turns]
-    assert used[0] > 0
     row = guide.loc[("80/15/5 percent of 2,700 tokens", "warm")]
-    assert row["mean"] <= 405
+    assert 0 < row["mean"] <= 405
     assert row["unused"] == pytest.approx(1 - row["mean"] / 405)
     assert guide.loc[("2,000/500/200 tokens", "warm"), "mean"] >= row["mean"]
-
-
-def test_the_guides_count_of_items_can_take_more_than_its_tokens(tmp_path: Path) -> None:
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: START)
-    for i in range(10):
-        lab.insights.add(f"Insight {i}: " + "buys too late and sells too early, time and again. " * 5)
-    lab.ask("Is AAPL cheap?")
-    cold = study.tokens(lab.snapshot()).guide.set_index(["preset", "tier"]).xs("cold", level="tier")
-    assert cold["unused"].iloc[0] < 0
-    assert (cold["unused"].iloc[1:] >= 0).all()
 
 
 def test_cost_of_a_turn_and_a_month_at_list_prices_or_ones_own(lab: Lab, found: study.Tokens) -> None:
@@ -144,9 +127,13 @@ def test_factors_and_prices_of_the_configuration_in_force_count_and_unknown_ones
     assert study.tokens(other.snapshot()).cost.mean > 0
 
 
-def test_a_free_lab_says_why_and_longer_talk_goes_by_month(tmp_path: Path) -> None:
+def test_a_free_lab_says_why_longer_talk_goes_by_month_and_ten_insights_can_take_more_than_their_tokens(
+    tmp_path: Path,
+) -> None:
     now = [START]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
+    for i in range(10):
+        lab.insights.add(f"Insight {i}: " + "buys too late and sells too early, time and again. " * 5)
     for month in (0, 2, 4):
         now[0] = START + timedelta(days=31 * month)
         lab.ask("Is AAPL cheap?")
@@ -155,6 +142,9 @@ def test_a_free_lab_says_why_and_longer_talk_goes_by_month(tmp_path: Path) -> No
     assert "the offline analyst is free" in repr(found)
     assert found.by_month
     assert found.over_time["period"].dt.strftime("%Y-%m-%d").tolist() == ["2026-03-01", "2026-05-01", "2026-07-01"]
+    cold = found.guide.set_index(["preset", "tier"]).xs("cold", level="tier")
+    assert cold["unused"].iloc[0] < 0
+    assert (cold["unused"].iloc[1:] >= 0).all()
 
 
 def test_charts_and_words(found: study.Tokens) -> None:

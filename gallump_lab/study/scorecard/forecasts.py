@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from gallump_lab.reading.horizons import FIRM, Horizon, horizons
+from gallump_lab.reading.periods import FIRM, Horizon, horizons
 from gallump_lab.store.times import naive
 from gallump_lab.study.scorecard.prose import Amount, Reading, read, sentences
 

@@ -12,9 +12,7 @@ from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot
 from gallump_lab.study import statistics
-from gallump_lab.study.past import checked_snapshot
-from gallump_lab.study.rank import NothingToMeasure, rank
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.rank import NothingToMeasure, Rankings, checked_snapshot, rank
 from gallump_lab.study.scorecard import charts, claims, outcome
 from gallump_lab.study.scorecard.coverage import coverage, specificity
 from gallump_lab.study.scorecard.outcome import Outcome, Summary

@@ -14,7 +14,7 @@ from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
-from gallump_lab.study.rankings import Rankings
+from gallump_lab.study.rank import Rankings
 from gallump_lab.study.tally import measure
 
 if TYPE_CHECKING:

@@ -118,7 +118,7 @@ function render({ model, el }) {
 
   /** Have it said how a turn ended: once, and not piece by piece. */
   function announce(entry) {
-    const made = entry.id == null ? log.lastChild : log.querySelector(`[data-id="${entry.id}"]`);
+    const made = entry.message_id == null ? log.lastChild : log.querySelector(`[data-id="${entry.message_id}"]`);
     const parts = entry.role === "assistant" ? ".gl-mark, .gl-text, .gl-idea, .gl-aside, .gl-fault" : ".gl-fault";
     heard.textContent = [...made.querySelectorAll(parts)].map((each) => each.innerText).join("\n");
     setTimeout(() => heard.replaceChildren(), PATIENCE_MS);
@@ -169,7 +169,7 @@ function render({ model, el }) {
       ? button("What it goes on from", () => tell({ type: "show", session: place.continues }))
       : null;
     bar.replaceChildren(
-      make("b", { dir: "auto" }, place.title),
+      make("b", { dir: "auto" }, place.title ?? "Untitled"),
       make("span", {}, next),
       ...(back ? [back] : []),
       button("All messages", () => tell({ type: "show", session: null })),
@@ -212,7 +212,7 @@ function render({ model, el }) {
       spent(message.spending);
       seen.start(message.budget);
       say(message.notice);
-      newest = Math.max(0, ...message.entries.map((entry) => entry.id));
+      newest = Math.max(0, ...message.entries.map((entry) => entry.message_id));
       const hint = make("p", { class: "gl-hint" }, "Ask about a trade idea.");
       log.replaceChildren(older, hint, ...message.entries.map((entry) => article(entry, tell)));
       message.running ? begin(message.running) : clear();
@@ -233,7 +233,7 @@ function render({ model, el }) {
     },
     sessions(message) {
       if (message.view !== view || message.search !== search.value) return;
-      const rows = message.sessions.map((row) => listed(row, row.id === place?.id, tell));
+      const rows = message.sessions.map((row) => listed(row, row.session_id === place?.session_id, tell));
       list.replaceChildren(...(rows.length ? rows : [make("li", { class: "gl-hint" }, "No session says that.")]));
     },
     exported: (message) => message.view === view && download(message.name, message.text),
@@ -248,8 +248,8 @@ function render({ model, el }) {
     },
     fresh(message) {
       if (message.view !== view || running) return;
-      newest = Math.max(newest, ...message.entries.map((entry) => entry.id));
-      message.entries.filter((entry) => !log.querySelector(`[data-id="${entry.id}"]`)).forEach((entry) => put(log, entry, tell));
+      newest = Math.max(newest, ...message.entries.map((entry) => entry.message_id));
+      message.entries.filter((entry) => !log.querySelector(`[data-id="${entry.message_id}"]`)).forEach((entry) => put(log, entry, tell));
       seen.refresh();
     },
     inspected: (message) => message.view === view && seen.told.inspected(message),
@@ -286,7 +286,7 @@ function render({ model, el }) {
       synced = 0;
       sync();
       if (message.view !== view) return;
-      if (!seen.root.hidden) seen.look(reply.role === "assistant" && !box.value ? reply.id : null);
+      if (!seen.root.hidden) seen.look(reply.role === "assistant" && !box.value ? reply.message_id : null);
       if (!box.value) box.value = restore;
       fit();
     },

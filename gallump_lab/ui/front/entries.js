@@ -11,7 +11,7 @@ function decision(idea, decide) {
     return note;
   };
   if (!idea.decision) return choose(), place;
-  const { verdict, note, at } = idea.decision;
+  const { verdict, note, decided_at: at } = idea.decision;
   place.append(
     make("b", { class: `gl-${verdict}` }, verdict === "accepted" ? "Accepted" : "Rejected"),
     make("time", { datetime: at }, clock(new Date(at))),
@@ -47,12 +47,13 @@ function card(idea, decide) {
 function facts(turn, inspect) {
   const said = [
     turn.model,
-    turn.tokens_in == null ? null : `${count.format(turn.tokens_in)} tokens in`,
-    turn.tokens_out == null ? null : `${count.format(turn.tokens_out)} out`,
-    turn.cost == null ? null : cost(turn.cost),
-    turn.seconds < 0.1 ? "under 0.1 s" : `${turn.seconds.toFixed(1)} s`,
+    turn.input_tokens == null ? null : `${count.format(turn.input_tokens)} tokens in`,
+    turn.output_tokens == null ? null : `${count.format(turn.output_tokens)} out`,
+    turn.cost_usd == null ? null : cost(turn.cost_usd),
+    turn.latency < 0.1 ? "under 0.1 s" : `${turn.latency.toFixed(1)} s`,
   ];
-  const tiers = turn.tiers.map(([name, used, budget]) => {
+  const tiers = ["hot", "warm", "cold"].map((tier) => {
+    const [name, used, budget] = [tier.toUpperCase(), turn.used[tier], turn.budget[tier]];
     const share = `${Math.min(100, budget ? (100 * used) / budget : 0)}%`;
     const bar = make("span", { class: "gl-bar", "aria-hidden": "true" }, make("i"));
     bar.firstChild.style.width = share;
@@ -78,9 +79,9 @@ const NOTES = {
 
 /** Show one message: who, when, what, and for a reply what came with it. `tell` takes what the reader does with it. */
 function article(entry, tell) {
-  const { turn, id } = entry;
+  const { turn, message_id: id } = entry;
   const reply = entry.role === "assistant";
-  const moment = entry.at ? new Date(entry.at) : new Date();
+  const moment = entry.created_at ? new Date(entry.created_at) : new Date();
   const mark = MARKS[entry.state];
   const head = make(
     "header",
@@ -100,11 +101,11 @@ function article(entry, tell) {
     code.replaceWith(around);
     around.append(code, copying(() => code.textContent, "this code"));
   }
-  if (turn?.ideas.length) {
+  if (turn?.recommendations.length) {
     const words = "Recommendations, to accept or to reject. What you decide is recorded; nothing is ordered.";
     const group = make("div", { class: "gl-ideas", role: "group", "aria-label": "Recommendations" }, make("p", {}, words));
     const decide = (position) => (verdict, note) => tell({ type: "decide", message: id, position, verdict, note });
-    made.cards = turn.ideas.map((idea, position) => card(idea, decide(position)));
+    made.cards = turn.recommendations.map((idea, position) => card(idea, decide(position)));
     made.redraw = (position, idea) => {
       const old = made.cards[position];
       const inside = old.contains(document.activeElement);
@@ -121,16 +122,16 @@ function article(entry, tell) {
   const fault = entry.fault ?? turn?.fault;
   if (fault) made.append(make("p", { class: "gl-fault" }, fault));
   else if (NOTES[entry.state]) made.append(make("p", { class: "gl-aside" }, NOTES[entry.state]));
-  const question = reply ? turn?.question : id;
+  const question = reply ? turn?.question_id : id;
   if (question != null && (!reply || UNFINISHED.has(entry.state))) {
     const why = reply || fault || entry.state !== "complete" ? null : "No reply is recorded. ";
     const retry = button("Retry", (event) => event.detail < 2 && tell({ type: "retry", question }));
     made.append(make("p", { class: "gl-retry" }, why, retry));
   }
   const inspect = reply && tell.inspect ? () => tell.inspect(id) : null;
-  if (turn?.seconds != null) made.append(facts(turn, inspect));
+  if (turn?.latency != null) made.append(facts(turn, inspect));
   const whole = !UNFINISHED.has(entry.state);
-  return Object.assign(made, { session: entry.session, moment, message: id, answers: reply ? turn?.question : null, whole });
+  return Object.assign(made, { session: entry.session_id, moment, message: id, answers: reply ? turn?.question_id : null, whole });
 }
 
 /** Draw anew what depends on more than one message: dividers, which question a reply is to, and who waits for one. */
@@ -169,9 +170,10 @@ function divide(log, minutes) {
 /** Put a stored message where it belongs: in the place of what was shown of it, or in the order of arrival. */
 function put(log, entry, tell) {
   const made = article(entry, tell);
-  const old = entry.id == null ? null : log.querySelector(`[data-id="${entry.id}"]`);
+  const id = entry.message_id;
+  const old = id == null ? null : log.querySelector(`[data-id="${id}"]`);
   if (old) return old.replaceWith(made);
-  const later = entry.id == null ? null : [...log.querySelectorAll("article[data-id]")].find((each) => each.message > entry.id);
+  const later = id == null ? null : [...log.querySelectorAll("article[data-id]")].find((each) => each.message > id);
   if (later) later.before(made);
   else log.append(made);
 }
@@ -180,12 +182,12 @@ function put(log, entry, tell) {
 function listed(row, here, tell) {
   const said = [
     row.symbol,
-    clock(new Date(row.at)),
+    clock(new Date(row.last_at)),
     `${count.format(row.messages)} ${row.messages === 1 ? "message" : "messages"}`,
-    row.cost == null ? null : cost(row.cost),
+    row.cost_usd == null ? null : cost(row.cost_usd),
     row.continues ? "goes on from an earlier one" : null,
   ];
-  const open = button(row.title, () => tell({ type: "show", session: row.id }), {
+  const open = button(row.title ?? "Untitled", () => tell({ type: "show", session: row.session_id }), {
     class: "gl-open",
     dir: "auto",
     "aria-current": here ? "true" : null,
@@ -193,8 +195,8 @@ function listed(row, here, tell) {
   const actions = make(
     "p",
     { class: "gl-actions" },
-    button("Export", () => tell({ type: "export", session: row.id }), { title: "Download as Markdown" }),
-    forgetting("this session", () => tell({ type: "forget", message: null, session: row.id })),
+    button("Export", () => tell({ type: "export", session: row.session_id }), { title: "Download as Markdown" }),
+    forgetting("this session", () => tell({ type: "forget", message: null, session: row.session_id })),
   );
   const spans = said.filter(Boolean).map((words) => make("span", {}, words));
   return make("li", {}, open, make("p", { class: "gl-facts" }, ...spans), actions);

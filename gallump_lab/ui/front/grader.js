@@ -110,9 +110,9 @@ function render({ model, el }) {
       row.symbol && make("span", { class: "gl-symbol" }, row.symbol),
       ...[row.kind, row.speaker].map((said) => said && make("span", {}, said)),
       row.at && timed(row.at),
-      row.since && make("span", {}, "since ", dated(row.since)),
-      row.until && make("span", {}, "until ", dated(row.until)),
-      row.by && make("span", {}, `by ${row.by}`),
+      row.valid_from && make("span", {}, "since ", dated(row.valid_from)),
+      row.valid_until && make("span", {}, "until ", dated(row.valid_until)),
+      row.distiller && make("span", {}, `by ${row.distiller}`),
       row.sources != null && make("span", {}, `${count.format(row.sources)} source${row.sources === 1 ? "" : "s"}`),
     ];
     const [short, long] = [true, false].map((fits) => (row.beside ?? []).filter(([, value]) => value.length < 16 === fits));

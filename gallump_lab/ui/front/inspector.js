@@ -16,13 +16,14 @@ const COLOURS = {
   "Room left": "var(--gl-line)",
 };
 const coloured = (name, attributes = {}) => make("i", { style: `background: ${COLOURS[name]}`, ...attributes });
-const keyOf = (item) => `${item.kind} ${item.item}`;
+const keyOf = (item) => `${item.kind} ${item.item_id}`;
 
 /**
- * Make the inspector. `tell` sends to the kernel, `typed` gives the question and watchlist as they stand, `reveal` shows a
- * message of the transcript if it is there, `changed` hears what is pinned and excluded, `closed` that it was closed.
+ * Make the inspector. `tell` sends to the kernel, `typed` gives the question and watchlist as they stand. In a chat, `reveal`
+ * shows a message of the transcript if it is there, `changed` hears what is pinned and excluded, `closed` that it was closed;
+ * without a chat there is nothing to close, to put in force or to open.
  */
-function inspector({ tell, typed, reveal, changed, closed }) {
+function inspector({ tell, typed, reveal = () => false, changed = () => {}, closed }) {
   const pinned = new Map();
   const excluded = new Map();
   let inForce = {}; // the budgets of the lab
@@ -34,7 +35,8 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   let resting = null;
   let from = null; // the item whose source is shown
 
-  const title = make("b", {});
+  const alone = !closed;
+  const title = make("b", {}, "What this question carries");
   const close = button("Close", () => closed());
   const next = button("Next question", () => (look(null), close.focus()), { hidden: "" });
   const total = make("p", { class: "gl-facts" });
@@ -44,7 +46,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   const room = make("p", { class: "gl-facts" });
   const whole = make("div", { class: "gl-stack gl-window", role: "img" });
   const sliders = {};
-  const apply = button("Use from now on", () => tell({ type: "budget", budget: tried }));
+  const apply = alone ? null : button("Use from now on", () => tell({ type: "budget", budget: tried }));
   const undo = button("Undo", () => (set(inForce), refresh(), sliders.hot.slider.focus()));
   const chosen = make("p", { class: "gl-actions" }, apply, undo);
   const budgets = make("fieldset", {}, make("legend", {}, "Budgets, in tokens"));
@@ -61,7 +63,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   const origin = make("div", { class: "gl-source", role: "group", "aria-label": "Source", hidden: "" });
   const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, whole, room, budgets, items);
   const root = make("aside", { class: "gl-context", "aria-label": "Context", hidden: "" });
-  content.prepend(make("header", {}, title, next, close));
+  content.prepend(make("header", {}, title, next, alone ? null : close));
   root.append(content, origin);
 
   /** Show budgets on the sliders; those of the lab are not a trial. */
@@ -89,8 +91,8 @@ function inspector({ tell, typed, reveal, changed, closed }) {
   }
 
   const choice = () => ({
-    pinned: [...pinned.values()].map(({ kind, item }) => [kind, item]),
-    excluded: [...excluded.values()].map(({ kind, item }) => [kind, item]),
+    pinned: [...pinned.values()].map(({ kind, item_id }) => [kind, item_id]),
+    excluded: [...excluded.values()].map(({ kind, item_id }) => [kind, item_id]),
   });
 
   /** Pin or exclude an item, or leave it to the ranking again. */
@@ -119,9 +121,9 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     const made = make("li", { class: "gl-slot", "data-key": keyOf(item) });
     const open = () => {
       from = keyOf(item);
-      (item.kind !== "insight" && reveal(item.message)) || tell({ type: "source", ...ids(item) });
+      (item.kind !== "insight" && reveal(item.message_id)) || tell({ type: "source", kind: item.kind, item: item.item_id, message: item.message_id });
     };
-    const about = [item.symbol, item.at && item.at.slice(0, 10), item.role === "assistant" ? "Analyst" : item.role && "You"];
+    const about = [item.symbol, item.created_at?.slice(0, 10), item.role === "assistant" ? "Analyst" : item.role && "You"];
     const head = [...about, `${count.format(item.tokens)} tokens`].filter(Boolean).map((said) => make("span", {}, said));
     const pin = button("Pin", () => choose(pinned, excluded, item), { "aria-pressed": "false", "aria-label": "Pin for the next question" });
     const out = button("Exclude", () => choose(excluded, pinned, item), { "aria-pressed": "false", "aria-label": "Exclude from the next question" });
@@ -134,8 +136,6 @@ function inspector({ tell, typed, reveal, changed, closed }) {
     );
     return made;
   }
-
-  const ids = ({ kind, item, message }) => ({ kind, item, message });
 
   function group(tier, slots, part) {
     const mine = slots.filter((each) => each.tier === tier);
@@ -244,7 +244,7 @@ function inspector({ tell, typed, reveal, changed, closed }) {
       });
       const found = message.entries.map((entry) => article(entry, () => {}));
       const last = message.entries.at(-1);
-      const open = last && button("Open its session", () => tell({ type: "show", session: last.session }));
+      const open = !alone && last && button("Open its session", () => tell({ type: "show", session: last.session_id }));
       const words = message.kind === "insight" ? "What this insight rests on" : "Where this was said";
       const none = found.length ? null : make("p", {}, "Its messages have been forgotten.");
       origin.replaceChildren(make("header", {}, make("b", {}, words), ...[open, back].filter(Boolean)), ...[none, ...found].filter(Boolean));
