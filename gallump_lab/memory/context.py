@@ -282,7 +282,8 @@ def pack(
             why = "over budget" if full else "kept"
         if why == "kept":
             used, kept = used + slot.tokens, kept + 1
-        decided.append(replace(slot, kept=why == "kept", reason=why))
+        as_it_is = (slot.kept, slot.reason) == (why == "kept", why)
+        decided.append(slot if as_it_is else replace(slot, kept=why == "kept", reason=why))
     return decided
 
 

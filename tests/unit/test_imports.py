@@ -205,3 +205,21 @@ def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab, tmp_path: Path
     assert sum(each.messages for each in found) == 300
     assert lab.messages["text"].nunique() == len(lab.messages) == 300
     assert len(lab.history()) == 1
+
+
+def test_an_import_leaves_the_index_sorted_slice_by_slice_and_loses_nothing(lab: Lab, monkeypatch) -> None:
+    def postings() -> list[tuple[int, ...]]:
+        with lab.store.read() as con:
+            return con.execute("select term, passage_id, frequency from postings").fetchall()
+
+    monkeypatch.setattr("gallump_lab.memory.messages.SLICE", 20)
+    lab.import_messages(talk(*(f"Word{i % 7} of plan{i % 11} number {i}." for i in range(60)), session_id="s1"))
+    for i in range(20):
+        lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", f"Another word{i % 7}, number {i}.")
+    before = postings()
+    assert before != sorted(before)
+    monkeypatch.setattr("gallump_lab.memory.messages.UNSORTED", 5)
+    lab.import_messages(talk("One more.", session_id="s1"))
+    found = postings()
+    assert found == sorted(found)
+    assert set(before) < set(found)
