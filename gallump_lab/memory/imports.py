@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from itertools import accumulate, chain, groupby
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset
 from gallump_lab.masking import masked
 from gallump_lab.memory import labels, ledger
-from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, sort, write
+from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, registered, sort, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
@@ -190,9 +192,8 @@ def _hash(*parts: Any) -> int:
 
 def _unknown(con: "DuckDBPyConnection", waiting: list[_Waiting]) -> list[_Waiting]:
     """Return those messages that have not been imported before."""
-    hashes = [each.hash for each in waiting]
-    rows = con.execute("select hash from imported where hash in (select unnest(?::bigint[]))", [hashes]).fetchall()
-    known = {known for (known,) in rows}
+    with registered(con, {"hash": np.array([each.hash for each in waiting], np.int64)}):
+        known = {known for (known,) in con.execute("select hash from imported semi join given using (hash)").fetchall()}
     return [each for each in waiting if each.hash not in known]
 
 
@@ -211,12 +212,13 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
             fresh = _unknown(con, batch)
             if len(fresh) == len(batch):
                 con.execute(_SESSIONS, {"now": batch[0].draft.arrived_at, "sessions": sessions})
-                columns = [
-                    [each.hash for each in batch],
-                    [each.source for each in batch],
-                    write(con, sessions, prepared),
-                ]
-                con.execute("insert into imported select unnest(?::bigint[]), unnest(?::bigint[]), unnest(?)", columns)
+                given = {
+                    "hash": np.array([each.hash for each in batch], np.int64),
+                    "source": np.array([each.source or 0 for each in batch], np.int64),
+                    "message_id": np.array(write(con, sessions, prepared)),
+                }
+                with registered(con, given):
+                    con.execute("insert into imported select hash, nullif(source, 0), message_id from given")
                 return batch
         batch = fresh
     return batch
@@ -341,12 +343,11 @@ def _sources(
     """Return the imported messages that each row's keys name, in its conversation or in none; the newest of a name."""
     named = [[(row["conversation"] or conversations.get(key), key) for key in row[column]] for _, row in rows]
     hashes = {name: (_hash(*name), _hash(None, name[1])) for names in named for name in names}
-    with store.read() as con:
+    with store.read() as con, registered(con, {"source": np.array([*hashes.values()], np.int64).ravel()}):
         newest = dict(
             con.execute(
                 "select source, max(message_id) from imported semi join messages using (message_id) "
-                "where source in (select unnest(?::bigint[])) group by source",
-                [[*chain.from_iterable(hashes.values())]],
+                "where source in (select source from given) group by source"
             ).fetchall()
         )
     ids = {name: newest.get(here, newest.get(anywhere)) for name, (here, anywhere) in hashes.items()}

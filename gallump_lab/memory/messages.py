@@ -73,6 +73,7 @@ _INTO_EMBEDDINGS = f"insert into embeddings select $model, passage_id, {', '.joi
 _WANTED = """
  semi join passages using (passage_id)
 anti join (from embeddings where model = $model and passage_id between $first and $last) using (passage_id)
+returning passage_id
 """
 _LACKING = """
 passages anti join (from embeddings where model = $model and passage_id > $after) using (passage_id)
@@ -315,8 +316,7 @@ def _take_in(store: Store, embedder: vectors.Embedder, texts: list[tuple[int, st
     codes = vectors.encode(vectors.of(embedder, [text for _, text in texts]))
     span = {"model": embedder.name, "first": texts[0][0], "last": texts[-1][0]}
     with store.write() as con, registered(con, _coded(ids, codes)):
-        (written,) = con.execute(_INTO_EMBEDDINGS + _WANTED, span).fetchone() or (0,)
-    return int(written)
+        return len(con.execute(_INTO_EMBEDDINGS + _WANTED, span).fetchall())
 
 
 def sort(store: Store) -> None:
@@ -333,9 +333,8 @@ def sort(store: Store) -> None:
     for low, high in pairwise(bounds):
         span = [low, high - 1]
         with store.write() as con:
-            con.execute(
-                "create temp table slice as from postings where term between ? and ? order by term, passage_id", span
-            )
+            con.execute("create temp table slice as from postings limit 0")
+            con.execute("insert into slice from postings where term between ? and ? order by term, passage_id", span)
             con.execute("delete from postings where term between ? and ?", span)
             con.execute("insert into postings from slice")
             con.execute("drop table slice")

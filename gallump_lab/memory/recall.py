@@ -148,7 +148,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
 
 def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:
     """Return the hash of a symbol as a view's `symbol` holds them."""
-    (found,) = con.execute("select hash(?)", [canonical(symbol)]).fetchone() or (0,)
+    (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
     return int(found)
 
 
