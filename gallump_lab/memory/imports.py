@@ -37,7 +37,7 @@ _Row = tuple[str, dict[str, Any]]
 _SESSIONS = """
 insert into sessions (session_id, created_at, last_at, messages)
 select session_id, $now::timestamp, $now::timestamp, 0
-from (select distinct unnest($sessions::varchar[]) as session_id) anti join sessions using (session_id)
+from (select unnest($sessions::varchar[]) as session_id) anti join sessions using (session_id)
 """
 
 
@@ -211,7 +211,7 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
         with store.write() as con:
             fresh = _unknown(con, batch)
             if len(fresh) == len(batch):
-                con.execute(_SESSIONS, {"now": batch[0].draft.arrived_at, "sessions": sessions})
+                con.execute(_SESSIONS, {"now": batch[0].draft.arrived_at, "sessions": [*dict.fromkeys(sessions)]})
                 given = {
                     "hash": np.array([each.hash for each in batch], np.int64),
                     "source": np.array([each.source or 0 for each in batch], np.int64),
