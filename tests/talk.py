@@ -30,8 +30,8 @@ def messages(*said, symbol="AAPL", at=FRIDAY, speaker=None):
     ]
 
 
-def distil(*said, known=KNOWN, tokens=2_000, aliases=None, **given):
-    return rules.distil(messages(*said, **given), known=known, tokens=tokens, aliases=aliases)
+def distil(*said, known=KNOWN, tokens=2_000, **given):
+    return rules.distil(messages(*said, **given), known=known, tokens=tokens)
 
 
 def facts(*said, **given):

@@ -1,10 +1,10 @@
-"""The studies' charts, each from the records that hold the figures."""
+"""A chart as a notebook shows it, and the studies' charts, each from the records that hold the figures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.records import TIERS
-from gallump_lab.picture import COLOURS, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from gallump_lab.study.sweep import Sweep
     from gallump_lab.study.usage import Tokens
 
+COLOURS = {
+    "HOT": "#D55E00",
+    "WARM": "#E69F00",
+    "COLD": "#0072B2",
+    "market": "#009E73",
+    "question": "#CC79A7",
+    "instructions": "#999999",
+}
+"""Of the tiers and the other parts of a prompt: Okabe and Ito's (for the colour-blind)."""
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 """Okabe and Ito's colours, for things without a colour of their own."""
 INK = "#333333"
@@ -41,6 +50,43 @@ PARTS = {
 POINTS = 2_000
 """So many of the newest turns are drawn one by one."""
 _HINTS = ["retriever", *TIERS]
+
+
+class Picture:
+    """A chart that a notebook shows without any network: as Vega-Lite, as PNG where that is not known, and as words.
+
+    Attributes
+    ----------
+    chart : altair chart
+        To change or to save in another format.
+    words : str
+        What it shows, in a line or a few; its plain repr.
+    """
+
+    def __init__(self, chart: Any, words: str) -> None:
+        self.chart, self.words = chart, words
+
+    def png(self) -> bytes:
+        """Draw the chart as a PNG image."""
+        import vl_convert
+
+        drawn: bytes = vl_convert.vegalite_to_png(self.chart.to_json(), scale=2)
+        return drawn
+
+    def save(self, path: str | Path) -> None:
+        """Write the chart as a PNG file."""
+        Path(path).write_bytes(self.png())
+
+    def __repr__(self) -> str:
+        """Return in words what the chart shows."""
+        return self.words
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {
+            "text/plain": self.words,
+            "image/png": self.png(),
+            "application/vnd.vegalite.v6+json": self.chart.to_dict(),
+        }
 
 
 def finished(chart: Any) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from gallump_lab.picture import Picture
+    from gallump_lab.study.pictures import Picture
 
     Floats = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from gallump_lab.config import Budget, Config, Model
 from gallump_lab.memory import records
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
-from gallump_lab.picture import Picture
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, query, runs
 from gallump_lab.study import pictures
+from gallump_lab.study.pictures import Picture
 from gallump_lab.study.rank import checked_snapshot
 from gallump_lab.study.replay import Prices, past_turns
 from gallump_lab.tokens import OFFLINE

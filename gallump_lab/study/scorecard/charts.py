@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from gallump_lab.picture import COLOURS, Picture
-from gallump_lab.study.pictures import DIGITS, NAMES, finished
+from gallump_lab.study.pictures import COLOURS, DIGITS, NAMES, Picture, finished
 
 if TYPE_CHECKING:
     import pandas as pd

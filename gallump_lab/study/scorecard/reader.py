@@ -110,7 +110,7 @@ class Reader:
     @cached_property
     def _symbols(self) -> Symbols:
         messages = [*self.history.messages.values()]
-        return Symbols(messages, {each.symbol for each in messages if each.symbol}, None)
+        return Symbols(messages, {each.symbol for each in messages if each.symbol})
 
     def mentioned(self, text: str) -> Sequence[str]:
         """Return the symbols that a text names, each once, in its order."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from gallump_lab.picture import Picture
+    from gallump_lab.study.pictures import Picture
 
 ALL_BARS = 10**6
 SUPPORTED = 0.35
