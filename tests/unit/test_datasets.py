@@ -241,7 +241,7 @@ def test_malformed_lines_of_a_csv_are_counted_by_kind_with_an_example_and_the_re
     assert found.messages.index.tolist() == [2, 8, 107, 108]
     assert found.left_out == 103
     assert sorted(found.problems) == [
-        "1 times have no time zone; they were taken as UTC.",
+        "1 time without a time zone, taken as UTC.",
         "line 3 and 98 more: role must be 'user' or 'assistant', not 'bot'; left out.",
         "line 4: text must be words, not ''; left out.",
         "line 5: created_at must be a time such as 2024-05-31T09:30:00Z, not 'yesterday'; left out.",

@@ -118,13 +118,13 @@ def test_chatgpt_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp
     assert (came.messages, came.sessions, came.left_out) == (6, 1, 11)
     assert found.left_out == 11
     assert sorted(found.problems) == [
-        "1 empty message; left out.",
+        "1 message of an empty text; left out.",
         "1 message of images, audio or files; left out.",
-        "2 hidden, system or settings messages; left out.",
+        "1 message with images, audio or files beside the text, which alone was taken.",
         "2 messages of other branches; left out.",
+        "2 messages of the system, settings or hidden ones; left out.",
         "2 messages of thinking; left out.",
-        "3 calls or results of tools; left out.",
-        "Beside their texts, messages held 1 message of images, audio or files, which were not taken.",
+        "3 messages of calls or results of tools; left out.",
     ]
 
 
@@ -163,13 +163,13 @@ def test_claude_s_thread_comes_into_a_lab_and_all_else_is_counted(lab: Lab, tmp_
     assert lab.messages["created_at"].tolist() == [at(minute) for minute in (0, 3, 5, 8)]
     assert (came.messages, came.sessions, came.left_out) == (4, 1, 5)
     assert sorted(found.problems) == [
-        "1 empty message; left out.",
+        "1 message of an empty text; left out.",
         "1 message of images, audio or files; left out.",
         "1 message of thinking; left out.",
+        "1 message with calls or results of tools beside the text, which alone was taken.",
+        "1 message with thinking beside the text, which alone was taken.",
         "2 messages of other branches; left out.",
-        "Beside their texts, messages held 1 call or results of tools, which were not taken.",
-        "Beside their texts, messages held 1 message of thinking, which were not taken.",
-        "Beside their texts, messages held 2 messages of images, audio or files, which were not taken.",
+        "2 messages with images, audio or files beside the text, which alone was taken.",
     ]
 
 
@@ -179,7 +179,7 @@ def test_older_exports_of_claude_have_texts_in_the_order_of_the_file(tmp_path: P
     found = datasets.read(saved(tmp_path / "conversations.json", talk(*old)))
     assert found.messages["text"].tolist() == ["Hi", "Looking.\n\nFound it."]
     assert set(found.messages["created_at"]) == {BEGUN}
-    assert found.problems == ("2 messages had no time and got that of the one before, or of the conversation.",)
+    assert found.problems == ("2 messages without a time, given that of the one before or of the conversation.",)
 
 
 def test_importing_again_adds_nothing_and_a_longer_export_only_what_is_new(lab: Lab, tmp_path: Path) -> None:
