@@ -176,11 +176,8 @@ def _said(talk: _Talk, number: str, seen: set[tuple[str, str | None]], problems:
 
 def _thread(talk: _Talk) -> dict[int, None]:
     """Return the places from a root to the current entry, or to the newest one; a circle is walked once."""
-    by_age = sorted(
-        (place for place, entry in enumerate(talk.entries) if entry),
-        key=lambda place: (getattr(talk.entries[place], "at", None) or _EARLIEST, place),
-    )
-    place = talk.current if talk.current is not None else next(reversed(by_age), None)
+    dated = [(entry.at or _EARLIEST, place) for place, entry in enumerate(talk.entries) if entry]
+    place = max(dated, default=(_EARLIEST, None))[1] if talk.current is None else talk.current
     found = dict[int, None]()
     while place is not None and place not in found:
         found[place] = None

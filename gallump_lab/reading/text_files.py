@@ -161,7 +161,8 @@ def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
             for first, last, row in _records(csv.reader(text, delimiter=by, strict=True)):
                 where = f"line {first}" if first == last else f"lines {first} to {last}"
                 if isinstance(row, str):
-                    problems.leave_out(where, f"it is not CSV ({row})", last - first + 1)
+                    opened = ": a quote is open on the first of them" if first < last else ""
+                    problems.leave_out(where, f"it is not CSV ({row}){opened}", last - first + 1)
                 elif len(row) > len(names):
                     problems.leave_out(where, f"it must have {len(names)} fields as the header has, not {len(row)}")
                 elif row:
