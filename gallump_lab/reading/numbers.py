@@ -108,6 +108,8 @@ def read_number(text: str, decimal: Decimal | None = None) -> float:
     return next(iter(found.values()))
 
 
+SPELT = dict(zip("one two three four five six seven eight nine ten eleven twelve".split(), range(1, 13), strict=True))
+"""Numbers as words."""
 Unit = Literal["", "%", "bps", "x"]
 _UNITS: Mapping[str, Unit] = {
     "%": "%", "percent": "%", "per cent": "%", "pct": "%", "prozent": "%", "bp": "bps", "bps": "bps", "x": "x",

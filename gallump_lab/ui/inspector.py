@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
-from gallump_lab.picture import COLOURS, Picture
 from gallump_lab.store import StoreError
+from gallump_lab.study.pictures import COLOURS, Picture
 from gallump_lab.ui.widget import Widget, entry, joined, plain, shared, visible, words
 
 if TYPE_CHECKING:

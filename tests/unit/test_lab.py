@@ -104,7 +104,7 @@ def test_recall_says_what_it_kept_and_why_whatever_is_asked(lab: Lab) -> None:
     assert found.frame["score"].is_monotonic_decreasing
     assert len(repr(found).splitlines()) == found.frame["kept"].sum() + 1
     for query in ("", "the of and", "???", "gap " * 10_000, "'; drop table messages; --"):
-        assert any(slot.kept for slot in lab.recall(query).slots) == ("gap" in query)
+        assert any(slot.kept for slot in lab.recall(query).slots) == ("gap" in query or "drop" in query)
     assert len(lab.messages) == 12
 
 

@@ -165,15 +165,15 @@ def test_over_the_window_the_cut_goes_in_the_stated_order(tmp_path: Path) -> Non
 
 
 def test_the_oldest_of_hot_goes_first_and_every_token_is_accounted_for(tmp_path: Path) -> None:
-    lab, session = _long_talk(tmp_path, hot=800, warm=200, cold=100)
+    lab, session = _long_talk(tmp_path, hot=450, warm=200, cold=100)
     prompt = lab.preview("Where is my AAPL stop?", ["AAPL"], session).prompt
-    assert "New thought 12" in prompt.text
-    text = _held_to(prompt, prompt.tokens - 500).text
+    assert "New thought 19" in prompt.text
+    text = _held_to(prompt, prompt.tokens - 300).text
     assert "New thought 39" in text
-    assert "New thought 12" not in text
+    assert "New thought 19" not in text
     assert sum(section.tokens for section in prompt.sections) == prompt.tokens
     assert prompt.tokens == pytest.approx(tokens.count(prompt.text), abs=2 * len(prompt.sections))
-    for tier, budget in (("hot", 800), ("warm", 200), ("cold", 100)):
+    for tier, budget in (("hot", 450), ("warm", 200), ("cold", 100)):
         kept = [slot for slot in prompt.slots if slot.tier == tier and slot.kept]
         section = next(section for section in prompt.sections if section.name == tier)
         assert 0 < sum(slot.tokens for slot in kept) <= budget
