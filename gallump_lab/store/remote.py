@@ -117,7 +117,13 @@ def load(con: "DuckDBPyConnection") -> None:
 
 
 def literal(value: Any) -> str:
-    """Return a parameter's value as SQL writes it; what DuckDB cannot bind, it refuses here, too."""
+    """Return a parameter's value as SQL writes it; what DuckDB cannot bind, it refuses here, too.
+
+    Examples
+    --------
+    >>> literal("Bob's")
+    "'Bob''s'"
+    """
     import duckdb
 
     if isinstance(value, float):

@@ -209,7 +209,7 @@ def test_sql_of_an_analyst_does_not_write_and_ends_where_it_ends(lab: Lab) -> No
         ("short", 0o600, "at least 16"),
         (TOKEN, 0o644, "chmod 600"),
         ("two words of a token", 0o600, "without spaces"),
-        (None, 0o700, "is a folder"),
+        (None, 0o700, "Is a directory"),
     ],
 )
 def test_a_token_file_is_its_owners_alone_and_one_that_will_not_do_is_refused(
