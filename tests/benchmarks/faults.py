@@ -11,7 +11,7 @@ prints one example of each; insights.py says which metric sees which.
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date as day_of
 from datetime import timedelta
@@ -363,7 +363,7 @@ def inject(card: Scorecard, seed: int = 0) -> Iterator[tuple[str, Stated, Stated
                 yield name, insight, bad
 
 
-def table(card: Scorecard, seed: int = 0) -> pd.DataFrame:
+def table(card: Scorecard, seed: int = 0, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
     """Return which metric sees which fault: fault, metric, auc, low, high, n_good, n_bad, unscored.
 
     A metric's scores of the bad ones are compared with those of the very insights they were made of, so that what kind
@@ -377,9 +377,9 @@ def table(card: Scorecard, seed: int = 0) -> pd.DataFrame:
         cited = [card.history.cited(good) for good, _ in pairs]
         moments = [each[-1].created_at + timedelta(days=1) for each in cited]
         sessions = [each[-1].session_id for each in cited]
-        for metric, (_, better) in METRICS.items():
+        for metric in metrics:
             good, bad = (
-                better
+                METRICS[metric][1]
                 * np.array([card.score(metric, pair[side], at).value for pair, at in zip(pairs, moments, strict=True)])
                 for side in (0, 1)
             )
