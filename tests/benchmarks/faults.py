@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date as day_of
 from datetime import timedelta
+from functools import lru_cache
 
 import altair as alt
 import numpy as np
@@ -93,6 +94,7 @@ _NEGATED = re.compile(r"\b(is|are|was|were|has|have|will|can|could|should|must|d
 _VERB = re.compile(r"(?<=^[A-Z])(\w+ )([a-z]+[^\Ws])s(?= )")
 
 
+@lru_cache(maxsize=10_000)
 def _values(text: str) -> frozenset[float]:
     """Return every number that stands in a text, in digits or as a word."""
     found = re.findall(r"\d[\d,]*(?:\.\d+)?", text)
@@ -106,6 +108,7 @@ def _figures(text: str) -> list[re.Match[str]]:
     return [*_FIGURE.finditer(dates)]
 
 
+@lru_cache(maxsize=10_000)
 def _words(text: str) -> frozenset[str]:
     """Return the words that say what a text is about, roughly stemmed."""
     found = re.findall(r"[a-z]{3,}", _DATE.sub(" ", text).lower())
