@@ -49,7 +49,14 @@ _NOTICES: Mapping[State, str] = {
     "refused": f"The model declined to distil the session. {_KEPT}",
 }
 
-_NULLABLE = ["string", "null"]
+_OPTIONAL = {
+    "symbol": "Ticker that it is about, such as AAPL or BRK.B",
+    "speaker": "Whose statement it is, as the session names them",
+    "attribute": "What a newer statement would replace, such as stop or entry level",
+    "value": "What it states of the attribute, such as 182",
+    "valid_from": "Date such as 2024-05-31",
+    "valid_until": "Date such as 2024-05-31",
+}
 REMEMBER = Tool(
     name="remember",
     description="Note the insights of the session. Call this once; with an empty list if there are none.",
@@ -57,15 +64,7 @@ REMEMBER = Tool(
     fields={
         "text": {"type": "string", "description": "One statement, at most 30 words"},
         "kind": {"type": "string", "enum": list(get_args(Kind))},
-        "symbol": {"type": _NULLABLE, "description": "Ticker that it is about, such as AAPL or BRK.B"},
-        "speaker": {"type": _NULLABLE, "description": "Whose statement it is, as the session names them"},
-        "attribute": {
-            "type": _NULLABLE,
-            "description": "What a newer statement would replace, such as stop or entry level",
-        },
-        "value": {"type": _NULLABLE, "description": "What it states of the attribute, such as 182"},
-        "valid_from": {"type": _NULLABLE, "description": "Date such as 2024-05-31"},
-        "valid_until": {"type": _NULLABLE, "description": "Date such as 2024-05-31"},
+        **{name: {"type": ["string", "null"], "description": what} for name, what in _OPTIONAL.items()},
         "sources": {
             "type": "array",
             "items": {"type": "integer"},

@@ -81,16 +81,8 @@ class Distillation:
     def __add__(self, other: "Distillation") -> "Distillation":
         """Return what both brought together."""
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
-        return Distillation(
-            distiller=self.distiller,
-            sessions=self.sessions + other.sessions,
-            insights=self.insights + other.insights,
-            merged=self.merged + other.merged,
-            refused=self.refused + other.refused,
-            failed=self.failed + other.failed,
-            left=self.left + other.left,
-            cost_usd=cost,
-        )
+        names = ("sessions", "insights", "merged", "refused", "failed", "left")
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names}, cost_usd=cost)
 
     def __repr__(self) -> str:
         """Count what came of it, then tell what was refused and what failed."""

@@ -32,7 +32,8 @@ class Statement:
 
 
 _MARKUP = re.compile(
-    r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+|</?[A-Za-z!][^<>]{0,300}>|\[image\b[^\]\n]{0,500}\]|https?://\S+"
+    r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+|</?[A-Za-z!][^<>]{0,300}>|\[image\b[^\]\n]{0,500}\]"
+    r"|\[(?=[^\[\]\n]{1,200}\]\()|\]\([^()\s]{1,500}\)|https?://\S+"
     r"|(?<!\w)[*_`~]+|[*_`~]+(?!\w)",  # emphasis, but no factor: 60*337
     re.IGNORECASE,
 )
@@ -96,7 +97,7 @@ _ASKS = re.compile(
     rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b|when\s+{_AUX}\b"
     rf"|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
     r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
-    r"|this|that|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
+    r"|this|that|the|an?|my|your|our|any|\$?\d+)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
 )
 _STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)

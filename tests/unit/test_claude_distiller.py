@@ -279,10 +279,8 @@ def test_what_cannot_be_read_is_a_failure_and_the_session_can_be_distilled_again
 @pytest.mark.parametrize(
     "words",
     [
-        f"Here you are.\n```json\n{json.dumps({'insights': [STOP]})}\n```\n",
         f"```json\n[1]\n```\nNo, this:\n```json\n{json.dumps([STOP])}\n```",
         json.dumps({"insights": [STOP]}),
-        f"```\n{json.dumps(STOP)}\n```",
     ],
 )
 def test_a_server_without_tools_gives_them_in_its_text(server, words):

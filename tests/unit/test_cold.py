@@ -8,8 +8,8 @@ import pytest
 
 from gallump_lab import Budget, Config, Lab, Overrides, tokens
 from gallump_lab.config import Cold
-from gallump_lab.memory import cold, context, ledger
-from gallump_lab.memory.records import AsOf, ContextItem, Learnt
+from gallump_lab.memory import cold, ledger
+from gallump_lab.memory.records import AsOf, Learnt
 
 NOW = datetime(2026, 3, 20, 9, tzinfo=UTC)
 NOTHING = Cold(words=0, meaning=0, symbol=0, dates=0, recency=0)
@@ -177,21 +177,6 @@ def test_what_has_nothing_to_do_with_the_question_is_left_out_unless_it_is_pinne
     assert len([slot for slot in anything.slots if slot.tier == "cold" and slot.kept]) == 2
 
 
-def test_a_larger_budget_never_loses_an_insight(lab):
-    live, warm, hot = chatted(lab)
-    for number in range(30):
-        sources = [hot] if number % 5 == 0 else [warm] if number % 7 == 0 else []
-        lab.insights.add(f"AAPL stop 420 target 480 lesson {'again ' * (number % 4)}{number}", sources=sources)
-    before = set()
-    for budget in range(0, 400, 60):
-        slots = lab.preview("AAPL stop?", ["AAPL"], live, config=Config(budget=Budget(cold=budget))).slots
-        kept = [slot for slot in slots if slot.tier == "cold" and slot.kept]
-        assert sum(slot.tokens for slot in kept) <= budget
-        assert before <= {slot.item_id for slot in kept}
-        before = {slot.item_id for slot in kept}
-    assert len(before) > 10
-
-
 def test_a_line_names_symbol_and_since_when_it_holds_and_costs_what_it_takes(lab):
     lab.insights.add("Stop at 420", symbol="AAPL", speaker="Ann", valid_from=datetime(2026, 1, 5, tzinfo=UTC))
     lab.insights.add("Hedge with puts", valid_from=datetime(2026, 1, 6, tzinfo=UTC))
@@ -214,11 +199,3 @@ def test_the_guides_preset_gives_ten_plain_texts_whatever_the_other_tiers_show(l
     assert [slot.line for slot in kept] == [slot.text for slot in kept]
     section = preview.text.split("=== LEARNED PATTERNS ===\n")[1].split("\n\n")[0]
     assert section.splitlines() == [slot.text for slot in kept]
-
-
-def test_packing_takes_no_more_than_a_number_of_insights():
-    slots = [
-        ContextItem(tier="cold", kind="insight", item_id=i, message_id=None, rank=i, text="x", line="x", tokens=1)
-        for i in range(5)
-    ]
-    assert [slot.kept for slot in context.pack(slots, 99, most=2)] == [True, True, False, False, False]

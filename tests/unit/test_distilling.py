@@ -388,9 +388,8 @@ def test_what_is_forgotten_while_it_is_distilled_leaves_no_trace(lab, asking, cl
     assert mine.distill(confirm=lambda _: True).insights == 1
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab, asking, clock, server, whole):
-    session, message = told(lab, "My account is giraffe-hill.")
+def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab, asking, clock, server):
+    _, message = told(lab, "My account is giraffe-hill.")
     clock.now += LATER
     made_up = STOP | {"text": "The account giraffe-hill holds 12.", "attribute": None, "value": None}
     server.distilled.append(called(made_up))
@@ -398,7 +397,7 @@ def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab
     assert "giraffe-hill" in mine.distill(confirm=lambda _: True).refused[0]
     spent = mine.spent_today
     assert "giraffe" in mine.sql("select * from distillings").to_csv()
-    mine.forget(session_id=session) if whole else mine.forget(message_id=message)
+    mine.forget(message_id=message)
     assert "giraffe" not in mine.sql("select * from distillings").to_csv()
     assert mine.spent_today == spent > 0
 

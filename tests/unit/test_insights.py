@@ -101,7 +101,7 @@ def test_the_newest_grade_holds_and_each_is_kept(lab):
     assert lab.sql("select grade, labeller from insight_labels")["labeller"].tolist() == ["analyst", "Bob"]
 
 
-@pytest.mark.parametrize("wrong", [99, 0, 2**70, "one", 1.0])
+@pytest.mark.parametrize("wrong", [99, 2**70, "one"])
 def test_an_unknown_insight_is_named_whatever_is_done_with_it(lab, wrong):
     lab.insights.add("One")
     before = lab.snapshot().hash
