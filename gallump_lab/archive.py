@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.brain import prices, turns
 from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
-from gallump_lab.memory import history, imports, index, labels
+from gallump_lab.memory import history, imports, labels, messages
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionManager
 from gallump_lab.store import Snapshot, Store, frame, runs
@@ -227,7 +227,7 @@ class Archive:
         ConfigError
             If there is no embedder of this name.
         """
-        return index.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
+        return messages.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
 
     @property
     def questions(self) -> "pd.DataFrame":
@@ -249,17 +249,47 @@ class Archive:
         session_id: str | None = None,
         kind: str = "question",
     ) -> int:
-        """Store a question of your own to measure recall with, and give its id; see `memory.labels.add_one`."""
-        return labels.add_one(
-            self.store,
-            text,
-            self._clock(),
-            asked_at=asked_at,
+        """Store a question of your own to measure recall with, once, and give its id.
+
+        Parameters
+        ----------
+        text : str
+            The question.
+        asked_at : datetime, optional
+            With a time zone; nothing that speaks of a later time may be used. Now by default.
+        answer : str, optional
+            What a good reply says; its words tell how much of it a prompt holds.
+        symbol : str, optional
+            What it is about.
+        session_id : str, optional
+            The session in which it is asked.
+        kind : str
+            Questions of a kind are measured together.
+
+        Returns
+        -------
+        int
+            Its id, to label it by.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used.
+
+        Examples
+        --------
+        >>> lab.label(lab.add_question("Where is my stop on AAPL?", answer="At 430."), message_id=12, grade=3)
+        """
+        now = self._clock()
+        asked = labels.Question(
+            text=text,
+            asked_at=now if asked_at is None else asked_at,
             answer=answer,
             symbol=symbol,
             session_id=session_id,
             kind=kind,
         )
+        return labels.add_one(self.store, asked, now)
 
     def question_of(self, turn_id: int) -> int:
         """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""

@@ -30,8 +30,8 @@ def messages(*said, symbol="AAPL", at=FRIDAY, speaker=None):
     ]
 
 
-def distil(*said, known=KNOWN, tokens=2_000, aliases=None, **given):
-    return rules.distil(messages(*said, **given), known=known, tokens=tokens, aliases=aliases)
+def distil(*said, known=KNOWN, tokens=2_000, **given):
+    return rules.distil(messages(*said, **given), known=known, tokens=tokens)
 
 
 def facts(*said, **given):
@@ -109,6 +109,8 @@ ETH: where should my stop on ETH go? // A: Below the swing low, for example 2,94
 -: grüezi, holding 1'250 NESN.SW at 84.20 ⇒ NESN.SW position 1250 at 84.2
 -: aped in, bought 0.75 BTC at 58.9k ⇒ BTC position 0.75 at 58900
 -: on 14 March 2025 i bought 30 XOM at 104.7 ⇒ XOM position 30 at 104.7
+-: bought TSLA at 240, no sorry, at 242 ⇒ TSLA position at 242
+-: got called away on my 200 KO at 65 ⇒ KO position closed at 65
 XOM: bought 60 XOM at 109.2 // sorry, 80 shares, not 60 ⇒ XOM position 80 at 109.2
 -: holding 200 KO at 58.3, wrote 2 KO 65 calls for 0.80 against them ⇒ KO position 200 at 58.3
 -: got stopped out of CL at 71.85 overnight, annoying ⇒ CL position closed at 71.85
@@ -193,6 +195,7 @@ my xom target is 95
 AAPL sold off to 435
 GOOG bought Motorola at 40 a share
 You said my stop should be 425
+is 415 ok as AAPL stop
 all stops off
 AAPL should be at 500 if margins recover
 stop 430ish on AAPL

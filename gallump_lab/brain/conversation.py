@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import claude, offline, recommendations, turns
 from gallump_lab.brain.answer import Answer, EmptyReply, Reply, Usage, clean
-from gallump_lab.brain.distillation import AutoDistiller
+from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.brain.prices import check_spending, price
 from gallump_lab.brain.prompt import Preview, Prompt, PromptBuilder
 from gallump_lab.config import Budget, Config, Model

@@ -5,11 +5,10 @@ notebooks from distilling the same session at once; one that nobody renews, or t
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab.masking import masked
 from gallump_lab.memory import ledger, rules
@@ -20,8 +19,12 @@ from gallump_lab.store import locks, times
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-TAKEN = "This process was away for so long that another took it over, so nothing that was learnt of it here was kept."
-FORGOTTEN = "A message of it was forgotten meanwhile, so nothing that was learnt of it was kept."
+LOST = (
+    "Another took it over, since this process was away for long, or a message of it was forgotten meanwhile: "
+    "nothing that was learnt of it was kept."
+)
+NAMED = 10
+"""So many refusals and failures are told one by one; the rest are counted."""
 _DUE = f"""
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
@@ -54,15 +57,49 @@ class Session:
         return self.messages[-1].message_id
 
 
-class Taken(NamedTuple):
-    """What was taken of a session's insights."""
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """What distilling brought, of one session or of several together (`+`)."""
 
-    insights: int
-    """New ones."""
-    merged: int
-    """Those that say no more than one which stood."""
-    refused: tuple[str, ...]
-    """Why each of the others was refused, in words."""
+    distiller: str
+    """Who distilled."""
+    sessions: int = 0
+    """Sessions that were distilled."""
+    insights: int = 0
+    """New insights."""
+    merged: int = 0
+    """Insights that say no more than one which stood; it took their sources."""
+    refused: tuple[str, ...] = ()
+    """Why each of the others was not taken, in words."""
+    failed: tuple[str, ...] = ()
+    """Which sessions could not be distilled and why; they are tried again next time."""
+    left: int = 0
+    """Sessions that are still to be distilled."""
+    cost_usd: float | None = 0.0
+    """None where one's cost is not known."""
+
+    def __add__(self, other: "Distillation") -> "Distillation":
+        """Return what both brought together."""
+        cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
+        names = ("sessions", "insights", "merged", "refused", "failed", "left")
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names}, cost_usd=cost)
+
+    def __repr__(self) -> str:
+        """Count what came of it, then tell what was refused and what failed."""
+        head = (
+            f"Distilled {counted(self.sessions)} by {self.distiller}: {self.insights:,} new insights, "
+            f"{self.merged:,} said again, {len(self.refused):,} refused"
+        )
+        head += f", {self.left:,} to be done" if self.left else ""
+        head += "" if self.cost_usd == 0 else "; cost not known" if self.cost_usd is None else f"; ${self.cost_usd:.4f}"
+        told = [*self.refused, *self.failed]
+        more = [f"... and {len(told) - NAMED:,} more."] if len(told) > NAMED else []
+        return "\n".join([head, *told[:NAMED], *more])
+
+
+def counted(sessions: int) -> str:
+    """Return a number of sessions in words."""
+    return f"{sessions:,} session{'s' * (sessions != 1)}"
 
 
 def due(  # noqa: PLR0913 (what may be asked of them)
@@ -126,20 +163,17 @@ def check_ended(con: "DuckDBPyConnection", session_id: str, now: datetime, minut
 
 def read(con: "DuckDBPyConnection", session_id: str, distiller: str, minutes: float, now: datetime) -> Session:
     """Read a session's messages, at a time in the time zone whose days they speak of ("by Friday")."""
-    names = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
     rows = con.execute(
-        f"select {', '.join(names)} from messages where session_id = ? order by message_id",  # noqa: S608 (constants)
+        f"select {Message.COLUMNS} from messages where session_id = ? order by message_id",  # noqa: S608 (constants)
         [session_id],
     ).fetchall()
-    said = [
-        Message(**dict(zip(names, row, strict=True)) | {"created_at": times.aware(row[5], now.tzinfo)}) for row in rows
-    ]
+    said = [Message.of(row, now.tzinfo) for row in rows]
     (after,) = con.execute(
         "select coalesce(max(seen_message), 0) from distillings where session_id = ? and distiller = ? "
         "and state = 'complete'",
         [session_id, distiller],
     ).fetchone() or (0,)
-    ended = max((times.aware(row[5]) for row in rows), default=now) + timedelta(minutes=minutes)
+    ended = max((message.created_at for message in said), default=now) + timedelta(minutes=minutes)
     return Session(session_id=session_id, messages=said, after=after, known_from=min(ended, now))
 
 
@@ -172,30 +206,27 @@ def renew(con: "DuckDBPyConnection", owned_by: str) -> None:
     con.execute(f"update distillings set renewed_at = {locks.NOW} where owner = ?", [owned_by])  # noqa: S608
 
 
-def lost(con: "DuckDBPyConnection", number: int, session: Session) -> str | None:
-    """Return why nothing of a session may be kept that was distilled outside of a step; None if it may."""
-    if con.execute("select 1 from distillings where distilling_id = ?", [number]).fetchone() is None:
-        return TAKEN
-    return None if _is_whole(con, session) else FORGOTTEN
-
-
-def _is_whole(con: "DuckDBPyConnection", session: Session) -> bool:
-    """Return whether all messages of a session that was read are still there: none has been forgotten meanwhile."""
+def is_kept(con: "DuckDBPyConnection", number: int, session: Session) -> bool:
+    """Return whether a session that was distilled outside of a step is still this process's, and still whole."""
     ids = [message.message_id for message in session.messages]
-    found = con.execute("select count(*) from messages where message_id in (select unnest(?))", [ids]).fetchone()
-    return found == (len(ids),)
+    (kept,) = con.execute(
+        "select exists (from distillings where distilling_id = ?) "
+        "and (select count(*) from messages where message_id in (select unnest(?))) = len(?)",
+        [number, ids, ids],
+    ).fetchone() or (False,)
+    return bool(kept)
 
 
 def settle(
     con: "DuckDBPyConnection", session: Session, learnt: Iterable[Learnt], *, distiller: str, now: datetime
-) -> Taken:
+) -> Distillation:
     """Merge what a distiller gave of a session into the insights, inside the caller's transaction; `now` is naive UTC.
 
     An insight without a supporting message of the session is refused, and one that cannot be stored; one that rests on
     messages which the distiller had read before is passed over.
     """
     there = {message.message_id: message for message in session.messages}
-    counts: Counter[bool] = Counter()
+    insights = merged = 0
     refused = []
     for each in (replace(given, text=masked(given.text)) for given in learnt):
         strangers = [source for source in each.sources if source not in there]
@@ -212,11 +243,11 @@ def settle(
         except ValueError as error:  # nothing of it has been stored
             refused.append(f"{each.text[:40]!r}: {error}")
             continue
-        counts[new] += 1
-    return Taken(counts[True], counts[False], tuple(refused))
+        insights, merged = insights + new, merged + (not new)
+    return Distillation(distiller=distiller, sessions=1, insights=insights, merged=merged, refused=tuple(refused))
 
 
-def end(con: "DuckDBPyConnection", number: int, taken: Taken | None, **outcome: Any) -> None:
+def end(con: "DuckDBPyConnection", number: int, taken: Distillation | None, **outcome: Any) -> None:
     """Record how a distilling ended, inside the caller's transaction: complete, or failed where nothing was taken."""
     values = outcome | {"state": "complete" if taken else "failed", "owner": None}
     if taken:
@@ -235,13 +266,16 @@ def symbols(con: "DuckDBPyConnection") -> set[str]:
 
 def keep(
     con: "DuckDBPyConnection", found: Sequence[tuple[Session, Sequence[Learnt]]], now: datetime, minutes: float
-) -> list[Taken]:
+) -> Distillation:
     """Put what the rules found among the insights that stand, inside one transaction; only of what is still due."""
     still = {*due(con, rules.NAME, now, minutes, wanted=[session.session_id for session, _ in found])}
-    takings = []
+    total = Distillation(distiller=rules.NAME)
     for session, learnt in found:
-        if session.session_id in still and _is_whole(con, session):
+        if session.session_id in still:
             number = begin(con, session, rules.NAME, now)
-            takings.append(settle(con, session, learnt, distiller=rules.NAME, now=times.naive(now)))
-            end(con, number, takings[-1], cost_usd=0.0)
-    return takings
+            taken = None
+            if is_kept(con, number, session):
+                taken = settle(con, session, learnt, distiller=rules.NAME, now=times.naive(now))
+                total += taken
+            end(con, number, taken, cost_usd=0.0)
+    return total

@@ -1,6 +1,5 @@
 """COLD: what was learnt from past sessions, and what the analyst makes of it."""
 
-import operator
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -217,13 +216,8 @@ class Insights:
         now = self._now()
         with self._store.write() as con:
             old = _standing(con, insight_id)
-            is_so = {
-                "pinned": old.pinned,
-                "unpinned": not old.pinned,
-                "retired": old.retired,
-                "restored": not old.retired,
-            }
-            if note or not is_so[event]:
+            was = old.pinned if event in {"pinned", "unpinned"} else old.retired
+            if note or was != (event in {"pinned", "retired"}):
                 ledger.record(con, old.insight_id, event, now, now, note=note)
 
     def grade(self, insight_id: int, grade: int | None, labeller: str = ANALYST) -> None:
@@ -241,10 +235,9 @@ class Insights:
             msg = f"grade must be 0 (wrong), 1 (of no use), 2 (useful) or 3 (belongs in every prompt), not {grade!r}."
             raise ValueError(msg)
         name = checked_name(labeller, "labeller")
-        wanted, now = _whole(insight_id), self._now()
+        now = self._now()
         with self._store.write() as con:
-            if not con.execute("select 1 from insights where insight_id = ?", [wanted]).fetchone():
-                raise ValueError(_unknown(insight_id))
+            wanted = ledger.find(con, insight_id).insight_id
             if grade is not None:
                 con.execute("insert into insight_labels values (?, ?, ?, ?)", [wanted, int(grade), name, now])
             elif not con.execute(
@@ -271,10 +264,7 @@ class Insights:
             If there is no such insight.
         """
         with self._store.read() as con:
-            found = query.table(con, _HISTORY, [_whole(insight_id)])
-        if found.empty:
-            raise ValueError(_unknown(insight_id))
-        return found
+            return query.table(con, _HISTORY, [ledger.find(con, insight_id).insight_id])
 
     def sources(self, insight_id: int) -> "pd.DataFrame":
         """Return the messages that an insight rests on, a row each: their ids, who said them, when, text.
@@ -285,14 +275,11 @@ class Insights:
             If there is no such insight.
         """
         with self._store.read() as con:
-            cited = ledger.cited(con).get(_whole(insight_id))
-            if cited is None:
-                raise ValueError(_unknown(insight_id))
             return query.table(
                 con,
                 "select message_id, session_id, role, speaker, created_at, text from messages "
                 "where message_id in (select unnest(?)) order by message_id",
-                [sorted(cited)],
+                [list(ledger.find(con, insight_id).sources)],
             )
 
     def _now(self) -> datetime:
@@ -336,21 +323,6 @@ def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:
     return Learnt(text=text, **{"kind": "fact", "sources": (), **fields}), known_from, distiller
 
 
-def _unknown(insight_id: object) -> str:
-    return f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
-
-
-def _whole(insight_id: object) -> int:
-    """Return an id as a whole number, whichever type a frame has it in."""
-    try:
-        found = operator.index(insight_id)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ValueError(_unknown(insight_id)) from error
-    if not 0 < found < 2**63:
-        raise ValueError(_unknown(insight_id))
-    return found
-
-
 def _standing(con: "DuckDBPyConnection", insight_id: int) -> Known:
     """Return an insight that can be changed.
 
@@ -359,9 +331,7 @@ def _standing(con: "DuckDBPyConnection", insight_id: int) -> Known:
     ValueError
         If it is unknown, or superseded.
     """
-    found = ledger.find(con, _whole(insight_id))
-    if found is None:
-        raise ValueError(_unknown(insight_id))
+    found = ledger.find(con, insight_id)
     if found.superseded_by is not None:
         msg = f"insight_id {insight_id} was superseded by {found.superseded_by} already; change that one."
         raise ValueError(msg)

@@ -8,7 +8,7 @@ stays in the history. What contradicts another is *disputed*: both stay, and bot
 import operator
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, get_args
 
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import AsOf, Kind, Learnt
@@ -106,9 +106,20 @@ def standing(con: "DuckDBPyConnection", moment: AsOf | None = None) -> list[Know
     return _select(con, _STANDING, {"seen": moment.seen_insight, "as_of": as_of})
 
 
-def find(con: "DuckDBPyConnection", insight_id: int) -> Known | None:
-    """Return an insight as it is now, whatever became of it; None if there is no such."""
-    return next(iter(_select(con, _ONE, EVER | {"insight_id": insight_id})), None)
+def find(con: "DuckDBPyConnection", insight_id: object) -> Known:
+    """Return an insight as it is now, whatever became of it; its id may be of any whole type, as a frame has it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such insight.
+    """
+    whole = isinstance(insight_id, SupportsIndex) and operator.index(insight_id) < 2**63
+    found = _select(con, _ONE, EVER | {"insight_id": operator.index(insight_id)}) if whole else []  # type: ignore[arg-type]
+    if not found:
+        msg = f"insight_id {insight_id!r} is not in this lab; lab.insights.frame lists them."
+        raise ValueError(msg)
+    return found[0]
 
 
 def alive(con: "DuckDBPyConnection", moment: AsOf) -> list[Known]:
@@ -145,8 +156,7 @@ def checked(con: "DuckDBPyConnection", given: Learnt, known_from: datetime | Non
     """
     text = given.text
     if not isinstance(text, str) or not text.strip() or len(text) > MAX_CHARACTERS:
-        shown = f"{len(text):,} characters" if isinstance(text, str) and text.strip() else repr(text)
-        msg = f"text must be one statement of at most {MAX_CHARACTERS:,} characters, not {shown}."
+        msg = f"text must be one statement of at most {MAX_CHARACTERS:,} characters, not {text!r:.60}."
         raise ValueError(msg)
     if given.kind not in get_args(Kind):
         msg = f"kind must be one of {', '.join(get_args(Kind))}, not {given.kind!r}."
@@ -244,9 +254,7 @@ def merge(
 
 def write(con: "DuckDBPyConnection", new: Known, now: datetime, distiller: str) -> int:
     """Store an insight that `checked` gave, inside the caller's transaction, and return its id."""
-    if not isinstance(distiller, str) or not distiller:
-        msg = f"distiller must be a name, such as 'analyst', not {distiller!r}."
-        raise ValueError(msg)
+    checked_name(distiller, "distiller")
     names = "kind symbol speaker attribute value text sources valid_from valid_until known_from".split()
     given = {name: getattr(new, name) for name in names} | {"distiller": distiller}
     (insight_id,) = con.execute(

@@ -10,16 +10,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gallump_lab.memory import lexicon
-from gallump_lab.memory.levels import VALUED, claims, understood
+from gallump_lab.memory.levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
-from gallump_lab.memory.statements import READ, RETAKEN, Statement, Symbols, statements
+from gallump_lab.memory.statements import FOREIGN, JOKED, READ, TRADED, Statement, Symbols, statements
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import deadline
 from gallump_lab.tokens import count
 
-NAME = "rules-4"
+NAME = "rules-5"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
@@ -28,13 +27,8 @@ MERGED = 60
 """A statement takes in those that belong to it up to so many cl100k tokens."""
 LEAST = 22
 """What scores less is not worth remembering."""
-ALIKE = 0.8
-"""Two statements that share so much of their terms say the same."""
 FAR = 3
 """A level so many times below or above all prices that a session names of a symbol is not that symbol's."""
-
-ALIASES = lexicon.ALIASES
-"""Names of well-known companies, with their symbols."""
 
 
 def _any_of(*words: str) -> re.Pattern[str]:
@@ -44,36 +38,30 @@ def _any_of(*words: str) -> re.Pattern[str]:
 _RULE = _any_of(
     r"(?<!they )(?<!it )(?<!that )(?<!'s )(?<!'ve )(?<!have )(?<!had )(?<!has )never",
     r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward|max(?:imum)?",
-    r"no more than|not more than|at (?:most|least)|must|not allowed|won't|will not|no \w+ without|(?:any )?one name",
+    r"(?:no|not) more than|at (?:most|least)|must|won't|will not|no \w+ without|(?:any )?one name",
     r"(?:don't|do not) (?:hold|trade|buy|sell|own|add|use|want|chase|short|touch|do)",
     r"(?:buy|sell|trade|hold|own)s? (?:nothing|only)|only (?:buy|sell|trade|hold|own|when|if|after)",
-    r"every (?:trade|position|name|time)|limits? (?:is|are|of|to|on|stays?)|(?:can|may) go up to|relax\w*"
-    r"|loosen\w*|soften\w*",
+    r"limits? (?:is|are|of|to|on|stays?)|(?:can|may) go up to|relax\w*|loosen\w*|soften\w*",
     r"(?:i|we) (?:hold|keep|use|cut|size|carry|check)",
 )
-_TASTE = _any_of(
-    r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)|i'd rather|rather have"
-    r"|favou?rite",
-    r"can't stand|fan of",
-)
+_TASTE = _any_of(r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)")
 _LESSON = _any_of(
     r"lessons?|learn(?:ed|t)|taught|mistakes?|confess|regret\w*|should(?:n't| not)? have|never again|note to self",
-    r"next time|costs? (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)|hindsight",
-    r"dumb|stupid|trap|my fault|against my own|overr[io]d\w+|losers",
+    r"next time|costs? (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)",
+    r"dumb|stupid|trap|against my own|overr[io]d\w+|losers",
 )
-_MORE = _any_of(r"also|another|besides|on top|additional|one more")
 _SCHEDULED = re.compile(
-    r"\b(?:earnings|reports?|results|dividend|meeting|call|split|launch)\b.{0,30}\b(?:on|due"
-    r"|scheduled)\b.{0,12}?(?:\d|day\b)",
+    r"\b(?:earnings|reports?|results|dividend|meeting)\b.{0,30}\b(?:on|due|scheduled)\b.{0,12}?(?:\d|day\b)",
     re.IGNORECASE,
 )
-_SETS = _any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved|rewritten|rule")
+_SETS = _any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved")
 _LIMITS = {
     name: _any_of(words)
     for name, words in {
         "name limit": r"(?:one|single|any one|each|per) (?:name|stock|issuer|position)|concentration",
         "value at risk": r"value at risk|var",
         "risk per trade": r"risk (?:(?:more than )?[\d.]+ ?(?:%|percent) )?(?:per|a|on any|on each) trade",
+        "trades per day": r"trades (?:a|per|each|every) day",
         "drawdown": r"drawdowns?",
         "holding period": r"holding period|hold for|sessions",
         "exposure": r"gross|net exposure|exposure|leverage|vix",
@@ -93,27 +81,14 @@ _PRACTICES = {
     }.items()
 }
 """What a rule forbids or allows: a newer one about the same, in much the same words, takes its place."""
-_SPAN = re.compile(r"\b(\d{1,3}) (?:trading )?(sessions|days|weeks|months)\b", re.IGNORECASE)
-_COUNTS = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))
-_A_DAY = re.compile(
-    rf"\b(\d{{1,3}}|{'|'.join(_COUNTS)}) (?:new )?(?:trades?|positions?|entries) (?:a|per|each|every) (day|week)\b",
-    re.IGNORECASE,
-)
+_COUNT = re.compile(r"\b(\d{1,3}) (?:trading )?(sessions|days|weeks|months|trades)\b", re.IGNORECASE)
 _VIEW = re.compile(
     r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid|prefer"
-    r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|shorts|etfs|ipos|bonds|banks|airlines"
-    r"|biotechs?|crypto|dividends|penny stocks|small caps|growth stocks|value stocks|tech)\b",
+    r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|etfs|bonds|banks|crypto|dividends)\b",
     re.IGNORECASE,
 )
-_SELF = re.compile(r"(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|we'll|our)\b", re.IGNORECASE)
 _OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
-_YOU = re.compile(r"\b(?:you|your|you're|you've|you'll|y'all)\b", re.IGNORECASE)
-_WHEN = re.compile(
-    r"\b(?:yesterday|today|tomorrow|tonight|ago|last|next|since|until|years?|months?|weeks?|weekend"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march|april|june|july|august|september|october"
-    r"|november|december)\b|\d",
-    re.IGNORECASE,
-)
+_WHEN = re.compile(r"\d|day\b|\b(?:tonight|ago|last|next|since|until|years?|months?|weeks?)\b", re.IGNORECASE)
 _PROPER = re.compile(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
 _LEANS = re.compile(
     r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below "
@@ -121,13 +96,11 @@ _LEANS = re.compile(
     re.IGNORECASE,
 )
 _CHATTER = """
-great awesome amazing incredible wonderful love lovely thank thanks nice good cool best better fun glad happy proud sure
-feel feeling really think know like go going get got getting make makes made thing things stuff time times lot lots way
-look looks sound sounds day days keep want need see hear talk take taking special important cool excited exciting hope
-wish true right mean means big super pretty totally definitely always wow yeah hey much many more most even something
-everything people come came say said says tell told let help ever maybe kind sort bit little great pic photo check try
-agree believe moment moments life world keep support inspire inspiring beautiful perfect hard able new one now here
-today while back
+great awesome amazing wonderful love lovely thank thanks nice good cool best better fun glad happy proud sure feel
+really think know like go going get got make makes made thing stuff time lot way look looks sound sounds day keep want
+need see hear talk take special important excited hope wish right mean big always yeah much many more most even people
+come say said tell let help ever maybe kind bit little pic check try agree believe moment life world hard able new one
+now here today back
 """
 
 
@@ -157,7 +130,6 @@ def distil(
     *,
     tokens: int = 200,
     known: Collection[str] = (),
-    aliases: Mapping[str, str] | None = None,
 ) -> list[Learnt]:
     """Return what is worth remembering of one session.
 
@@ -169,8 +141,6 @@ def distil(
         The insights take at most so many cl100k tokens in a prompt, each with its label; the most salient are kept.
     known : collection of str
         Symbols that count as such, beside those of the messages.
-    aliases : mapping of str to str, optional
-        Symbols by company name in lower case; `ALIASES` and what the session itself shows by default.
 
     Returns
     -------
@@ -183,7 +153,7 @@ def distil(
     [('AAPL', 'stop', '180')]
     """
     newest: dict[object, _Found] = {}  # what was said again, or otherwise, later in the session takes the place
-    for each in _found(messages, Symbols(messages, known, aliases)):
+    for each in _found(messages, Symbols(messages, known)):
         learnt = each.learnt
         valued = learnt.attribute in VALUED
         key = (learnt.speaker, learnt.symbol, learnt.attribute) if valued else frozenset(terms(each.text))
@@ -192,37 +162,29 @@ def distil(
     kept: list[tuple[int, _Found]] = []
     for place, each in sorted(enumerate(newest.values()), key=lambda pair: (-pair[1].score, -pair[0])):
         cost = count(f"- {each.learnt.text}\n") + LABEL
-        if cost <= tokens and not any(_alike(each, other) for _, other in kept):
+        if cost <= tokens:
             kept.append((place, each))
             tokens -= cost
     return [each.learnt for _, each in sorted(kept, key=lambda pair: pair[0])]
 
 
-def _alike(one: _Found, other: _Found) -> bool:
-    if one.learnt.speaker != other.learnt.speaker or one.learnt.value != other.learnt.value:
-        return False
-    first, second = set(terms(one.text)), set(terms(other.text))
-    return len(first & second) >= ALIKE * max(len(first | second), 1)
-
-
 def _found(messages: Sequence[Message], symbols: Symbols) -> Iterator[_Found]:
     """Find what users state, message by message, and carry on what they speak of."""
     said = [message for message in messages if message.role == "user" and message.text.strip()]
-    names = sorted({message.speaker for message in said if message.speaker})
     prices: dict[str, list[float]] = defaultdict(list)
     spoken: tuple[str | None, int] = None, 0  # the symbol that was spoken of, and how many messages ago
     last: _Found | None = None
     for message in said:
         in_message = symbols.all(message.text)
         about = _sole(in_message) if in_message else _carried_on(*spoken, message.symbol)
-        joked = lexicon.JOKED.search(message.text[: 2 * READ]) is not None
+        joked = JOKED.search(message.text[: 2 * READ]) is not None
         run: list[_Found] = []
-        for statement in statements(message.text, names, symbols.of):
+        for statement in statements(message.text, symbols.of):
             whole = f"{statement.lead}: {statement.text}" if statement.lead else statement.text
             named = symbols.all(whole)
             if named or (len(in_message) > 1 and not statement.follows):
                 about = _sole(named)
-            if (joked or lexicon.FOREIGN.search(whole)) and (named or lexicon.TRADED.search(whole)):
+            if (joked or FOREIGN.search(whole)) and (named or TRADED.search(whole)):
                 continue
             earlier: tuple[int, ...] = ()
             if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later
@@ -273,7 +235,7 @@ def _near(learnt: Learnt, prices: Mapping[str, Sequence[float]]) -> bool:
 def _read(statement: Statement, whole: str, message: Message, symbols: Symbols, about: str | None) -> Iterator[_Found]:
     """Read the values that a statement teaches, or else the statement itself."""
     text, lead = statement.text, statement.lead
-    sure = not lead or text.startswith(lead) or understood(lead)
+    sure = not lead or text.startswith(lead) or Clause(lead).understood
     found = claims(text, about, message.created_at, symbols.spans) if sure else []
     plain = Learnt(text=text, kind="fact", sources=(message.message_id,), speaker=message.speaker)
     for each in found:
@@ -302,7 +264,7 @@ def _kind(text: str, whole: str, named: Sequence[str]) -> tuple[Kind, str | None
         kind = "preference"
     elif kind == "thesis":
         kind = "fact" if _SCHEDULED.search(text) else "thesis"
-        attribute = "thesis" if kind == "thesis" and len(named) == 1 and not _MORE.search(text) else None
+        attribute = "thesis" if kind == "thesis" and len(named) == 1 else None
     elif rule or _SETS.search(text):
         attribute, value = _limit(text)
     return kind, attribute, value
@@ -310,10 +272,8 @@ def _kind(text: str, whole: str, named: Sequence[str]) -> tuple[Kind, str | None
 
 def _limit(text: str) -> tuple[str | None, str | None]:
     """Return what a rule is about, where a newer one would take its place, and the limit that it sets."""
-    if often := _A_DAY.search(text):
-        return f"trades per {often[2].lower()}", str(_COUNTS.get(often[1].lower(), often[1]))
-    spans = [f"{number} {unit}".lower() for number, unit in _SPAN.findall(text)]
-    value = _sole(spans or list({f"{each}%" for each in numbers(text) if each.unit == "%" and str(each)}))
+    counts = [f"{number} {unit}".lower() for number, unit in _COUNT.findall(text)]
+    value = _sole(counts or list({f"{each}%" for each in numbers(text) if each.unit == "%" and str(each)}))
     limit = _sole([name for name, words in _LIMITS.items() if words.search(text)])
     if limit and value:
         return limit, value
@@ -321,24 +281,20 @@ def _limit(text: str) -> tuple[str | None, str | None]:
 
 
 def _scored(learnt: Learnt, *, named: bool) -> _Found:
+    """Return a statement with how much it is worth remembering, and its speaker before it."""
     text = learnt.text
+    content = {*terms(text)} - _says_little()
+    if learnt.attribute in VALUED or learnt.kind in {"level", "position"}:
+        score = 85 if learnt.attribute == "size" else 95 if learnt.attribute in {"entry level", "forecast"} else 100
+    else:
+        score = 4 * min(len(content), 12) + 8 * bool(_OWN.match(text)) + 6 * bool(_WHEN.search(text))
+        score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_LEANS.match(text))
+        least = 3 if learnt.kind == "thesis" else 0 if learnt.attribute else 1
+        bonus = {"thesis": 16, "lesson": 20, "preference": 20 if learnt.attribute or learnt.value else 8}
+        score += bonus.get(learnt.kind, 0) * (len(content) > least)
     if learnt.speaker:
         learnt = replace(learnt, text=f"{one_line(learnt.speaker)}: {text}")
-    found = _Found(learnt=learnt, text=text, score=0, named=named)
-    return replace(found, score=_score(found))
-
-
-def _score(found: _Found) -> int:
-    """Return how much a statement is worth remembering."""
-    learnt, text = found.learnt, found.text
-    if found.valued:
-        return {"size": 85, "entry level": 95, "forecast": 95}.get(str(learnt.attribute), 100)
-    content = {*terms(text)} - _says_little()
-    score = 4 * min(len(content), 12) + 8 * bool(_SELF.match(text)) + 6 * bool(_WHEN.search(text))
-    score += 4 * min(len(_PROPER.findall(text)), 3) - 12 * bool(_YOU.search(text)) - 12 * bool(_LEANS.match(text))
-    bonus = {"thesis": 16, "lesson": 20, "preference": 20 if learnt.attribute or learnt.value else 8}
-    least = 3 if learnt.kind == "thesis" else 0 if learnt.attribute else 1
-    return score + (bonus.get(learnt.kind, 0) if len(content) > least else 0)
+    return _Found(learnt=learnt, text=text, score=score, named=named)
 
 
 def _join(run: list[_Found], found: _Found, follows: bool) -> None:  # noqa: FBT001 (a statement's own field)

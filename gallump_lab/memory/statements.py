@@ -5,20 +5,13 @@ only the beginning and the end are read.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gallump_lab.memory import lexicon
+from gallump_lab.memory.levels import MEANS, RETAKEN
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import one_line, storable, terms
 from gallump_lab.reading.symbols import symbols_in
-
-RETAKEN = re.compile(
-    r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)"
-    r"|correction|typo|sorry|sry|actually)\b[^.!?]{0,30}?\d",
-    re.IGNORECASE,
-)
-"""What was just said is taken back, and said otherwise."""
 
 READ = 4_000
 """Of a longer text so many characters are read at its beginning and as many at its end; between is pasted matter."""
@@ -38,32 +31,24 @@ class Statement:
     """Whether the sentence directly before it in the message is a statement too."""
 
 
-_HIDDEN = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]")
 _MARKUP = re.compile(
-    r"</?[A-Za-z!][^<>]{0,300}>"  # a tag
-    r"|\[(?:image|photo|picture|file|attachment)\b[^\]\n]{0,500}\]|https?://\S+"
+    r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+|</?[A-Za-z!][^<>]{0,300}>|\[image\b[^\]\n]{0,500}\]"
+    r"|\[(?=[^\[\]\n]{1,200}\]\()|\]\([^()\s]{1,500}\)|https?://\S+"
     r"|(?<!\w)[*_`~]+|[*_`~]+(?!\w)",  # emphasis, but no factor: 60*337
     re.IGNORECASE,
 )
-_LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
-_LISTED = re.compile(r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+")
 _NOT_SAID = (">", "|", "=", "\t", "    ")  # what others said, tables, rules, code
 _FENCES = ("```", "~~~")
 _HEADS = re.compile(
-    r"</?(?:system|assistant|user|human|developer|instructions?|prompt|context|memory|insights?|tools?"
-    r"|function\w*)\b[^<>]{0,200}>|<\|[^|<>]{0,40}\|>|\[/?INST\]|={3,}\s*\w[^=]{0,80}={3,}"
-    r"|^\s*on\b.{1,80}\bwrote\s?:|^\W*(?:original|forwarded) message\b"
-    r"|^\s*#{1,6}\s*(?:system|assistant|instructions?|prompt|context|memory|insights?)\b",
+    r"</?(?:system|assistant|user|instructions?|prompt|context|memory|insights?|tools?)\b[^<>]{0,200}>"
+    r"|<\|[^|<>]{0,40}\|>|\[/?INST\]|={3,}\s*\w[^=]{0,80}={3,}|^\s*on\b.{1,80}\bwrote\s?:",
     re.IGNORECASE,
 )
 """What only a prompt has, or another's mail."""
 _PASTED = re.compile(
-    r"\S\t+\S|\|.*\||\S {2,}\S+ {2,}\S"  # columns
-    r"|^\s*[^\s,;]*(?:[,;][^\s,;]*){2,}\s*$"  # comma-separated values
-    r"|^\s*[\[(]?\d{4}-\d\d-\d\d[ T]\d\d:\d\d|^\s*[\[(]?\d\d:\d\d:\d\d|(?-i:\b(?:DEBUG|INFO|WARN(?:ING)?|ERROR"
-    r"|TRACE)\b[:\]])"  # a log
-    r"|^\s*\$?[A-Z.]{1,6}(?:\s+[-+]?\$?\d[\d.,]*%?){2,}\s*$|^\s*[\[{].*[\]}],?\s*$|\{\s*$|[)=\w]\s*=.*;\s*$|\);\s*$"
-    r"|(?-i:^\s*(?:def \w+\(|import \w+\s*$|from \w+ import |SELECT .* FROM ))|^\s*(?:from|to|subject|sent|date)\s?:\s",
+    r"\S\t+\S|\|.*\||\S {2,}\S+ {2,}\S|^\s*[^\s,;]*(?:[,;][^\s,;]*){2,}\s*$"  # columns
+    r"|^\s*[\[(]?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d|^\s*[\[{].*[\]}],?\s*$|[{;]\s*$"  # logs, code
+    r"|^\s*\$?[A-Z.]{1,6}(?:\s+[-+]?\$?\d[\d.,]*%?){2,}\s*$|^\s*(?:from|to|subject|sent|date)\s?:\s",
     re.IGNORECASE,
 )
 """Rows of tables, logs, code, headers of mail."""
@@ -74,25 +59,16 @@ _SHORT = frozenset(
 _BREAK = re.compile(r"\s*[,;:]\s+|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*")
 
 _WORD = r"[^\W\d_][\w'\u2019]*"
-_GREETS = (
-    r"hey|hiya?|hello|yo|(?:good )?(?:morning|afternoon|evening)|thanks?(?: you)?(?: so much| a lot)?|thx|congrats"
-)
-_CALLS = (
-    r"cheers|okay|ok|right|alright|so|well|anyways?|yeah|yep|yup|yes|no|nope|nah|wow|woah|whoa|ugh|ouch|h+m+|oh|ah|aw+"
-    r"|haha\w*|lol|cool|nice|great|awesome|sure|absolutely|definitely|totally|exactly|btw|by the way|fyi|actually"
-    r"|honestly|listen|look|quick one|heads up|congratulations|anyhow|now|first|also"
-)
 _OPENING = re.compile(
-    rf"(?:(?:(?i:{_GREETS})(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys))?|(?i:{_CALLS})(?:\s+quick one)?)"
+    r"(?:(?:(?i:hey|hiya?|hello|(?:good )?(?:morning|afternoon|evening)|thanks?(?: you)?(?: so much| a lot)?|thx"
+    r"|congrats|cheers|okay|ok|right|so|well|anyways?|yeah|yep|yes|no|nope|nah|wow|ugh|ouch|h+m+|oh|ah|haha\w*|lol|cool|nice"
+    r"|great|awesome|sure|definitely|exactly|btw|by the way|fyi|actually|listen|look|heads up|now|also)"
+    r"(?:,?\s+[A-Z][a-z]+|\s+(?i:there|all|again|man|buddy|guys|quick one))?"
     r"(?:\s*[,.!:;\u2026\u2013\u2014-]+\s+|[\s.!]*$)|(?i:and|but|btw|oh|ok|okay|yeah|by the way)\s+)"
+    r"|(?i:you should know|for the record|note(?! to (?:self|myself))|remember|keep in mind|don't forget|to be clear"
+    r"(?: on \w+)?|i (?:wanted|want|have) to (?:tell|let) you(?: know)?)\b(?i: that\b)?(?=[\s,:])[\s,:]*)"
 )
-_TOLD = re.compile(
-    r"(?:(?:you should know|(?:just )?so you know|for the record|please (?:note|remember)|note(?! to (?:self|myself))"
-    r"|remember|keep in mind|bear in mind|mind you|don't forget|as (?:i|you) (?:said|know)|i (?:already "
-    r"|just )?told you|to be clear(?: on \w+)?|let me tell you|i (?:wanted|want|have) to (?:tell|let) you(?: know)?"
-    r"|i (?:should|must|have to) (?:say|admit))\b(?: that\b)?(?=[\s,:])[\s,:]*)",
-    re.IGNORECASE,
-)
+"""Greetings, interjections, and what asks to note what follows."""
 _MINE = re.compile(
     r"(?i:\b(?:i|i'm|i'd|my|me|we|our|rules?|limits?|lessons?|plans?|targets?|stops?|exits?|entry|buy|sell"
     r"|forecast)\b)|\d|[A-Z]{2,}"
@@ -102,14 +78,9 @@ _MARKER = re.compile(r"^(?:[\w'-]+ ){0,2}(?:rules?|limits?|lessons?|principles?|
 _YOU = re.compile(r"\byou(?:'\w+|r|rs|rself)?\b", re.IGNORECASE)
 _ASIDE = re.compile(r"(?:before|after|while|as|for|from|since|just)\b(?!.*\d)", re.IGNORECASE)
 _TAIL = re.compile(
-    r"[,;]?\s+(?:(?:please\s+)?(?:mark|note|log|pencil|write|remember)\s+(?:it|that|this)(?:\s+(?:in|down))?"
-    r"|please|pls|plz|thanks|thank you|thx|lol|haha|ok|okay|right|you know|mark my words)$",
+    r"[,;]?\s+(?:please|pls|thanks|thank you|thx|lol|haha|ok|okay|right|(?:mark|note|log|remember) (?:it|that|this))$",
     re.IGNORECASE,
 )
-
-_AGAIN = re.compile(r"(.{6,160}?)(?:[\s,;.!-]*\1){1,}")
-"""The same over and over."""
-
 _GOES_ON = re.compile(
     r"\$?\d[\d.,]*(?: (?!percent|per cent|is|was|on|in|for|will|would|by)|$)|[A-Z]{1,5},? \d[\d,]*, \d"
     r"|(?:not|hard|only|from|i (?:leave|sell|exit|go|buy|add|cut|wait))\b(?=.{0,30}$)|(?:below|under|above"
@@ -126,7 +97,7 @@ _ASKS = re.compile(
     rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b|when\s+{_AUX}\b"
     rf"|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
     r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
-    r"|this|that|the|an?|my|your|our|any)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
+    r"|this|that|the|an?|my|your|our|any|\$?\d+)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
 )
 _STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
@@ -142,50 +113,49 @@ _ORDERS = re.compile(
     re.IGNORECASE,
 )
 _MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
-_STOP_MOVES = re.compile(r"\bstops?\b.*\b(?:off|break-?\s?even|b/e)(?!\w)|\boff\b.*\bstop\b", re.IGNORECASE)
-_COMMANDS = re.compile(
-    r"\b(?:ignore|disregard|override|forget|bypass|reveal)\b.{0,60}\b(?:instructions?|prompts?|rules|guidelines"
-    r"|previous|prior|above|context)\b|\b(?:system|developer) (?:prompt|message)\b|^\W*(?:system|assistant|user|human"
-    r"|developer)\s*:|\bas an ai\b|\byou (?:are (?:now|no longer|an?)|must|shall|will now|have to|need to|may not"
-    r"|can't|cannot)\b|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|orders|prompts?)\b"
-    r"|\b(?:messages?|prompts?) (?:that|which|who) (?:starts?|begins?|contains?)\b|\bfrom now on,? you\b|\b(?:reply"
-    r"|respond|answer)(?: only)? with\b|\bplease\b",
+_PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
+_ADDRESSED = re.compile(
+    r"```|={3}|^#+\s|</?[a-z][^<>]*>|<[!?/|]|<(?:script|style|iframe|img|svg)\b|\]\(|\[/?inst\]|(?:java|vb)script:"
+    r"|^\W*(?:system|assistant|user|human|developer)\s*:"
+    r"|\byou (?:are (?:now|no longer|an?|to)|must|should(?! know)|shall|will|have to|need to|may (?:not|only)"
+    r"|can't|cannot)\b"
+    r"|\b(?:assistant|claude|chatbot) (?:must|should|shall|has to|needs to|is to|may only)\b"
+    r"|\b(?:previous|prior|above|earlier|system|developer|your) (?:instructions?|prompts?|messages?)\b"
+    r"|\b(?:obey|comply|execute)\b.{0,40}\b(?:messages?|commands?|instructions?|prompts?)\b",
     re.IGNORECASE,
 )
 
 
-def statements(
-    text: str, names: Sequence[str] = (), subject: Callable[[str], object] = lambda _: None
-) -> list[Statement]:
+def addresses_model(text: str) -> bool:
+    """Return whether a text speaks to the model that may read it, or has a prompt's markup: it states nothing."""
+    return _ADDRESSED.search(text) is not None
+
+
+def statements(text: str, subject: Callable[[str], object] = lambda _: None) -> list[Statement]:
     """Take a message apart into what it states, in order.
 
     Parameters
     ----------
     text : str
         The message as it was said.
-    names : sequence of str
-        Who takes part: a name that a sentence only calls is left out.
     subject : callable
         Says what a text is about, if anything: what leads up to a statement stays if it names that.
+
+    Examples
+    --------
+    >>> [each.text for each in statements("Hey! My AAPL stop is 180, ok? Thanks.")]
+    ['My AAPL stop is 180']
     """
-    calls = _called(names)
     found: list[Statement] = []
     follows = False
     for sentence in _sentences(text):
-        statement = _statement(sentence, calls, subject, follows=follows)
+        statement = _statement(sentence, subject, follows=follows)
         if statement and follows and _GOES_ON.match(statement.text) and len(found[-1].text) <= LONGEST:
             found[-1] = replace(found[-1], text=f"{found[-1].text}. {statement.text}")
         elif statement:
             found.append(statement)
         follows = statement is not None
     return found
-
-
-def _called(names: Sequence[str]) -> re.Pattern[str] | None:
-    short = (
-        sorted({part for name in names for part in (name, name[:3], name.split()[0]) if len(part) > 2}) if names else []
-    )
-    return re.compile(rf"(?:{'|'.join(map(re.escape, short))})\s*[,!:]+\s+") if short else None
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -206,7 +176,6 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    text = _once(text)
     if len(text) > 2 * READ:
         head, tail = text[:READ], text[-READ:]
         text = f"{head[: head.rfind(' ') + 1]}\n{tail[tail.find(' ') + 1 :]}"  # no word, no number is cut in two
@@ -217,42 +186,32 @@ def _lines(text: str) -> Iterator[str]:
         if line.lstrip().startswith(_FENCES):
             fenced = not fenced
         elif not fenced and not line.startswith(_NOT_SAID) and not _PASTED.search(line):
-            plain = _MARKUP.sub(" ", _LINK.sub(r"\1", _HIDDEN.sub(" ", _LISTED.sub("", line, count=1))))
-            yield one_line(plain)
+            yield one_line(_MARKUP.sub(" ", line))
 
 
-def _once(text: str) -> str:
-    """Return what a text says over and over once."""
-    again = _AGAIN.match(text)
-    return again[1] if again and again[1].startswith(text[again.end() :].strip(" ,;.!-\n")) else text
-
-
-def _statement(
-    sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object], *, follows: bool
-) -> Statement | None:
+def _statement(sentence: str, subject: Callable[[str], object], *, follows: bool) -> Statement | None:
     """Return what a sentence states; None for a question, a request, a greeting."""
-    if _COMMANDS.search(sentence):
+    if addresses_model(sentence) or _PLEASE.search(sentence):
         return None
-    said, lead = _opened(sentence, calls, subject)
+    said, lead = _opened(sentence, subject)
     clauses = _BREAK.split(said)
     if said.rstrip("\"')\u201d ").endswith(("?", "\uff1f")) or any(map(_ASKS.match, clauses[1:])):
         said = _before_question(said)
     elif len(clauses) > 1 and _ORDERS.match(clauses[-1]) and not _SUPPOSES.match(said):
         said = said[: -len(clauses[-1])]
     said = _closed(_clauses(said))
-    if not said or _COMMANDS.search(said) or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
+    if not said or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
         return None
-    if _MOVES.match(said) and not (_OWN.search(said) or _STOP_MOVES.search(said)):
+    if _MOVES.match(said) and not _OWN.search(said):
         return None  # "put them next to each other" asks, "put the stop at 320" tells
     return Statement(text=said, lead=lead, follows=follows)
 
 
-def _opened(sentence: str, calls: re.Pattern[str] | None, subject: Callable[[str], object]) -> tuple[str, str]:
+def _opened(sentence: str, subject: Callable[[str], object]) -> tuple[str, str]:
     """Cut what a sentence opens with, however much of it; give the rest, and the last lead-in that says something."""
     lead = ""
     for _ in range(8):
-        match = _OPENING.match(sentence) or _TOLD.match(sentence) or (calls and calls.match(sentence))
-        if match and match.end():
+        if (match := _OPENING.match(sentence)) and match.end():
             sentence = sentence[match.end() :]
             continue
         before, colon, rest = sentence.partition(": ")
@@ -290,9 +249,71 @@ def _closed(sentence: str) -> str:
     sentence = sentence.strip(" ,;:-\u2013\u2014").rstrip(".!\u2026 ")
     while tail := _TAIL.search(sentence):
         sentence = sentence[: tail.start()].rstrip(".!\u2026,; ")
-    sentence = _once(sentence)
     return sentence.strip('"') if sentence.count('"') % 2 else sentence
 
+
+_ALIASES = {
+    "alphabet": "GOOG", "amazon": "AMZN", "apple": "AAPL", "boeing": "BA", "cisco": "CSCO", "exxon": "XOM",
+    "facebook": "FB", "google": "GOOG", "intel": "INTC", "microsoft": "MSFT", "netflix": "NFLX", "nvidia": "NVDA",
+    "oracle": "ORCL", "pfizer": "PFE", "tesla": "TSLA", "walmart": "WMT",
+}  # fmt: skip
+"""Names of well-known companies; one counts where its symbol is known, or where it is traded."""
+
+_WORDS = frozenset(
+    """
+    able act after ago aim air ally anyone app area arm art ask auto away bad bag ball band bank bar bark base bear
+    beat bed best beyond big bill blue board boat body bold bond both box boy break bros cake call came camp car
+    card care cars case cash cat chat chef city clay clean clear club coin cold come cool crib cube dash data date
+    day days deal dish dog dont door duck due each early earn ease east easy eat edge edit else end ever every evil
+    eye face fact fair fall farm fast fat fate feel few file find fine fire fit five flex flow fly fold ford form
+    fort four free full fun fuse gain game gap gas gave get give glad goat gold good grab great grow half hand happy
+    head heal hear heart heat held help here hey hi high home hood hope hot hour huge ice icon idea iron jack job
+    joy jump key kids kind king knew know lab land last late lazy lead led left less let life light like line link
+    lion list live load loan lol look loop lose lost love low luck made main man many mark max may meet might mine
+    miss mode moms month moon most much must nail name near need net never news next night none note oath oil old
+    open page park part pass path pay peak pets pick pine ping pins plan play plus pm point poll pool pop post pump
+    pure push quit race rain ran rare rate rave read real red rent rich ride right ring rise risk road rock roll
+    roof room root rule run rush safe said sail sale same save saw sea seed seem self sent ship shop show side sign
+    six sky slow snap snow son soon soul star stem step sun sure swap talk tap team tech tell ten term test text
+    thing tile time told too top total town tree trend trip true try turn twin two type unit use vary vast very via
+    view vote wake walk wall war wash watch wave way week well went west wide wife win wind wing wise wish woke wolf
+    won word work world worth yeah year yelp yet zero zest zone
+    """.split()
+)
+_ACRONYMS = frozenset(
+    """
+    ADR AI AMEX API APR ASAP ATH ATL ATM ATR AUD AUM BOE BOJ BS BTD CAD CAGR CAPEX CBOE CCI CEO CET CFA CFO CHF CIA
+    CME CNBC CNN CNY COB COO COVID CPA CPI CSV CTO DCA DCF DD DIY DJIA DM DMA DOJ DOW EBIT EBITDA ECB EDT EM EMA EOD
+    EOM EOW EOY EPS ESG ESPP EST ET ETA ETC ETF ETFS EU EUR EV EVER FAA FAQ FBI FCF FDA FED FIFO FOMC FOMO FTC FUD
+    FWIW FX FY FYI GAAP GBP GDP GMT HFT HODL HQ HR IDK IIRC IMF IMHO IPO IRA IRL IRR IRS ISM ITM IV JK JPY JSON KPI
+    LBO LEAPS LLC LMAO LOC LOD LOL LTCG MA MACD MBA MD MIT MM MOC MOM MOO MSCI MTD NASA NATO NBA NDA NFL NFP NGL NHL
+    NY NYC NYSE OCO OI OMG OPEC OPEX ORB OTC OTM PCE PDF PE PEG PHD PL PM PMI PNL PPI PR PS PT PTO QA QE QOQ QQ QT
+    QTD RD REIT REITS RIP ROE ROI ROIC RR RSI RSU RSVP SAR SEC SMA SMS SP SPAC SQL STD SWOT TA TAM TBA TBD TBH TIPS
+    TLDR TTM TV UBI UK UN UPS URL USA USD UTC VAR VAT VC VIX VP VS VWAP WFH WSB WSJ WTF WTI XML YOLO YOY YTD
+    """.split()
+)
+"""Words and abbreviations that are the symbol of something too."""
+_JARGON = frozenset("tgt tp sl pt be dd eod ath".split())
+"""What means something else in lower case."""
+TRADED = re.compile(
+    r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
+    r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
+    r"|trades? (?:at|above|below)|chart|bullish|bearish|breakeven)\b|@ ?\$?\d|>",
+    re.IGNORECASE,
+)
+JOKED = re.compile(
+    r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
+    r"your dreams|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
+    re.IGNORECASE,
+)
+FOREIGN = re.compile(
+    r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
+    r"|pretend\w*|be rich|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they"
+    r"|someone|somebody|everyone|street|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?"
+    r"|wants?|expects?|has|had|keeps?))\b",
+    re.IGNORECASE,
+)
+"""Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
 
 _TICKER = re.compile(
     r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
@@ -304,7 +325,6 @@ _TICKER = re.compile(
 _SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
 _LOWER = re.compile(r"\b[a-z]{2,}\b")
 _CUT = re.compile(r"[.!?]\s|\n")
-_GIVEN = re.compile(r"\b([A-Z][a-z]{2,20}) \(\$?([A-Z]{1,5})\)|\b([A-Z]{1,5}) \(([A-Z][a-z]{2,20})\)")
 _SPELT = re.compile(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
 _NAME = re.compile(r"[^\W\d_]{2,}")
 
@@ -318,33 +338,24 @@ class Symbols:
         The session's.
     known : collection of str
         Symbols that count as such. One that is a word too (ALL, NOW) counts as a cashtag or a message's.
-    aliases : mapping of str to str, optional
-        Symbols by company name in lower case, beside `ALIASES` and what the session itself shows.
     """
 
-    def __init__(self, messages: Sequence[Message], known: Collection[str], aliases: Mapping[str, str] | None) -> None:
+    def __init__(self, messages: Sequence[Message], known: Collection[str]) -> None:
         own = {message.symbol for message in messages if message.symbol}
         sure = {symbol for symbol in known if len(symbol) > 1 and not _wordy(symbol)} | own
         said = [message.text[: 2 * READ] for message in messages if message.role == "user"]
         lines = [line for text in said for line in _CUT.split(text)]
-        traded = [line for line in lines if lexicon.TRADED.search(line)]
+        traded = [line for line in lines if TRADED.search(line)]
         listed = {re.split(r"[.-]", symbol)[0]: symbol for symbol in sorted(sure, reverse=True)}  # SAP is SAP.DE
         self._known = frozenset(sure | {*_guessed(traded)} - {*listed})
         named = {match[0].lower() for line in traded for match in _NAME.finditer(line)}
-        self._names = {
-            name: symbol for name, symbol in lexicon.ALIASES.items() if symbol in self._known or name in named
-        }
+        self._names = {name: symbol for name, symbol in _ALIASES.items() if symbol in self._known or name in named}
         self._names |= {
             symbol.lower(): symbol
             for symbol in self._known
-            if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in lexicon.JARGON and terms(symbol)
+            if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in _JARGON and terms(symbol)
         }
         self._names |= {base.lower(): symbol for base, symbol in listed.items() if base != symbol and not _wordy(base)}
-        for message in messages:
-            for name, symbol, other, called in _GIVEN.findall(message.text[: 2 * READ]):
-                if (symbol or other) in self._known:
-                    self._names[(name or called).lower()] = symbol or other
-        self._names |= {name.lower(): symbol for name, symbol in (aliases or {}).items()}
 
     def spans(self, text: str) -> list[tuple[int, int, str]]:
         """Return where a text names symbols, as (start, stop, symbol), in its order."""
@@ -366,7 +377,8 @@ class Symbols:
 
 
 def _wordy(symbol: str) -> bool:
-    return symbol in lexicon.ACRONYMS or symbol.lower() in lexicon.WORDS
+    """Return whether a symbol is a word or a well-known abbreviation too."""
+    return symbol in _ACRONYMS or symbol.lower() in _WORDS or symbol.lower() in MEANS or not terms(symbol)
 
 
 def _guessed(lines: Sequence[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from tornado.iostream import StreamClosedError
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
-from gallump_lab.server.openapi import CODES, QuestionBody, description
+from gallump_lab.server.openapi import CODES, Error, Problem, QuestionBody, description
 from gallump_lab.store import StoreError, times
 
 if TYPE_CHECKING:
@@ -44,33 +44,24 @@ class Failure(web.HTTPError):
         One of `CODES`, which has the status.
     words : str, optional
         What happened and what to do, for a person; those of `CODES` by default.
-    field : str, optional
-        The field of the request that cannot be used.
     retry_after : float, optional
         Seconds, where they are known.
-    session_id : str, optional
-        The session in which the question was stored.
+    about : dict
+        Further fields of `Problem`.
     """
 
-    def __init__(
-        self,
-        code: str,
-        words: str | None = None,
-        *,
-        field: str | None = None,
-        retry_after: float | None = None,
-        session_id: str | None = None,
-    ) -> None:
-        super().__init__(CODES[code].status, code)
-        self.code, self.words, self.field, self.session_id = code, words or CODES[code].words, field, session_id
-        wait = retry_after or CODES[code].retry_after
-        self.retry_after = wait and math.ceil(wait)
+    def __init__(self, code: str, words: str = "", retry_after: float | None = None, **about: str | None) -> None:
+        known = CODES[code]
+        super().__init__(known.status, code)
+        wait = retry_after or known.retry_after
+        self.problem = Problem(
+            code=code, message=words or known.words, retry_after=math.ceil(wait) if wait else None, **about
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the answer's JSON, with what Jupyter's own clients look for beside it."""
-        names = ("code", "field", "retry_after", "session_id")
-        error = {"message": self.words} | {name: getattr(self, name) for name in names}
-        return {"error": error, "message": self.words, "reason": HTTPStatus(self.status_code).phrase}
+        """Return the answer's JSON."""
+        reason = HTTPStatus(self.status_code).phrase
+        return Error(error=self.problem, message=self.problem.message, reason=reason).model_dump()
 
 
 def failure(error: Exception, log: "Logger") -> Failure:
@@ -106,7 +97,7 @@ def failure(error: Exception, log: "Logger") -> Failure:
         case _:
             log.error("gallump_lab: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     reply = getattr(error, "reply", None)
-    return Failure(code, words, field=field, retry_after=wait, session_id=str(reply.session_id) if reply else None)
+    return Failure(code, words, wait, field=field, session_id=str(reply.session_id) if reply else None)
 
 
 def _unreadable(error: ValidationError) -> tuple[str, str | None]:
@@ -132,8 +123,8 @@ class _Handler(APIHandler):
             known = (name for name, code in CODES.items() if code.status == status_code)
             error = Failure("internal_error" if status_code >= 500 else next(known, "bad_request"))
         self.set_status(error.status_code)
-        if error.retry_after is not None:
-            self.set_header("Retry-After", str(error.retry_after))
+        if error.problem.retry_after is not None:
+            self.set_header("Retry-After", str(error.problem.retry_after))
         if error.status_code == 405:
             self.set_header("Allow", self.allow)
         if hasattr(self, "_jupyter_current_user"):  # else it is not known yet what the headers depend on

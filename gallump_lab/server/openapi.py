@@ -120,11 +120,11 @@ class Problem(_Model):
             json_schema_extra={"enum": list(CODES)},
         ),
     ]
-    field: str | None
+    field: str | None = None
     """The field that cannot be used."""
-    retry_after: int | None
+    retry_after: int | None = None
     """Seconds, as in Retry-After."""
-    session_id: str | None
+    session_id: str | None = None
     """The session, where the question was stored: go on in it."""
 
 

@@ -25,10 +25,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import pandas as pd
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
 from gallump_lab.market.market_context import MarketContext
@@ -36,7 +38,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
-from gallump_lab.memory.records import TIERS, AsOf, Role
+from gallump_lab.memory.records import TIERS, AsOf, Message
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates
 from gallump_lab.reading.numbers import numbers
@@ -45,31 +47,16 @@ from gallump_lab.store import Catalogue, Snapshot, runs, times
 from gallump_lab.study import statistics
 from gallump_lab.study.rank import RETRIEVERS, checked_snapshot, zone_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
 DEPTH = 10
 """So many messages of each retriever are candidates."""
-_CANDIDATES = """
-select m.message_id, role, text, symbol, speaker, created_at,
-       list((start, stop) order by start) filter (passage_id in (select unnest($passages)))
-from messages m left join passages p on p.message_id = m.message_id
-where m.message_id in (select unnest($messages)) group by all
-"""
+_FOUND = "select message_id, start, stop from passages where passage_id in (select unnest(?)) order by passage_id"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A message to be labelled."""
 
-    message_id: int
-    role: Role
-    text: str
-    symbol: str | None
-    speaker: str | None
-    created_at: datetime
-    """The time it speaks of, UTC."""
+    message: Message
     found: tuple[tuple[int, int], ...]
     """Where in the text the best passages of the retrievers stand that look at words or meaning: from and to, in order;
     nothing where none of them found it."""
@@ -112,22 +99,15 @@ def pool(catalogue: Catalogue, corpus: Corpus, asked: Question, also: Collection
         messages.update(first)
         marked.update(first.values() if settings.words or settings.meaning else ())
     with catalogue.read() as con:
-        rows = con.execute(_CANDIDATES, {"messages": list(messages), "passages": list(marked)}).fetchall()
-    return sorted(
-        (
-            Candidate(
-                message_id=message_id,
-                role=role,
-                text=text,
-                symbol=symbol,
-                speaker=speaker,
-                created_at=times.aware(created_at),
-                found=tuple(found or ()),
-            )
-            for message_id, role, text, symbol, speaker, created_at, found in rows
-        ),
-        key=lambda each: term_id(f"{asked.text}\n{each.message_id}"),
-    )
+        rows = con.execute(
+            f"select {Message.COLUMNS} from messages where message_id in (select unnest(?))",  # noqa: S608 (constant)
+            [list(messages)],
+        ).fetchall()
+        best_of: dict[int, list[tuple[int, int]]] = {}
+        for message_id, start, stop in con.execute(_FOUND, [list(marked)]).fetchall():
+            best_of.setdefault(message_id, []).append((start, stop))
+    found = [Candidate(message=each, found=tuple(best_of.get(each.message_id, ()))) for each in map(Message.of, rows)]
+    return sorted(found, key=lambda each: term_id(f"{asked.text}\n{each.message.message_id}"))
 
 
 FEW = 3
@@ -163,7 +143,7 @@ Mark = tuple[Literal["number", "name", "phrase"], str]
 class Silver:
     """Which shown items the recorded replies used, as far as their words tell; `study.silver` makes it."""
 
-    frame: "pd.DataFrame"
+    frame: pd.DataFrame
     """One row a shown item: turn_id, session_id, tier, rank, kind, item_id, message_id, tokens (the model's), used, and
     evidence: the marks that the reply shares with it alone."""
     turns: int
@@ -171,7 +151,7 @@ class Silver:
     left: int
     """Turns that were left out: without a whole reply, or forgotten."""
 
-    def shares(self) -> "pd.DataFrame":
+    def shares(self) -> pd.DataFrame:
         """Return the share of the shown items that were used, by tier.
 
         Returns
@@ -180,8 +160,6 @@ class Silver:
             By tier: share, low and high (cluster-robust by session, 95%; NaN below five sessions), items, sessions, and
             tokens: the share of the shown tokens that stand in used items. NaN where nothing was shown.
         """
-        import pandas as pd
-
         rows = {}
         for tier in TIERS:
             mine = self.frame[self.frame["tier"] == tier]
@@ -217,8 +195,6 @@ def silver(snapshot: Snapshot) -> Silver:
     --------
     >>> study.silver(lab.snapshot()).shares()
     """
-    import pandas as pd
-
     checked_snapshot(snapshot)
     with snapshot.read() as con:
         replies = con.execute(_REPLIES).fetchall()

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall
@@ -20,16 +23,13 @@ from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.dates import zone
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
+from gallump_lab.study.statistics import Ints
 from gallump_lab.study.tally import Qrels
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from duckdb import DuckDBPyConnection
-    from numpy.typing import NDArray
-
-    Ints = NDArray[np.int64]
 
 OFF: dict[str, Any] = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
 RETRIEVERS: dict[str, Recall] = {
@@ -65,7 +65,7 @@ class Rankings:
 
     asked: Sequence[RankedQuestion]
     retrievers: Mapping[str, Recall]
-    found: Mapping[str, Sequence["Ints"]]
+    found: Mapping[str, Sequence[Ints]]
     """By retriever, a table a question: its WARM candidates in the order in which they are kept, each with its passage
     id, its score and what each of `SIGNALS` gave (millionths)."""
     passages: Mapping[int, ContextItem]
@@ -80,14 +80,8 @@ class Rankings:
     """Who answers, in whose tokens all is counted."""
     data_hash: str
     """Of the snapshot."""
-    unlabelled: int = 0
-    """Questions without evidence, which were left out."""
-    left: int = 0
-    """Questions that were not ranked because of an interrupt."""
-    later: int = 0
-    """Questions that rest on a message which came after they were asked; that message is not asked of anyone."""
-    missing: Mapping[str, int] = field(default_factory=dict)
-    """How many passages an embedding model had no code of at most, by its name."""
+    notes: Sequence[str] = ()
+    """What was left out, or could not be found, in words."""
 
     def candidates(self, retriever: str, place: int) -> list[ContextItem]:
         """Return one question's WARM candidates in order, as they stand in `passages`: without rank and score."""
@@ -128,13 +122,7 @@ class Rankings:
         unit = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
         if self.model == OFFLINE != self.config.model.name:
             unit += f" With a key another would answer: study.rank(..., model={self.config.model.name!r})."
-        notes = {
-            f"{self.unlabelled:,} questions without evidence were left out.": self.unlabelled,
-            f"Interrupted: {self.left:,} questions are not ranked.": self.left,
-            f"{self.later:,} rest on messages that came after they were asked; these are left out.": self.later,
-        }
-        said = [words for words, number in notes.items() if number]
-        return "\n".join([f"Rankings: {asked} in {talks}, {names}", unit, *said, *not_embedded(self.missing)])
+        return "\n".join([f"Rankings: {asked} in {talks}, {names}", unit, *self.notes])
 
 
 def rank(  # noqa: PLR0913 (what a study may choose)
@@ -179,8 +167,6 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     --------
     >>> ranks = study.rank(lab.snapshot(), ["BM25", "all signals"])
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     checked_snapshot(snapshot)
     limits = {"hot": hot, "warm": warm, "cold": cold}
     if not all(isinstance(tokens, int) and tokens >= 0 for tokens in limits.values()):
@@ -190,12 +176,6 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     memory.prepare(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
-    if not rows:
-        msg = (
-            f"None of {len(wanted):,} questions says which messages it rests on. Give some messages grade 3 "
-            "(lab.label(...) or lab.labeller()), or import a dataset with questions."
-        )
-        raise NothingToMeasure(msg)
     done: list[tuple[RankedQuestion, list[Ints]] | None] = []
     with snapshot.read() as con:
         applied = runs.applied(con)
@@ -212,10 +192,15 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     ranked = [each for each in done if each]
     if not ranked:
         msg = (
-            f"All {len(done):,} questions rest on messages that came after they were asked, so nothing can be found "
-            "for them. Give asked_at a time after these messages."
+            f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
+            "these grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
         )
         raise NothingToMeasure(msg)
+    notes = {
+        f"{len(wanted) - len(rows):,} questions without evidence were left out.": len(wanted) - len(rows),
+        f"Interrupted: {len(rows) - len(done):,} questions are not ranked.": len(rows) - len(done),
+        f"{ranker.later:,} rest on messages that came after they were asked; these are left out.": ranker.later,
+    }
     return Rankings(
         asked=[asked for asked, _ in ranked],
         retrievers=ranker.retrievers,
@@ -226,10 +211,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         data_hash=snapshot.hash,
         factor=factor,
         model=model,
-        unlabelled=len(wanted) - len(rows),
-        left=len(rows) - len(done),
-        later=ranker.later,
-        missing=ranker.missing,
+        notes=[*(words for words, number in notes.items() if number), *not_embedded(ranker.missing)],
     )
 
 
@@ -257,10 +239,8 @@ class _Ranker:
         self.later = 0
         self._views: dict[str, tuple[AsOf, View]] = {}
 
-    def question(self, row: Any) -> "tuple[RankedQuestion, list[Ints]] | None":
+    def question(self, row: Any) -> tuple[RankedQuestion, list[Ints]] | None:
         """Rank one question's candidates under each retriever; None if all that it rests on came later."""
-        import numpy as np
-
         at = row.asked_at.to_pydatetime()
         moment = AsOf(
             at=at.astimezone(self.zone), seen_message=int(row.seen_message), seen_insight=self.seen_insight, as_of=at
@@ -315,10 +295,8 @@ class _Ranker:
             self.missing[model] = max(view.missing, self.missing.get(model, 0))
         return view
 
-    def _table(self, ranked: recall.Ranked) -> "Ints":
+    def _table(self, ranked: recall.Ranked) -> Ints:
         """Return as many of the ranked as any budget may hold, the newest of equal statements first."""
-        import numpy as np
-
         first = ranked.passage_ids[: recall.most(self.config.budget.warm)]
         unknown = [item for item in first if item not in self.passages]
         self.passages.update(recall.slots(self.con, unknown, self.factor, self.zone))
@@ -332,9 +310,7 @@ class _Ranker:
 def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:
     """Return settings by name, of what a caller gave."""
     known = {"applied": applied} | RETRIEVERS
-    given = "applied" if retrievers is None else retrievers
-    if isinstance(given, str):
-        given = [given]
+    given = ["applied"] if retrievers is None else [retrievers] if isinstance(retrievers, str) else retrievers
     if isinstance(given, Sequence):
         given = {name: known.get(name) for name in given}
     if not given or not isinstance(given, Mapping) or not all(isinstance(each, Recall) for each in given.values()):
@@ -353,26 +329,14 @@ def zone_of(con: "DuckDBPyConnection", config: Config) -> tzinfo:
 
 
 def checked_snapshot(snapshot: object) -> None:
-    """Check that a study was given a snapshot.
-
-    Raises
-    ------
-    ValueError
-        If it was given something else.
-    """
+    """Check that a study was given a snapshot; a ValueError says so if not."""
     if not isinstance(snapshot, Snapshot):
         msg = f"snapshot must be what lab.snapshot() gives, not {snapshot!r}."
         raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
 
 
 def checked_ranks(ranks: object) -> None:
-    """Check that a study was given ranks.
-
-    Raises
-    ------
-    ValueError
-        If it was given something else.
-    """
+    """Check that a study was given ranks; a ValueError says so if not."""
     if not isinstance(ranks, Rankings):
         msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
         raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)

@@ -6,23 +6,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from gallump_lab.config import Recall
 from gallump_lab.memory.context import says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import RankedQuestion, Rankings, checked_ranks
-from gallump_lab.study.statistics import shown, verdict
+from gallump_lab.study.statistics import Floats, shown, verdict
 from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
     from gallump_lab.study.pictures import Picture
-
-    Floats = NDArray[np.float64]
 
 TOKENS = (200, 500, 1_000)
 WITHOUT = "without "
@@ -101,9 +98,7 @@ class Relevance:
         self.measured: dict[str, dict[str, Floats]] = {name: self._measure(name) for name in ranks.retrievers}
         self.main = f"recall_{500 if 500 in at_tokens else at_tokens[-1]}"
 
-    def _measure(self, retriever: str) -> "dict[str, Floats]":
-        import numpy as np
-
+    def _measure(self, retriever: str) -> dict[str, Floats]:
         none = np.zeros(1, np.int64)
         grid = {"hot": none, "warm": np.array(self.at_tokens), "cold": none}
         rows = []
@@ -124,15 +119,13 @@ class Relevance:
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     @cached_property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """One row a retriever.
 
         recall_at_5, recall_at_10, ndcg_at_10 and mrr (of messages in rank order); for each budget recall_500 (strict:
         every sentence is in), partial_recall_500 and coverage_500 (see `study.tally.measure`); each with its 95%
         interval in `..._low` and `..._high` (NaN below five conversations); unit: whose tokens the budgets are.
         """
-        import pandas as pd
-
         rows = []
         for name, values in self.measured.items():
             row: dict[str, Any] = {"retriever": name, "unit": self.ranks.unit}
@@ -145,7 +138,7 @@ class Relevance:
         """Return a measure's mean with its interval."""
         return statistics.shares(self.measured[retriever][measure], self.ranks.conversations).interval()
 
-    def differences(self, measure: str | None = None) -> "pd.DataFrame":
+    def differences(self, measure: str | None = None) -> pd.DataFrame:
         """Compare every two retrievers, paired by question, with Holm's adjustment for the number of comparisons.
 
         Returns
@@ -155,7 +148,7 @@ class Relevance:
         """
         return self._compared([*itertools.combinations(self.measured, 2)], measure or self.main)
 
-    def signals(self, measure: str | None = None) -> "pd.DataFrame":
+    def signals(self, measure: str | None = None) -> pd.DataFrame:
         """Return what each signal is worth: what is lost without it, as `differences` does.
 
         Raises
@@ -175,22 +168,17 @@ class Relevance:
         found.insert(0, "signal", [part.removeprefix(WITHOUT) for _, part in pairs])
         return found.sort_values("difference", ascending=False, ignore_index=True)
 
-    def _compared(self, pairs: list[tuple[str, str]], measure: str) -> "pd.DataFrame":
-        import numpy as np
-        import pandas as pd
-
-        known = next(iter(self.measured.values()))
-        if measure not in known:
-            msg = f"measure must be one of {', '.join(known)}, not {measure!r}."
-            raise ValueError(msg)
+    def _compared(self, pairs: list[tuple[str, str]], measure: str) -> pd.DataFrame:
         gains = [self.measured[one][measure] - self.measured[other][measure] for one, other in pairs]
-        found = statistics.differences(np.reshape(gains, (len(pairs), -1)).T, self.ranks.conversations)
+        found = statistics.differences(
+            np.reshape(gains, (len(pairs), len(self.ranks.asked))).T, self.ranks.conversations
+        )
         frame = pd.DataFrame(pairs, columns=["retriever", "other"])
         frame = frame.assign(difference=found.value, low=found.low, high=found.high, p=statistics.holm(found.p))
         intervals = zip(frame["difference"], frame["low"], frame["high"], strict=True)
         return frame.assign(verdict=[*map(verdict, intervals, frame["p"])])
 
-    def worst(self, retriever: str | None = None, number: int = 10) -> "pd.DataFrame":
+    def worst(self, retriever: str | None = None, number: int = 10) -> pd.DataFrame:
         """Return the questions that a retriever serves worst: the evidence that it finds last, or not at all.
 
         Returns
@@ -199,13 +187,10 @@ class Relevance:
             question_id, kind, text, the main measure, found (the rank of the first evidence message; missing: nowhere
             among the candidates).
         """
-        import pandas as pd
-
-        measured = self.measured[self._known(retriever)]
-        asked = pd.DataFrame([(each.question_id, each.kind, each.text) for each in self.ranks.asked])
-        frame = asked.set_axis(["question_id", "kind", "text"], axis=1).assign(
-            **{self.main: measured[self.main]}, found=pd.Series(measured["mrr"]).where(lambda mrr: mrr > 0)
-        )
+        measured = self.measured[retriever or next(iter(self.measured))]
+        rows = [(each.question_id, each.kind, each.text) for each in self.ranks.asked]
+        frame = pd.DataFrame(rows, columns=["question_id", "kind", "text"]).assign(**{self.main: measured[self.main]})
+        frame["found"] = np.where(measured["mrr"] > 0, measured["mrr"], np.nan)
         worst = frame.sort_values([self.main, "found"], na_position="first", kind="stable", ignore_index=True)
         return worst.head(number).assign(found=lambda each: (1 / each["found"]).round().astype("Int64"))
 
@@ -217,20 +202,12 @@ class Relevance:
         ValueError
             If there is no such question among the ranked ones.
         """
-        name = self._known(retriever)
         places = [place for place, asked in enumerate(self.ranks.asked) if asked.question_id == question_id]
         if not places:
             msg = f"question_id {question_id!r} was not ranked; `worst()` lists some that were."
             raise ValueError(msg)
-        asked, slots = self.ranks.asked[places[0]], self.ranks.warm(name, places[0])
-        return Trace(asked=asked, retriever=name, slots=slots, number=number)
-
-    def _known(self, retriever: str | None) -> str:
         name = retriever or next(iter(self.measured))
-        if name not in self.measured:
-            msg = f"retriever must be one of {', '.join(self.measured)}, not {retriever!r}."
-            raise ValueError(msg)
-        return name
+        return Trace(self.ranks.asked[places[0]], name, self.ranks.warm(name, places[0]), number)
 
     def plot(self) -> "Picture":
         """Draw each retriever's recall within each budget, with its interval."""
@@ -248,7 +225,7 @@ class Relevance:
         return "\n".join([f"{head} {self.ranks.unit}", *lines, *statistics.caution(self.ranks.conversations)])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Trace:
     """One question's ranking looked at closely: what outranked its evidence, and why."""
 
@@ -260,10 +237,8 @@ class Trace:
     """So many that are no evidence are shown."""
 
     @property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """The evidence's passages and the first others: rank, evidence, score, each signal (millionths), text."""
-        import pandas as pd
-
         missing = {part.item_id: part for parts in self.asked.needs.evidence.values() for part in parts}
         parts, rows, others = [*missing.values()], [], 0
         for slot in self.slots:

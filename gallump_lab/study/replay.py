@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from tqdm import tqdm  # type: ignore[import-untyped]
+
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
 from gallump_lab.brain.turns import chosen_of
-from gallump_lab.config import Config, ConfigError, Model
+from gallump_lab.config import Config, ConfigError
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor, prepare
@@ -25,7 +28,6 @@ from gallump_lab.store import Snapshot, times
 from gallump_lab.study.rank import checked_snapshot
 
 if TYPE_CHECKING:
-    import pandas as pd
     from duckdb import DuckDBPyConnection
 
 Prices = Mapping[str, tuple[float, float]]
@@ -185,35 +187,19 @@ class Replayed:
         return not self.changed and self.prompt is not None and self.prompt.sha256 == self.past.prompt_sha256
 
     @property
-    def came_in(self) -> list[ContextItem]:
-        """What stands in the prompt and does not under the turn's own configuration, in whatever tier."""
-        there = _kept(self.before)
-        return [slot for item, slot in _kept(self.prompt).items() if item not in there]
-
-    @property
-    def fell_out(self) -> list[ContextItem]:
-        """What stands in the prompt of the turn's own configuration alone."""
-        there = _kept(self.prompt)
-        return [slot for item, slot in _kept(self.before).items() if item not in there]
-
-    @property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """One row an item that stands in either prompt.
 
-        tier, kind, item_id, message_id, tokens, before, after, why, text. `before` and `after`: whether it stands in
-        the prompt of the turn's own configuration and in the one tried, `why` what the latter says of it (kept, over
-        budget, in HOT, ...; missing: it was no near miss). The rest is as in the latter if it stands there.
+        tier, kind, item_id, message_id, tokens, before, after, text. `before` and `after`: whether it stands in the
+        prompt of the turn's own configuration and in the one tried. The rest is as in the latter if it stands there.
         """
-        import pandas as pd
-
         before, after = _kept(self.before), _kept(self.prompt)
-        why = {(str(slot.kind), slot.item_id): slot.reason for slot in (self.prompt.slots if self.prompt else ())}
         rows = [
-            (slot.tier, *item, slot.message_id, slot.tokens, item in before, item in after, why.get(item), slot.text)
+            (slot.tier, *item, slot.message_id, slot.tokens, item in before, item in after, slot.text)
             for item, slot in sorted((before | after).items(), key=lambda each: TIERS.index(each[1].tier))
         ]
-        columns = ["tier", "kind", "item_id", "message_id", "tokens", "before", "after", "why", "text"]
-        return pd.DataFrame(rows, columns=columns).astype({"message_id": "Int64"})
+        columns = ["tier", "kind", "item_id", "message_id", "tokens", "before", "after", "text"]
+        return pd.DataFrame(rows, columns=columns).astype({"message_id": "Int64", "before": bool, "after": bool})
 
     def __repr__(self) -> str:
         """Return what is other, in tokens, USD and items."""
@@ -226,10 +212,13 @@ class Replayed:
             return f"{head}\n{'byte for byte as sent' if self.identical else differs}: {self.prompt.tokens:,} tokens"
         spent = _in_tokens(self.before.tokens, self.prompt.tokens)
         lines = [head, f"{spent}, {_in_usd(self.cost_before, self.cost)} for the prompt"]
-        for what, slots in (("came in", self.came_in), ("fell out", self.fell_out)):
-            lines.append(f"{len(slots)} {what}{':' if slots else ''}")
-            lines += [f"  {slot.tier.upper()}, {slot.tokens} tokens: {_quoted(slot.text)}" for slot in slots[:SHOWN]]
-            lines += [f"  and {len(slots) - SHOWN} more"] if len(slots) > SHOWN else []
+        items = self.frame
+        for what, rows in (("came in", items[~items["before"]]), ("fell out", items[~items["after"]])):
+            lines.append(f"{len(rows)} {what}{':' if len(rows) else ''}")
+            first = rows.head(SHOWN)
+            for tier, tokens, text in zip(first["tier"], first["tokens"], first["text"], strict=True):
+                lines.append(f"  {tier.upper()}, {tokens} tokens: {_quoted(text)}")
+            lines += [f"  and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
         lines += [f"Compared with its own replay, which is not what was sent: {changed} changed."] if changed else []
         return "\n".join(lines)
 
@@ -263,22 +252,21 @@ class Replay:
     """What was tried; None: each turn's own."""
 
     @property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """One row a turn; figures are missing where a prompt is.
 
         turn_id; tokens, and tokens_before under the turn's own configuration; cost and cost_before (USD of the prompt
         alone); came_in and fell_out (items); identical, changed, problem, sha256; and the tokens of each section, `hot`
         and `hot_before` and so on.
         """
-        import pandas as pd
-
         rows = []
         for turn in self.turns:
             row = {name: getattr(turn, name) for name in ("cost", "cost_before", "identical", "problem")}
             row |= {"turn_id": turn.past.turn_id, "changed": ", ".join(turn.changed)}
             row |= {"sha256": turn.prompt.sha256} if turn.prompt else {}
             if turn.prompt and turn.before:
-                row |= {"came_in": len(turn.came_in), "fell_out": len(turn.fell_out)}
+                items = turn.frame
+                row |= {"came_in": (~items["before"]).sum(), "fell_out": (~items["after"]).sum()}
             for suffix, prompt in (("", turn.prompt), ("_before", turn.before)):
                 spent = (
                     {"tokens": prompt.tokens, **{each.name: each.tokens for each in prompt.sections}} if prompt else {}
@@ -329,7 +317,6 @@ def replay(
     config: Config | None = None,
     *,
     turns: Sequence[int] | None = None,
-    prices: Prices | None = None,
     embedders: Iterable[Embedder] = (),
 ) -> Replay:
     """Build past turns' prompts again.
@@ -346,33 +333,29 @@ def replay(
         tokens are counted as that model counts, by what had been learnt of it.
     turns : sequence of int, optional
         Turn ids; all by default.
-    prices : mapping of str to (float, float), optional
-        USD per million tokens, in and out, by model name; they win over the configurations' and the list prices.
     embedders : iterable of Embedder
         Your own, if a configuration names one.
 
     Raises
     ------
     ValueError
-        If a turn id is none of the snapshot's, a price is no price, one of the embedders cannot be used, or `config`
+        If a turn id is none of the snapshot's, one of the embedders cannot be used, or `config`
         names none that is known.
 
     Examples
     --------
     >>> study.replay(lab.snapshot(), Config(budget=Budget(warm=250))).turn(1)
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
-    corpus, mine = Corpus(embedders), Model(prices=prices or {}).prices
+    corpus = Corpus(embedders)
     prepare(corpus, snapshot, (config or Config()).recall.embedder)
     with snapshot.read() as con:
         wanted = tqdm(past_turns(con, turns), desc="Replaying", unit=" turns", delay=2)
-        return Replay(turns=tuple(_again(con, corpus, turn, config, mine) for turn in wanted), config=config)
+        return Replay(turns=tuple(_again(con, corpus, turn, config) for turn in wanted), config=config)
 
 
-def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config | None, mine: Prices) -> Replayed:
+def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config | None) -> Replayed:
     """Build a turn's prompt under its own configuration, and under the one that is tried."""
     before, problem = turn.build(con, corpus, turn.config)
     prompt, model = before, turn.model
@@ -380,7 +363,7 @@ def _again(con: "DuckDBPyConnection", corpus: Corpus, turn: Past, config: Config
         prompt, reason = turn.build(con, corpus, config)
         problem = reason or (problem and f"under its own configuration: {problem}")
         model, _ = turn.counts_as(con, config)
-    known = {**turn.config.model.prices, **(config.model.prices if config else {}), **mine}
+    known = {**turn.config.model.prices, **(config.model.prices if config else {})}
     return Replayed(
         past=turn,
         prompt=prompt,

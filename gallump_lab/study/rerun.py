@@ -5,24 +5,24 @@ import html
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.conversation import Brain
 from gallump_lab.brain.prices import confirmed, price
 from gallump_lab.brain.prompt import Prompt
-from gallump_lab.config import Config, Model
+from gallump_lab.config import Config
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
 from gallump_lab.study.rank import checked_snapshot
-from gallump_lab.study.replay import Past, Prices, past_turns
-
-if TYPE_CHECKING:
-    import pandas as pd
+from gallump_lab.study.replay import Past, past_turns
 
 _COUNTED = ["tokens", "input_tokens", "output_tokens", "output_before"]
 _MEASURED = ["cost", "cost_before", "latency", "latency_before"]
@@ -63,15 +63,13 @@ class Rerun:
         return None if None in costs else sum(filter(None, costs), 0.0)
 
     @property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """One row a turn; what is not known is missing.
 
         turn_id, question, old and new (the answers), state (of the new one), problem; tokens (the new prompt's, as
         estimated), input_tokens and output_tokens (as the server counted them), output_before; cost and cost_before
         (USD), latency and latency_before (seconds).
         """
-        import pandas as pd
-
         rows = []
         for turn in self.turns:
             then, answer = turn.past, turn.answer
@@ -113,13 +111,12 @@ class Rerun:
         )
 
 
-def rerun(  # noqa: PLR0913 (what a study may choose)
+def rerun(
     snapshot: Snapshot,
     turns: Sequence[int],
     config: Config,
     *,
     confirm: Callable[[str], bool] | None = None,
-    prices: Prices | None = None,
     embedders: Iterable[Embedder] = (),
 ) -> Rerun:
     """Ask chosen turns again, each with the prompt that it would have had under a configuration.
@@ -138,15 +135,13 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
         Budget, recall, template and model to ask with; its base URL counts, too.
     confirm : callable, optional
         Gets the words about the cost and says whether to go on; by default the user is asked.
-    prices : mapping of str to (float, float), optional
-        USD per million tokens, in and out, by model name; they win over the configuration's and the list prices.
     embedders : iterable of Embedder
         Your own, if the configuration names one.
 
     Raises
     ------
     ValueError
-        If a turn id is none of the snapshot's, a price is no price, one of the embedders cannot be used, or `config`
+        If a turn id is none of the snapshot's, one of the embedders cannot be used, or `config`
         names none that is known.
     OverLimit
         If `config.model.max_usd_per_day` is set, and the estimate is above it or not known.
@@ -155,12 +150,9 @@ def rerun(  # noqa: PLR0913 (what a study may choose)
     --------
     >>> study.rerun(lab.snapshot(), [3, 7], best.config)
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
-    known = {**config.model.prices, **Model(prices=prices or {}).prices}
-    brain = Brain(model=replace(config.model, prices=known), budget=config.budget)
+    brain = Brain(model=config.model, budget=config.budget)
     corpus = Corpus(embedders)
     prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
@@ -195,7 +187,7 @@ def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
     if limit is not None and most > limit:
         msg = (
             f"{what}: {cost}, and model.max_usd_per_day is ${limit:,.2f}. Choose fewer turns, a smaller budget.reply "
-            f"or a higher limit, or give prices={{{name!r}: (USD in, USD out)}} per million tokens. Nothing was asked."
+            f"or a higher limit, or set Model(prices={{{name!r}: (USD in, USD out)}}). Nothing was asked."
         )
         raise OverLimit(msg)
     return (

@@ -11,16 +11,16 @@ differences half a question won and half one lost (after Agresti and Min 2005). 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special  # type: ignore[import-untyped]
 
 from gallump_lab.reading.text_files import counted
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.float64]
-
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 CLUSTERS = 5
 """Of fewer conversations no interval is given."""
 LEVEL = 0.95
@@ -32,16 +32,16 @@ Interval = tuple[float, float, float]
 class Estimates:
     """Means with their intervals, a value a column of what was given."""
 
-    value: "Floats"
+    value: Floats
     """NaN where nothing was scored."""
-    low: "Floats"
+    low: Floats
     """NaN below five conversations."""
-    high: "Floats"
-    p: "Floats"
+    high: Floats
+    p: Floats
     """The two-sided probability of a mean so far from 0 if the true one is 0; NaN for shares."""
-    n: "NDArray[np.int64]"
+    n: NDArray[np.int64]
     """How many questions were scored."""
-    clusters: "NDArray[np.int64]"
+    clusters: NDArray[np.int64]
     """In how many conversations."""
 
     def interval(self, column: int = 0) -> Interval:
@@ -49,7 +49,7 @@ class Estimates:
         return float(self.value[column]), float(self.low[column]), float(self.high[column])
 
 
-def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
+def shares(values: ArrayLike, clusters: ArrayLike) -> Estimates:
     """Estimate the mean of values from 0 to 1.
 
     Parameters
@@ -63,9 +63,6 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
     --------
     >>> shares([1, 0, 1, 1, 1], ["a", "b", "c", "d", "e"]).interval()
     """
-    import numpy as np
-    from scipy import special  # type: ignore[import-untyped]
-
     sums, counts = _by_cluster(values, clusters)
     total, n = sums.sum(0), counts.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -77,14 +74,11 @@ def shares(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
     return _estimates(mean, np.minimum(low, mean), np.maximum(high, mean), np.full(mean.shape, np.nan), counts)
 
 
-def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
+def differences(values: ArrayLike, clusters: ArrayLike) -> Estimates:
     """Estimate the mean of differences of shares, paired by question, and how likely it is by chance.
 
     The arguments are those of `shares`; the values lie within -1 and 1.
     """
-    import numpy as np
-    from scipy import special
-
     sums, counts = _by_cluster(values, clusters)
     total, n, freedom = sums.sum(0), counts.sum(0), (counts > 0).sum(0) - 1
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -94,20 +88,16 @@ def differences(values: "ArrayLike", clusters: "ArrayLike") -> Estimates:
     return _estimates(mean, np.maximum(mean - reach, -1), np.minimum(mean + reach, 1), p, counts)
 
 
-def _estimates(mean: "Floats", low: "Floats", high: "Floats", p: "Floats", counts: "Floats") -> Estimates:
+def _estimates(mean: Floats, low: Floats, high: Floats, p: Floats, counts: Floats) -> Estimates:
     """Return estimates, without what so few conversations cannot tell."""
-    import numpy as np
-
     number = (counts > 0).sum(0)
     low, high, p = (np.where(number >= CLUSTERS, each, np.nan) for each in (low, high, p))
     n = counts.sum(0).astype(np.int64)
     return Estimates(value=mean, low=low, high=high, p=p, n=n, clusters=number.astype(np.int64))
 
 
-def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Floats]":
+def _by_cluster(values: ArrayLike, clusters: ArrayLike) -> tuple[Floats, Floats]:
     """Sum and count the scored values of each conversation: (conversations, columns) each."""
-    import numpy as np
-
     given = np.asarray(values, np.float64)
     table = given if given.ndim > 1 else given[:, None]
     _, group = np.unique(np.asarray(clusters, str), return_inverse=True)
@@ -118,19 +108,14 @@ def _by_cluster(values: "ArrayLike", clusters: "ArrayLike") -> "tuple[Floats, Fl
     return np.stack(sums, 1), np.stack(counts, 1)
 
 
-def _log_odds(sums: "Floats", n: "Floats") -> "Floats":
+def _log_odds(sums: Floats, n: Floats) -> Floats:
     """Return the log-odds of a share, half a success and half a failure added (Haldane 1956, Anscombe 1956)."""
-    import numpy as np
-
     found: Floats = np.log((sums + 0.5) / (n - sums + 0.5))
     return found
 
 
-def _alone(values: "ArrayLike", sums: "Floats", n: "Floats") -> "tuple[Floats, Floats]":
+def _alone(values: ArrayLike, sums: Floats, n: Floats) -> tuple[Floats, Floats]:
     """Return each column's interval as if its questions were independent: exact of yes and no, else Student's."""
-    import numpy as np
-    from scipy import special
-
     given = np.asarray(values, np.float64).reshape(-1, len(n))
     mean = (sums + 0.5) / (n + 1)
     spread = (np.nansum(given**2, 0) + 0.5) / (n + 1) - mean**2
@@ -142,24 +127,19 @@ def _alone(values: "ArrayLike", sums: "Floats", n: "Floats") -> "tuple[Floats, F
     return np.where(counts, low, np.maximum(mean - reach, 0)), np.where(counts, high, np.minimum(mean + reach, 1))
 
 
-def _reach(shifts: "Floats", counts: "Floats") -> "Floats":
+def _reach(shifts: Floats, counts: Floats) -> Floats:
     """Return half an interval's width from how far each conversation's absence shifts the estimate."""
-    import numpy as np
-    from scipy import special
-
     there = counts > 0
     number, spread = there.sum(0), np.where(there, shifts, 0) ** 2
     found: Floats = special.stdtrit(number - 1, (1 + LEVEL) / 2) * np.sqrt((number - 1) / number * spread.sum(0))
     return found
 
 
-def holm(p: "ArrayLike") -> "Floats":
+def holm(p: ArrayLike) -> Floats:
     """Adjust the probabilities of several comparisons so that the chance of any false one stays below the level.
 
     Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure"; NaN stays NaN and counts as no comparison.
     """
-    import numpy as np
-
     found = np.array(p, np.float64)
     order = np.argsort(found, kind="stable")[: np.count_nonzero(~np.isnan(found))]
     steps = np.arange(len(order), 0, -1) * found[order]
@@ -207,7 +187,7 @@ class Area(NamedTuple):
     """How many of either had no score: NaN."""
 
 
-def auc(good: "ArrayLike", bad: "ArrayLike", good_clusters: "ArrayLike", bad_clusters: "ArrayLike") -> Area:
+def auc(good: ArrayLike, bad: ArrayLike, good_clusters: ArrayLike, bad_clusters: ArrayLike) -> Area:
     """Return the area under the ROC curve: P(bad < good) + P(bad = good) / 2 (Mann and Whitney 1947's U / n m).
 
     It is the mean of the good ones' placements (the share of the bad that each exceeds), and of the bad ones' (DeLong,
@@ -231,8 +211,6 @@ def auc(good: "ArrayLike", bad: "ArrayLike", good_clusters: "ArrayLike", bad_clu
     >>> auc([3, 2], [1, 2], ["a", "b"], ["a", "b"]).auc
     0.875
     """
-    import numpy as np
-
     scored = []
     for name, scores, clusters in (("good", good, good_clusters), ("bad", bad, bad_clusters)):
         values, groups = np.asarray(scores, np.float64), np.asarray(clusters, str)
@@ -253,10 +231,8 @@ def auc(good: "ArrayLike", bad: "ArrayLike", good_clusters: "ArrayLike", bad_clu
     return Area(value, float(np.maximum(value - down, 0)), float(np.minimum(value + up, 1)), n, m, unscored)
 
 
-def _exceeded(scores: "Floats", others: "Floats") -> "Floats":
+def _exceeded(scores: Floats, others: Floats) -> Floats:
     """Return for each score the share of others that are lower, and half of those that are equal."""
-    import numpy as np
-
     ordered = np.sort(others)
     found: Floats = (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / 2
     return found / len(others)

@@ -10,23 +10,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm  # type: ignore[import-untyped]
+
 from gallump_lab.config import Budget, Config
 from gallump_lab.memory.records import TIERS
 from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
-from gallump_lab.study.statistics import Interval, shown, verdict
+from gallump_lab.study.statistics import Floats, Interval, Ints, shown, verdict
 from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, tally
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
     from gallump_lab.study.pictures import Picture
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 GRID: Mapping[str, Sequence[int]] = {
     "hot": (0, 500, 1_000, 2_000, 4_000),
@@ -34,12 +32,6 @@ GRID: Mapping[str, Sequence[int]] = {
     "cold": (0, 50, 100, 200, 400),
 }
 """The budgets that are tried by default, in the model's tokens, beside the applied ones."""
-TO_LABEL: Mapping[str, str] = {
-    "hot": "Label questions that are asked in a session (session_id) about what was said in it before.",
-    "warm": "Label questions about what was said in earlier sessions.",
-    "cold": "Label questions with their answer whose messages an insight rests on.",
-}
-"""What measures a tier."""
 TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg")
 """The measures of which more is better; each may be the objective."""
 
@@ -70,8 +62,6 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     >>> sweep = study.sweep(ranks, {"warm": range(0, 2_001, 100)})
     >>> sweep.best(tokens=800)
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
     checked_ranks(ranks)
     axes, found = _axes(ranks, grid), []
     for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
@@ -80,10 +70,8 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     return Sweep(ranks, axes, found)
 
 
-def _axes(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None) -> "dict[str, Ints]":
+def _axes(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None) -> dict[str, Ints]:
     """Return each tier's budgets, ascending."""
-    import numpy as np
-
     applied: dict[str, Sequence[int]] = {tier: [getattr(ranks.config.budget, tier)] for tier in TIERS}
     if grid is None:
         grid = {tier: [each for each in (*GRID[tier], *applied[tier]) if each <= ranks.limits[tier]] for tier in TIERS}
@@ -123,11 +111,7 @@ class Sweep:
         applied budget, or the grid's nearest, in every configuration.
     """
 
-    def __init__(
-        self, ranks: Rankings, grid: "dict[str, Ints]", found: "Sequence[Sequence[Mapping[str, Floats]]]"
-    ) -> None:
-        import numpy as np
-
+    def __init__(self, ranks: Rankings, grid: dict[str, Ints], found: Sequence[Sequence[Mapping[str, Floats]]]) -> None:
         self.ranks, self.grid = ranks, grid
         held = zip(TIERS, HELD, strict=True)
         cells = {name: np.array([[each[name] for each in row] for row in found]) for name in COLUMNS}
@@ -152,17 +136,17 @@ class Sweep:
 
     @property
     def unexercised(self) -> list[str]:
-        """What is to be said of each tier that helps no question: what it keeps and takes, and what to label."""
+        """What is to be said of each tier that helps no question: what it keeps and takes."""
         row = self.frame.iloc[0]
         return [
             f"No question is helped by {tier.upper()}, so it was not measured: it keeps {row[tier]:,} tokens, of which "
-            f"a question takes {self.frame[f'tokens_{tier}'].mean():,.0f}. {TO_LABEL[tier]}"
+            f"a question takes {self.frame[f'tokens_{tier}'].mean():,.0f}. Label questions that need it."
             for tier in TIERS
             if not self.exercised[tier]
         ]
 
     @cached_property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """One row a configuration.
 
         retriever; hot, warm, cold (budgets); unit (whose tokens these and all others are, in words); each of recall,
@@ -172,8 +156,6 @@ class Sweep:
         NaN where it is unknown); hot_holds, warm_holds, cold_holds (the recall that a tier has by itself; NaN where it
         helps no question).
         """
-        import pandas as pd
-
         columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
         columns["unit"] = self.ranks.unit
         for name in MEASURES:
@@ -188,15 +170,13 @@ class Sweep:
     @cached_property
     def applied(self) -> int | None:
         """The row of what is applied in the lab; None if the sweep does not hold it."""
-        import numpy as np
-
         config = self.ranks.config
         same = [name for name, settings in self.ranks.retrievers.items() if settings == config.recall]
         budget = [getattr(config.budget, tier) for tier in TIERS]
         (rows,) = np.nonzero((self.budgets == budget).all(1) & np.isin(self.retriever, same))
         return int(rows[0]) if len(rows) else None
 
-    def pareto(self, objective: str = "recall") -> "pd.DataFrame":
+    def pareto(self, objective: str = "recall") -> pd.DataFrame:
         """Return the rows of `frame` that no other beats with as few tokens, fewest first."""
         _check(objective)
         frame = self.frame.sort_values(["tokens", objective], ascending=[True, False], kind="stable")
@@ -243,8 +223,6 @@ class Sweep:
         --------
         >>> lab.apply(sweep.best(tokens=800))
         """
-        import numpy as np
-
         _check(objective)
         values, spent = self.measured[objective], self.frame["tokens"].to_numpy(float)
         clusters = np.array(self.ranks.conversations, str)
@@ -269,12 +247,10 @@ class Sweep:
 
     def plot(self, objective: str = "recall") -> "Picture":
         """Draw the objective against the tokens that it takes, the Pareto front, what is applied and the knee."""
-        _check(objective)
         return pictures.front(self, objective)
 
     def lines(self, tier: str = "warm", objective: str = "recall") -> "Picture":
         """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
-        _check(objective)
         return pictures.lines(self, tier, objective)
 
     def __repr__(self) -> str:
@@ -312,10 +288,8 @@ class Best:
         return self.words
 
 
-def _reported(sweep: Sweep, objective: str, row: int, first: "NDArray[np.bool_]", seed: int) -> Best:
+def _reported(sweep: Sweep, objective: str, row: int, first: NDArray[np.bool_], seed: int) -> Best:
     """Report what a row is worth on the conversations that chose it (`first`, by question) and on the others."""
-    import numpy as np
-
     ranks, values, applied, rest = sweep.ranks, sweep.measured[objective][:, row], sweep.applied, ~first
     clusters, retriever = np.array(ranks.conversations, str), str(sweep.retriever[row])
     train, holdout = (statistics.shares(values[side], clusters[side]).interval() for side in (first, rest))

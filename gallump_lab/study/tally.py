@@ -12,22 +12,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gallump_lab import tokens
 from gallump_lab.memory.cold import Shown
 from gallump_lab.memory.context import already_said, says
 from gallump_lab.memory.records import TIERS, ContextItem
 from gallump_lab.memory.text import terms
+from gallump_lab.study.statistics import Floats, Ints
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
-
+Flags = NDArray[np.bool_]
 CUTOFF = 10
 """nDCG looks at the first so many messages."""
 ENOUGH = 80
@@ -96,20 +93,18 @@ def _said(text: str) -> frozenset[str]:
 class _Prefixes:
     """What the first n of some slots hold and take, for each n from 0 (the first axis)."""
 
-    held: "Flags"
+    held: Flags
     """(n, rows of `_Needed`)."""
-    used: "Ints"
+    used: Ints
     """Tokens."""
-    useful: "Ints"
+    useful: Ints
     """Tokens of slots that hold something that the question needs."""
 
-    def kept(self, budgets: "Ints") -> "Ints":
+    def kept(self, budgets: Ints) -> Ints:
         """Return how many slots each budget keeps."""
-        import numpy as np
-
         return np.searchsorted(self.used[1:], budgets, side="right")
 
-    def at(self, number: "int | Ints") -> "tuple[Flags, Ints, Ints]":
+    def at(self, number: int | Ints) -> tuple[Flags, Ints, Ints]:
         """Return what the first so many hold and take."""
         return self.held[number], self.used[number], self.useful[number]
 
@@ -118,8 +113,6 @@ class _Needed:
     """What one question needs as rows: its evidence's passages in whole, the same in part, its answer's words."""
 
     def __init__(self, needs: Qrels) -> None:
-        import numpy as np
-
         self._needs, self._words = needs, sorted(needs.words)
         self._parts = [(message_id, part) for message_id, parts in needs.evidence.items() for part in parts]
         ends = np.cumsum([0, *map(len, needs.evidence.values())]).tolist()
@@ -143,8 +136,6 @@ class _Needed:
 
     def prefixes(self, slots: Sequence[ContextItem]) -> _Prefixes:
         """Return what the first n slots hold and take, for each n."""
-        import numpy as np
-
         rows = 2 * len(self._parts)
         held = np.zeros((len(slots) + 1, rows + len(self._words)), bool)
         takes = np.zeros((len(slots) + 1, 2), np.int64)
@@ -155,16 +146,12 @@ class _Needed:
         used, useful_tokens = takes.cumsum(0).T
         return _Prefixes(held=np.logical_or.accumulate(held), used=used, useful=useful_tokens)
 
-    def whole(self, held: "Flags") -> "Flags":
+    def whole(self, held: Flags) -> Flags:
         """Return of each evidence message (the last axis) whether every sentence is held."""
-        import numpy as np
-
         return np.stack([held[..., span].all(-1) for span in self._spans], -1)
 
-    def figures(self, held: "Flags", used: "Ints", useful: "Ints") -> "dict[str, Any]":
+    def figures(self, held: Flags, used: Ints, useful: Ints) -> "dict[str, Any]":
         """Measure prompts by which rows they hold (the last axis), and their tokens."""
-        import numpy as np
-
         number, whole = len(self._parts), self.whole(held)
         lengths = held[..., number : 2 * number] * self._lengths
         half = [lengths[..., span].sum(-1) >= min(self._lengths[span].sum() / 2, ENOUGH) for span in self._spans]
@@ -209,8 +196,8 @@ def tally(
     hot: Sequence[ContextItem],
     warm: Sequence[ContextItem],
     cold: Sequence[ContextItem],
-    budgets: Mapping[str, "Ints"],
-) -> "dict[str, Floats]":
+    budgets: Mapping[str, Ints],
+) -> dict[str, Floats]:
     """Measure what each combination of budgets holds of what a question needs.
 
     Parameters
@@ -227,8 +214,6 @@ def tally(
     dict of str to array
         For each of `COLUMNS` (hot, warm, cold): see `measure`; tokens that are used; what a tier holds alone.
     """
-    import numpy as np
-
     needed = _Needed(needs)
     session = needed.prefixes(hot)
     kept = session.kept(budgets["hot"])
@@ -267,10 +252,8 @@ def _not_said(warm: Sequence[ContextItem], standing: Sequence[ContextItem], most
     return seen
 
 
-def _gains(seen: Sequence[ContextItem], needs: Qrels) -> "Floats":
+def _gains(seen: Sequence[ContextItem], needs: Qrels) -> Floats:
     """Return the nDCG of the first n slots, for each n."""
-    import numpy as np
-
     ranks = {item: rank for rank, item in enumerate(order(seen)[:CUTOFF], 1) if item in needs.evidence}
     gains = [_gain(ranks.pop(slot.message_id)) if slot.message_id in ranks else 0.0 for slot in seen]
     return np.cumsum([0.0, *gains]) / _best(needs.evidence)
@@ -281,15 +264,13 @@ def _learnt(  # noqa: PLR0913, PLR0917 (all that decides what COLD shows)
     hot: Sequence[ContextItem],
     warm: Sequence[ContextItem],
     cold: Sequence[ContextItem],
-    kept: "Ints",
-    budgets: "Ints",
-) -> "tuple[Flags, Ints, Ints]":
+    kept: Ints,
+    budgets: Ints,
+) -> tuple[Flags, Ints, Ints]:
     """Return what COLD holds and takes at each budget, beside HOT and the first so many of WARM.
 
     An insight that the other tiers show already is passed over, so what stands in COLD depends on WARM.
     """
-    import numpy as np
-
     never = len(warm) + 1
     shown = Shown(hot)
     since = np.array([0 if shown.holds(slot) else never for slot in cold], np.int64)

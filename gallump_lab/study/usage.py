@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import pandas as pd
+from tqdm import tqdm  # type: ignore[import-untyped]
+
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS
@@ -22,7 +25,6 @@ from gallump_lab.study.replay import Prices, past_turns
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
-    import pandas as pd
     from duckdb import DuckDBPyConnection
 
 PRESETS = {
@@ -31,8 +33,6 @@ PRESETS = {
     "2,000/500/200 tokens": Config(),
 }
 """What `Tokens.guide` compares."""
-FIT = 10
-"""Of fewer turns no factor is recommended."""
 MONTH = 365.25 / 12
 """Days."""
 NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.chat), then take another."
@@ -79,24 +79,21 @@ class Cost:
 class Tokens:
     """What the turns of a snapshot took; `study.tokens` makes it."""
 
-    turns: "pd.DataFrame"
+    turns: pd.DataFrame
     """One row a turn: turn_id, asked_at (UTC), model, factor, estimated (the prompt's tokens), actual (as the server
     counted them; missing: it did not say), reply (tokens), cost (USD), and the tokens of each section, as estimated."""
-    by_model: "pd.DataFrame"
+    by_model: pd.DataFrame
     """One row a model: turns; estimated and actual (prompt tokens of the turns whose server said) and their ratio;
-    learnt_factor (its tokens per cl100k token, in use now); recommended_factor and overhead (tokens a call), the best
-    fit of actual = factor x cl100k tokens + overhead, which is the tool's description and what the server adds."""
-    cut: "pd.DataFrame"
+    learnt_factor (its tokens per cl100k token, in use now)."""
+    cut: pd.DataFrame
     """One row a tier, over all turns: items that were kept, over_budget, over_window and passed_over (in HOT,
     duplicate, ...), and in how many turns (turns_over_budget, turns_over_window). Of what was not kept a turn records
     a tier's first 20, so more may have wanted in."""
     snapshot: Snapshot = field(repr=False)
 
     @property
-    def sections(self) -> "pd.DataFrame":
+    def sections(self) -> pd.DataFrame:
         """One row a section, in the prompt's order: mean, p95 and max tokens a turn, and share of all prompt tokens."""
-        import pandas as pd
-
         given = self.turns[list(SECTIONS)].astype("float64")
         share = given.sum() / (given.sum().sum() or math.nan)
         found = {"mean": given.mean(), "p95": given.quantile(0.95), "max": given.max(), "share": share}
@@ -108,7 +105,7 @@ class Tokens:
         return bool((self.turns["asked_at"].max() - self.turns["asked_at"].min()).days > 92)
 
     @property
-    def over_time(self) -> "pd.DataFrame":
+    def over_time(self) -> pd.DataFrame:
         """One row a day or month with turns; see `by_month`.
 
         Returns
@@ -144,7 +141,7 @@ class Tokens:
         return Cost(mean=float(known.mean()), p50=p50, p95=p95, month=month, words="; ".join(notes) or NOTHING)
 
     @cached_property
-    def guide(self) -> "pd.DataFrame":
+    def guide(self) -> pd.DataFrame:
         """What these turns would have used of each tier under each of `PRESETS`; replays them, once.
 
         Returns
@@ -153,9 +150,6 @@ class Tokens:
             preset, tier, budget, mean and p95 (of the model's tokens, used by a turn), unused (share of the budget, on
             average; negative where the guide's count of items takes more), turns (that could be replayed).
         """
-        import pandas as pd
-        from tqdm import tqdm  # type: ignore[import-untyped]
-
         corpus, presets, used = Corpus(), [*PRESETS.values()], []
         prepare(corpus, self.snapshot)
         with self.snapshot.read() as con:
@@ -194,8 +188,7 @@ class Tokens:
             ratio = (
                 "server's count not known" if math.isnan(row["ratio"]) else f"server counted {row['ratio']:.2f} of it"
             )
-            fits = "" if math.isnan(row["recommended_factor"]) else f", {row['recommended_factor']:.3f} fits best"
-            lines.append(f"{row['model']}: {row['turns']:,} turns; {ratio}; factor {row['learnt_factor']:.3f}{fits}")
+            lines.append(f"{row['model']}: {row['turns']:,} turns; {ratio}; factor {row['learnt_factor']:.3f}")
         lines += [
             f"{row['tier'].upper()}: {row['kept']:,} items kept; {row['over_budget']:,} over budget in "
             f"{row['turns_over_budget']:,} turns, {row['over_window']:,} over window in {row['turns_over_window']:,}"
@@ -238,9 +231,7 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
         return Tokens(turns=turns, by_model=by_model, cut=query.table(con, _CUT), snapshot=snapshot)
 
 
-def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
-    import pandas as pd
-
+def _turns(con: "DuckDBPyConnection", prices: Prices) -> pd.DataFrame:
     rows = []
     for turn_id, at, model, factor, text, *given in con.execute(_TURNS).fetchall():
         sections, known = json.loads(text), price(model, prices)
@@ -257,29 +248,10 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> "pd.DataFrame":
     return found.assign(asked_at=found["asked_at"].dt.tz_localize("UTC"))
 
 
-def _by_model(con: "DuckDBPyConnection", turns: "pd.DataFrame", config: Config) -> "pd.DataFrame":
-    """Return what each model's turns were estimated at and took, and what would fit them best."""
-    import pandas as pd
-
-    rows = []
-    for model in sorted(set(turns["model"])):
-        given = turns[turns["model"] == model]
-        told = given.dropna(subset=["actual"])
-        estimated, actual = told[["estimated", "actual"]].astype("float64").sum(min_count=1)
-        factor = learnt_factor(con, model, config)
-        fit = _fit(told["estimated"] / told["factor"], told["actual"])
-        rows.append((model, len(given), estimated, actual, actual / estimated, factor, *fit))
-    names = ["model", "turns", "estimated", "actual", "ratio", "learnt_factor", "recommended_factor", "overhead"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _fit(counted: "pd.Series[float]", actual: "pd.Series[float]") -> tuple[float, float]:
-    """Fit actual = factor x counted + overhead by least squares; NaN where the turns are too few or too much alike."""
-    import numpy as np
-
-    if len(counted) < FIT or counted.std() < 0.1 * counted.mean():
-        return math.nan, math.nan
-    factor, overhead = np.polyfit(counted, actual, 1)
-    if overhead < 0:  # a call takes no less than its prompt
-        factor, overhead = (counted * actual).sum() / (counted**2).sum(), 0.0
-    return float(factor), float(overhead)
+def _by_model(con: "DuckDBPyConnection", turns: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Return what each model's turns were estimated at and took."""
+    told = turns[turns["actual"].notna()].groupby("model")[["estimated", "actual"]].sum()
+    found = turns.groupby("model").size().rename("turns").to_frame().join(told.astype("float64"))
+    found["ratio"] = found["actual"] / found["estimated"]
+    found["learnt_factor"] = [learnt_factor(con, str(model), config) for model in found.index]
+    return found.reset_index()

@@ -168,17 +168,18 @@ class Labeller(Grader):
         question = self._listed[self._place or 0].question_id
         held = {each.message_id: each for each in self._held() if each.question_id == question}
         return [
-            {"place": place, "wanted": True, **self._row(each, held.get(each.message_id))}
+            {"place": place, "wanted": True, **self._row(each, held.get(each.message.message_id))}
             for place, each in enumerate(self._found)
         ]
 
     def _row(self, each: Candidate, label: Label | None) -> Row:
         """Return a message with its grade, and who gave that where it was another."""
+        said = each.message
         return {
-            "parts": parts(each.text, each.found),
-            "who": speaker(each.speaker, each.role),
-            "symbol": each.symbol,
-            "at": each.created_at.isoformat(),
+            "parts": parts(said.text, each.found),
+            "who": speaker(said.speaker, said.role),
+            "symbol": said.symbol,
+            "at": said.created_at.isoformat(),
             "grade": label and label.grade,
             "grader": visible(label.labeller) if label and label.labeller != self.labeller else None,
         }
@@ -207,7 +208,7 @@ class Labeller(Grader):
         self._tell_all(None)
 
     def _on_grade(self, view: str, place: int, grade: int) -> None:
-        at, message = self._place or 0, self._found[place].message_id
+        at, message = self._place or 0, self._found[place].message.message_id
         listed = self._listed[at]
         if listed.question_id is None and listed.turn_id is not None:
             made = self.lab.question_of(listed.turn_id)

@@ -22,8 +22,9 @@ import pandas as pd
 
 from gallump_lab import Lab, study
 from gallump_lab.study.pictures import Picture
-from gallump_lab.study.scorecard.scorecard import METRICS, Scorecard
-from gallump_lab.study.scorecard.stated import History, Stated
+from gallump_lab.study.scorecard.history import History, Stated
+from gallump_lab.study.scorecard.metrics import METRICS
+from gallump_lab.study.scorecard.scorecard import Scorecard
 from gallump_lab.study.statistics import auc
 from gallump_lab.tokens import OFFLINE
 

@@ -9,6 +9,10 @@ from playwright.sync_api import expect
 
 OVERFLOWS = "log => [log, ...log.querySelectorAll('article')].some(each => each.scrollWidth > each.clientWidth)"
 
+NAMELESS = """chat => [...chat.querySelectorAll("button, input, textarea, [role]")].filter((each) =>
+  !(each.ariaLabel || each.labels?.length || each.innerText || each.role === "status" || !each.checkVisibility())
+).map((each) => each.outerHTML)"""
+
 # What a screen reader is told unasked.
 HEAR = """chat => {
   window.heard = [];
@@ -29,20 +33,6 @@ def clipboard(notebook):
     notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield lambda: notebook.page.evaluate("() => navigator.clipboard.readText()")
     notebook.page.context.clear_permissions()
-
-
-def test_shift_enter_breaks_the_line_and_an_input_method_does_not_send(notebook):
-    notebook.open(OPEN)
-    notebook.box.press_sequentially("One")
-    notebook.box.press("Shift+Enter")
-    notebook.box.press_sequentially("Two")
-    notebook.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True})
-    notebook.box.dispatch_event("keydown", {"key": "Enter", "keyCode": 229})
-    expect(notebook.box).to_have_value("One\nTwo")
-    notebook.box.press("Enter")
-    expect(notebook.log.locator("article.gl-question .gl-text")).to_have_text("One\nTwo", use_inner_text=True)
-    expect(notebook.replies).to_have_count(1)
-    expect(notebook.page.locator(".jp-CodeCell")).to_have_count(2)
 
 
 def test_asking_stopping_retrying_deciding_and_copying_take_no_mouse(notebook, claude, keyboard, clipboard):
@@ -82,9 +72,16 @@ def test_asking_stopping_retrying_deciding_and_copying_take_no_mouse(notebook, c
     expect(notebook.box).to_be_focused()
 
 
-def test_save_works_in_the_chat_and_no_other_shortcut_of_the_notebook_does(notebook):
+def test_shift_enter_breaks_the_line_an_input_method_does_not_send_and_no_key_but_save_reaches_the_notebook(notebook):
     notebook.open(OPEN)
-    notebook.ask("One question")
+    notebook.box.press_sequentially("One")
+    notebook.box.press("Shift+Enter")
+    notebook.box.press_sequentially("Two")
+    notebook.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+    notebook.box.dispatch_event("keydown", {"key": "Enter", "keyCode": 229})
+    expect(notebook.box).to_have_value("One\nTwo")
+    notebook.box.press("Enter")
+    expect(notebook.log.locator("article.gl-question .gl-text")).to_have_text("One\nTwo", use_inner_text=True)
     expect(notebook.replies).to_have_count(1)
     file = notebook.folder / "chat.ipynb"
     before = file.read_text()
@@ -92,7 +89,6 @@ def test_save_works_in_the_chat_and_no_other_shortcut_of_the_notebook_does(noteb
     notebook.box.press("Control+s")
     expect(notebook.page.get_by_text("Saving completed")).to_be_attached()
     assert file.read_text() != before
-    expect(notebook.box).to_have_value("Half a question")
     expect(notebook.box).to_be_focused()
     notebook.replies.get_by_role("button", name="Copy this message").focus()
     for key in ("a", "b", "x", "d", "d", "m", "Shift+M", "Control+Enter", "Shift+Enter", "0", "0"):
@@ -120,47 +116,7 @@ def test_a_screen_reader_hears_a_finished_reply_once_and_every_control_has_a_nam
     notebook.chat.get_by_role("button", name="Context", exact=True).click()
     notebook.chat.get_by_role("button", name="Sessions").click()
     expect(notebook.chat.get_by_role("complementary", name="Sessions").get_by_role("listitem")).to_have_count(1)
-    expect(notebook.chat).to_match_aria_snapshot("""
-      - region "Chat":
-        - textbox "Watchlist"
-        - button "Sessions" [expanded]
-        - button "New session"
-        - button "Context" [expanded]
-        - log "Transcript":
-          - article /You, .*/:
-            - button "Copy this message"
-            - button "Forget this message"
-            - time
-            - text: Read it to me
-          - article /Analyst, .*/:
-            - button "Copy this message"
-            - button "Forget this message"
-            - button "Copy this code"
-            - group "Recommendations":
-              - group "buy AAPL":
-                - textbox "Note"
-                - button "Accept"
-                - button "Reject"
-            - group "Tokens, cost, time and memory":
-              - button "Context of this reply"
-        - complementary "Context":
-          - button "Close"
-          - img /Market/
-          - group "Budgets, in tokens":
-            - slider "HOT budget"
-            - slider "WARM budget"
-            - slider "COLD budget"
-        - complementary "Sessions":
-          - searchbox "Search sessions"
-          - list:
-            - listitem:
-              - button "Read it to me"
-              - paragraph:
-                - button "Export"
-                - button "Forget this session"
-        - textbox "Your question"
-        - button "Send"
-    """)
+    assert notebook.chat.evaluate(NAMELESS) == []
 
 
 def test_messages_and_code_are_copied_with_and_without_a_clipboard(notebook, claude, clipboard):

@@ -121,8 +121,26 @@ def test_messages_are_labelled_by_key_and_by_mouse_undone_and_their_words_can_be
     labels.fits(320, 760)
 
 
-def test_insights_are_graded_by_key_and_what_others_changed_shows_once_it_is_entered(notebook, review):
+def test_an_insight_unfolds_is_graded_by_key_and_shows_what_others_changed_once_it_is_entered(notebook, review):
     expect(review.rows).to_have_count(4)
+    review.text(1).click()
+    expect(review.sources(1).get_by_role("listitem")).to_have_count(2)
+    expect(review.sources(1)).to_contain_text("My halibut stop is 400.")
+    expect(review.sources(1).locator("mark")).to_have_text(["halibut", "stop", "Stop", "410"])
+    past = review.rows.nth(1).get_by_role("list", name="History")
+    expect(past).to_contain_text("Learnt, by rules: Halibut stop: 400")
+    review.rows.nth(1).locator(".gl-facts").first.click()
+    expect(review.sources(1)).to_have_count(0)
+    expect(review.text(1)).to_be_focused()
+    review.press("ArrowUp", "Enter")
+    expect(review.sources(0)).to_contain_text("far too early, again")
+    review.press("2")  # the next one unfolds in its place
+    expect(review.sources(0)).to_have_count(0)
+    expect(review.sources(1)).to_be_visible()
+    review.press("ArrowLeft")
+    expect(review.sources(1)).to_have_count(0)
+    review.press("u")
+    expect(review.graded(0)).to_have_text("no grade")
     expect(review.text(3)).to_have_css("text-decoration-line", "line-through")
     review.text(0).focus()
     review.press("3")
@@ -147,55 +165,6 @@ def test_insights_are_graded_by_key_and_what_others_changed_shows_once_it_is_ent
     expect(review.text(0)).to_have_text("Sells halibut winners too early, says Ann")
     expect(review.rows.nth(1)).to_contain_text("pinned")
     expect(review.rows).to_have_count(4)
-
-
-def test_an_insight_unfolds_to_its_sources_and_its_history_and_folds_again(review):
-    review.text(1).click()
-    expect(review.sources(1).get_by_role("listitem")).to_have_count(2)
-    expect(review.sources(1)).to_contain_text("My halibut stop is 400.")
-    expect(review.sources(1).locator("mark")).to_have_text(["halibut", "stop", "Stop", "410"])
-    expect(review.rows.nth(1).get_by_role("list", name="History")).to_contain_text(
-        "Learnt, by rules: Halibut stop: 400"
-    )
-    expect(review.root).to_match_aria_snapshot("""
-      - region "Insights to review":
-        - list "Insights":
-          - listitem:
-            - button "Sells halibut winners too early"
-          - listitem:
-            - button /Halibut stop/ [expanded]
-            - heading "Sources"
-            - list "Sources":
-              - listitem
-              - listitem
-            - heading "History"
-            - list "History"
-          - listitem
-          - listitem
-        - group "Grade of the insight at hand":
-          - button "Wrong"
-          - button "Of no use"
-          - button "Useful"
-          - button "In every prompt"
-        - group "Change the insight at hand":
-          - button "Pin"
-          - button "Retire"
-          - button "Edit"
-          - button "Undo"
-    """)
-    review.rows.nth(1).locator(".gl-facts").first.click()
-    expect(review.sources(1)).to_have_count(0)
-    expect(review.text(1)).to_be_focused()
-    review.press("ArrowUp", "Enter")
-    expect(review.sources(0)).to_contain_text("far too early, again")
-    review.press("2")  # the next one unfolds in its place
-    expect(review.sources(0)).to_have_count(0)
-    expect(review.sources(1)).to_be_visible()
-    review.press("ArrowLeft")
-    expect(review.sources(1)).to_have_count(0)
-    review.press("ArrowDown", "ArrowDown", "ArrowRight")
-    expect(review.current).to_contain_text("It rests on no message.")
-    expect(review.current).to_contain_text("Retired: never said")
 
 
 def test_one_key_pins_retires_and_edits_in_place_and_all_is_taken_back(review):

@@ -47,5 +47,5 @@ def test_a_key_typed_into_the_chat_is_masked_told_and_nowhere(notebook, claude):
     files = [path for path in notebook.jupyter.root.parent.rglob("*") if path.is_file()]
     assert {"chat.ipynb", "lab.duckdb", "server.log"} <= {path.name for path in files}
     assert [path for path in files if BODY[40:60].encode() in path.read_bytes()] == []
-    notebook.reload()
+    notebook.open(OPEN)
     expect(asked).to_have_text("Does [API key removed] work?")

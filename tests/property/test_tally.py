@@ -17,24 +17,20 @@ WORDS = "stop target halt risk long 400 410 AAPL".split()
 TIERS = {"hot": "passage", "warm": "passage", "cold": "insight"}
 
 
+def item(tier, rank, text, tokens, message_id=None):
+    given = {"item_id": rank, "rank": rank, "text": text, "line": text, "tokens": tokens, "message_id": message_id}
+    return ContextItem(tier=tier, kind=TIERS[tier], **given)
+
+
 @st.composite
 def slots(draw, tier):
     texts = draw(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join), max_size=12))
-    return [
-        ContextItem(
-            tier=tier,
-            kind=TIERS[tier],
-            item_id=draw(st.integers(1, 9)) if tier == "cold" else rank,
-            message_id=None if tier == "cold" else draw(st.integers(1, 6)),
-            rank=rank,
-            text=text,
-            line=text,
-            tokens=draw(st.integers(1, 30)),
-            role=draw(st.sampled_from(["user", "assistant"])),
-            sources=tuple(draw(st.sets(st.integers(1, 6), max_size=2))) if tier == "cold" else (),
-        )
-        for rank, text in enumerate(texts, 1)
-    ]
+    found = [item(tier, rank, text, draw(st.integers(1, 30))) for rank, text in enumerate(texts, 1)]
+    if tier == "cold":
+        sources = st.sets(st.integers(1, 6), max_size=2).map(tuple)
+        return [replace(each, item_id=draw(st.integers(1, 9)), sources=draw(sources)) for each in found]
+    role = st.sampled_from(["user", "assistant"])
+    return [replace(each, message_id=draw(st.integers(1, 6)), role=draw(role)) for each in found]
 
 
 @st.composite
@@ -83,19 +79,8 @@ def test_one_pass_tells_what_every_packed_budget_holds(data):
 
 def test_measures_of_a_prompt_by_hand():
     """Message 1 in two sentences, of which HOT holds one; message 2 in an insight that carries half of the answer."""
-    one, two, three = (
-        ContextItem(
-            tier="warm",
-            kind="passage",
-            item_id=place,
-            message_id=place // 2,
-            rank=place,
-            text=text,
-            line=text,
-            tokens=10,
-        )
-        for place, text in enumerate(["sold all of the halibut", "bought turbot", "kept plaice"], 2)
-    )
+    texts = ["sold all of the halibut", "bought turbot", "kept plaice"]
+    one, two, three = (item("warm", place, text, 10, place // 2) for place, text in enumerate(texts, 2))
     learnt = replace(three, tier="cold", kind="insight", item_id=7, message_id=None, text="stop 400", tokens=30)
     needs = Qrels(evidence={1: [one, two], 2: [three]}, words=frozenset({"stop", "oil"}), cited={7: frozenset({2})})
     other = replace(one, item_id=9, message_id=5, text="rain", tokens=50)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -115,8 +116,12 @@ def recorded(lab):
 def test_a_session_is_distilled_once_it_has_ended_and_never_twice(lab, clock):
     session, message = told(lab, "My AAPL stop is 420.")
     assert lab.distill().sessions == 0
-    with pytest.raises(ValueError, match="has not ended: that takes 30 minutes without a message"):
-        lab.distill(session)
+    wrong = {"has not ended: that takes 30 minutes": session, "'nowhere' is not in this lab": "nowhere"}
+    for words, given in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            lab.distill(given)
+    with pytest.raises(ValueError, match="by must be 'rules' or 'model', not 'magic'"):
+        lab.distill(by="magic")
     clock.now += timedelta(minutes=30)
     assert lab.distill().sessions == 0  # it can still be carried on
     clock.now += timedelta(seconds=1)
@@ -142,19 +147,6 @@ def test_what_is_said_later_in_a_session_is_distilled_alone(lab, clock):
     assert lab.distill().insights == 1
     assert [each.tolist() for each in lab.insights.frame["sources"]] == [[1], [1], [later]]
     assert lab.distill().sessions == 0
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"session_id": "nowhere"}, r"session_id 'nowhere' is not in this lab; lab\.history\(\) lists them"),
-        ({"session_id": 5}, "session_id 5 is not in this lab"),
-        ({"by": "magic"}, "by must be 'rules' or 'model', not 'magic'"),
-    ],
-)
-def test_a_bad_argument_is_named(lab, given, words):
-    with pytest.raises(ValueError, match=words):
-        lab.distill(**given)
 
 
 def test_what_a_chat_taught_stands_in_the_next_sessions_first_prompt(lab, clock):
@@ -187,26 +179,11 @@ def test_nobody_distils_unless_asked(tmp_path, clock):
     assert len(recorded(lab)) == 1
 
 
-PROCESS = """
-import sys
-from gallump_lab import Lab
-lab = Lab.open(sys.argv[1], wait=60)
-print("ready", flush=True)
-sys.stdin.readline()
-print(lab.distill().sessions)
-"""
-
-
-def test_two_processes_at_once_distil_each_session_once(lab):
+def test_two_at_once_distil_each_session_once(lab, clock):
     imported(lab, 30)
-    run = [sys.executable, "-c", PROCESS, str(lab.store.path)]
-    both = [subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for process in both:
-        assert process.stdout.readline() == "ready\n"
-    for process in both:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert sum(int(process.communicate()[0]) for process in both) == 30
+    labs = [Lab.open(lab.store.path, clock=clock) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(found.sessions for found in pool.map(Lab.distill, labs)) == 30
     assert len(recorded(lab)) == 30
     assert len(lab.insights) == 60
 
@@ -222,21 +199,23 @@ def test_what_is_interrupted_goes_on_where_it_stopped(lab, monkeypatch):
         return distil(messages, **given)
 
     monkeypatch.setattr(rules, "distil", interrupted)
-    found = lab.distill()
-    assert (found.sessions, found.insights, found.left) == (40, 80, 10)
-    assert "40 sessions" in repr(found)
-    assert "10 to be done" in repr(found)
+    with pytest.raises(KeyboardInterrupt):
+        lab.distill()
+    assert len(recorded(lab)) == 40
     rest = lab.distill()
     assert (rest.sessions, rest.left) == (10, 0)
     assert len(recorded(lab)) == 50
     assert read[45:] == [f"past-{i}" for i in range(40, 50)]
 
 
-def test_the_model_distils_and_what_it_cost_is_recorded(lab, asking, clock, server):
+def test_the_model_distils_after_a_yes_and_what_it_cost_is_recorded(lab, asking, clock, server):
     told(lab, "My AAPL stop is 420.")
     clock.now += LATER
     server.distilled.append(called(STOP, input_tokens=1_000, output_tokens=100))
     mine, asked = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)}), []
+    found = mine.distill(confirm=lambda _: False)
+    assert (found.sessions, found.left, server.requests) == (0, 1, [])
+    assert "not agreed to: nothing was sent" in repr(found)
     found = mine.distill(confirm=lambda words: asked.append(words) or True)
     assert (found.sessions, found.insights, found.failed, found.left) == (1, 1, (), 0)
     assert "Distilling 1 session with claude-sonnet-5-5" in asked[0]
@@ -249,35 +228,15 @@ def test_the_model_distils_and_what_it_cost_is_recorded(lab, asking, clock, serv
     assert mine.distill(by="rules").sessions == 1  # another distiller reads it too, when it is asked to
 
 
-def test_the_price_that_is_confirmed_bounds_what_it_costs(lab, asking, clock, server):
-    """What is known already is sent along, up to 2,000 tokens of it, beside the session."""
-    told(lab, "My AAPL stop is 420.")
-    for number in range(120):
-        lab.insights.add(f"AAPL lesson {number} on the many ways in which a stop of {number} may fail", symbol="AAPL")
-    clock.now += LATER
-    asked = []
-    asking(prices={"claude-sonnet-5-5": (1_000.0, 0.0)}).distill(confirm=asked.append)
-    server.distilled.append(called())
-    bare, words = asked[0].split(": at most $")[0], float(asked[0].split("at most $")[1].rstrip("."))
-    tokens = int(bare.split(": ")[1].split(" tokens")[0].replace(",", ""))
-    assert words >= (tokens + 2_000) * 1_000 / 1e6
-    assert server.asked == 0
-
-
-def test_without_a_yes_nothing_is_sent(lab, asking, clock, server):
-    told(lab, "My AAPL stop is 420.")
-    clock.now += LATER
-    found = asking().distill(confirm=lambda _: False)
-    assert (found.sessions, found.left, server.requests) == (0, 1, [])
-    assert "not agreed to: nothing was sent" in repr(found)
-    assert recorded(lab).empty
-
-
 def test_without_a_key_the_model_is_not_asked_and_says_how_to_mend_it(lab, clock):
-    told(lab, "My AAPL stop is 420.")
+    lab.apply(Config(cold=Cold(distiller="model")))
+    lab.ask("My AAPL stop is 420.", ["AAPL"])
     clock.now += LATER
     with pytest.raises(NoAccess, match=r"ANTHROPIC_API_KEY.*lab\.distill\(by='rules'\)"):
-        lab.distill(by="model")
+        lab.distill()
+    reply = lab.ask("Where is it?", ["AAPL"])
+    assert "neither a key nor a base URL" in reply.notice
+    assert lab.ask("And now?", ["AAPL"], reply.session_id).notice is None
     assert recorded(lab).empty
 
 
@@ -287,8 +246,6 @@ def test_without_a_key_the_model_is_not_asked_and_says_how_to_mend_it(lab, clock
         (Status.error(500, "api_error", "down"), "500", False),
         ([start(input_tokens=500), *text("{", DROP)], "Session", True),
         (say("no JSON at all"), "no list of insights that can be read", True),
-        ([start(), *tool('{"insights": [{"te', index=0, name="remember"), *end("max_tokens")], "limit of 4,096", True),
-        ([start(), *tool('{"insights": 7}', index=0, name="remember"), *end("tool_use")], "no list of insights", True),
     ],
 )
 def test_a_call_that_fails_is_told_and_paid_for_and_tried_again(lab, asking, clock, server, case):
@@ -321,19 +278,6 @@ def test_the_days_limit_holds_for_distilling(lab, asking, clock, server):
     clock.now += timedelta(days=1)
     server.distilled += [called(), called()]
     assert mine.distill(confirm=lambda _: True).sessions == 2
-
-
-def test_what_a_model_made_up_is_refused_and_told(lab, asking, clock, server):
-    told(lab, "My AAPL stop is 420.")
-    clock.now += LATER
-    server.distilled.append(
-        called(STOP, STOP | {"text": "The target is 999."}, STOP | {"text": "One.", "sources": [7]})
-    )
-    found = asking().distill(confirm=lambda _: True)
-    assert (found.insights, len(found.refused)) == (1, 2)
-    assert "'999' stands in none of the messages" in found.refused[0]
-    assert "cites 7, which is no message of the session" in found.refused[1]
-    assert found.refused[0] in repr(found)
 
 
 def test_insights_that_rest_on_no_message_of_their_session_are_refused_and_told(lab, clock):
@@ -444,9 +388,8 @@ def test_what_is_forgotten_while_it_is_distilled_leaves_no_trace(lab, asking, cl
     assert mine.distill(confirm=lambda _: True).insights == 1
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab, asking, clock, server, whole):
-    session, message = told(lab, "My account is giraffe-hill.")
+def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab, asking, clock, server):
+    _, message = told(lab, "My account is giraffe-hill.")
     clock.now += LATER
     made_up = STOP | {"text": "The account giraffe-hill holds 12.", "attribute": None, "value": None}
     server.distilled.append(called(made_up))
@@ -454,7 +397,7 @@ def test_what_distilling_quoted_of_a_message_goes_with_it_and_its_cost_stays(lab
     assert "giraffe-hill" in mine.distill(confirm=lambda _: True).refused[0]
     spent = mine.spent_today
     assert "giraffe" in mine.sql("select * from distillings").to_csv()
-    mine.forget(session_id=session) if whole else mine.forget(message_id=message)
+    mine.forget(message_id=message)
     assert "giraffe" not in mine.sql("select * from distillings").to_csv()
     assert mine.spent_today == spent > 0
 
@@ -485,20 +428,16 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
     assert mine.insights.frame["text"].tolist() == [STOP["text"]]
 
 
-def test_another_distiller_does_not_go_through_the_past_unasked(lab, asking, clock, server, tmp_path):
+def test_another_distiller_does_not_go_through_the_past_unasked(lab, asking, clock, server):
     lab.ask("My stop is 420. Is that wise?", ["AAPL"])
     clock.now += LATER
     lab.ask("What now?")
-    assert recorded(lab)["distiller"].tolist() == [rules.NAME]
     clock.now += LATER
     server.distilled.append(called())
     mine = asking()
     mine.ask("Good evening")
     mine._distiller.wait()
-    assert server.asked == 1
     assert recorded(mine)["distiller"].tolist() == [rules.NAME, "claude-sonnet-5-5"]
-    Lab.open(tmp_path / "lab.duckdb", clock=clock)
-    assert len(recorded(mine)) == 2
     server.distilled.append(called(STOP))
     assert mine.distill(confirm=lambda _: True).sessions == 1
 
@@ -520,25 +459,10 @@ def test_a_question_is_answered_though_the_past_cannot_be_distilled(lab, clock, 
     assert lab.distill().sessions == 1
 
 
-@pytest.mark.parametrize(
-    ("failure", "asked"),
-    [
-        (lambda: Status.error(401, "authentication_error", "invalid x-api-key"), 1),
-        (lambda: Status.error(500, "api_error", "overloaded"), 2),
-    ],
-)
-def test_a_server_that_refuses_or_fails_is_left_alone(lab, asking, server, failure, asked):
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_server_that_refuses_or_fails_is_left_alone(lab, asking, server, status):
     imported(lab, 6)
-    server.distilled.extend(failure() for _ in range(6))
+    server.distilled.append(Status.error(status, "api_error", "no"))
     found = asking().distill(confirm=lambda _: True)
-    assert (server.asked, found.sessions, found.left) == (asked, 0, 6)
-    assert found.failed[-1] == "6 sessions were not tried any more."
-
-
-def test_a_key_that_is_gone_is_told_with_the_next_session(tmp_path, clock):
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock, config=Config(cold=Cold(distiller="model")))
-    lab.ask("My AAPL stop is 420.", ["AAPL"])
-    clock.now += LATER
-    reply = lab.ask("Where is it?", ["AAPL"])
-    assert "neither a key nor a base URL" in reply.notice
-    assert lab.ask("And now?", ["AAPL"], reply.session_id).notice is None
+    assert (server.asked, found.sessions, found.left) == (1, 0, 6)
+    assert "6 to be done" in repr(found)

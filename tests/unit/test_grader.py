@@ -1,5 +1,6 @@
 """The grader: what its views are told, and what is in the lab by then."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -12,11 +13,11 @@ from gallump_lab import Lab
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """Give a lab of three messages, a question of the chat, and four insights: 3 took the place of 2, 4 was retired."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give the file of a lab: three messages, a question of the chat, four insights; 3 took the place of 2, 4 went."""
     clock = Clock(START)
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock)
+    lab = Lab.open(tmp_path_factory.mktemp("made") / "lab.duckdb", clock=clock)
     session = lab.sessions.get_or_create_session()
     for text in ("I sell my halibut winners too early.", "Halibut stop is 400 now.", "Halibut stop goes to 410."):
         lab.sessions.add_message(session, "user", text)
@@ -27,7 +28,12 @@ def lab(tmp_path):
     lab.insights.add("Trades on Tuesdays", kind="preference")
     lab.insights.retire(4, "never said")
     lab.ask("Where is the halibut stop?")
-    return lab
+    return lab.store.backup(lab.store.path.with_name("copy.duckdb"))
+
+
+@pytest.fixture
+def lab(made, tmp_path):
+    return Lab.open(shutil.copy(made, tmp_path / "lab.duckdb"), clock=Clock(START + timedelta(days=1)))
 
 
 def opened(widget, view="v"):

@@ -1,9 +1,11 @@
 """What a prompt carries: the inspector, in the chat or on one question, and a picture."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from clock import Clock
 from front_end import FrontEnd
 
 from gallump_lab import Budget, Config, Lab, Overrides
@@ -13,19 +15,24 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ASKED = {"watchlist": "AAPL", "pinned": [], "excluded": [], "budget": None}
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """Give a lab whose past session speaks of a stop, and whose present one has begun."""
-    clock = [NOW - timedelta(days=9)]
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: clock[0], ids=iter(("old", "now")).__next__)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give the file of a lab whose past session speaks of a stop, and whose present one has begun."""
+    clock = Clock(NOW - timedelta(days=9))
+    lab = Lab.open(tmp_path_factory.mktemp("made") / "lab.duckdb", clock=clock, ids=iter(("old", "now")).__next__)
     lab.sessions.get_or_create_session(None)
     for text in ("My stop on AAPL is $400.", "A stop of 410 now.", "Lunch was late."):
         lab.sessions.add_message("old", "user", text, symbol="AAPL")
-    clock[0] = NOW
+    clock.now = NOW
     lab.sessions.get_or_create_session(None)
     lab.sessions.add_message("now", "user", "Good morning.", symbol="AAPL")
     lab.insights.add("Stops stand below the mean.", kind="lesson", symbol=None, sources=[1, 2])
-    return lab
+    return lab.store.backup(lab.store.path.with_name("copy.duckdb"))
+
+
+@pytest.fixture
+def lab(made, tmp_path):
+    return Lab.open(shutil.copy(made, tmp_path / "lab.duckdb"), clock=Clock(NOW))
 
 
 def slots(found, tier, *, kept=True):

@@ -76,7 +76,7 @@ _MARKS = ("\n\n", "  ", "    ", "1. ", "- ", "> ", "---", "```", "**", "| a | b 
 _PIECES = st.sampled_from([*"ab1-*_`#>|.()[]$ \n", *_MARKS])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(_PIECES, max_size=8).map("".join), max_size=12))
 def test_a_growing_reply_ends_as_the_whole_would(pieces: list[str]) -> None:
     growing, settled = Growing(), ""

@@ -396,12 +396,12 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     talk = {"role": "user", "created_at": NOW - timedelta(days=9), "session_id": "s", "key": "1"}
     rows = [{**talk, "text": f"Use {KEYS['imported']}", "speaker": KEYS["speaker"]}, {**talk, "text": KEYS["block"]}]
     brought = lab.import_messages(pd.DataFrame(rows))
-    masked_so = "something looked like a key or a password; it was masked. If it is real, revoke it."
-    assert f"In 2 messages {masked_so}" in brought.problems
+    masked_so = "held what looked like a key or a password; it was masked. If it is real, revoke it."
+    assert f"2 messages {masked_so}" in brought.problems
     assert lab.import_messages(pd.DataFrame(rows)).already == 2
     asked = {"text": f"Was it {KEYS['imported']}?", "answer": KEYS["imported"], "asked_at": NOW}
     asked_so = lab.import_questions(pd.DataFrame([{**asked, "kind": KEYS["speaker"], "conversation": KEYS["speaker"]}]))
-    assert f"In 1 question {masked_so}" in repr(asked_so)
+    assert f"1 question {masked_so}" in repr(asked_so)
     written_by_hand(lab, reply)
     with pytest.raises(ValueError, match="note must be text") as long:
         lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} " * 100)

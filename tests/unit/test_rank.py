@@ -70,12 +70,9 @@ def test_a_question_is_ranked_on_what_had_been_said_when_it_was_asked(tmp_path):
     assert [each.text for each in ranks.asked] == ["What of turbot?", "And plaice, and sole?"]
     assert [len(each.needs.evidence) for each in ranks.asked] == [1, 1]
     assert "2 rest on messages that came after they were asked" in repr(ranks)
-    for name, question, words in (
-        ("late", ("And sole?", 1, [3]), "came after they were asked"),
-        ("none", ("What of IBM?", 1, []), "None of 1 questions says which messages it rests on"),
-    ):
-        with pytest.raises(study.NothingToMeasure, match=words):
-            study.rank(own(tmp_path / f"{name}.duckdb", question).snapshot())
+    none = own(tmp_path / "none.duckdb", ("And sole?", 1, [3]), ("What of IBM?", 1, [])).snapshot()
+    with pytest.raises(study.NothingToMeasure, match="None of 2 questions rests on messages that were there"):
+        study.rank(none)
 
 
 def test_questions_that_rest_on_one_session_are_one_conversation_however_often_they_are_asked(tmp_path):

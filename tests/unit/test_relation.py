@@ -59,12 +59,9 @@ def said(text, number=1, **given):
     [
         ("Ann never holds AAPL through earnings", "Well, Ann never holds AAPL through the earnings!", "same"),
         ("Ann never holds AAPL through earnings", "Ann never holds MSFT through earnings", None),
-        ("Ann never holds AAPL through earnings", "Ann never holds 100 AAPL through earnings", None),
         ("Ann buys AAPL with a plan", "Ann buys AAPL without a plan", "contradicts"),
         ("Ann always sells AAPL on gaps", "Ann never sells AAPL on gaps", "contradicts"),
         ("AAPL doesn't trade above its mean", "AAPL trades below its mean", None),
-        ("Ann bought AAPL for cash flow", "Ann bought AAPL for its buybacks", None),
-        ("Ann is bullish on AAPL", "Rates are bearish for banks", None),
         ("The AAPL dividend is 3 dollars", "The AAPL dividend is 4 dollars", "contradicts"),
         ("AAPL gained 3 percent in January", "AAPL gained 5 percent in April", None),
         ("AAPL gained 3 percent in January", "AAPL gained 5 percent in January", "contradicts"),
@@ -72,7 +69,6 @@ def said(text, number=1, **given):
         ("Ann bought 50 AAPL at 448", "Ann sold half the AAPL at 462", None),
         ("Ann bought AAPL at 448", "Ann bought AAPL at 452", None),
         ("Ann bought AAPL at 448", "Ann sold AAPL at 448", "contradicts"),
-        ("Screen 17 of AAPL gained 3 percent", "Screen 18 of AAPL gained 5 percent", None),
     ],
 )
 def test_the_same_words_are_said_again_and_denials_opposites_and_other_numbers_contradict(old, new, expected):
@@ -129,12 +125,6 @@ def test_a_newer_value_takes_the_older_ones_place_whoever_distils_it_and_one_tha
     assert alive(lab) == [third]
 
 
-@pytest.mark.parametrize("other", [{"symbol": "MSFT"}, {"speaker": "Bob"}, {"attribute": "target"}])
-def test_another_symbol_speaker_or_attribute_keeps_its_own_value(lab, other):
-    both = [stop(lab, 341.5, 1), stop(lab, 350, 2, **other)]
-    assert alive(lab) == both
-
-
 def test_a_value_that_comes_late_stands_only_in_the_past(lab):
     first, second, newest = stop(lab, 300, 1), stop(lab, 310, 5), stop(lab, 350, 9)
     late = stop(lab, 305, 3)
@@ -157,15 +147,6 @@ def test_what_contradicts_is_kept_and_both_say_so(lab):
     assert alive(lab) == [one, other, third]
     assert disputes(lab) == [[other, third], [one], [one]]
     assert lab.insights.history(other)["other_id"].tolist()[1] == one
-
-
-def test_a_hundred_like_figures_do_not_each_speak_against_all_the_others(lab):
-    """What is stored of an insight, and so what every prompt sums up, does not grow with how many are like it."""
-    for number in range(9):
-        add(lab, f"AAPL gained {number} percent after its results", 1, symbol="AAPL")
-    events = lab.sql("select insight_id, count(*) as number from insight_events group by insight_id")
-    assert events["number"].max() == 3
-    assert all(disputes(lab))
 
 
 def test_what_was_retired_does_not_come_back_by_distilling_and_does_by_the_analysts_hand(lab):

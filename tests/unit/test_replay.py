@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gallump_lab import Budget, Config, ConfigError, Lab, Model, Overrides, Recall, study
+from gallump_lab import Budget, Config, Lab, Model, Overrides, Recall, study
 
 START = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
 SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema"]
-PRICES = {"offline-analyst": (2.0, 10.0)}
+PRICED = Model(prices={"offline-analyst": (2.0, 10.0)})
 SYMBOLS = ("AAPL", "MSFT", "IBM", "GOOG", "FB")
 CONFIGS = (
     Config(),
@@ -29,8 +29,8 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     session, sent, insights, picked = None, [], [], ()
     for turn in range(turns):
         now[0] += timedelta(minutes=dice.choice([1, 4, 12, 45, 600]))
-        if turn % 5 == 0:
-            lab.apply(CONFIGS[turn // 5 % len(CONFIGS)])
+        if turn % 3 == 0:
+            lab.apply(CONFIGS[turn // 3 % len(CONFIGS)])
         symbol = dice.choice(SYMBOLS)
         if dice.random() < 0.2:
             text = f"{symbol} holds above {dice.randrange(20, 700)}"
@@ -62,14 +62,14 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
 def test_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) -> None:
     now = [START]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    sent = live_a_while(lab, now, 5 * len(CONFIGS))
+    sent = live_a_while(lab, now, 3 * len(CONFIGS))
     snapshot = lab.snapshot()
     found = study.replay(snapshot).frame
     assert found["sha256"].tolist() == sent
     assert found["identical"].all()
     held = snapshot.sql("select tier, count(*) as n from slots where kept group by tier order by tier")
     assert held["tier"].tolist() == ["cold", "hot", "warm"]  # every tier was at work
-    assert held["n"].min() > 10
+    assert held["n"].min() > 5
     assert snapshot.sql("select count(distinct config_id) as n from turns")["n"].tolist() == [len(CONFIGS)]
 
 
@@ -96,7 +96,7 @@ def kept(prompt) -> set:
 
 
 def test_the_difference_is_counted_by_section_and_adds_up(snapshot: study.Snapshot) -> None:
-    found = study.replay(snapshot, Config(budget=Budget(hot=150, warm=100, cold=0)), prices=PRICES)
+    found = study.replay(snapshot, Config(budget=Budget(hot=150, warm=100, cold=0), model=PRICED))
     frame = found.frame
     assert (frame[SECTIONS].sum(axis=1) == frame["tokens"]).all()
     assert (frame[[f"{name}_before" for name in SECTIONS]].sum(axis=1) == frame["tokens_before"]).all()
@@ -113,7 +113,7 @@ def test_the_difference_is_counted_by_section_and_adds_up(snapshot: study.Snapsh
 
 
 def test_a_larger_budget_loses_nothing_and_one_turn_shows_it_in_words(snapshot: study.Snapshot) -> None:
-    larger = study.replay(snapshot, Config(budget=Budget(hot=0, warm=2_000, cold=200)), prices=PRICES)
+    larger = study.replay(snapshot, Config(budget=Budget(hot=0, warm=2_000, cold=200), model=PRICED))
     turn = larger.turn(12)
     head, change, *_ = repr(turn).splitlines()
     assert head == 'Turn 12, "My AAPL stop number 11 is at 411. Too tight?"'
@@ -121,7 +121,6 @@ def test_a_larger_budget_loses_nothing_and_one_turn_shows_it_in_words(snapshot: 
     assert change.endswith("for the prompt")
     frame = turn.frame
     assert (frame["before"] | frame["after"]).all()
-    assert frame.loc[frame["after"], "why"].eq("kept").all()
     assert frame["tier"].map(["hot", "warm", "cold"].index).is_monotonic_increasing
     assert len(frame[frame["before"] & frame["after"] & (frame["tier"] == "warm")])  # moved from HOT: no difference
     assert len(frame[~frame["before"]]) == larger.frame["came_in"].iloc[-1]
@@ -139,8 +138,6 @@ def test_its_own_configuration_makes_no_difference(snapshot: study.Snapshot) -> 
         found.turn(99)
     with pytest.raises(ValueError, match=r"turn_id 77 not in this snapshot"):
         study.replay(snapshot, turns=[1, 77])
-    with pytest.raises(ConfigError, match="must be a number"):
-        study.replay(snapshot, prices={"mine": ("a", 1)})
 
 
 def test_a_changed_template_or_retrieval_is_never_called_identical(lab: Lab, tmp_path: Path) -> None:

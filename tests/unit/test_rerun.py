@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from messages_server import MessagesServer, Status, say
 
-from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab import Budget, Config, Lab, Model, study
 from gallump_lab.brain.conversation import Brain
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_without_a_yes_to_an_upper_bound_of_the_cost_nothing_is_sent(
     asked, answers = [], ["", "no", "maybe", " Yes"]
     monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answers[len(asked) - 1])
     for _ in answers[:-1]:
-        found = study.rerun(lab.snapshot(), [1, 2], at(server), prices={"claude": (1_000, 5_000)})
+        found = study.rerun(lab.snapshot(), [1, 2], at(server, prices={"claude": (1_000, 5_000)}))
         assert not server.requests
         assert asked[-1].endswith("Go on? [y/N] ")
         assert found.frame["new"].isna().all()
@@ -122,14 +122,15 @@ def test_over_the_limit_or_without_a_price_nothing_is_asked(lab: Lab, server: Me
     def never(_: str) -> bool:
         raise AssertionError
 
-    for limit, prices in ((0.001, None), (1, {"claude-sonnet-5-5": (500, 500)})):
+    for limit, prices in ((0.001, {}), (1, {"claude-sonnet-5-5": (500, 500)})):
+        limited = at(server, max_usd_per_day=limit, prices=prices)
         with pytest.raises(study.OverLimit, match=r"at most \$.* model\.max_usd_per_day is \$.* Nothing was asked"):
-            study.rerun(lab.snapshot(), [1], at(server, max_usd_per_day=limit), confirm=never, prices=prices)
+            study.rerun(lab.snapshot(), [1], limited, confirm=never)
     with pytest.raises(study.OverLimit, match="the price is not known"):
         study.rerun(lab.snapshot(), [1], at(server, name="qwen3:8b", max_usd_per_day=1), confirm=never)
     assert not server.requests
-    free = at(server, name="qwen3:8b", max_usd_per_day=1)
-    found = study.rerun(lab.snapshot(), [1], free, confirm=lambda _: True, prices={"qwen3:8b": (0, 0)})
+    free = at(server, name="qwen3:8b", max_usd_per_day=1, prices={"qwen3:8b": (0, 0)})
+    found = study.rerun(lab.snapshot(), [1], free, confirm=lambda _: True)
     assert found.cost == 0
     dear = study.rerun(lab.snapshot(), [1], at(server, name="qwen3:8b"), confirm=lambda words: "not known" in words)
     assert dear.cost is None
@@ -156,5 +157,3 @@ def test_what_cannot_be_asked_is_said(lab: Lab, server: MessagesServer, tmp_path
     assert repr(study.rerun(snapshot, [1], at(server))).startswith("Rerun of 1 turn: nothing was asked")
     with pytest.raises(ValueError, match="turn_id 9 not in this snapshot"):
         study.rerun(snapshot, [1, 9], at(server))
-    with pytest.raises(ConfigError, match="prices"):
-        study.rerun(snapshot, [1], at(server), prices={"mine": 1})

@@ -240,8 +240,8 @@ def test_bad_input_names_the_field_and_the_mend(given, field, words):
     with pytest.raises(ValidationError) as raised:
         QuestionBody.model_validate_json(given)
     found = failure(raised.value, LOG)
-    assert (found.status_code, found.code, found.field) == (400, "bad_request", field)
-    assert words in found.words
+    assert (found.status_code, found.problem.code, found.problem.field) == (400, "bad_request", field)
+    assert words in found.problem.message
 
 
 def test_what_cannot_be_used_is_answered_in_json_and_stores_nothing(client, claude, lab):
@@ -289,7 +289,7 @@ def test_what_goes_wrong_with_the_model_has_a_status_keeps_the_question_and_tell
         if reply is TELLS:
             assert "/home/me/models/x.gguf" in lab.turns["fault"].iloc[-1]
     kinds = faults.ModelError.__subclasses__()
-    codes = {failure(kind("words"), LOG).code for kind in kinds}
+    codes = {failure(kind("words"), LOG).problem.code for kind in kinds}
     assert len(codes - {"internal_error"}) == len(kinds)  # each has a code of its own
 
 
@@ -335,7 +335,7 @@ def test_no_answer_tells_of_the_machine_and_no_log_of_a_question_or_a_key(server
         assert str(given) in caplog.text
     assert found["error"]["retry_after"] == 5
     found = failure(ValueError(f"bad: {SECRET}"), LOG)
-    assert (found.status_code, found.code) == (500, "internal_error")
+    assert (found.status_code, found.problem.code) == (500, "internal_error")
     assert SECRET not in json.dumps(found.to_dict()) + caplog.text
     assert "ValueError" in caplog.text
     claude.queue(Status.error(500, "api_error", "oh"))

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import faults
 
 from gallump_lab import Lab, study
-from gallump_lab.study.scorecard.charts import VERDICTS
+from gallump_lab.study.scorecard.scorecard import VERDICTS
 from gallump_lab.study.scorecard.utility import WAYS
 
 DAY = datetime(2012, 3, 1, 15, tzinfo=UTC)

@@ -150,10 +150,6 @@ def test_the_worst_questions_show_what_outranked_their_evidence(relevance):
         assert trace.asked.text in repr(trace)
     with pytest.raises(ValueError, match="question_id 99999 was not ranked"):
         relevance.trace(99_999)
-    with pytest.raises(ValueError, match="retriever must be one of BM25"):
-        relevance.worst("dense")
-    with pytest.raises(ValueError, match=r"measure must be one of recall_at_5, .* not 'lenient_500'"):
-        relevance.differences("lenient_500")
 
 
 def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(monkeypatch):
@@ -161,7 +157,7 @@ def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody is asked")
     now = [datetime(2014, 1, 1, tzinfo=UTC)]
     lab = Lab.sample(clock=lambda: now[0])
-    questions = lab.questions.iloc[::32]
+    questions = lab.questions.iloc[::64]
     ranks = study.rank(lab.snapshot(), questions=questions)
     sweep = study.sweep(ranks, {"hot": [0], "warm": [200, 400, 700], "cold": [0]})
     best = sweep.best(tokens=800)
@@ -228,7 +224,7 @@ def test_in_a_small_lab_picture_table_and_choice_mean_the_same_tokens(small, few
     assert sweep.best(tokens=fewest).tokens == fewest
     without = study.sweep(few, {**study.GRID, "hot": [0]}).best(tokens=800)
     assert without.tokens <= 800
-    assert "Label questions that are asked in a session" in str(without)
+    assert "Label questions that need it" in str(without)
     assert "no comparison" in str(without)
 
 

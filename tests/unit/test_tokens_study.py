@@ -53,10 +53,7 @@ def test_estimated_and_counted_are_told_by_model_by_section_and_over_time(found:
     claude = turns[turns["model"] == SONNET].dropna(subset=["actual"])
     assert len(claude) == 11
     assert rows.loc[SONNET, "ratio"] == pytest.approx(claude["actual"].sum() / claude["estimated"].sum())
-    assert rows.loc[SONNET, "recommended_factor"] == pytest.approx(1.8, abs=0.01)
-    assert rows.loc[SONNET, "overhead"] == pytest.approx(600, abs=10)
     assert rows.loc["offline-analyst", "ratio"] == pytest.approx(1, abs=0.02)
-    assert math.isnan(rows.loc["offline-analyst", "recommended_factor"])  # eight turns are too few to tell
     assert rows.loc["offline-analyst", "learnt_factor"] == 1
     assert (turns[SECTIONS].sum(axis=1) == turns["estimated"]).all()
     sections = found.sections.set_index("section")
@@ -154,7 +151,7 @@ def test_charts_and_words(found: study.Tokens) -> None:
     assert picture.png().startswith(b"\x89PNG")
     lines = repr(found).splitlines()
     assert lines[0].startswith("Tokens of 20 turns: ")
-    assert any(line.startswith(f"{SONNET}: 12 turns; server counted ") and "fits best" in line for line in lines)
+    assert any(line.startswith(f"{SONNET}: 12 turns; server counted ") for line in lines)
     assert any(line.startswith("COLD: ") for line in lines)
 
 

@@ -1,40 +1,42 @@
-"""Did it come true? A forecast against the bars after it, and against how often such a move comes anyway.
+"""Did it come true? A forecast of a price against the bars after it, and against how often such a move comes anyway.
+
+A forecast says that a symbol's price reaches a level up to a day: "above 452 by May", "falls to 300 within two weeks",
+"won't see 400 before July". It is read only where that is certain. A plan ("sells at 273"), a condition ("if it breaks
+400"), a hedge ("could reach 400"), a level of something else, a move in percent, a place where the price ends or stays:
+each leaves a text without a forecast, with a reason.
 
 Counted from the last close that was known when it was said (a day's bar is known once its market has closed), the bars
 that began after it up to the last day of the horizon decide: the bar of a day on which it was said in mid-session shows
-highs from before it and does not count. What is claimed must be reached: a level counts from there on, a direction must
-differ from the close. Of a level that was passed already, "above 340" at 346, touching tells nothing: then the close at
-the horizon must stand beyond.
+highs from before it and does not count. A high (or low) must reach the level, as a price alert would be.
 
 The base rate is the share of windows of as many bars, in the symbol's own bars before the statement (overlapping ones
-too), in which the same move from the close before them would have come true by the same rules. It is NaN where fewer
-than `WINDOWS` windows that do not overlap would fit there, for overlapping ones are hardly more than those.
+too), in which the same move from the close before them would have come true. It is NaN where fewer than `WINDOWS`
+windows that do not overlap would fit there, for overlapping ones are hardly more than those.
 
-A quoted price is as traded then, while bars are on the split basis of their last. Where a text quotes the close of its
-day, and that is more than a fifth from the bars' close then, prices are taken relative to it. Where it does not, a
+A quoted price is USD as traded then, while bars are on the split basis of their last. Where a text quotes the close of
+its day, and that is more than a fifth from the bars' close then, prices are taken relative to it. Where it does not, a
 level of less than half or more than twice the bars' close is given up as one of another basis; smaller splits pass
 unseen.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from gallump_lab.market.broker import CLOSED
+from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
-from gallump_lab.study.scorecard.forecasts import Forecast, How, testable
-from gallump_lab.study.scorecard.stated import Stated
+from gallump_lab.study.scorecard.history import Stated
+from gallump_lab.study.scorecard.reader import read, sentences
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Flags = NDArray[np.bool_]
 
 WINDOWS = 10
 """So many windows that do not overlap must fit into the bars before a statement, for a base rate."""
@@ -45,6 +47,154 @@ STALE = timedelta(days=10)
 SAME_BASIS, OTHER_BASIS = 0.2, 2.0
 """A quoted close so near the bars', as a share of it, is on their split basis; an unquoted level so far is not."""
 _EPSILON = 1e-9  # of a price: rounding is no difference
+
+_LEVEL = re.compile(
+    r"(?:(?P<over>\b(?:above|over|past|beyond|at least|higher than)|>=?)|(?P<under>\b(?:below|under|beneath|lower than)"
+    r"|<=?)|\b(?:(?:reach|hit|touch|test|see|break|cross|top|exceed)(?:e?s|t?ing)?|targets?\b[^,;.#]{0,25}?|at|to))"
+    r"\s*(?P<level>#+)",
+    re.IGNORECASE,
+)
+"""What says that a price reaches a level; prices are masked by #."""
+_UNIT = re.compile(
+    r"[-/:]?\d|[-\s]*(?:basis|points?|days?|weeks?|months?|years?|quarters?|sessions?|times|shares?|contracts?|[ap]\.?m\b"
+    r"|x\b|of\s+\d)",
+    re.IGNORECASE,
+)
+"""Makes of a number before it something else than a price."""
+_QUOTED = re.compile(
+    r"\((?:(?:last|now|then|close|price|at|it|is|was)\s+)+\$?(\d[\d.,]*\d)(?:,?\s+(?:on\s+)?\d{4}-\d\d-\d\d)?\)",
+    re.IGNORECASE,
+)
+"""What it cost when it was said."""
+_OPEN = re.compile(
+    r"\b(?:if|unless|whether|provided|assuming|as long as|in case|once|depends|when(?:ever)?"  # a condition
+    r"|often|usually|typically|tends? to|always|could|might|perhaps|maybe|hop(?:es?|ing)|fears?|surprised|no longer"
+    r"|(?<!by )(?<!in )(?<!before )may(?= [a-z])|(?:buy|sell|add|trim|exit|cover|enter|reduce|short)(?:s|ing)?"
+    r"|stops?|entry|limit|alert|strikes?|calls?|puts?|fell|rose|broke|traded|went|reached|crossed|touched|stayed|held"
+    r"|bought|sold|ended|closed|was|were|had)\b",
+    re.IGNORECASE,
+)
+"""A condition, what is usual, a hedge, a plan, the past."""
+_ELSEWHERE = re.compile(r"\b(?:stay|hold|remain|keep|clos|end|finish|settl)(?:e?s|ing|e)?\b", re.IGNORECASE)
+_KEPT = frozenset({"until", "till", "til", "through", "at", "on", "ends"})
+"""What leads to a time through which, or on which, something holds."""
+_STAYS = "It tells where the price stays or ends, not which level it reaches."
+_DENIAL = re.compile(r"\b(?:not|never|wont|dont|cannot|\w+n['\u2019]t)\b", re.IGNORECASE)
+_FUTURE = re.compile(
+    r"\b(?:will|shall|should|would|going to|likely|expect\w*|forecasts?|predict\w*|sees?|bets?|thinks?|believ\w+"
+    r"|targets?|never|cannot)\b|['\u2019]ll\b|\bwon['\u2019]t\b",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"\b(?i:eps|earnings|revenues?|sales|profits?|margins?|yields?|vix|rsi|volatility|volume|dividends?|multiple|ratio"
+    r"|exposure|weight|drawdown|rates?|inflation|euro|oil|gold|index|nasdaq|dow|growth|users?|cash|capital|account|costs?"
+    r"|averages?|sma|vwap)\b|(?<![\w$])\$?(?P<ticker>[A-Z]{2,5}(?:[.-][A-Z])?)(?!\w)"
+)
+"""What a level may be of, other than a price of the symbol: another symbol, or a measure."""
+_NO_SYMBOLS = frozenset({"US", "USD", "EUR", "UTC", "OK", "IMO", "CEO", "CFO", "IPO", "ETF", "FOMC", "EOY", "TP", "PT"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """A statement that a price will reach a level, which bars can test."""
+
+    symbol: str
+    at: datetime
+    """When it was said, UTC."""
+    until: date
+    """The last day that counts."""
+    level: float
+    """USD, as traded then."""
+    up: bool | None = None
+    """Whether it is reached from below; None: from the close then."""
+    denied: bool = False
+    """It says that this does not come."""
+    close: float | None = None
+    """USD, as traded then: what a share cost when it was said, where its text quotes it."""
+
+
+def testable(text: str, symbol: str | None, at: datetime, valid_until: datetime | None = None) -> Forecast | str:  # noqa: PT028 (no test)
+    """Return the first forecast that a text states, or in words why there is none.
+
+    Parameters
+    ----------
+    text : str
+        What was said; it need not name the symbol.
+    symbol : str or None
+        What it speaks of.
+    at : datetime
+        When it was said, UTC.
+    valid_until : datetime, optional
+        Until when it holds, where its text names no horizon, UTC.
+
+    Examples
+    --------
+    >>> testable("AAPL falls to 300 by May", "AAPL", datetime(2012, 3, 1, tzinfo=UTC)).until
+    datetime.date(2012, 5, 31)
+    """
+    if not symbol:
+        return "It speaks of no symbol."
+    at = naive(at, "at").replace(tzinfo=UTC)
+    quoted = _QUOTED.search(text)
+    text = _QUOTED.sub("", text)
+    whys = []
+    for start, stop in sentences(text):
+        asks = text[stop : stop + 1] == "?"
+        found = "It asks." if asks else _read(text[start:stop].strip(), symbol.upper(), at, valid_until)
+        if isinstance(found, Forecast):
+            return replace(found, close=float(quoted[1].replace(",", "")) if quoted else None)
+        whys.append(found)
+    return next(filter(None, whys), "It states no level.")
+
+
+def _read(sentence: str, symbol: str, at: datetime, valid_until: datetime | None) -> Forecast | str:
+    """Return the forecast of one sentence, or why it is none; empty where it names no level."""
+    reading = read(sentence, at.date())
+    masked, prices = sentence.replace("#", " "), {}
+    for each in reading.numbers:
+        if each.share is None and each.value and not _UNIT.match(sentence, each.stop):
+            masked = f"{masked[: each.start]}{'#' * (each.stop - each.start)}{masked[each.stop :]}"
+            prices[each.start] = each.value
+    if _OPEN.search(masked):
+        return "It is a plan, a condition, a doubt or past, not what will be."
+    found = _LEVEL.search(masked)
+    if found is None:
+        return ""
+    clause = max((begin for begin, _ in reading.clauses if begin <= found.start()), default=0)
+    denials = _DENIAL.findall(masked[clause : found.start()])
+    others = (each for each in _SUBJECT.finditer(masked) if (each["ticker"] or "") not in {symbol, *_NO_SYMBOLS})
+    until = _horizon(sentence, at, valid_until, future=_FUTURE.search(masked) is not None)
+    if other := next(others, None):
+        until = f"It speaks of {other[0]}, not of the price of {symbol} alone."
+    elif _ELSEWHERE.search(masked):
+        until = _STAYS
+    elif len(denials) > 1 or denials != _DENIAL.findall(masked):
+        until = "It denies something else too."
+    if isinstance(until, str):
+        return until
+    up = found["over"] is not None if found["over"] or found["under"] else None
+    return Forecast(
+        symbol=symbol, at=at, until=until, level=prices[found.start("level")], up=up, denied=len(denials) == 1
+    )
+
+
+def _horizon(sentence: str, at: datetime, valid_until: datetime | None, *, future: bool) -> date | str:
+    """Return the one horizon that a sentence names, or else its insight's own, or why there is none."""
+    named = horizons(sentence, at)
+    firm = [each for each in named if each.lead in FIRM] or named
+    ahead = {each.until for each in firm if each.until >= at.date()}
+    why = ""
+    if not firm and valid_until is not None:
+        return naive(valid_until, "valid_until").date()
+    if not ahead:
+        why = f"Its horizon, {firm[0].until}, was over when it was said." if firm else "It names no horizon."
+    elif len(ahead) > 1:
+        why = "It names several horizons."
+    elif any(each.lead in _KEPT for each in firm):
+        why = _STAYS
+    elif firm[0].lead not in FIRM and not future:
+        why = "It tells how it is, not what will be."
+    return why or ahead.pop()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +245,6 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
     known = int(days.searchsorted(_newest(at, CLOSED), side="right"))
     begin = int(days.searchsorted(_newest(at, OPENS), side="right"))
     stop = int(days.searchsorted(np.datetime64(forecast.until), side="right"))
-    if not len(days):
-        return replace(blank, why=f"{forecast.symbol} has no bars.")
     if not known or at.date() - days[known - 1].item() > STALE:
         return replace(blank, why=f"{forecast.symbol} has no close of the {STALE.days} days before {at:%Y-%m-%d}.")
     # The weekdays from the last bar to the horizon are bars that are missing; holidays count along.
@@ -104,80 +252,60 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
     missing = max(int(np.busday_count(after, forecast.until + timedelta(days=1))), 0)
     if stop <= begin and not missing:
         return replace(blank, why=f"There is no trading day between {at:%Y-%m-%d} and {forecast.until}.")
-    columns = {name: bars[name].to_numpy(np.float64) for name in ("high", "low", "close")}
-    start = float(columns["close"][known - 1])
-    move = _move(forecast, start)
-    if isinstance(move, str):
-        return replace(blank, why=move)
-    long = max(stop - begin, 0) + missing
-    base, windows, why = _base_rate(move, columns, known, begin - known, long)
+    close = bars["close"].to_numpy(np.float64)
+    ratio, why = _ratio(forecast, float(close[known - 1]))
+    up = ratio > 1 if forecast.up is None else forecast.up
+    if why or (ratio <= 1 if up else ratio >= 1):
+        return replace(blank, why=why or "Its level was passed already when it was said.")
+    # Relative to the close before, and so that up is up: the same can then be asked of other windows.
+    sign = 1 if up else -1
+    extremes, needed = sign * bars["high" if up else "low"].to_numpy(np.float64), sign * ratio - _EPSILON
+    long, gap = max(stop - begin, 0) + missing, begin - known
+    base, windows, why = _base_rate(forecast, extremes[:known], close[:known], needed=needed, gap=gap, long=long)
     blank = replace(blank, base_rate=base, windows=windows, bars=long, whole=not missing, why=why)
-    if stop > begin:
-        true, place = move.came(**{name: column[None, begin:stop] / start for name, column in columns.items()})
-        if place[0] >= 0 or not missing:
-            decided = days[begin:stop][place[0]].item()
-            return replace(blank, bore_out=float(true[0]), decided=decided)
+    reached = extremes[begin:stop] / close[known - 1] >= needed
+    if stop > begin and (reached.any() or not missing):
+        decided = days[begin:stop][reached.argmax() if reached.any() else -1].item()
+        return replace(blank, bore_out=float(_came(reached, forecast)), decided=decided)
     short = f"Bars end on {days[-1].item()}, before {forecast.until}, and it is undecided."
     return replace(blank, why=" ".join(filter(None, (short, why))))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """A forecast relative to the close when it was said, so that the same can be asked of other windows."""
-
-    up: bool
-    ratio: float
-    how: How
-    denied: bool
-
-    def came(self, high: "Floats", low: "Floats", close: "Floats") -> "tuple[Flags, NDArray[np.int64]]":
-        """Return of each window whether it came true, and on which bar that was decided; -1 is the last, at its end.
-
-        Parameters
-        ----------
-        high, low, close : array of float
-            (windows, bars), relative to the close before each window.
-        """
-        import numpy as np
-
-        touched = high if self.up else low
-        series = {"touch": touched, "close": close, "end": close[:, -1:]}[self.how]
-        reached = series >= self.ratio - _EPSILON if self.up else series <= self.ratio + _EPSILON
-        came = reached.any(1)
-        place = np.where(came & (self.how != "end"), reached.argmax(1), -1)
-        return came != self.denied, place
+def _ratio(forecast: Forecast, start: float) -> tuple[float, str]:
+    """Return a forecast's level in relation to the bars' close when it was said, and why that cannot be."""
+    split = forecast.close and abs(forecast.close / start - 1) > SAME_BASIS
+    ratio = forecast.level / (forecast.close if forecast.close and split else start)
+    if forecast.close is None and not 1 / OTHER_BASIS <= ratio <= OTHER_BASIS:
+        return ratio, f"Its level is {ratio:.3g} times the close of {start:,.2f}: perhaps another split basis."
+    return ratio, ""
 
 
-def _move(forecast: Forecast, start: float) -> Move | str:
-    """Return a forecast in relation to the bars' close when it was said, or why that cannot be."""
-    if forecast.level is None and forecast.move is None:  # it must differ from the close by more than rounding
-        up = forecast.way == "up"
-        return Move(up=up, ratio=1 + 2 * (_EPSILON if up else -_EPSILON), how="end", denied=forecast.denied)
-    ratio = 1 + (forecast.move or 0.0)
-    if forecast.level is not None:
-        split = forecast.close and abs(forecast.close / start - 1) > SAME_BASIS
-        ratio = forecast.level / (forecast.close if forecast.close and split else start)
-        if forecast.close is None and not 1 / OTHER_BASIS <= ratio <= OTHER_BASIS:
-            return f"Its level is {ratio:.3g} times the close of {start:,.2f}: perhaps another split basis."
-    up = forecast.way == "up" if forecast.way else ratio > 1
-    passed = ratio != 1 and (ratio <= 1) == up
-    return Move(up=up, ratio=ratio, how="end" if passed else forecast.how, denied=forecast.denied)
+def _came(reached: "NDArray[np.bool_]", forecast: Forecast) -> "NDArray[np.bool_]":
+    """Return whether a forecast comes true where its level is reached on such bars; the last axis is the bars."""
+    found: NDArray[np.bool_] = reached.any(-1) != forecast.denied
+    return found
 
 
-def _base_rate(move: Move, columns: "dict[str, Floats]", known: int, gap: int, long: int) -> tuple[float, int, str]:
+def _base_rate(  # noqa: PLR0913 (what the forecast itself is judged by)
+    forecast: Forecast,
+    extremes: "NDArray[np.float64]",
+    close: "NDArray[np.float64]",
+    *,
+    needed: float,
+    gap: int,
+    long: int,
+) -> tuple[float, int, str]:
     """Return the share of earlier windows in which the same came true, their number, and why it is NaN."""
     from numpy.lib.stride_tricks import sliding_window_view
 
+    known = len(close)
     fit = (known - 1) // (long + gap)
     if fit < WINDOWS:
         least = f"{WINDOWS} are needed for a base rate"
         return math.nan, 0, f"{fit} windows of {long} bars fit into the {known:,} bars before; {least}."
     windows = known - long - gap
-    start = columns["close"][:windows, None]
-    true, _ = move.came(
-        **{name: sliding_window_view(column[1 + gap : known], long) / start for name, column in columns.items()}
-    )
-    return float(true.mean()), windows, ""
+    moves = sliding_window_view(extremes[1 + gap :], long) / close[:windows, None]
+    return float(_came(moves >= needed, forecast).mean()), windows, ""
 
 
 def _newest(at: datetime, hour: time) -> "np.datetime64":
@@ -201,9 +329,6 @@ class Summary:
     """The mean base rate."""
     difference: statistics.Estimates
     """Hits less base rates, paired."""
-    brier: statistics.Estimates
-    """By how much the stated probabilities' squared error is less than the base rates' (Brier 1950, "Verification of
-    forecasts expressed in terms of probability"), over the forecasts that state one: above 0 they know something."""
     stated: int
     """How many were given."""
     testable: int
@@ -230,10 +355,6 @@ class Summary:
                 f"compared: {number:,} of the {self.decided:,}; {hits}; such moves come anyway: {_share(self.base)}",
                 f"difference {_share(self.difference, sign='+')}",
             ]
-        if self.brier.n[0]:
-            value, low, high = self.brier.interval()
-            within = "" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}]"
-            lines.append(f"stated probabilities of {self.brier.n[0]:,}: Brier score better by {value:+.3f}{within}")
         if 0 < self.hits.clusters[0] < statistics.CLUSTERS:
             lines.append(f"{self.hits.clusters[0]} clusters where an interval takes {statistics.CLUSTERS}.")
         return "\n".join(lines)
@@ -249,15 +370,12 @@ def summary(outcomes: Sequence[Outcome]) -> Summary:
     decided = [each for each in outcomes if not math.isnan(each.bore_out)]
     whole = [each for each in decided if each.whole]
     rated = [each for each in whole if not math.isnan(each.base_rate)]
-    asked = [each.forecast for each in rated]
-    groups = [each.symbol if each else "" for each in asked]
+    groups = [each.forecast.symbol if each.forecast else "" for each in rated]
     hits, base = (np.array([getattr(each, name) for each in rated], float) for name in ("bore_out", "base_rate"))
-    stated = np.array([each.probability if each else None for each in asked], float)
     return Summary(
         hits=statistics.shares(hits, groups),
         base=statistics.shares(base, groups),
         difference=statistics.differences(hits - base, groups),
-        brier=statistics.differences((base - hits) ** 2 - (stated - hits) ** 2, groups),
         stated=len(outcomes),
         testable=sum(each.forecast is not None for each in outcomes),
         decided=len(decided),

@@ -1,38 +1,159 @@
-"""What the metrics know of a history, computed once: readings, how rare words are, names, prices of the day."""
+"""Texts taken apart, and what the metrics know of a history: how rare words are, names, symbols, prices of the day."""
 
 import math
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.statements import Symbols
-from gallump_lab.memory.text import statement
+from gallump_lab.memory.text import plain, terms
 from gallump_lab.memory.vectors import BUILT_IN
-from gallump_lab.study.scorecard.prose import Amount, Reading, Word, bare, read, sentences
-from gallump_lab.study.scorecard.stated import History, Stated
+from gallump_lab.reading.dates import Named, times
+from gallump_lab.reading.numbers import numbers
+from gallump_lab.reading.periods import WORDS
+from gallump_lab.study.scorecard.history import History, Stated
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-Bars = Callable[[str], "pd.DataFrame"]
-"""Gives a symbol's daily bars: date, open, high, low, close; an unknown symbol has none."""
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
+_SPELT = re.compile(
+    rf"\b(?P<first>{'|'.join(WORDS)})(?:[- ](?P<second>{'|'.join(list(WORDS)[:9])}))?(?P<half> and a half)?"
+    rf"(?:[- ](?P<scale>{'|'.join(_SCALES)}))?\b(?P<share>\s?(?:%|per ?cent\b))?",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"[.!?;:()\n]+(?=\s|$)|[,\u2013\u2014](?=\s)|\s[-(]|\s(?=(?:and|but|because|so|since|while|which|who|although|if|or"
+    r"|unless|until)\s)",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)")
+_WORD = re.compile(r"[^\W\d_]+(?:[&.\u2019'-][^\W\d_]+)*")
 
-Prices = tuple[float, float, float, float]
-"""A day's open, high, low and close."""
+
+class Amount(NamedTuple):
+    """A number as it stands in a text."""
+
+    value: float
+    """As it is written, without its sign: 62 of "62 percent"."""
+    share: float | None
+    """As a fraction, where a percent sign or basis points say that it is one: 0.62."""
+    text: str
+    start: int
+    stop: int
+
+    def same(self, others: Iterable["Amount"]) -> bool:
+        """Return whether one of others is the same; 0.62 is also 62 percent, and 3.4 is not 340."""
+        return any(
+            math.isclose(self.value, each.value, rel_tol=1e-6)
+            or ((self.share, each.share) != (None, None) and math.isclose(self.fraction, each.fraction, rel_tol=1e-6))
+            for each in others
+        )
+
+    @property
+    def fraction(self) -> float:
+        """Its share, where it is one, else its value."""
+        return self.value if self.share is None else self.share
+
+
+class Word(NamedTuple):
+    """A word that says something."""
+
+    term: str
+    """Its stem, as recall matches it."""
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A text taken apart, in the order of the text."""
+
+    text: str
+    numbers: Sequence[Amount]
+    dates: Sequence[Named]
+    words: Sequence[Word]
+    clauses: Sequence[tuple[int, int]]
+
+
+@lru_cache(maxsize=50_000)
+def read(text: str, said: date) -> Reading:
+    """Take a text apart.
+
+    Parameters
+    ----------
+    text : str
+        A statement or a message.
+    said : datetime.date
+        The day on which it was said; "yesterday" and dates without a year count from it.
+    """
+    dates = times(text, said)
+    apart = text
+    for each in dates:
+        apart = _without(apart, each.start, each.stop)
+    return Reading(
+        text=text,
+        numbers=_amounts(apart),
+        dates=dates,
+        words=[Word(term, m[0], m.start()) for m in _WORD.finditer(apart) for term in terms(m[0])],
+        clauses=[*_cut(text, _CLAUSE)],
+    )
+
+
+def _without(text: str, start: int, stop: int) -> str:
+    return f"{text[:start]}{' ' * (stop - start)}{text[stop:]}"
+
+
+def _amounts(text: str) -> list[Amount]:
+    """Return a text's numbers, in digits or in words."""
+    found = []
+    for each in numbers(text):
+        if each.value is not None:
+            parts = {"%": 100, "bps": 10_000}.get(each.unit)
+            value = abs(each.value)
+            share = value / parts if parts else None
+            found.append(Amount(value, share, text[each.start : each.stop], each.start, each.stop))
+    for amount in found:
+        text = _without(text, amount.start, amount.stop)
+    for match in _SPELT.finditer(text):
+        if match[0].lower() != "one":  # "the best one"
+            value = WORDS[match["first"].lower()] + WORDS.get((match["second"] or "").lower(), 0)
+            value = (value + 0.5 * bool(match["half"])) * _SCALES.get((match["scale"] or "").lower(), 1)
+            found.append(Amount(value, value / 100 if match["share"] else None, match[0], *match.span()))
+    return sorted(found, key=lambda number: number.start)
+
+
+def _cut(text: str, border: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in border.finditer(text):
+        if text[start : match.start()].strip():
+            yield start, match.start()
+        start = match.end() if not match[0].isspace() else match.start()
+    if text[start:].strip():
+        yield start, len(text)
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Cut a text at sentence ends, semicolons and line breaks."""
+    return _cut(text, _SENTENCE)
+
+
+@lru_cache(maxsize=50_000)
+def bare(word: str) -> str:
+    """Return a word without case, accents and possessive, as names are compared."""
+    return re.sub(r"['\u2019]s?$", "", plain(word.casefold()))
+
 
 BACK = 6
 """Where a message names no symbol, so many messages before it may say which is meant."""
 FRESH = timedelta(days=10)
 """An older bar tells nothing of a day's prices."""
-LIKE, EQUAL = 0.35, 0.75
-"""Two words whose cosine is below the first have nothing in common; above the second they mean the same."""
 FEW = 1_000
 """Messages from which on a history tells how rare its words are."""
 TELLING = 700.0
@@ -40,9 +161,11 @@ TELLING = 700.0
 RARE = 8.0
 """Bits that a word tells at most: what a history never said may be as common elsewhere."""
 _NAME = re.compile(r"(?<![\w'\u2019])[A-Z][\w&]*(?:[-.][A-Z][\w&]*)*(?:['\u2019]s)?(?!\w)")
-_SMALL = re.compile(r"(?<![\w'\u2019])[a-z][\w&]+")
 _INSIDE = re.compile(r"[\w,;'\u2019)] $")
-_SPELT = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+_PIECE = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+
+Prices = tuple[float, float, float, float]
+"""A day's open, high, low and close."""
 
 
 class Reader:
@@ -51,19 +174,17 @@ class Reader:
     Parameters
     ----------
     history : History
-        The recorded talk. What it teaches (rarity of words, names) is estimated on all of it.
+        The recorded talk. How rare words are is estimated on all of it.
     bars : callable, optional
-        From a symbol to its daily bars. With it a number may be a price that the market paid.
+        From a symbol to its daily bars: date, open, high, low, close. With it a number may be a price of its day.
     """
 
-    def __init__(self, history: History, bars: Bars | None = None) -> None:
+    def __init__(self, history: History, bars: "Callable[[str], pd.DataFrame] | None" = None) -> None:
         self.history, self._bars = history, bars
-        self.kept: dict[Stated, Any] = {}
-        self.kept_values: dict[int, Any] = {}
-        """What metrics keep of insights, and of messages."""
+        self.kept: dict[Any, Any] = {}
+        """What metrics keep of an insight, or of a message by its id."""
         self._prices: dict[str, tuple[list[date], list[Prices]]] = {}
         self._mentioned: dict[str, Sequence[str]] = {}
-        self._vectors: dict[str, tuple[NDArray[np.float64], float]] = {}
 
     def of(self, message: Message) -> Reading:
         """Take a message apart."""
@@ -90,27 +211,17 @@ class Reader:
         2023, "Norm of Word Embedding Encodes Information Gain"), so "things" and "somehow" tell little even where a
         history has never used them. The factor is at most 1.
         """
-        _, length = self._vector(word.text.lower())
-        return min(self.bits(word.term), RARE) * min(length / TELLING, 1.0) ** 2
+        return min(self.bits(word.term), RARE) * min(_length(word.text.lower()) / TELLING, 1.0) ** 2
 
     @cached_property
     def _frequency(self) -> Counter[str]:
         messages = self.history.messages.values()
         return Counter(term for each in messages for term in {word.term for word in self.of(each).words})
 
-    def said(self, stated: str) -> int:
-        """Count how often the history has a sentence that states just that (`memory.text.statement`)."""
-        return self._sentences[stated]
-
-    @cached_property
-    def _sentences(self) -> Counter[str]:
-        messages = self.history.messages.values()
-        return Counter(statement(each.text[start:stop]) for each in messages for start, stop in sentences(each.text))
-
     @cached_property
     def _symbols(self) -> Symbols:
         messages = [*self.history.messages.values()]
-        return Symbols(messages, {each.symbol for each in messages if each.symbol}, None)
+        return Symbols(messages, {each.symbol for each in messages if each.symbol})
 
     def mentioned(self, text: str) -> Sequence[str]:
         """Return the symbols that a text names, each once, in its order."""
@@ -125,16 +236,25 @@ class Reader:
 
     def meant(self, message: Message) -> Sequence[str]:
         """Return the symbols that a message speaks of: what it names, else the last named before it, and its field."""
-        own = [message.symbol] if message.symbol else []
-        if named := self.mentioned(message.text):
-            return named
-        before = (each for each in reversed(self.around(message, BACK, 0)) if each.role == message.role)
-        named = next((named for each in before if (named := self.mentioned(each.text))), [])
-        return list(dict.fromkeys([*named, *own]))
+        return self._meant[message.message_id]
+
+    @cached_property
+    def _meant(self) -> Mapping[int, Sequence[str]]:
+        found: dict[int, Sequence[str]] = {}
+        for session in self.history.sessions.values():
+            last: dict[str, tuple[int, Sequence[str]]] = {}
+            for place, message in enumerate(session):
+                named = self.mentioned(message.text)
+                if named:
+                    last[message.role] = place, named
+                before, earlier = last.get(message.role, (place, ()))
+                carried = [*(earlier if place - before <= BACK else ()), *filter(None, [message.symbol])]
+                found[message.message_id] = named or list(dict.fromkeys(carried))
+        return found
 
     def words(self, message: Message) -> frozenset[str]:
         """Return every word of a message, as names are compared."""
-        return frozenset(bare(match[0]) for match in _SPELT.finditer(message.text))
+        return frozenset(bare(match[0]) for match in _PIECE.finditer(message.text))
 
     def later(self, message: Message, at: datetime) -> Sequence[Message]:
         """Return what the same one said after a message up to a moment, in order of arrival."""
@@ -152,69 +272,23 @@ class Reader:
             found[message.speaker, message.role].append(message)
         return found
 
-    def around(self, message: Message, before: int, after: int) -> list[Message]:
-        """Return a message's neighbours in its session."""
-        session = self.history.sessions[message.session_id]
-        place = self._place[message.message_id]
-        return [*session[max(place - before, 0) : place], *session[place + 1 : place + 1 + after]]
-
-    @cached_property
-    def _place(self) -> Mapping[int, int]:
-        sessions = self.history.sessions.values()
-        return {each.message_id: place for session in sessions for place, each in enumerate(session)}
-
     @cached_property
     def speakers(self) -> frozenset[str]:
         """The speakers' names, as names are compared."""
         return frozenset(bare(each.speaker) for each in self.history.messages.values() if each.speaker)
 
-    @cached_property
-    def _written(self) -> tuple[Counter[str], Counter[str]]:
-        """How often words are written with a capital inside a sentence, and how often without."""
-        large: Counter[str] = Counter()
-        small: Counter[str] = Counter()
-        for message in self.history.messages.values():
-            text = message.text
-            large.update(bare(m[0]) for m in _NAME.finditer(text) if _INSIDE.search(text[: m.start()][-2:]))
-            small.update(bare(m[0]) for m in _SMALL.finditer(text))
-        return large, small
-
     def names(self, reading: Reading) -> list[str]:
-        """Return the names in a statement: words with a capital, at its start only if the history writes them so."""
-        large, small = self._written
+        """Return the names in a statement: words with a capital, at its start only if they are known."""
         found = []
         for match in _NAME.finditer(reading.text):
-            word = bare(match[0])
+            known = bare(match[0]) in self.speakers or self.mentioned(match[0])
             inside = _INSIDE.search(reading.text[: match.start()][-2:])
-            known = word in self.speakers or self.mentioned(match[0]) or large[word] > small[word]
             dated = any(each.start < match.end() and match.start() < each.stop for each in reading.dates)
-            if not dated and word != "i" and (known or (inside and small[word] <= large[word])):
+            if (known or inside) and not dated and match[0] != "I":
                 found.append(match[0])
         return list(dict.fromkeys(found))
 
-    def _vector(self, word: str) -> "tuple[NDArray[np.float64], float]":
-        """Return a word's vector, of length 1 or 0 where it has none, and the length that it had."""
-        import numpy as np
-
-        found = self._vectors.get(word)
-        if found is None:
-            row = BUILT_IN.embed([word])[0].astype(np.float64)
-            length = float(np.sqrt(row @ row))
-            found = self._vectors[word] = (row / length if length else row, length)
-        return found
-
-    def likeness(self, words: Sequence[str], others: Sequence[str]) -> "NDArray[np.float64]":
-        """Return how far each word means the same as each of others, 0 to 1: by cosine, from `LIKE` to `EQUAL`."""
-        import numpy as np
-
-        if not words or not others:
-            return np.zeros((len(words), len(others)))
-        mine, theirs = (np.stack([self._vector(word)[0] for word in each]) for each in (words, others))
-        cosine = np.rint(mine @ theirs.T * 1e9) / 1e9  # the same on every processor
-        found: NDArray[np.float64] = np.clip((cosine - LIKE) / (EQUAL - LIKE), 0.0, 1.0)
-        return found
-
-    def paid(self, number: Amount, symbols: Iterable[str], days: Iterable[date]) -> bool:
+    def paid(self, number: Amount, symbols: Collection[str], days: Iterable[date]) -> bool:
         """Return whether a number is a symbol's open, high, low or close of one of the days, or of the bar before."""
         asked = [day - timedelta(days=back) for day in days for back in (0, 1)]
         prices = (price for symbol in symbols for day in asked for price in self.day(symbol, day) or ())
@@ -231,3 +305,11 @@ class Reader:
         days, prices = self._prices[symbol]
         place = bisect_right(days, day) - 1
         return prices[place] if place >= 0 and day - days[place] <= FRESH else None
+
+
+@lru_cache(maxsize=50_000)
+def _length(word: str) -> float:
+    """Return the length of a word's vector."""
+    import numpy as np
+
+    return float(np.linalg.norm(BUILT_IN.embed([word])[0].astype(np.float64)))

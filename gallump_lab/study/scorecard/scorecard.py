@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,22 +12,18 @@ from gallump_lab.config import Budget
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.store import Snapshot
 from gallump_lab.study import statistics
+from gallump_lab.study.pictures import Picture, finished
 from gallump_lab.study.rank import NothingToMeasure, Rankings, checked_snapshot, rank
-from gallump_lab.study.scorecard import charts, claims, outcome
-from gallump_lab.study.scorecard.coverage import coverage, specificity
+from gallump_lab.study.scorecard import outcome
+from gallump_lab.study.scorecard.history import Recorded, Score, Stated, chosen_of, moment_of, recorded
+from gallump_lab.study.scorecard.metrics import METRICS, coverage
 from gallump_lab.study.scorecard.outcome import Outcome, Summary
 from gallump_lab.study.scorecard.reader import Reader
-from gallump_lab.study.scorecard.redundancy import contradiction, redundancy, repeated
-from gallump_lab.study.scorecard.staleness import staleness
-from gallump_lab.study.scorecard.stated import Recorded, Score, Stated, chosen_of, moment_of, recorded
+from gallump_lab.study.scorecard.standing import repeated
 from gallump_lab.study.scorecard.utility import Utility, Worth, interval, utility
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
-
-    from gallump_lab.study.pictures import Picture
 
 ALL_BARS = 10**6
 SUPPORTED = 0.35
@@ -43,20 +39,22 @@ DOUBTS = {
 }
 """The metrics that speak against an insight, the worst first, and what they say."""
 
-Judge = Callable[[Stated, Sequence[Stated], Reader, datetime], Score]
-"""Scores an insight beside the others that stand, by what its history teaches, as of a moment."""
-METRICS: Mapping[str, tuple[Judge, int]] = {
-    "support": (lambda one, _others, reader, _at: claims.support(one, reader), 1),
-    **{
-        name: (lambda one, _others, reader, _at, part=part: part(one, reader), 1)  # type: ignore[misc]
-        for name, part in claims.PARTS.items()
-    },
-    "redundancy": (lambda one, others, reader, _at: redundancy(one, others, reader), -1),
-    "specificity": (lambda one, _others, reader, _at: specificity(one, reader), 1),
-    "contradiction": (lambda one, others, reader, _at: contradiction(one, others, reader), -1),
-    "staleness": (lambda one, _others, reader, at: staleness(one, reader, at), -1),
+VERDICTS = {
+    "helps": "#009E73",
+    "nothing against it": "#99D8C9",
+    "shown, helped nobody": "#E69F00",
+    "not shown": "#BBBBBB",
+    "not measured": "#DDDDDD",
+    "repeats another": "#56B4E9",
+    "contradicted": "#CC79A7",
+    "out of date": "#0072B2",
+    "not supported": "#D55E00",
 }
-"""The metrics that need no questions and no bars, by name, each with 1 if more is better, -1 if less is."""
+"""What is said of an insight, from best to worst, with its colour.
+
+"nothing against it" is the best word where there are no labelled questions to measure utility with, and "not measured"
+is said where no metric could be scored either.
+"""
 
 
 def insights(  # noqa: PLR0913 (what a study may choose)
@@ -180,25 +178,13 @@ class Scorecard:
             The insight; it takes the place of the judged one of its id.
         at : datetime, optional
             As of which moment; the scorecard's by default.
-
-        Raises
-        ------
-        ValueError
-            If there is no such metric.
         """
-        if metric not in METRICS:
-            msg = f"metric must be one of {', '.join(METRICS)}, not {metric!r}."
-            raise ValueError(msg)
         others = [each for each in self.insights if each.insight_id != insight.insight_id]
         return METRICS[metric][0](insight, others, self._reader, at or self.at)
 
-    def scores(self, metric: str) -> list[Score]:
-        """Return one metric's score of each insight, with its reason; raises as `score`."""
-        return [self.score(metric, each) for each in self.insights]
-
     @cached_property
     def _scores(self) -> Mapping[str, Sequence[Score]]:
-        return {name: self.scores(name) for name in METRICS}
+        return {name: [self.score(name, each) for each in self.insights] for name in METRICS}
 
     @cached_property
     def outcomes(self) -> list[Outcome]:
@@ -300,26 +286,17 @@ class Scorecard:
         """
         import pandas as pd
 
-        graded = [(each, self._grades[each.insight_id]) for each in self.insights if each.insight_id in self._grades]
-        sides = [[each for each, grade in graded if (grade >= 2) == good] for good in (True, False)]
-        sessions = [[self._session(each) for each in side] for side in sides]
-        rows = [
-            {"metric": name} | statistics.auc(*(self._values(name, side) for side in sides), *sessions)._asdict()
-            for name in (METRICS if graded else ())
-        ]
+        rows: list[dict[str, Any]] = []
+        graded = [each for each in self.insights if each.insight_id in self._grades]
+        sides = [[each for each in graded if (self._grades[each.insight_id] >= 2) == good] for good in (True, False)]
+        cited = [[self.history.cited(each) for each in side] for side in sides]
+        sessions = [[each[-1].session_id if each else "" for each in side] for side in cited]
+        for name in METRICS if graded else ():
+            values = [[METRICS[name][1] * self.score(name, each).value for each in side] for side in sides]
+            rows.append({"metric": name} | statistics.auc(*values, *sessions)._asdict())
         return pd.DataFrame(rows, columns=["metric", *statistics.Area._fields])
 
-    def _session(self, insight: Stated) -> str:
-        """Return the session that an insight comes of; empty where it cites none."""
-        return next((message.session_id for message in reversed(self.history.cited(insight))), "")
-
-    def _values(self, metric: str, judged: Sequence[Stated]) -> "NDArray[np.float64]":
-        """Return a metric's scores so that more is better."""
-        import numpy as np
-
-        return METRICS[metric][1] * np.array([self.score(metric, each).value for each in judged], np.float64)
-
-    def plot(self) -> "Picture":
+    def plot(self) -> Picture:
         """Draw what COLD's tokens are worth: evidence recall and answer coverage with the tier and without.
 
         Raises
@@ -329,11 +306,35 @@ class Scorecard:
         """
         if self.utility is None:
             raise NothingToMeasure(self.trouble)
-        return charts.worth(self.utility)
+        return self.utility.plot()
 
-    def plot_verdicts(self) -> "Picture":
+    def plot_verdicts(self) -> Picture:
         """Draw how many insights of each kind earn their place, and what is wrong with the others."""
-        return charts.verdicts(self.frame)
+        import altair as alt
+
+        counted = self.frame.groupby(["kind", "verdict"]).size().rename("insights").reset_index()
+        names = [name for name in VERDICTS if name in set(counted["verdict"])]
+        counted["place"] = counted["verdict"].map(names.index)
+        order = counted.groupby("kind")["insights"].sum().sort_values(ascending=False).index.tolist()
+        colours = alt.Scale(domain=names, range=[VERDICTS[name] for name in names])
+        chart = (
+            alt.Chart(counted)
+            .mark_bar()
+            .encode(
+                y=alt.Y("kind:N", sort=order, title=None),
+                x=alt.X("insights:Q", title="insights"),
+                color=alt.Color("verdict:N", sort=names, title=None, scale=colours),
+                order=alt.Order("place:Q"),
+                tooltip=["kind", "verdict", "insights"],
+            )
+            .properties(
+                title=alt.TitleParams("Which insights earn their place", subtitle="by kind"),
+                width=460,
+                height={"step": 24},
+            )
+        )
+        totals = self.frame["verdict"].value_counts()
+        return Picture(finished(chart), "Insights: " + ", ".join(f"{totals[name]:,} {name}" for name in names))
 
     def __repr__(self) -> str:
         """Return what the set holds, what it is worth, and what its insights are found to be."""
@@ -351,7 +352,7 @@ class Scorecard:
                 more = interval(self.utility.difference(measure=measure), "+.3f")
                 lines.append(f"{name} against its tokens in WARM: {more}")
         counted = Counter(self.frame["verdict"])
-        lines.append(", ".join(f"{counted[name]:,} {name}" for name in charts.VERDICTS if counted[name]))
+        lines.append(", ".join(f"{counted[name]:,} {name}" for name in VERDICTS if counted[name]))
         return "\n".join(lines)
 
 
@@ -380,15 +381,11 @@ def _verdict(scores: Mapping[str, Score], worth: Worth | None) -> tuple[str, str
 
 def _check(ranks: object, budget: object, broker: object) -> None:
     """Refuse arguments of another kind; None is always right."""
-    if ranks is not None and not isinstance(ranks, Rankings):
-        msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}; leave it out to rank here."
-        raise ValueError(msg)
-    if budget is not None and not isinstance(budget, Budget):
-        msg = f"budget must be a Budget, such as Budget(cold=300), not {budget!r}."
-        raise ValueError(msg)
-    if broker is not None and not callable(getattr(broker, "bars", None)):
-        msg = (
-            f"broker must have a method bars(symbol, days), as FileBroker has; {type(broker).__name__} has none. "
-            "Leave it out for the bundled bars."
-        )
-        raise ValueError(msg)
+    for name, given, fits, wanted in (
+        ("ranks", ranks, isinstance(ranks, Rankings), "what study.rank(snapshot) gives"),
+        ("budget", budget, isinstance(budget, Budget), "a Budget, such as Budget(cold=300)"),
+        ("broker", broker, callable(getattr(broker, "bars", None)), "a broker with a method bars(symbol, days)"),
+    ):
+        if given is not None and not fits:
+            msg = f"{name} must be {wanted}, not {given!r}; leave it out for the default."
+            raise ValueError(msg)

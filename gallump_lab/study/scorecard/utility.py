@@ -14,6 +14,7 @@ from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
+from gallump_lab.study.pictures import COLOURS, DIGITS, INK, Picture, finished
 from gallump_lab.study.rank import Rankings
 from gallump_lab.study.tally import measure
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MEASURES = ("recall", "coverage")
-NAMES = {"recall": "evidence recall", "coverage": "answer coverage"}
-WAYS = ("with COLD", "its tokens to WARM", "without COLD")
+MEASURES = {"recall": "evidence recall", "coverage": "answer coverage"}
+COLOURS_OF = {"with COLD": COLOURS["COLD"], "its tokens to WARM": COLOURS["WARM"], "without COLD": "#999999"}
+WAYS = tuple(COLOURS_OF)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,6 @@ class Worth:
     """Evidence recall that is lost without it, a question's mean where it is shown; NaN where it never is."""
     coverage: float = float("nan")
     """Answer coverage that is lost without it; NaN where no such question has an answer."""
-    tokens: int = 0
-    """What it costs, each time, in the model's tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +68,42 @@ class Utility:
         """Return what a way holds, with its 95% interval."""
         return statistics.shares(self.measured[way][measure], self.conversations).interval()
 
+    def plot(self) -> Picture:
+        """Draw what prompts hold with COLD, with its tokens in WARM's hands, and without it."""
+        import altair as alt
+        import pandas as pd
+
+        levels = {(what, way): self.level(way, what) for what in MEASURES for way in WAYS}
+        rows = [(MEASURES[what], way, *level) for (what, way), level in levels.items()]
+        frame = pd.DataFrame(rows, columns=["measure", "way", "value", "low", "high"]).round(DIGITS)
+        colours = alt.Scale(domain=WAYS, range=[*COLOURS_OF.values()])
+        base = alt.Chart(frame).encode(y=alt.Y("way:N", sort=WAYS, title=None))
+        bars = base.mark_bar(height=14, opacity=0.8).encode(
+            x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("way:N", scale=colours, legend=None),
+            tooltip=["way", alt.Tooltip("value", format=".3f")],
+        )
+        ends = base.mark_rule(strokeWidth=2, color=INK).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+        spent = f"{self.budget.cold:,} tokens for insights, against as many more for WARM, or none"
+        chart = (
+            alt.layer(bars, ends)
+            .properties(width=230, height={"step": 26})
+            .facet(column=alt.Column("measure:N", sort=[*MEASURES.values()], title=None))
+            .properties(title=alt.TitleParams("What COLD's tokens are worth", subtitle=spent))
+        )
+        words = "; ".join(
+            f"{name}: "
+            + ", ".join(f"{way} {levels[what, way][0]:.3f} ({self.tokens[way]:,.0f} tokens)" for way in WAYS)
+            for what, name in MEASURES.items()
+        )
+        return Picture(finished(chart), words[:1].upper() + words[1:])
+
     def __repr__(self) -> str:
         """Return what each way of spending holds, and what COLD brings."""
         number = len(self.conversations)
         given = f"Utility of {self.budget.cold:,} {self.unit} for insights"
         lines = [f"{given}, on {number:,} question{'s' * (number != 1)}"]
-        for what, name in NAMES.items():
+        for what, name in MEASURES.items():
             levels = ", ".join(f"{way} {interval(self.level(way, what), '.3f')}" for way in WAYS)
             more = interval(self.difference(measure=what), "+.3f")
             lines.append(f"{name}: {levels}; {WAYS[0]} against {WAYS[1]} {more}")
@@ -89,30 +118,26 @@ def interval(found: tuple[float, float, float], form: str) -> str:
     return f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
 
 
-def utility(ranks: Rankings, retriever: str | None = None, budget: Budget | None = None) -> Utility:
+def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
     """Measure what insights are worth.
 
     Parameters
     ----------
     ranks : Rankings
-        What `study.rank` gives; WARM's candidates must reach to WARM's and COLD's budget together.
-    retriever : str, optional
-        One of the ranks'; the first by default.
+        What `study.rank` gives, of which the first retriever counts; WARM's candidates must reach to WARM's and COLD's
+        budget together.
     budget : Budget, optional
         By default what is applied in the lab.
 
     Raises
     ------
     ValueError
-        If the retriever is not ranked, or the ranks do not reach so far.
+        If the ranks do not reach so far.
     """
     import numpy as np
     from tqdm import tqdm  # type: ignore[import-untyped]
 
-    name = next(iter(ranks.retrievers)) if retriever is None else retriever
-    if name not in ranks.retrievers:
-        msg = f"retriever must be one of {', '.join(ranks.retrievers)}, not {retriever!r}."
-        raise ValueError(msg)
+    name = next(iter(ranks.retrievers))
     budget = ranks.config.budget if budget is None else budget
     needed = {"hot": budget.hot, "warm": budget.warm + budget.cold, "cold": budget.cold}
     if short := [tier for tier, tokens in needed.items() if tokens > ranks.limits[tier]]:
@@ -121,7 +146,7 @@ def utility(ranks: Rankings, retriever: str | None = None, budget: Budget | None
         raise ValueError(msg)
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     used: dict[str, list[int]] = {way: [] for way in WAYS}
-    losses: dict[int, list[tuple[float, float, int]]] = {}
+    losses: dict[int, list[tuple[float, float]]] = {}
     for place, asked_one in enumerate(tqdm(ranks.asked, desc="Packing", unit=" questions", delay=2)):
         needs = asked_one.needs
         hot = pack(asked_one.hot, budget.hot)
@@ -140,7 +165,7 @@ def utility(ranks: Rankings, retriever: str | None = None, budget: Budget | None
         for slot in cold:
             rest = _kept(pack([each for each in insights if each.item_id != slot.item_id], budget.cold))
             without = measure(needs, [*before, *rest])
-            lost = (whole["recall"] - without["recall"], whole["coverage"] - without["coverage"], slot.tokens)
+            lost = (whole["recall"] - without["recall"], whole["coverage"] - without["coverage"])
             losses.setdefault(slot.item_id, []).append(lost)
     return Utility(
         budget=budget,
@@ -159,13 +184,12 @@ def _kept(slots: Sequence[ContextItem]) -> list[ContextItem]:
     return [slot for slot in slots if slot.kept]
 
 
-def _worth(lost: Sequence[tuple[float, float, int]]) -> Worth:
-    recall = [each for each, _, _ in lost]
-    coverage = [each for _, each, _ in lost if each == each]  # noqa: PLR0124 (NaN: there is no answer)
+def _worth(lost: Sequence[tuple[float, float]]) -> Worth:
+    recall, coverage = zip(*lost, strict=True)
+    answered = [each for each in coverage if not math.isnan(each)]
     return Worth(
         shown=len(lost),
-        helped=sum(one > 0 or other > 0 for one, other, _ in lost),
+        helped=sum(one > 0 or other > 0 for one, other in lost),
         recall=sum(recall) / len(recall),
-        coverage=sum(coverage) / len(coverage) if coverage else float("nan"),
-        tokens=lost[0][2],
+        coverage=sum(answered) / len(answered) if answered else math.nan,
     )

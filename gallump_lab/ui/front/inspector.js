@@ -3,7 +3,7 @@
 const TIERS = ["hot", "warm", "cold"];
 const RANGES = { hot: [0, 8000, 100], warm: [0, 4000, 50], cold: [0, 2000, 20] };
 const REST_MS = 150;
-// Okabe and Ito's colours, which readers with any colour vision tell apart, and the window's.
+// Okabe and Ito's colours, which readers with any colour vision tell apart.
 const COLOURS = {
   HOT: "#d55e00",
   WARM: "#e69f00",
@@ -11,9 +11,6 @@ const COLOURS = {
   Market: "#009e73",
   Question: "#cc79a7",
   Instructions: "#8a8f98",
-  Prompt: "var(--gl-brand)",
-  "Kept for the reply": "var(--gl-dim)",
-  "Room left": "var(--gl-line)",
 };
 const coloured = (name, attributes = {}) => make("i", { style: `background: ${COLOURS[name]}`, ...attributes });
 const keyOf = (item) => `${item.kind} ${item.item_id}`;
@@ -44,7 +41,6 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
   const bar = make("div", { class: "gl-stack", role: "img" });
   const legend = make("ul", { class: "gl-legend" });
   const room = make("p", { class: "gl-facts" });
-  const whole = make("div", { class: "gl-stack gl-window", role: "img" });
   const sliders = {};
   const apply = alone ? null : button("Use from now on", () => tell({ type: "budget", budget: tried }));
   const undo = button("Undo", () => (set(inForce), refresh(), sliders.hot.slider.focus()));
@@ -61,7 +57,7 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
   budgets.append(chosen);
   const items = make("div", {});
   const origin = make("div", { class: "gl-source", role: "group", "aria-label": "Source", hidden: "" });
-  const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, whole, room, budgets, items);
+  const content = make("div", { class: "gl-inspected" }, total, problem, bar, legend, room, budgets, items);
   const root = make("aside", { class: "gl-context", "aria-label": "Context", hidden: "" });
   content.prepend(make("header", {}, title, next, alone ? null : close));
   root.append(content, origin);
@@ -167,31 +163,26 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     };
   }
 
-  /** Draw parts side by side, each as wide as its tokens. */
-  function stack(place, what, parts) {
+  /** Draw the parts of the prompt side by side, each as wide as its tokens. */
+  function stack(parts) {
     const there = parts.filter((part) => part.tokens);
     const said = there.map(({ name, tokens }) => `${name} ${count.format(tokens)}`);
-    place.ariaLabel = `${what}: ${said.join(", ")}`;
-    place.replaceChildren(
-      ...there.map(({ name, tokens }, i) => {
-        const made = coloured(name, { title: `${said[i]} tokens` });
-        made.style.flexGrow = tokens;
-        return made;
-      }),
-    );
+    bar.ariaLabel = `The prompt: ${said.join(", ")}`;
+    bar.replaceChildren(...there.map(({ name }, i) => coloured(name, { title: `${said[i]} tokens` })));
+    there.forEach(({ tokens }, i) => (bar.children[i].style.flexGrow = tokens));
   }
 
   /** Draw what the kernel has told. */
   function draw(told) {
     problem.hidden = !told.problem;
     problem.textContent = told.problem ?? "";
-    for (const each of [total, bar, legend, whole, room, items]) each.hidden = Boolean(told.problem);
+    for (const each of [total, bar, legend, room, items]) each.hidden = Boolean(told.problem);
     if (told.problem) return;
     const { parts, tokens, window: size, reply } = told;
     const money = told.most == null ? null : `${cost(told.cost)}, at most ${cost(told.most)} with the reply`;
     const facts = [`${count.format(tokens)} tokens`, money].filter(Boolean);
     total.replaceChildren(...facts.map((said) => make("span", {}, said)));
-    stack(bar, "The prompt", parts);
+    stack(parts);
     legend.replaceChildren(
       ...parts.map(({ name, tokens, budget }) => {
         const figure = budget == null ? count.format(tokens) : `${count.format(tokens)} of ${count.format(budget)}`;
@@ -199,8 +190,6 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
       }),
     );
     const free = Math.max(0, size - reply - tokens);
-    const inWindow = { Prompt: tokens, "Kept for the reply": reply, "Room left": free };
-    stack(whole, "The window", Object.entries(inWindow).map(([name, tokens]) => ({ name, tokens })));
     const left = count.format(free);
     room.textContent = `Room left: ${left} of ${count.format(size)} tokens, ${count.format(reply)} kept for the reply.`;
     if (told.items) room.textContent += " This configuration counts items in HOT and COLD, not tokens.";

@@ -121,10 +121,7 @@ def moment_of(found: Recorded, at: datetime | None) -> datetime | None:
         return max(said, default=None)
     times.naive(at, "at")
     if said and at < min(said):
-        msg = (
-            f"at is {at:%Y-%m-%d %H:%M}, and the talk begins on {min(said):%Y-%m-%d %H:%M}: nothing is known yet. "
-            "Give a later moment, or leave it out for the newest message's."
-        )
+        msg = f"at is {at:%Y-%m-%d %H:%M}, before the talk began on {min(said):%Y-%m-%d %H:%M}. Give a later moment."
         raise ValueError(msg)
     return at
 
@@ -151,22 +148,14 @@ def chosen_of(found: Recorded, chosen: Any, at: datetime | None) -> tuple[list[S
 
 
 def _wanted(found: Recorded, chosen: Any) -> frozenset[int]:
-    import pandas as pd
-
-    if not isinstance(chosen, pd.DataFrame) or "insight_id" not in chosen:
-        frame = isinstance(chosen, pd.DataFrame)
-        has = f"one with the columns {', '.join(map(str, chosen))}" if frame else repr(chosen)
-        msg = (
-            f"chosen must be a DataFrame with the column insight_id, not {has}. Choose rows: "
-            "lab.insights.frame.query('insight_id in [1, 2]')."
-        )
+    """Return the ids of the rows that a caller chose."""
+    try:
+        wanted = frozenset(chosen["insight_id"])
+    except (TypeError, KeyError, IndexError):
+        msg = f"chosen must be rows of lab.insights.frame, with their column insight_id, not {chosen!r:.200}."
+        raise ValueError(msg) from None
+    if unknown := wanted - {each.insight_id for each in found.insights}:
+        some = ", ".join(map(str, sorted(unknown, key=str)[:5]))
+        msg = f"chosen names {len(unknown):,} insights that the snapshot has not, such as {some}."
         raise ValueError(msg)
-    known = {each.insight_id for each in found.insights}
-    if unknown := [each for each in chosen["insight_id"].tolist() if each not in known]:
-        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
-        msg = (
-            f"chosen names insights that the snapshot has not: {', '.join(map(str, unknown[:5]))}{more}. Take rows of "
-            "lab.insights.frame, and a snapshot made after them."
-        )
-        raise ValueError(msg)
-    return frozenset(map(int, chosen["insight_id"]))
+    return wanted
