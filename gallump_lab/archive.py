@@ -1,15 +1,15 @@
 """What a lab holds, as frames; what goes in by bulk and out for good; which configuration is in force."""
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import index as whole
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import prices, turns
 from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
-from gallump_lab.memory import history, imports, index, labels
+from gallump_lab.memory import history, imports, labels, messages
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionManager
 from gallump_lab.store import Snapshot, Store, frame, runs
@@ -100,7 +100,7 @@ class Archive:
 
     def slots(self, turn_id: int) -> list[ContextItem]:
         """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
-        return turns.slots(self.store, operator.index(turn_id))
+        return turns.slots(self.store, whole(turn_id))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
         """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
@@ -115,7 +115,7 @@ class Archive:
         return history.forget(
             self.store,
             self._clock(),
-            message_id=None if message_id is None else operator.index(message_id),
+            message_id=None if message_id is None else whole(message_id),
             session_id=session_id,
         )
 
@@ -137,14 +137,7 @@ class Archive:
         ValueError
             If there is no such recommendation, or the verdict is another.
         """
-        turns.decide(
-            self.store,
-            self._clock(),
-            operator.index(turn_id),
-            operator.index(position),
-            verdict=verdict,
-            note=note,
-        )
+        turns.decide(self.store, self._clock(), whole(turn_id), whole(position), verdict=verdict, note=note)
 
     @property
     def spent_today(self) -> float:
@@ -234,7 +227,7 @@ class Archive:
         ConfigError
             If there is no embedder of this name.
         """
-        return index.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
+        return messages.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
 
     @property
     def questions(self) -> "pd.DataFrame":
@@ -256,32 +249,56 @@ class Archive:
         session_id: str | None = None,
         kind: str = "question",
     ) -> int:
-        """Store a question of your own to measure recall with, and give its id; see `memory.labels.add_one`."""
-        return labels.add_one(
-            self.store,
-            text,
-            self._clock(),
-            asked_at=asked_at,
+        """Store a question of your own to measure recall with, once, and give its id.
+
+        Parameters
+        ----------
+        text : str
+            The question.
+        asked_at : datetime, optional
+            With a time zone; nothing that speaks of a later time may be used. Now by default.
+        answer : str, optional
+            What a good reply says; its words tell how much of it a prompt holds.
+        symbol : str, optional
+            What it is about.
+        session_id : str, optional
+            The session in which it is asked.
+        kind : str
+            Questions of a kind are measured together.
+
+        Returns
+        -------
+        int
+            Its id, to label it by.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used.
+
+        Examples
+        --------
+        >>> lab.label(lab.add_question("Where is my stop on AAPL?", answer="At 430."), message_id=12, grade=3)
+        """
+        now = self._clock()
+        asked = labels.Question(
+            text=text,
+            asked_at=now if asked_at is None else asked_at,
             answer=answer,
             symbol=symbol,
             session_id=session_id,
             kind=kind,
         )
+        return labels.add_one(self.store, asked, now)
 
     def question_of(self, turn_id: int) -> int:
         """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, operator.index(turn_id), self._clock())
+        return labels.of_turn(self.store, whole(turn_id), self._clock())
 
     def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
         """Record how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
-        labels.label(
-            self.store,
-            operator.index(question_id),
-            operator.index(message_id),
-            grade,
-            self._clock(),
-            labeller=labeller,
-        )
+        question, message = whole(question_id), whole(message_id)
+        labels.label(self.store, question, message, grade, self._clock(), labeller=labeller)
 
     @property
     def messages(self) -> "pd.DataFrame":

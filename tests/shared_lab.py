@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from gallump_lab import Lab, tokens
-from gallump_lab.memory import index
+from gallump_lab.memory.messages import prepare, reply
 from gallump_lab.store import LabBusy, Store
 
 BEGINS = datetime(2013, 3, 1, 22, tzinfo=UTC)
@@ -211,7 +211,7 @@ def work(path: Path, number: int, pause: float, parent: Connection) -> None:
     tqdm.set_lock(threading.RLock())  # its own would be shared between processes, and left behind by a killed one
     for name in [name for name in os.environ if name.startswith("ANTHROPIC_")]:
         del os.environ[name]  # the offline analyst answers
-    index.rows(["ready"])
+    prepare([reply("ready", now=BEGINS.replace(tzinfo=None), symbol=None, state="complete")])
     tokens.count("ready")
     parent.send("ready")
     if (told := parent.recv()) is None:
@@ -255,7 +255,7 @@ class _Process:
     def __init__(self, path: Path, number: int, pause: float) -> None:
         self.journal = path.with_suffix(f".{number}")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["gallump_lab.lab", "gallump_lab.memory.index", "pandas", "duckdb"])
+        context.set_forkserver_preload(["gallump_lab.lab", "gallump_lab.memory.messages", "pandas", "duckdb"])
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=work, args=(path, number, pause, other))
         self._process.start()

@@ -1,7 +1,7 @@
 """What `shared_lab.run` left in the lab, beside what the lab had acknowledged."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import pandas as pd
 from shared_lab import BEGINS, Run, past
 
 from gallump_lab import Lab
-from gallump_lab.memory import index, vectors
+from gallump_lab.memory import vectors
+from gallump_lab.memory.messages import prepare, reply
 
 TWICE = {
     "message id {}": "select message_id from messages",
@@ -106,7 +107,8 @@ def _unlike_their_texts(
     messages: pd.DataFrame, passages: pd.DataFrame, postings: pd.DataFrame, codes: pd.DataFrame
 ) -> Iterator[str]:
     """Compare the index with what it would be if all messages were put into an empty one."""
-    wanted = index.rows(messages["text"].tolist())
+    now = datetime(2026, 1, 1)  # noqa: DTZ001 (as a table has it)
+    wanted = prepare([reply(text, now=now, symbol=None, state="complete") for text in messages["text"]])
     ids = messages["message_id"].to_numpy()[wanted.passages["message"]]
     columns = ("start", "stop", "tokens", "terms")
     should = pd.DataFrame({"message_id": ids} | {name: wanted.passages[name] for name in columns})

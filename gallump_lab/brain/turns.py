@@ -132,10 +132,7 @@ class Turn(locks.Claim):
         reply = self._sessions.reply(answer.text, row["symbol"], answer.state)
         with self._store.write() as con:
             runs.keep(con, self._config)
-            turn_id, reply_id = _write(con, row, self._items, reply)
-        if reply_id is not None:
-            self._sessions.upkeep(row["question_id"] - 1, reply_id)
-        return turn_id, reply_id
+            return _write(con, row, self._items, reply)
 
 
 def _write(

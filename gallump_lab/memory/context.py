@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.masking import masked
-from gallump_lab.memory import cold, index, ledger, recall, text, vectors
+from gallump_lab.memory import cold, ledger, messages, recall, text, vectors
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import (
     NO_OVERRIDES,
@@ -282,7 +282,8 @@ def pack(
             why = "over budget" if full else "kept"
         if why == "kept":
             used, kept = used + slot.tokens, kept + 1
-        decided.append(replace(slot, kept=why == "kept", reason=why))
+        as_it_is = (slot.kept, slot.reason) == (why == "kept", why)
+        decided.append(slot if as_it_is else replace(slot, kept=why == "kept", reason=why))
     return decided
 
 
@@ -392,4 +393,4 @@ def prepare(corpus: Corpus, catalogue: Catalogue, model: str = vectors.BUILT_IN.
         cold.prepare(standing)
         corpus.insights_ready = True
     if isinstance(catalogue, Store) and model != vectors.BUILT_IN.name:  # a snapshot stays as it is
-        index.embed_newest(catalogue, corpus.embedder(model), corpus.embedded(model))
+        messages.embed_newest(catalogue, corpus.embedder(model), corpus.embedded(model))

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
-from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import Catalogue, times
 
 if TYPE_CHECKING:
-    import numpy as np
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
@@ -44,8 +44,7 @@ _COLUMNS = {
 """Each column's type, and how it is read where it is not made here."""
 _READ = f"""
 select {", ".join(f"{said} as {name}" for name, (_, said) in _COLUMNS.items() if said)}
-from (from passages where passage_id between $begin and $end) p
-join (from messages where message_id between $first and $last) m using (message_id)
+from (from passages where passage_id between $begin and $end) p join messages m using (message_id)
 order by p.passage_id
 """  # noqa: S608 (only constants)
 _READ_CODES = f"""
@@ -53,11 +52,6 @@ select passage_id, {", ".join(f"c{i}" for i in range(CODE))} from embeddings
 where model = $model and passage_id > $after and passage_id <= $last order by passage_id
 """  # noqa: S608 (only constants)
 _NEWS = "select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages)"
-_MARK = """
-select hash(p.message_id, p.terms, m.session_id, m.created_at, m.arrived_at)
-from (from passages where passage_id = $passage) p join (from messages where message_id = $message) m using (message_id)
-"""
-_SAID = "select min(message_id), max(message_id) from passages where passage_id between ? and ?"
 _SPEAKERS = """
 select distinct strip_accents(lower(speaker)), hash(strip_accents(lower(speaker))) from messages
 where message_id between ? and ? and speaker is not null
@@ -76,7 +70,7 @@ class View:
     role: "NDArray[np.uint8]"
     """`USER` or `ASSISTANT`."""
     symbol: "NDArray[np.uint64]"
-    """The symbol's hash, as `hashed` gives it; 0 for none."""
+    """The symbol's hash; 0 for none."""
     speaker: "NDArray[np.uint64]"
     created_at: "Places"
     """The time it speaks of: microseconds since 1970, UTC."""
@@ -110,25 +104,12 @@ class View:
 
     def beside(self, places: "Places", steps: int) -> "Places":
         """Return the place so many steps after (before, if negative) each place in its session, or `NONE`."""
-        import numpy as np
-
         column = self.after if steps > 0 else self.before
         found = places
         for _ in range(abs(steps)):
             found = np.where(found == NONE, NONE, column[found])
             found = np.where(found >= len(self), NONE, found)
         return found
-
-
-@dataclass(kw_only=True)
-class _Codes:
-    """One model's codes of a corpus's passages."""
-
-    column: Any
-    until: int = 0
-    """The newest passage that has one: a model embeds the oldest first (see `index.embed_all`)."""
-    shown: int = 0
-    """So many passages a view may be looking at."""
 
 
 class Corpus:
@@ -146,7 +127,7 @@ class Corpus:
     """
 
     def __init__(self, own: Iterable[Embedder] = ()) -> None:
-        self._own = vectors.by_name(own)
+        self._known = vectors.by_name(own)
         self._lock = threading.Lock()
         self._clear()
 
@@ -154,21 +135,22 @@ class Corpus:
         self.insights_ready = False
         """Whether the insights of the lab have been analysed once."""
         self._length, self._until, self._forgotten = 0, 0, 0
-        self._mark: Any = None
+        self._columns: dict[str, Any] = {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
+        self._places = np.zeros(0, np.int32)
         self._caught_up: set[str] = set()
-        self._columns: dict[str, Any] = {}
-        self._codes: dict[str, _Codes] = {}
+        self._codes: dict[str, Any] = {}
+        self._coded: dict[str, int] = {}  # a model embeds the oldest passage first, so the newest tells of all
         self._last: dict[int, int] = {}
         self._speakers: dict[str, int] = {}
 
     def embedder(self, model: str) -> Embedder:
         """Return the embedder of a name; see `vectors.find`."""
-        return vectors.find(model, self._own)
+        return vectors.find(model, self._known)
 
     def embedded(self, model: str) -> int:
         """Return the newest passage that is known to have a code of a model, 0 for none; no older one lacks it."""
         with self._lock:
-            return self._codes[model].until if model in self._codes else 0
+            return self._coded.get(model, 0)
 
     def catch_up(self, catalogue: Catalogue, model: str = BUILT_IN.name) -> None:
         """Load a model and read a lab for the first time, in steps that are short enough for others who use it."""
@@ -191,11 +173,17 @@ class Corpus:
         with self._lock:
             while self._read(con, model):
                 pass
-            length, codes = self._length, self._codes[model]
-            codes.shown, until, speakers = length, codes.until, dict(self._speakers)
-            columns = self._columns | {"codes": codes.column}
-        found, places = _at(columns, length, moment)
-        missing = int((found["passage_id"] > until).sum())
+            length, places, speakers = self._length, self._places, dict(self._speakers)
+            columns, coded = self._columns | {"codes": self._codes[model]}, self._coded[model]
+        seen = int(np.searchsorted(columns["message_id"][:length], moment.seen_message, side="right"))
+        found = {name: column[:seen] for name, column in columns.items()}
+        if moment.as_of is not None:
+            there = np.flatnonzero(found["created_at"] <= times.microseconds(moment.as_of))
+            found = {name: column[there] for name, column in found.items()}
+            places = np.full(len(places), NONE, np.int32)
+            places[found["passage_id"]] = np.arange(len(there))
+            found["before"], found["after"] = _sides(found["session"])  # among those that were there
+        missing = int((found["passage_id"] > coded).sum())
         return View(**found, places=places, speakers=speakers, embedder=embedder, missing=missing)
 
     def _read(self, con: "DuckDBPyConnection", model: str) -> bool:
@@ -207,78 +195,62 @@ class Corpus:
             Whether there may be more.
         """
         forgotten, newest = con.execute(_NEWS).fetchone() or (0, 0)
-        if forgotten != self._forgotten or self._mark != self._marked(con):  # the latter: another file is there now
+        if forgotten != self._forgotten:
             self._clear()
             self._forgotten = forgotten
-        if newest > self._until or not self._columns:
-            begin, end = self._until + 1, min(self._until + STEP, newest)
-            first, last = con.execute(_SAID, [begin, end]).fetchone() or (0, 0)
-            found = con.execute(_READ, {"begin": begin, "end": end, "first": first, "last": last}).fetchnumpy()
-            names = con.execute(_SPEAKERS, [first, last]).fetchall()
+        known = {name: column[self._length - 1 : self._length] for name, column in self._columns.items()}
+        begin = int(known["passage_id"][0]) if self._length else 0  # the last that is known, to be looked at again
+        end = min(max(self._until, begin) + STEP, newest)
+        found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
+        if self._length and any(column[:1].tolist() != known[name].tolist() for name, column in found.items()):
+            self._clear()  # another file is there now
+            return True
+        found = {name: column[bool(self._length) :] for name, column in found.items()}
+        if len(said := found["message_id"]):
+            names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
             try:
-                self._add(found, len(found["passage_id"]), newest)
+                self._add(found, newest)
             except BaseException:  # an interrupt: half of it would be worse than none
                 self._clear()
                 raise
-            self._until = end
             self._speakers |= dict(names)
-            self._mark = self._marked(con)
-        return self._read_codes(con, model) or self._until < newest
-
-    def _marked(self, con: "DuckDBPyConnection") -> Any:
-        """Return what tells the newest passage that was read from any other lab's of the same number."""
-        if not self._length:
-            return None
-        passage, message = (int(self._columns[name][self._length - 1]) for name in ("passage_id", "message_id"))
-        return con.execute(_MARK, {"passage": passage, "message": message}).fetchone()
+        self._until = end
+        return self._read_codes(con, model) or end < newest
 
     def _read_codes(self, con: "DuckDBPyConnection", model: str) -> bool:
         """Take in a model's codes that are new, a step's worth; return whether there may be more."""
-        import numpy as np
-
-        room = len(self._columns["passage_id"])
-        codes = self._codes.get(model) or _Codes(column=_longer(np.zeros((0, CODE), np.uint64), room, 0))
-        self._codes[model] = codes
+        codes, coded = self._codes.get(model, np.zeros((0, CODE), np.uint64)), self._coded.get(model, 0)
+        if len(codes) < len(self._places):
+            codes = _longer(codes, len(self._places))
         read = self._columns["passage_id"][: self._length]
-        waiting = read[np.searchsorted(read, codes.until, side="right") :]
+        waiting = read[np.searchsorted(read, coded, side="right") :]
+        self._codes[model], self._coded[model] = codes, coded
         if not len(waiting):
             return False
         last = int(waiting[:STEP][-1])
-        found = con.execute(_READ_CODES, {"model": model, "after": codes.until, "last": last}).fetchnumpy()
+        found = con.execute(_READ_CODES, {"model": model, "after": coded, "last": last}).fetchnumpy()
         ids = np.asarray(found["passage_id"])
-        places = self._columns["places"][ids]
-        if len(codes.column) < room or (places < codes.shown).any():  # a view keeps the codes that it was given
-            codes.column = _longer(codes.column, room, 0)
         for i in range(CODE):
-            codes.column[places, i] = np.asarray(found[f"c{i}"])
+            codes[self._places[ids], i] = np.asarray(found[f"c{i}"])
         if len(ids):
-            codes.until = int(ids[-1])
-        return codes.until == last and len(waiting) > STEP
+            self._coded[model] = int(ids[-1])
+        return self._coded[model] == last and len(waiting) > STEP
 
-    def _add(self, found: "dict[str, Any]", number: int, newest: int) -> None:
-        """Take in so many passages that were read; there is room for all up to the newest id then."""
-        import numpy as np
-
-        begin, end = self._length, self._length + number
-        columns = self._columns or {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
-        columns.setdefault("places", np.zeros(0, np.int32))
-        length = begin + max(newest - self._until, 0)  # that many may come
-        if length >= len(columns["passage_id"]):
-            for name in _COLUMNS:
-                columns[name] = _longer(columns[name], max(length + length // 4, 1024), 0)
-        if newest >= len(columns["places"]):
-            columns["places"] = _longer(columns["places"], max(newest + newest // 4, 1024), NONE)
-        self._columns = columns
+    def _add(self, found: dict[str, Any], newest: int) -> None:
+        """Take in passages that were read; there is room for all up to the newest id then."""
+        if newest >= len(self._places):
+            room = max(newest + newest // 4, 1024)
+            self._columns = {name: _longer(column, room) for name, column in self._columns.items()}
+            self._places = _longer(self._places, room, NONE)
+        begin, end = self._length, self._length + len(found["passage_id"])
         for name, column in found.items():
-            columns[name][begin:end] = np.asarray(column)
+            self._columns[name][begin:end] = np.asarray(column)
+        self._places[self._columns["passage_id"][begin:end]] = np.arange(begin, end)
         self._link(begin, end)
-        columns["places"][columns["passage_id"][begin:end]] = np.arange(begin, end)
         self._length = end
 
     def _link(self, begin: int, end: int) -> None:
         """Link each new passage with the one before it in its session, and the one after."""
-        import numpy as np
-
         session, before, after = (self._columns[name] for name in ("session", "before", "after"))
         earlier, later = _sides(session[begin:end])
         before[begin:end] = np.where(earlier == NONE, NONE, begin + earlier)
@@ -292,9 +264,7 @@ class Corpus:
         self._last |= zip(session[lasts].tolist(), lasts.tolist(), strict=True)
 
 
-def _longer(column: Any, room: int, fill: int) -> Any:
-    import numpy as np
-
+def _longer(column: Any, room: int, fill: int = 0) -> Any:
     # Column by column, as codes are compared: one after the other over all passages. Zeros take no memory until used.
     shape = (room + 1, *column.shape[1:])
     found = np.full(shape, fill, column.dtype) if fill else np.zeros(shape, column.dtype, order="F")
@@ -302,35 +272,11 @@ def _longer(column: Any, room: int, fill: int) -> Any:
     return found
 
 
-def _at(columns: dict[str, Any], length: int, moment: AsOf) -> tuple[dict[str, Any], Any]:
-    """Cut the columns to what was there at a moment."""
-    import numpy as np
-
-    seen = int(np.searchsorted(columns["message_id"][:length], moment.seen_message, side="right"))
-    found = {name: columns[name][:seen] for name in (*_COLUMNS, "codes")}
-    places = columns["places"]
-    if moment.as_of is not None:
-        there = np.flatnonzero(found["created_at"] <= times.microseconds(moment.as_of))
-        found = {name: column[there] for name, column in found.items()}
-        places = np.full(len(places), NONE, np.int32)
-        places[found["passage_id"]] = np.arange(len(there))
-        found["before"], found["after"] = _sides(found["session"])  # among those that were there
-    return found, places
-
-
 def _sides(session: "NDArray[np.uint64]") -> "tuple[Places, Places]":
     """Return the place before each one of the same session, and the one after it; `NONE` where there is none."""
-    import numpy as np
-
     order = np.argsort(session, kind="stable")
     same = session[order[1:]] == session[order[:-1]]
     before, after = np.full(len(session), NONE), np.full(len(session), NONE)
     before[order[1:][same]] = order[:-1][same]
     after[order[:-1][same]] = order[1:][same]
     return before, after
-
-
-def hashed(con: "DuckDBPyConnection", symbol: str) -> list[int]:
-    """Return the hash of a symbol as a view's `symbol` holds them."""
-    found = con.execute("select hash(unnest($symbols))", {"symbols": [canonical(symbol)]}).fetchall()
-    return [int(each) for (each,) in found]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
+from gallump_lab.memory.messages import TITLE
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.store import Catalogue, Store, query, times
 
@@ -20,7 +21,7 @@ with matching as (
 select s.session_id, s.title, s.symbol, s.created_at, s.last_at, s.messages, s.continues,
        (select sum(cost_usd) from turns t where t.session_id = s.session_id) as cost_usd
 from sessions s left join matching m using (session_id)
-where s.messages > 0 and (not $searching or m.hits = len($terms) or contains(lower(s.title), lower($search)))
+where s.messages > 0 and ($search = '' or m.hits = len($terms) or contains(lower(s.title), lower($search)))
 order by s.last_at desc, s.rowid desc limit $limit
 """
 _FORGET = """
@@ -28,9 +29,9 @@ update sessions set messages = messages - n, title = null
 from (select session_id, count(*) as n from messages semi join gone using (message_id) group by session_id) g
 where g.session_id = sessions.session_id;
 
-update sessions set title = left(regexp_replace(trim(m.text), '\\s+', ' ', 'g'), 80)
+update sessions set title = m.first
 from (
-    select session_id, arg_min(text, message_id) as text from messages anti join gone using (message_id)
+    select session_id, arg_min({title}, message_id) as first from messages anti join gone using (message_id)
     where role = 'user' group by session_id
 ) m
 where m.session_id = sessions.session_id and title is null;
@@ -66,7 +67,9 @@ delete from questions where question_id in (
 );
 delete from labels where message_id in (from gone) or question_id not in (select question_id from questions);
 delete from messages where message_id in (from gone);
-"""
+drop table gone;
+drop table alone
+""".replace("{title}", TITLE)
 
 
 def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.DataFrame":
@@ -85,10 +88,9 @@ def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.Dat
         session_id, title, symbol, created_at and last_at (UTC), messages, continues (the session it goes on from, or
         missing), cost_usd (missing where no cost is known).
     """
-    asked = sorted(set(map(term_id, terms(search))))
-    given = {"terms": asked, "search": search.strip(), "searching": bool(search.strip()), "limit": limit}
+    words = [*{*map(term_id, terms(search))}]
     with catalogue.read() as con:
-        found = query.table(con, _SESSIONS, given)
+        found = query.table(con, _SESSIONS, {"terms": words, "search": search.strip(), "limit": limit})
     return found.assign(title=found["title"].map(masked, na_action="ignore"))  # a lab may be older than masking
 
 
@@ -150,19 +152,14 @@ def forget(store: Store, now: datetime, *, message_id: int | None = None, sessio
             "select message_id from messages where message_id = ? or session_id = ?", [message_id, session_id]
         ).fetchall()
         gone = [i for (i,) in rows]
-        known = gone or con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone()
-        if not known:
+        if not gone and not con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone():
             what = f"message_id {message_id!r}" if session_id is None else f"session_id {session_id!r}"
             msg = f"{what} is not in this lab; lab.messages and lab.history() list what is."
             raise ValueError(msg)
         alone = [insight_id for insight_id, sources in ledger.cited(con).items() if sources and sources.issubset(gone)]
         con.execute("create temp table gone as select unnest(?::bigint[]) as message_id", [gone])
         con.execute("create temp table alone as select unnest(?::bigint[]) as insight_id", [alone])
-        for statement in _FORGET.split(";\n"):
-            con.execute(statement)
         con.execute("insert into forgotten select message_id, ? from gone", [times.naive(now)])
-        con.execute("drop table gone")
-        con.execute("drop table alone")
-        if session_id is not None:
-            con.execute("delete from sessions where session_id = ?", [session_id])
+        con.execute(_FORGET)
+        con.execute("delete from sessions where session_id = ?", [session_id])
     return len(gone)

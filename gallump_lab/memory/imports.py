@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset
 from gallump_lab.masking import masked
-from gallump_lab.memory import index, labels, ledger
-from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, write
+from gallump_lab.memory import labels, ledger
+from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, registered, sort, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
@@ -29,8 +32,14 @@ CHARACTERS = 2_000_000
 INSIGHTS = 100
 """So many insights are stored in one step."""
 
+_MASKED = "held what looked like a key or a password; it was masked. If it is real, revoke it"
 _Row = tuple[str, dict[str, Any]]
 """Where a record stands, in words, and its values."""
+_SESSIONS = """
+insert into sessions (session_id, created_at, last_at, messages)
+select session_id, $now::timestamp, $now::timestamp, 0
+from (select unnest($sessions::varchar[]) as session_id) anti join sessions using (session_id)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,18 +121,13 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     waiting = _checked(table.messages(given, problems), times.naive(clock(), "clock()"), problems)
     _name_sessions(waiting, timedelta(minutes=session_minutes))
     with store.read() as con:
-        known = _known(con, waiting)
-    fresh = [each for each in waiting if each.hash not in known]
+        fresh = _unknown(con, waiting)
     added: list[_Waiting] = []
     with tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
         for batch in _batches(fresh):
             added += _stored(store, batch)
             bar.update(len(batch))
-    left = index.sort(store, index.BULK)
-    with tqdm(total=left, desc="Sorting the index", unit=" slices", delay=1) as bar:
-        while left:
-            before, left = left, index.sort(store, index.BULK)
-            bar.update(before - left)
+    sort(store)
     sessions = len({each.session_id for each in added})
     return _imported(problems, messages=len(added), sessions=sessions, already=len(waiting) - len(added))
 
@@ -132,25 +136,18 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
     """Return the messages that can be stored, in order of arrival; tell of the others."""
     waiting: list[_Waiting] = []
     seen: Counter[int] = Counter()
-    hidden = 0
     for where, row in _rows(said):
-        conversation, session, key, speaker = (row[name] for name in ("conversation", "session_id", "key", "speaker"))
+        conversation, session, key = row.pop("conversation"), row.pop("session_id"), row.pop("key")
         try:
-            each = draft(
-                row["role"],
-                row["text"],
-                now=now,
-                symbol=row["symbol"],
-                created_at=row["created_at"],
-                speaker=speaker,
-            )
+            each = draft(**row, now=now)
             session_id = None if session is None else checked_name(session, "session_id")
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
         whole = storable(row["text"])  # whichever keys were known when it was imported before
-        hidden += each.text != whole
-        same = _hash(conversation, session, key, each.role, speaker, each.created_at.isoformat(), whole)
+        if each.text != whole:
+            problems.note(f"messages {_MASKED}")
+        same = _hash(conversation, session, key, each.role, row["speaker"], each.created_at.isoformat(), whole)
         waiting.append(
             _Waiting(
                 draft=each,
@@ -161,20 +158,11 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
             )
         )
         seen[same] += 1
-    _note_masked(hidden, "messages", problems)
     return waiting
 
 
 def _imported(problems: Problems, **counts: int) -> Imported:
     return Imported(left_out=problems.left_out, problems=problems.describe(), **counts)
-
-
-def _note_masked(number: int, what: str, problems: Problems) -> None:
-    if number:
-        counted = f"{number:,} {what}" if number > 1 else f"1 {what.removesuffix('s')}"
-        problems.note(
-            f"In {counted} something looked like a key or a password; it was masked. If it is real, revoke it."
-        )
 
 
 def _name_sessions(waiting: Iterable[_Waiting], silence: timedelta) -> None:
@@ -196,55 +184,37 @@ def _hash(*parts: Any) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def _known(con: "DuckDBPyConnection", waiting: Iterable[_Waiting]) -> set[int]:
-    """Return the hashes of those messages that have been imported before."""
-    import numpy as np
-
-    hashes = np.array([each.hash for each in waiting], np.int64)
-    with index.registered(con, {"hash": hashes}):
-        found = con.execute("select hash from imported where hash in (select hash from given)").fetchall()
-    return {known for (known,) in found}
+def _unknown(con: "DuckDBPyConnection", waiting: list[_Waiting]) -> list[_Waiting]:
+    """Return those messages that have not been imported before."""
+    with registered(con, {"hash": np.array([each.hash for each in waiting], np.int64)}):
+        known = {known for (known,) in con.execute("select hash from imported semi join given using (hash)").fetchall()}
+    return [each for each in waiting if each.hash not in known]
 
 
-def _batches(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
-    batch: list[_Waiting] = []
-    characters = 0
-    for each in waiting:
-        characters += len(each.draft.text)
-        if batch and (len(batch) == MESSAGES or characters > CHARACTERS):
-            yield batch
-            batch, characters = [], len(each.draft.text)
-        batch.append(each)
-    if batch:
-        yield batch
+def _batches(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
+    filled = accumulate(max(CHARACTERS // MESSAGES, len(each.draft.text)) for each in waiting)
+    for _, batch in groupby(zip(filled, waiting, strict=True), lambda pair: (pair[0] - 1) // CHARACTERS):
+        yield [each for _, each in batch]
 
 
 def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
     """Write a batch in one step; return those of it that nobody else has imported meanwhile."""
-    import numpy as np
-
     while batch:
         prepared = prepare([each.draft for each in batch])
         sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
-            known = _known(con, batch)
-            if not known:
-                con.execute(
-                    "insert into sessions (session_id, created_at, last_at, messages) "
-                    "select session_id, $now::timestamp, $now::timestamp, 0 "
-                    "from (select unnest($sessions::varchar[]) as session_id) anti join sessions using (session_id)",
-                    {"now": batch[0].draft.arrived_at, "sessions": list(dict.fromkeys(sessions))},
-                )
+            fresh = _unknown(con, batch)
+            if len(fresh) == len(batch):
+                con.execute(_SESSIONS, {"now": batch[0].draft.arrived_at, "sessions": [*dict.fromkeys(sessions)]})
                 given = {
                     "hash": np.array([each.hash for each in batch], np.int64),
                     "source": np.array([each.source or 0 for each in batch], np.int64),
-                    "has_source": np.array([each.source is not None for each in batch]),
                     "message_id": np.array(write(con, sessions, prepared)),
                 }
-                with index.registered(con, given):
-                    con.execute("insert into imported select hash, if(has_source, source, null), message_id from given")
+                with registered(con, given):
+                    con.execute("insert into imported select hash, nullif(source, 0), message_id from given")
                 return batch
-        batch = [each for each in batch if each.hash not in known]
+        batch = fresh
     return batch
 
 
@@ -272,7 +242,6 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     asked = table.questions(given, problems)
     rows = list(_rows(asked))
     found: list[labels.Question] = []
-    hidden = 0
     for (where, row), evidence in zip(rows, _sources(store, rows, "evidence", problems), strict=True):
         looked_secret = _mask(row)
         try:
@@ -281,13 +250,11 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
-        hidden += looked_secret
+        if looked_secret:
+            problems.note(f"questions {_MASKED}")
         found.append(labels.Question(**row | {"asked_at": times.naive(row["asked_at"]), "evidence": evidence}))
-    _note_masked(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
-    return Imported(
-        questions=added, already=len(found) - added, left_out=problems.left_out, problems=problems.describe()
-    )
+    return _imported(problems, questions=added, already=len(found) - added)
 
 
 def insights(
@@ -311,7 +278,7 @@ def insights(
     sources = _sources(store, rows, "sources", problems, conversations or {})
     now = times.naive(clock(), "clock()")
     done: dict[str | None, int] = {}
-    added = already = hidden = 0
+    added = already = 0
     for begin in range(0, len(rows), INSIGHTS):
         part = slice(begin, begin + INSIGHTS)
         with store.write() as con:
@@ -322,7 +289,9 @@ def insights(
                 except ValueError as error:  # nothing of it has been written
                     problems.leave_out(where, str(error))
                     continue
-                added, already, hidden = added + new, already + (not new), hidden + looked_secret
+                added, already = added + new, already + (not new)
+                if looked_secret:
+                    problems.note(f"insights {_MASKED}")
                 done[row["key"]] = insight_id
     with store.write() as con:
         for where, row in rows:
@@ -332,7 +301,6 @@ def insights(
                     ledger.supersede(con, old, newer, now)
                 except ValueError:  # by what the lab knows already, or in a circle
                     problems.note(where, "what supersedes it gave way to it itself, so both stay as they are")
-    _note_masked(hidden, "insights", problems)
     return _imported(problems, insights=added, already=already)
 
 
@@ -349,16 +317,10 @@ def _once(con: "DuckDBPyConnection", row: dict[str, Any], ids: tuple[int, ...], 
 
 
 def _rows(found: "pd.DataFrame") -> Iterator[_Row]:
-    """Yield the records of a checked frame, each with where it stands in the user's own."""
-    import pandas as pd
-
+    """Yield the records of a checked frame, each with where it stands in the user's own; None is nothing."""
     label, names = found.index.name or "row", [*map(str, found.columns)]
-    moments = [name for name in names if isinstance(found[name].dtype, pd.DatetimeTZDtype)]
-    for where, *cells in found.itertuples(name=None):
-        row = dict(zip(names, cells, strict=True))
-        for name in moments:
-            row[name] = None if row[name] is pd.NaT else row[name].to_pydatetime(warn=False)
-        yield f"{label} {where}", row
+    for where, *cells in found.astype(object).where(found.notna(), None).itertuples(name=None):
+        yield f"{label} {where}", dict(zip(names, cells, strict=True))
 
 
 def _mask(row: dict[str, Any]) -> bool:
@@ -373,11 +335,9 @@ def _sources(
     store: Store, rows: Iterable[_Row], column: str, problems: Problems, conversations: Mapping[str, str | None] = {}
 ) -> list[tuple[int, ...]]:
     """Return the imported messages that each row's keys name, in its conversation or in none; the newest of a name."""
-    import numpy as np
-
     named = [[(row["conversation"] or conversations.get(key), key) for key in row[column]] for _, row in rows]
     hashes = {name: (_hash(*name), _hash(None, name[1])) for names in named for name in names}
-    with store.read() as con, index.registered(con, {"source": np.array([*hashes.values()], np.int64).ravel()}):
+    with store.read() as con, registered(con, {"source": np.array([*hashes.values()], np.int64).ravel()}):
         newest = dict(
             con.execute(
                 "select source, max(message_id) from imported semi join messages using (message_id) "

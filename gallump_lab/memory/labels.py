@@ -1,14 +1,13 @@
 """Questions to measure recall with, and labels: which messages a question needs."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gallump_lab import masking
-from gallump_lab.memory import index
-from gallump_lab.memory.messages import checked_name, checked_text
-from gallump_lab.reading.symbols import canonical, validate_symbol
+from gallump_lab.memory.messages import checked_name, checked_text, next_ids
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
@@ -145,31 +144,28 @@ def add(
     store: Store, asked: Sequence[Question], now: datetime, *, origin: Origin = "human", labeller: str = "analyst"
 ) -> list[tuple[int, bool]]:
     """Store questions with their evidence, all or none of them, each once; return ids and whether each is new."""
-    own = {"origin": origin, "labeller": labeller, "at": times.naive(now)}
+    said = {"origin": origin, "labeller": labeller, "at": times.naive(now), "grade": EVIDENCE}
     with store.write() as con:
         (newest,) = con.execute("select coalesce(max(message_id), 0) from messages").fetchone() or (0,)
-        alike = [
-            (question_id, Question(**dict(zip(_FIELDS, row, strict=True))))
-            for question_id, *row in con.execute(_ALIKE, [[each.text for each in asked]]).fetchall()
-        ]
-        known = {_same(there): question_id for question_id, there in alike}
-        known |= {_same(there, seen=there.seen_message): question_id for question_id, there in alike}
-        there = [known.get(_same(each, seen=each.seen_message)) for each in asked]
+        known: dict[tuple[Any, ...], int] = {}
+        for question_id, *values in con.execute(_ALIKE, [[each.text for each in asked]]).fetchall():
+            known |= {tuple(values): question_id, (*values[:-1], None): question_id}
+        there = [known.get(tuple(getattr(each, name) for name in _FIELDS)) for each in asked]
         fresh = [each for each, question_id in zip(asked, there, strict=True) if question_id is None]
-        ids = index.next_ids(con, "question_ids", len(fresh)).tolist()
+        ids = next_ids(con, "question_ids", len(fresh)).tolist()
         if fresh:
             columns = {name: [getattr(each, name) for each in fresh] for name in _FIELDS} | {"question_id": ids}
             columns["seen_message"] = [newest if seen is None else seen for seen in columns["seen_message"]]
             con.execute(
                 f"insert into questions ({', '.join(columns)}, origin, arrived_at) "
                 f"select {', '.join(f'unnest(${name})' for name in columns)}, $origin, $at",
-                columns | {"origin": origin, "at": own["at"]},
+                columns | {"origin": origin, "at": said["at"]},
             )
         pairs = [(i, message) for i, each in zip(ids, fresh, strict=True) for message in each.evidence]
         con.execute(
             "insert into labels select unnest($questions::bigint[]), unnest($messages::bigint[]), $grade, $origin, "
             "$labeller, $at",
-            own | {"questions": [i for i, _ in pairs], "messages": [m for _, m in pairs], "grade": EVIDENCE},
+            said | {"questions": [i for i, _ in pairs], "messages": [m for _, m in pairs]},
         )
     new = iter(ids)
     return [(next(new), True) if question_id is None else (question_id, False) for question_id in there]
@@ -178,62 +174,27 @@ def add(
 _FIELDS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "conversation", "seen_message")
 
 
-def _same(each: Question, seen: int | None = None) -> Hashable:
-    """Return what is the same of equal questions, whatever form their symbols are in; `seen` is None for any."""
-    symbol = each.symbol and canonical(each.symbol)
-    return each.text, each.answer, each.kind, each.asked_at, each.session_id, symbol, each.conversation, seen
-
-
-def add_one(  # noqa: PLR0913 (a question's fields)
-    store: Store,
-    text: str,
-    now: datetime,
-    *,
-    asked_at: datetime | None = None,
-    answer: str | None = None,
-    symbol: str | None = None,
-    session_id: str | None = None,
-    kind: str = "question",
-) -> int:
-    """Store a question of the analyst's own, once.
-
-    Parameters
-    ----------
-    text : str
-        The question.
-    asked_at : datetime, optional
-        With a time zone; nothing that speaks of a later time may be used. Now by default.
-    answer : str, optional
-        What a good reply says; its words tell how much of it a prompt holds.
-    symbol : str, optional
-        What it is about.
-    session_id : str, optional
-        The session in which it is asked.
-    kind : str
-        Questions of a kind are measured together.
-
-    Returns
-    -------
-    int
-        Its id, to label it by.
+def add_one(store: Store, asked: Question, now: datetime) -> int:
+    """Store a question of the analyst's own, once; return its id, to label it by.
 
     Raises
     ------
     ValueError
-        If an argument cannot be used.
+        If a field cannot be used.
     """
-    masking.warn("question", text, answer, kind, stacklevel=3)
-    question = Question(
-        text=checked_text(text),
-        asked_at=times.naive(now if asked_at is None else asked_at, "asked_at"),
-        kind=checked_name(kind, "kind"),
-        answer=None if answer is None else checked_text(answer, "answer"),
-        session_id=session_id,
-        symbol=None if symbol is None else validate_symbol(symbol),
+    masking.warn("question", asked.text, asked.answer, asked.kind, stacklevel=3)
+    question = replace(
+        asked,
+        text=checked_text(asked.text),
+        asked_at=times.naive(asked.asked_at, "asked_at"),
+        kind=checked_name(asked.kind, "kind"),
+        answer=None if asked.answer is None else checked_text(asked.answer, "answer"),
+        symbol=None if asked.symbol is None else validate_symbol(asked.symbol),
     )
     with store.read() as con:
-        if session_id and not con.execute("select 1 from sessions where session_id = ?", [session_id]).fetchone():
-            msg = f"session_id {session_id!r} is not in this lab; lab.history() lists them."
+        session = question.session_id
+        if session and not con.execute("select 1 from sessions where session_id = ?", [session]).fetchone():
+            msg = f"session_id {session!r} is not in this lab; lab.history() lists them."
             raise ValueError(msg)
     ((question_id, _),) = add(store, [question], now)
     return question_id
@@ -254,23 +215,21 @@ def of_turn(store: Store, turn_id: int, now: datetime) -> int:
     """
     with store.read() as con:
         row = con.execute(
-            "select text, asked_at, t.session_id, t.symbol, question_id from turns t "
+            "select text, asked_at, t.session_id, t.symbol, question_id - 1 from turns t "
             "join messages on message_id = question_id where turn_id = ?",
             [turn_id],
         ).fetchone()
         if row is None:
             msg = f"turn_id {turn_id!r} is not in this lab, or its question was forgotten; lab.turns lists them."
             raise ValueError(msg)
-        text, asked_at, session_id, symbol, message_id = row
+        text, asked_at, session_id, symbol, seen = row
         there = con.execute(
             "select question_id from questions where kind = ? and session_id = ? and seen_message = ? and text = ?",
-            [CHAT, session_id, message_id - 1, text],
+            [CHAT, session_id, seen, text],
         ).fetchone()
-    if there:
+    if there:  # a turn that was tried again had another time
         return int(there[0])
-    asked = Question(
-        text=text, asked_at=asked_at, kind=CHAT, session_id=session_id, symbol=symbol, seen_message=message_id - 1
-    )
+    asked = Question(text=text, asked_at=asked_at, kind=CHAT, session_id=session_id, symbol=symbol, seen_message=seen)
     ((question_id, _),) = add(store, [asked], now)
     return question_id
 
@@ -299,8 +258,7 @@ def label(  # noqa: PLR0913 (a label's fields)
     given = {"question": question_id, "message": message_id, "labeller": checked_name(labeller, "labeller")}
     with store.write() as con:
         if not con.execute(
-            "select 1 from questions, messages where question_id = $question and message_id = $message",
-            {"question": question_id, "message": message_id},
+            "select 1 from questions, messages where question_id = ? and message_id = ?", [question_id, message_id]
         ).fetchone():
             msg = f"question_id {question_id!r} or message_id {message_id!r} is not in this lab; see lab.questions."
             raise ValueError(msg)

@@ -1,24 +1,88 @@
-"""Messages on their way into a lab: checked, then counted and cut outside of any step, then written, one or many."""
+"""Messages on their way into a lab: checked, cut into passages and embedded outside of any step, then written.
 
-from collections.abc import Sequence
+With a message go its index rows, in one transaction: its passages, their terms (postings) and what they mean (codes).
+Codes of other models than the built-in one follow in batches, the oldest passage first: so a model has codes of all
+passages up to one of them, and what is missing is the newest.
+
+Postings are read by term, so a bulk import leaves them sorted by term; what is said after it stands unsorted at the end
+until the next.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
 
 from gallump_lab import tokens
 from gallump_lab.masking import masked
-from gallump_lab.memory import index
+from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import one_line, storable
+from gallump_lab.memory.text import passages, storable, term_id, terms
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.store import times
+from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
+    Ids = NDArray[np.int64]
+    Columns = dict[str, NDArray[Any]]
 
 MAX_CHARACTERS = 200_000
 MAX_NAME = 100
 State = Literal["complete", "stopped", "cut", "refused", "failed"]
+AHEAD = timedelta(minutes=1)
+"""So far ahead of this clock another machine's may be."""
+SLICE = 500_000
+"""About so many postings are sorted in one step: 0.3 s, up to 1 s with a very common word among them."""
+UNSORTED = 3_000
+"""So many passages, or a twentieth of all if that is more, may stand unsorted after an import."""
+BATCH = 128
+"""So many passages are embedded between two steps on the lab; an interrupt loses no more."""
+SOON = 64
+"""So many missing ones are embedded before a question; where more are missing, it does not wait for them."""
+
+LAST = (
+    "coalesce(if(last_at <= $late, last_at, (select max(m.created_at) from messages m "
+    "where m.session_id = s.session_id and m.created_at <= $late)), timestamp '0001-01-01')"
+)
+"""When a session `s` was last spoken in: what lies ahead of now, but for `AHEAD`, keeps none alive."""
+TITLE = "left(trim(regexp_replace(text, '\\s+', ' ', 'g')), 80)"
+"""What a session is called by, of its first question."""
+_INTO_MESSAGES = """
+insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, arrived_at, tokens,
+state, nullif(speaker, '') from given
+"""
+_SESSIONS = f"""
+update sessions set created_at = if(messages = 0, first, least(created_at, first)),
+last_at = if(messages = 0, last, greatest(last_at, last)), messages = messages + number,
+title = coalesce(title, new_title), symbol = coalesce(symbol, new_symbol) from (
+    select session_id, min(created_at) as first, max(created_at) as last, count(*) as number,
+    arg_min({TITLE}, message_id) filter (role = 'user') as new_title,
+    arg_min(nullif(symbol, ''), message_id) as new_symbol from given group by session_id
+) said
+where said.session_id = sessions.session_id
+"""  # noqa: S608 (constants)
+_CODES = [f"c{i}" for i in range(vectors.CODE)]
+_INTO_EMBEDDINGS = f"insert into embeddings select $model, passage_id, {', '.join(_CODES)} from given"  # noqa: S608
+_WANTED = """
+ semi join passages using (passage_id)
+anti join (from embeddings where model = $model and passage_id between $first and $last) using (passage_id)
+returning passage_id
+"""
+_LACKING = """
+passages anti join (from embeddings where model = $model and passage_id > $after) using (passage_id)
+where passage_id > $after
+"""
+_NEXT = f"""
+with lacking as (select passage_id, message_id, start, stop from {_LACKING} order by passage_id limit $limit)
+select passage_id, text[start + 1 : stop] from lacking join messages using (message_id) order by passage_id
+"""  # noqa: S608 (constants)
 
 
 def checked_text(text: str, name: str = "text") -> str:
@@ -38,15 +102,6 @@ def checked_text(text: str, name: str = "text") -> str:
     return masked(storable(text))
 
 
-AHEAD = timedelta(minutes=1)
-"""So far ahead of this clock another machine's may be."""
-LAST = (
-    "coalesce(if(last_at <= $late, last_at, (select max(m.created_at) from messages m "
-    "where m.session_id = s.session_id and m.created_at <= $late)), timestamp '0001-01-01')"
-)
-"""When a session `s` was last spoken in: what lies ahead of now, but for `AHEAD`, keeps none alive."""
-
-
 def last_said(con: "DuckDBPyConnection", session_id: str, now: datetime) -> datetime | None:
     """Return when a session was last spoken in up to now, naive UTC; the beginning of time if that lies all ahead.
 
@@ -60,20 +115,6 @@ def last_said(con: "DuckDBPyConnection", session_id: str, now: datetime) -> date
         {"session": session_id, "late": now + AHEAD},
     ).fetchone()
     return found[0] if found else None
-
-
-def checked_time(at: datetime, now: datetime, name: str = "created_at") -> datetime:
-    """Return a message's time, naive UTC, if it is not later than now by more than a minute.
-
-    Raises
-    ------
-    ValueError
-        If it lies in the future; `name` is what the message calls it.
-    """
-    if at > now + AHEAD:
-        msg = f"{name} {at} UTC lies in the future (it is {now}). Check its year and time zone."
-        raise ValueError(msg)
-    return at
 
 
 def checked_name(name: str, what: str) -> str:
@@ -131,11 +172,15 @@ def draft(  # noqa: PLR0913 (a message's fields)
         if value not in known:
             msg = f"{name} must be {' or '.join(map(repr, known))}, not {value!r}."
             raise ValueError(msg)
+    at = now if created_at is None else times.naive(created_at)
+    if at > now + AHEAD:
+        msg = f"created_at {at} UTC lies in the future (it is {now}). Check its year and time zone."
+        raise ValueError(msg)
     return Draft(
         role=role,
         text=checked_text(text),
         symbol=None if symbol is None else validate_symbol(symbol),
-        created_at=now if created_at is None else checked_time(times.naive(created_at), now),
+        created_at=at,
         arrived_at=now,
         state=state,
         speaker=None if speaker is None else checked_name(speaker, "speaker"),
@@ -150,28 +195,43 @@ def reply(text: str, *, now: datetime, symbol: str | None, state: State) -> Draf
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Messages counted and cut, ready to be written."""
+    """Messages and their index rows as arrays, ready to be written; what has no id yet is a place."""
 
-    columns: dict[str, Any]
-    """Arrays by column, a value a message."""
-    rows: index.Rows
+    messages: "Columns"
+    """Their columns, a value a message."""
+    passages: "Columns"
+    """message (its place among the messages), start, stop, tokens and terms, a value a passage."""
+    postings: "Columns"
+    """term, passage (its place among the passages), frequency and terms, a value a posting, sorted by term."""
+    codes: "vectors.Codes"
+    """A row a passage."""
 
 
 def prepare(drafts: Sequence[Draft]) -> Batch:
-    """Do all that writing messages needs before the lab is held."""
-    import numpy as np
-
-    def words(name: str) -> Any:  # "" is nothing: a column must not begin with None alone
-        return np.array([getattr(each, name) or "" for each in drafts], object)
-
-    columns = {name: words(name) for name in ("role", "text", "symbol", "speaker", "state")}
-    columns |= {
-        name: np.array([getattr(each, name) for each in drafts], "datetime64[us]")
-        for name in ("created_at", "arrived_at")
+    """Do all that takes its time before the lab is held: count, cut into passages, count their terms, embed them."""
+    texts = [each.text for each in drafts]
+    words = ("role", "text", "symbol", "speaker", "state")  # "" is nothing: a column must not begin with None alone
+    said: Columns = {name: np.array([getattr(each, name) or "" for each in drafts], object) for name in words}
+    said |= {
+        name: np.array([getattr(each, name) for each in drafts], "M8[us]") for name in ("created_at", "arrived_at")
     }
-    columns["title"] = np.array([one_line(d.text)[:80] if d.role == "user" else "" for d in drafts], object)
-    columns["tokens"] = np.array([tokens.count(d.text) for d in drafts], np.int64)
-    return Batch(columns=columns, rows=index.rows([d.text for d in drafts]))
+    found = [(place, passage) for place, text in enumerate(texts) for passage in passages(text)]
+    pieces = [texts[place][passage.start : passage.stop] for place, passage in found]
+    counts = [Counter(map(term_id, terms(piece))) for piece in pieces]
+    held = np.array([len(count) for count in counts], np.int64)
+    lengths = np.array([count.total() for count in counts], np.int32)
+    term = np.fromiter(chain.from_iterable(counts), np.int64, held.sum())
+    frequency = np.fromiter(chain.from_iterable(count.values() for count in counts), np.int64, held.sum())
+    passage = np.repeat(np.arange(len(counts)), held)
+    order = np.lexsort((passage, term))
+    spans = {name: np.array([getattr(p, name) for _, p in found], np.int32) for name in ("start", "stop", "tokens")}
+    postings: Columns = {"term": term, "passage": passage, "frequency": frequency, "terms": lengths[passage]}
+    return Batch(
+        messages=said | {"tokens": np.array([tokens.count(text) for text in texts], np.int64)},
+        passages=spans | {"message": np.array([place for place, _ in found], np.int64), "terms": lengths},
+        postings={name: column[order] for name, column in postings.items()},
+        codes=vectors.encode(vectors.BUILT_IN.embed(pieces)),
+    )
 
 
 def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:
@@ -179,23 +239,104 @@ def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -
 
     The sessions are there already. Ids follow the order of the batch.
     """
-    import numpy as np
-
-    ids = index.next_ids(con, "message_ids", len(session_ids))
-    given = batch.columns | {"message_id": ids, "session_id": np.array(session_ids, object)}
-    with index.registered(con, given):
-        con.execute(
-            "insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, "
-            "arrived_at, tokens, state, nullif(speaker, '') from given"
-        )
-        con.execute(
-            "update sessions set created_at = if(messages = 0, first, least(created_at, first)), "
-            "last_at = if(messages = 0, last, greatest(last_at, last)), messages = messages + number, "
-            "title = coalesce(title, new_title), symbol = coalesce(symbol, new_symbol) from ("
-            "select session_id, min(created_at) as first, max(created_at) as last, count(*) as number, "
-            "arg_min(nullif(title, ''), message_id) as new_title, "
-            "arg_min(nullif(symbol, ''), message_id) as new_symbol from given group by session_id) said "
-            "where said.session_id = sessions.session_id"
-        )
-    index.write(con, ids, batch.rows)
+    ids = next_ids(con, "message_ids", len(session_ids))
+    with registered(con, batch.messages | {"message_id": ids, "session_id": np.array(session_ids, object)}):
+        con.execute(_INTO_MESSAGES)
+        con.execute(_SESSIONS)
+    said = batch.passages["message"]
+    passage_ids = next_ids(con, "passage_ids", len(said))
+    with registered(con, batch.passages | {"passage_id": passage_ids, "message": ids[said]}):
+        con.execute("insert into passages select passage_id, message, start, stop, tokens, terms from given")
+    with registered(con, _coded(passage_ids, batch.codes)):
+        con.execute(_INTO_EMBEDDINGS, {"model": vectors.BUILT_IN.name})
+    with registered(con, batch.postings | {"passage": passage_ids[batch.postings["passage"]]}):
+        con.execute("insert into postings select term, passage, frequency, terms from given")
     return [int(i) for i in ids]
+
+
+def _coded(passage_ids: "Ids", codes: "vectors.Codes") -> "Columns":
+    return {name: codes[:, i].copy() for i, name in enumerate(_CODES)} | {"passage_id": passage_ids}
+
+
+def next_ids(con: "DuckDBPyConnection", sequence: str, number: int) -> "Ids":
+    """Take so many ids from a sequence, in order."""
+    found = con.execute("select nextval(?) as id from range(?)", [sequence, number]).fetchnumpy()
+    return np.sort(np.asarray(found["id"], np.int64))
+
+
+@contextmanager
+def registered(con: "DuckDBPyConnection", given: "Mapping[str, NDArray[Any]]") -> Iterator[None]:
+    """Let statements of a step read arrays as the table `given`; after an error the step's connection goes anyway."""
+    import duckdb
+
+    try:
+        con.register("given", dict(given))
+        yield
+        con.unregister("given")
+    except duckdb.Error as error:
+        if "KeyboardInterrupt" in str(error).strip().splitlines()[-1]:  # so it comes while DuckDB looks at an array
+            raise KeyboardInterrupt from error
+        raise
+
+
+def embed_all(store: Store, embedder: vectors.Embedder) -> int:
+    """Embed every passage that a model has no code of yet; see `Lab.embed`."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    done = after = 0
+    with store.read() as con:
+        counted = con.execute(f"select count(*) from {_LACKING}", {"model": embedder.name, "after": 0}).fetchone()  # noqa: S608
+    with tqdm(
+        total=counted and counted[0], desc=f"Embedding ({embedder.name})", unit=" passages", unit_scale=True, delay=1
+    ) as bar:
+        while texts := _lacking(store, embedder.name, after, BATCH):
+            done += _take_in(store, embedder, texts)
+            after = texts[-1][0]
+            bar.update(len(texts))
+    return done
+
+
+def embed_newest(store: Store, embedder: vectors.Embedder, after: int) -> None:
+    """Embed what has just arrived, after a passage up to which nothing is missing, unless it is much."""
+    texts = _lacking(store, embedder.name, after, SOON + 1)
+    if 0 < len(texts) <= SOON:
+        _take_in(store, embedder, texts)
+
+
+def _lacking(store: Store, model: str, after: int, most: int) -> list[tuple[int, str]]:
+    """Return the oldest passages after one that have no code, each with its text."""
+    with store.read() as con:
+        found = con.execute(_NEXT, {"model": model, "after": after, "limit": most}).fetchall()
+    return [(passage, masked(text)) for passage, text in found]  # a lab may be older than masking
+
+
+def _take_in(store: Store, embedder: vectors.Embedder, texts: list[tuple[int, str]]) -> int:
+    """Embed passages; write those that are still there and that nobody else has embedded meanwhile."""
+    ids = np.array([passage for passage, _ in texts], np.int64)
+    codes = vectors.encode(vectors.of(embedder, [text for _, text in texts]))
+    span = {"model": embedder.name, "first": texts[0][0], "last": texts[-1][0]}
+    with store.write() as con, registered(con, _coded(ids, codes)):
+        return len(con.execute(_INTO_EMBEDDINGS + _WANTED, span).fetchall())
+
+
+def sort(store: Store) -> None:
+    """Sort the postings by term if much of them stands unsorted, a slice of the terms' range in a step."""
+    with store.read() as con:
+        newest, ordered, number = con.execute(
+            "select (select coalesce(max(passage_id), 0) from passages), sorted_passage, "
+            "(select count(*) from postings) from sorting"
+        ).fetchone() or (0, 0, 0)
+    if newest - ordered <= max(UNSORTED, newest // 20):
+        return
+    slices = max(1, number // SLICE)
+    bounds = [-(2**63) + 2**64 * part // slices for part in range(slices + 1)]
+    for low, high in pairwise(bounds):
+        span = [low, high - 1]
+        with store.write() as con:
+            con.execute("create temp table slice as from postings limit 0")
+            con.execute("insert into slice from postings where term between ? and ? order by term, passage_id", span)
+            con.execute("delete from postings where term between ? and ?", span)
+            con.execute("insert into postings from slice")
+            con.execute("drop table slice")
+    with store.write() as con:
+        con.execute("update sorting set sorted_passage = greatest(sorted_passage, ?)", [newest])

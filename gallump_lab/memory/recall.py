@@ -6,6 +6,8 @@ from datetime import UTC, tzinfo
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gallump_lab import tokens
 from gallump_lab.config import Recall
 from gallump_lab.memory import corpus, signals
@@ -14,6 +16,7 @@ from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line
+from gallump_lab.reading.symbols import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +103,6 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     to the earlier passage. Document frequencies and the average length are those of the moment. `memo` keeps what
     others' ranking of the same question at the same moment can use.
     """
-    import numpy as np
-
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})
     memo = {} if memo is None else memo
@@ -115,16 +116,16 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         view,
         question,
         postings=once("postings", lambda: postings(con, view, question)),
-        symbols=once("symbol", lambda: corpus.hashed(con, symbol)) if symbol else [],
+        symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
         moment=moment,
         settings=settings,
     )
-    first = [signals.best_by_words(view, asked, FIRST)] if settings.words else []
-    first += [signals.nearest_in_meaning(view, asked, FIRST)] if settings.meaning else []
+    first = [signals.best_by_words(asked, FIRST)] if settings.words else []
+    first += [signals.nearest_in_meaning(asked, FIRST)] if settings.meaning else []
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
-        first = [np.flatnonzero(signals.speaker(view, np.arange(len(view)), asked))[-FIRST:]]
+        first = [np.flatnonzero(signals.speaker(asked, np.arange(len(view))))[-FIRST:]]
     if asked.spans and (settings.dates or not asked.words):  # whatever the words say
         first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
     best = np.unique(np.concatenate(first))
@@ -132,7 +133,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     places = around[around != corpus.NONE]
     same = (view.embedder.name, settings.neighbours, settings.k1, settings.b, places.tobytes())
     gains = {
-        name: np.rint(weight * once((name, *same), partial(score, view, places, asked))).astype(np.int64)
+        name: np.rint(weight * once((name, *same), partial(score, asked, places))).astype(np.int64)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
@@ -143,6 +144,12 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         scores=scores[order].tolist(),
         signals={name: gained[order].tolist() for name, gained in gains.items()},
     )
+
+
+def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:
+    """Return the hash of a symbol as a view's `symbol` holds them."""
+    (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
+    return int(found)
 
 
 def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
@@ -162,8 +169,6 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
 
 def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
     """Return for each term of a question the places of the passages that hold it, and how often each does."""
-    import numpy as np
-
     postings = {}
     for term in signals.needed(question) if len(view) else ():  # one statement for all of them takes twice as long
         found = con.execute(

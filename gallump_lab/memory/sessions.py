@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from gallump_lab.config import Config
 from gallump_lab.masking import describe, masked
-from gallump_lab.memory import index, messages
+from gallump_lab.memory import messages
 from gallump_lab.memory.context import context, learnt_factor
 from gallump_lab.memory.context import newest as newest_ids
 from gallump_lab.memory.corpus import Corpus
@@ -20,8 +20,6 @@ from gallump_lab.store import Cache, Store, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-UPKEEP_EVERY = 20
 
 
 def new_id() -> str:
@@ -129,15 +127,15 @@ class SessionManager:
         """Return whether a session exists and has not ended."""
         return self.standing(session_id)[0]
 
-    def is_live(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> bool:
-        """Return whether a session exists and has not ended, inside a step on the lab."""
-        return self._why_not(con, session_id, minutes) is None
-
     def standing(self, session_id: str | None) -> tuple[bool, int]:
         """Return in one step whether a session is live, and which message is the lab's newest (0 for none)."""
         with self._store.read() as con:
             live = session_id is not None and self.is_live(con, session_id, self.config(con).session_minutes)
             return live, newest_ids(con)[0]
+
+    def is_live(self, con: "DuckDBPyConnection", session_id: str, minutes: float) -> bool:
+        """Return whether a session exists and has not ended, inside a step on the lab."""
+        return self._why_not(con, session_id, minutes) is None
 
     def add_message(  # noqa: PLR0913 (the guide's arguments and three more)
         self,
@@ -194,7 +192,6 @@ class SessionManager:
                 msg = f"session_id: {why_not} Get one from get_or_create_session()."
                 raise ValueError(msg)
             (message_id,) = messages.write(con, [session_id], batch)
-        self.upkeep(message_id - 1, message_id)
         return message_id
 
     def question(self, text: str, symbol: str | None = None) -> CheckedQuestion:
@@ -243,11 +240,6 @@ class SessionManager:
     def here(self, config: Config) -> datetime:
         """Return the clock's time in the analyst's time zone; see `times.here`."""
         return times.here(self._clock, config.time_zone)
-
-    def upkeep(self, since: int, until: int) -> None:
-        """Keep recall's index in order: every so many messages, sort a part of it (see `index.sort`)."""
-        if until // UPKEEP_EVERY > since // UPKEEP_EVERY:
-            index.sort(self._store)
 
     def get_context(self, session_id: str, symbol: str | None = None) -> SessionContext:
         """Return what memory holds for the session's newest question, as of now.

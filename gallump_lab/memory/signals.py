@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gallump_lab.config import Recall
 from gallump_lab.memory import text, vectors
@@ -22,7 +25,6 @@ from gallump_lab.reading import dates
 from gallump_lab.store.times import microseconds
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from gallump_lab.memory.corpus import Places, View
@@ -64,8 +66,9 @@ class TermPlaces:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A question, taken apart."""
+    """A question, taken apart, and the passages among which it is asked."""
 
+    view: "View"
     words: list[str]
     """What it asks for, without the names and dates that only say whom and when."""
     found: list[TermPlaces]
@@ -74,13 +77,27 @@ class Asked:
     """How rare a word is; one that stands nowhere is as rare as can be."""
     speakers: list[int]
     """Hashes of the speakers whom it names."""
-    symbols: list[int]
-    """The hashes of its symbol's spellings; empty for none."""
+    symbol: int | None
+    """Its symbol's hash, as the view has them."""
     spans: Spans
     """The times that it names."""
     at: int
     """When it is asked, in microseconds since 1970."""
     settings: Recall
+
+    @cached_property
+    def vector(self) -> "Ints":
+        """Its vector, scaled to a length of about 1,000; zeros if it has no words.
+
+        Its words count by how rare they are in the lab at the moment.
+        """
+        if not self.words:
+            return np.zeros(vectors.DIMENSIONS, np.int64)
+        weights = {word: round(vectors.WEIGHT * self.idf(word)) for word in self.words}
+        (found,) = vectors.of(self.view.embedder, [" ".join(self.words)], weights.__getitem__)
+        length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # 64 bits would not do
+        scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
+        return scaled
 
 
 def needed(question: str) -> list[int]:
@@ -104,19 +121,11 @@ def ask(  # noqa: PLR0913 (a question's givens)
     question: str,
     *,
     postings: "Postings",
-    symbols: list[int],
+    symbol: int | None,
     moment: "AsOf",
     settings: Recall,
 ) -> Asked:
-    """Take a question apart.
-
-    Parameters
-    ----------
-    postings : dict
-        For each of the question's terms the places that hold it, and how often each does.
-    symbols : list of int
-        The hashes of its symbol's spellings; empty for none.
-    """
+    """Take a question apart; `postings` says for each of its terms which places hold it and how often."""
     plain = text.plain(question)
     speakers = [
         name
@@ -137,18 +146,19 @@ def ask(  # noqa: PLR0913 (a question's givens)
 
     wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
+        view=view,
         words=kept,
         found=[known[number] for number in wanted if number in known],
         idf=idf,
         speakers=[view.speakers[name] for name in speakers],
-        symbols=symbols,
+        symbol=symbol,
         spans=spans,
         at=microseconds(moment.now),
         settings=settings,
     )
 
 
-def words(view: "View", places: "Places", asked: Asked) -> "Ints":
+def words(asked: Asked, places: "Places") -> "Ints":
     """Return each passage's share of what the question's words weigh, 0 to (k1 + 1) millionths.
 
     A conversation spreads over turns: the answer often stands beside the words that were asked for. So each term of the
@@ -156,9 +166,7 @@ def words(view: "View", places: "Places", asked: Asked) -> "Ints":
     before or after it in its session. The term's share is BM25's (Robertson and Zaragoza 2009, "The Probabilistic
     Relevance Framework: BM25 and Beyond"), and the sum is taken relative to all that the question's terms weigh.
     """
-    import numpy as np
-
-    score = np.zeros(len(places), np.int64)
+    view, score = asked.view, np.zeros(len(places), np.int64)
     total = sum(found.idf for found in asked.found)
     if not total:
         return score
@@ -188,15 +196,12 @@ def _share(
     return frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * (length / mean)))
 
 
-def meaning(view: "View", places: "Places", asked: Asked) -> "Ints":
+def meaning(asked: Asked, places: "Places") -> "Ints":
     """Return the cosine of the question's vector and each passage's, in millionths, 0 where it points away.
 
-    Into a passage's vector its neighbours' are mixed. The question's words count by how rare they are in the lab at the
-    moment; a passage's vector is a constant of its text.
+    Into a passage's vector, which is a constant of its text, its neighbours' are mixed.
     """
-    import numpy as np
-
-    question = _vector(view, asked).astype(np.float64)
+    view, question = asked.view, asked.vector.astype(np.float64)
     beside = MEANING_BESIDE.items()
     sides = [(view.beside(places, steps), round(asked.settings.neighbours * part)) for steps, part in beside]
     needed, where = np.unique(np.concatenate([places, *(side for side, _ in sides)]), return_inverse=True)
@@ -213,55 +218,40 @@ def meaning(view: "View", places: "Places", asked: Asked) -> "Ints":
     return found
 
 
-def _vector(view: "View", asked: Asked) -> "Ints":
-    """Return the question's vector, scaled to a length of about 1,000."""
-    import numpy as np
-
-    if not asked.words:
-        return np.zeros(vectors.DIMENSIONS, np.int64)
-    weights = {word: round(vectors.WEIGHT * asked.idf(word)) for word in asked.words}
-    (found,) = vectors.of(view.embedder, [" ".join(asked.words)], weights.__getitem__)
-    length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # of any length: 64 bits would not do
-    scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
-    return scaled
-
-
-def speaker(view: "View", places: "Places", asked: Asked) -> "Ints":
+def speaker(asked: Asked, places: "Places") -> "Ints":
     """Return a million to what a speaker said whom the question names."""
-    return _million(view.speaker[places], asked.speakers)
+    return _million(asked.view.speaker[places], asked.speakers)
 
 
-def role(view: "View", places: "Places", asked: Asked) -> "Ints":  # noqa: ARG001 (one interface)
+def role(asked: Asked, places: "Places") -> "Ints":
     """Return a million to an analyst's own words.
 
     What analysts said of their own plans is where the evidence is; the assistant's long advice says much the same in
     other words and would crowd it out.
     """
-    return _million(view.role[places], [USER])
+    return _million(asked.view.role[places], [USER])
 
 
-def symbol(view: "View", places: "Places", asked: Asked) -> "Ints":
+def symbol(asked: Asked, places: "Places") -> "Ints":
     """Return a million to a passage of a message with the question's symbol."""
-    return _million(view.symbol[places], asked.symbols)
+    return _million(asked.view.symbol[places], [] if asked.symbol is None else [asked.symbol])
 
 
-def time(view: "View", places: "Places", asked: Asked) -> "Ints":
+def time(asked: Asked, places: "Places") -> "Ints":
     """Return a million for what was said in a time that the question names, half of it for what was said near it."""
-    import numpy as np
-
-    said = view.created_at[places]
+    said = asked.view.created_at[places]
     near = np.zeros(len(places), bool)
     for begin, end in asked.spans:
         near |= (said >= begin - BEFORE) & (said < end + AFTER)
     return 500_000 * near.astype(np.int64) + 500_000 * within(said, asked.spans)
 
 
-def recency(view: "View", places: "Places", asked: Asked) -> "Ints":
+def recency(asked: Asked, places: "Places") -> "Ints":
     """Return a million to what was said just now, half of it to what was said a half-life ago."""
-    return decay(view.created_at[places], asked.at)
+    return decay(asked.view.created_at[places], asked.at)
 
 
-SIGNALS: "dict[str, Callable[[View, Places, Asked], Ints]]" = {
+SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "words": words,
     "meaning": meaning,
     "speaker": speaker,
@@ -275,33 +265,25 @@ SIGNALS: "dict[str, Callable[[View, Places, Asked], Ints]]" = {
 
 def _million(values: "NDArray[Any]", wanted: list[int]) -> "Ints":
     """Return a million where a value is one of those that are wanted."""
-    import numpy as np
-
     found: Ints = MILLION * np.isin(values, np.array(wanted, values.dtype)).astype(np.int64)
     return found
 
 
 def within(said: "Ints", spans: Spans) -> "NDArray[np.bool_]":
     """Return of each time, microseconds since 1970, whether it lies in one of the spans."""
-    import numpy as np
-
     inside: NDArray[np.bool_] = np.searchsorted(np.ravel(spans), said, side="right") % 2 == 1
     return inside
 
 
 def decay(said: "Ints", at: int) -> "Ints":
     """Return a million for a time that is now, half of it for one a half-life ago; microseconds since 1970."""
-    import numpy as np
-
     found: Ints = MILLION * HALF_LIFE // (HALF_LIFE + np.maximum(at - said, 0))
     return found
 
 
-def best_by_words(view: "View", asked: Asked, most: int) -> "Places":
+def best_by_words(asked: Asked, most: int) -> "Places":
     """Return the places of the passages with the highest plain BM25."""
-    import numpy as np
-
-    score = np.zeros(len(view), np.int64)
+    view, score = asked.view, np.zeros(len(asked.view), np.int64)
     lengths = np.arange(view.terms.max() + 1)
     for found in asked.found:
         if len(found.places):
@@ -314,21 +296,18 @@ def best_by_words(view: "View", asked: Asked, most: int) -> "Places":
     return _top(score, most)
 
 
-def nearest_in_meaning(view: "View", asked: Asked, most: int) -> "Places":
+def nearest_in_meaning(asked: Asked, most: int) -> "Places":
     """Return the places whose codes differ least from the question's."""
-    import numpy as np
-
-    (code,) = vectors.encode(_vector(view, asked)[None])
+    (code,) = vectors.encode(asked.vector[None])
     if not code.any():
         return np.zeros(0, np.int64)
-    found = _top(vectors.DIMENSIONS + 1 - vectors.distance(view.codes, code), most)
-    return found[view.codes[found].any(1)]
+    codes = asked.view.codes
+    found = _top(vectors.DIMENSIONS + 1 - vectors.distance(codes, code), most)
+    return found[codes[found].any(1)]
 
 
 def _top(score: "NDArray[Any]", most: int) -> "Places":
     """Return the places that score highest, and above 0; earlier ones first among equals, in order of place."""
-    import numpy as np
-
     least, columns = 1, len(score) // _BLOCKS
     if columns > most:  # so many columns hold such a score at least, so the highest are not below it
         peaks = score[: _BLOCKS * columns].reshape(_BLOCKS, columns).max(0)

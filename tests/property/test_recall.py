@@ -35,7 +35,7 @@ messages = st.lists(
     min_size=2,
     max_size=14,
 )
-slow = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def lab_of(rows, folder):
@@ -97,3 +97,16 @@ def test_passages_kept_up_in_memory_are_those_on_disk(rows, parts, gone, tmp_pat
     if gone in set(before.message_id.tolist()):
         lab.forget(message_id=gone)
         assert gone not in same().message_id
+
+
+def test_recall_of_a_lab_that_was_replaced_by_a_longer_one_is_the_new_ones(tmp_path):
+    for name, said in {"old": 3, "new": 6}.items():
+        lab = Lab.open(tmp_path / f"{name}.duckdb")
+        for i in range(said):
+            session = lab.sessions.get_or_create_session()
+            lab.sessions.add_message(session, "user", f"The {name} stop of AAPL is {100 + i}, said {i * 'again '}.")
+    lab = Lab.open(tmp_path / "old.duckdb")
+    assert "old" in lab.recall("Where is the stop of AAPL?").slots[0].text
+    (tmp_path / "new.duckdb").replace(tmp_path / "old.duckdb")
+    anew = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
+    assert lab.recall("Where is the stop of AAPL?").frame.equals(anew)

@@ -20,7 +20,7 @@ from gallump_lab import Lab
 from gallump_lab.store import DamagedFile, DiskFull
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["gallump_lab.lab", "gallump_lab.memory.index", "pandas", "duckdb"])
+CONTEXT.set_forkserver_preload(["gallump_lab.lab", "gallump_lab.memory.messages", "pandas", "duckdb"])
 
 
 class Child:

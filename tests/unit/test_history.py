@@ -16,7 +16,7 @@ import pytest
 from clock import Clock
 from messages_server import DROP, MessagesServer, say, start, text
 
-from gallump_lab import Config, Lab, Model, study
+from gallump_lab import Config, Lab, study
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory.records import Overrides
 from gallump_lab.store import LabBusy
@@ -35,8 +35,10 @@ def lab(tmp_path: Path, clock: Clock) -> Lab:
     return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
 
 
-def test_a_session_that_has_ended_is_continued_by_one_that_names_it(lab: Lab, clock: Clock) -> None:
+def test_past_sessions_are_continued_found_and_exported(lab: Lab, clock: Clock) -> None:
     first = lab.ask("My rule: no position over earnings.", watchlist=["MSFT"])
+    lab.sessions.add_message(first.session_id, "user", "Look:\n```python\ngiraffe = 1")
+    lab.sessions.add_message(first.session_id, "user", "And then?")
     clock.now += timedelta(hours=2)
     second = lab.ask("What was my rule?", session_id=first.session_id)
     assert (second.session_id, second.notice is not None) == ("session-2", True)
@@ -46,28 +48,14 @@ def test_a_session_that_has_ended_is_continued_by_one_that_names_it(lab: Lab, cl
     assert frame["title"].tolist() == ["What was my rule?", "My rule: no position over earnings."]
     assert frame["symbol"].iloc[1] == "MSFT"
     assert frame["cost_usd"].tolist() == [0.0, 0.0]
-
-
-def test_sessions_are_found_by_what_was_said(lab: Lab) -> None:
-    for said in ("My rule: no position over earnings.", "Where does a giraffe trade?"):
-        lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", said)
-    found = {
-        search: lab.history(search)["session_id"].tolist()
-        for search in ("giraffes", "earning position", "what stop", "")
-    }
-    assert found == {
-        "giraffes": ["session-2"],
-        "earning position": ["session-1"],
-        "what stop": [],
-        "": ["session-2", "session-1"],
-    }
-
-
-def test_a_session_exports_as_markdown(lab: Lab) -> None:
-    reply = lab.ask("Is AAPL cheap at $190?", watchlist=["AAPL"])
-    document = lab.export(reply.session_id)
-    assert document.startswith("# Is AAPL cheap at $190?\n\n2013-03-01 22:00 UTC, about AAPL\n\n**User** (2013-03-01")
-    assert reply.text in document
+    found = {search: lab.history(search)["session_id"].tolist() for search in ("giraffes", "what was my", "zebra")}
+    assert found == {"giraffes": ["session-1"], "what was my": ["session-2"], "zebra": []}
+    document = lab.export(first.session_id)
+    assert document.startswith(
+        "# My rule: no position over earnings.\n\n2013-03-01 22:00 UTC, about MSFT\n\n**User** ("
+    )
+    assert first.text in document
+    assert "giraffe = 1\n```\n\n**User**" in document  # an open fence does not swallow the next
     with pytest.raises(ValueError, match=r"lab\.history"):
         lab.export("nowhere")
 
@@ -106,50 +94,26 @@ def test_a_forgotten_session_is_gone_and_ids_are_not_used_again(lab: Lab) -> Non
             lab.forget(**wrong)
 
 
-def test_a_failed_question_is_asked_again_without_being_stored_twice(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.apply(Config(model=Model(max_retries=0, timeout=5)))
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    with pytest.raises(ModelError) as caught:
-        lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
-    question = caught.value.reply.question_id
-    with pytest.raises(ModelError):
-        lab.retry(question)
-    monkeypatch.delenv("ANTHROPIC_BASE_URL")
-    reply = lab.retry(question)
-    assert reply.question_id == question
-    assert lab.messages["text"].tolist() == ["Is AAPL cheap?", reply.text]
-    assert "**AAPL**" in reply.text
-    assert [said["turn"] is None for said in lab.transcript()] == [True, False]
-    with pytest.raises(ValueError, match="has a reply"):
-        lab.retry(question)
-    with pytest.raises(ValueError, match="no question"):
-        lab.retry(reply.reply_id)
-
-
 def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: Lab, clock: Clock) -> None:
-    for i in range(20):
-        lab.ask(f"Thought {i}: the AAPL gap at {400 + i} may close soon.")
+    session = lab.sessions.get_or_create_session()
+    for i in range(40):
+        lab.sessions.add_message(session, "user", f"Thought {i}: the AAPL gap at {400 + i} may close soon.")
     pinned_insight = lab.insights.add("Old lesson", symbol="IBM")
     lab.insights.add("Newer lesson", symbol="AAPL")
     clock.now += timedelta(hours=1)
     question = "Which AAPL gap may close?"
     before = [slot for slot in lab.preview(question, ["AAPL"]).slots if slot.tier == "warm"]
     first, last = before[0], [slot for slot in before if slot.reason == "over budget"][-1]
-    overrides = Overrides(
-        pinned=[(last.kind, last.item_id), ("insight", pinned_insight)], excluded=[(first.kind, first.item_id)]
-    )
-    preview = lab.preview(question, ["AAPL"], overrides=overrides)
-    reasons = {(slot.kind, slot.item_id): slot.reason for slot in preview.slots}
-    assert reasons[last.kind, last.item_id] == "kept"
-    assert reasons[first.kind, first.item_id] == "excluded"
-    assert [slot.text for slot in preview.slots if slot.tier == "cold"][0] == "Old lesson"  # noqa: RUF015
-    reply = lab.ask(question, ["AAPL"], overrides=overrides)
-    assert reply.prompt.sha256 == preview.prompt.sha256
+    pinned = [(last.kind, last.item_id), ("insight", pinned_insight)]
+    reply = lab.ask(question, ["AAPL"], overrides=Overrides(pinned=pinned, excluded=[(first.kind, first.item_id)]))
+    reasons = {(slot.kind, slot.item_id): slot.reason for slot in reply.prompt.slots}
+    assert (reasons[last.kind, last.item_id], reasons[first.kind, first.item_id]) == ("kept", "excluded")
+    assert next(slot.text for slot in reply.prompt.slots if slot.tier == "cold") == "Old lesson"
     assert study.replay(lab.snapshot()).frame["identical"].all()
-    recorded = lab.slots(reply.turn_id)
-    assert [(s.tier, s.rank, s.text, s.reason) for s in recorded] == [
-        (s.tier, s.rank, s.text, s.reason) for s in reply.prompt.slots
-    ]
+    recorded, shown = (
+        [(s.tier, s.rank, s.text, s.reason) for s in slots] for slots in (lab.slots(reply.turn_id), reply.prompt.slots)
+    )
+    assert recorded == shown
     with pytest.raises(ValueError, match="turn_id 999"):
         lab.slots(999)
     with pytest.raises(ValueError, match="pinned must be pairs"):
@@ -271,8 +235,9 @@ def test_a_question_whose_reply_broke_off_is_asked_again_and_both_replies_stay(l
     assert lab.messages["text"].tolist() == ["Will the line hold?", "Half of ", "All of it."]
     assert "Half of" not in server.requests[1].prompt
     assert [said["state"] for said in lab.transcript()] == ["complete", "failed", "complete"]
-    with pytest.raises(ValueError, match="has a reply"):
-        lab.retry(reply.question_id)
+    for wrong, words in ((reply.question_id, "has a reply"), (reply.reply_id, "no question")):
+        with pytest.raises(ValueError, match=words):
+            lab.retry(wrong)
     lab.forget(message_id=reply.reply_id)
     monkeypatch.delenv("ANTHROPIC_BASE_URL")
     assert lab.retry(reply.question_id).question_id == reply.question_id
@@ -348,10 +313,3 @@ def test_forgetting_a_question_forgets_what_had_come_of_its_reply(lab: Lab, left
     lab.forget(message_id=left_behind)
     assert lab.sql("select * from drafts").empty
     assert lab.messages.empty
-
-
-def test_an_open_code_fence_in_one_message_does_not_swallow_the_next(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    for said in ("Look:\n```python\nx = 1", "And then?"):
-        lab.sessions.add_message(session, "user", said)
-    assert "x = 1\n```\n\n**User**" in lab.export(session)

@@ -33,20 +33,19 @@ def test_a_session_goes_on_for_thirty_minutes_after_its_last_message(lab: Lab, c
     clock.now += timedelta(minutes=30)
     same = lab.sessions.get_or_create_session(first)
     assert (same, same.new, same.notice) == ("session-1", False, None)
-
-
-def test_an_ended_session_gives_a_new_one_and_says_so(lab: Lab, clock: Clock) -> None:
-    first = lab.sessions.get_or_create_session()
-    clock.now += timedelta(minutes=30, seconds=1)
+    clock.now += timedelta(seconds=1)
     second = lab.sessions.get_or_create_session(first)
     assert (second, second.new) == ("session-2", True)
     assert second.notice == "The session ended after 30 minutes without a message. A new session began."
     assert not lab.sessions.live(first)
     unknown = lab.sessions.get_or_create_session("someone else's")
     assert (unknown, "not in this lab" in (unknown.notice or "")) == ("session-3", True)
+    lab.apply(Config(session_minutes=5))
+    clock.now += timedelta(minutes=6)
+    assert "after 5 minutes" in (lab.sessions.get_or_create_session(unknown).notice or "")
 
 
-def test_what_lies_ahead_of_now_keeps_no_session_alive(lab: Lab, clock: Clock) -> None:
+def test_what_lies_ahead_of_now_keeps_no_session_alive_but_for_seconds(lab: Lab, clock: Clock) -> None:
     clock.now = START.replace(year=2030)  # the machine's clock was wrong
     wrong = lab.ask("My stop on AAPL is 421.").session_id
     clock.now = START
@@ -55,27 +54,21 @@ def test_what_lies_ahead_of_now_keeps_no_session_alive(lab: Lab, clock: Clock) -
     assert reply.session_id != wrong
     assert "ended" in (reply.notice or "")
     assert [text for text in lab.insights.frame["text"] if "421" in text]
-
-
-def test_a_clock_that_is_a_little_behind_ends_no_session(lab: Lab, clock: Clock) -> None:
-    first = lab.ask("Hello.").session_id
     clock.now -= timedelta(seconds=20)
-    assert lab.sessions.live(first)
+    assert lab.sessions.live(reply.session_id)
 
 
-def test_the_timeout_can_be_tuned(lab: Lab, clock: Clock) -> None:
-    lab.apply(Config(session_minutes=5))
-    first = lab.sessions.get_or_create_session()
-    clock.now += timedelta(minutes=6)
-    assert "after 5 minutes" in (lab.sessions.get_or_create_session(first).notice or "")
-
-
-def test_a_message_keeps_both_its_times_its_symbol_and_its_tokens(lab: Lab, clock: Clock) -> None:
+def test_a_message_keeps_its_times_symbol_and_tokens_and_a_session_its_title(lab: Lab, clock: Clock) -> None:
     session = lab.sessions.get_or_create_session()
-    said = START - timedelta(days=400)
-    lab.sessions.add_message(session, "user", "I bought Apple.", "aapl", created_at=said)
+    said = START - timedelta(days=300)
+    lab.sessions.add_message(session, "user", "I  bought\nApple.", "aapl", created_at=said)
+    lab.sessions.add_message(session, "assistant", "By its own history, yes.", created_at=said)
     row = lab.messages.iloc[0]
-    assert (row["symbol"], row["created_at"], row["arrived_at"], row["tokens"]) == ("AAPL", said, clock.now, 4)
+    assert (row["symbol"], row["created_at"], row["arrived_at"], row["tokens"]) == ("AAPL", said, clock.now, 6)
+    row = lab.history().iloc[0]
+    assert (row["title"], row["symbol"], row["messages"]) == ("I bought Apple.", "AAPL", 2)
+    assert (row["created_at"], row["last_at"]) == (said, said)
+    assert not lab.sessions.live(session)
 
 
 def test_what_cannot_be_a_message_is_refused_and_nothing_is_stored(lab: Lab) -> None:
@@ -111,15 +104,6 @@ def test_an_ended_session_takes_no_further_question_but_a_late_reply_and_an_impo
     assert not lab.sessions.live(session)
 
 
-def test_an_imported_session_has_the_time_it_speaks_of(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    said = START - timedelta(days=300)
-    lab.sessions.add_message(session, "user", "Long ago.", created_at=said)
-    row = lab.sql("select * from sessions").iloc[0]
-    assert (row["created_at"], row["last_at"]) == (said, said)
-    assert not lab.sessions.live(session)
-
-
 def test_odd_text_comes_back_as_it_was_said(lab: Lab) -> None:
     session = lab.sessions.get_or_create_session()
     texts = ["🚀 to the moon", "a\0b", "东京", "<|endoftext|>", "$190 to $210", "line\r\nbreak", "\u202egnp.exe"]
@@ -141,11 +125,3 @@ def test_the_guides_calls_work_as_the_guide_writes_them(tmp_path: Path) -> None:
     assert [said["message"] for said in context.current_messages] == ["My stop is at 180.", "Noted."]
     assert context.messages_in_session == 3
     assert [slot.text for slot in context.slots if slot.kept] == ["Noted.", "My stop is at 180."]
-
-
-def test_sessions_carry_title_symbol_and_count(lab: Lab) -> None:
-    session = lab.sessions.get_or_create_session()
-    lab.sessions.add_message(session, "user", "Is  Apple\ncheap?", "AAPL")
-    lab.sessions.add_message(session, "assistant", "By its own history, yes.")
-    row = lab.sql("select * from sessions").iloc[0]
-    assert (row["title"], row["symbol"], row["messages"]) == ("Is Apple cheap?", "AAPL", 2)

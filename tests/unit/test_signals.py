@@ -48,18 +48,20 @@ def test_each_signal_has_a_weight_and_can_be_turned_off(tmp_path):
 
 def test_rare_words_count_more_than_common_ones_and_words_beside_count_too(tmp_path):
     texts = ("The stop is tight.", "The stop is wide.", "The stop is where the halibut swims.", "Quite.", "Indeed.")
-    found = gains(remember(tmp_path, *({"text": text} for text in texts)), "stop halibut", words=1.0)
+    lab = remember(tmp_path, *({"text": text} for text in texts))
+    found = gains(lab, "stop halibut", words=1.0)
     assert found[3]["words"] > found[1]["words"] > 0
     assert 4 not in found or found[4] == {"words": 0}
-    found = gains(remember(tmp_path / "..", *({"text": text} for text in texts)), "halibut", words=1.0, neighbours=1.0)
+    found = gains(lab, "halibut", words=1.0, neighbours=1.0)
     assert found[3]["words"] > found[4]["words"] > found[5]["words"] > 0
 
 
-def test_neighbours_end_with_the_session(tmp_path):
-    rows = ({"text": "halibut"}, {"text": "Quite.", "session_id": "t"}, {"text": "Indeed."})
-    found = gains(remember(tmp_path, *rows), "halibut", words=1.0, neighbours=1.0)
-    assert found[3]["words"] > 0
+def test_neighbours_end_with_the_session_and_the_analysts_own_words_count_more(tmp_path):
+    rows = ({"text": "halibut"}, {"text": "Quite.", "session_id": "t"}, {"text": "Indeed.", "role": "assistant"})
+    found = gains(remember(tmp_path, *rows), "halibut", words=1.0, neighbours=1.0, role=0.4)
+    assert found[1]["words"] > found[3]["words"] > 0
     assert found.get(2, {}).get("words", 0) == 0
+    assert (found[1]["role"], found[3]["role"]) == (400_000, 0)
 
 
 def test_what_means_the_same_is_found_without_a_word_in_common(tmp_path):
@@ -68,24 +70,15 @@ def test_what_means_the_same_is_found_without_a_word_in_common(tmp_path):
     assert found[1]["meaning"] > 1.5 * max(found[2]["meaning"], found[3]["meaning"])
 
 
-def test_a_speaker_who_is_named_counts_and_the_name_is_not_looked_for_in_the_texts(tmp_path):
-    rows = ({"text": "I sell now.", "speaker": "Ann"}, {"text": "Ann Ann Ann", "speaker": "Bob"})
-    found = gains(remember(tmp_path, *rows), "What did ann sell?", speaker=0.5, words=1.0)
+def test_a_speaker_who_is_named_counts_with_or_without_accents_and_the_name_is_not_looked_for(tmp_path):
+    rows = ({"text": "I sell now.", "speaker": "Zo\u00eb"}, {"text": "Zoe Zoe Zoe", "speaker": "Bj\u00f6rn"})
+    lab = remember(tmp_path, *rows)
+    found = gains(lab, "What did zoe sell?", speaker=0.5, words=1.0)
     assert found[1]["speaker"] == MILLION // 2
     assert found.get(2, {"speaker": 0, "words": 0}) == {"speaker": 0, "words": 0}
-
-
-def test_a_speakers_name_is_known_with_and_without_its_accents(tmp_path):
-    rows = ({"text": "I sell now.", "speaker": "Zo\u00eb"}, {"text": "I buy.", "speaker": "Bj\u00f6rn"})
-    lab = remember(tmp_path, *rows)
-    for question, speaks in (("What did Zoe sell?", 1), ("And ZO\u00cb?", 1), ("bjorn?", 2), ("Bj\u00f6rn's stop?", 2)):
+    for question, speaks in (("And ZO\u00cb?", 1), ("bjorn?", 2), ("Bj\u00f6rn's stop?", 2)):
         found = gains(lab, question, speaker=0.5)
         assert {message for message, gained in found.items() if gained["speaker"]} == {speaks}
-
-
-def test_the_analysts_own_words_count_over_the_assistants(tmp_path):
-    found = gains(remember(tmp_path, {"text": "a"}, {"text": "b", "role": "assistant"}), "x", role=0.4)
-    assert found == {1: {"role": 400_000}, 2: {"role": 0}}
 
 
 def test_of_two_like_passages_the_newer_holds(tmp_path):
