@@ -513,7 +513,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
 
 def test_bars_and_positions_come_from_any_frame():
     days = pd.to_datetime(["2024-01-03", "2024-01-02"]).tz_localize("America/New_York")
-    prices = dict.fromkeys(("Open", "High", "Low", "Close"), [5.25, 11.0])
+    prices = {name: [5.25, 11.0] for name in ("Open", "High", "Low", "Close")}
     frame = pd.DataFrame({"Date": days, "Symbol": "xyz", "Volume": [20, 5], "Split": [2.0, 1.0]} | prices)
     frame.loc[2] = [days[0], "no symbol", 1, 1.0, 1.0, 1.0, 1.0, 1.0]
     problems = Problems()
