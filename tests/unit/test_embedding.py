@@ -216,7 +216,7 @@ def test_an_embedder_needs_a_name_of_its_own(tmp_path):
             Lab.open(tmp_path / "lab.duckdb", embedders=own)
 
 
-def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(lab, tmp_path):
+def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(lab):
     texts = ["The physician said no.", "The weather was lovely.", "Oil fell."]
     said = {"role": "user", "text": texts, "created_at": NOW - timedelta(days=1), "key": list("012")}
     lab.import_messages(pd.DataFrame(said))
@@ -226,7 +226,6 @@ def test_a_study_ranks_by_each_retrievers_own_embedder_and_says_what_is_missing(
     retrievers = {"mine": Recall(embedder="hashing", **off), "built-in": Recall(**off)}
     before = study.rank(lab.snapshot(), retrievers, embedders=[Hashing()])
     assert "3 passages are not embedded under hashing yet" in repr(before)
-    assert repr(study.Rankings.load(before.save(tmp_path / "ranks.npz"))) == repr(before)
     lab.embed("hashing")
     after = study.rank(lab.snapshot(), retrievers, embedders=[Hashing()])
     assert "embedded" not in repr(after)

@@ -122,7 +122,6 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packed(folder / "emoji.zip", "conversations.json", b'["', *["\N{DUCK}".encode() * 1_000_000] * 33, b'"]')
     packed(folder / "spaces.zip", "conversations.json", b"[", *[b" " * 10_000_000] * 4, b"1]")
     packed(folder / "large.zip", "conversations.json", b"[1]", claims=2_000_000_000)
-    packed(folder / "ranks.npz", "meta.npy", b"", claims=2_000_000_000)
     os.mkfifo(folder / "pipe.csv")
     with (folder / "sparse.csv").open("wb") as file:
         file.truncate(2_000_000_000)
@@ -132,7 +131,7 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LIMITED = """
 import resource, sys
 import pandas
-from gallump_lab import datasets, study
+from gallump_lab import datasets
 from gallump_lab.datasets import benchmarks, exports, table  # what they need is imported before memory is short
 from gallump_lab.market import FileBroker
 resource.setrlimit(resource.RLIMIT_DATA, (1_500_000_000, resource.RLIM_INFINITY))
@@ -146,7 +145,6 @@ BOMBS = {
     "datasets.read('emoji.zip')": "A conversation is longer than",
     "datasets.read('spaces.zip')": "not known as a dataset",
     "datasets.read('large.zip')": "would unpack to 2,000,000,000 bytes",
-    "study.Rankings.load('ranks.npz')": "would unpack to 2,000,000,000 bytes",
     "datasets.read('/dev/zero', 'table')": "/dev/zero is a device",
     "datasets.read('pipe.csv')": "is a device, pipe or the like",
     "datasets.read('sparse.csv')": "has 2,000,000,000 bytes; at most 1,000,000,000 are read",
