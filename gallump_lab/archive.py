@@ -1,8 +1,8 @@
 """What a lab holds, as frames; what goes in by bulk and out for good; which configuration is in force."""
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import index as whole
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,7 @@ class Archive:
 
     def slots(self, turn_id: int) -> list[ContextItem]:
         """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
-        return turns.slots(self.store, operator.index(turn_id))
+        return turns.slots(self.store, whole(turn_id))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
         """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
@@ -115,7 +115,7 @@ class Archive:
         return history.forget(
             self.store,
             self._clock(),
-            message_id=None if message_id is None else operator.index(message_id),
+            message_id=None if message_id is None else whole(message_id),
             session_id=session_id,
         )
 
@@ -137,14 +137,7 @@ class Archive:
         ValueError
             If there is no such recommendation, or the verdict is another.
         """
-        turns.decide(
-            self.store,
-            self._clock(),
-            operator.index(turn_id),
-            operator.index(position),
-            verdict=verdict,
-            note=note,
-        )
+        turns.decide(self.store, self._clock(), whole(turn_id), whole(position), verdict=verdict, note=note)
 
     @property
     def spent_today(self) -> float:
@@ -300,18 +293,12 @@ class Archive:
 
     def question_of(self, turn_id: int) -> int:
         """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, operator.index(turn_id), self._clock())
+        return labels.of_turn(self.store, whole(turn_id), self._clock())
 
     def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
         """Record how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
-        labels.label(
-            self.store,
-            operator.index(question_id),
-            operator.index(message_id),
-            grade,
-            self._clock(),
-            labeller=labeller,
-        )
+        question, message = whole(question_id), whole(message_id)
+        labels.label(self.store, question, message, grade, self._clock(), labeller=labeller)
 
     @property
     def messages(self) -> "pd.DataFrame":

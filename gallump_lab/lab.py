@@ -18,7 +18,7 @@ from gallump_lab.brain.conversation import Conversation
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, FileBroker
-from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
+from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.distilling import Distillation
@@ -72,7 +72,7 @@ class Lab(Conversation, Archive):
         )
         self.insights = Insights(store, clock)
         broker = broker or FileBroker(clock=clock)
-        self._market = ContextBuilder(broker, self.cache, MarketScanner(broker))
+        self._market = ContextBuilder(broker, self.cache)
         self._distiller = AutoDistiller(store, clock, broker.symbols)
 
     @classmethod

@@ -8,7 +8,7 @@ the second half of a key that a line break cuts in two. Every pattern's time gro
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 _kept: dict[str, None] = {}
@@ -61,6 +61,7 @@ _CURL = _any_case(
 )
 _AWS = _any_case(r"(?:AKIA|ASIA|aws|ecret)[\s\S]{1,200}?(?<![\w/+=])(?P<secret>[a-z0-9/+]{40})(?![\w/+=])")
 _ALPACA = re.compile(r"(?<![A-Za-z0-9])(?P<secret>[PAC]K(?=[A-Z]*\d)[A-Z0-9]{18}(?:[A-Z0-9]{6})?)(?![A-Za-z0-9])")
+_LONG = re.compile(r"(?<![\w+/=-])(?P<secret>[A-Za-z0-9]{32,128})(?![\w+/=-])")
 _SEEDS = "(?:(?:seed|recovery|mnemonic|backup)[ _-](?:phrase|words)|mnemonic)"
 _SEED = _any_case(
     rf"""{_SEEDS}(?:\s{{0,2}}[:=]|[ ](?:is|are))?["'`\s]{{0,4}}(?:1[.)]\s?)?
@@ -77,6 +78,7 @@ _OF_WHAT = _any_case(
     |google|groq|ibkr|iex|kraken|kucoin|massive|mistral|oanda|okx|openai|openrouter|polygon|quandl|questrade|schwab
     |telegram|tiingo|tradestation|tradier|twelve[ ]?data)(?:[ _-][a-z]{1,12})?)[ _-]?(?:access[ _-]?)?\Z"""
 )
+_OF_API = _any_case(r"(?:api|secret|access)[ _-]?(?:key|token|secret)")
 _IS = "(?:is|was|are|ist|war|lautet|est|es)"
 _SIGN, _CLOSE, _OPEN = r"(?:=>|:=|==|[=:\u2192]|->)", r"""["'`*)\]]{0,3}""", "[\u2039\u00ab\u201c\u201e\u2018]"
 _LABEL = r"""(?:(?:key|secret|token|passphrase|schl\u00fcssel)(?:[ _-]?(?:key|value|token|id))?
@@ -89,8 +91,8 @@ _BEARER = _any_case(
     (?P<secret>(?=(?(basic)|\S{16}))[a-z0-9._~+/-]{8,}={0,2})"""
 )
 _STANDS_FOR_ONE = _any_case(r"your|example|placeholder|redacted|removed|dummy|insert|change.?me|goes.?here|x{4}|\*{3}")
-_ADDRESS = re.compile(rf"(?P<public>0x[0-9a-fA-F]{{40}}|(?:bc|tb|ltc|addr)1[a-z0-9]{{25,110}})|{_BASE58}{{32,44}}")
-_LISTED = re.compile(r"[A-Z][A-Z0-9]{0,11}(?:[-_/:.][A-Z0-9]{1,10}){1,5}")  # BNBUSDT-PERP-2024Q1
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}|(?:bc|tb|ltc|addr)1[a-z0-9]{25,110}")  # an account's: anybody may know it
+_MINT = re.compile(rf"{_BASE58}{{32,44}}")  # what a coin goes by
 
 # What is called a password, whatever it looks like.
 _CALLED_SO = r"""(?:pass(?:words?|wd|phrase|code|wort)|kennwort|mot[ ]de[ ]passe|contrase[n\u00f1]a
@@ -109,10 +111,6 @@ _SAID = _any_case(
 _WORDS = _any_case(  # "password = correct horse battery staple", and nothing else on the line
     rf"""{_CALLED_SO}{_CLOSE}{_EQUALS}["'`]?{_OPEN}?(?P<secret>[a-z0-9]{{3,30}}(?:[ ][a-z0-9]{{1,30}}){{1,5}})
     ["'`.\u203a\u00bb\u201d\u2019]?[ \t]*+(?:$|\\n)"""
-)
-_LOGIN = _any_case(
-    rf"""(?<![a-z])(?:log[ -]?in|user[ _-]?name|credentials|creds)["'`*]{{0,2}}[ ]?[:=]\s{{0,2}}[^\s/|:;,]{{1,40}}
-    \s{{0,2}}[/|:]\s{{0,2}}(?!/|\d+-?[a-z]+(?:\s|\Z))(?P<secret>(?=\S{{0,99}}\d)(?=\S{{0,99}}(?-i:[a-z])){_CHAR}{{6,200}})"""
 )
 _TALK = frozenset(  # what stands behind the word in prose and in forms, and in no passphrase
     "1password a about an and any are as ask at available base64 be been but by call can change changed characters "
@@ -149,6 +147,11 @@ def _tangled(found: re.Match[str]) -> bool:
     return all(any(map(kind, found["secret"])) for kind in (str.isdigit, str.isupper, str.islower))
 
 
+def _under_a_label(found: re.Match[str]) -> bool:
+    """Return whether a long random word stands in a text, such as a table, that spoke of keys shortly before."""
+    return _tangled(found) and _OF_API.search(found.string, max(0, found.start() - 1000), found.start()) is not None
+
+
 def _shaped(found: re.Match[str]) -> bool:
     secret = found["secret"]
     random = found["sure"] is not None or _digits(secret) > 0 or _varied(secret) >= 4
@@ -156,28 +159,24 @@ def _shaped(found: re.Match[str]) -> bool:
 
 
 def _labelled(found: re.Match[str]) -> bool:
-    """Return whether what stands behind a label looks random; a weak label or a short value needs more of that."""
+    """Return whether what stands behind a label looks random; a short value needs a label that says whose key it is."""
     value, sign, start = found["secret"], found["sign"], found.start("label")
-    label = re.sub("[ _-]", "", found["label"].casefold())
+    label, before = found["label"].casefold(), found.string[max(0, start - 1) : start]
     whose = _OF_WHAT.search(found.string, max(0, start - 40), start)
-    of, before = whose[0].casefold().strip(" _-") if whose else "", found.string[start - 1 : start]
-    token, random = label.endswith("token"), _mixed(value) and _varied(value) >= 4
-    coin = token and value.isupper() and _varied(value) <= (5 if _LISTED.fullmatch(value) else 3)
-    address = _ADDRESS.fullmatch(value)  # of a contract or an account: anybody may know it
-    public = address and (address["public"] or (token and ("wallet" in of if of else sign != "=")))
-    if coin or public or _placeholder(value):
+    of = whose[0].casefold().strip(" _-") if whose else "secret" if label[:6] == "secret" and label[6:] else ""
+    coin = label.endswith("token") and (value.isupper() or (not of and sign != "=" and _MINT.fullmatch(value)))
+    if coin or _ADDRESS.fullmatch(value) or _placeholder(value):
         return False
-    if of == "my" or not (of or label.endswith(("tkey", "api"))):
-        alike = value.isalnum() and len(value) >= 20 if of else not label.startswith("key") or before in {"?", "&"}
-        return random and alike and len(value) >= 15 and not before.isalpha()
+    random = len(value) >= 15 and _mixed(value) and _varied(value) >= 4
+    if of in {"", "my"}:
+        bare = label == "key" and not of and before not in {"?", "&"}
+        return random and not bare and not before.isalpha()
     if value.isdigit():
         return len(value) >= 18
-    if value.isalpha():
-        return of == "api" and sign is not None and len(value) >= 16 and value in {value.upper(), value.lower()}
-    if len(value) >= 15:
-        return random or (_mixed(value) and sign is not None and {".", "/"}.isdisjoint(value))
-    settled = sign is not None and (found["quote"] or (sign == "=" and "_" not in value)) and of != "session"
-    return bool(settled) and _digits(value) > 1 and {*"./+~"}.isdisjoint(value) and not _LISTED.fullmatch(value)
+    letters = value.isalpha() and len(value) >= 16 and (value.isupper() or value.islower())
+    marked = found["quote"] or sign == "=" or len(value) >= 15
+    short = marked and of != "session" and _digits(value) > 1 and value.isalnum()
+    return random or (sign is not None and bool(letters or short))
 
 
 def _said(found: re.Match[str]) -> bool:
@@ -213,12 +212,12 @@ _RULES: tuple[_Rule, ...] = (
     ("API key", tuple(map(str.lower, _STARTS)), _SHAPED, _shaped),
     ("access token", ("eyj",), _JWT, bool),
     ("API key", (":aa",), re.compile(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
-    ("API key", ("hooks",), _any_case(r"hooks(?:\.slack\.com)?/(?P<secret>[a-z0-9_/-]{30,})"), bool),
     ("access token", ("sig=", "signature="), _any_case(r"(?:sig|-signature)=(?P<secret>[a-z0-9%+/=_-]{30,})"), bool),
     ("access token", ("t=",), re.compile(r"[?&]t=(?P<secret>\d{18,})"), bool),  # Flex
     ("private key", ("5", "k", "l"), _WIF, _tangled),
     ("API key", ("alpaca", "apca", "key", "secret"), _ALPACA, bool),
     ("API key", ("aws", "akia", "asia", "secret"), _AWS, _tangled),
+    ("API key", ("key", "secret"), _LONG, _under_a_label),
     ("private key", ("-----begin",), _BLOCK, bool),
     ("private key", ("private", "wallet"), _any_case(rf"(?:private|wallet)[ _-]?{_LABELLED}"), _labelled),
     ("API key", ("key", "token", "secret", "passphrase", "ssel", "cl\u00e9", "clave"), _any_case(_LABELLED), _labelled),
@@ -227,13 +226,10 @@ _RULES: tuple[_Rule, ...] = (
     ("password", ("curl",), _CURL, bool),
     ("password", (*_HINTS, "secret", "clave"), _SAID, _said),
     ("password", _HINTS, _WORDS, lambda found: _TALK.isdisjoint(found["secret"].casefold().split())),
-    ("password", ("login", "log in", "log-in", "user", "cred"), _LOGIN, bool),
     ("seed phrase", ("phrase", "words", "mnemonic"), _SEED, bool),
     ("card number", ("card", "visa", "amex", "cv"), _CARD, _card),
 )
 _MASKS = " ".join(f"[{what} removed]" for what, *_ in _RULES)
-_TITLES = (*_HINTS, "key", "token", "secret")  # of a table's columns
-_HEAD = _any_case(rf"(?:{_LABEL}|{_CALLED_SO})[^\w\n]{{0,9}}\s*\Z")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring them; a key has none
 
 
@@ -247,24 +243,6 @@ def _in_force() -> list[str]:
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GALLUMP_LAB_TOKEN")
     given = [*(os.environ.get(name, "").strip() for name in names), *_kept]
     return [key for key in given if len(key) >= 8 and not (len(key) < 16 and key.isalpha()) and key not in _MASKS]
-
-
-def _in_tables(text: str) -> Iterator[_Span]:
-    """Find what stands under a label in a table: such a cell is read as if the label stood before it."""
-    by, at, heads = "", 0, [""]
-    for line in text.splitlines(keepends=True):
-        place = at
-        for head, cell in zip(heads, line.split(by), strict=False) if by and by in line else ():
-            said = f"{head} | {cell.lstrip()}"
-            shift = place + len(cell) - len(said)
-            within = [span for span in _spans(said) if span[0] >= len(head)] if head else ()
-            yield from ((start + shift, stop + shift, what) for start, stop, what in within)
-            place += len(cell) + len(by)
-        if place == at:  # no row of a table: the head of one?
-            by = next((each for each in "|\t," if each in line), "")
-            heads = [cell.strip("*`_\"' \t\r\n")[-40:] if _HEAD.search(cell) else "" for cell in line.split(by or None)]
-            by = by if any(heads) else ""
-        at += len(line)
 
 
 def _spans(text: str) -> list[_Span]:
@@ -281,8 +259,6 @@ def _spans(text: str) -> list[_Span]:
         for each in pattern.finditer(text)
         if sure(each)
     ]
-    if "\n" in text and any(map(small.__contains__, _TITLES)):
-        found += _in_tables(text)
     for key in _in_force():
         found += [(*each.span(), "API key") for each in re.finditer(re.escape(key), text)]
     apart: list[_Span] = []
@@ -331,12 +307,10 @@ def warn(where: str, *texts: object, stacklevel: int = 2) -> None:
 # What of a growing text may become a secret: the beginning of a key, a label with what may be its value, a number.
 _EARLIER = sorted({start[:end] for start in _STARTS for end in range(1, len(start) + 1)}, reverse=True)
 _BEGUN = re.compile(rf"{_EDGE}(?:{'|'.join(map(re.escape, _EARLIER))})\Z")
+_WORD_HINTS = "|".join(sorted({hint for _, hints, *_ in _RULES for hint in hints if hint.isalpha() and len(hint) > 1}))
 _NAMED = _any_case(
-    rf"""(?:(?:{_LABEL}|pass|pw|wif|bearer|authorization)(?:[ ]\([^()\n]{{1,20}}\)?)?
-      ["'`*_\s:=>()|,\u2192-]{{0,8}}{_OPEN}?(?:[a-z]{{1,10}}\s{{0,3}})?[!-~]*
-    |{_CALLED_SO}[^\n]{{0,300}}(?:\n[ \t]*[!-~]*)?
-    |(?<![a-z])(?:log[ -]?in|user|cred|curl|clave|card|visa|mastercard|amex|cv[cv])[^\n]{{0,100}}
-    |{_SEEDS}[a-z0-9\s.,):="'`]{{0,300}}|(?<![\w.,$/-])[2-6](?:[ -]?\d){{7,18}}[^\n]{{0,20}})\Z"""
+    rf"""(?:(?:{_WORD_HINTS}|wif|(?<![\w.,$/-])[2-6](?:[ -]?\d){{7,18}})[^\n]{{0,300}}(?:\n[ \t]*[!-~]*)?
+    |{_SEEDS}[a-z0-9\s.,):="'`]{{0,300}})\Z"""
 )
 
 
@@ -344,14 +318,13 @@ def _settled(text: str) -> int:
     """Return up to where a growing text holds nothing that what follows can make part of a secret."""
     last, line = max(map(text.rfind, " \t\n")) + 1, text.rfind("\n") + 1
     word, begun = text[last:], text.rfind("-----BEGIN")
-    begins = _BEGUN.search(text, last) or any(start in word for start in (*_STARTS, "://"))
-    settled = last if begins or (len(word) >= 8 and _digits(word)) else len(text)
+    begins = _BEGUN.search(text, last) or _OF_API.search(text, max(0, len(text) - 1000))
+    held = begins or any(start in word for start in (*_STARTS, "://")) or (len(word) >= 8 and _digits(word))
+    settled = last if held else len(text)
     for key in _in_force():
         settled = min([settled, *(len(text) - end for end in range(4, len(key)) if text.endswith(key[:end]))])
     if named := _NAMED.search(text, max(0, len(text) - 400)):
         settled = min(settled, named.start())
-    if {"|", "\t"} & {*text[line:]} and any(map(text.lower().__contains__, _TITLES)):  # a table's row
-        settled = min(settled, line)
     if begun >= 0 and "-----END" not in text[begun:line]:
         settled = min(settled, begun)
     return min([settled, *(start for start, stop, _ in _spans(text) if start < settled < stop)])

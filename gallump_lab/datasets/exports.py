@@ -3,9 +3,8 @@
 import re
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Any, Literal, TextIO
 
 from gallump_lab.datasets.table import Dataset, DatasetError, dataset
 from gallump_lab.reading import dates
-from gallump_lab.reading.text_files import Problems, check_readable, check_unpacked, counted, json_elements
+from gallump_lab.reading.text_files import Problems, check_readable, check_unpacked, json_elements
 
 Service = Literal["claude", "chatgpt"]
 
 _FILE = re.compile(r"conversations(-\d+)?\.(json|zip)", re.IGNORECASE)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-_THINKING, _TOOLS, _FILES = "messages of thinking", "calls or results of tools", "messages of images, audio or files"
-_HIDDEN, _EMPTY, _MALFORMED = "hidden, system or settings messages", "empty messages", "messages of an unknown form"
+_THINKING, _TOOLS, _FILES = "thinking", "calls or results of tools", "images, audio or files"
+_HIDDEN, _EMPTY, _MALFORMED = "the system, settings or hidden ones", "an empty text", "an unknown form"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,28 +52,6 @@ class _Talk:
     """The place at which the thread ends; None: it ends with the newest entry."""
 
 
-@dataclass(kw_only=True, slots=True)
-class _Account:
-    """What became of everything in an export, counted by kind."""
-
-    left: Counter[str] = field(default_factory=Counter)
-    beside: Counter[str] = field(default_factory=Counter)
-    undated: int = 0
-    seen: set[tuple[str, str]] = field(default_factory=set)
-    """The conversation and key of each message that was taken."""
-
-    def problems(self) -> Problems:
-        problems = Problems()
-        for what, count in self.left.most_common():
-            problems.leave_out(counted(count, what), "", count)
-        for what, count in self.beside.most_common():
-            problems.note(f"Beside their texts, messages held {counted(count, what)}, which were not taken")
-        if self.undated:
-            told = counted(self.undated, "messages had no time")
-            problems.note(f"{told} and got that of the one before, or of the conversation")
-        return problems
-
-
 def read(path: Path, service: Service) -> Dataset:
     """Read an export: conversations.json or conversations-000.json, a folder with such, or the .zip as it comes.
 
@@ -88,22 +65,23 @@ def read(path: Path, service: Service) -> Dataset:
     DatasetError
         If it cannot be read or holds no conversation of this service.
     """
-    account = _Account()
+    problems = Problems()
+    seen = set[tuple[str, str | None]]()
     threads: list[list[dict[str, Any]]] = []
     number = 0
     for found in _conversations(path):
         talk = _TALKS[service](found) if isinstance(found, dict) else None
         if talk is None:
-            account.left["records that are no conversation"] += 1
+            problems.leave_out("records that are no conversation")
             continue
         number += 1
-        if rows := list(_said(talk, f"conversation {number}", account)):
+        if rows := list(_said(talk, f"conversation {number}", seen, problems)):
             threads.append(rows)
     if not number:
         msg = f"{path} holds no conversation of {service}. Give its export as it comes: the .zip or conversations.json."
         raise DatasetError(msg)
     threads.sort(key=lambda rows: rows[0]["created_at"])
-    return dataset(account.problems(), [row for rows in threads for row in rows])
+    return dataset(problems, [row for rows in threads for row in rows])
 
 
 def service_of(path: Path) -> Literal["claude", "chatgpt", "locomo"] | None:
@@ -169,44 +147,37 @@ def _texts(path: Path) -> Iterator[TextIO]:
                     yield text
 
 
-def _said(talk: _Talk, number: str, account: _Account) -> Iterator[dict[str, Any]]:
-    """Yield the messages of the thread that was seen last, and put all others into the account."""
+def _said(talk: _Talk, number: str, seen: set[tuple[str, str | None]], problems: Problems) -> Iterator[dict[str, Any]]:
+    """Yield the messages of the thread that was seen last, and count all others; `seen` holds those before."""
     name = talk.name or next((entry.key for entry in talk.entries if entry and entry.key), number)
     thread = _thread(talk)
     for place, entry in enumerate(talk.entries):
         if entry and (entry.left or place not in thread):
-            account.left[entry.left or "messages of other branches"] += 1
+            problems.leave_out(f"messages of {entry.left or 'other branches'}")
     latest = talk.begun
     for entry in (talk.entries[place] for place in thread):
-        if entry is None:
-            continue
-        latest = entry.at or latest
-        if entry.left:
+        latest = (entry and entry.at) or latest
+        if entry is None or entry.left:
             continue
         if latest is None:
-            account.left["messages without a time"] += 1
-        elif entry.key and (name, entry.key) in account.seen:
-            account.left["messages that were read before"] += 1
+            problems.leave_out("messages without a time")
+        elif (name, entry.key) in seen:
+            problems.leave_out("messages that were read before")
         else:
-            account.seen.add((name, entry.key or ""))
-            account.undated += entry.at is None
-            account.beside.update(entry.beside)
-            yield {
-                "role": entry.role,
-                "text": entry.text,
-                "created_at": latest,
-                "key": entry.key,
-                "conversation": name,
-            }
+            if entry.key:
+                seen.add((name, entry.key))
+            if entry.at is None:
+                problems.note("messages without a time, given that of the one before or of the conversation")
+            for what in entry.beside:
+                problems.note(f"messages with {what} beside the text, which alone was taken")
+            row = {"role": entry.role, "text": entry.text, "created_at": latest, "key": entry.key}
+            yield row | {"conversation": name}
 
 
 def _thread(talk: _Talk) -> dict[int, None]:
     """Return the places from a root to the current entry, or to the newest one; a circle is walked once."""
-    by_age = sorted(
-        (place for place, entry in enumerate(talk.entries) if entry),
-        key=lambda place: (getattr(talk.entries[place], "at", None) or _EARLIEST, place),
-    )
-    place = talk.current if talk.current is not None else next(reversed(by_age), None)
+    dated = [(entry.at or _EARLIEST, place) for place, entry in enumerate(talk.entries) if entry]
+    place = max(dated, default=(_EARLIEST, None))[1] if talk.current is None else talk.current
     found = dict[int, None]()
     while place is not None and place not in found:
         found[place] = None

@@ -184,7 +184,7 @@ def _checked(
         msg = f"A pandas DataFrame is needed, a row a record, not {type(given).__name__}."
         raise DatasetError(msg)
     values = _columns(given, columns, needed)
-    kept, index, naive = [], [], 0
+    kept, index = [], []
     for where, *cells in zip(given.index, *values.values(), strict=True):
         row = dict(zip(columns, cells, strict=True))
         for name, cell in row.items():
@@ -194,12 +194,11 @@ def _checked(
                 problems.leave_out(f"{given.index.name or 'row'} {where}", f"{name} {error}")
                 break
         else:
-            given_times = (cell for name, cell in zip(columns, cells, strict=True) if name in TIMES and row[name])
-            naive += sum(getattr(dates.parse(cell), "tzinfo", None) is None for cell in given_times)
+            for name, cell in zip(columns, cells, strict=True):
+                if name in TIMES and row[name] and getattr(dates.parse(cell), "tzinfo", None) is None:
+                    problems.note("times without a time zone, taken as UTC")
             kept.append(row | {"kind": row["kind"] or kind} if kind else row)
             index.append(where)
-    if naive:
-        problems.note(f"{naive:,} times have no time zone; they were taken as UTC")
     return frame(kept, columns, pd.Index(index, name=given.index.name))
 
 

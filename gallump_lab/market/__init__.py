@@ -2,8 +2,9 @@
 
 from gallump_lab.market.bars import MarketFileError
 from gallump_lab.market.broker import Broker, FileBroker
-from gallump_lab.market.context_builder import ContextBuilder, MarketScanner
+from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.reading.symbols import SymbolError, validate_symbol, validate_symbols
 
 __all__ = [

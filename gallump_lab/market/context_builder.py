@@ -1,17 +1,16 @@
-"""The guide's ContextBuilder and MarketScanner: from a prompt and a watchlist to the market as this turn sees it."""
+"""The guide's ContextBuilder: from a prompt and a watchlist to the market as this turn sees it."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gallump_lab.market.broker import Broker
-from gallump_lab.market.market_context import MarketContext, Mover, Movers, Trend, one_line
+from gallump_lab.market.market_context import MarketContext, Trend, one_line
+from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.masking import masked
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
-from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,81 +23,6 @@ QUOTE_MINUTES = 1.0
 """How long a live broker's answer is used again."""
 YEAR_OF_BARS = 372
 """Bars that cover 52 weeks and one before, even where every day is traded."""
-
-TOP = 3
-"""At most so many of each kind."""
-USUAL_BARS = 20
-"""The mean of so many bars is the usual volume."""
-UNUSUAL = 2.0
-"""A volume of so many times the usual is unusual."""
-
-_LAST = """
-    create table last as
-    with bars as (
-        select symbol, date::date as date, close, volume, lag(close) over by_date as previous,
-            avg(volume) over before as usual, count(volume) over before as counted
-        from frame
-        window by_date as (partition by symbol order by date),
-            before as (partition by symbol order by date rows between $bars preceding and 1 preceding))
-    select symbol, 100 * (close / previous - 1) as change,
-        if(counted = $bars and usual > 0, volume / usual, null) as ratio
-    from bars where date = $day and previous > 0 and isfinite(close / previous)"""
-_KINDS: dict[str, tuple[str, dict[str, float]]] = {
-    "gainers": ("select * from last where change > 0 order by change desc, symbol limit $top", {"top": TOP}),
-    "losers": ("select * from last where change < 0 order by change, symbol limit $top", {"top": TOP}),
-    "unusual": (
-        "select * from last where ratio >= $least order by ratio desc, symbol limit $top",
-        {"least": UNUSUAL, "top": TOP},
-    ),
-}
-
-
-class MarketScanner:
-    """Finds a universe's movers by SQL, once for each day of data.
-
-    Parameters
-    ----------
-    broker : Broker
-        Whose universe is scanned.
-    """
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._last: Movers | None = None
-
-    def scan(self) -> Movers | None:
-        """Find the movers of the newest day of data; None without data.
-
-        Only symbols with a bar of that very day count, and usual volume takes 20 bars before it.
-        """
-        day = self._broker.data_date()
-        if day is None:
-            return None
-        if self._last is None or self._last.date != day:
-            self._last = self._scan(day)
-        return self._last
-
-    def _scan(self, day: date) -> Movers:
-        import pandas as pd
-
-        frames = []
-        for symbol in sorted(self._broker.symbols()):
-            bars = self._broker.bars(symbol, USUAL_BARS + 1)
-            if len(bars):
-                frames.append(bars.assign(symbol=symbol))
-        if not frames:
-            return Movers(date=day)
-        with scratch() as con:
-            con.register("frame", pd.concat(frames)[["symbol", "date", "close", "volume"]])
-            con.execute(_LAST, {"bars": USUAL_BARS, "day": day})
-            found = {
-                kind: tuple(
-                    Mover(symbol=symbol, change=change, volume_ratio=ratio)
-                    for symbol, change, ratio in con.execute(sql, values).fetchall()
-                )
-                for kind, (sql, values) in _KINDS.items()
-            }
-        return Movers(date=day, **found)
 
 
 class ContextBuilder:

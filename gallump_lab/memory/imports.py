@@ -19,7 +19,7 @@ from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.reading.text_files import Problems, counted
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import Store, times
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ CHARACTERS = 2_000_000
 INSIGHTS = 100
 """So many insights are stored in one step."""
 
+_MASKED = "held what looked like a key or a password; it was masked. If it is real, revoke it"
 _Row = tuple[str, dict[str, Any]]
 """Where a record stands, in words, and its values."""
 _SESSIONS = """
@@ -135,7 +136,6 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
     """Return the messages that can be stored, in order of arrival; tell of the others."""
     waiting: list[_Waiting] = []
     seen: Counter[int] = Counter()
-    hidden = 0
     for where, row in _rows(said):
         conversation, session, key = row.pop("conversation"), row.pop("session_id"), row.pop("key")
         try:
@@ -145,7 +145,8 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
             problems.leave_out(where, str(error))
             continue
         whole = storable(row["text"])  # whichever keys were known when it was imported before
-        hidden += each.text != whole
+        if each.text != whole:
+            problems.note(f"messages {_MASKED}")
         same = _hash(conversation, session, key, each.role, row["speaker"], each.created_at.isoformat(), whole)
         waiting.append(
             _Waiting(
@@ -157,18 +158,11 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
             )
         )
         seen[same] += 1
-    _note_masked(hidden, "messages", problems)
     return waiting
 
 
 def _imported(problems: Problems, **counts: int) -> Imported:
     return Imported(left_out=problems.left_out, problems=problems.describe(), **counts)
-
-
-def _note_masked(number: int, what: str, problems: Problems) -> None:
-    if number:
-        said = f"In {counted(number, what)} something looked like a key or a password; it was masked."
-        problems.note(f"{said} If it is real, revoke it.")
 
 
 def _name_sessions(waiting: Iterable[_Waiting], silence: timedelta) -> None:
@@ -248,7 +242,6 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     asked = table.questions(given, problems)
     rows = list(_rows(asked))
     found: list[labels.Question] = []
-    hidden = 0
     for (where, row), evidence in zip(rows, _sources(store, rows, "evidence", problems), strict=True):
         looked_secret = _mask(row)
         try:
@@ -257,9 +250,9 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
-        hidden += looked_secret
+        if looked_secret:
+            problems.note(f"questions {_MASKED}")
         found.append(labels.Question(**row | {"asked_at": times.naive(row["asked_at"]), "evidence": evidence}))
-    _note_masked(hidden, "questions", problems)
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
     return _imported(problems, questions=added, already=len(found) - added)
 
@@ -285,7 +278,7 @@ def insights(
     sources = _sources(store, rows, "sources", problems, conversations or {})
     now = times.naive(clock(), "clock()")
     done: dict[str | None, int] = {}
-    added = already = hidden = 0
+    added = already = 0
     for begin in range(0, len(rows), INSIGHTS):
         part = slice(begin, begin + INSIGHTS)
         with store.write() as con:
@@ -296,7 +289,9 @@ def insights(
                 except ValueError as error:  # nothing of it has been written
                     problems.leave_out(where, str(error))
                     continue
-                added, already, hidden = added + new, already + (not new), hidden + looked_secret
+                added, already = added + new, already + (not new)
+                if looked_secret:
+                    problems.note(f"insights {_MASKED}")
                 done[row["key"]] = insight_id
     with store.write() as con:
         for where, row in rows:
@@ -306,7 +301,6 @@ def insights(
                     ledger.supersede(con, old, newer, now)
                 except ValueError:  # by what the lab knows already, or in a circle
                     problems.note(where, "what supersedes it gave way to it itself, so both stay as they are")
-    _note_masked(hidden, "insights", problems)
     return _imported(problems, insights=added, already=already)
 
 

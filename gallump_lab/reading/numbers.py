@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +11,6 @@ Decimal = Literal[".", ","]
 
 NOTHING = frozenset({"", "nan", "nat", "null", "none", "n/a", "na", "<na>", "-", "--"})
 """What stands, in any case, where a number is not known."""
-SURE = 0.9
-"""More than this share of what is telling must speak for one sign."""
 
 _SCALES = {
     "k": 3, "thousand": 3, "m": 6, "mm": 6, "mn": 6, "mio": 6, "million": 6, "b": 9, "bn": 9, "billion": 9,
@@ -68,23 +65,16 @@ def _scaled(value: float, scale: str) -> float:
 def decimal_sign(texts: Iterable[str]) -> Decimal | None:
     """Return the decimal sign of numbers that were written alike, such as a file's; None where they do not tell.
 
-    Only what has one reading tells: 139,50 does, 1,234 does not. Where nothing does and no comma stands in any of them,
-    it is the point, as programs write.
+    Only what has one reading tells: 139,50 does, 1,234 does not, and all that tells must agree. Where nothing does and
+    no comma stands in any of them, it is the point, as programs write.
     """
     texts = tuple(texts)
     if all(map(_PLAIN.fullmatch, texts)):
         return "."
-    telling: Counter[Decimal] = Counter()
-    comma = False
-    for text in texts:
-        comma = comma or "," in text
-        found = readings(text)
-        if len(found) == 1:
-            telling.update(found)
-    for sign, count in telling.items():
-        if count > SURE * telling.total():
-            return sign
-    return None if comma else "."
+    signs = {sign for text in texts if len(found := readings(text)) == 1 for sign in found}
+    if len(signs) == 1:
+        return signs.pop()
+    return None if signs or any("," in text for text in texts) else "."
 
 
 def read_number(text: str, decimal: Decimal | None = None) -> float:

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,7 +161,8 @@ def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
             for first, last, row in _records(csv.reader(text, delimiter=by, strict=True)):
                 where = f"line {first}" if first == last else f"lines {first} to {last}"
                 if isinstance(row, str):
-                    problems.leave_out(where, f"it is not CSV ({row})", last - first + 1)
+                    opened = ": a quote is open on the first of them" if first < last else ""
+                    problems.leave_out(where, f"it is not CSV ({row}){opened}", last - first + 1)
                 elif len(row) > len(names):
                     problems.leave_out(where, f"it must have {len(names)} fields as the header has, not {len(row)}")
                 elif row:
@@ -206,37 +208,38 @@ class Problems:
     >>> problems = Problems()
     >>> problems.leave_out("line 3", "role must be 'user' or 'assistant', not 'bot'")
     >>> problems.leave_out("line 7", "role must be 'user' or 'assistant', not 'me'")
+    >>> problems.leave_out("empty messages")
     >>> problems.describe()
-    ("line 3 and 1 more: role must be 'user' or 'assistant', not 'bot'; left out.",)
+    ("line 3 and 1 more: role must be 'user' or 'assistant', not 'bot'; left out.", '1 empty message; left out.')
     """
 
     def __init__(self) -> None:
         self.left_out = 0
         """How many records could not be used."""
-        self._kinds: dict[tuple[str, str], tuple[str, str]] = {}
-        self._counts: dict[tuple[str, str], int] = {}
+        self._first: dict[tuple[str, str], tuple[str, str]] = {}
+        self._counts = Counter[tuple[str, str]]()
 
-    def leave_out(self, where: str, why: str, records: int = 1) -> None:
-        """Count records that cannot be used, and keep where the first of the kind stand and why."""
+    def leave_out(self, where: str, why: str = "", records: int = 1) -> None:
+        """Count records that cannot be used: where they stand and why, or what they are, in the plural."""
         self.left_out += records
-        self._keep("left out", where, why)
+        self._keep("; left out.", where, why)
 
     def note(self, where: str, why: str = "") -> None:
-        """Keep what was taken otherwise than it stands: where and how, or a sentence of its own."""
-        self._keep("", where.rstrip("."), why)
+        """Count what was taken otherwise than it stands: where and how, or what it is, in the plural."""
+        self._keep(".", where, why)
 
     def describe(self) -> tuple[str, ...]:
         """Return the problems in words, what was left out first."""
         found = []
-        for end, kind in sorted(self._kinds, key=lambda each: not each[0]):
-            where, why = self._kinds[end, kind]
-            more = self._counts[end, kind] - 1
-            where += f" and {more:,} more" if more else ""
-            found.append("; ".join(filter(None, (f"{where}: {why}" if why else where, end))) + ".")
+        for end, kind in sorted(self._first, key=lambda each: each[0], reverse=True):
+            where, why = self._first[end, kind]
+            count = self._counts[end, kind]
+            more = f" and {count - 1:,} more" if count > 1 else ""
+            found.append(f"{where}{more}: {why}{end}" if why else counted(count, where) + end)
         return tuple(found)
 
     def _keep(self, end: str, where: str, why: str) -> None:
         why = why.rstrip(".")
         kind = (end, why.partition(", not ")[0] or where)
-        self._kinds.setdefault(kind, (where, why))
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._first.setdefault(kind, (where, why))
+        self._counts[kind] += 1

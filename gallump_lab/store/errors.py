@@ -64,19 +64,19 @@ class LabBusy(StoreError):
         return f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again."
 
 
-_HELD = re.compile(r"Could not set lock on file|Conflicting lock is held|being used by another process")
+_HELD = re.compile(r"Could not set lock on file|Conflicting lock is held")
 _HELD_HERE = "Unique file handle conflict"
 _UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
 _TROUBLES = (
     (
         DiskFull,
-        r"No space left on device|File too large|Disk quota exceeded|not enough space|Could not write",
+        r"No space left on device|File too large|Disk quota exceeded|Could not write",
         "No room to write {path}: {first} The step was undone; free some space.",
     ),
     (
         NoPermission,
-        r"Permission denied|Read-only file system|Access is denied|Operation not permitted",
-        "{path} may not be opened for writing. Change its permissions or use another place.",
+        r"Permission denied|Read-only file system|Operation not permitted|No such file or directory|Not a directory",
+        "{path} may not be opened: {first} Its folder must exist, and both be yours to write to.",
     ),
     (
         DamagedFile,
@@ -94,14 +94,9 @@ _TROUBLES = (
         "{path} is not a DuckDB database. Give another path; the file is unchanged.",
     ),
     (
-        NoPermission,
-        r"No such file or directory|Not a directory|cannot find the path",
-        "The folder {path.parent} does not exist. Create it first.",
-    ),
-    (
         DamagedFile,
         r"[Cc]orrupt|checksum|Failed to load metadata|Could not read enough bytes|invalidated",
-        "{source} is damaged: {first} Restore a backup (lab.backup makes them); this file is unchanged.",
+        "{path} is damaged: {first} Restore a backup (lab.backup makes them); this file is unchanged.",
     ),
 )
 """What DuckDB says of a file, in order of trust: the first that fits names the trouble."""
@@ -123,11 +118,8 @@ def busy(path: Path, error: Exception, waited: float) -> LabBusy | None:
 
 
 @contextmanager
-def translated(path: Path, source: Path | None = None) -> Iterator[None]:
-    """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's.
-
-    `source` is the file that is read while `path` is written: it is what is damaged.
-    """
+def translated(path: Path) -> Iterator[None]:
+    """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's."""
     import duckdb
 
     try:
@@ -140,13 +132,13 @@ def translated(path: Path, source: Path | None = None) -> Iterator[None]:
             interrupt.add_note(note)
         raise interrupt from error
     except duckdb.Error as error:
-        ours = _ours(error, path, source or path)
+        ours = _ours(error, path)
         if ours is None:
             raise
         raise ours from error
 
 
-def _ours(error: "duckdb.Error", path: Path, source: Path) -> StoreError | None:
+def _ours(error: "duckdb.Error", path: Path) -> StoreError | None:
     """Return what DuckDB's error says of a file; None where it is about something else."""
     import duckdb
 
@@ -158,5 +150,5 @@ def _ours(error: "duckdb.Error", path: Path, source: Path) -> StoreError | None:
     first = text.splitlines()[0].removesuffix(".") + "."
     for kind, pattern, words in _TROUBLES:
         if re.search(pattern, text):
-            return kind(words.format(path=path, source=source, first=first))
+            return kind(words.format(path=path, first=first))
     return None

@@ -5,6 +5,7 @@ step; and claims on what is worked at for longer than a step, so that nobody els
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import random
@@ -20,14 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gallump_lab.store.errors import StoreError
+from gallump_lab.store.files import quoted
 
 if TYPE_CHECKING:
     import duckdb
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
 # A commit of more than a little goes into the file itself, so that there is seldom a log to be read by the next.
@@ -82,6 +79,15 @@ class Instance:
                 self._con.execute("set enable_external_access = false")
         return self._con.cursor()
 
+    def save(self, path: Path) -> None:
+        """Write all that it holds in memory to a new file."""
+        with self.cursor() as con:
+            con.execute(f"attach {quoted(path)} as target (type duckdb)")
+            try:
+                con.execute("copy from database memory to target")
+            finally:
+                con.execute("detach target")
+
     def close(self) -> None:
         """Release memory and files."""
         if self._con is not None:
@@ -129,8 +135,6 @@ def queued(path: Path, deadline: float, *, write: bool) -> Iterator[None]:
 
 
 def _gate(path: Path) -> int | None:
-    if fcntl is None:
-        return None
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"gallump-{os.getuid()}-{name}.gate"
     with contextlib.suppress(OSError):

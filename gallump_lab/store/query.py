@@ -224,6 +224,7 @@ def serve() -> None:
     answers, asked = os.fdopen(os.dup(1), "wb"), sys.stdin.buffer
     os.dup2(2, 1)  # nobody else's words are an answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # whatever the one who started it does with it
     import numpy  # noqa: F401, ICN001 (which takes a while, in which the file should not be held)
 
     _bound()

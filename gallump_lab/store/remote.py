@@ -117,7 +117,13 @@ def load(con: "DuckDBPyConnection") -> None:
 
 
 def literal(value: Any) -> str:
-    """Return a parameter's value as SQL writes it; what DuckDB cannot bind, it refuses here, too."""
+    """Return a parameter's value as SQL writes it; what DuckDB cannot bind, it refuses here, too.
+
+    Examples
+    --------
+    >>> literal("Bob's")
+    "'Bob''s'"
+    """
     import duckdb
 
     if isinstance(value, float):
@@ -200,17 +206,16 @@ class Remote(Store):
         with self.lend(begin="begin transaction read only") as con:
             yield con
 
-    def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
-        """Create a lab's tables in a local database and fill them, over one transaction on the server."""
+    def _copy(self, con: "DuckDBPyConnection") -> None:
+        """Create a lab's tables in memory and fill them, over one transaction on the server."""
         near = cast("ServerConnection", con).near
-        near.execute(f"use {database}")
+        near.execute("use memory")
         schema.create(near)
         for (name,) in near.execute(_TABLES).fetchall():
             near.execute(f"delete from {name}")  # noqa: S608 (the schema's own names)
             near.execute(f"insert into {name} {_ASK}", [f"from {name} order by rowid"])
         for name, last in con.execute(_SEQUENCES).fetchall():
             near.execute("select max(nextval(?)) from range(?)", [name, last or 0])
-        near.execute("use memory")
 
     def _begun(self, near: "DuckDBPyConnection", deadline: float, begin: str, *, write: bool) -> "DuckDBPyConnection":
         """Begin a step on the server, and attach it if it is not yet, or not any more; try until the deadline.

@@ -134,20 +134,10 @@ class Snapshot:
         """
         target, found = files.place(path), self.hash
         with files.fresh(target, "snapshot") as draft, translated(target):
-            self._write(draft, found)
+            sql = "create or replace table snapshot as select ? as hash, ?::varchar as model"
+            self._held.cursor().execute(sql, [found, self.model])
+            self._held.save(draft)
         return target
-
-    def _write(self, target: Path, found: str | None = None) -> None:
-        """Write the copy to a file, with its hash if it is given."""
-        with self._cursor() as con:
-            con.execute(f"attach {files.quoted(target)} as target (type duckdb)")
-            try:
-                con.execute("copy from database memory to target")
-                if found is not None:
-                    sql = "create or replace table target.snapshot as select ? as hash, ?::varchar as model"
-                    con.execute(sql, [found, self.model])
-            finally:
-                con.execute("detach target")
 
     @contextmanager
     def read(self) -> Iterator["DuckDBPyConnection"]:
@@ -158,7 +148,7 @@ class Snapshot:
         StoreError
             If the snapshot is closed.
         """
-        with translated(self.source), self._cursor() as con:
+        with translated(self.source), self._held.cursor() as con:
             con.execute("begin transaction read only")
             yield con
 
@@ -169,15 +159,16 @@ class Snapshot:
             folder = tempfile.mkdtemp(prefix="gallump-snapshot-")
             self._gone = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             file = Path(folder).resolve() / "snapshot.duckdb"
-            self._write(file)
+            self._held.save(file)
             self._file = file
         return self._file, None
 
-    def _cursor(self) -> "DuckDBPyConnection":
+    @property
+    def _held(self) -> Instance:
         if self._copy is None:
             msg = f"This snapshot of {self.source} is closed. Take another: lab.snapshot()."
             raise StoreError(msg)
-        return self._copy.cursor()
+        return self._copy
 
     def sql(self, sql: str, params: query.Params = None) -> "pd.DataFrame":
         """Run one reading statement on the copy, however long it takes; see `gallump_lab.store.frame`."""

@@ -49,8 +49,7 @@ def _forked() -> None:
         shared.renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)
 
 
 class Store:
@@ -286,7 +285,7 @@ class Store:
             raise StoreError(msg)
 
     def backup(self, path: str | Path) -> Path:
-        """Copy the lab into a new file, in one step, while others go on using it.
+        """Copy the lab into a new file; others are kept waiting only while it is copied into memory.
 
         Raises
         ------
@@ -295,28 +294,25 @@ class Store:
         StoreError
             If the lab cannot be read or the copy not be written.
         """
-        target, alone = files.place(path), Instance()
-        with files.fresh(target, "backup") as draft, contextlib.closing(alone):
-            with translated(target), alone.cursor() as con:
-                con.execute(f"attach {files.quoted(draft)} as target (type duckdb)")
-            self.copy(alone, "target", target)
-            with translated(target), alone.cursor() as con:
-                con.execute("detach target")
+        target = files.place(path)
+        with files.fresh(target, "backup") as draft, contextlib.closing(Instance()) as alone:
+            self.copy(alone)
+            with translated(target):
+                alone.save(draft)
         return target
 
-    def copy(self, instance: Instance, database: str = "memory", place: Path | None = None) -> None:
-        """Copy the lab, in one step, into an empty database of an instance; `place` is what errors in it are about.
+    def copy(self, instance: Instance) -> None:
+        """Copy the lab, in one step, into an empty instance.
 
         Raises
         ------
         StoreError
-            If the lab cannot be read or the copy not be written.
+            If the lab cannot be read.
         """
-        with self.lend(instance) as con, translated(place or self.path, source=self.path):
-            self._copy(con, database)
+        with self.lend(instance) as con:
+            self._copy(con)
 
-    def _copy(self, con: "DuckDBPyConnection", database: str) -> None:
+    def _copy(self, con: "DuckDBPyConnection") -> None:
         con.execute("use memory")
         schema.refuse_code(con, self.path)  # a copy is read where more than the lab can be reached
-        # Committed here, since a full disk is the copy's trouble and not the lab's.
-        con.execute(f"copy from database lab to {database}; commit; begin transaction")
+        con.execute("copy from database lab to memory")

@@ -154,10 +154,10 @@ def caution(clusters: Sequence[Any]) -> list[str]:
     return [f"{words}and say nothing of others."] if number < CLUSTERS else []
 
 
-def shown(interval: Interval, sign: str = "") -> str:
-    """Return an interval as it is read; `sign` may be "+", for differences."""
+def shown(interval: Interval, form: str = ".3f") -> str:
+    """Return an interval as it is read, its figures in a format such as "+.3f" or ".0%"."""
     value, low, high = interval
-    return f"{value:{sign}.3f}" + ("" if math.isnan(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]")
+    return f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
 
 
 def verdict(gain: Interval, p: float = 0.0) -> str:

@@ -314,7 +314,7 @@ def _reported(sweep: Sweep, objective: str, row: int, first: NDArray[np.bool_], 
     elif applied is None:
         lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
     elif others:
-        lines.append(f"Against what is applied ({before:,.0f} tokens): {shown(more, '+')}, {verdict(more)}.")
+        lines.append(f"Against what is applied ({before:,.0f} tokens): {shown(more, '+.3f')}, {verdict(more)}.")
     lines += sweep.unexercised
     if against:
         lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")

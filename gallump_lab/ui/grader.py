@@ -382,12 +382,10 @@ def _past(insight: int, known: Mapping[int, Row], history: "pd.DataFrame") -> li
     ]
     for event in records(history):
         if event["event"] != "added":
-            told = f"{event['event'].capitalize()}: {event['note']}" if event["note"] else event["event"].capitalize()
-            past.append((event, told, event["superseded_by"] or event["other_id"]))
-    return [
-        plain({"at": row["known_from"], "what": what, "quoted": known[other or 0]["text"] if other in known else None})
-        for row, what, other in past
-    ]
+            what = ": ".join(filter(None, (event["event"].capitalize(), event["note"])))
+            past.append((event, what, event["superseded_by"] or event["other_id"]))
+    said: dict[int | None, str] = {each: row["text"] for each, row in known.items()}
+    return [plain({"at": row["known_from"], "what": what, "quoted": said.get(other)}) for row, what, other in past]
 
 
 def _beside(insights: "pd.DataFrame", known: Mapping[int, Row]) -> dict[int, dict[str, str]]:

@@ -11,10 +11,11 @@ prints one example of each; insights.py says which metric sees which.
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date as day_of
 from datetime import timedelta
+from functools import lru_cache
 
 import altair as alt
 import numpy as np
@@ -93,6 +94,7 @@ _NEGATED = re.compile(r"\b(is|are|was|were|has|have|will|can|could|should|must|d
 _VERB = re.compile(r"(?<=^[A-Z])(\w+ )([a-z]+[^\Ws])s(?= )")
 
 
+@lru_cache(maxsize=10_000)
 def _values(text: str) -> frozenset[float]:
     """Return every number that stands in a text, in digits or as a word."""
     found = re.findall(r"\d[\d,]*(?:\.\d+)?", text)
@@ -106,6 +108,7 @@ def _figures(text: str) -> list[re.Match[str]]:
     return [*_FIGURE.finditer(dates)]
 
 
+@lru_cache(maxsize=10_000)
 def _words(text: str) -> frozenset[str]:
     """Return the words that say what a text is about, roughly stemmed."""
     found = re.findall(r"[a-z]{3,}", _DATE.sub(" ", text).lower())
@@ -363,7 +366,7 @@ def inject(card: Scorecard, seed: int = 0) -> Iterator[tuple[str, Stated, Stated
                 yield name, insight, bad
 
 
-def table(card: Scorecard, seed: int = 0) -> pd.DataFrame:
+def table(card: Scorecard, seed: int = 0, metrics: Iterable[str] = METRICS) -> pd.DataFrame:
     """Return which metric sees which fault: fault, metric, auc, low, high, n_good, n_bad, unscored.
 
     A metric's scores of the bad ones are compared with those of the very insights they were made of, so that what kind
@@ -377,9 +380,9 @@ def table(card: Scorecard, seed: int = 0) -> pd.DataFrame:
         cited = [card.history.cited(good) for good, _ in pairs]
         moments = [each[-1].created_at + timedelta(days=1) for each in cited]
         sessions = [each[-1].session_id for each in cited]
-        for metric, (_, better) in METRICS.items():
+        for metric in metrics:
             good, bad = (
-                better
+                METRICS[metric][1]
                 * np.array([card.score(metric, pair[side], at).value for pair, at in zip(pairs, moments, strict=True)])
                 for side in (0, 1)
             )

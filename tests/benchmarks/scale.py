@@ -1,4 +1,4 @@
-"""Memory at scale: recall, context and import from 10,000 to a million messages, beside SQLite FTS5 and LanceDB hybrid.
+"""Memory at scale: recall, context and import from 10,000 to a million messages, beside SQLite FTS5.
 
     python tests/benchmarks/scale.py [--messages 10000,100000,1000000] [--questions 100] [--systems lab,...]
 
@@ -11,8 +11,7 @@ add_message_ms  a question and a reply stored, in turn
 ingest_per_s    messages a second, until all of them can be found
 file_mb         on disk; peak_mb: the most memory that the process which asked took
 recall_at_10    the share of questions whose evidence is among the first ten messages
-peers           the same of SQLite FTS5 (bm25, stemmed) and of LanceDB (its word index and an IVF index over vectors of
-                the lab's own embedder, fused as it does by default), each with a row a message
+peers           the same of SQLite FTS5 (bm25, stemmed), with a row a message
 
 The messages are synthetic: half of them of about 15 tokens, half of about 150, 20 a session; words are the tokenizer's
 own, drawn by Zipf's law, so a common word stands in as many messages as it does in talk. Each question has one message
@@ -41,12 +40,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
-SYSTEMS = ("lab", "sqlite_fts5", "lancedb_hybrid")
+SYSTEMS = ("lab", "sqlite_fts5")
 TERMS = (8, 20)
 FIRST = 10
 WARM = 5
 """So many first questions do not count: they load what later ones find loaded."""
-CHUNK = 20_000
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MIDDLING = (300, 3_000)
 """Rankings of the words that a question shares with its evidence."""
@@ -200,48 +198,7 @@ class Fts5:
         return [number - 1 for number, _ in rows]
 
 
-class LanceDb:
-    """LanceDB, words and vectors."""
-
-    def __init__(self, place: Path) -> None:
-        import lancedb
-
-        self.base = lancedb.connect(place)
-        self.table = self.base.open_table("said") if (place / "said.lance").exists() else None
-
-    def fill(self, texts: list[str]) -> None:
-        """Add messages and their vectors, then build both indexes."""
-        import pyarrow as pa
-        from lancedb.index import FTS, IvfPq
-
-        for begin in range(0, len(texts), CHUNK):
-            some = texts[begin : begin + CHUNK]
-            vectors = pa.FixedSizeListArray.from_arrays(pa.array(_embedded(some).ravel()), 256)
-            rows = pa.table({"number": pa.array(range(begin, begin + len(some))), "text": some, "vector": vectors})
-            if self.table is None:
-                self.table = self.base.create_table("said", rows)
-            else:
-                self.table.add(rows)
-        self.table.create_index("text", config=FTS())
-        self.table.create_index("vector", config=IvfPq(distance_type="cosine"))
-
-    def find(self, question: str) -> list[int]:
-        """Search both indexes."""
-        (vector,) = _embedded([question])
-        query = self.table.search(query_type="hybrid").vector(vector).text(question)
-        return [row["number"] for row in query.limit(FIRST).to_list()]
-
-
-def _embedded(texts: list[str]) -> Any:
-    import numpy as np
-
-    from gallump_lab.memory.vectors import BUILT_IN
-
-    found = BUILT_IN.embed(texts).astype(np.float32)
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1)
-
-
-OPEN: dict[str, Callable[[Path], System]] = dict(zip(SYSTEMS, (OurLab, Fts5, LanceDb), strict=True))
+OPEN: dict[str, Callable[[Path], System]] = dict(zip(SYSTEMS, (OurLab, Fts5), strict=True))
 
 
 def milliseconds(run: Callable[[], object]) -> float:
@@ -298,7 +255,6 @@ def cold(name: str, place: Path, question: str) -> float | None:
 LIBRARIES = {
     "lab": "duckdb numpy pandas Stemmer tiktoken tokenizers gallump_lab.lab",
     "sqlite_fts5": "sqlite3",
-    "lancedb_hybrid": "lancedb numpy tokenizers gallump_lab.memory.vectors",
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 from lab_server import TOKEN, Serve
 
 from gallump_lab import Budget, Config, Lab, command, datasets, study
-from gallump_lab.store import LabBusy, NoServer, OtherVersion, QueryRefused, connect, schema
+from gallump_lab.store import LabBusy, NoServer, QueryRefused, connect
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
 HERE = Path(__file__).parent
@@ -112,8 +112,7 @@ def test_a_client_that_died_amid_a_write_does_not_lock_the_others_out(lab: Lab, 
     assert "look before you repeat it" in lost.value.__notes__[0]
 
 
-@pytest.mark.parametrize("how", ["kill", "terminate"])
-def test_a_busy_server_that_ended_is_started_anew_at_once_and_steps_go_on(serve: Serve, how: str) -> None:
+def test_a_busy_server_that_ended_is_started_anew_at_once_and_steps_go_on(serve: Serve) -> None:
     server = serve()
     port = int(server.address.rpartition(":")[2])
     lab = Lab.open(server.address, token=TOKEN)
@@ -121,7 +120,7 @@ def test_a_busy_server_that_ended_is_started_anew_at_once_and_steps_go_on(serve:
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     for each in idle:
         each.sendall(b"POST /quack HTTP/1.1\r\n")
-    server.end(how)
+    server.end()
     assert len(Lab.open(server.file).messages) == 2  # the file is free meanwhile
     assert "is served at" in serve(server.file).said[0]
     lab.ask("And MSFT?")
@@ -204,19 +203,13 @@ def test_sql_of_an_analyst_does_not_write_and_ends_where_it_ends(lab: Lab) -> No
     assert len(lab.messages) == 2
 
 
-def test_a_lab_of_another_version_on_a_server_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
-    with pytest.raises(OtherVersion, match="tables of version 1"):
-        Lab.open(server.address, token=TOKEN)
-
-
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
         ("short", 0o600, "at least 16"),
         (TOKEN, 0o644, "chmod 600"),
         ("two words of a token", 0o600, "without spaces"),
-        (None, 0o700, "is a folder"),
+        (None, 0o700, "Is a directory"),
     ],
 )
 def test_a_token_file_is_its_owners_alone_and_one_that_will_not_do_is_refused(

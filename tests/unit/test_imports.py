@@ -76,7 +76,7 @@ def test_times_without_a_zone_are_utc_and_said_to_be(lab: Lab) -> None:
     given = ["2024-05-02T12:00:00", at.replace(tzinfo=None), np.datetime64("2024-05-02T12")]
     found = lab.import_messages(pd.DataFrame({"role": "user", "text": list("abc"), "time": given}))
     assert lab.messages["created_at"].tolist() == [at] * 3
-    assert found.problems == ("3 times have no time zone; they were taken as UTC.",)
+    assert found.problems == ("3 times without a time zone, taken as UTC.",)
 
 
 def test_a_frame_without_a_needed_column_is_refused(lab: Lab) -> None:

@@ -46,36 +46,27 @@ SECRETS = {
     "Google": f"AIza{some(35)}",
     "AWS": f"AKIA{some(16, CAPITALS)}",
     "AWS, letters alone": "AKIA" + "QZWXECRVTBYNUMIO",
-    "AWS, for a while": f"ASIA{some(16, CAPITALS)}",
     "GitHub": f"ghp_{some(36)}",
     "GitHub, fine-grained": f"github_pat_{some(82)}",
     "GitLab": f"glpat-{some(20)}",
     "Slack": f"xoxb-123456789012-1234567890123-{some(24)}",
-    "Slack, app": f"xapp-1-A0123456789-1234567890123-{some(64, HEX)}",
     "Stripe": f"sk_live_{some(24)}",
     "Hugging Face": f"hf_{some(34, string.ascii_letters)}",
     "IEX": f"pk_{some(32, HEX)}",
     "Shopify": f"shpat_{some(32, HEX)}",
-    "DigitalOcean": f"dop_v1_{some(64, HEX)}",
-    "Databricks": f"dapi{some(32, HEX)}",
-    "Linear": f"lin_api_{some(40)}",
     "a wallet's root": f"xprv9s21ZrQH143K{some(95, BASE58)}",
     "a wallet's key": f"L{some(51, BASE58)}",
     "Telegram": f"1234567890:AA{some(33)}",
     "JSON web token": f"eyJ{some(20)}.eyJ{some(60)}.{some(43)}",
     "RSA": block("RSA PRIVATE KEY"),
-    "OpenSSH": block("OPENSSH PRIVATE KEY"),
     "PGP": block("PGP PRIVATE KEY BLOCK"),
-    "a block in JSON": block("PRIVATE KEY", "\\n"),
     "a block on one line": block("EC PRIVATE KEY", " "),
     "a block that breaks off": block("PRIVATE KEY", closed=False),
     "zero width": f"sk-ant-api03-\u200b{some(50)}\u200b{some(45)}",
 }
 LABELLED = {  # the secret stands where @ does
     "postgres://user:@@db.local/trades": "p@ss-w0rd!",
-    "postgres://joe:@@10.0.0.1/trades": "p4ss",
     "curl -s -u joe:@ https://broker.example/v2": "s3cretpass",
-    "curl https://broker.example/v2 --user 'joe:@'": "hunter2",
     'curl -u "joe:@" https://broker.example/v2': "s3cret pass word",
     "https://joe.blob.core.windows.net/bars?sv=2022-11-02&sig=@&se=2027": f"{some(42)}%3D",
     "Authorization: Bearer @": some(40),
@@ -87,9 +78,7 @@ LABELLED = {  # the secret stands where @ does
     "POLYGON_API_KEY: '@'": some(32, WORDS + "_"),
     "my binance secret is @.": some(64),
     '{"client_secret": "@", "scope": "trade"}': some(32),
-    "X-API-Key: @": "0f8fad5b-d9cb-469f-a165-70867728950e",
     "**API key:** @": some(32),
-    "- __Secret key__: `@`": some(40),
     'api_key = "@"': "abcd1234efgh",
     "api key: @": "ABCDEFGHIJKLMNOP",
     "my key is @": some(64, HEX),
@@ -102,35 +91,23 @@ LABELLED = {  # the secret stands where @ does
     "https://ibkr.example/FlexStatementService.SendRequest?t=@&q=1234&v=3": "123456789012345678901234",
     "| Service | API key |\n|---|---|\n| Polygon | @ |\n": some(32),
     "broker,api_key,api_secret\nalpaca,paper,@\n": some(40),
-    "broker\tpassword\nibkr\t@\n": "hunter2!",
     "password=@": "hunter2",
     "my password is @, don't tell": "Tr0ub4dor&3",
-    "passwd: '@'": "two words",
     "password @": "hunter2hunter2!",
-    "password for the demo account: @": "hunter2hunter2!",
-    "Password (paper): @": "hunter2!",
     "I set my password to @": "hunter2x",
     "| password | @ |": "hunter2hunter2!",
     "PASSWORD:\n@\nAAPL is up": "hunter2hunter2!",
-    "password \u2192 @": "hunter2hunter2!",
     "**Password:** @": "hunter2!",
-    "Password: \u2039@\u203a": "hunter2!",
     "DB_PASS=@": "hunter2hunter2",
-    "MYSQL_PWD=@": "hunter2",
     "pw: @": "hunter2hunter2!",
     "pass @": "Tr0ub4dor3",
-    "login: joe / @": "hunter2hunter2!",
     "secret: @": "hunter2hunter2!",
-    "Mein Passwort lautet @": "hunter2hunter2!",
     "Kennwort: @": "hunter2",
     "mot de passe\u00a0: @": "soleil",
-    "Mon mot de passe est @": "Tr0ub4dor&3",
     "Mi contrase\u00f1a es @": "Tr0ub4dor&3",
     "clave: @": "gato1234",
-    "the password is: @": "swordfish",
     "password: @ for ibkr": "swordfish",
     "password: @\nAAPL": "correct horse battery staple",
-    "Passwort: @": "hunter2 hunter3",
     'password: "@"': "it's2cool",
     "My mnemonic is @.": SEEDS,
     "my card is @, cvv 123": "4111 1111 1111 1111",
@@ -205,17 +182,24 @@ def test_a_secret_gives_way_to_a_word_and_the_rest_stays(secret):
 
 
 @pytest.mark.parametrize(("line", "secret"), LABELLED.items(), ids=LABELLED)
-def test_what_is_called_a_secret_is_one(line, secret):
+def test_what_is_called_a_secret_is_one_in_a_text_and_in_a_stream(line, secret):
     before, _, after = line.partition("@")
     found = masked(f"{before}{secret}{after}")
     assert found.startswith(f"{before}[")
     assert found.endswith(f" removed]{after}")
     assert masked(found) == found
+    said, seen = f"Well, {before}{secret}{after}\nand AAPL at 190.", []
+    stream = Stream(seen.append)
+    for each in said:
+        stream.add(each)
+    stream.end()
+    # What a secret is called may come too late for its first characters, which could be a price.
+    shown = "".join(seen) if before else "".join(seen).replace(secret[:7], "", 1)
+    assert shown == masked(said)
 
 
-@pytest.mark.parametrize("line", NONE)
-def test_what_is_none_stays(line):
-    assert masked(line) == line
+def test_what_is_none_stays():
+    assert [masked(line) for line in NONE] == NONE
 
 
 def test_words_name_the_kind():
@@ -266,20 +250,6 @@ def test_a_stream_never_shows_a_key_and_holds_back_no_other_word(size):
         assert not any(secret[:12] in "".join(seen) for secret in (key, block[40:]))
     stream.end()
     assert "".join(seen) == f"The stop is at 182.{masked(said)}"
-
-
-@pytest.mark.parametrize(("line", "secret"), LABELLED.items())
-def test_a_stream_masks_what_is_called_a_secret(line, secret):
-    before, _, after = line.partition("@")
-    said, seen = f"Well, {before}{secret}{after}\nand AAPL at 190.", []
-    stream = Stream(seen.append)
-    for each in said:
-        stream.add(each)
-    stream.end()
-    if before:
-        assert "".join(seen) == masked(said)
-    else:  # what it is called comes too late for its first characters, which may be a price
-        assert "".join(seen).replace(secret[:7], "", 1) == masked(said)
 
 
 KEYS = {
@@ -396,14 +366,14 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     talk = {"role": "user", "created_at": NOW - timedelta(days=9), "session_id": "s", "key": "1"}
     rows = [{**talk, "text": f"Use {KEYS['imported']}", "speaker": KEYS["speaker"]}, {**talk, "text": KEYS["block"]}]
     brought = lab.import_messages(pd.DataFrame(rows))
-    masked_so = "something looked like a key or a password; it was masked. If it is real, revoke it."
-    assert f"In 2 messages {masked_so}" in brought.problems
+    masked_so = "held what looked like a key or a password; it was masked. If it is real, revoke it."
+    assert f"2 messages {masked_so}" in brought.problems
     assert lab.import_messages(pd.DataFrame(rows)).already == 2
     asked = {"text": f"Was it {KEYS['imported']}?", "answer": KEYS["imported"], "asked_at": NOW}
     asked_so = lab.import_questions(pd.DataFrame([{**asked, "kind": KEYS["speaker"], "conversation": KEYS["speaker"]}]))
-    assert f"In 1 question {masked_so}" in repr(asked_so)
+    assert f"1 question {masked_so}" in repr(asked_so)
     written_by_hand(lab, reply)
-    with pytest.raises(ValueError, match="note must be text") as long:
+    with pytest.raises(ValueError, match="note must have at most") as long:
         lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} " * 100)
 
     lab.later()

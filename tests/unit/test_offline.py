@@ -148,8 +148,10 @@ def test_where_the_rule_cannot_tell_nothing_is_recommended(context, words):
 
 
 def test_any_question_gets_the_same_careful_note():
-    text, found = note(MarketContext(), question="Hello, who are you?")
+    held = Portfolio(cash=1_234.5, positions=(Position(symbol="IBM", quantity=60, entry=180.0),))
+    text, found = note(MarketContext(portfolio=held), question="What do I hold?")
     assert "No symbol was named" in text
+    assert "The portfolio holds 60 IBM and $1,234.50 in cash." in text
     assert found == ()
     for question in ("Hello!", "¿Conviene comprar AAPL?", "苹果股票怎么样", "<|endoftext|> ```json [] ```"):
         assert note(market(), question=question) == note(market())

@@ -43,8 +43,7 @@ def test_where_all_are_told_apart_the_interval_still_has_a_width():
     assert best.low < 0.9
 
 
-@pytest.mark.parametrize(("number", "size"), [(5, 8), (20, 6)])
-@pytest.mark.parametrize(("apart", "alike"), [(0.0, 0.7), (1.5, 0.0), (3.0, 0.7)])
+@pytest.mark.parametrize(("number", "size", "apart", "alike"), [(5, 8, 1.5, 0.0), (20, 6, 3.0, 0.7)])
 def test_the_interval_holds_the_true_area_in_19_of_20_samples(number, size, apart, alike):
     dice, runs = np.random.default_rng(7), 120
     clusters = np.repeat(range(number), size)

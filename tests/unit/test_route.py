@@ -57,15 +57,18 @@ def claude():
 def server(tmp_path_factory, claude):
     folder = tmp_path_factory.mktemp("route")
     (folder / "denying.py").write_text(AUTHORIZER)
-    options = "--GallumpLab.answers=2", "--GallumpLab.keep_alive=0.1", "--GallumpLab.most_bytes=500000"
+    options = ["--GallumpLab.answers=2", "--GallumpLab.keep_alive=0.1", "--GallumpLab.most_bytes=500000"]
+    options += ["--GallumpLab.path=later/lab.duckdb", "--ServerApp.authorizer_class=denying.Denying"]
     model = {"ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": KEY, "PYTHONPATH": str(folder)}
-    with serving(folder, *options, "--ServerApp.authorizer_class=denying.Denying", base="/desk", **model) as running:
+    with serving(folder, *options, base="/desk", **model) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def lab(server):
-    return Lab.open(server.root / "lab.duckdb", wait=30)
+    folder = server.root / "later"
+    folder.mkdir()
+    return Lab.open(folder / "lab.duckdb", wait=30)
 
 
 @pytest.fixture
@@ -105,6 +108,14 @@ def gated(*pieces):
         yield from end()
 
     return steps(), asked, on
+
+
+def test_a_lab_that_cannot_be_opened_is_told_and_tried_again_with_the_next_question(server):
+    with server.client() as early:
+        refused = ask(early)
+    assert (refused.status_code, error(refused)["code"]) == (500, "lab_unusable")
+    assert str(server.root) not in refused.text
+    assert "The folder" in server.log.read_text()
 
 
 def test_it_answers_as_the_guide_says_carries_a_session_on_and_masks_a_key(client, claude, lab):
@@ -358,31 +369,19 @@ def test_the_server_does_what_its_description_says(case, server):
     case.call_and_validate(base_url=server.url, headers={"Authorization": f"token {TOKEN}"})
 
 
-def test_a_lab_that_cannot_be_opened_is_tried_again_and_a_server_that_ends_keeps_what_had_arrived(tmp_path, claude):
-    claude._queued.clear()
-    steps, _, _ = gated("As far as the server ran. ")
-    claude.queue(steps)
-    path = tmp_path / "later" / "lab.duckdb"
-    with (
-        serving(tmp_path, f"--GallumpLab.path={path}", ANTHROPIC_BASE_URL=claude.url) as running,
-        running.client() as found,
-    ):
-        refused = ask(found)
-        assert (refused.status_code, error(refused)["code"]) == (500, "lab_unusable")
-        assert str(tmp_path) not in refused.text
-        assert "The folder" in running.log.read_text()
-        path.parent.mkdir()
-        with found.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer:
-            given = events(answer.iter_lines())
-            assert next(each for each in given if each[0]) == ("text", {"text": "As far as the server ran. "})
-            running.end()
-    kept = Lab.open(path).messages
-    assert kept[["text", "state"]].values.tolist()[-1] == ["As far as the server ran. ", "stopped"]
-
-
 def test_installing_the_package_turns_the_route_on(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel:editable", "--directory", str(tmp_path)]
     subprocess.run(build, cwd=SHIPPED.parent, check=True, capture_output=True)
     with zipfile.ZipFile(*tmp_path.glob("*.whl")) as wheel:
         (found,) = (name for name in wheel.namelist() if "/data/etc/jupyter/jupyter_server_config.d/" in name)
         assert wheel.read(found) == (SHIPPED / "jupyter_server_config.d" / "gallump_lab.json").read_bytes()
+
+
+def test_a_server_that_ends_keeps_what_had_arrived(server, client, claude, lab):
+    steps, _, _ = gated("As far as the server ran. ")
+    claude.queue(steps)
+    with client.stream("POST", STREAM, json={"prompt": "Is AAPL cheap?"}) as answer:
+        given = events(answer.iter_lines())
+        assert next(each for each in given if each[0]) == ("text", {"text": "As far as the server ran. "})
+        server.end()
+    assert lab.messages[["text", "state"]].values.tolist()[-1] == ["As far as the server ran. ", "stopped"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gallump_lab import Budget, Config, ConfigError, Lab, Model, Recall, study
+from gallump_lab import Budget, Config, ConfigError, Lab, Model, Recall
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -57,18 +57,6 @@ def test_a_studys_winner_is_in_force_and_recorded_with_its_grounds(lab: Lab, tmp
     assert lab.runs["before"].isna().tolist() == [True, False]
     assert str(lab.runs["applied_at"].dt.tz) == "UTC"
     assert (lab.runs["version"] != "").all()
-
-
-def test_a_sweeps_winner_goes_into_the_next_chat_and_back_out() -> None:
-    lab = Lab.sample()
-    snapshot = lab.snapshot()
-    best = study.sweep(study.rank(snapshot, questions=lab.questions.iloc[::40]), {"warm": [100, 400]}).best()
-    lab.apply(best)
-    (run,) = lab.runs.itertuples()
-    assert (run.study, run.retriever, run.data_hash) == ("sweep", "applied", snapshot.hash)
-    assert (run.figures["objective"], run.words) == ("recall", str(best))
-    assert lab.config == best.config
-    assert lab.revert() == Config()
 
 
 def test_two_runs_are_compared_by_settings_and_figures(lab: Lab) -> None:

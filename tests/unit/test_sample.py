@@ -1,13 +1,10 @@
 import gc
-import hashlib
 import json
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pytest
 
 from gallump_lab import Lab, tokens
 from gallump_lab.bundled import bundled
@@ -15,7 +12,6 @@ from gallump_lab.memory.text import terms
 
 NAMES = set(terms("AAPL Apple FB Facebook GOOG Google IBM MSFT Microsoft"))
 KINDS = {"single fact", "several facts", "changed fact", "time", "paraphrase", "no answer"}
-HOT = 2_000
 
 
 def records(name):
@@ -32,24 +28,13 @@ def words(texts):
     return {term for text in texts for term in terms(text)}
 
 
-def said_before(question):
-    same = [message for message in MESSAGES if message["session_id"] == question["session_id"]]
-    return [message for message in same if message["created_at"] < question["asked_at"]]
-
-
 def test_it_is_made_again_byte_for_byte(tmp_path):
     script = Path(__file__).parents[2] / "data" / "make_sample.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True)
     for name in ("messages", "questions", "insights"):
-        assert (tmp_path / f"{name}.jsonl").read_bytes() == (bundled("sample") / f"{name}.jsonl").read_bytes(), name
-
-
-@pytest.mark.parametrize("name", ["messages", "questions", "insights"])
-def test_the_readme_has_its_checksum_and_count(name):
-    readme = bundled("README.md").read_text(encoding="utf-8")
-    content = (bundled("sample") / f"{name}.jsonl").read_bytes()
-    assert f"| sample/{name}.jsonl | {hashlib.sha256(content).hexdigest()} |" in readme
-    assert f"{len(content.splitlines()):,} {name}" in readme
+        made = (tmp_path / f"{name}.jsonl").read_bytes()
+        assert made == (bundled("sample") / f"{name}.jsonl").read_bytes(), name
+        assert f"{len(made.splitlines()):,} {name}" in bundled("README.md").read_text(encoding="utf-8")
 
 
 def test_there_are_enough_questions_of_each_kind_in_enough_clusters():
@@ -81,20 +66,6 @@ def test_a_paraphrase_shares_no_word_with_its_evidence_but_a_symbols_name():
     assert sum(not each for each in shared) >= len(shared) / 2
 
 
-def test_a_fifth_is_asked_in_mid_session_some_of_it_on_what_has_left_hot():
-    inside = [question for question in QUESTIONS if question["session_id"]]
-    assert len(inside) >= max(80, len(QUESTIONS) // 5)
-    far = 0
-    for question in (question for question in inside if question["evidence"]):
-        before = said_before(question)
-        assert BY_KEY[question["evidence"][0]] in before
-        assert before[-1]["role"] == "assistant"
-        spent = [tokens.count(message["text"]) for message in before]
-        place = before.index(BY_KEY[question["evidence"][0]])
-        far += sum(spent) > 3_000 and sum(spent[place + 1 :]) > HOT
-    assert far >= 25
-
-
 def test_insights_are_short_cite_messages_and_are_known_when_their_session_has_ended():
     assert len(INSIGHTS) >= 120
     assert {insight["kind"] for insight in INSIGHTS} == {"thesis", "level", "position", "preference", "lesson", "fact"}
@@ -118,25 +89,6 @@ def test_a_fifth_can_be_answered_from_an_insight_that_holds_when_it_is_asked():
         assert newer is None or newer["known_from"] > question["asked_at"], question
         assert set(question["evidence"]) <= set(insight["sources"])
         assert words([question["answer"]]) <= words([insight["text"]]), question
-
-
-def test_no_kind_is_solved_by_shared_words_alone():
-    said = [(message["created_at"], set(terms(message["text"])), message["key"]) for message in MESSAGES]
-    held = Counter(term for _, found, _ in said for term in found)
-    recalled = defaultdict(list)
-    for question in ANSWERED[::2]:
-        asked = set(terms(question["text"]))
-        scores = sorted(
-            (
-                (sum(1 / held[term] for term in asked & found), at, key)
-                for at, found, key in said
-                if at < question["asked_at"]
-            ),
-            reverse=True,
-        )
-        best = {key for score, _, key in scores[:10] if score}
-        recalled[question["kind"]].append(len(best & set(question["evidence"])) / len(question["evidence"]))
-    assert all(sum(shares) / len(shares) < 0.85 for shares in recalled.values())
 
 
 def test_it_opens_as_a_private_lab_with_every_message_question_and_insight():

@@ -59,9 +59,10 @@ def verdict(card, insight_id):
     return row["verdict"], row["why"]
 
 
-def test_an_insight_with_a_figure_that_nobody_said_is_not_supported(lab):
+def test_what_nobody_said_is_not_supported_and_what_a_later_message_changed_is_out_of_date(lab):
     bad = add(lab, "Stop on AAPL at 519.40", 1)
     good = add(lab, "Never holds AAPL over earnings", 1, kind="preference")
+    old = add(lab, "Stop on AAPL at 512.40", 1, kind="level")
     card = study.insights(lab.snapshot())
     name, why = verdict(card, bad)
     assert name == "not supported"
@@ -69,11 +70,6 @@ def test_an_insight_with_a_figure_that_nobody_said_is_not_supported(lab):
     support = card.frame.set_index("insight_id")["support"]
     assert support[bad] == 0
     assert support[good] > 0.8
-
-
-def test_an_insight_that_a_later_message_puts_out_of_date_is_told_with_that_message(lab):
-    old = add(lab, "Stop on AAPL at 512.40", 1, kind="level")
-    card = study.insights(lab.snapshot())
     name, why = verdict(card, old)
     assert name == "out of date"
     assert "540.25" in why
@@ -84,6 +80,9 @@ def test_an_insight_that_a_later_message_puts_out_of_date_is_told_with_that_mess
 def test_without_labelled_questions_nothing_is_against_a_good_insight_and_the_reason_stands_once(lab):
     kept = add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
     unsourced = add(lab, "Sells winners too early")
+    frame = lab.insights.frame
+    alone = study.insights(lab.snapshot(), chosen=frame[frame["insight_id"] == unsourced])
+    assert verdict(alone, unsourced) == ("not measured", "It cites no message that is there.")
     card = study.insights(lab.snapshot())
     assert card.utility is None
     assert card.frame["shown"].isna().all()
@@ -96,12 +95,6 @@ def test_without_labelled_questions_nothing_is_against_a_good_insight_and_the_re
     assert "2 nothing against it" in repr(card)
     with pytest.raises(study.NothingToMeasure, match="grade 3"):
         card.plot()
-
-
-def test_of_what_no_metric_can_score_nothing_is_said(lab):
-    alone = add(lab, "Sells winners too early")
-    card = study.insights(lab.snapshot())
-    assert verdict(card, alone) == ("not measured", "It cites no message that is there.")
 
 
 def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_without_it(lab):
@@ -127,17 +120,14 @@ def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_withou
 
 
 def test_a_forecast_is_judged_by_the_bars_after_it(lab):
-    right = add(lab, "Expects AAPL above 560 by May", 1, kind="thesis")
-    wrong = add(lab, "Expects AAPL above 2,000 by May, after all", 1, kind="thesis", speaker="Tom")
+    right = add(lab, "Expects AAPL above 620 by May", 1, kind="thesis")
+    wrong = add(lab, "Expects AAPL above 1,000 by May, after all", 1, kind="thesis", speaker="Tom")
     card = study.insights(lab.snapshot())
     frame = card.frame.set_index("insight_id")
-    assert frame.loc[right, "outcome"] == 1
-    assert np.isnan(frame.loc[wrong, "outcome"]) or frame.loc[wrong, "outcome"] == 0
+    assert frame.loc[[right, wrong], "outcome"].tolist() == [1, 0]
     assert 0 < frame.loc[right, "base_rate"] < 1
-    assert card.reasons(wrong)
-    assert [each.forecast.level for each in card.outcomes] == [560, 2_000]
-    assert repr(card.outcome).startswith("Outcome: 2 of 2 are testable, ")
-    assert card.outcome.borne_out == 1
+    assert [each.forecast.level for each in card.outcomes] == [620, 1_000]
+    assert repr(card.outcome).startswith("Outcome: 2 of 2 are testable, 2 of these are decided: 1 bore out, 1 did not")
 
 
 def test_what_is_said_of_a_session_that_no_insight_carries_lowers_coverage(lab):
@@ -167,26 +157,6 @@ def test_the_first_line_says_how_many_are_not_judged_and_why(lab):
     assert study.insights(lab.snapshot(), chosen=frame).left_out == {}
 
 
-def test_a_partial_sale_a_target_or_another_symbols_stop_puts_no_stop_and_no_position_out_of_date(tmp_path):
-    """The bundled bars end in 2013: of 2026 there are no prices to tell a stop by."""
-    day = datetime(2026, 2, 2, 15, tzinfo=UTC)
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: day + timedelta(days=1))
-    session = lab.sessions.get_or_create_session()
-    said = [
-        ("I bought 50 AAPL at 448.", "position"),
-        ("My AAPL stop is 431", "level"),
-        ("I sold half the AAPL at 462", "position"),
-        ("AAPL target cut to 480", "level"),
-        ("AAPL looks fine; if GOOG drops below 460 I'll cut it.", "level"),
-    ]
-    for place, (text, kind) in enumerate(said):
-        when = day + timedelta(minutes=place)
-        source = lab.sessions.add_message(session, "user", text, symbol="AAPL", created_at=when)
-        lab.insights.add(text, kind=kind, symbol="AAPL", sources=[source], valid_from=when, known_from=when)
-    card = study.insights(lab.snapshot(), chosen=lab.insights.frame.iloc[:4])
-    assert card.frame["verdict"].tolist() == ["nothing against it"] * 4
-
-
 def test_grades_say_which_metric_agrees_with_people(lab):
     good = [add(lab, "Never holds AAPL over earnings", 1), add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)]
     bad = add(lab, "Stop on AAPL at 519.40", 1)
@@ -199,35 +169,26 @@ def test_grades_say_which_metric_agrees_with_people(lab):
     assert card.frame["grade"].tolist() == [3, 3, 0]
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"at": datetime(2012, 5, 1)}, "at must be a datetime with a time zone"),  # noqa: DTZ001
-        ({"at": DAY}, r"at is 2012-03-01 15:00, and the talk begins on 2012-03-31 15:00: nothing is known yet\. Give"),
-        ({"chosen": pd.DataFrame({"insight_id": []})}, "None of 1 insights is to be judged"),
-        (
-            {"chosen": pd.DataFrame({"a": [1]})},
-            "chosen must be a DataFrame with the column insight_id, not one with .* a",
-        ),
-        ({"chosen": [1, 2]}, r"chosen must be a DataFrame with the column insight_id, not \[1, 2\]"),
-        ({"chosen": pd.DataFrame({"insight_id": [1, 7, 8]})}, "chosen names insights that the snapshot has not: 7, 8"),
-        ({"chosen": pd.DataFrame({"insight_id": ["x"]})}, "has not: x"),
-        ({"budget": 200}, r"budget must be a Budget, such as Budget\(cold=300\), not 200"),
-        ({"ranks": "x"}, r"ranks must be what study.rank\(snapshot\) gives, not 'x'"),
-        ({"broker": object()}, r"broker must have a method bars\(symbol, days\), .* object has none"),
-    ],
-)
-def test_bad_arguments_are_named(lab, given, words):
-    add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
-    with pytest.raises(ValueError, match=words):
-        study.insights(lab.snapshot(), **given)
-
-
-def test_a_lab_without_insights_says_how_to_get_some(lab):
+def test_bad_arguments_and_a_lab_without_insights_are_named(lab):
     with pytest.raises(ValueError, match=r"lab\.distill\(\)"):
         study.insights(lab.snapshot())
     with pytest.raises(ValueError, match="snapshot must be what"):
         study.insights(lab)
+    add(lab, "IBM ships on Fridays", 5, symbol="IBM", month=3)
+    snapshot = lab.snapshot()
+    for given, words in (
+        ({"at": datetime(2012, 5, 1)}, "at must be a datetime with a time zone"),  # noqa: DTZ001
+        ({"at": DAY}, "at is 2012-03-01 15:00, before the talk began on 2012-03-31 15:00"),
+        ({"chosen": pd.DataFrame({"insight_id": []})}, "None of 1 insights is to be judged"),
+        ({"chosen": pd.DataFrame({"a": [1]})}, "chosen must be rows of lab.insights.frame"),
+        ({"chosen": [1, 2]}, r"chosen must be rows of lab.insights.frame.* not \[1, 2\]"),
+        ({"chosen": pd.DataFrame({"insight_id": [1, 7, 8]})}, "2 insights that the snapshot has not, such as 7, 8"),
+        ({"budget": 200}, r"budget must be a Budget, such as Budget\(cold=300\), not 200"),
+        ({"ranks": "x"}, r"ranks must be what study.rank\(snapshot\) gives, not 'x'"),
+        ({"broker": object()}, r"broker must be a broker with a method bars\(symbol, days\), not <object"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            study.insights(snapshot, **given)
 
 
 @pytest.fixture(scope="module")
@@ -252,11 +213,11 @@ def test_the_same_snapshot_gives_the_same_figures(judged):
     pd.testing.assert_frame_equal(some[alone], card.frame.iloc[:20][alone])
 
 
-LEAST = {"direction": 0.9, "clause": 0.85, "vague": 0.85}
+LEAST = {"direction": 0.85, "clause": 0.85, "vague": 0.85, "stale": 0.9}
 
 
 def test_the_metrics_see_what_they_claim_on_the_sample(sample):
-    found = faults.table(sample, seed=11).set_index(["fault", "metric"])
+    found = faults.table(sample, seed=11, metrics=[*{*faults.SEES.values()}]).set_index(["fault", "metric"])
     assert {*found.index.unique("fault")} == {*faults.SEES}
     for fault, metric in faults.SEES.items():
         row = found.loc[(fault, metric)]

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def test_a_lab_of_another_version_is_refused_and_left_alone(store: Store) -> Non
 
 
 def test_a_missing_folder_is_named(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(NoPermission, match=r"folder .*nowhere does not exist"):
+    with pytest.raises(NoPermission, match=r"nowhere.*Its folder must exist"):
         Store.open(tmp_path / "nowhere" / "lab.duckdb")
     for place in ("nowhere/backup.duckdb", "lab.duckdb/backup.duckdb"):
         with pytest.raises(NoPermission, match=r"backup\.duckdb"):
@@ -153,12 +153,6 @@ def test_lab_backup_snapshot_and_log_are_for_their_owner_alone_unless_he_shares(
     store.path.chmod(0o660)
     assert Cache(Store.open(store.path)).set("a", 1)
     assert store.path.stat().st_mode & 0o777 == 0o660
-
-
-def test_a_time_outside_of_all_years_is_said_in_words(tmp_path: Path) -> None:
-    at = datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=5)))
-    with pytest.raises(ValueError, match="in no year from 1 to 9999"):
-        Lab.open(tmp_path / "lab.duckdb").recall("my stop", as_of=at)
 
 
 # Steps
@@ -228,18 +222,14 @@ def test_an_interrupt_while_a_step_begins_leaves_the_lab_free(
     assert Cache(store).set("a", 1)
 
 
-def test_an_error_inside_a_step_undoes_it_and_frees_the_file(store: Store) -> None:
+def test_an_error_inside_a_step_undoes_it_and_a_step_inside_a_step_does_not_hang(store: Store) -> None:
     with pytest.raises(duckdb.Error), store.write() as con:
         con.execute("insert into cache values ('a', '1', null); select error('stop')")
-    assert Cache(store).get("a") is None
-    with duckdb.connect(store.path) as other:
-        assert other.execute("select count(*) from cache").fetchone() == (0,)
-
-
-def test_a_step_inside_a_step_is_a_mistake_that_does_not_hang(store: Store) -> None:
     with store.read(), pytest.raises(RuntimeError, match="inside another"), store.read():
         pass
     assert Cache(store).get("a") is None
+    with duckdb.connect(store.path) as other:
+        assert other.execute("select count(*) from cache").fetchone() == (0,)
 
 
 def test_a_file_that_is_gone_is_not_replaced_by_an_empty_one(store: Store, tmp_path: Path) -> None:
@@ -299,42 +289,21 @@ def test_a_block_that_is_damaged_is_named_by_a_backup_and_by_a_commit(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["lab.duckdb"]
 
 
-def test_a_snapshot_that_finds_no_room_says_so_and_leaves_nothing(
+def test_a_copy_that_finds_no_room_says_so_and_leaves_nothing(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot = Snapshot.take(store)
+    snapshot, copy = Snapshot.take(store), tmp_path / "copy"
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(DiskFull, match=r"copy cannot be written: No space left"):
-        snapshot.save(tmp_path / "copy")
+    for save in (snapshot.save, store.backup):
+        with pytest.raises(DiskFull, match=r"copy cannot be written: No space left"):
+            save(copy)
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["lab.duckdb"]
-    assert Snapshot.load(snapshot.save(tmp_path / "copy")).hash == snapshot.hash
-
-
-def test_a_backup_that_finds_no_room_names_its_own_path_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
-    code = """
-import resource, signal, sys
-from gallump_lab.store import Cache, DiskFull, Store
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store = Store.open(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
-try:
-    store.backup(sys.argv[2])
-except DiskFull as error:
-    print(error)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(Cache(store).set("a", 1), store.backup(sys.argv[2]))
-"""
-    target = tmp_path / "backup.duckdb"
-    with process(code, str(store.path), str(target)) as child:
-        full, done = child.communicate()[0].splitlines()
-    assert full.startswith(f"No room to write {target}:")
-    assert done == f"True {target}"
-    assert sorted(tmp_path.iterdir()) == [target, store.path]
+    assert Snapshot.load(snapshot.save(copy)).hash == snapshot.hash
 
 
 def test_a_backup_holds_everything_and_never_overwrites(tmp_path: Path) -> None:

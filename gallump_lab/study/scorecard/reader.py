@@ -3,7 +3,7 @@
 import math
 import re
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -258,19 +258,13 @@ class Reader:
 
     def later(self, message: Message, at: datetime) -> Sequence[Message]:
         """Return what the same one said after a message up to a moment, in order of arrival."""
-        after = (message.created_at, message.message_id)
+        after, voice = (message.created_at, message.message_id), (message.speaker, message.role)
         return [
             each
-            for each in self._by_voice[message.speaker, message.role]
+            for each in self.history.messages.values()
+            if (each.speaker, each.role) == voice
             if after < (each.created_at, each.message_id) and each.created_at <= at
         ]
-
-    @cached_property
-    def _by_voice(self) -> Mapping[tuple[str | None, str], Sequence[Message]]:
-        found: dict[tuple[str | None, str], list[Message]] = defaultdict(list)
-        for message in self.history.messages.values():
-            found[message.speaker, message.role].append(message)
-        return found
 
     @cached_property
     def speakers(self) -> frozenset[str]:

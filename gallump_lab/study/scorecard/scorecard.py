@@ -20,7 +20,7 @@ from gallump_lab.study.scorecard.metrics import METRICS, coverage
 from gallump_lab.study.scorecard.outcome import Outcome, Summary
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.standing import repeated
-from gallump_lab.study.scorecard.utility import Utility, Worth, interval, utility
+from gallump_lab.study.scorecard.utility import Utility, Worth, utility
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,21 +227,6 @@ class Scorecard:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def reasons(self, insight_id: int) -> dict[str, str]:
-        """Return by metric what an insight lacks for the best score, or why it was not scored.
-
-        Raises
-        ------
-        ValueError
-            If the insight is not judged here.
-        """
-        for place, each in enumerate(self.insights):
-            if each.insight_id == insight_id:
-                lacks = {name: found[place].why for name, found in self._scores.items()}
-                return {name: why for name, why in (lacks | {"outcome": self.outcomes[place].why}).items() if why}
-        msg = f"insight_id {insight_id!r} is not judged here; `frame` lists those that are."
-        raise ValueError(msg)
-
     @cached_property
     def sessions(self) -> "pd.DataFrame":
         """One row a session: session_id, and of its insights, superseded ones too, their number, tokens and coverage.
@@ -343,13 +328,13 @@ class Scorecard:
         if self.left_out:
             others = [f"{number:,} {reason}" for reason, number in sorted(self.left_out.items())]
             lines[0] += f", of {found + sum(self.left_out.values()):,}; not judged: {', '.join(others)}"
-        within = interval(self.coverage, ".2f")
+        within = statistics.shown(self.coverage, ".2f")
         lines.append(f"coverage of sessions' salient statements {within}, redundancy {self.redundancy:.3f}")
         if self.utility is None:
             lines.append(f"utility was not measured: {self.trouble}")
         else:
             for measure, name in (("recall", "evidence recall"), ("coverage", "answer coverage")):
-                more = interval(self.utility.difference(measure=measure), "+.3f")
+                more = statistics.shown(self.utility.difference(measure=measure), "+.3f")
                 lines.append(f"{name} against its tokens in WARM: {more}")
         counted = Counter(self.frame["verdict"])
         lines.append(", ".join(f"{counted[name]:,} {name}" for name in VERDICTS if counted[name]))

@@ -202,14 +202,13 @@ class _Value:
 
     amount: Amount
     unit: Literal["percent", "price", "other"]
+    """A price is near those of its day; where they are unknown it is another number."""
     side: int
-    """Of a price: 1 above the day's prices, -1 below them, 0 among them or where prices are unknown."""
+    """Of a price: 1 above the day's prices, -1 below them, 0 among them."""
     ahead: bool
     """Whether its sentence names a time to come: a forecast."""
     role: str
     """What its clause calls it: a deal, entry, target or stop; empty where it does not."""
-    known: bool
-    """Whether the prices of its day are known, so that looks tell something of it."""
     symbols: frozenset[str]
     """Those that its clause names, else its sentence, else those of which its message speaks."""
     left: bool
@@ -218,18 +217,19 @@ class _Value:
     def may_change(self, insight: Stated) -> bool:
         """Return whether a later value could take its place: not a made deal's, nor that of a price of its day."""
         deal = self.role == "deal" and self.unit != "percent"
-        quoted = self.unit == "price" and self.known and not (self.side or self.role)
+        quoted = self.unit == "price" and not (self.side or self.role)
         return self.ahead or (insight.kind in {"level", "position"} and not deal and not quoted)
 
     def alike(self, other: "_Value") -> bool:
         """Return whether two values are of a kind: called the same, or looking the same where one is called nothing."""
+        size = self.amount.value / 2 <= other.amount.value <= self.amount.value * 2
         if self.symbols.isdisjoint(other.symbols) or (self.unit, self.ahead) != (other.unit, other.ahead):
+            return False
+        if self.unit == "other" and not (self.role and other.role and size):
             return False
         if self.role and other.role:
             return self.role == other.role
-        if self.unit == "other":
-            return False
-        return self.unit == "percent" or self.ahead or (self.known and other.known and self.side == other.side)
+        return self.unit == "percent" or self.ahead or self.side == other.side
 
 
 def _values(message: Message, reader: Reader) -> Sequence[_Value]:
@@ -252,20 +252,20 @@ def _read_values(message: Message, reader: Reader) -> Iterator[_Value]:
         ahead = any(each.first > said or (each.last - said).days > 7 for each in reading.dates)
         sold = not ahead and bool(_SOLD.search(sentence)) and not _PARTLY.search(sentence)
         for number in reading.numbers:
-            counted = _COUNTED.match(sentence[number.stop :].lstrip(" -"))
-            price = low / 2 < number.value < high * 2 and not counted
+            if _COUNTED.match(sentence[number.stop :].lstrip(" -")):
+                continue
+            price = low / 2 < number.value < high * 2
             near = price and low * (1 - NEAR) <= number.value <= high * (1 + NEAR)
             begin, end = next(((a, b) for a, b in reading.clauses if a <= number.start < b), (0, 0))
             clause = sentence[begin:end]
             role = _role(clause, number.start - begin)
-            left = sold and (near if day else role in {"deal", ""} and not counted)
+            left = sold and (near if day else role in {"deal", ""})
             yield _Value(
                 amount=number,
                 unit="percent" if number.share is not None else "price" if price else "other",
                 side=0 if left or not price else (number.value > high) - (number.value < low),
                 ahead=ahead,
                 role=role,
-                known=day is not None,
                 symbols=frozenset(reader.mentioned(clause) or reader.mentioned(sentence) or meant),
                 left=left,
             )

@@ -16,6 +16,7 @@ from gallump_lab.memory.records import ContextItem
 from gallump_lab.study import statistics
 from gallump_lab.study.pictures import COLOURS, DIGITS, INK, Picture, finished
 from gallump_lab.study.rank import Rankings
+from gallump_lab.study.statistics import shown
 from gallump_lab.study.tally import measure
 
 if TYPE_CHECKING:
@@ -104,18 +105,12 @@ class Utility:
         given = f"Utility of {self.budget.cold:,} {self.unit} for insights"
         lines = [f"{given}, on {number:,} question{'s' * (number != 1)}"]
         for what, name in MEASURES.items():
-            levels = ", ".join(f"{way} {interval(self.level(way, what), '.3f')}" for way in WAYS)
-            more = interval(self.difference(measure=what), "+.3f")
+            levels = ", ".join(f"{way} {shown(self.level(way, what))}" for way in WAYS)
+            more = shown(self.difference(measure=what), "+.3f")
             lines.append(f"{name}: {levels}; {WAYS[0]} against {WAYS[1]} {more}")
         helped = sum(each.helped > 0 for each in self.worth.values())
         lines.append(f"shown to some question: {len(self.worth):,} insights; of these help one: {helped:,}")
         return "\n".join(lines)
-
-
-def interval(found: tuple[float, float, float], form: str) -> str:
-    """Write an estimate with its interval, if it has one."""
-    value, low, high = found
-    return f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
 
 
 def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
