@@ -140,13 +140,12 @@ class AutoDistiller:
 
     def _by_rules(self, config: Config, sessions: Sequence[str], *, quiet: bool = False) -> Distillation:
         total = Distillation(distiller=rules.NAME)
-        bar = _progress(sessions, quiet=quiet)
-        for start in range(0, len(sessions), BATCH):
-            found = self.by_rules(config, sessions[start : start + BATCH])
-            with self._store.write() as con:
-                total += distilling.keep(con, found, self._clock(), config.session_minutes)
-            bar.update(len(found))
-        bar.close()
+        with _progress(sessions, quiet=quiet) as bar:
+            for start in range(0, len(sessions), BATCH):
+                found = self.by_rules(config, sessions[start : start + BATCH])
+                with self._store.write() as con:
+                    total += distilling.keep(con, found, self._clock(), config.session_minutes)
+                bar.update(len(found))
         return total
 
     def _by_model(

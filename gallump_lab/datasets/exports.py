@@ -17,6 +17,7 @@ from gallump_lab.reading.text_files import Problems, check_readable, check_unpac
 Service = Literal["claude", "chatgpt"]
 
 _FILE = re.compile(r"conversations(-\d+)?\.(json|zip)", re.IGNORECASE)
+_ZIPPED = re.compile(r"(^|/)conversations(-\d+)?\.json$", re.IGNORECASE)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _THINKING, _TOOLS, _FILES = "thinking", "calls or results of tools", "images, audio or files"
 _HIDDEN, _EMPTY, _MALFORMED = "the system, settings or hidden ones", "an empty text", "an unknown form"
@@ -137,10 +138,8 @@ def _texts(path: Path) -> Iterator[TextIO]:
             yield text
     else:
         with zipfile.ZipFile(path) as archive:
-            files = [info for info in archive.infolist() if _FILE.fullmatch(Path(info.filename).name)]
-            files = [
-                info for info in files if "__MACOSX" not in info.filename and info.filename.lower().endswith("json")
-            ]
+            found = [info for info in archive.infolist() if _ZIPPED.search(info.filename)]
+            files = [info for info in found if "__MACOSX" not in info.filename]
             check_unpacked(path, files, DatasetError)
             for info in sorted(files, key=lambda info: info.filename):
                 with archive.open(info) as data, TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:

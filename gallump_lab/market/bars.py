@@ -78,7 +78,7 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     first = told.groupby(_KEY)["split"].transform("first").reindex(rows.index)
     cells.check("split", first.notna() & (first != rows["split"]), "must be that of the day's other rows")
     for place in sorted(cells.faults):
-        if cells.text["split"][place] not in (None, "1"):
+        if cells.text["split"][place] is not None and rows["split"][place] != 1:
             where = f"{source}, {cells.label} {cells.rows[place]}"
             msg = f"{where}: {cells.faults[place]}. All earlier prices rest on the split of that day."
             raise MarketFileError(msg)

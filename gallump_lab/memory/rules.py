@@ -125,12 +125,7 @@ class _Found:
         return self.learnt.attribute in VALUED or self.learnt.kind in {"level", "position"}
 
 
-def distil(
-    messages: Sequence[Message],
-    *,
-    tokens: int = 200,
-    known: Collection[str] = (),
-) -> list[Learnt]:
+def distil(messages: Sequence[Message], *, tokens: int = 200, known: Collection[str] = ()) -> list[Learnt]:
     """Return what is worth remembering of one session.
 
     Parameters
@@ -156,7 +151,8 @@ def distil(
     for each in _found(messages, Symbols(messages, known)):
         learnt = each.learnt
         valued = learnt.attribute in VALUED
-        key = (learnt.speaker, learnt.symbol, learnt.attribute) if valued else frozenset(terms(each.text))
+        about = (learnt.symbol, learnt.attribute) if valued else frozenset(terms(each.text))
+        key = (learnt.speaker, about)
         newest.pop(key, None)
         newest[key] = each
     kept: list[tuple[int, _Found]] = []

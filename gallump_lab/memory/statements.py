@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gallump_lab.memory.levels import MEANS, RETAKEN
 from gallump_lab.memory.records import Message
-from gallump_lab.memory.text import one_line, storable, terms
+from gallump_lab.memory.text import one_line, sentences, storable, terms
 from gallump_lab.reading.symbols import symbols_in
 
 READ = 4_000
@@ -52,10 +52,6 @@ _PASTED = re.compile(
     re.IGNORECASE,
 )
 """Rows of tables, logs, code, headers of mail."""
-_END = re.compile(r"(?<=[.!?\u2026])[\"')\]\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])")
-_SHORT = frozenset(
-    "e.g. i.e. etc. vs. approx. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k. jan. feb.".split()
-)
 _BREAK = re.compile(r"\s*[,;:]\s+|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*")
 
 _WORD = r"[^\W\d_][\w'\u2019]*"
@@ -159,20 +155,14 @@ def statements(text: str, subject: Callable[[str], object] = lambda _: None) -> 
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """Cut what was said into sentences, without markup."""
+    """Cut what was said into sentences, without markup; one that takes back the one before it stays with that."""
     for line in _lines(text):
-        start = 0
-        for end in [*_END.finditer(line), None]:
-            stop = end.end() if end else len(line)
-            piece = line[start:stop].strip()
-            last = piece.rsplit(maxsplit=1)[-1:]
-            if end and RETAKEN.match(line, stop):
-                continue
-            if end and last and last[0].casefold().lstrip("(\"'") in _SHORT:
-                continue
-            start = stop
-            if piece:
-                yield piece
+        begun = 0
+        stops = [stop for _, stop in sentences(line)]
+        for stop, following in zip(stops, [*stops[1:], None], strict=False):
+            if following is None or not RETAKEN.match(line[stop:].lstrip()):
+                yield line[begun:stop].strip()
+                begun = stop
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -171,7 +171,7 @@ _APART = re.compile(r"[^\W_][.!?] [^\W_]")
 """Two sentences that meet so share no token: together they cost what they cost apart."""
 
 
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
+def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Cut a text at line ends and sentence ends; what is too long for a sentence, at white space."""
     for line in _LINE.finditer(text):
         start = line.start()
@@ -187,7 +187,7 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
 
 def _units(text: str) -> Iterator[tuple[int, int, int]]:
     """Return each sentence with its cost; one longer than `LONGEST` in pieces of at most `PASSAGE_TOKENS`."""
-    for start, stop in _sentences(text):
+    for start, stop in sentences(text):
         cost = _cost(text[start:stop])
         if cost <= LONGEST:
             yield start, stop, cost

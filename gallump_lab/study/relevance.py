@@ -169,10 +169,10 @@ class Relevance:
         return found.sort_values("difference", ascending=False, ignore_index=True)
 
     def _compared(self, pairs: list[tuple[str, str]], measure: str) -> pd.DataFrame:
+        if not pairs:
+            return pd.DataFrame(columns=["retriever", "other", "difference", "low", "high", "p", "verdict"])
         gains = [self.measured[one][measure] - self.measured[other][measure] for one, other in pairs]
-        found = statistics.differences(
-            np.reshape(gains, (len(pairs), len(self.ranks.asked))).T, self.ranks.conversations
-        )
+        found = statistics.differences(np.stack(gains, 1), self.ranks.conversations)
         frame = pd.DataFrame(pairs, columns=["retriever", "other"])
         frame = frame.assign(difference=found.value, low=found.low, high=found.high, p=statistics.holm(found.p))
         intervals = zip(frame["difference"], frame["low"], frame["high"], strict=True)

@@ -166,7 +166,7 @@ class Tokens:
         return pd.DataFrame(rows, columns=["preset", "tier", "budget", "mean", "p95", "unused", "turns"])
 
     def plot(self) -> Picture:
-        """Draw where tokens went over time, and what was estimated against what the server counted.
+        """Draw where tokens went over time; its words say how near the estimates came to what the server counted.
 
         Raises
         ------

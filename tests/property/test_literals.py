@@ -42,14 +42,14 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         yield found
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(value=some.one_of(PLAIN, some.lists(WHOLE, min_size=1, max_size=5), some.lists(TEXT, min_size=1, max_size=5)))
 def test_a_literal_is_its_value(con: duckdb.DuckDBPyConnection, value: object) -> None:
     con.execute("prepare step as select ?")
     assert con.execute(f"execute step({literal(value)})").fetchone() == con.execute("select ?", [value]).fetchone()
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(values=ARRAYS)
 def test_a_column_is_its_values_in_order(con: duckdb.DuckDBPyConnection, values: np.ndarray) -> None:
     direct = Direct(con.cursor())

@@ -18,7 +18,6 @@ from gallump_lab.market import (
     Trend,
     validate_symbol,
 )
-from gallump_lab.reading.symbols import symbols_in
 
 SYMBOLS = st.from_regex(r"\^?[A-Za-z0-9]{1,5}([.\-=/:][A-Za-z0-9]{1,3}){0,2}", fullmatch=True).map(validate_symbol)
 NUMBERS = st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12)
@@ -86,14 +85,6 @@ def test_a_recorded_context_comes_back_exactly_and_says_the_same_in_single_lines
     for line in context.market_lines() + context.portfolio_lines():
         assert line.isprintable()
         assert line == line.strip() != ""
-
-
-@given(st.text(alphabet="AaBbMSFT1. /-=^$_\n,é", max_size=40), st.sets(SYMBOLS, max_size=5))
-def test_what_a_prompt_names_is_a_symbol_once(prompt, universe):
-    found = symbols_in(prompt, universe)
-    assert len(set(found)) == len(found)
-    assert all(validate_symbol(symbol) == symbol for symbol in found)
-    assert "$" in prompt or set(found) <= universe
 
 
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2013, 4, 1)))  # noqa: DTZ001

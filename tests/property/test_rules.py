@@ -55,10 +55,6 @@ def test_every_word_of_a_statement_stands_in_the_message_that_it_cites(session, 
     assert found == rules.distil(session, tokens=budget, known=["AAPL"])
 
 
-@settings(max_examples=50)
-@given(session=SESSIONS)
-@settings(max_examples=100)
-@given(session=SESSIONS)
 @settings(max_examples=100)
 @given(session=SESSIONS)
 def test_what_is_not_meant_gives_no_value(session):

@@ -26,7 +26,9 @@ from gallump_lab.market import (
     Trend,
     validate_symbol,
 )
+from gallump_lab.market.bars import make_bars, make_portfolio
 from gallump_lab.reading.symbols import symbols_in
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import Cache, Store
 
 HEADER = "symbol,date,open,high,low,close,volume\n"
@@ -509,14 +511,19 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
         FileBroker(parquet(tmp_path / "bars.parquet", PARQUET.format("[1]")))
 
 
-def test_parquet_and_csv_give_the_same(tmp_path):
-    source = written(tmp_path, HEADER + daily("xyz", [1.25, 2.5, 3.75]), "we[i]rd *.csv")
-    target = tmp_path / "bars.parquet"
-    frame = pd.read_csv(source, parse_dates=["date"])
-    with duckdb.connect() as con:
-        con.register("frame", frame)
-        con.execute("copy frame to ? (format parquet)", [str(target)])
-    pd.testing.assert_frame_equal(FileBroker(source).bars("XYZ", 9), FileBroker(target).bars("XYZ", 9))
+def test_bars_and_positions_come_from_any_frame():
+    days = pd.to_datetime(["2024-01-03", "2024-01-02"]).tz_localize("America/New_York")
+    prices = {name: [5.25, 11.0] for name in ("Open", "High", "Low", "Close")}
+    frame = pd.DataFrame({"Date": days, "Symbol": "xyz", "Volume": [20, 5], "Split": [2.0, 1.0]} | prices)
+    frame.loc[2] = [days[0], "no symbol", 1, 1.0, 1.0, 1.0, 1.0, 1.0]
+    problems = Problems()
+    bars = make_bars(frame, "mine", problems)["XYZ"]
+    assert (bars["close"].tolist(), bars["shares"].tolist()) == ([11, 5.25], [1, 2])
+    assert problems.describe() == (
+        "row 2: symbol must be a symbol such as AAPL, BRK.B or ^GSPC, not 'no symbol'; left out.",
+    )
+    held = make_portfolio(pd.DataFrame({"symbol": ["xyz"], "quantity": [1.5], "entry": [2]}), "mine", Problems())
+    assert (held.positions[0].symbol, held.positions[0].quantity, held.source) == ("XYZ", 1.5, "mine")
 
 
 # Live brokers and brokers that fail

@@ -99,7 +99,7 @@ def test_without_labelled_questions_nothing_is_against_a_good_insight_and_the_re
 
 def test_an_insight_that_a_question_needs_helps_and_is_worth_what_is_lost_without_it(lab):
     needed = add(lab, "Warehouse visits: IBM ships on Fridays", 5, symbol="IBM", month=3)
-    idle = add(lab, "IBM ships by rail, no question", 6, symbol="IBM", month=3)
+    idle = add(lab, "IBM: a useful habit to know", 6, symbol="IBM", month=3)
     question = lab.add_question("On which day does IBM ship?", answer="Fridays", symbol="IBM")
     lab.label(question, 5, 3)
     budget = study.rank(lab.snapshot()).config.budget

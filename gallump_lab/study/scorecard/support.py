@@ -17,7 +17,7 @@ from gallump_lab.study.scorecard.reader import Amount, Reader, bare
 
 ANOTHER = 0.1
 """What is told of one of a session on another's word: a slip as a rule, at times what both knew."""
-GIVEN = 15.0
+GIVEN = 10.0
 """Bits that a clause is given beside its own: a word or two (eight bits at most each) may only say it otherwise."""
 DECIDED, DOUBT = 4.0, 1.0
 """How steeply evidence of direction decides, and the benefit of the doubt: with none on either side it is 0.73."""
@@ -31,10 +31,10 @@ _OPPOSITES = """
     climb grow grew growth increase jump rally soar surge rebound recover | fall fell fallen drop decline decrease slide
     slid slump sink sank plunge dip tumble; raise | lower cut reduce; high higher highest peak top | low lower lowest
     trough bottom; more greater larger bigger | less fewer smaller; most | least; maximum max ceiling cap | minimum min
-    floor; gain profit win won winner | loss lose lost loser; positive plus | negative minus; better best | worse worst;
+    floor; gain profit win won winner | loss lose lost loser; plus | negative minus; better best | worse worst;
     double | halve; strong | weak; bullish bull optimistic | bearish bear pessimistic; expensive | cheap; overweight |
     underweight; buy bought buyer purchase acquire accumulate | sell sold sale seller dump trim unload realise stop;
-    enter entry open opened add | exit leave left closed quit; long | short; own hold held keep kept | part ended;
+    enter entry open opened add | exit leave left quit; long | short; own hold held keep kept | part ended;
     target objective goal profit | stop floor invalidation bail; always | never; allow permit accept | forbid reject
     refuse; before | after; start began begun | stop stopped end finish; early earlier | late later; first | last; love
     like enjoy | hate dislike; trust | distrust; prefer want | avoid; happy glad excited | sad unhappy upset; great good
