@@ -159,7 +159,7 @@ def _sentences(text: str) -> Iterator[str]:
     for line in _lines(text):
         begun = 0
         stops = [stop for _, stop in sentences(line)]
-        for stop, following in zip(stops, [*stops[1:], None], strict=True):
+        for stop, following in zip(stops, [*stops[1:], None], strict=False):
             if following is None or not RETAKEN.match(line[stop:].lstrip()):
                 yield line[begun:stop].strip()
                 begun = stop

@@ -115,7 +115,7 @@ def test_a_lab_that_cannot_be_opened_is_told_and_tried_again_with_the_next_quest
         refused = ask(early)
     assert (refused.status_code, error(refused)["code"]) == (500, "lab_unusable")
     assert str(server.root) not in refused.text
-    assert "The folder" in server.log.read_text()
+    assert "later/lab.duckdb" in server.log.read_text()
 
 
 def test_it_answers_as_the_guide_says_carries_a_session_on_and_masks_a_key(client, claude, lab):
