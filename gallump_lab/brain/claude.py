@@ -12,8 +12,9 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
@@ -272,8 +273,29 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
     who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
     client = anthropic.AsyncAnthropic(**who, base_url=model.server or None, timeout=model.timeout, max_retries=0)
     async with client, await _open(client, request, model) as stream:
-        async for event in stream:
-            put(event)
+        if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
+            given = await stream.response.aread()
+            for event in _events(json.loads(given, object_hook=lambda found: SimpleNamespace(**found))):
+                put(event)
+        else:
+            async for event in stream:
+                put(event)
+
+
+def _events(message: object) -> Iterator[SimpleNamespace]:
+    """Return the events of a reply that a server gives at once, though it was asked for a stream."""
+    if _at(message, "type") != "message":
+        return
+    yield SimpleNamespace(type="message_start", message=message)
+    blocks = _at(message, "content")
+    for block in blocks if isinstance(blocks, list) else ():
+        yield SimpleNamespace(type="content_block_start", content_block=block)
+        said, called = _at(block, "text"), json.dumps(_at(block, "input"), default=vars)
+        yield SimpleNamespace(type="content_block_delta", delta=SimpleNamespace(type="text_delta", text=said))
+        delta = SimpleNamespace(type="input_json_delta", partial_json=called)
+        yield SimpleNamespace(type="content_block_delta", delta=delta)
+    yield SimpleNamespace(type="message_delta", delta=message)
+    yield SimpleNamespace(type="message_stop")
 
 
 async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "AsyncStream[Any]":

@@ -140,6 +140,7 @@ class Corpus:
         self._caught_up: set[str] = set()
         self._codes: dict[str, Any] = {}
         self._coded: dict[str, int] = {}  # a model embeds the oldest passage first, so the newest tells of all
+        self._shown: dict[str, int] = {}  # so many passages a view of a model may be looking at
         self._last: dict[int, int] = {}
         self._speakers: dict[str, int] = {}
 
@@ -175,6 +176,7 @@ class Corpus:
                 pass
             length, places, speakers = self._length, self._places, dict(self._speakers)
             columns, coded = self._columns | {"codes": self._codes[model]}, self._coded[model]
+            self._shown[model] = length
         seen = int(np.searchsorted(columns["message_id"][:length], moment.seen_message, side="right"))
         found = {name: column[:seen] for name, column in columns.items()}
         if moment.as_of is not None:
@@ -230,8 +232,11 @@ class Corpus:
         last = int(waiting[:STEP][-1])
         found = con.execute(_READ_CODES, {"model": model, "after": coded, "last": last}).fetchnumpy()
         ids = np.asarray(found["passage_id"])
+        places = self._places[ids]
+        if (places < self._shown.get(model, 0)).any():  # a view keeps the codes that it was given
+            codes = self._codes[model] = codes.copy(order="F")
         for i in range(CODE):
-            codes[self._places[ids], i] = np.asarray(found[f"c{i}"])
+            codes[places, i] = np.asarray(found[f"c{i}"])
         if len(ids):
             self._coded[model] = int(ids[-1])
         return self._coded[model] == last and len(waiting) > STEP

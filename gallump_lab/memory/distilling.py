@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.masking import masked
 from gallump_lab.memory import ledger, rules
-from gallump_lab.memory.messages import AHEAD, LAST, last_said
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.store import locks, times
 
@@ -25,15 +24,15 @@ LOST = (
 )
 NAMED = 10
 """So many refusals and failures are told one by one; the rest are counted."""
-_DUE = f"""
+_DUE = """
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
 left join (select session_id, max(seen_message) as seen from distillings
            where (distiller = $distiller or $chats) and state = 'complete' group by session_id) d using (session_id)
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
-  and {LAST} < $before and (not $chats or exists (from turns t where t.session_id = s.session_id))
+  and not last_at between $before and $ahead and (not $chats or exists (from turns t where t.session_id = s.session_id))
 order by last_at, session_id
-"""  # noqa: S608 (constants)
+"""
 _NAMED = """
 select symbol from messages where symbol is not null
 union select unnest(from_json(watchlist, '["varchar"]')) from turns
@@ -129,8 +128,8 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     wanted : sequence of str, optional
         Only these sessions.
     """
-    before = times.naive(now) - timedelta(minutes=minutes)
-    given = {"distiller": distiller, "before": before, "late": times.naive(now) + AHEAD, "chats": chats}
+    at, silence = times.naive(now), timedelta(minutes=minutes)
+    given: dict[str, Any] = {"distiller": distiller, "before": at - silence, "ahead": at + silence, "chats": chats}
     given["wanted"] = None if wanted is None else [*wanted]
     rows = con.execute(_DUE, given).fetchall()
     running = con.execute(
@@ -149,11 +148,11 @@ def check_ended(con: "DuckDBPyConnection", session_id: str, now: datetime, minut
     ValueError
         If it is not in the lab, or has not ended.
     """
-    last = last_said(con, session_id, times.naive(now))
-    if last is None:
+    found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
+    if found is None:
         msg = f"session_id {session_id!r} is not in this lab; lab.history() lists them."
         raise ValueError(msg)
-    if times.naive(now) - last <= timedelta(minutes=minutes):
+    if abs(times.naive(now) - found[0]) <= timedelta(minutes=minutes):
         msg = (
             f"session_id {session_id!r} has not ended: that takes {minutes:g} minutes without a message "
             "(Config.session_minutes). Distil it then."

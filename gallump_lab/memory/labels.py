@@ -175,7 +175,7 @@ _FIELDS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "conver
 
 
 def add_one(store: Store, asked: Question, now: datetime) -> int:
-    """Store a question of the analyst's own, once; return its id, to label it by.
+    """Store a question of the analyst's own, its time with a time zone, once; return its id, to label it by.
 
     Raises
     ------

@@ -47,11 +47,6 @@ BATCH = 128
 SOON = 64
 """So many missing ones are embedded before a question; where more are missing, it does not wait for them."""
 
-LAST = (
-    "coalesce(if(last_at <= $late, last_at, (select max(m.created_at) from messages m "
-    "where m.session_id = s.session_id and m.created_at <= $late)), timestamp '0001-01-01')"
-)
-"""When a session `s` was last spoken in: what lies ahead of now, but for `AHEAD`, keeps none alive."""
 TITLE = "left(trim(regexp_replace(text, '\\s+', ' ', 'g')), 80)"
 """What a session is called by, of its first question."""
 _INTO_MESSAGES = """
@@ -100,21 +95,6 @@ def checked_text(text: str, name: str = "text") -> str:
         msg = f"{name} has {len(text):,} characters; a message takes at most {MAX_CHARACTERS:,}. Split it."
         raise ValueError(msg)
     return masked(storable(text))
-
-
-def last_said(con: "DuckDBPyConnection", session_id: str, now: datetime) -> datetime | None:
-    """Return when a session was last spoken in up to now, naive UTC; the beginning of time if that lies all ahead.
-
-    Returns
-    -------
-    datetime or None
-        None for a session that is not in the lab.
-    """
-    found = con.execute(
-        f"select {LAST} from sessions s where session_id = $session",  # noqa: S608 (constants)
-        {"session": session_id, "late": now + AHEAD},
-    ).fetchone()
-    return found[0] if found else None
 
 
 def checked_name(name: str, what: str) -> str:

@@ -292,10 +292,9 @@ class SessionManager:
         if not isinstance(session_id, str):
             msg = f"session_id must be the text that a reply gave, or None, not {session_id!r}."
             raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
-        now = self._now()
-        last = messages.last_said(con, session_id, now)
-        if last is None:
+        found = con.execute("select last_at from sessions where session_id = ?", [session_id]).fetchone()
+        if found is None:
             return f"Session {masked(session_id)[:40]!r} is not in this lab."
-        if now - last > timedelta(minutes=minutes):
+        if abs(self._now() - found[0]) > timedelta(minutes=minutes):  # what lies ahead of now keeps none alive
             return f"The session ended after {minutes:g} minutes without a message."
         return None

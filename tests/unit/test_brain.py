@@ -234,3 +234,19 @@ def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server)
     with pytest.raises(KeyboardInterrupt):
         answer.raise_if_failed()
     assert server.requests[0].gone.wait(30)
+
+
+def test_a_reply_that_comes_at_once_is_a_reply(server):
+    content = [
+        {"type": "text", "text": "Buy. \U0001f680"},
+        {"type": "tool_use", "id": "toolu_1", "name": "recommend", "input": {"recommendations": [BUY]}},
+    ]
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted", "content": content}
+    usage = {"input_tokens": 1_000, "output_tokens": 50}
+    server.queue(Status(200, {**message, "stop_reason": "max_tokens", "stop_sequence": None, "usage": usage}))
+    seen = []
+    answer = brain(server).send(prompt(), on_text=seen.append)
+    assert answer.text == "".join(seen)
+    assert answer.text.startswith("Buy. \U0001f680")
+    assert (answer.state, answer.stop_reason, answer.fault) == ("cut", "max_tokens", None)
+    assert (answer.recommendations, answer.usage) == ((Recommendation(**BUY),), Usage(**usage))

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -134,17 +134,9 @@ def test_every_passage_is_embedded_once_as_it_was_said_though_it_is_interrupted_
 
 def test_two_that_embed_the_same_lab_write_each_code_once(lab, tmp_path):
     fill(lab, 300)
-    done = []
-
-    def run():
-        other = Lab.open(tmp_path / "lab.duckdb", embedders=[Hashing()])
-        done.append(other.embed("hashing"))
-
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    with ThreadPoolExecutor() as pool:
+        labs = [Lab.open(tmp_path / "lab.duckdb", embedders=[Hashing()]) for _ in range(3)]
+        done = [*pool.map(lambda each: each.embed("hashing"), labs)]
     assert sum(done) == 300
     assert codes(lab)[0] == ["hashing", 300, 300]
 

@@ -1,6 +1,6 @@
 """Bulk import: any frame, once however often, whole batches or nothing, and what came with it."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -114,9 +114,6 @@ def test_a_forgotten_message_stays_forgotten(lab: Lab) -> None:
     found = lab.import_messages(rows)
     assert (found.messages, found.already) == (0, 2)
     assert lab.messages["text"].tolist() == ["Nothing."]
-    copy = lab.snapshot()
-    for table in lab.sql("select table_name as name from duckdb_tables() where not internal")["name"]:
-        assert "4711" not in copy.sql(f"select * from {table}").to_csv(), table  # noqa: S608
 
 
 def small(name: str) -> Dataset:
@@ -191,17 +188,10 @@ def test_a_file_cannot_turn_round_what_the_lab_knows_to_be_superseded(lab: Lab) 
 
 def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab, tmp_path: Path) -> None:
     rows = talk(*(f"message {number}" for number in range(300)))
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
+    other = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
         patch.setattr("gallump_lab.memory.imports.MESSAGES", 20)
-        other = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
-        threads = [
-            threading.Thread(target=lambda one=one: found.append(one.import_messages(rows))) for one in (lab, other)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        found = [*pool.map(lambda one: one.import_messages(rows), (lab, other))]
     assert sum(each.messages for each in found) == 300
     assert lab.messages["text"].nunique() == len(lab.messages) == 300
     assert len(lab.history()) == 1
