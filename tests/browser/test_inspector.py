@@ -161,5 +161,5 @@ def test_the_explorer_shows_one_question_under_any_budget(notebook):
     expect(explorer.get_by_role("group", name="Source")).to_contain_text("What this insight rests on")
     explorer.get_by_role("button", name="Back").click()
     for name in ("Close", "Use from now on"):
-        expect(explorer.get_by_role("button", name=name)).to_have_count(0)
+        expect(explorer.get_by_role("button", name=name, exact=True)).to_have_count(0)
     assert explorer.evaluate(OUTSIDE) == []
