@@ -144,6 +144,8 @@ class _Arrived:
     """When its first text came, by the performance counter."""
     gap: str = ""
     """What stands between a text block before and the next one."""
+    half: str = ""
+    """The first half of a character of two (an emoji) whose second comes with the next piece."""
 
     @property
     def state(self) -> State:
@@ -186,7 +188,7 @@ class _Arrived:
             block, name = _at(event, "content_block", "type"), _at(event, "content_block", "name")
             self.blocks.append("unknown tool" if block == "tool_use" and name != self.tool else str(block))
             self.calls += [""] if self.blocks[-1] == "tool_use" else []
-            self.gap = "\n\n" if block == "text" and self.text else ""
+            self.gap, self.half = "\n\n" if block == "text" and self.text else "", ""
         elif kind == "content_block_delta":
             return self._delta(_at(event, "delta"))
         return ""
@@ -196,6 +198,10 @@ class _Arrived:
         if kind == "input_json_delta" and isinstance(given, str) and self.blocks[-1:] == ["tool_use"]:
             self.calls[-1] += given
         if kind != "text_delta" or not isinstance(text, str) or not text:
+            return ""
+        text = self.half + text
+        self.half = text[-1] if "\ud800" <= text[-1] < "\udc00" else ""
+        if not (text := text.removesuffix(self.half)):
             return ""
         self.first_at = self.first_at or time.perf_counter()
         piece, self.gap = self.gap + storable(text), ""

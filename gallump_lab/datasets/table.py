@@ -183,15 +183,16 @@ def _checked(
     if not isinstance(given, pd.DataFrame):
         msg = f"A pandas DataFrame is needed, a row a record, not {type(given).__name__}."
         raise DatasetError(msg)
-    values = _columns(given, columns, needed)
+    found = _columns(given, columns, needed)
+    own = {name: column.name for name, column in found.items()}
     kept, index = [], []
-    for where, *cells in zip(given.index, *values.values(), strict=True):
+    for where, *cells in zip(given.index, *found.values(), strict=True):
         row = dict(zip(columns, cells, strict=True))
         for name, cell in row.items():
             try:
                 row[name] = _value(name, cell, needed=name in needed)
             except ValueError as error:
-                problems.leave_out(f"{given.index.name or 'row'} {where}", f"{name} {error}")
+                problems.leave_out(f"{given.index.name or 'row'} {where}", f"{own[name]} {error}")
                 break
         else:
             for name, cell in zip(columns, cells, strict=True):
@@ -202,19 +203,21 @@ def _checked(
     return frame(kept, columns, pd.Index(index, name=given.index.name))
 
 
-def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, list[Any]]:
-    """Return each column's cells, None where there is nothing."""
+def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...]) -> "dict[str, pd.Series[Any]]":
+    """Return each column under its name here, itself named as it is given; None where there is nothing."""
+    import pandas as pd
+
     names = [re.sub(r"[\s-]+", "_", str(name).strip().casefold()) for name in given.columns]
     there = {name: names.index(name) for name in names}
-    found: dict[str, list[Any]] = {}
+    found: dict[str, pd.Series[Any]] = {}
     for name in columns:
         known = (name, *_SYNONYMS.get(name, ()))
         place = next((there.pop(each) for each in known if each in there), None)
         if place is not None:
             column = given.iloc[:, place]
-            found[name] = column.astype(object).where(column.notna(), None).tolist()
+            found[name] = column.astype(object).where(column.notna(), None)
         elif name not in needed:
-            found[name] = [None] * len(given)
+            found[name] = pd.Series([None] * len(given), dtype=object, name=name)
         else:
             others = f" (or {', '.join(known[1:])})" if known[1:] else ""
             has = ", ".join(map(str, given.columns)) or "no columns"

@@ -250,3 +250,10 @@ def test_a_reply_that_comes_at_once_is_a_reply(server):
     assert answer.text.startswith("Buy. \U0001f680")
     assert (answer.state, answer.stop_reason, answer.fault) == ("cut", "max_tokens", None)
     assert (answer.recommendations, answer.usage) == ((Recommendation(**BUY),), Usage(**usage))
+
+
+def test_a_character_in_two_halves_is_one_and_half_of_one_can_be_stored(server):
+    server.queue(say("up \ud83d", "\ude80", " and \ud83d", "\ude80away"), say("up \ud83d down"))
+    seen = []
+    assert brain(server).send(prompt(), on_text=seen.append).text == "".join(seen) == "up \U0001f680 and \U0001f680away"
+    assert brain(server).send(prompt()).text == "up \ufffd down"

@@ -184,7 +184,7 @@ def test_a_csv_of_messages_in_any_common_encoding(tmp_path: Path, encoding: str)
 
 def test_malformed_lines_of_a_csv_are_counted_by_kind_with_an_example_and_the_rest_is_read(tmp_path: Path) -> None:
     lines = [
-        "role,text,created_at,symbol",
+        "Sender,text,Timestamp,symbol",
         "user,fine,2024-05-31T09:30:00Z,AAPL",
         "bot,hello,2024-05-31T09:30:00Z,",
         "user,,2024-05-31T09:30:00Z,",
@@ -202,9 +202,9 @@ def test_malformed_lines_of_a_csv_are_counted_by_kind_with_an_example_and_the_re
     assert found.left_out == 103
     assert sorted(found.problems) == [
         "1 time without a time zone, taken as UTC.",
-        "line 3 and 98 more: role must be 'user' or 'assistant', not 'bot'; left out.",
+        "line 3 and 98 more: Sender must be 'user' or 'assistant', not 'bot'; left out.",
         "line 4: text must be words, not ''; left out.",
-        "line 5: created_at must be a time such as 2024-05-31T09:30:00Z, not 'yesterday'; left out.",
+        "line 5: Timestamp must be a time such as 2024-05-31T09:30:00Z, not 'yesterday'; left out.",
         "line 6: it must have 4 fields as the header has, not 6; left out.",
         "line 7: it is not CSV (',' expected after '\"'); left out.",
     ]
