@@ -212,6 +212,7 @@ _RULES: tuple[_Rule, ...] = (
     ("API key", tuple(map(str.lower, _STARTS)), _SHAPED, _shaped),
     ("access token", ("eyj",), _JWT, bool),
     ("API key", (":aa",), re.compile(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
+    ("API key", ("hooks",), _any_case(r"hooks\.slack\.com/services/(?P<secret>[a-z0-9_/-]{30,})"), bool),
     ("access token", ("sig=", "signature="), _any_case(r"(?:sig|-signature)=(?P<secret>[a-z0-9%+/=_-]{30,})"), bool),
     ("access token", ("t=",), re.compile(r"[?&]t=(?P<secret>\d{18,})"), bool),  # Flex
     ("private key", ("5", "k", "l"), _WIF, _tangled),
@@ -307,10 +308,12 @@ def warn(where: str, *texts: object, stacklevel: int = 2) -> None:
 # What of a growing text may become a secret: the beginning of a key, a label with what may be its value, a number.
 _EARLIER = sorted({start[:end] for start in _STARTS for end in range(1, len(start) + 1)}, reverse=True)
 _BEGUN = re.compile(rf"{_EDGE}(?:{'|'.join(map(re.escape, _EARLIER))})\Z")
-_WORD_HINTS = "|".join(sorted({hint for _, hints, *_ in _RULES for hint in hints if hint.isalpha() and len(hint) > 1}))
 _NAMED = _any_case(
-    rf"""(?:(?:{_WORD_HINTS}|wif|(?<![\w.,$/-])[2-6](?:[ -]?\d){{7,18}})[^\n]{{0,300}}(?:\n[ \t]*[!-~]*)?
-    |{_SEEDS}[a-z0-9\s.,):="'`]{{0,300}})\Z"""
+    rf"""(?:(?:{_LABEL}|pass|pw|wif|bearer|authorization)(?:[ ]\([^()\n]{{1,20}}\)?)?
+      ["'`*_\s:=>()|,\u2192-]{{0,8}}{_OPEN}?(?:[a-z]{{1,10}}\s{{0,3}})?[!-~]*
+    |{_CALLED_SO}[^\n]{{0,300}}(?:\n[ \t]*[!-~]*)?
+    |(?<![a-z])(?:curl|clave|card|visa|mastercard|amex|cv[cv])[^\n]{{0,100}}
+    |{_SEEDS}[a-z0-9\s.,):="'`]{{0,300}}|(?<![\w.,$/-])[2-6](?:[ -]?\d){{7,18}}[^\n]{{0,20}})\Z"""
 )
 
 

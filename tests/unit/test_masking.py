@@ -75,6 +75,7 @@ LABELLED = {  # the secret stands where @ does
     "My Alpaca key is @, paper trading": f"AK{some(24, CAPITALS)}",
     "aws_secret_access_key = @": some(40, WORDS + "/+"),
     "https://finnhub.io/api/v1/quote?symbol=AAPL&token=@": some(20, string.ascii_lowercase + string.digits),
+    "https://hooks.slack.com/services/@": f"T0123/B0123/{some(24)}",
     "POLYGON_API_KEY: '@'": some(32, WORDS + "_"),
     "my binance secret is @.": some(64),
     '{"client_secret": "@", "scope": "trade"}': some(32),
