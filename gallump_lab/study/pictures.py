@@ -83,6 +83,7 @@ def finished(chart: Any) -> Any:
         chart.configure(background="white", padding=12)
         .configure_axis(grid=True, gridColor="#eeeeee")
         .configure_title(anchor="start", subtitleColor="#666666")
+        .configure_legend(titleLimit=400)
     )
 
 
@@ -125,11 +126,12 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     marked = {"knee": sweep.knee(objective)} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
     rows = [{"what": what, **row[["tokens", objective]].astype(float).round(DIGITS)} for what, row in marked.items()]
     what = alt.Color("what:N", title=None, scale=alt.Scale(domain=[*marked], range=[COLOURS["HOT"], INK]))
+    shape = alt.Shape("what:N", title=None, scale=alt.Scale(domain=[*marked]))  # as the colour's: one legend for both
     points = alt.Chart(pd.DataFrame(rows)).mark_point(size=160, strokeWidth=3, filled=False)
     chart = (
         cloud.mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=columns)
         + _curve(edge.encode(tooltip=columns), x, y, objective, color=COLOURS["COLD"])
-        + points.encode(x=x, y=y, shape="what:N", color=what)
+        + points.encode(x=x, y=y, shape=shape, color=what)
     )
     (least, most), (low, high) = best.iloc[[0, -1]]["tokens"], best.iloc[[0, -1]][objective]
     words = [
@@ -154,7 +156,9 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
         nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
         frame = frame[frame[other] == nearest]
     columns = [*_HINTS, "tokens", objective, f"{objective}_low", f"{objective}_high"]
-    colour = alt.Color("retriever:N", title=None, sort=[*sweep.ranks.retrievers], scale=alt.Scale(range=SERIES))
+    names = [*sweep.ranks.retrievers]
+    legend = alt.Legend() if len(names) > 1 else None
+    colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(range=SERIES), legend=legend)
     x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, {unit}", axis=alt.Axis(tickCount=8))
     y = alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(domain=[0, 1]))  # so that tiers compare
     curve = _curve(alt.Chart(frame[columns]).encode(color=colour, tooltip=columns), x, y, objective)
