@@ -24,6 +24,8 @@ Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
 _KEY = ["symbol", "date"]
 _PRICES = ["open", "high", "low", "close"]
 _NUMBERS = [*_PRICES, "volume"]
+ROUNDED = 0.005
+"""An open or a close may lie outside the day's range by so much of it, as sources round."""
 
 
 class MarketFileError(ValueError):
@@ -87,6 +89,9 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     for name in _PRICES:
         cells.check(name, rows[name] == 0, "must be a price, or empty if it is not known")
     cells.check("high", rows["high"] < rows["low"], "must be at least the low")
+    for name in ("open", "close"):
+        beyond = (rows[name] < rows["low"] * (1 - ROUNDED)) | (rows[name] > rows["high"] * (1 + ROUNDED))
+        cells.check(name, beyond, "must lie between the low and the high")
     cells.check("volume", rows["volume"] < 0, "must be 0 or more")
     cells.leave_out(problems)
     bars = rows[cells.sound() & rows["close"].notna()].drop_duplicates([*_KEY, *_NUMBERS])

@@ -196,7 +196,7 @@ def _from(given: Given, said: date, *, ahead: bool) -> tuple[date, date]:
     if "near" in given:
         first = last = said + _NEAR_DAYS.get(given["near"].removeprefix("the "), 0) * DAY
     elif "recent" in given:
-        first = _later(said, given["unit"], -_counted(given["count"]))
+        first = _away(said, given["unit"], given["count"], -1)
     elif "ago" in given:
         first, last = _ago(given, said)
     elif "unit" in given or "one" in given:
@@ -228,22 +228,28 @@ def _ago(given: Given, said: date) -> tuple[date, date]:
     length = _LENGTHS[given["unit"]]
     days = length // 2 if given["count"] == "half a" else _counted(given["count"]) * length
     at = said - days * DAY
-    if given["unit"] == "year":
+    if given["unit"] == "year" and days >= length:
         return date(at.year, 1, 1), date(at.year, 12, 31)
-    return at - length // 2 * DAY, at + length // 2 * DAY
+    around = min(length, days) // 2 * DAY
+    return at - around, at + around
 
 
 def _ahead(given: Given, day: date) -> date:
     """Return the last day of a length of time from a day."""
     count, unit = given.get("count", "one"), given.get("unit") or given["one"]
-    number, unit = _counted(count), unit.removesuffix("s")
-    if count == "half a":
-        return _later(day, "month", 6) if unit == "year" else day + _LENGTHS.get(unit, 0) // 2 * DAY
-    if unit in _LENGTHS:
-        return _later(day, unit, number)
-    for _ in range(number):
+    unit = unit.removesuffix("s")
+    if unit in _LENGTHS or count == "half a":
+        return _away(day, unit, count)
+    for _ in range(_counted(count)):
         day += DAY if day.weekday() < 4 else (7 - day.weekday()) * DAY
     return day
+
+
+def _away(day: date, unit: str, count: str, sign: int = 1) -> date:
+    """Return the day that is a length of time, such as half a year, after a day, or before it."""
+    if count != "half a":
+        return _later(day, unit, sign * _counted(count))
+    return _later(day, "month", 6 * sign) if unit == "year" else day + sign * (_LENGTHS.get(unit, 0) // 2) * DAY
 
 
 def _later(day: date, unit: str, count: int) -> date:

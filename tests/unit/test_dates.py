@@ -58,6 +58,7 @@ def test_what_is_no_time_or_may_be_several_is_refused(value):
         ("What did I say on 2026-05-07?", "2026-05-07", "2026-05-08", "What did I say on ?"),
         ("the trade of 7 May 2026", "2026-05-07", "2026-05-08", "the trade of"),
         ("in May 2012, before that", "2012-05-01", "2012-06-01", "in , before that"),
+        ("in the past half a year", "2026-05-22", "2026-11-23", "in the"),
         ("Who bought in 2012?", "2012-01-01", "2013-01-01", "Who bought in ?"),
         ("What did I do yesterday?", "2026-11-21", "2026-11-22", "What did I do ?"),
         ("What did I say this morning?", "2026-11-22", "2026-11-23", "What did I say ?"),

@@ -348,10 +348,11 @@ def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, w
         ("A,2024-01-01,1,1,0,1,1\n", "line 3: low must be a price, or empty if it is not known, not '0'"),
         ("A,2024-01-01,1,1,1,1,-1\n", "line 3: volume must be 0 or more, not '-1'"),
         ("A,2024-01-01,1,180,190,185,1\n", "line 3: high must be at least the low, not '180'"),
+        ("A,2024-01-01,9,142,9,500,1\n", "line 3: close must lie between the low and the high, not '500'"),
         ("A C,2024-01-01,1,1,1,1,1\n" * 3, "line 3 and 2 more: symbol must be a symbol such as AAPL"),
         ("A,2024-01-01,1,1,1,1,1,9\n", "line 3: it must have 7 fields as the header has, not 8"),
         (
-            "A,2024-01-04,1,1,1,2,1\na,2024-01-04,1,1,1,3,1\n",
+            "A,2024-01-04,1,3,1,2,1\na,2024-01-04,1,3,1,3,1\n",
             "line 3 and 1 more: it must be the only row of its symbol",
         ),
     ],
