@@ -89,7 +89,7 @@ def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
     if market.symbols[_SYMBOLS:]:
         parts.append(f"Not looked at: {', '.join(market.symbols[_SYMBOLS:])}.")
     if not market.symbols:
-        parts.append("No symbol was named; put one on the watchlist or write it in capitals, such as AAPL.")
+        parts.append("No symbol with prices was named; put one on the watchlist or write it in capitals, such as AAPL.")
         if market.portfolio is not None:
             held = ", ".join(f"{each.quantity:,.10g} {each.symbol}" for each in market.portfolio.positions)
             parts.append(f"The portfolio holds {held or 'no positions'} and {_usd(market.portfolio.cash)} in cash.")

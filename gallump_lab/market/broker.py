@@ -67,11 +67,11 @@ class FileBroker:
     Parameters
     ----------
     bars : path, optional
-        CSV or parquet with the columns that `make_bars` describes; None for the bundled bars of AAPL, FB, GOOG, IBM and
-        MSFT up to 2013-03-01.
+        CSV or parquet with the columns symbol, date, open, high, low, close and volume (see `bars.make_bars`); None for
+        the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to 2013-03-01.
     positions : path, optional
-        CSV or parquet with the columns that `make_portfolio` describes. None for the sample portfolio with the bundled
-        bars, and for an empty one with your own.
+        CSV or parquet with the columns symbol, quantity and entry (see `bars.make_portfolio`). None for the sample
+        portfolio with the bundled bars, and for an empty one with your own.
     clock : callable, optional
         Tells the time, UTC: a bar is seen once its day's market has closed (`CLOSED`), so that nothing later than the
         moment is known. None for every bar of the file.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gallump_lab.datasets import table
-from gallump_lab.datasets.table import Dataset
+from gallump_lab.datasets.table import Dataset, DatasetError
 from gallump_lab.masking import masked
 from gallump_lab.memory import labels, ledger
 from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, registered, sort, write
@@ -93,6 +93,9 @@ class _Waiting:
 
 def dataset(store: Store, given: Dataset, *, clock: Callable[[], datetime], session_minutes: float) -> Imported:
     """Import a dataset's messages, then its questions and insights with what they rest on."""
+    if not isinstance(given, Dataset):
+        msg = f"A dataset is needed, not {given!r:.60}: lab.import_dataset(datasets.read('talk.csv'))."
+        raise DatasetError(msg)
     said = messages(store, given.messages, clock=clock, session_minutes=session_minutes)
     asked = questions(store, given.questions, clock=clock)
     of = dict(zip(given.messages["key"], given.messages["conversation"], strict=True))

@@ -79,13 +79,15 @@ def test_times_without_a_zone_are_utc_and_said_to_be(lab: Lab) -> None:
     assert found.problems == ("3 times without a time zone, taken as UTC.",)
 
 
-def test_a_frame_without_a_needed_column_is_refused(lab: Lab) -> None:
+def test_what_is_no_dataset_is_refused_in_words(lab: Lab) -> None:
     with pytest.raises(DatasetError, match=r"column text .* is missing; there is: role, created_at"):
         lab.import_messages(talk("a").drop(columns="text"))
     with pytest.raises(DatasetError, match="DataFrame is needed"):
         lab.import_messages([{"role": "user"}])
     with pytest.raises(DatasetError, match=r"column asked_at .* is missing"):
         lab.import_questions(pd.DataFrame({"text": ["What?"]}))
+    with pytest.raises(DatasetError, match=r"lab.import_dataset\(datasets.read"):
+        lab.import_dataset("talk.csv")
 
 
 def test_importing_again_adds_only_what_is_new_also_to_a_session_that_is_there(lab: Lab) -> None:

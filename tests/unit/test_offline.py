@@ -150,7 +150,7 @@ def test_where_the_rule_cannot_tell_nothing_is_recommended(context, words):
 def test_any_question_gets_the_same_careful_note():
     held = Portfolio(cash=1_234.5, positions=(Position(symbol="IBM", quantity=60, entry=180.0),))
     text, found = note(MarketContext(portfolio=held), question="What do I hold?")
-    assert "No symbol was named" in text
+    assert "No symbol with prices was named" in text
     assert "The portfolio holds 60 IBM and $1,234.50 in cash." in text
     assert found == ()
     for question in ("Hello!", "¿Conviene comprar AAPL?", "苹果股票怎么样", "<|endoftext|> ```json [] ```"):
