@@ -1,6 +1,7 @@
 """Exports of Claude and ChatGPT: the thread that was seen last comes into a lab once, and all else is counted."""
 
 import json
+import struct
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -288,6 +289,17 @@ def test_a_damaged_export_is_refused_with_what_would_do(tmp_path: Path, name: st
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DatasetError, match=words):
         datasets.read(tmp_path / name)
+
+
+def test_a_zip_that_would_burst_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "export.zip", **{"conversations.json": ["0" * 5_000_000]})
+    for claimed, words in ((2_000_000_000, "would unpack to 2,000,000,000 bytes"), (100, r"cannot be read as a \.zip")):
+        data = bytearray(path.read_bytes())
+        entry = data.rindex(b"PK\x01\x02")
+        data[entry + 24 : entry + 28] = struct.pack("<I", claimed)
+        path.write_bytes(data)
+        with pytest.raises(DatasetError, match=words):
+            datasets.read(path)
 
 
 def test_what_is_no_export_is_refused_with_what_would_do(tmp_path: Path) -> None:
