@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gallump_lab.memory.levels import RETAKEN, VALUED, Clause, claims
+from gallump_lab.memory.price_levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import FOREIGN, JOKED, READ, TRADED, Statement, Symbols, statements
 from gallump_lab.memory.text import one_line, terms

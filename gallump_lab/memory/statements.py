@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gallump_lab.memory.levels import MEANS, RETAKEN
+from gallump_lab.memory.price_levels import MEANS, RETAKEN
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import one_line, sentences, storable, terms
 from gallump_lab.reading.symbols import symbols_in

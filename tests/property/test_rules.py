@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gallump_lab import tokens
 from gallump_lab.memory import rules
-from gallump_lab.memory.levels import VALUED
+from gallump_lab.memory.price_levels import VALUED
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
 
