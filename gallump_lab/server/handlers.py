@@ -107,7 +107,11 @@ def _unreadable(error: ValidationError) -> tuple[str, str | None]:
         return f"The body must be a JSON object with a prompt, in UTF-8: {first['msg']}.", None
     field = str(first["loc"][0])[:60]
     known = QuestionBody.model_fields.get(field)
-    return f"{field}: {first['msg']}." + (f" It must be {known.description}." if known else ""), field
+    if known is None:
+        return f"{field} is not known; a body has {', '.join(QuestionBody.model_fields)}.", field
+    said = first["msg"].removeprefix("Value error, ").rstrip(".")
+    wrong = "" if first["type"] == "string_pattern_mismatch" else f"{said}. "
+    return f"{field}: {wrong}It must be {known.description}.", field
 
 
 class _Handler(APIHandler):

@@ -238,7 +238,7 @@ def test_it_answers_who_has_the_token_or_a_pages_cookies_with_their_xsrf_token_a
         (b'{"prompt": " \\n\\t "}', "prompt", "the question, in words"),
         (b'{"prompt": "%s"}' % (b"x" * 200_001), "prompt", "at most 200000 characters"),
         (b'{"prompt": "Hi", "watchlist": [Infinity]}', "watchlist", "symbol must be 1 to 15"),
-        (b'{"prompt": "Hi", "path": "/etc/passwd"}', "path", "Extra inputs are not permitted"),
+        (b'{"prompt": "Hi", "path": "/etc/passwd"}', "path", "path is not known; a body has prompt"),
         (b'{"prompt": "Hi", "watchlist": null}', "watchlist", "at most 100 symbols"),
         (b'{"prompt": "Hi", "watchlist": ["\'; drop table messages"]}', "watchlist", "symbol must be 1 to 15"),
         (b'{"prompt": "Hi", "watchlist": [%s]}' % b",".join([b'"A"'] * 101), "watchlist", "at most 100"),
