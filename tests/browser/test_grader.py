@@ -1,6 +1,5 @@
 """A person labels messages and reviews insights: one behaviour a spec."""
 
-import duckdb
 import pytest
 from notebook_page import OUTSIDE, PATIENCE_MS, remembering
 from playwright.sync_api import expect
@@ -221,7 +220,7 @@ def test_a_lab_that_is_held_by_another_says_so_and_keeps_what_is_being_written(n
     review.text(1).click()
     review.press("e")
     review.page.keyboard.type(", always")
-    with duckdb.connect(notebook.folder / "lab.duckdb"):
+    with Lab.open(notebook.folder / "lab.duckdb").store.write():  # its turn comes after what the click looks up
         review.press("Enter")
         expect(review.status).to_contain_text("Not saved, \u201cSells halibut winners too early\u201d")
         expect(review.status).to_contain_text("is held by")

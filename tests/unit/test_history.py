@@ -66,7 +66,12 @@ def test_a_forgotten_message_is_gone_from_everywhere_and_a_replay_says_so(lab: L
     lab.insights.add("Rests on both", sources=[secret.question_id, secret.reply_id])
     after = lab.ask("Which account has a giraffe?")
     assert "4711-giraffe" in after.prompt.text
+    both, alone = (lab.add_question(f"Which account {what}?") for what in ("did we speak of", "is mine"))
+    for question, message in ((both, secret.question_id), (both, after.question_id), (alone, secret.question_id)):
+        lab.label(question, message, 3)
     assert lab.forget(message_id=secret.question_id) == 1
+    assert lab.labels[["question_id", "message_id"]].to_numpy().tolist() == [[both, after.question_id]]
+    assert both in lab.questions["question_id"].tolist()
     lab.forget(message_id=after.reply_id)
     copy = lab.snapshot()
     for table in lab.sql("select table_name as name from duckdb_tables() where not internal")["name"]:
@@ -78,6 +83,16 @@ def test_a_forgotten_message_is_gone_from_everywhere_and_a_replay_says_so(lab: L
     assert found["problem"].tolist()[0] == "its question was forgotten"
     assert "forgotten messages" in found["changed"].tolist()[1]
     assert lab.history()["title"].iloc[-1] != "My account number is 4711-giraffe."
+
+
+def test_of_what_was_said_twice_the_newest_is_recalled(lab: Lab, clock: Clock) -> None:
+    said = []
+    for _ in range(2):
+        reply = lab.ask("My stop on AAPL is 400, hard.", watchlist=["AAPL"])
+        said.append(reply.question_id)
+        clock.now += timedelta(days=2)
+    shown = [slot for slot in lab.recall("Where is my stop on AAPL?").slots if slot.message_id in said]
+    assert [(slot.message_id, slot.kept) for slot in shown] == [(said[1], True), (said[0], False)]
 
 
 def test_a_forgotten_session_is_gone_and_ids_are_not_used_again(lab: Lab) -> None:
