@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from operator import index as whole
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from gallump_lab.brain import prices, turns
 from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
 from gallump_lab.memory import history, imports, labels, messages
-from gallump_lab.memory.records import ContextItem
+from gallump_lab.memory.records import ContextItem, whole
 from gallump_lab.memory.sessions import SessionManager
 from gallump_lab.store import Snapshot, Store, frame, runs
 from gallump_lab.store.query import table
@@ -96,11 +95,11 @@ class Archive:
         self, limit: int = 200, before: int | None = None, session_id: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the newest messages, oldest first, each reply with its turn; see `brain.turns.transcript`."""
-        return turns.transcript(self.store, limit, before, session_id)
+        return turns.transcript(self.store, whole(limit, "limit", 1), before, session_id)
 
     def slots(self, turn_id: int) -> list[ContextItem]:
         """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
-        return turns.slots(self.store, whole(turn_id))
+        return turns.slots(self.store, whole(turn_id, "turn_id"))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
         """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
@@ -115,7 +114,7 @@ class Archive:
         return history.forget(
             self.store,
             self._clock(),
-            message_id=None if message_id is None else whole(message_id),
+            message_id=None if message_id is None else whole(message_id, "message_id"),
             session_id=session_id,
         )
 
@@ -137,7 +136,14 @@ class Archive:
         ValueError
             If there is no such recommendation, or the verdict is another.
         """
-        turns.decide(self.store, self._clock(), whole(turn_id), whole(position), verdict=verdict, note=note)
+        turns.decide(
+            self.store,
+            self._clock(),
+            whole(turn_id, "turn_id"),
+            whole(position, "position"),
+            verdict=verdict,
+            note=note,
+        )
 
     @property
     def spent_today(self) -> float:
@@ -293,11 +299,11 @@ class Archive:
 
     def question_of(self, turn_id: int) -> int:
         """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, whole(turn_id), self._clock())
+        return labels.of_turn(self.store, whole(turn_id, "turn_id"), self._clock())
 
     def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
         """Record how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
-        question, message = whole(question_id), whole(message_id)
+        question, message = whole(question_id, "question_id"), whole(message_id, "message_id")
         labels.label(self.store, question, message, grade, self._clock(), labeller=labeller)
 
     @property

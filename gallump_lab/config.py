@@ -120,6 +120,7 @@ class Budget(_Settings):
         ConfigError
             If the total is not a positive whole number or the shares do not sum to 1.
         """
+        _check_number("Budget.shares: total", total, whole=True, low=1, high=math.inf)
         together = hot + warm + cold
         _check(abs(together - 1) <= 1e-9, f"Budget.shares: hot, warm and cold must sum to 1, not {together:g}.")
         warm_tokens, cold_tokens = round(total * warm), round(total * cold)

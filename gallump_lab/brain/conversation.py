@@ -4,7 +4,6 @@ A turn of a lab in use is three steps on it: the question is stored, the context
 What a new session waits for comes on top: sessions that have ended since are distilled first.
 """
 
-import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ from gallump_lab.masking import Stream
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import distilling
 from gallump_lab.memory.messages import checked_text
-from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides, SessionContext
+from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides, SessionContext, check_asked, whole
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.reading.symbols import validate_symbols
 from gallump_lab.store import Store, StoreError
@@ -101,6 +100,7 @@ class Conversation:
         'buy'
         """
         symbols = validate_symbols(watchlist)
+        check_asked(overrides, on_text, stop)
         question = self.sessions.question(prompt, symbols[0] if symbols else None)
         with self.store.write() as con:
             config = self.sessions.config(con)
@@ -142,11 +142,12 @@ class Conversation:
         SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
             As `ask`.
         """
+        check_asked(on_text=on_text, stop=stop)
         turns.recover(self.store, self.sessions)
         with self.store.read() as con:
             config = self.sessions.config(con)
             now = self.sessions.here(config)
-            received, symbols, overrides = turns.again(con, config, now, operator.index(question_id))
+            received, symbols, overrides = turns.again(con, config, now, whole(question_id, "question_id"))
             self._check(con, config, received.text)
         return self._answer(received, symbols, overrides, on_text, stop)
 
@@ -162,14 +163,14 @@ class Conversation:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
         Nothing is sent, nor written but another embedding model's vectors; what the rules will learn of ended sessions
-        before it is asked counts as learnt.
-        `overrides` is as in `ask`; `config` is one to try instead of the one in force.
+        before it is asked counts as learnt. `overrides` is as in `ask`; `config` is one to try instead.
 
         Raises
         ------
         ValueError, PromptTooLong, StoreError
             As `ask`.
         """
+        check_asked(overrides)
         text, symbols = checked_text(prompt, "prompt"), validate_symbols(watchlist)
         with self.store.read() as con:
             in_force = self.sessions.config(con)

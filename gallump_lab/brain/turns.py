@@ -13,7 +13,7 @@ from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config
 from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
-from gallump_lab.memory.records import AsOf, ContextItem, Overrides
+from gallump_lab.memory.records import AsOf, ContextItem, Overrides, check
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
 from gallump_lab.store import Catalogue, Store, locks, runs, times
@@ -228,9 +228,8 @@ def decide(  # noqa: PLR0913 (a decision's fields)
     if verdict not in get_args(Verdict):
         msg = f"verdict must be 'accepted' or 'rejected', not {verdict!r}."
         raise ValueError(msg)
-    if len(note) > MAX_CHARACTERS:
-        msg = f"note must have at most {MAX_CHARACTERS:,} characters, not {len(note):,}."
-        raise ValueError(msg)
+    short = isinstance(note, str) and len(note) <= MAX_CHARACTERS
+    check(short, "note", f"text of at most {MAX_CHARACTERS:,} characters", clean(str(note)))
     masking.warn("note", note, stacklevel=3)
     with store.write() as con:
         found = con.execute("select recommendations::text from turns where turn_id = ?", [turn_id]).fetchone()

@@ -1,5 +1,6 @@
-"""What the tiers hand on: slots, a session's context, the moment it is taken at."""
+"""What the tiers take and hand on: arguments, slots, a session's context, the moment it is taken at."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -15,6 +16,33 @@ Kind = Literal["thesis", "level", "position", "preference", "lesson", "fact"]
 Reason = Literal[
     "kept", "over budget", "in HOT", "in WARM", "duplicate", "superseded", "below threshold", "excluded", "over window"
 ]
+
+
+def check(good: object, name: str, wanted: str, given: object) -> None:
+    """Check an argument.
+
+    Raises
+    ------
+    ValueError
+        If it is not good; the message has its name, what it must be and what it is.
+    """
+    if not good:
+        msg = f"{name} must be {wanted}, not {given!r:.60}."
+        raise ValueError(msg)
+
+
+def whole(given: Any, name: str, least: int | None = None) -> int:
+    """Return an id, perhaps one of numpy's out of a frame, or a number of at least so many, as a whole number.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    found = given.item() if hasattr(given, "item") else given
+    bound = ", as in the lab's frames" if least is None else f" of at least {least}"
+    check(type(found) is int and (least is None or found >= least), name, f"a whole number{bound}", given)
+    return int(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +213,20 @@ class Overrides:
 
 NO_OVERRIDES = Overrides()
 """Nothing pinned, nothing excluded."""
+
+
+def check_asked(overrides: object = NO_OVERRIDES, on_text: object = None, stop: object = None) -> None:
+    """Check what comes with a question, before anything is stored.
+
+    Raises
+    ------
+    ValueError
+        If one of them is of another kind.
+    """
+    given = "an Overrides, such as Overrides(pinned=[('passage', 12)])"
+    check(isinstance(overrides, Overrides), "overrides", given, overrides)
+    check(on_text is None or callable(on_text), "on_text", "a function of one text", on_text)
+    check(stop is None or isinstance(stop, threading.Event), "stop", "a threading.Event", stop)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
 from gallump_lab.memory.context import newest_first
 from gallump_lab.memory.corpus import Corpus, View
-from gallump_lab.memory.records import AsOf, ContextItem, not_embedded
+from gallump_lab.memory.records import AsOf, ContextItem, check, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
@@ -168,6 +168,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     >>> ranks = study.rank(lab.snapshot(), ["BM25", "all signals"])
     """
     checked_snapshot(snapshot)
+    named = model is None or (isinstance(model, str) and model.strip())
+    check(named, "model", "a model's name such as 'claude-sonnet-5-5'", model)
     limits = {"hot": hot, "warm": warm, "cold": cold}
     if not all(isinstance(tokens, int) and tokens >= 0 for tokens in limits.values()):
         msg = f"hot, warm and cold must be whole numbers of tokens of at least 0, not {hot!r}, {warm!r} and {cold!r}."

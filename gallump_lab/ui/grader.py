@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from gallump_lab.memory import labels
-from gallump_lab.memory.labels import Label
+from gallump_lab.memory.records import check
 from gallump_lab.memory.text import terms
 from gallump_lab.store import times
 from gallump_lab.study.labelling import Candidate, pool
@@ -139,13 +139,14 @@ class Labeller(Grader):
     def __init__(self, lab: "Lab", questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst") -> None:
         self._listed = labels.listed(lab.store)
         if questions is not None:
+            check("question_id" in getattr(questions, "columns", ()), "questions", "rows of lab.questions", questions)
             known = {each.question_id: each for each in self._listed if each.question_id is not None}
             self._listed = [known[each] for each in questions["question_id"] if each in known]
         self._place: int | None = None
         self._found: list[Candidate] = []
         super().__init__(lab, labeller)
 
-    def _held(self) -> list[Label]:
+    def _held(self) -> list[labels.Label]:
         """Return the labels that hold of the questions at hand."""
         here = {each.question_id for each in self._listed}
         return [each for each in labels.holding(self.lab.store) if each.question_id in here]
@@ -172,7 +173,7 @@ class Labeller(Grader):
             for place, each in enumerate(self._found)
         ]
 
-    def _row(self, each: Candidate, label: Label | None) -> Row:
+    def _row(self, each: Candidate, label: labels.Label | None) -> Row:
         """Return a message with its grade, and who gave that where it was another."""
         said = each.message
         return {

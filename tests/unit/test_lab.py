@@ -218,6 +218,28 @@ def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypat
     assert factor == round((1.55 * 2_000 + 2 * counted) / (2_000 + counted), 3)
 
 
+def test_an_argument_of_another_kind_is_named_and_nothing_is_stored(lab: Lab) -> None:
+    number = "must be a whole number"
+    wrong = {
+        f"question_id {number}, as in the lab's frames, not 'x'": lambda: lab.retry("x"),
+        f"message_id {number}": lambda: lab.forget(message_id="1"),
+        f"question_id {number}": lambda: lab.label(1.5, 1, 3),
+        f"turn_id {number}": lambda: lab.decide("last", 0, "accepted"),
+        f"limit {number} of at least 1, not -1": lambda: lab.transcript(limit=-1),
+        "note must be text of at most": lambda: lab.decide(1, 0, "rejected", 3),
+        "overrides must be an Overrides": lambda: lab.preview("AAPL?", overrides={"pinned": [1]}),
+        "on_text must be a function": lambda: lab.ask("AAPL?", on_text="print"),
+        "stop must be a threading.Event": lambda: lab.ask("AAPL?", stop=3),
+        "questions must be rows of lab.questions": lambda: lab.labeller("newest"),
+        "model must be a model's name": lambda: study.rank(lab.snapshot(), model=" "),
+        "total must be a whole number": lambda: Budget.shares(-5, 0.8, 0.15, 0.05),
+    }
+    for words, call in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert lab.messages.empty
+
+
 def test_the_transcript_tells_each_turn(lab: Lab) -> None:
     reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
     question, answer = lab.transcript()
