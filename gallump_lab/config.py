@@ -7,11 +7,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, tzinfo
 from typing import Any, Literal, Self, cast, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 import tomli_w
 
-from gallump_lab.reading.dates import zone
 from gallump_lab.tokens import OFFLINE
 
 Template = Literal["default", "guide"]
@@ -21,6 +22,26 @@ Distiller = Literal["rules", "model", "nobody"]
 
 class ConfigError(ValueError):
     """A setting has an unknown name or a value that cannot be used; the message says which and how to mend it."""
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone of an IANA name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name here.
+
+    Examples
+    --------
+    >>> zone("Europe/Berlin")
+    zoneinfo.ZoneInfo(key='Europe/Berlin')
+    """
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        msg = f"Config.time_zone must be an IANA name such as 'Europe/Berlin' or 'UTC', not {name!r:.60}."
+        raise ConfigError(msg) from error
 
 
 def _check(holds: object, words: str) -> None:
@@ -257,11 +278,7 @@ class Config(_Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.time_zone is not None:
-            try:
-                zone(self.time_zone)
-            except ValueError as error:
-                msg = f"Config.{error}"
-                raise ConfigError(msg) from error
+            zone(self.time_zone)
 
     @classmethod
     def guide(cls) -> Self:

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from gallump_lab.reading.periods import (
     DAY,
@@ -76,21 +75,6 @@ def instant(value: object, zone: tzinfo = UTC) -> datetime:
     except OverflowError:
         msg = f"must be a time of the calendar's years, not {value!r:.60}"
         raise ValueError(msg) from None
-
-
-def zone(name: str) -> tzinfo:
-    """Return the time zone of an IANA name.
-
-    Raises
-    ------
-    ValueError
-        If there is none of this name here.
-    """
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        msg = f"time_zone must be an IANA name such as 'Europe/Berlin' or 'UTC', not {name!r:.60}."
-        raise ValueError(msg) from error
 
 
 def _text(text: str) -> date | datetime | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from gallump_lab.reading.dates import zone
+from gallump_lab.config import zone
 
 
 def now() -> datetime:

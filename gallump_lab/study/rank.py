@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.prices import price
-from gallump_lab.config import Config, Recall
+from gallump_lab.config import Config, Recall, zone
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
@@ -20,7 +20,6 @@ from gallump_lab.memory.records import AsOf, ContextItem, check, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.reading.dates import zone
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
 from gallump_lab.study.statistics import Ints

@@ -15,14 +15,13 @@ from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
 from gallump_lab.brain.turns import chosen_of
-from gallump_lab.config import Config, ConfigError
+from gallump_lab.config import Config, ConfigError, zone
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import TIERS, AsOf, ContextItem, SessionContext
 from gallump_lab.memory.vectors import Embedder
-from gallump_lab.reading.dates import zone
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, times
 from gallump_lab.study.rank import checked_snapshot
