@@ -374,7 +374,7 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     asked_so = lab.import_questions(pd.DataFrame([{**asked, "kind": KEYS["speaker"], "conversation": KEYS["speaker"]}]))
     assert f"1 question {masked_so}" in repr(asked_so)
     written_by_hand(lab, reply)
-    with pytest.raises(ValueError, match="note must have at most") as long:
+    with pytest.raises(ValueError, match="note must be text of at most 2,000") as long:
         lab.decide(reply.turn_id, 0, "rejected", f"{KEYS['note']} " * 100)
 
     lab.later()
