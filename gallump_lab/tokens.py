@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gallump_lab.bundled import bundled
+from gallump_lab.lazy import regex
 
 if TYPE_CHECKING:
     import tiktoken
@@ -33,7 +34,7 @@ PRIOR_TOKENS = 2_000
 
 _LOCK = threading.Lock()
 RUN = 1_000
-_ENDLESS = re.compile(rf"\S{{{RUN}}}")
+_ENDLESS = regex(rf"\S{{{RUN}}}")
 
 
 @cache

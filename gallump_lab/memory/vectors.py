@@ -14,9 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from gallump_lab.config import ConfigError
+from gallump_lab.lazy import np
 from gallump_lab.memory.text import words
 
 if TYPE_CHECKING:
