@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-    from gallump_lab.memory.signals import Postings
+    from gallump_lab.memory.corpus import Places
+    from gallump_lab.memory.signals import Asked, Ints, Postings
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -112,16 +113,21 @@ def rank(  # noqa: PLR0913 (a moment's givens)
             memo[key] = make()
         return memo[key]
 
-    asked = signals.ask(
-        view,
-        question,
-        postings=once("postings", lambda: postings(con, view, question)),
-        symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
-        moment=moment,
-        settings=settings,
+    plain = once(
+        ("asked", view.embedder.name),
+        lambda: signals.ask(
+            view,
+            question,
+            postings=once("postings", lambda: postings(con, view, question)),
+            symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
+            moment=moment,
+            settings=settings,
+        ),
     )
-    first = [signals.best_by_words(asked, FIRST)] if settings.words else []
-    first += [signals.nearest_in_meaning(asked, FIRST)] if settings.meaning else []
+    asked = replace(plain, settings=settings)
+    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
+    first = [once((FIRST, *same[2:]), lambda: signals.best_by_words(asked, FIRST))] if settings.words else []
+    first += [once((FIRST, same[0]), lambda: signals.nearest_in_meaning(asked, FIRST))] if settings.meaning else []
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
@@ -129,11 +135,16 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     if asked.spans and (settings.dates or not asked.words):  # whatever the words say
         first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
     best = np.unique(np.concatenate(first))
-    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
-    places = around[around != corpus.NONE]
-    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b, places.tobytes())
+    places = once(best.tobytes(), lambda: _with_neighbours(view, best))
+
+    def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
+        values, known = once((name, *same), lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
+        new = places[~known[places]]
+        values[new], known[new] = score(asked, new), True
+        return values[places]
+
     gains = {
-        name: np.rint(weight * once((name, *same), partial(score, asked, places))).astype(np.int64)
+        name: np.rint(weight * gained(name, score)).astype(np.int64)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
@@ -144,6 +155,13 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         scores=scores[order].tolist(),
         signals={name: gained[order].tolist() for name, gained in gains.items()},
     )
+
+
+def _with_neighbours(view: View, best: "Places") -> "Places":
+    """Return places and those up to three passages beside them, in order."""
+    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
+    found: Places = around[around != corpus.NONE]
+    return found
 
 
 def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:

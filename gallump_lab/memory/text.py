@@ -183,10 +183,10 @@ _APART = re.compile(r"[^\W_][.!?] [^\W_]")
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Cut a text at line ends and sentence ends; what is too long for a sentence, at white space."""
     for line in _LINE.finditer(text):
-        start = line.start()
-        last = line.end()
+        start, last = line.span()
         for end in [*(m.end() for m in _END.finditer(text, start, last)), last]:
-            if end < last and text[max(start, end - 12) : end].split()[-1].casefold().lstrip("(\"'") in _SHORT:
+            word = text[max(start, end - 12) : end].rsplit(maxsplit=1)[-1]
+            if end < last and word.casefold().lstrip("(\"'") in _SHORT:
                 continue
             if piece := text[start:end].lstrip():
                 yield end - len(piece), end - len(piece) + len(piece.rstrip())
