@@ -185,8 +185,8 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
     for line in _LINE.finditer(text):
         start, last = line.span()
         for end in [*(m.end() for m in _END.finditer(text, start, last)), last]:
-            word = text[max(start, end - 12) : end].rsplit(maxsplit=1)[-1]
-            if end < last and word.casefold().lstrip("(\"'") in _SHORT:
+            before = text[max(start, end - 12) : end]
+            if end < last and before.rsplit(maxsplit=1)[-1].casefold().lstrip("(\"'") in _SHORT:
                 continue
             if piece := text[start:end].lstrip():
                 yield end - len(piece), end - len(piece) + len(piece.rstrip())
