@@ -1,6 +1,6 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
@@ -118,7 +118,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
             view,
             question,
             postings=once("postings", lambda: postings(con, view, question)),
-            symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
+            symbol=once("symbol", lambda: hashed(con, symbol)) if symbol else None,
             moment=moment,
             settings=settings,
         ),
@@ -163,7 +163,7 @@ def _with_neighbours(view: View, best: "Places") -> "Places":
     return found
 
 
-def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:
+def hashed(con: "DuckDBPyConnection", symbol: str) -> int:
     """Return the hash of a symbol as a view's `symbol` holds them."""
     (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
     return int(found)
@@ -184,18 +184,37 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
     return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
 
 
-def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
-    """Return for each term of a question the places of the passages that hold it, and how often each does."""
+def postings(con: "DuckDBPyConnection", view: View, question: str, held: "Postings | None" = None) -> "Postings":
+    """Return for each term of a question the places of the passages that hold it, and how often each does.
+
+    `held` is what `holding` gave for the terms of this question, where it has been read before.
+    """
     postings = {}
     for term in signals.needed(question) if len(view) else ():  # one statement for all of them takes twice as long
-        found = con.execute(
-            "select passage_id, frequency from postings where term = ? and passage_id <= ?",
-            [term, int(view.passage_id[-1])],
-        ).fetchnumpy()
-        places, frequency = view.places.take(found["passage_id"]).astype(np.int64), np.asarray(found["frequency"])
-        there = places != corpus.NONE
+        if held is None:
+            found = con.execute(
+                "select passage_id, frequency from postings where term = ? and passage_id <= ?",
+                [term, int(view.passage_id[-1])],
+            ).fetchnumpy()
+            passages, frequency = found["passage_id"], np.asarray(found["frequency"])
+        else:
+            passages, frequency = held[term]
+        places = view.places.take(passages).astype(np.int64)
+        there = (places != corpus.NONE) & (places < len(view))
         postings[term] = (places, frequency) if there.all() else (places[there], frequency[there])
     return postings
+
+
+def holding(con: "DuckDBPyConnection", terms: Iterable[int]) -> "Postings":
+    """Return for each of many terms the passages that hold it, and how often each does, in one statement."""
+    wanted = np.unique(np.array([*terms], np.int64))
+    found = con.execute(
+        "select term, passage_id, frequency from postings where term in (select unnest(?)) order by term, passage_id",
+        [wanted.tolist()],
+    ).fetchnumpy()
+    begins = np.searchsorted(found["term"], wanted)[1:]
+    columns = (np.split(np.asarray(found[name]), begins) for name in ("passage_id", "frequency"))
+    return dict(zip(wanted.tolist(), zip(*columns, strict=True), strict=False))  # no terms are one empty part
 
 
 def most(warm: int) -> int:

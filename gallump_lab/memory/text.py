@@ -5,9 +5,8 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gallump_lab import tokens
 from gallump_lab.lazy import regex
@@ -51,6 +50,7 @@ _KINDS = {
     "sign": r"[\u2190-\u27bf\U0001f000-\U0001faff]",
 }
 _TOKEN = regex("|".join(_KINDS.values()))
+_KIND = regex("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 _LOCAL = threading.local()
 
 
@@ -82,6 +82,11 @@ def words(text: str) -> list[str]:
     return [word for piece in _pieces(text) if (word := _said(piece))]
 
 
+def runs(text: str) -> list[str]:
+    """Cut a text at its white space, over which no word or term reaches."""
+    return unicodedata.normalize("NFKC", text).split()
+
+
 @lru_cache(maxsize=20_000)
 def statement(text: str) -> str:
     """Return what two texts share that state the same: their words, stemmed, without fillers, each between spaces.
@@ -109,7 +114,8 @@ def _pieces(text: str) -> list[str]:
 
 
 def _kind(piece: str) -> str:
-    return next(kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, piece))
+    found = _KIND.fullmatch(piece)
+    return found.lastgroup if found and found.lastgroup else ""
 
 
 @lru_cache(maxsize=100_000)
@@ -151,8 +157,7 @@ def term_id(term: str) -> int:
     return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest(), signed=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Passage:
+class Passage(NamedTuple):
     """A run of whole sentences of one message."""
 
     start: int
@@ -163,7 +168,11 @@ class Passage:
 
 
 _LINE = regex(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
-_END = regex(r"(?<![.!?\u2026])[.!?\u2026]++[\"')\]\u201d\u2019*_]*+(?=\s)|[\u3002\uff01\uff1f]")
+_END = regex(
+    r"""[.!?\u2026\u3002\uff01\uff1f](?:(?<=[\u3002\uff01\uff1f])
+    |(?<![.!?\u2026].)[.!?\u2026]*+["')\]\u201d\u2019*_]*+(?=\s))""",
+    re.VERBOSE,
+)
 _SHORT = frozenset(
     "e.g. i.e. etc. vs. approx. resp. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k.".split()
 )
@@ -175,14 +184,13 @@ _APART = regex(r"[^\W_][.!?] [^\W_]")
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Cut a text at line ends and sentence ends; what is too long for a sentence, at white space."""
     for line in _LINE.finditer(text):
-        start = line.start()
-        for end in [*(m.end() for m in _END.finditer(text, start, line.end())), line.end()]:
-            word = text[max(start, end - 12) : end].split()[-1:]
-            if end < line.end() and word and word[0].casefold().lstrip("(\"'") in _SHORT:
+        start, last = line.span()
+        for end in [*(m.end() for m in _END.finditer(text, start, last)), last]:
+            before = text[max(start, end - 12) : end]
+            if end < last and before.rsplit(maxsplit=1)[-1].casefold().lstrip("(\"'") in _SHORT:
                 continue
-            piece = text[start:end]
-            if piece.strip():
-                yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+            if piece := text[start:end].lstrip():
+                yield end - len(piece), end - len(piece) + len(piece.rstrip())
             start = end
 
 
