@@ -42,16 +42,24 @@ _COLUMNS = {
     "after": ("int64", None),
 }
 """Each column's type, and how it is read where it is not made here."""
+_SPAN = ("start", "stop", "tokens")
 _READ = f"""
-select {", ".join(f"{said} as {name}" for name, (_, said) in _COLUMNS.items() if said)}
-from (from passages where passage_id between $begin and $end) p join messages m using (message_id)
+select {", ".join(f"{said} as {name}" for name, (_, said) in _COLUMNS.items() if said)},
+{", ".join(f"p.{name}" for name in _SPAN)}
+from (from passages where passage_id > $begin and passage_id <= $end) p join messages m using (message_id)
 order by p.passage_id
 """  # noqa: S608 (only constants)
 _READ_CODES = f"""
 select passage_id, {", ".join(f"c{i}" for i in range(CODE))} from embeddings
 where model = $model and passage_id > $after and passage_id <= $last order by passage_id
 """  # noqa: S608 (only constants)
-_NEWS = "select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages)"
+_LAST = ("passage_id", "message_id", "terms", "created_at")
+_NEWS = """
+select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages),
+exists (from passages where passage_id = $passage_id and terms = $terms),
+exists (from messages where message_id = $message_id and epoch_us(created_at) = $created_at)
+"""
+"""What has been forgotten, what is new, and whether the last passage that is known is still the one that it was."""
 _SPEAKERS = """
 select distinct strip_accents(lower(speaker)), hash(strip_accents(lower(speaker))) from messages
 where message_id between ? and ? and speaker is not null
@@ -84,6 +92,8 @@ class View:
     """So many passages, the newest, have no code yet."""
     places: "NDArray[np.int32]"
     """The place of each passage by its id; `NONE` for an id that is not there."""
+    spans: "NDArray[np.int32]"
+    """Where each passage stands in its message's text, by its id: from and to (characters), and its cl100k tokens."""
     embedder: Embedder
     """Whose codes they are."""
     speakers: dict[str, int]
@@ -136,7 +146,7 @@ class Corpus:
         """Whether the insights of the lab have been analysed once."""
         self._length, self._until, self._forgotten = 0, 0, 0
         self._columns: dict[str, Any] = {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
-        self._places = np.zeros(0, np.int32)
+        self._places, self._spans = np.zeros(0, np.int32), np.zeros((0, len(_SPAN)), np.int32)
         self._caught_up: set[str] = set()
         self._codes: dict[str, Any] = {}
         self._coded: dict[str, int] = {}  # a model embeds the oldest passage first, so the newest tells of all
@@ -174,7 +184,7 @@ class Corpus:
         with self._lock:
             while self._read(con, model):
                 pass
-            length, places, speakers = self._length, self._places, dict(self._speakers)
+            length, places, spans, speakers = self._length, self._places, self._spans, dict(self._speakers)
             columns, coded = self._columns | {"codes": self._codes[model]}, self._coded[model]
             self._shown[model] = length
         seen = int(np.searchsorted(columns["message_id"][:length], moment.seen_message, side="right"))
@@ -186,7 +196,7 @@ class Corpus:
             places[found["passage_id"]] = np.arange(len(there))
             found["before"], found["after"] = _sides(found["session"])  # among those that were there
         missing = int((found["passage_id"] > coded).sum())
-        return View(**found, places=places, speakers=speakers, embedder=embedder, missing=missing)
+        return View(**found, places=places, spans=spans, speakers=speakers, embedder=embedder, missing=missing)
 
     def _read(self, con: "DuckDBPyConnection", model: str) -> bool:
         """Take in passages and codes that are new, a step's worth; all anew where some have been forgotten.
@@ -196,27 +206,26 @@ class Corpus:
         bool
             Whether there may be more.
         """
-        forgotten, newest = con.execute(_NEWS).fetchone() or (0, 0)
+        last = {name: int(self._columns[name][self._length - 1]) if self._length else 0 for name in _LAST}
+        forgotten, newest, *same = con.execute(_NEWS, last).fetchone() or (0, 0)
         if forgotten != self._forgotten:
             self._clear()
             self._forgotten = forgotten
-        known = {name: column[self._length - 1 : self._length] for name, column in self._columns.items()}
-        begin = int(known["passage_id"][0]) if self._length else 0  # the last that is known, to be looked at again
-        end = min(max(self._until, begin) + STEP, newest)
-        found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
-        if self._length and any(column[:1].tolist() != known[name].tolist() for name, column in found.items()):
+        elif self._length and not all(same):
             self._clear()  # another file is there now
             return True
-        found = {name: column[bool(self._length) :] for name, column in found.items()}
-        if len(said := found["message_id"]):
-            names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
-            try:
-                self._add(found, newest)
-            except BaseException:  # an interrupt: half of it would be worse than none
-                self._clear()
-                raise
-            self._speakers |= dict(names)
-        self._until = end
+        begin, end = self._until, min(self._until + STEP, newest)
+        if begin < end:
+            found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
+            if len(said := found["message_id"]):
+                names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
+                try:
+                    self._add(found, newest)
+                except BaseException:  # an interrupt: half of it would be worse than none
+                    self._clear()
+                    raise
+                self._speakers |= dict(names)
+            self._until = end
         return self._read_codes(con, model) or end < newest
 
     def _read_codes(self, con: "DuckDBPyConnection", model: str) -> bool:
@@ -246,11 +255,14 @@ class Corpus:
         if newest >= len(self._places):
             room = max(newest + newest // 4, 1024)
             self._columns = {name: _longer(column, room) for name, column in self._columns.items()}
-            self._places = _longer(self._places, room, NONE)
-        begin, end = self._length, self._length + len(found["passage_id"])
+            self._places, self._spans = _longer(self._places, room, NONE), _longer(self._spans, room)
+        ids = found["passage_id"]
+        begin, end = self._length, self._length + len(ids)
+        for place, name in enumerate(_SPAN):
+            self._spans[ids, place] = found.pop(name)
         for name, column in found.items():
             self._columns[name][begin:end] = np.asarray(column)
-        self._places[self._columns["passage_id"][begin:end]] = np.arange(begin, end)
+        self._places[ids] = np.arange(begin, end)
         self._link(begin, end)
         self._length = end
 

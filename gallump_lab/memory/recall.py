@@ -169,16 +169,21 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
 
 def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
     """Return for each term of a question the places of the passages that hold it, and how often each does."""
-    postings = {}
-    for term in signals.needed(question) if len(view) else ():  # one statement for all of them takes twice as long
-        found = con.execute(
-            "select passage_id, frequency from postings where term = ? and passage_id <= ?",
-            [term, int(view.passage_id[-1])],
-        ).fetchnumpy()
-        places, frequency = view.places.take(found["passage_id"]).astype(np.int64), np.asarray(found["frequency"])
-        there = places != corpus.NONE
-        postings[term] = (places, frequency) if there.all() else (places[there], frequency[there])
-    return postings
+    wanted = signals.needed(question) if len(view) else []
+    if not wanted:
+        return {}
+    each = "(select {}::utinyint as number, passage_id, frequency from postings where term = ? and passage_id <= ?)"
+    found = con.execute(  # so each term's own part of the table is read and no other; one after the other takes longer
+        " union all ".join(map(each.format, range(len(wanted)))),
+        [given for term in wanted for given in (term, int(view.passage_id[-1]))],
+    ).fetchnumpy()
+    number, places, frequency = found["number"], view.places.take(found["passage_id"]), np.asarray(found["frequency"])
+    there = places != corpus.NONE
+    if not there.all():
+        number, places, frequency = number[there], places[there], frequency[there]
+    bounds = np.searchsorted(number, np.arange(len(wanted) + 1)).tolist()
+    parts = map(slice, bounds, bounds[1:])
+    return {term: (places[part].astype(np.int64), frequency[part]) for term, part in zip(wanted, parts, strict=True)}
 
 
 def most(warm: int) -> int:
@@ -187,11 +192,11 @@ def most(warm: int) -> int:
 
 
 def candidates(
-    con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, zone: tzinfo | None = UTC
+    con: "DuckDBPyConnection", view: View, ranked: Ranked, factor: float, most: int, zone: tzinfo | None = UTC
 ) -> list[ContextItem]:
     """Return the first `most` ranked passages as slots, dated in a time zone."""
     first = ranked.passage_ids[:most]
-    found = slots(con, first, factor, zone)
+    found = slots(con, view, first, factor, zone)
     return [
         replace(found[item], rank=place + 1, score=ranked.scores[place], signals=ranked.gained(place))
         for place, item in enumerate(first)
@@ -199,21 +204,22 @@ def candidates(
 
 
 def slots(
-    con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float, zone: tzinfo | None = UTC
+    con: "DuckDBPyConnection", view: View, passage_ids: Sequence[int], factor: float, zone: tzinfo | None = UTC
 ) -> dict[int, ContextItem]:
     """Return passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
     if not passage_ids:
         return {}
+    message_ids = view.message_id[view.places.take(passage_ids)].tolist()
     rows = con.execute(
-        f"select {Message.COLUMNS}, passage_id, start, stop, passages.tokens "  # noqa: S608 (constant)
-        "from passages join messages using (message_id) where passage_id in (select unnest(?))",
-        [passage_ids],
+        f"select {Message.COLUMNS} from messages where message_id in (select unnest(?))",  # noqa: S608 (constant)
+        [message_ids],
     ).fetchall()
+    said = {message.message_id: message for message in (Message.of(row, zone) for row in rows)}
     found = {}
-    for row in rows:
-        message, span = Message.of(row, zone), row[-4:]
+    for item, message_id, span in zip(passage_ids, message_ids, view.spans[passage_ids].tolist(), strict=True):
+        message = said[message_id]
         by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
-        found[span[0]] = slot(message, span, " ".join(by) + ":", factor)
+        found[item] = slot(message, [item, *span], " ".join(by) + ":", factor)
     return found
 
 
@@ -238,12 +244,12 @@ def slot(  # noqa: PLR0913 (what a line is made of)
 _counted = lru_cache(maxsize=10_000)(tokens.count)
 
 
-def of_messages(con: "DuckDBPyConnection", message_ids: Sequence[int], factor: float) -> dict[int, list[ContextItem]]:
+def of_messages(
+    con: "DuckDBPyConnection", view: View, message_ids: Sequence[int], factor: float
+) -> dict[int, list[ContextItem]]:
     """Return messages as their passages, by message id, each in the order of its text."""
-    rows = con.execute(
-        "select passage_id from passages where message_id in (select unnest(?))", [list(map(int, message_ids))]
-    ).fetchall()
+    passage_ids = view.passage_id[np.isin(view.message_id, message_ids)].tolist()
     found: dict[int, list[ContextItem]] = {}
-    for _, slot in sorted(slots(con, [item for (item,) in rows], factor).items()):
+    for slot in slots(con, view, passage_ids, factor).values():
         found.setdefault(slot.message_id or 0, []).append(slot)
     return found
