@@ -246,12 +246,11 @@ class _Ranker:
         moment = AsOf(
             at=at.astimezone(self.zone), seen_message=int(row.seen_message), seen_insight=self.seen_insight, as_of=at
         )
-        view = self._view(moment, next(iter(self.retrievers.values())))
-        there = np.isin(row.evidence, view.message_id)
+        there = np.isin(row.evidence, self._view(moment, next(iter(self.retrievers.values()))).message_id)
         self.later += not there.all()
         if not there.any():
             return None
-        evidence = recall.of_messages(self.con, view, np.asarray(row.evidence)[there].tolist(), self.factor)
+        evidence = recall.of_messages(self.con, np.asarray(row.evidence)[there].tolist(), self.factor)
         symbol, session, cluster = (
             value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
         )
@@ -260,7 +259,7 @@ class _Ranker:
         for settings in self.retrievers.values():
             view = self._view(moment, settings)
             ranked = recall.rank(self.con, view, row.text, symbol=symbol, moment=moment, settings=settings, memo=memo)
-            found.append(self._table(view, ranked))
+            found.append(self._table(ranked))
         _, _, hot = memory.hot(self.con, session, moment, self.config, self.factor)
         cold = learnt.candidates(
             self.con,
@@ -297,11 +296,11 @@ class _Ranker:
             self.missing[model] = max(view.missing, self.missing.get(model, 0))
         return view
 
-    def _table(self, view: View, ranked: recall.Ranked) -> Ints:
+    def _table(self, ranked: recall.Ranked) -> Ints:
         """Return as many of the ranked as any budget may hold, the newest of equal statements first."""
         first = ranked.passage_ids[: recall.most(self.config.budget.warm)]
         unknown = [item for item in first if item not in self.passages]
-        self.passages.update(recall.slots(self.con, view, unknown, self.factor, self.zone))
+        self.passages.update(recall.slots(self.con, unknown, self.factor, self.zone))
         place = {item: number for number, item in enumerate(ranked.passage_ids)}
         moved = [place[slot.item_id] for slot in newest_first([self.passages[item] for item in first])]
         none = [0] * len(place)

@@ -51,7 +51,7 @@ def ranked(lab, moment):
     with lab.store.read() as con:
         view = lab.sessions.corpus.at(con, moment)
         found = recall.rank(con, view, QUESTION, symbol="AAPL", moment=moment, settings=EVERYTHING)
-        slots = recall.candidates(con, view, found, 1.0, 100)
+        slots = recall.candidates(con, view, found, 1.0, most=100)
     return [(slot.text, slot.created_at, slot.score, slot.signals) for slot in slots]
 
 
