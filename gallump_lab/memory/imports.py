@@ -190,8 +190,7 @@ def _hash(*parts: Any) -> int:
 def _unknown(con: "DuckDBPyConnection", waiting: list[_Waiting]) -> list[_Waiting]:
     """Return those messages that have not been imported before."""
     hashes = {"hash": np.array([each.hash for each in waiting], np.int64)}
-    found = run(con, "select hash from imported semi join given using (hash)", hashes)
-    known = set(found.fetchall())
+    known = set(run(con, "select hash from imported semi join given using (hash)", hashes))
     return [each for each in waiting if (each.hash,) not in known]
 
 

@@ -256,21 +256,21 @@ def _coded(model: str, passage_ids: "Ids", codes: "vectors.Codes") -> "Columns":
 def next_ids(con: "DuckDBPyConnection", *wanted: tuple[str, int]) -> "list[Ids]":
     """Take ids, in order, of sequences: of each so many."""
     lists = ", ".join(["(select list(nextval(?)) from range(?))"] * len(wanted))
-    found = con.execute(f"select {lists}", [*chain(*wanted)]).fetchone() or ()
+    found = con.execute(f"select {lists}", [*chain(*wanted)]).fetchall()[0]
     return [np.sort(np.array(ids or [], np.int64)) for ids in found]
 
 
-def run(con: "DuckDBPyConnection", sql: str, given: "Mapping[str, NDArray[Any]]") -> "DuckDBPyConnection":
-    """Run a statement on arrays, its table `given`; a few rows go as parameters, in half the time."""
+def run(con: "DuckDBPyConnection", sql: str, given: "Mapping[str, NDArray[Any]]") -> list[Any]:
+    """Return the rows of a statement on arrays, its table `given`; a few go as parameters, in half the time."""
     number = len(next(iter(given.values())))
     if number > FEW:
         with registered(con, given):
-            return con.execute(sql)
+            return con.execute(sql).fetchall()
     cells = {name: column.tolist() for name, column in given.items()}
     if number == 1:
         cells = {name: cell for name, (cell,) in cells.items()}
     marks = ", ".join(f"${name} as {name}" if number == 1 else f"unnest(${name}) as {name}" for name in given)
-    return con.execute(f"with given as (select {marks}) {sql}", cells)
+    return con.execute(f"with given as (select {marks}) {sql}", cells).fetchall()
 
 
 @contextmanager
