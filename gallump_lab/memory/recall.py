@@ -107,7 +107,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     """
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})
-    memo = {} if memo is None else memo
+    shared, memo = memo is not None, {} if memo is None else memo
 
     def once(key: Hashable, make: Callable[[], Any]) -> Any:
         if key not in memo:
@@ -139,6 +139,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     places = once(best.tobytes(), lambda: _with_neighbours(view, best))
 
     def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
+        if not shared:
+            return score(asked, places)
         values, known = once((name, *same), lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
         new = places[~known[places]]
         values[new], known[new] = score(asked, new), True
