@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gallump_lab import Lab
 from gallump_lab.config import Recall
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import recall
+from gallump_lab.memory import lately, recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 
@@ -110,3 +110,31 @@ def test_recall_of_a_lab_that_was_replaced_by_a_longer_one_is_the_new_ones(tmp_p
     (tmp_path / "new.duckdb").replace(tmp_path / "old.duckdb")
     anew = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
     assert lab.recall("Where is the stop of AAPL?").frame.equals(anew)
+
+
+@slow
+@given(rows=messages, steps=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 20)), min_size=2, max_size=8))
+def test_a_lab_that_was_asked_before_finds_what_one_that_was_not_finds(rows, steps, tmp_path):
+    """Whoever else writes between two questions: what was forgotten is not found, what is new is."""
+    asked, begin = lab_of(rows[:2], tmp_path), 2
+    other, moment = Lab.open(asked.store.path, clock=lambda: NOW), AsOf(at=NOW, seen_message=99, seen_insight=0)
+    for what, number in steps:
+        if what == 0 and rows[begin : begin + number]:
+            other.import_messages(pd.DataFrame(rows[begin : begin + number]))
+            begin += number
+        elif what == 1 and number in set(other.messages["message_id"]):
+            other.forget(message_id=number)
+        fresh = Lab.open(asked.store.path, clock=lambda: NOW)
+        assert ranked(asked, moment) == ranked(fresh, moment)
+        assert asked.recall(QUESTION).frame.equals(fresh.recall(QUESTION).frame)
+
+
+def test_little_room_for_what_was_read_lately_changes_nothing_that_is_found(tmp_path, monkeypatch):
+    said = [f"Stop of {word} is {number}." for number in range(40) for word in WORDS]
+    rows = [{"role": "user", "text": text, "created_at": START + timedelta(hours=h)} for h, text in enumerate(said)]
+    lab, moment = lab_of(rows[:-9], tmp_path), AsOf(at=NOW, seen_message=len(rows), seen_insight=0)
+    monkeypatch.setattr(lately, "ROOM", 2_000)
+    monkeypatch.setattr(lately, "NEW", 2)
+    for number in range(9, 0, -1):
+        lab.import_messages(pd.DataFrame(rows[len(rows) - number :][:1]))
+        assert ranked(lab, moment) == ranked(Lab.open(lab.store.path, clock=lambda: NOW), moment)
