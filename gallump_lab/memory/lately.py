@@ -22,7 +22,10 @@ NEW = 1_000
 """The postings of so many new passages are kept apart; when there are more, all is read anew."""
 _BESIDE = 500
 """About so many bytes an entry takes beside its text or its arrays."""
-_POSTINGS = "(select {} as place, passage_id, frequency from postings where term = ? and passage_id <= ?)"
+_POSTINGS = """
+select place, passage_id, frequency from (select unnest($terms) as term, unnest($places)::usmallint as place)
+join postings using (term) where passage_id <= $newest
+"""
 _NEW_POSTINGS = "select term, passage_id, frequency from postings where passage_id > ? and passage_id <= ?"
 _MESSAGES = f"select {Message.COLUMNS} from messages where message_id in (select unnest(?))"  # noqa: S608 (constant)
 
@@ -86,17 +89,13 @@ class Lately:
         return found
 
     def _read_postings(self, con: "DuckDBPyConnection", terms: Sequence[int]) -> "dict[int, tuple[Holding, int]]":
-        """Read terms' postings in one statement, each from its own part of the table."""
-        found = con.execute(
-            " union all ".join(map(_POSTINGS.format, range(len(terms)))),
-            [given for term in terms for given in (term, self._newest)],
-        ).fetchnumpy()
-        bounds = np.searchsorted(found["place"], np.arange(len(terms) + 1)).tolist()
-        read: dict[int, tuple[Holding, int]] = {}
-        for term, part in zip(terms, map(slice, bounds, bounds[1:]), strict=True):
-            ids, often = np.array(found["passage_id"][part], np.int32), np.array(found["frequency"][part], np.uint16)
-            read[term] = (ids, often), ids.nbytes + often.nbytes + _BESIDE
-        return read
+        given = {"terms": terms, "places": [*range(len(terms))], "newest": self._newest}
+        place, *columns = map(np.asarray, con.execute(_POSTINGS, given).fetchnumpy().values())
+        order = np.argsort(place, kind="stable")
+        bounds = np.searchsorted(place, np.arange(1, len(terms)), sorter=order)
+        each = zip(terms, *(np.split(column[order], bounds) for column in columns), strict=True)
+        holdings = {term: (ids.astype(np.int32), often.copy()) for term, ids, often in each}
+        return {term: ((ids, often), ids.nbytes + often.nbytes + _BESIDE) for term, (ids, often) in holdings.items()}
 
 
 def _read_messages(con: "DuckDBPyConnection", message_ids: Sequence[int]) -> dict[int, tuple[Any, int]]:

@@ -120,7 +120,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
             view,
             question,
             postings=once("postings", lambda: postings(con, view, question)),
-            symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
+            symbol=once("symbol", lambda: hashed(con, symbol)) if symbol else None,
             moment=moment,
             settings=settings,
         ),
@@ -167,7 +167,7 @@ def _with_neighbours(view: View, best: "Places") -> "Places":
     return found
 
 
-def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:
+def hashed(con: "DuckDBPyConnection", symbol: str) -> int:
     """Return the hash of a symbol as a view's `symbol` holds them."""
     (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
     return int(found)
