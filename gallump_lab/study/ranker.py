@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-
 AT_ONCE = 32
 """What so many questions need is read in one statement each."""
 
