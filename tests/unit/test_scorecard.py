@@ -192,9 +192,9 @@ def test_bad_arguments_and_a_lab_without_insights_are_named(lab):
 
 
 @pytest.fixture(scope="module")
-def judged():
+def judged(sampled):
     """Judge every third insight of the sample, with a question in twelve; give the snapshot and the ranks too."""
-    lab = Lab.sample()
+    lab = sampled()
     snapshot = lab.snapshot()
     ranks = study.rank(snapshot, questions=lab.questions.iloc[::12], hot=2_000, warm=700, cold=200)
     frame = lab.insights.frame
