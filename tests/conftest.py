@@ -36,3 +36,22 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable:
         return Lab.open(copy, **{"clock": lambda: datetime(2013, 2, 20, 17, tzinfo=UTC), **options})
 
     return opened
+
+
+@pytest.fixture(scope="module")
+def emptied(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """Give labs by name, empty again each time that one is asked for: sooner than opening a new one."""
+    from gallump_lab import Lab
+    from gallump_lab.store import Store
+
+    folder, blank = tmp_path_factory.mktemp("emptied"), {}
+
+    def opened(name: str = "lab", **options: object) -> Lab:
+        if name not in blank:
+            store = Store.open(folder / f"{name}.duckdb")
+            blank[name] = store, store.path.read_bytes()
+        store, empty = blank[name]
+        store.path.write_bytes(empty)
+        return Lab(store, **options)
+
+    return opened

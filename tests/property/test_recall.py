@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab import Lab
@@ -35,11 +35,11 @@ messages = st.lists(
     min_size=2,
     max_size=14,
 )
-slow = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=8)
 
 
-def lab_of(rows, folder):
-    lab = Lab.open(folder / f"{len(list(folder.iterdir()))}.duckdb", clock=lambda: NOW)
+def lab_of(emptied, name, rows=()):
+    lab = emptied(name, clock=lambda: NOW)
     if rows:
         lab.import_messages(pd.DataFrame(rows))
     return lab
@@ -57,26 +57,27 @@ def ranked(lab, moment):
 
 @slow
 @given(rows=messages, cut=st.integers(0, 14))
-def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(rows, cut, tmp_path):
+def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(emptied, rows, cut):
     """A moment's ranking, statistics included, is that of a lab that holds nothing but what had arrived."""
-    all_of_it, part = lab_of(rows, tmp_path), lab_of(rows[:cut], tmp_path)
+    all_of_it, part = lab_of(emptied, "all", rows), lab_of(emptied, "part", rows[:cut])
     moment = AsOf(at=NOW, seen_message=min(cut, len(rows)), seen_insight=0)
     assert ranked(all_of_it, moment) == ranked(part, moment)
 
 
 @slow
 @given(rows=messages, days=st.integers(-1, 31))
-def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(rows, days, tmp_path):
+def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(emptied, rows, days):
     at = START + timedelta(days=days)
-    all_of_it, part = lab_of(rows, tmp_path), lab_of([r for r in rows if r["created_at"] <= at], tmp_path)
+    past = [row for row in rows if row["created_at"] <= at]
+    all_of_it, part = lab_of(emptied, "all", rows), lab_of(emptied, "part", past)
     found = ranked(all_of_it, AsOf(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
     assert found == ranked(part, AsOf(at=at, seen_message=len(rows), seen_insight=0))
 
 
 @slow
 @given(rows=messages, parts=st.lists(st.integers(1, 5), max_size=5), gone=st.integers(1, 14))
-def test_passages_kept_up_in_memory_are_those_on_disk(rows, parts, gone, tmp_path):
-    lab = lab_of([], tmp_path)
+def test_passages_kept_up_in_memory_are_those_on_disk(emptied, rows, parts, gone):
+    lab = lab_of(emptied, "all")
     kept_up, moment, begin = lab.sessions.corpus, AsOf(at=NOW, seen_message=99, seen_insight=0), 0
 
     def same():
