@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -39,19 +40,19 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable:
 
 
 @pytest.fixture(scope="module")
-def emptied(tmp_path_factory: pytest.TempPathFactory) -> Callable:
-    """Give labs by name, empty again each time that one is asked for: sooner than opening a new one."""
+def anew(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """Give a lab, by its file or a new one's name, as it was when it was first asked for: sooner than opening one."""
     from gallump_lab import Lab
     from gallump_lab.store import Store
 
-    folder, blank = tmp_path_factory.mktemp("emptied"), {}
+    folder, first = tmp_path_factory.mktemp("anew"), {}
 
-    def opened(name: str = "lab", **options: object) -> Lab:
-        if name not in blank:
-            store = Store.open(folder / f"{name}.duckdb")
-            blank[name] = store, store.path.read_bytes()
-        store, empty = blank[name]
-        store.path.write_bytes(empty)
+    def lab(file: str | Path = "lab.duckdb", **options: object) -> Lab:
+        if file not in first:
+            store = Store.open(folder / file)
+            first[file] = store, store.path.read_bytes()
+        store, before = first[file]
+        store.path.write_bytes(before)
         return Lab(store, **options)
 
-    return opened
+    return lab

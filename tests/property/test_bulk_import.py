@@ -44,11 +44,11 @@ def tables(lab: Lab) -> dict[str, list]:
 @settings(max_examples=8)
 @given(rows=ROWS, size=st.integers(1, 5), stops=st.lists(st.integers(0, 4), max_size=3))
 def test_an_import_is_its_messages_added_one_by_one(
-    emptied: Callable, rows: list[dict], size: int, stops: list[int]
+    anew: Callable, rows: list[dict], size: int, stops: list[int]
 ) -> None:
     frame = pd.DataFrame(rows, columns=COLUMNS)
     with pytest.MonkeyPatch.context() as patch:
-        lab = emptied("imported", clock=lambda: NOW)
+        lab = anew("imported", clock=lambda: NOW)
         patch.setattr(imports, "MESSAGES", size)
         for stop in stops:
             with pytest.MonkeyPatch.context() as fault:
@@ -72,7 +72,7 @@ def test_an_import_is_its_messages_added_one_by_one(
         assert tables(lab) == once
 
         names: list[str] = []
-        single = emptied("single", clock=lambda: NOW, ids=lambda: names[-1])
+        single = anew("single", clock=lambda: NOW, ids=lambda: names[-1])
         for said in lab.messages.astype(object).where(lab.messages.notna(), None).to_dict("records"):
             if said["session_id"] not in names:
                 names.append(said["session_id"])

@@ -46,14 +46,14 @@ deeds = st.lists(
 
 
 @pytest.fixture(scope="module")
-def anew(emptied):
-    """Give back a lab of four messages as it was before anything was learnt."""
-    lab = emptied(clock=lambda: NOW, config=Config())
+def unlearnt(anew):
+    """Give a lab of four messages, from which nothing was learnt."""
+    lab = anew(clock=lambda: NOW, config=Config())
     session = lab.sessions.get_or_create_session()
     for number in range(1, 5):
         lab.sessions.add_message(session, "user", f"Message {number} on AAPL and its stop at 400.", "AAPL")
-    before = lab.store.path.read_bytes()
-    return lambda: lab.store.path.write_bytes(before) and lab
+    copy = lab.backup(lab.store.path.with_name("unlearnt.duckdb"))
+    return lambda: anew(copy, clock=lambda: NOW, config=Config())
 
 
 def live(lab, done):
@@ -84,8 +84,8 @@ def events(lab):
 
 @slow
 @given(before=deeds, after=deeds)
-def test_no_later_deed_moves_what_a_past_moment_saw(anew, before, after):
-    lab = anew()
+def test_no_later_deed_moves_what_a_past_moment_saw(unlearnt, before, after):
+    lab = unlearnt()
     live(lab, before)
     moment = AsOf(at=NOW, seen_message=4, seen_insight=events(lab))
     was = seen_so(lab, moment)
@@ -95,8 +95,8 @@ def test_no_later_deed_moves_what_a_past_moment_saw(anew, before, after):
 
 @slow
 @given(done=deeds, days=DAYS)
-def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(anew, done, days):
-    lab = anew()
+def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(unlearnt, done, days):
+    lab = unlearnt()
     live(lab, done)
     at = START + timedelta(days=days)
     shown = {slot.item_id for slot in seen_so(lab, AsOf(at=NOW, seen_message=4, seen_insight=2**62, as_of=at))}
@@ -113,9 +113,9 @@ def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(ane
     stated=st.lists(st.tuples(DAYS, DAYS), min_size=1, max_size=8, unique_by=lambda each: each[0]),
     at=st.integers(-1, 61),
 )
-def test_of_a_value_the_newest_that_was_known_stands_in_whatever_order_it_came(anew, stated, at):
+def test_of_a_value_the_newest_that_was_known_stands_in_whatever_order_it_came(unlearnt, stated, at):
     """Each is a day since which a value of its own holds, and the day on which that was learnt."""
-    lab = anew()
+    lab = unlearnt()
     for since, learnt in stated:
         lab.insights.add(
             f"The stop is at {100 + since}",

@@ -38,8 +38,8 @@ messages = st.lists(
 slow = settings(max_examples=8)
 
 
-def lab_of(emptied, name, rows=()):
-    lab = emptied(name, clock=lambda: NOW)
+def lab_of(anew, name, rows=()):
+    lab = anew(name, clock=lambda: NOW)
     if rows:
         lab.import_messages(pd.DataFrame(rows))
     return lab
@@ -57,27 +57,27 @@ def ranked(lab, moment):
 
 @slow
 @given(rows=messages, cut=st.integers(0, 14))
-def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(emptied, rows, cut):
+def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(anew, rows, cut):
     """A moment's ranking, statistics included, is that of a lab that holds nothing but what had arrived."""
-    all_of_it, part = lab_of(emptied, "all", rows), lab_of(emptied, "part", rows[:cut])
+    all_of_it, part = lab_of(anew, "all", rows), lab_of(anew, "part", rows[:cut])
     moment = AsOf(at=NOW, seen_message=min(cut, len(rows)), seen_insight=0)
     assert ranked(all_of_it, moment) == ranked(part, moment)
 
 
 @slow
 @given(rows=messages, days=st.integers(-1, 31))
-def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(emptied, rows, days):
+def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(anew, rows, days):
     at = START + timedelta(days=days)
     past = [row for row in rows if row["created_at"] <= at]
-    all_of_it, part = lab_of(emptied, "all", rows), lab_of(emptied, "part", past)
+    all_of_it, part = lab_of(anew, "all", rows), lab_of(anew, "part", past)
     found = ranked(all_of_it, AsOf(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
     assert found == ranked(part, AsOf(at=at, seen_message=len(rows), seen_insight=0))
 
 
 @slow
 @given(rows=messages, parts=st.lists(st.integers(1, 5), max_size=5), gone=st.integers(1, 14))
-def test_passages_kept_up_in_memory_are_those_on_disk(emptied, rows, parts, gone):
-    lab = lab_of(emptied, "all")
+def test_passages_kept_up_in_memory_are_those_on_disk(anew, rows, parts, gone):
+    lab = lab_of(anew, "all")
     kept_up, moment, begin = lab.sessions.corpus, AsOf(at=NOW, seen_message=99, seen_insight=0), 0
 
     def same():
@@ -109,5 +109,5 @@ def test_recall_of_a_lab_that_was_replaced_by_a_longer_one_is_the_new_ones(tmp_p
     lab = Lab.open(tmp_path / "old.duckdb")
     assert "old" in lab.recall("Where is the stop of AAPL?").slots[0].text
     (tmp_path / "new.duckdb").replace(tmp_path / "old.duckdb")
-    anew = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
-    assert lab.recall("Where is the stop of AAPL?").frame.equals(anew)
+    again = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
+    assert lab.recall("Where is the stop of AAPL?").frame.equals(again)

@@ -4,9 +4,9 @@ import os
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -60,8 +60,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock)
+def lab(anew: Callable, clock: Clock) -> Lab:
+    return anew(clock=clock)
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def server():
 
 
 @pytest.fixture
-def asking(tmp_path, clock, server):
+def asking(lab, clock, server):
     """Open a lab that distils by the model, which answers on the server."""
 
-    def opened(path=tmp_path / "lab.duckdb", **model):
+    def opened(path=lab.store.path, **model):
         asked = Model(**{"base_url": server.url, "max_retries": 0, "timeout": 30, "name": "claude-sonnet-5-5"} | model)
         return Lab.open(path, clock=clock, config=Config(cold=Cold(distiller="model"), model=asked))
 

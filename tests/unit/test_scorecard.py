@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from benchmarks import faults
 
-from gallump_lab import Lab, study
+from gallump_lab import study
 from gallump_lab.study.scorecard.scorecard import VERDICTS
 from gallump_lab.study.scorecard.utility import WAYS
 
@@ -43,8 +43,8 @@ def talk():
 
 
 @pytest.fixture
-def lab(tmp_path, talk):
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: DAY + timedelta(days=200))
+def lab(anew, talk):
+    lab = anew(clock=lambda: DAY + timedelta(days=200))
     lab.import_messages(talk)
     return lab
 
