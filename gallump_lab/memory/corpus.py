@@ -7,12 +7,11 @@ never changes.
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gallump_lab.lazy import np
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
@@ -80,8 +79,8 @@ class View:
     """The place of the passage after it in its session; one that is not there yet counts as `NONE`."""
     codes: "NDArray[np.uint64]"
     """(n, `vectors.CODE`); zeros where there is none."""
-    missing: int
-    """So many passages, the newest, have no code yet."""
+    coded: int
+    """The newest passage of the lab that has a code; no older one lacks it."""
     places: "NDArray[np.int32]"
     """The place of each passage by its id; `NONE` for an id that is not there."""
     embedder: Embedder
@@ -97,6 +96,24 @@ class View:
     def mean(self) -> float:
         """The passages' mean length in terms."""
         return max(int(self.terms.sum(dtype="int64")) / max(len(self), 1), 1.0)
+
+    @property
+    def missing(self) -> int:
+        """So many passages, the newest, have no code yet."""
+        return int((self.passage_id > self.coded).sum())
+
+    def at(self, moment: AsOf) -> "View":
+        """Return those that were there at a moment."""
+        seen = int(np.searchsorted(self.message_id, moment.seen_message, side="right"))
+        found = {name: getattr(self, name)[:seen] for name in (*_COLUMNS, "codes")}
+        if moment.as_of is None:
+            return replace(self, **found)
+        there = np.flatnonzero(found["created_at"] <= times.microseconds(moment.as_of))
+        found = {name: column[there] for name, column in found.items()}
+        found["places"] = np.full(len(self.places), NONE, np.int32)
+        found["places"][found["passage_id"]] = np.arange(len(there))
+        found["before"], found["after"] = _sides(found["session"])  # among those that were there
+        return replace(self, **found)
 
     def holds(self, passage: int) -> bool:
         """Return whether a passage was there."""
@@ -170,23 +187,23 @@ class Corpus:
         ConfigError
             If there is no embedder of this name.
         """
+        return self.now(con, model).at(moment)
+
+    def now(self, con: "DuckDBPyConnection", model: str = BUILT_IN.name) -> View:
+        """Return all passages, as `at` does those of a moment."""
         embedder = self.embedder(model)
         with self._lock:
             while self._read(con, model):
                 pass
-            length, places, speakers = self._length, self._places, dict(self._speakers)
-            columns, coded = self._columns | {"codes": self._codes[model]}, self._coded[model]
-            self._shown[model] = length
-        seen = int(np.searchsorted(columns["message_id"][:length], moment.seen_message, side="right"))
-        found = {name: column[:seen] for name, column in columns.items()}
-        if moment.as_of is not None:
-            there = np.flatnonzero(found["created_at"] <= times.microseconds(moment.as_of))
-            found = {name: column[there] for name, column in found.items()}
-            places = np.full(len(places), NONE, np.int32)
-            places[found["passage_id"]] = np.arange(len(there))
-            found["before"], found["after"] = _sides(found["session"])  # among those that were there
-        missing = int((found["passage_id"] > coded).sum())
-        return View(**found, places=places, speakers=speakers, embedder=embedder, missing=missing)
+            self._shown[model] = self._length
+            columns = self._columns | {"codes": self._codes[model]}
+            return View(
+                **{name: column[: self._length] for name, column in columns.items()},
+                places=self._places,
+                speakers=dict(self._speakers),
+                embedder=embedder,
+                coded=self._coded[model],
+            )
 
     def _read(self, con: "DuckDBPyConnection", model: str) -> bool:
         """Take in passages and codes that are new, a step's worth; all anew where some have been forgotten.

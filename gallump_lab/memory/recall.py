@@ -1,15 +1,14 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from gallump_lab import tokens
 from gallump_lab.config import Recall
+from gallump_lab.lazy import np
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-    from gallump_lab.memory.signals import Postings
+    from gallump_lab.memory.corpus import Places
+    from gallump_lab.memory.signals import Asked, Ints, Postings
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -112,16 +112,21 @@ def rank(  # noqa: PLR0913 (a moment's givens)
             memo[key] = make()
         return memo[key]
 
-    asked = signals.ask(
-        view,
-        question,
-        postings=once("postings", lambda: postings(con, view, question)),
-        symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
-        moment=moment,
-        settings=settings,
+    plain = once(
+        ("asked", view.embedder.name),
+        lambda: signals.ask(
+            view,
+            question,
+            postings=once("postings", lambda: postings(con, view, question)),
+            symbol=once("symbol", lambda: hashed(con, symbol)) if symbol else None,
+            moment=moment,
+            settings=settings,
+        ),
     )
-    first = [signals.best_by_words(asked, FIRST)] if settings.words else []
-    first += [signals.nearest_in_meaning(asked, FIRST)] if settings.meaning else []
+    asked = replace(plain, settings=settings)
+    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
+    first = [once((FIRST, *same[2:]), lambda: signals.best_by_words(asked, FIRST))] if settings.words else []
+    first += [once((FIRST, same[0]), lambda: signals.nearest_in_meaning(asked, FIRST))] if settings.meaning else []
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
@@ -129,11 +134,16 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     if asked.spans and (settings.dates or not asked.words):  # whatever the words say
         first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
     best = np.unique(np.concatenate(first))
-    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
-    places = around[around != corpus.NONE]
-    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b, places.tobytes())
+    places = once(best.tobytes(), lambda: _with_neighbours(view, best))
+
+    def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
+        values, known = once((name, *same), lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
+        new = places[~known[places]]
+        values[new], known[new] = score(asked, new), True
+        return values[places]
+
     gains = {
-        name: np.rint(weight * once((name, *same), partial(score, asked, places))).astype(np.int64)
+        name: np.rint(weight * gained(name, score)).astype(np.int64)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
@@ -146,7 +156,14 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:
+def _with_neighbours(view: View, best: "Places") -> "Places":
+    """Return places and those up to three passages beside them, in order."""
+    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
+    found: Places = around[around != corpus.NONE]
+    return found
+
+
+def hashed(con: "DuckDBPyConnection", symbol: str) -> int:
     """Return the hash of a symbol as a view's `symbol` holds them."""
     (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
     return int(found)
@@ -167,18 +184,37 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
     return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
 
 
-def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
-    """Return for each term of a question the places of the passages that hold it, and how often each does."""
+def postings(con: "DuckDBPyConnection", view: View, question: str, held: "Postings | None" = None) -> "Postings":
+    """Return for each term of a question the places of the passages that hold it, and how often each does.
+
+    `held` is what `holding` gave for the terms of this question, where it has been read before.
+    """
     postings = {}
     for term in signals.needed(question) if len(view) else ():  # one statement for all of them takes twice as long
-        found = con.execute(
-            "select passage_id, frequency from postings where term = ? and passage_id <= ?",
-            [term, int(view.passage_id[-1])],
-        ).fetchnumpy()
-        places, frequency = view.places.take(found["passage_id"]).astype(np.int64), np.asarray(found["frequency"])
-        there = places != corpus.NONE
+        if held is None:
+            found = con.execute(
+                "select passage_id, frequency from postings where term = ? and passage_id <= ?",
+                [term, int(view.passage_id[-1])],
+            ).fetchnumpy()
+            passages, frequency = found["passage_id"], np.asarray(found["frequency"])
+        else:
+            passages, frequency = held[term]
+        places = view.places.take(passages).astype(np.int64)
+        there = (places != corpus.NONE) & (places < len(view))
         postings[term] = (places, frequency) if there.all() else (places[there], frequency[there])
     return postings
+
+
+def holding(con: "DuckDBPyConnection", terms: Iterable[int]) -> "Postings":
+    """Return for each of many terms the passages that hold it, and how often each does, in one statement."""
+    wanted = np.unique(np.array([*terms], np.int64))
+    found = con.execute(
+        "select term, passage_id, frequency from postings where term in (select unnest(?)) order by term, passage_id",
+        [wanted.tolist()],
+    ).fetchnumpy()
+    begins = np.searchsorted(found["term"], wanted)[1:]
+    columns = (np.split(np.asarray(found[name]), begins) for name in ("passage_id", "frequency"))
+    return dict(zip(wanted.tolist(), zip(*columns, strict=True), strict=False))  # no terms are one empty part
 
 
 def most(warm: int) -> int:
