@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gallump_lab.lazy import np
 from gallump_lab.memory import vectors
 from gallump_lab.memory.lately import Lately
 from gallump_lab.memory.records import AsOf

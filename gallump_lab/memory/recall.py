@@ -6,10 +6,9 @@ from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gallump_lab import tokens
 from gallump_lab.config import Recall
+from gallump_lab.lazy import np
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.lately import Lately
