@@ -8,22 +8,21 @@ Postings are read by term, so a bulk import leaves them sorted by term; what is 
 until the next.
 """
 
-import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from functools import lru_cache
+from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
 from gallump_lab import tokens
+from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import passages, storable, term_id, terms
+from gallump_lab.memory.text import passages, runs, storable, term_id, terms
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -53,7 +52,7 @@ FEW = 256
 
 TITLE = "left(trim(regexp_replace(text, '\\s+', ' ', 'g')), 80)"
 """What a session is called by, of its first question."""
-_BLANK = re.compile(r"[\t\n\f\r ]+")
+_BLANK = regex(r"[\t\n\f\r ]+")
 _INTO_MESSAGES = """
 insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, arrived_at, tokens,
 state, nullif(speaker, '') from given
@@ -198,23 +197,53 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     said |= {
         name: np.array([getattr(each, name) for each in drafts], "M8[us]") for name in ("created_at", "arrived_at")
     }
-    found = [(place, passage) for place, text in enumerate(texts) for passage in passages(text)]
-    pieces = [texts[place][passage.start : passage.stop] for place, passage in found]
-    counts = [Counter(map(term_id, terms(piece))) for piece in pieces]
-    held = np.array([len(count) for count in counts], np.int64)
-    lengths = np.array([count.total() for count in counts], np.int32)
-    term = np.fromiter(chain.from_iterable(counts), np.int64, held.sum())
-    frequency = np.fromiter(chain.from_iterable(count.values() for count in counts), np.int64, held.sum())
-    passage = np.repeat(np.arange(len(counts)), held)
-    order = np.lexsort((passage, term))
-    spans = {name: np.array([getattr(p, name) for _, p in found], np.int32) for name in ("start", "stop", "tokens")}
-    postings: Columns = {"term": term, "passage": passage, "frequency": frequency, "terms": lengths[passage]}
-    return Batch(
-        messages=said | {"tokens": np.array([tokens.count(text) for text in texts], np.int64)},
-        passages=spans | {"message": np.array([place for place, _ in found], np.int64), "terms": lengths},
-        postings={name: column[order] for name, column in postings.items()},
-        codes=vectors.encode(vectors.BUILT_IN.embed(pieces)),
-    )
+    found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
+    message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
+    said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
+    lengths, postings, codes = _indexed([texts[place][begin:end] for place, begin, end, _ in found])
+    cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost, "terms": lengths}
+    return Batch(messages=said, passages=cut, postings=postings, codes=codes)
+
+
+def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vectors.Codes]":
+    """Return how many terms each passage has, their postings, and what each passage means."""
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
+    found = [runs(piece) for piece in pieces]
+    held = np.fromiter(map(len, found), np.int64, len(found))
+    run = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64, held.sum())
+    passage = np.repeat(np.arange(len(pieces)), held)
+    known = [*map(_held, numbers)]
+    token, whose = _spread([held for held, _ in known], run, passage)
+    codes = vectors.encode(vectors.summed(token, np.bincount(whose, minlength=len(pieces))))
+    term, whose = _spread([held for _, held in known], run, passage)
+    lengths = np.bincount(whose, minlength=len(pieces))
+    order = np.argsort(term, kind="stable")  # by term, then passage
+    term, whose = term[order], whose[order]
+    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (whose[1:] != whose[:-1]))[: len(term)])
+    postings: Columns = {
+        "term": term[first],
+        "passage": whose[first],
+        "frequency": np.diff(first, append=len(term)),
+        "terms": lengths[whose[first]],
+    }
+    return lengths, postings, codes
+
+
+@lru_cache(maxsize=100_000)
+def _held(run: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the built-in embedder's tokens and the terms' numbers of what recurs more than texts do."""
+    return tuple(vectors.tokens_of(run)), tuple(map(term_id, terms(run)))
+
+
+def _spread(
+    holds: Sequence[tuple[int, ...]], runs: "NDArray[np.int64]", passages: "NDArray[np.int64]"
+) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    """Return what each of the runs holds, run after run, and the passage of each."""
+    number = np.fromiter(map(len, holds), np.int64, len(holds))
+    values = np.fromiter(chain.from_iterable(holds), np.int64, number.sum())
+    many = number[runs]
+    shift = np.repeat((np.cumsum(number) - number)[runs] - (np.cumsum(many) - many), many)
+    return values[np.arange(len(shift)) + shift], np.repeat(passages, many)
 
 
 def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:

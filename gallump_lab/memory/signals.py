@@ -14,9 +14,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gallump_lab.config import Recall
+from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
 from gallump_lab.memory.corpus import NONE, USER
 from gallump_lab.memory.text import term_id, terms

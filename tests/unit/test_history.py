@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +31,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
+def lab(anew: Callable, clock: Clock) -> Lab:
     numbers = itertools.count(1)
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
+    return anew(clock=clock, ids=lambda: f"session-{next(numbers)}")
 
 
 def test_past_sessions_are_continued_found_and_exported(lab: Lab, clock: Clock) -> None:
@@ -301,7 +302,7 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("gallump_lab.store.locks.RENEWED", 0.01)
-    lab.store.wait = 0.2
+    monkeypatch.setattr(lab.store, "wait", 0.2)
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue(say("Half of it, ", "and the ", "end."), say("All of it."))
