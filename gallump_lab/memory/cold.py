@@ -5,6 +5,7 @@ of time, and age. Scores are sums of whole millionths and statistics are those o
 that a replay orders them alike. Unlike passages, insights are few and short: all of them are scored.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -56,6 +57,8 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
     factor: float,
     plain: bool = False,
     pinned: Sequence[int] = (),
+    stood: Sequence[Known] | None = None,
+    least: float = -math.inf,
 ) -> list[ContextItem]:
     """Order the insights that were alive at a moment by what they are worth to a question.
 
@@ -77,10 +80,14 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
         Give each as its text alone, as the guide does, without symbol and date.
     pinned : sequence of int
         Insights that stand first for this question, in this order; those pinned for good come after them.
+    stood : sequence of Known, optional
+        What `ledger.standing` gives for the moment, where it has been read before.
+    least : float
+        Those that are `too_far` by it are left out.
     """
     import numpy as np
 
-    found = ledger.alive(con, moment)
+    found = ledger.alive(con, moment, stood)
     if not found:
         return []
     first = {insight_id: place for place, insight_id in enumerate(pinned)}
@@ -90,8 +97,11 @@ def candidates(  # noqa: PLR0913 (a moment's givens)
     for_this = [first.get(each.insight_id, len(first)) for each in found]
     unpinned = [not each.pinned for each in found]
     newest = [-each.insight_id for each in found]
+    near = (score - gains.get("recency", 0) >= least * MILLION) | (gains["pin"] > 0)
     slots = []
     for rank, place in enumerate(np.lexsort((newest, -score, unpinned, for_this))[:CANDIDATES].tolist(), 1):
+        if not near[place]:
+            continue
         each = found[place]
         since = times.aware(each.valid_from, moment.at.tzinfo)
         line = each.text if plain else f"- {_label(each, since)}: {each.text}"

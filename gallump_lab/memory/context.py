@@ -28,7 +28,6 @@ from gallump_lab.memory.records import (
     Reason,
     SessionContext,
 )
-from gallump_lab.reading.symbols import canonical
 from gallump_lab.store import Catalogue, Store, times
 
 if TYPE_CHECKING:
@@ -92,7 +91,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
     view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
-    found = newest_first(recall.candidates(con, ranked, factor, recall.most(budget.warm), moment.at.tzinfo))
+    most = recall.most(budget.warm)
+    found = newest_first(recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo))
     found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing), excluded=overrides.excluded)
 
@@ -292,11 +292,13 @@ def newest_first(candidates: Sequence[ContextItem]) -> list[ContextItem]:
     first, rest = candidates[:FIRST], candidates[FIRST:]
     equals: dict[Hashable, list[ContextItem]] = {}
     for slot in first:
-        equals.setdefault((_who(slot), text.statement(slot.text)), []).append(slot)
+        equals.setdefault(slot.states, []).append(slot)
+    if len(equals) == len(first):
+        return [*candidates]
     for group in equals.values():
         best = max(group, key=lambda slot: (slot.signals.get("pin", 0), *_when(slot)))
         group.sort(key=lambda slot: slot is not best)
-    return [*(equals[_who(slot), text.statement(slot.text)].pop(0) for slot in first), *rest]
+    return [*(equals[slot.states].pop(0) for slot in first), *rest]
 
 
 def already_said(hot: Sequence[ContextItem]) -> PassedOver:
@@ -309,12 +311,14 @@ def already_said(hot: Sequence[ContextItem]) -> PassedOver:
     for slot in hot:
         if slot.kept:
             standing[slot.message_id] = f"{standing.get(slot.message_id, '')}\n{slot.text}"
-            said.setdefault(_who(slot), []).append((slot.created_at or _NEVER, text.statement(slot.text)))
+            who, stated = slot.states
+            said.setdefault(who, []).append((slot.created_at or _NEVER, stated))
 
     def passed_over(slot: ContextItem) -> Reason | None:
         if slot.text in standing.get(slot.message_id, ""):
             return "in HOT"
-        at, stated, others = slot.created_at or _NEVER, text.statement(slot.text), said.setdefault(_who(slot), [])
+        (who, stated), at = slot.states, slot.created_at or _NEVER
+        others = said.setdefault(who, [])
         if any(stated in other and (stated == other or at <= then) for then, other in others):
             return "duplicate"
         others.append((at, stated))
@@ -323,14 +327,10 @@ def already_said(hot: Sequence[ContextItem]) -> PassedOver:
     return passed_over
 
 
-def _who(slot: ContextItem) -> Hashable:
-    """Return whom a statement must be of, and about what, to be another's duplicate."""
-    return slot.speaker or slot.role, slot.symbol and canonical(slot.symbol)
-
-
 def says(whole: ContextItem, part: ContextItem) -> bool:
     """Return whether one slot states all that another does, said by the same of the same symbol."""
-    return _who(whole) == _who(part) and text.statement(part.text) in text.statement(whole.text)
+    (who, stated), (same, wanted) = whole.states, part.states
+    return who == same and wanted in stated
 
 
 def _when(slot: ContextItem) -> tuple[datetime, int]:

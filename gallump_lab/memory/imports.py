@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset, DatasetError
+from gallump_lab.lazy import np
 from gallump_lab.masking import masked
 from gallump_lab.memory import labels, ledger
-from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, registered, sort, write
+from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, registered, run, sort, write
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
@@ -189,9 +188,9 @@ def _hash(*parts: Any) -> int:
 
 def _unknown(con: "DuckDBPyConnection", waiting: list[_Waiting]) -> list[_Waiting]:
     """Return those messages that have not been imported before."""
-    with registered(con, {"hash": np.array([each.hash for each in waiting], np.int64)}):
-        known = {known for (known,) in con.execute("select hash from imported semi join given using (hash)").fetchall()}
-    return [each for each in waiting if each.hash not in known]
+    hashes = {"hash": np.array([each.hash for each in waiting], np.int64)}
+    known = set(run(con, "select hash from imported semi join given using (hash)", hashes))
+    return [each for each in waiting if (each.hash,) not in known]
 
 
 def _batches(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
@@ -214,8 +213,7 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
                     "source": np.array([each.source or 0 for each in batch], np.int64),
                     "message_id": np.array(write(con, sessions, prepared)),
                 }
-                with registered(con, given):
-                    con.execute("insert into imported select hash, nullif(source, 0), message_id from given")
+                run(con, "insert into imported select hash, nullif(source, 0), message_id from given", given)
                 return batch
         batch = fresh
     return batch

@@ -152,7 +152,7 @@ def add(
             known |= {tuple(values): question_id, (*values[:-1], None): question_id}
         there = [known.get(tuple(getattr(each, name) for name in _FIELDS)) for each in asked]
         fresh = [each for each, question_id in zip(asked, there, strict=True) if question_id is None]
-        ids = next_ids(con, "question_ids", len(fresh)).tolist()
+        ids = next_ids(con, ("question_ids", len(fresh)))[0].tolist()
         if fresh:
             columns = {name: [getattr(each, name) for each in fresh] for name in _FIELDS} | {"question_id": ids}
             columns["seen_message"] = [newest if seen is None else seen for seen in columns["seen_message"]]

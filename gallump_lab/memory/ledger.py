@@ -122,15 +122,15 @@ def find(con: "DuckDBPyConnection", insight_id: object) -> Known:
     return found[0]
 
 
-def alive(con: "DuckDBPyConnection", moment: AsOf) -> list[Known]:
+def alive(con: "DuckDBPyConnection", moment: AsOf, stood: Sequence[Known] | None = None) -> list[Known]:
     """Return the insights that a prompt could hold at a moment: neither retired nor past their own horizon.
 
-    A what-if holds none that speaks of a later time.
+    A what-if holds none that speaks of a later time. `stood` is what `standing` gave, where it has been read before.
     """
     at = times.naive(moment.as_of or moment.at)
     return [
         each
-        for each in standing(con, moment)
+        for each in (standing(con, moment) if stood is None else stood)
         if not each.retired
         and (each.valid_until is None or each.valid_until >= at)
         and (moment.as_of is None or each.valid_from <= at)

@@ -8,21 +8,21 @@ Postings are read by term, so a bulk import leaves them sorted by term; what is 
 until the next.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from functools import lru_cache
+from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
 from gallump_lab import tokens
+from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import passages, storable, term_id, terms
+from gallump_lab.memory.text import passages, runs, storable, term_id, terms
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -47,24 +47,26 @@ BATCH = 128
 SOON = 64
 """So many missing ones are embedded before a question; where more are missing, it does not wait for them."""
 
+FEW = 256
+"""So many rows at most are bound to a statement instead of registered."""
+
 TITLE = "left(trim(regexp_replace(text, '\\s+', ' ', 'g')), 80)"
 """What a session is called by, of its first question."""
+_BLANK = regex(r"[\t\n\f\r ]+")
 _INTO_MESSAGES = """
 insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, arrived_at, tokens,
 state, nullif(speaker, '') from given
 """
-_SESSIONS = f"""
+_SESSIONS = """
 update sessions set created_at = if(messages = 0, first, least(created_at, first)),
 last_at = if(messages = 0, last, greatest(last_at, last)), messages = messages + number,
-title = coalesce(title, new_title), symbol = coalesce(symbol, new_symbol) from (
-    select session_id, min(created_at) as first, max(created_at) as last, count(*) as number,
-    arg_min({TITLE}, message_id) filter (role = 'user') as new_title,
-    arg_min(nullif(symbol, ''), message_id) as new_symbol from given group by session_id
-) said
-where said.session_id = sessions.session_id
-"""  # noqa: S608 (constants)
+title = coalesce(title, nullif(new_title, '')), symbol = coalesce(symbol, nullif(new_symbol, '')) from given
+where given.session_id = sessions.session_id
+"""
 _CODES = [f"c{i}" for i in range(vectors.CODE)]
-_INTO_EMBEDDINGS = f"insert into embeddings select $model, passage_id, {', '.join(_CODES)} from given"  # noqa: S608
+_INTO_PASSAGES = "insert into passages select passage_id, message, start, stop, tokens, terms from given"
+_INTO_POSTINGS = "insert into postings select term, passage, frequency, terms from given"
+_INTO_EMBEDDINGS = f"insert into embeddings select model, passage_id, {', '.join(_CODES)} from given"  # noqa: S608
 _WANTED = """
  semi join passages using (passage_id)
 anti join (from embeddings where model = $model and passage_id between $first and $last) using (passage_id)
@@ -195,23 +197,53 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     said |= {
         name: np.array([getattr(each, name) for each in drafts], "M8[us]") for name in ("created_at", "arrived_at")
     }
-    found = [(place, passage) for place, text in enumerate(texts) for passage in passages(text)]
-    pieces = [texts[place][passage.start : passage.stop] for place, passage in found]
-    counts = [Counter(map(term_id, terms(piece))) for piece in pieces]
-    held = np.array([len(count) for count in counts], np.int64)
-    lengths = np.array([count.total() for count in counts], np.int32)
-    term = np.fromiter(chain.from_iterable(counts), np.int64, held.sum())
-    frequency = np.fromiter(chain.from_iterable(count.values() for count in counts), np.int64, held.sum())
-    passage = np.repeat(np.arange(len(counts)), held)
-    order = np.lexsort((passage, term))
-    spans = {name: np.array([getattr(p, name) for _, p in found], np.int32) for name in ("start", "stop", "tokens")}
-    postings: Columns = {"term": term, "passage": passage, "frequency": frequency, "terms": lengths[passage]}
-    return Batch(
-        messages=said | {"tokens": np.array([tokens.count(text) for text in texts], np.int64)},
-        passages=spans | {"message": np.array([place for place, _ in found], np.int64), "terms": lengths},
-        postings={name: column[order] for name, column in postings.items()},
-        codes=vectors.encode(vectors.BUILT_IN.embed(pieces)),
-    )
+    found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
+    message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
+    said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
+    lengths, postings, codes = _indexed([texts[place][begin:end] for place, begin, end, _ in found])
+    cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost, "terms": lengths}
+    return Batch(messages=said, passages=cut, postings=postings, codes=codes)
+
+
+def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vectors.Codes]":
+    """Return how many terms each passage has, their postings, and what each passage means."""
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
+    found = [runs(piece) for piece in pieces]
+    held = np.fromiter(map(len, found), np.int64, len(found))
+    run = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64, held.sum())
+    passage = np.repeat(np.arange(len(pieces)), held)
+    known = [*map(_held, numbers)]
+    token, whose = _spread([held for held, _ in known], run, passage)
+    codes = vectors.encode(vectors.summed(token, np.bincount(whose, minlength=len(pieces))))
+    term, whose = _spread([held for _, held in known], run, passage)
+    lengths = np.bincount(whose, minlength=len(pieces))
+    order = np.argsort(term, kind="stable")  # by term, then passage
+    term, whose = term[order], whose[order]
+    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (whose[1:] != whose[:-1]))[: len(term)])
+    postings: Columns = {
+        "term": term[first],
+        "passage": whose[first],
+        "frequency": np.diff(first, append=len(term)),
+        "terms": lengths[whose[first]],
+    }
+    return lengths, postings, codes
+
+
+@lru_cache(maxsize=100_000)
+def _held(run: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the built-in embedder's tokens and the terms' numbers of what recurs more than texts do."""
+    return tuple(vectors.tokens_of(run)), tuple(map(term_id, terms(run)))
+
+
+def _spread(
+    holds: Sequence[tuple[int, ...]], runs: "NDArray[np.int64]", passages: "NDArray[np.int64]"
+) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    """Return what each of the runs holds, run after run, and the passage of each."""
+    number = np.fromiter(map(len, holds), np.int64, len(holds))
+    values = np.fromiter(chain.from_iterable(holds), np.int64, number.sum())
+    many = number[runs]
+    shift = np.repeat((np.cumsum(number) - number)[runs] - (np.cumsum(many) - many), many)
+    return values[np.arange(len(shift)) + shift], np.repeat(passages, many)
 
 
 def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:
@@ -219,29 +251,55 @@ def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -
 
     The sessions are there already. Ids follow the order of the batch.
     """
-    ids = next_ids(con, "message_ids", len(session_ids))
-    with registered(con, batch.messages | {"message_id": ids, "session_id": np.array(session_ids, object)}):
-        con.execute(_INTO_MESSAGES)
-        con.execute(_SESSIONS)
     said = batch.passages["message"]
-    passage_ids = next_ids(con, "passage_ids", len(said))
-    with registered(con, batch.passages | {"passage_id": passage_ids, "message": ids[said]}):
-        con.execute("insert into passages select passage_id, message, start, stop, tokens, terms from given")
-    with registered(con, _coded(passage_ids, batch.codes)):
-        con.execute(_INTO_EMBEDDINGS, {"model": vectors.BUILT_IN.name})
-    with registered(con, batch.postings | {"passage": passage_ids[batch.postings["passage"]]}):
-        con.execute("insert into postings select term, passage, frequency, terms from given")
-    return [int(i) for i in ids]
+    ids, passage_ids = next_ids(con, ("message_ids", len(session_ids)), ("passage_ids", len(said)))
+    run(con, _INTO_MESSAGES, batch.messages | {"message_id": ids, "session_id": np.array(session_ids, object)})
+    run(con, _SESSIONS, _sessions(session_ids, batch.messages))
+    run(con, _INTO_PASSAGES, batch.passages | {"passage_id": passage_ids, "message": ids[said]})
+    run(con, _INTO_EMBEDDINGS, _coded(vectors.BUILT_IN.name, passage_ids, batch.codes))
+    run(con, _INTO_POSTINGS, batch.postings | {"passage": passage_ids[batch.postings["passage"]]})
+    return [int(each) for each in ids]
 
 
-def _coded(passage_ids: "Ids", codes: "vectors.Codes") -> "Columns":
-    return {name: codes[:, i].copy() for i, name in enumerate(_CODES)} | {"passage_id": passage_ids}
+def _sessions(session_ids: Sequence[str], said: "Columns") -> "Columns":
+    """Return what messages say of their sessions, a value a session."""
+    found: dict[str, dict[str, Any]] = {}
+    for session, role, text, symbol, at in zip(
+        session_ids, *(said[name] for name in ("role", "text", "symbol", "created_at")), strict=True
+    ):
+        new = {"session_id": session, "first": at, "last": at, "number": 0, "new_title": "", "new_symbol": symbol}
+        row = found.setdefault(session, new)
+        row |= {"first": min(row["first"], at), "last": max(row["last"], at), "number": row["number"] + 1}
+        row["new_symbol"] = row["new_symbol"] or symbol
+        if role == "user" and not row["new_title"]:
+            row["new_title"] = _BLANK.sub(" ", text).strip(" ")[:80]
+    kinds = {"first": "M8[us]", "last": "M8[us]", "number": "i8"}
+    return {name: np.array([row[name] for row in found.values()], kinds.get(name, object)) for name in new}
 
 
-def next_ids(con: "DuckDBPyConnection", sequence: str, number: int) -> "Ids":
-    """Take so many ids from a sequence, in order."""
-    found = con.execute("select nextval(?) as id from range(?)", [sequence, number]).fetchnumpy()
-    return np.sort(np.asarray(found["id"], np.int64))
+def _coded(model: str, passage_ids: "Ids", codes: "vectors.Codes") -> "Columns":
+    columns: Columns = {name: codes[:, i].copy() for i, name in enumerate(_CODES)}
+    return columns | {"passage_id": passage_ids, "model": np.full(len(codes), model, object)}
+
+
+def next_ids(con: "DuckDBPyConnection", *wanted: tuple[str, int]) -> "list[Ids]":
+    """Take ids, in order, of sequences: of each so many."""
+    lists = ", ".join(["(select list(nextval(?)) from range(?))"] * len(wanted))
+    found = con.execute(f"select {lists}", [*chain(*wanted)]).fetchall()[0]
+    return [np.sort(np.array(ids or [], np.int64)) for ids in found]
+
+
+def run(con: "DuckDBPyConnection", sql: str, given: "Mapping[str, NDArray[Any]]") -> list[Any]:
+    """Return the rows of a statement on arrays, its table `given`; a few go as parameters, in half the time."""
+    number = len(next(iter(given.values())))
+    if number > FEW:
+        with registered(con, given):
+            return con.execute(sql).fetchall()
+    cells = {name: column.tolist() for name, column in given.items()}
+    if number == 1:
+        cells = {name: cell for name, (cell,) in cells.items()}
+    marks = ", ".join(f"${name} as {name}" if number == 1 else f"unnest(${name}) as {name}" for name in given)
+    return con.execute(f"with given as (select {marks}) {sql}", cells).fetchall()
 
 
 @contextmanager
@@ -295,7 +353,7 @@ def _take_in(store: Store, embedder: vectors.Embedder, texts: list[tuple[int, st
     ids = np.array([passage for passage, _ in texts], np.int64)
     codes = vectors.encode(vectors.of(embedder, [text for _, text in texts]))
     span = {"model": embedder.name, "first": texts[0][0], "last": texts[-1][0]}
-    with store.write() as con, registered(con, _coded(ids, codes)):
+    with store.write() as con, registered(con, _coded(embedder.name, ids, codes)):
         return len(con.execute(_INTO_EMBEDDINGS + _WANTED, span).fetchall())
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from gallump_lab import tokens
 from gallump_lab.config import Recall
+from gallump_lab.lazy import np
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
+from gallump_lab.memory.lately import Lately
 from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-    from gallump_lab.memory.signals import Postings
+    from gallump_lab.memory.corpus import Places
+    from gallump_lab.memory.signals import Asked, Ints, Postings
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -105,23 +106,28 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     """
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})
-    memo = {} if memo is None else memo
+    shared, memo = memo is not None, {} if memo is None else memo
 
     def once(key: Hashable, make: Callable[[], Any]) -> Any:
         if key not in memo:
             memo[key] = make()
         return memo[key]
 
-    asked = signals.ask(
-        view,
-        question,
-        postings=once("postings", lambda: postings(con, view, question)),
-        symbol=once("symbol", lambda: _hashed(con, symbol)) if symbol else None,
-        moment=moment,
-        settings=settings,
+    plain = once(
+        ("asked", view.embedder.name),
+        lambda: signals.ask(
+            view,
+            question,
+            postings=once("postings", lambda: postings(con, view, question)),
+            symbol=once("symbol", lambda: hashed(con, symbol)) if symbol else None,
+            moment=moment,
+            settings=settings,
+        ),
     )
-    first = [signals.best_by_words(asked, FIRST)] if settings.words else []
-    first += [signals.nearest_in_meaning(asked, FIRST)] if settings.meaning else []
+    asked = replace(plain, settings=settings)
+    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
+    first = [once((FIRST, *same[2:]), lambda: signals.best_by_words(asked, FIRST))] if settings.words else []
+    first += [once((FIRST, same[0]), lambda: signals.nearest_in_meaning(asked, FIRST))] if settings.meaning else []
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
@@ -129,11 +135,18 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     if asked.spans and (settings.dates or not asked.words):  # whatever the words say
         first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
     best = np.unique(np.concatenate(first))
-    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
-    places = around[around != corpus.NONE]
-    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b, places.tobytes())
+    places = once(best.tobytes(), lambda: _with_neighbours(view, best))
+
+    def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
+        if not shared:
+            return score(asked, places)
+        values, known = once((name, *same), lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
+        new = places[~known[places]]
+        values[new], known[new] = score(asked, new), True
+        return values[places]
+
     gains = {
-        name: np.rint(weight * once((name, *same), partial(score, asked, places))).astype(np.int64)
+        name: np.rint(weight * gained(name, score)).astype(np.int64)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
@@ -146,7 +159,14 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def _hashed(con: "DuckDBPyConnection", symbol: str) -> int:
+def _with_neighbours(view: View, best: "Places") -> "Places":
+    """Return places and those up to three passages beside them, in order."""
+    around = np.unique(np.concatenate([best, *(view.beside(best, steps) for steps in signals.WORDS_BESIDE)]))
+    found: Places = around[around != corpus.NONE]
+    return found
+
+
+def hashed(con: "DuckDBPyConnection", symbol: str) -> int:
     """Return the hash of a symbol as a view's `symbol` holds them."""
     (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
     return int(found)
@@ -169,16 +189,12 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
 
 def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
     """Return for each term of a question the places of the passages that hold it, and how often each does."""
-    postings = {}
-    for term in signals.needed(question) if len(view) else ():  # one statement for all of them takes twice as long
-        found = con.execute(
-            "select passage_id, frequency from postings where term = ? and passage_id <= ?",
-            [term, int(view.passage_id[-1])],
-        ).fetchnumpy()
-        places, frequency = view.places.take(found["passage_id"]).astype(np.int64), np.asarray(found["frequency"])
-        there = places != corpus.NONE
-        postings[term] = (places, frequency) if there.all() else (places[there], frequency[there])
-    return postings
+    found = {}
+    for term, (ids, frequency) in view.lately.postings(con, signals.needed(question) if len(view) else ()).items():
+        places = view.places.take(ids, mode="clip")
+        there = places.view(np.uint32) < len(view)  # NONE is large then
+        found[term] = (places[there].astype(np.int64), frequency[there])
+    return found
 
 
 def most(warm: int) -> int:
@@ -186,12 +202,14 @@ def most(warm: int) -> int:
     return max(CANDIDATES, warm // LEAST)
 
 
-def candidates(
-    con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, zone: tzinfo | None = UTC
+def candidates(  # noqa: PLR0913 (what a line is made of)
+    con: "DuckDBPyConnection", view: View, ranked: Ranked, factor: float, *, most: int, zone: tzinfo | None = UTC
 ) -> list[ContextItem]:
     """Return the first `most` ranked passages as slots, dated in a time zone."""
     first = ranked.passage_ids[:most]
-    found = slots(con, first, factor, zone)
+    message_ids = view.message_id[view.places[first]].tolist()
+    spans = [*zip(message_ids, first, *view.spans[first].T.tolist(), strict=True)]
+    found = _slots(con, view.lately, spans, factor, zone)
     return [
         replace(found[item], rank=place + 1, score=ranked.scores[place], signals=ranked.gained(place))
         for place, item in enumerate(first)
@@ -202,16 +220,22 @@ def slots(
     con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float, zone: tzinfo | None = UTC
 ) -> dict[int, ContextItem]:
     """Return passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
-    if not passage_ids:
-        return {}
-    rows = con.execute(
-        f"select {Message.COLUMNS}, passage_id, start, stop, passages.tokens "  # noqa: S608 (constant)
-        "from passages join messages using (message_id) where passage_id in (select unnest(?))",
+    spans = con.execute(
+        "select message_id, passage_id, start, stop, tokens from passages where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
+    return _slots(con, Lately(), spans, factor, zone)
+
+
+def _slots(
+    con: "DuckDBPyConnection", lately: Lately, spans: Sequence[Sequence[int]], factor: float, zone: tzinfo | None
+) -> dict[int, ContextItem]:
+    """Return slots of passages whose message ids and spans (see `slot`) are known."""
+    rows = lately.messages(con, [message_id for message_id, *_ in spans])
+    said = {message_id: Message.of(row, zone) for message_id, row in rows.items()}
     found = {}
-    for row in rows:
-        message, span = Message.of(row, zone), row[-4:]
+    for message_id, *span in spans:
+        message = said[message_id]
         by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
         found[span[0]] = slot(message, span, " ".join(by) + ":", factor)
     return found

@@ -1,10 +1,14 @@
 """What the tiers take and hand on: arguments, slots, a session's context, the moment it is taken at."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from gallump_lab.memory.text import statement
+from gallump_lab.reading.symbols import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,6 +163,11 @@ class ContextItem:
     """Who said it, by name."""
     sources: tuple[int, ...] = ()
     """The messages that an insight rests on."""
+
+    @cached_property
+    def states(self) -> tuple[Hashable, str]:
+        """Who speaks of which symbol, and what is stated: equal where one item repeats another."""
+        return (self.speaker or self.role, self.symbol and canonical(self.symbol)), statement(self.text)
 
 
 Item = tuple[str, int]

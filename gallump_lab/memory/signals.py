@@ -9,15 +9,13 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gallump_lab.config import Recall
+from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
 from gallump_lab.memory.corpus import NONE, USER
 from gallump_lab.memory.text import term_id, terms
@@ -25,6 +23,8 @@ from gallump_lab.reading import dates
 from gallump_lab.store.times import microseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from gallump_lab.memory.corpus import Places, View
@@ -73,8 +73,8 @@ class Asked:
     """What it asks for, without the names and dates that only say whom and when."""
     found: list[TermPlaces]
     """The same words' terms, where they stand."""
-    idf: Callable[[str], float]
-    """How rare a word is; one that stands nowhere is as rare as can be."""
+    vector: "Callable[[], Ints]"
+    """Gives its vector, scaled to a length of about 1,000; zeros if it has no words. Words count by their rarity."""
     speakers: list[int]
     """Hashes of the speakers whom it names."""
     symbol: int | None
@@ -84,20 +84,6 @@ class Asked:
     at: int
     """When it is asked, in microseconds since 1970."""
     settings: Recall
-
-    @cached_property
-    def vector(self) -> "Ints":
-        """Its vector, scaled to a length of about 1,000; zeros if it has no words.
-
-        Its words count by how rare they are in the lab at the moment.
-        """
-        if not self.words:
-            return np.zeros(vectors.DIMENSIONS, np.int64)
-        weights = {word: round(vectors.WEIGHT * self.idf(word)) for word in self.words}
-        (found,) = vectors.of(self.view.embedder, [" ".join(self.words)], weights.__getitem__)
-        length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # 64 bits would not do
-        scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
-        return scaled
 
 
 def needed(question: str) -> list[int]:
@@ -144,12 +130,22 @@ def ask(  # noqa: PLR0913 (a question's givens)
     def idf(word: str) -> float:
         return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
 
+    @cache
+    def vector() -> "Ints":
+        if not kept:
+            return np.zeros(vectors.DIMENSIONS, np.int64)
+        weights = {word: round(vectors.WEIGHT * idf(word)) for word in kept}
+        (found,) = vectors.of(view.embedder, [" ".join(kept)], weights.__getitem__)
+        length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # 64 bits would not do
+        scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
+        return scaled
+
     wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
         view=view,
         words=kept,
         found=[known[number] for number in wanted if number in known],
-        idf=idf,
+        vector=vector,
         speakers=[view.speakers[name] for name in speakers],
         symbol=symbol,
         spans=spans,
@@ -201,7 +197,7 @@ def meaning(asked: Asked, places: "Places") -> "Ints":
 
     Into a passage's vector, which is a constant of its text, its neighbours' are mixed.
     """
-    view, question = asked.view, asked.vector.astype(np.float64)
+    view, question = asked.view, asked.vector().astype(np.float64)
     beside = MEANING_BESIDE.items()
     sides = [(view.beside(places, steps), round(asked.settings.neighbours * part)) for steps, part in beside]
     needed, where = np.unique(np.concatenate([places, *(side for side, _ in sides)]), return_inverse=True)
@@ -298,7 +294,7 @@ def best_by_words(asked: Asked, most: int) -> "Places":
 
 def nearest_in_meaning(asked: Asked, most: int) -> "Places":
     """Return the places whose codes differ least from the question's."""
-    (code,) = vectors.encode(asked.vector[None])
+    (code,) = vectors.encode(asked.vector()[None])
     if not code.any():
         return np.zeros(0, np.int64)
     codes = asked.view.codes

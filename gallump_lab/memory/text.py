@@ -5,11 +5,11 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gallump_lab import tokens
+from gallump_lab.lazy import regex
 
 if TYPE_CHECKING:
     import Stemmer
@@ -29,7 +29,7 @@ BROKEN_OFF = "[broken off]"
 NOTE = "**Offline analyst: no model was asked.**"
 """Begins a note of the offline analyst. Of all that it says only what it found is made passages of: where a symbol
 stands, and what the rule says of it. The rest is said in every note, or quotes what stands elsewhere."""
-_FOUND = re.compile(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*?(?: By rule: .*?\.(?=\s|$)|\Z)", re.MULTILINE)
+_FOUND = regex(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*?(?: By rule: .*?\.(?=\s|$)|\Z)", re.MULTILINE)
 """Of a note that broke off its last line, as far as it came."""
 
 _STOP_WORDS = frozenset(
@@ -49,7 +49,8 @@ _KINDS = {
     "word": rf"[^\W_{_CJK}]+(?:['\u2019][^\W_{_CJK}]+)?",
     "sign": r"[\u2190-\u27bf\U0001f000-\U0001faff]",
 }
-_TOKEN = re.compile("|".join(_KINDS.values()))
+_TOKEN = regex("|".join(_KINDS.values()))
+_KIND = regex("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 _LOCAL = threading.local()
 
 
@@ -81,6 +82,11 @@ def words(text: str) -> list[str]:
     return [word for piece in _pieces(text) if (word := _said(piece))]
 
 
+def runs(text: str) -> list[str]:
+    """Cut a text at its white space, over which no word or term reaches."""
+    return unicodedata.normalize("NFKC", text).split()
+
+
 @lru_cache(maxsize=20_000)
 def statement(text: str) -> str:
     """Return what two texts share that state the same: their words, stemmed, without fillers, each between spaces.
@@ -91,8 +97,8 @@ def statement(text: str) -> str:
     return f" {' '.join(filter(None, map(_stated, _pieces(spelt))))} "
 
 
-_NOT = re.compile(r"n['\u2019]t\b", re.IGNORECASE)
-_IS = re.compile(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
+_NOT = regex(r"n['\u2019]t\b", re.IGNORECASE)
+_IS = regex(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=100_000)
@@ -108,7 +114,8 @@ def _pieces(text: str) -> list[str]:
 
 
 def _kind(piece: str) -> str:
-    return next(kind for kind, pattern in _KINDS.items() if re.fullmatch(pattern, piece))
+    found = _KIND.fullmatch(piece)
+    return found.lastgroup if found and found.lastgroup else ""
 
 
 @lru_cache(maxsize=100_000)
@@ -150,8 +157,7 @@ def term_id(term: str) -> int:
     return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "surrogatepass"), digest_size=8).digest(), signed=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Passage:
+class Passage(NamedTuple):
     """A run of whole sentences of one message."""
 
     start: int
@@ -161,27 +167,30 @@ class Passage:
     """cl100k tokens of `indented(text[start:stop])` and its line break."""
 
 
-_LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
-_END = re.compile(r"(?<![.!?\u2026])[.!?\u2026]++[\"')\]\u201d\u2019*_]*+(?=\s)|[\u3002\uff01\uff1f]")
+_LINE = regex(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_END = regex(
+    r"""[.!?\u2026\u3002\uff01\uff1f](?:(?<=[\u3002\uff01\uff1f])
+    |(?<![.!?\u2026].)[.!?\u2026]*+["')\]\u201d\u2019*_]*+(?=\s))""",
+    re.VERBOSE,
+)
 _SHORT = frozenset(
     "e.g. i.e. etc. vs. approx. resp. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k.".split()
 )
-_PIECE = re.compile(r"\S{1,20}")
-_APART = re.compile(r"[^\W_][.!?] [^\W_]")
+_PIECE = regex(r"\S{1,20}")
+_APART = regex(r"[^\W_][.!?] [^\W_]")
 """Two sentences that meet so share no token: together they cost what they cost apart."""
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Cut a text at line ends and sentence ends; what is too long for a sentence, at white space."""
     for line in _LINE.finditer(text):
-        start = line.start()
-        for end in [*(m.end() for m in _END.finditer(text, start, line.end())), line.end()]:
-            word = text[max(start, end - 12) : end].split()[-1:]
-            if end < line.end() and word and word[0].casefold().lstrip("(\"'") in _SHORT:
+        start, last = line.span()
+        for end in [*(m.end() for m in _END.finditer(text, start, last)), last]:
+            before = text[max(start, end - 12) : end]
+            if end < last and before.rsplit(maxsplit=1)[-1].casefold().lstrip("(\"'") in _SHORT:
                 continue
-            piece = text[start:end]
-            if piece.strip():
-                yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+            if piece := text[start:end].lstrip():
+                yield end - len(piece), end - len(piece) + len(piece.rstrip())
             start = end
 
 

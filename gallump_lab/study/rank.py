@@ -1,29 +1,29 @@
 """Rank once: every question's candidates under each retriever, as they would have stood when it was asked."""
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, cast
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall, zone
-from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
-from gallump_lab.memory.context import newest_first
-from gallump_lab.memory.corpus import Corpus, View
-from gallump_lab.memory.records import AsOf, ContextItem, check, not_embedded
+from gallump_lab.memory.records import ContextItem, check, not_embedded
 from gallump_lab.memory.signals import SIGNALS
-from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
+from gallump_lab.study import workers
+from gallump_lab.study.ranker import Outcome, RankedQuestion, Ranker, Task
 from gallump_lab.study.statistics import Ints
-from gallump_lab.study.tally import Qrels
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -43,19 +43,6 @@ RETRIEVERS: dict[str, Recall] = {
 
 class NothingToMeasure(ValueError):
     """A study needs questions of which it is known which messages they rest on; there are none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankedQuestion:
-    """One question and what does not depend on a retriever."""
-
-    question_id: int
-    text: str
-    kind: str
-    conversation: str
-    needs: Qrels
-    hot: Sequence[ContextItem]
-    cold: Sequence[ContextItem]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +121,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     cold: int = 2_000,
     model: str | None = None,
     embedders: Iterable[Embedder] = (),
+    executor: Executor | None = None,
+    folder: str | Path | None = None,
 ) -> Rankings:
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
 
@@ -153,7 +142,14 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         Whose tokens; by default those of who answered in the lab when the snapshot was taken, the offline analyst
         where there was no key. They are counted by the lab's own factor, as its prompts are.
     embedders : iterable of Embedder
-        Your own, if a retriever names one.
+        Your own, if a retriever names one. An executor's workers get them pickled.
+    executor : concurrent.futures.Executor, optional
+        More cores or machines: a `ProcessPoolExecutor`, dask's `client.get_executor()`, mpi4py's `MPIPoolExecutor`. The
+        figures are the same to the last digit. Each worker reads the snapshot once and holds it in memory. What a lost
+        worker had is ranked here, with a warning.
+    folder : path, optional
+        Where the snapshot's file for the workers is written, named by its hash, and kept. By default a temporary
+        folder; workers on other machines need one that all share, under the same path.
 
     Raises
     ------
@@ -165,6 +161,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     Examples
     --------
     >>> ranks = study.rank(lab.snapshot(), ["BM25", "all signals"])
+    >>> with ProcessPoolExecutor() as executor:
+    ...     ranks = study.rank(lab.snapshot(), executor=executor)
     """
     checked_snapshot(snapshot)
     named = model is None or (isinstance(model, str) and model.strip())
@@ -173,139 +171,71 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     if not all(isinstance(tokens, int) and tokens >= 0 for tokens in limits.values()):
         msg = f"hot, warm and cold must be whole numbers of tokens of at least 0, not {hot!r}, {warm!r} and {cold!r}."
         raise ValueError(msg)
-    corpus = Corpus(embedders)
-    memory.prepare(corpus, snapshot)
     wanted = labels.questions(snapshot) if questions is None else questions
-    rows: list[Any] = [row for row in wanted.itertuples() if len(cast("list[int]", row.evidence))]
-    done: list[tuple[RankedQuestion, list[Ints]] | None] = []
+    rows = wanted[wanted["evidence"].map(len) > 0]
     with snapshot.read() as con:
         applied = runs.applied(con)
         model = model or snapshot.model or applied.model.answering
         window = applied.budget.window + sum(limits.values())
-        largest = replace(applied, budget=replace(applied.budget, window=window, **limits))
-        factor = memory.learnt_factor(con, model, applied)
-        ranker = _Ranker(con, corpus, largest, _named(retrievers, applied.recall), factor)
-        try:
-            done.extend(map(ranker.question, tqdm(rows, desc="Ranking", unit=" questions", delay=2)))
-        except KeyboardInterrupt:
-            if not done:
-                raise
-    ranked = [each for each in done if each]
-    if not ranked:
+        task = Task(
+            retrievers=_named(retrievers, applied.recall),
+            config=replace(applied, budget=replace(applied.budget, window=window, **limits)),
+            factor=memory.learnt_factor(con, model, applied),
+            zone=zone_of(con, applied),
+            embedders=tuple(embedders),
+        )
+    done: list[Outcome] = []
+    outcomes = (
+        Ranker(snapshot, task).outcomes(rows)
+        if executor is None
+        else workers.outcomes(snapshot, task, rows, executor, folder)
+    )
+    try:
+        done.extend(tqdm(outcomes, total=len(rows), desc="Ranking", unit=" questions", delay=2))
+    except KeyboardInterrupt:
+        if not done:
+            raise
+    asked, found = [each.asked for each in done if each.asked], [each.found for each in done if each.asked]
+    if not asked:
         msg = (
             f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
             "these grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
         )
         raise NothingToMeasure(msg)
+    with snapshot.read() as con:
+        ids = {item for tables in found for table in tables for item in table[:, 0].tolist()}
+        passages, cited = recall.slots(con, [*ids], task.factor, task.zone), ledger.cited(con)
+    later, missing = sum(each.later for each in done), dict[str, int]()
+    for name, number in chain.from_iterable(each.missing.items() for each in done):
+        missing[name] = max(number, missing.get(name, 0))
     notes = {
         f"{len(wanted) - len(rows):,} questions without evidence were left out.": len(wanted) - len(rows),
         f"Interrupted: {len(rows) - len(done):,} questions are not ranked.": len(rows) - len(done),
-        f"{ranker.later:,} rest on messages that came after they were asked; these are left out.": ranker.later,
+        f"{later:,} rest on messages that came after they were asked; these are left out.": later,
     }
     return Rankings(
-        asked=[asked for asked, _ in ranked],
-        retrievers=ranker.retrievers,
-        found={name: [tables[place] for _, tables in ranked] for place, name in enumerate(ranker.retrievers)},
-        passages=ranker.passages,
+        asked=[replace(each, needs=replace(each.needs, cited=cited)) for each in asked],
+        retrievers=task.retrievers,
+        found={
+            name: [_newest_first(tables[place], passages) for tables in found]
+            for place, name in enumerate(task.retrievers)
+        },
+        passages=passages,
         config=applied,
         limits=limits,
         data_hash=snapshot.hash,
-        factor=factor,
+        factor=task.factor,
         model=model,
-        notes=[*(words for words, number in notes.items() if number), *not_embedded(ranker.missing)],
+        notes=[*(words for words, number in notes.items() if number), *not_embedded(missing)],
     )
 
 
-class _Ranker:
-    """Ranks one question after the other, and keeps what they share.
-
-    Parameters
-    ----------
-    config : Config
-        What is applied, with budgets as large as can be swept.
-    """
-
-    def __init__(
-        self,
-        con: "DuckDBPyConnection",
-        corpus: Corpus,
-        config: Config,
-        retrievers: Mapping[str, Recall],
-        factor: float,
-    ) -> None:
-        self.con, self.corpus, self.config, self.retrievers, self.factor = con, corpus, config, retrievers, factor
-        self.zone, self.cited, self.seen_insight = zone_of(con, config), ledger.cited(con), memory.newest(con)[1]
-        self.passages: dict[int, ContextItem] = {}
-        self.missing: dict[str, int] = {}
-        self.later = 0
-        self._views: dict[str, tuple[AsOf, View]] = {}
-
-    def question(self, row: Any) -> tuple[RankedQuestion, list[Ints]] | None:
-        """Rank one question's candidates under each retriever; None if all that it rests on came later."""
-        at = row.asked_at.to_pydatetime()
-        moment = AsOf(
-            at=at.astimezone(self.zone), seen_message=int(row.seen_message), seen_insight=self.seen_insight, as_of=at
-        )
-        there = np.isin(row.evidence, self._view(moment, next(iter(self.retrievers.values()))).message_id)
-        self.later += not there.all()
-        if not there.any():
-            return None
-        evidence = recall.of_messages(self.con, np.asarray(row.evidence)[there].tolist(), self.factor)
-        symbol, session, cluster = (
-            value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
-        )
-        memo: dict[Hashable, Any] = {}
-        found = []
-        for settings in self.retrievers.values():
-            view = self._view(moment, settings)
-            ranked = recall.rank(self.con, view, row.text, symbol=symbol, moment=moment, settings=settings, memo=memo)
-            found.append(self._table(ranked))
-        _, _, hot = memory.hot(self.con, session, moment, self.config, self.factor)
-        cold = learnt.candidates(
-            self.con,
-            row.text,
-            symbols=frozenset(filter(None, [symbol])),
-            moment=moment,
-            settings=self.config.cold,
-            factor=self.factor,
-            plain=self.config.template == "guide",
-        )
-        needs = Qrels(
-            evidence=evidence,
-            words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
-            cited=self.cited,
-        )
-        asked = RankedQuestion(
-            question_id=int(row.question_id),
-            text=row.text,
-            kind=row.kind,
-            conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
-            needs=needs,
-            hot=hot,
-            cold=[slot for slot in cold if not learnt.too_far(slot, self.config.cold.least)],
-        )
-        return asked, found
-
-    def _view(self, moment: AsOf, settings: Recall) -> View:
-        """Return a moment's passages; questions that follow each other often share theirs."""
-        model = settings.embedder
-        if model not in self._views or self._views[model][0] != moment:
-            self._views[model] = moment, self.corpus.at(self.con, moment, model)
-        view = self._views[model][1]
-        if view.missing and settings.meaning:
-            self.missing[model] = max(view.missing, self.missing.get(model, 0))
-        return view
-
-    def _table(self, ranked: recall.Ranked) -> Ints:
-        """Return as many of the ranked as any budget may hold, the newest of equal statements first."""
-        first = ranked.passage_ids[: recall.most(self.config.budget.warm)]
-        unknown = [item for item in first if item not in self.passages]
-        self.passages.update(recall.slots(self.con, unknown, self.factor, self.zone))
-        place = {item: number for number, item in enumerate(ranked.passage_ids)}
-        moved = [place[slot.item_id] for slot in newest_first([self.passages[item] for item in first])]
-        none = [0] * len(place)
-        columns = [ranked.passage_ids, ranked.scores, *(ranked.signals.get(name, none) for name in SIGNALS)]
-        return np.array(columns, np.int64)[:, np.array(moved, np.int64)].T
+def _newest_first(table: Ints, passages: Mapping[int, ContextItem]) -> Ints:
+    """Return a table with the newest of equal statements first, as a prompt has them."""
+    first = [passages[item] for item in table[: memory.FIRST, 0].tolist()]
+    place = {slot.item_id: number for number, slot in enumerate(first)}
+    moved = [place[slot.item_id] for slot in memory.newest_first(first)]
+    return np.concatenate([table[moved], table[len(moved) :]]) if moved != sorted(moved) else table
 
 
 def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:

@@ -14,7 +14,8 @@ from gallump_lab.memory.context import says
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import pictures, statistics
-from gallump_lab.study.rank import RankedQuestion, Rankings, checked_ranks
+from gallump_lab.study.rank import Rankings, checked_ranks
+from gallump_lab.study.ranker import RankedQuestion
 from gallump_lab.study.statistics import Floats, shown, verdict
 from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
 

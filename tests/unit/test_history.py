@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +31,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
+def lab(anew: Callable, clock: Clock) -> Lab:
     numbers = itertools.count(1)
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
+    return anew(clock=clock, ids=lambda: f"session-{next(numbers)}")
 
 
 def test_past_sessions_are_continued_found_and_exported(lab: Lab, clock: Clock) -> None:
@@ -288,7 +289,7 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         if "end." in piece:
             wait_for_draft(lab)
             while request.param is LabBusy:
-                lab.store.wait = 0.2  # from here on: no step before is to fail because the machine is busy
+                monkeypatch.setattr(lab.store, "wait", 0.2)  # not before, where a busy machine could take as long
                 with suppress(duckdb.Error):  # the thread that renews the draft has it at the moment
                     held.execute(f"attach '{lab.store.path}'")
                     break

@@ -1,0 +1,177 @@
+"""One question after the other: each retriever's candidates, as they would have stood when it was asked."""
+
+from bisect import bisect_right
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gallump_lab.config import Config, Recall
+from gallump_lab.memory import cold as learnt
+from gallump_lab.memory import context as memory
+from gallump_lab.memory import ledger, recall
+from gallump_lab.memory.corpus import Corpus, View
+from gallump_lab.memory.records import AsOf, ContextItem
+from gallump_lab.memory.signals import SIGNALS, needed
+from gallump_lab.memory.text import terms
+from gallump_lab.memory.vectors import Embedder
+from gallump_lab.store import Snapshot, times
+from gallump_lab.study.statistics import Ints
+from gallump_lab.study.tally import Qrels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+AT_ONCE = 32
+"""What so many questions need is read in one statement each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedQuestion:
+    """One question and what does not depend on a retriever."""
+
+    question_id: int
+    text: str
+    kind: str
+    conversation: str
+    needs: Qrels
+    hot: Sequence[ContextItem]
+    cold: Sequence[ContextItem]
+
+
+class Outcome(NamedTuple):
+    """What became of one question."""
+
+    asked: RankedQuestion | None
+    """None if all that it rests on came later."""
+    found: list[Ints]
+    """By retriever, a table of its best passages: their ids, scores and what each of `SIGNALS` gave."""
+    later: bool
+    """Whether anything that it rests on came later."""
+    missing: dict[str, int]
+    """How many passages had no code yet, by embedder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is the same for all questions."""
+
+    retrievers: Mapping[str, Recall]
+    config: Config
+    """What is applied, with budgets as large as can be swept."""
+    factor: float
+    zone: tzinfo
+    embedders: Sequence[Embedder]
+
+
+class Ranker:
+    """Ranks questions, and keeps what they share; asked in order of time, they share most."""
+
+    def __init__(self, snapshot: Snapshot, task: Task) -> None:
+        self.snapshot, self.task, self.corpus = snapshot, task, Corpus(task.embedders)
+        memory.prepare(self.corpus, snapshot)
+        with snapshot.read() as con:
+            self.seen_insight = memory.newest(con)[1]
+            events = con.execute("select known_from from insight_events order by known_from").fetchall()
+        self._events = [known_from for (known_from,) in events]
+        self._stood: tuple[int, list[ledger.Known]] = -1, []
+        self._whole_of: dict[str, View] = {}
+        self._symbols: dict[str, int] = {}
+
+    def outcomes(self, questions: "pd.DataFrame") -> Iterator[Outcome]:
+        """Rank one question after the other."""
+        with self.snapshot.read() as con:
+            for begin in range(0, len(questions), AT_ONCE):
+                rows: list[Any] = [*questions.iloc[begin : begin + AT_ONCE].itertuples()]
+                lately = self._whole(con, next(iter(self.task.retrievers.values())).embedder).lately
+                lately.postings(con, [term for row in rows for term in needed(row.text)])
+                said = recall.of_messages(con, [each for row in rows for each in row.evidence], self.task.factor)
+                for row in rows:
+                    yield self._outcome(con, row, said)
+
+    def _outcome(self, con: "DuckDBPyConnection", row: Any, said: Mapping[int, Sequence[ContextItem]]) -> Outcome:
+        """Rank one question under each retriever; `said` is the evidence of several."""
+        config, factor, at = self.task.config, self.task.factor, row.asked_at.to_pydatetime()
+        moment = AsOf(
+            at=at.astimezone(self.task.zone),
+            seen_message=int(row.seen_message),
+            seen_insight=self.seen_insight,
+            as_of=at,
+        )
+        views = {
+            name: self._whole(con, name).at(moment)
+            for name in {settings.embedder for settings in self.task.retrievers.values()}
+        }
+        any_view = next(iter(views.values()))
+        there = np.isin(row.evidence, any_view.message_id)
+        if not there.any():
+            return Outcome(None, [], later=True, missing={})
+        known = set(np.asarray(row.evidence)[there].tolist())
+        evidence = {message: passages for message, passages in said.items() if message in known}
+        symbol, session, cluster = (
+            value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
+        )
+        memo: dict[Hashable, Any] = {}
+        if symbol:
+            memo["symbol"] = self._symbols[symbol] = self._symbols.get(symbol) or recall.hashed(con, symbol)
+        found = [
+            recall.rank(con, views[each.embedder], row.text, symbol=symbol, moment=moment, settings=each, memo=memo)
+            for each in self.task.retrievers.values()
+        ]
+        _, _, hot = memory.hot(con, session, moment, config, factor)
+        cold = learnt.candidates(
+            con,
+            row.text,
+            symbols=frozenset(filter(None, [symbol])),
+            moment=moment,
+            settings=config.cold,
+            factor=factor,
+            plain=config.template == "guide",
+            stood=self._standing(con, moment),
+            least=config.cold.least,
+        )
+        needs = Qrels(
+            evidence=evidence,
+            words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
+            cited={},  # the same of all questions: whoever gathers these adds it
+        )
+        asked = RankedQuestion(
+            question_id=int(row.question_id),
+            text=row.text,
+            kind=row.kind,
+            conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
+            needs=needs,
+            hot=hot,
+            cold=cold,
+        )
+        missing = {
+            each.embedder: view.missing
+            for each in self.task.retrievers.values()
+            if each.meaning and (view := views[each.embedder]).missing
+        }
+        most = recall.most(config.budget.warm)
+        return Outcome(asked, [_table(each, most) for each in found], later=not there.all(), missing=missing)
+
+    def _whole(self, con: "DuckDBPyConnection", model: str) -> View:
+        """Return all passages with a model's codes; a snapshot's are read once."""
+        if model not in self._whole_of:
+            self._whole_of[model] = self.corpus.now(con, model)
+        return self._whole_of[model]
+
+    def _standing(self, con: "DuckDBPyConnection", moment: AsOf) -> list[ledger.Known]:
+        """Return the insights that stood at a moment; they change with events only."""
+        number = bisect_right(self._events, times.naive(moment.now))
+        if number != self._stood[0]:
+            self._stood = number, ledger.standing(con, moment)
+        return self._stood[1]
+
+
+def _table(ranked: recall.Ranked, most: int) -> Ints:
+    """Return the first of the ranked, a row each."""
+    first = ranked.passage_ids[:most]
+    none = [0] * len(first)
+    columns = [first, ranked.scores[:most], *(ranked.signals.get(name, none)[:most] for name in SIGNALS)]
+    return np.array(columns, np.int64).T
