@@ -5,8 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gallump_lab.lazy import np
 from gallump_lab.memory.records import Message
 
 if TYPE_CHECKING:
