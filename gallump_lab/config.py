@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, tzinfo
+from functools import cached_property
 from typing import Any, Literal, Self, cast, get_args, get_origin
 from zoneinfo import ZoneInfo
 
@@ -292,6 +293,10 @@ class Config(_Settings):
 
     def to_toml(self) -> str:
         """Write every setting that is not None as TOML."""
+        return self._toml
+
+    @cached_property
+    def _toml(self) -> str:
         return tomli_w.dumps(_plain(self))
 
     @classmethod

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from itertools import pairwise
 
+from gallump_lab.lazy import regex
+
 _kept: dict[str, None] = {}
 
 
@@ -19,7 +21,7 @@ _Span = tuple[int, int, str]  # where a secret begins and ends in a text, and wh
 
 
 def _any_case(verbose: str) -> re.Pattern[str]:
-    return re.compile(verbose, re.IGNORECASE | re.VERBOSE | re.MULTILINE)
+    return regex(verbose, re.IGNORECASE | re.VERBOSE | re.MULTILINE)
 
 
 # What issuers begin their keys with, and what follows.
@@ -37,20 +39,20 @@ _ISSUED = {
 }
 _STARTS = (*" ".join(_ISSUED).split(), "eyJ", "-----BEGIN")
 _EDGE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))"  # where a word begins, escapes included
-_SHAPED = re.compile(
+_SHAPED = regex(
     rf"(?P<secret>(?P<sure>sk-ant-{_BODY}{{16,}}|{_EDGE}AKIA[A-Z]{{16}}(?![A-Za-z0-9]))|{_EDGE}(?:"
     + "|".join(f"(?:{'|'.join(map(re.escape, starts.split()))}){rest}" for starts, rest in _ISSUED.items())
     + "))"
 )
-_BLOCK = re.compile(
+_BLOCK = regex(
     r"""(?P<secret>-----BEGIN[ ](?:[A-Z0-9]+[ ]){0,4}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----(?:
         (?:[^-]|-(?!----)){0,9999}+-----END[ ][A-Z0-9 ]{1,40}-----
         |(?:(?:[\s"'+,>|#*]|\\[nrt])*+(?:[A-Z][A-Za-z-]{2,20}:[ ][^\n\\"']*+|[A-Za-z0-9+/=]{16,}+))++  # it breaks off
         |\s*\Z))""",
     re.VERBOSE,
 )
-_JWT = re.compile(rf"{_EDGE}(?P<secret>eyJ{_BODY}{{8,2000}}\.eyJ{_BODY}{{8,}}(?:\.{_BODY}*+)*+)")
-_WIF = re.compile(rf"(?P<secret>[5KL](?<![A-Za-z0-9].){_BASE58}{{50,51}})(?![A-Za-z0-9])")
+_JWT = regex(rf"{_EDGE}(?P<secret>eyJ{_BODY}{{8,2000}}\.eyJ{_BODY}{{8,}}(?:\.{_BODY}*+)*+)")
+_WIF = regex(rf"(?P<secret>[5KL](?<![A-Za-z0-9].){_BASE58}{{50,51}})(?![A-Za-z0-9])")
 _URL = _any_case(  # but no number of shares, as in buy://MSFT:400@29.85
     r"""://(?!(?-i:[A-Z]+):\d+@)[^\s:/@"'<>]{0,100}:(?P<secret>(?![$<{%[(*])[^\s/"'<>]{1,200})@
     (?=\[|[\w.-]{0,100}[a-z]|\d+\.\d+\.\d+\.\d)"""
@@ -60,14 +62,14 @@ _CURL = _any_case(
     r"""(?![$<{%[(*])(?(quote)[^"'\n]{1,200}|[^\s"']{1,200}))"""
 )
 _AWS = _any_case(r"(?:AKIA|ASIA|aws|ecret)[\s\S]{1,200}?(?<![\w/+=])(?P<secret>[a-z0-9/+]{40})(?![\w/+=])")
-_ALPACA = re.compile(r"(?<![A-Za-z0-9])(?P<secret>[PAC]K(?=[A-Z]*\d)[A-Z0-9]{18}(?:[A-Z0-9]{6})?)(?![A-Za-z0-9])")
-_LONG = re.compile(r"(?<![\w+/=-])(?P<secret>[A-Za-z0-9]{32,128})(?![\w+/=-])")
+_ALPACA = regex(r"(?<![A-Za-z0-9])(?P<secret>[PAC]K(?=[A-Z]*\d)[A-Z0-9]{18}(?:[A-Z0-9]{6})?)(?![A-Za-z0-9])")
+_LONG = regex(r"(?<![\w+/=-])(?P<secret>[A-Za-z0-9]{32,128})(?![\w+/=-])")
 _SEEDS = "(?:(?:seed|recovery|mnemonic|backup)[ _-](?:phrase|words)|mnemonic)"
 _SEED = _any_case(
     rf"""{_SEEDS}(?:\s{{0,2}}[:=]|[ ](?:is|are))?["'`\s]{{0,4}}(?:1[.)]\s?)?
     (?P<secret>\b[a-z]{{3,8}}(?:(?:[\s,]|\d{{1,2}}[.)]){{1,6}}[a-z]{{3,8}}\b){{11,23}})(?!\w)"""
 )
-_CARD = re.compile(r"(?<![\w.,$/-])(?P<secret>[2-6]\d(?:[ -]?\d){11,17})(?![\d/-]|[.,]\d)")
+_CARD = regex(r"(?<![\w.,$/-])(?P<secret>[2-6]\d(?:[ -]?\d){11,17})(?![\d/-]|[.,]\d)")
 _OF_CARD = _any_case(r"(?<![a-z])(?:cards?|kreditkarte|visa|mastercard|amex|cv[cv]2?)(?![a-z]|[ ]number[ ]removed)")
 
 # What is called a key. Whoever says "token: 500" or "the key is patience" means no value that looks random.
@@ -91,8 +93,8 @@ _BEARER = _any_case(
     (?P<secret>(?=(?(basic)|\S{16}))[a-z0-9._~+/-]{8,}={0,2})"""
 )
 _STANDS_FOR_ONE = _any_case(r"your|example|placeholder|redacted|removed|dummy|insert|change.?me|goes.?here|x{4}|\*{3}")
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}|(?:bc|tb|ltc|addr)1[a-z0-9]{25,110}")  # an account's: anybody may know it
-_MINT = re.compile(rf"{_BASE58}{{32,44}}")  # what a coin goes by
+_ADDRESS = regex(r"0x[0-9a-fA-F]{40}|(?:bc|tb|ltc|addr)1[a-z0-9]{25,110}")  # an account's: anybody may know it
+_MINT = regex(rf"{_BASE58}{{32,44}}")  # what a coin goes by
 
 # What is called a password, whatever it looks like.
 _CALLED_SO = r"""(?:pass(?:words?|wd|phrase|code|wort)|kennwort|mot[ ]de[ ]passe|contrase[n\u00f1]a
@@ -212,10 +214,10 @@ _HINTS = ("pass", "pw", "kennwort", "mdp", "contrase")
 _RULES: tuple[_Rule, ...] = (
     ("API key", _BEGINNINGS, _SHAPED, _shaped),
     ("access token", ("eyj",), _JWT, bool),
-    ("API key", (":aa",), re.compile(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
+    ("API key", (":aa",), regex(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
     ("API key", ("hooks",), _any_case(r"hooks\.slack\.com/services/(?P<secret>[a-z0-9_/-]{30,})"), bool),
     ("access token", ("sig=", "signature="), _any_case(r"(?:sig|-signature)=(?P<secret>[a-z0-9%+/=_-]{30,})"), bool),
-    ("access token", ("t=",), re.compile(r"[?&]t=(?P<secret>\d{18,})"), bool),  # Flex
+    ("access token", ("t=",), regex(r"[?&]t=(?P<secret>\d{18,})"), bool),  # Flex
     ("private key", ("5", "k", "l"), _WIF, _tangled),
     ("API key", ("alpaca", "apca", "key", "secret"), _ALPACA, bool),
     ("API key", ("aws", "akia", "asia", "secret"), _AWS, _tangled),
@@ -236,7 +238,7 @@ _HINTED = {
     for hint in dict.fromkeys(hint for _, hints, *_ in _RULES for hint in hints)
 }
 _MASKS = " ".join(f"[{what} removed]" for what, *_ in _RULES)
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring them; a key has none
+_UNSEEN = regex("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring them; a key has none
 
 
 def keep(secret: str) -> None:
@@ -312,7 +314,7 @@ def warn(where: str, *texts: object, stacklevel: int = 2) -> None:
 
 # What of a growing text may become a secret: the beginning of a key, a label with what may be its value, a number.
 _EARLIER = sorted({start[:end] for start in _STARTS for end in range(1, len(start) + 1)}, reverse=True)
-_BEGUN = re.compile(rf"{_EDGE}(?:{'|'.join(map(re.escape, _EARLIER))})\Z")
+_BEGUN = regex(rf"{_EDGE}(?:{'|'.join(map(re.escape, _EARLIER))})\Z")
 _NAMED = _any_case(
     rf"""(?:(?:{_LABEL}|pass|pw|wif|bearer|authorization)(?:[ ]\([^()\n]{{1,20}}\)?)?
       ["'`*_\s:=>()|,\u2192-]{{0,8}}{_OPEN}?(?:[a-z]{{1,10}}\s{{0,3}})?[!-~]*

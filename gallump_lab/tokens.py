@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gallump_lab.bundled import bundled
+from gallump_lab.lazy import regex
 
 if TYPE_CHECKING:
     import tiktoken
@@ -33,8 +34,8 @@ PRIOR_TOKENS = 2_000
 
 _LOCK = threading.Lock()
 RUN = 1_000
-_ENDLESS = re.compile(rf"\S{{{RUN}}}")
-_ADDS_UP = re.compile(rf"\S(?:.{{0,{RUN - 3}}}\S)?\n*", re.DOTALL)
+_ENDLESS = regex(rf"\S{{{RUN}}}")
+_ADDS_UP = regex(rf"\S(?:.{{0,{RUN - 3}}}\S)?\n*", re.DOTALL)
 MOST = 200_000
 """So many words' counts are kept, about 20 MB."""
 _TOGETHER = 2**40

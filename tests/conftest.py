@@ -1,7 +1,14 @@
-"""What holds for every test."""
+"""What holds for every test, and the labs that many share."""
 
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.util import find_spec
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # They run with the DuckDB that has a server, see unit/test_team.py.
@@ -9,3 +16,43 @@ collect_ignore = [] if find_spec("duckdb_extension_quack") else ["team"]
 
 settings.register_profile("any machine", deadline=None)  # a slow machine fails no test
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """Open private copies of the sample lab, which is imported once a run: by the worker that needs it first."""
+    from gallump_lab import Lab  # not where the tests are handed out
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    made = folder / "sample.duckdb"
+    with (folder / "sample.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            lab = Lab.sample()
+            shutil.copyfile(lab.store.path, folder / "sample.draft").rename(made)
+
+    def opened(**options: object) -> Lab:
+        copy = shutil.copyfile(made, tmp_path_factory.mktemp("sample") / "sample.duckdb")
+        return Lab.open(copy, **{"clock": lambda: datetime(2013, 2, 20, 17, tzinfo=UTC), **options})
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def anew(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """Give a lab, by its file or a new one's name, as it was when it was first asked for: sooner than opening one."""
+    from gallump_lab import Lab
+    from gallump_lab.store import Store
+
+    folder, first = tmp_path_factory.mktemp("anew"), {}
+
+    def lab(file: str | Path = "lab.duckdb", **options: object) -> Lab:
+        if file not in first:
+            store = Store.open(folder / file)
+            first[file] = store, store.path.read_bytes()
+        store, before = first[file]
+        store.path.write_bytes(before)
+        return Lab(store, **options)
+
+    return lab

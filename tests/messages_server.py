@@ -107,6 +107,7 @@ class MessagesServer:
 
     def __init__(self):
         self.requests: list[Request] = []
+        self.asked = threading.Event()  # set with the first request
         self.closing = threading.Event()
         self._queued = deque()
         self._http = _Http(("127.0.0.1", 0), _Handler)
@@ -199,6 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         request = Request(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
         owner.requests.append(request)
+        owner.asked.set()
         wrong = sorted(body.keys() - _KNOWN)
         if self.path != "/v1/messages" or wrong:
             reply = Status.error(404 if not wrong else 400, "invalid_request_error", f"{self.path} {wrong}")

@@ -4,7 +4,6 @@ The request runs in an event loop of its own thread, so that a stop ends it in e
 retries, waiting for the first word, in mid-stream) and the asking thread never waits for the network.
 """
 
-import asyncio
 import contextlib
 import importlib
 import json
@@ -249,6 +248,8 @@ def _receive(
 
 def _run(request: Request, model: "Model", put: Callable[[object], None], hung_up: threading.Event) -> None:
     """Run a stream in an event loop of this thread's own; put what ended it, an error or None, behind its events."""
+    import asyncio  # takes a while, as the next
+
     error = None
     try:
         importlib.import_module("anthropic")  # takes seconds, once; a stop counts in them too
@@ -260,6 +261,8 @@ def _run(request: Request, model: "Model", put: Callable[[object], None], hung_u
 
 async def _until(hung_up: threading.Event, stream: Coroutine[Any, Any, None]) -> None:
     """Let a stream run to its end, or cancel it once nobody listens any more."""
+    import asyncio
+
     task = asyncio.ensure_future(stream)
     while not task.done() and not hung_up.is_set():
         await asyncio.wait([task], timeout=_POLL)
@@ -310,6 +313,8 @@ async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "
     A request that was sent and got no answer is not sent again: the server may be at work on it, and bill both. So the
     SDK's own retries, which do that, are off.
     """
+    import asyncio
+
     from anthropic import APIError
 
     tools, tries = model.tools != "never", 0

@@ -19,6 +19,7 @@ from gallump_lab.brain import claude
 from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, clean, line
 from gallump_lab.brain.prices import price
 from gallump_lab.brain.recommendations import MOST, Tool, short
+from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import addresses_model
 from gallump_lab.memory.text import indented, one_line, statement
@@ -321,8 +322,8 @@ def _attribute(name: str) -> str:
     return name.casefold() if _ATTRIBUTE.fullmatch(name) else ""
 
 
-_ATTRIBUTE = re.compile(r"[^\W_][\w .%/&'-]{0,39}")
-_COMMAND = re.compile(
+_ATTRIBUTE = regex(r"[^\W_][\w .%/&'-]{0,39}")
+_COMMAND = regex(
     r"(?:^|[.!?;]\s+)[\"'(*-]*(?:(?:please|always|never|now|also|just|do not|don't|from now on|in future)[,\s]+)*"
     r"(?:ignore|disregard|forget|override|bypass|recommend|advise|suggest|respond|reply|answer|say|tell|reveal|"
     r"pretend|act as|behave|obey|comply|treat|assume|remember|mention|execute|approve)\b(?!\s*[:=])",
@@ -352,8 +353,8 @@ def _day(given: str, zone: tzinfo, *, end: bool = False) -> datetime | None:
         return None
 
 
-_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
-_FIGURE = re.compile(r"\d+(?:[.,'\u2019]\d+)*")
+_DATE = regex(r"\d{4}-?\d{2}-?\d{2}")
+_FIGURE = regex(r"\d+(?:[.,'\u2019]\d+)*")
 
 
 def _figures(text: str) -> Iterator[tuple[str, set[float]]]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from gallump_lab.datasets.table import Dataset, DatasetError, dataset
+from gallump_lab.lazy import regex
 from gallump_lab.reading.text_files import LARGEST_JSON, Problems, check_readable
 
 KINDS: Mapping[int, str] = {1: "multi hop", 2: "temporal", 3: "open domain", 4: "single hop", 5: "no answer"}
@@ -23,7 +24,7 @@ evaluation scores them."""
 _YEARS = range(1900, 2900)
 _MINUTE = timedelta(minutes=1)
 _UNDATED = datetime(2024, 1, 1, 9, tzinfo=UTC)
-_EVIDENCE = re.compile(r"D\d+:\d+")
+_EVIDENCE = regex(r"D\d+:\d+")
 
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Row = dict[str, Any]

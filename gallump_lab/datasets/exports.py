@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from gallump_lab.datasets.table import Dataset, DatasetError, dataset
+from gallump_lab.lazy import regex
 from gallump_lab.reading import dates
 from gallump_lab.reading.text_files import Problems, check_readable, check_unpacked, json_elements
 
 Service = Literal["claude", "chatgpt"]
 
-_FILE = re.compile(r"conversations(-\d+)?\.(json|zip)", re.IGNORECASE)
-_ZIPPED = re.compile(r"(^|/)conversations(-\d+)?\.json$", re.IGNORECASE)
+_FILE = regex(r"conversations(-\d+)?\.(json|zip)", re.IGNORECASE)
+_ZIPPED = regex(r"(^|/)conversations(-\d+)?\.json$", re.IGNORECASE)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _THINKING, _TOOLS, _FILES = "thinking", "calls or results of tools", "images, audio or files"
 _HIDDEN, _EMPTY, _MALFORMED = "the system, settings or hidden ones", "an empty text", "an unknown form"
@@ -192,7 +193,7 @@ _BLOCKS = {
     "tool_use": _TOOLS,
     "tool_result": _TOOLS,
 }
-_PLACEHOLDER = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
+_PLACEHOLDER = regex(r"```\s*This block is not supported on your current device yet\.\s*```")
 
 
 def _claude(found: Mapping[str, Any]) -> _Talk | None:
@@ -253,12 +254,12 @@ _KINDS = {
     **dict.fromkeys(("computer_output", "citable_code_output", "system_error"), _TOOLS),
 }
 # A mark is a name and its fields between characters that no font has; in older replies 4\u2020source in brackets.
-_MARK = re.compile(
+_MARK = regex(
     "(?<![ \t])[ \t]*(?:\ue200([^\ue200\ue201\n]*)(?:\ue201|$)"
     "|\u3010[^\u3010\u3011\u2020\n]{0,200}\u2020[^\u3010\n]{0,200}\u3011)"
 )
-_SINGLE = re.compile("[\ue200-\ue206]")
-_NAMED = re.compile(r'(?:entity\ue202\s*\[\s*"[^"]*"\s*,\s*"|(?:url|link_title)\ue202)([^"\ue202]*)')
+_SINGLE = regex("[\ue200-\ue206]")
+_NAMED = regex(r'(?:entity\ue202\s*\[\s*"[^"]*"\s*,\s*"|(?:url|link_title)\ue202)([^"\ue202]*)')
 
 
 def _chatgpt(found: Mapping[str, Any]) -> _Talk | None:

@@ -126,10 +126,11 @@ def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
     """
     import numpy as np
 
-    bars = bars[bars["close"].notna() & (bars["close"] != 0)]
-    if bars.empty:
-        return None
     date, low, high, close = (bars[name].to_numpy() for name in ("date", "low", "high", "close"))
+    there = np.flatnonzero(bars["close"].notna().to_numpy() & (close != 0))
+    if not len(there):
+        return None
+    date, low, high, close = (column[there] for column in (date, low, high, close))
     year = date > date[-1] - np.timedelta64(52, "W")
 
     def change(days: int) -> float | None:
@@ -140,12 +141,12 @@ def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
 
     return Trend(
         symbol=symbol,
-        date=bars["date"].iloc[-1],
+        date=bars["date"].iloc[there[-1]],
         change_5=change(5),
         change_20=change(20),
         change_60=change(60),
         low=np.fmin(low, close)[year].min(),
         high=np.fmax(high, close)[year].max(),
-        since=bars["date"].iloc[0].date() if year.all() else None,
+        since=bars["date"].iloc[there[0]].date() if year.all() else None,
         from_mean_50=above(close[-50:].mean()) if len(close) >= 50 else None,
     )

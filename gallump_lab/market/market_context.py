@@ -233,7 +233,8 @@ def _reader() -> "TypeAdapter[MarketContext]":
 
 def one_line(text: str) -> str:
     """Bring a text onto one line: whatever is not printable becomes a space, and spaces become one."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    printable = text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(printable.split())
 
 
 def _quote(quote: Quote) -> str:

@@ -188,7 +188,8 @@ def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int])
     }
     question = vectors.of(vectors.BUILT_IN, [" ".join(said)], weights.__getitem__)[0].astype(np.float64)
     question = np.rint(1000 * question / max(np.sqrt(question @ question), 1))
-    rows = vectors.decode(np.frombuffer(b"".join(map(_code, texts)), np.uint64).reshape(number, -1))
+    codes = np.frombuffer(b"".join(map(_code, texts)), np.uint64).reshape(number, -1)
+    rows = vectors.decode(codes).astype(np.float64)
     # Whole numbers below 2**53, so the order of summing does not matter.
     norm = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.sqrt(question @ question)
     cosine: Ints = np.maximum(np.rint(MILLION * (rows @ question) / np.maximum(norm, 1)), 0).astype(np.int64)

@@ -11,10 +11,9 @@ from functools import cache
 from itertools import accumulate, chain, groupby
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset, DatasetError
+from gallump_lab.lazy import np
 from gallump_lab.masking import masked
 from gallump_lab.memory import labels, ledger
 from gallump_lab.memory.messages import (

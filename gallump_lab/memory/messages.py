@@ -8,7 +8,6 @@ Postings are read by term, so a bulk import leaves them sorted by term; what is 
 until the next.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,8 @@ from functools import lru_cache
 from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
 from gallump_lab import tokens
+from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
@@ -55,7 +53,7 @@ FEW = 256
 
 TITLE = "left(trim(regexp_replace(text, '\\s+', ' ', 'g')), 80)"
 """What a session is called by, of its first question."""
-_BLANK = re.compile(r"[\t\n\f\r ]+")
+_BLANK = regex(r"[\t\n\f\r ]+")
 _INTO_MESSAGES = """
 insert into messages select message_id, session_id, role, text, nullif(symbol, ''), created_at, arrived_at, tokens,
 state, nullif(speaker, '') from given

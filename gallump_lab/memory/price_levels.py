@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
+from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Kind
 from gallump_lab.reading.dates import Named, times
 from gallump_lab.reading.numbers import numbers
@@ -20,7 +21,7 @@ VALUED = frozenset({"stop", "target", "entry level", "position", "size", "foreca
 """Attributes of a symbol of which the newest holds."""
 _KINDS: dict[str | None, Kind] = {"position": "position", "size": "position", None: "position", "forecast": "thesis"}
 
-RETAKEN = re.compile(
+RETAKEN = regex(
     r"(?:(?:h+m+|oh|ok|um|er|uh)[,. ]+)*(?:no|nah|nope|wait|scratch that|i mean|i meant|make (?:that|it)"
     r"|correction|typo|sorry|sry|actually)\b[^.!?]{0,30}?\d",
     re.IGNORECASE,
@@ -28,7 +29,7 @@ RETAKEN = re.compile(
 """What was just said is taken back, and said otherwise."""
 
 _PHRASES = [
-    (re.compile(rf"(?<!\w)(?:{pattern})(?![\w'])"), name)
+    (regex(rf"(?<!\w)(?:{pattern})(?![\w'])"), name)
     for name, pattern in {
         " _target ": r"price target|profit objective|upside|take[ -]?profits?(?: order)?|t/p|(?:limit )?order to sell",
         " _entry ": r"(?:limit )?order to buy|buy (?:limit|stop)|limit buy",
@@ -97,13 +98,13 @@ _ATTRIBUTES = {
     "stops": "stop", "sl": "stop", "trail": "stop", "trailing": "stop", "targets": "target", "tgt": "target",
     "tp": "target", "entry": "entry level", "_entry": "entry level", "qty": "size",
 }  # fmt: skip
-_OPTIONS = re.compile(
+_OPTIONS = regex(
     r"\b(?:calls?|puts?(?! (?:an?|my|the|our|it|in|on|another|me|up|stops?)\b)|strikes?|straddles?|strangles?"
     r"|spreads?|condors?|collars?|contracts?|csps?|leaps|dte|options?|\d+(?:\.\d+)?[cp])\b",
     re.IGNORECASE,
 )
 """An option's level or trade is not its stock's."""
-_DOUBTS = re.compile(
+_DOUBTS = regex(
     r"\b(?:he|she|they|his|her|their|you|your|says|said|thinks|told|according|heard|rumou?r\w*|suggest\w*|recommend\w*"
     r"|analysts?|consensus|maybe|perhaps|might|(?-i:may)|could|should|thinking|consider\w*|tempted|torn|almost|nearly"
     r"|wish|wonder\w*|guess|probably|supposed?|imagin\w+|assum\w+|hypothe\w+|pretend\w*|what if|if only|between|or so"
@@ -112,22 +113,22 @@ _DOUBTS = re.compile(
     re.IGNORECASE,
 )
 """A sentence that has one of these states nothing for certain, whatever its clauses say by themselves."""
-_QUOTED = re.compile(r"[\"\u201c\u201d\u201e\u00ab]|(?<!\w)['\u2018][^'\u2019]+\s[^'\u2019]+['\u2019](?!\w)")
-_CLAUSE = re.compile(
+_QUOTED = regex(r"[\"\u201c\u201d\u201e\u00ab]|(?<!\w)['\u2018][^'\u2019]+\s[^'\u2019]+['\u2019](?!\w)")
+_CLAUSE = regex(
     r"(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt|pt|size|qty|entry)\b[\s:=@$]{0,3}\d)|[,;](?:\s+|$)|\s+/\s+|[.!]\s+"
     r"|\s*(?:\.{3}|\u2026)\s*|\s+(?:and|but|then|with|w|w/|so)\s+|\s+[-\u2013\u2014]+\s+",
     re.IGNORECASE,
 )
-_WHEN = re.compile(
+_WHEN = regex(
     r"\b(?:(?:on )?(?:mon|tues?|wed|thurs?|fri)\b|(?:this |last )?(?:morning|afternoon|evening|night)"
     r"|(?:on |since |as of )?\d{1,2}/\d{1,2}(?:/\d{2,4})?"
     r"|(?:at|after|before|into) (?:the )?(?:open|close))\b|\b(?:on|since|as of|from) +(?= {3,}|$)",
     re.IGNORECASE,
 )
 """When something was done, which changes nothing of what was; what leads to a date that was taken out."""
-_APART = re.compile(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
+_APART = regex(r"[NP]\S+ +(?:(?:to|or|-|\u2013|/) *)?[NP]\d")
 """From one number to another, this or that, a row of a table."""
-_TOKEN = re.compile(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
+_TOKEN = regex(r"[NP]\d+(?:\.\d+)?|S\b|->|=>|[a-z_\u00e4\u00f6\u00fc]+(?:['-][a-z]+)*|[^\s.!\"*]")
 
 _Stated = tuple[str | None, str]
 """An attribute and its value, as in `Stance`."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal, Protocol
 
+from gallump_lab.lazy import regex
 from gallump_lab.memory.text import statement, terms
 from gallump_lab.reading.periods import MONTHS
 from gallump_lab.reading.symbols import canonical
@@ -30,7 +31,7 @@ _OPPOSITES = (
 )
 _SIDES = {word: (pair, side) for pair in _OPPOSITES.split("|") for side, word in enumerate(pair.split())}
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
-_TIME = re.compile(
+_TIME = regex(
     rf"\b(?:\d{{4}}-\d\d(?:-\d\d)?|(?:\d\d?(?:st|nd|rd|th)?(?: of)? )?(?:{_MONTH})\b\.?(?: \d\d?\b)?(?:,? \d{{4}}\b)?"
     r"|(?:in|of|since|by|for|during|until|through|fy) (?:19|20)\d\d|[qh][1-4](?: \d{4})?"
     r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|yesterday|today|tomorrow|spring|summer|autumn|winter"
@@ -40,7 +41,7 @@ _TIME = re.compile(
 )
 """What names a time, or tells one from another."""
 _NEGATIONS = frozenset({"no", "not", "never", "without", "neither", "nor"})
-_WORD = re.compile(r"[a-z]+")
+_WORD = regex(r"[a-z]+")
 _DONE = frozenset({"bought", "sold", "added", "trimmed", "shorted", "covered"})
 """Trades that were made: two at different figures are two events."""
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from gallump_lab.lazy import regex
 from gallump_lab.memory.price_levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import FOREIGN, JOKED, READ, TRADED, Statement, Symbols, statements
@@ -32,7 +33,7 @@ FAR = 3
 
 
 def _any_of(*words: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
+    return regex(rf"\b(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 
 
 _RULE = _any_of(
@@ -50,7 +51,7 @@ _LESSON = _any_of(
     r"next time|costs? (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)",
     r"dumb|stupid|trap|against my own|overr[io]d\w+|losers",
 )
-_SCHEDULED = re.compile(
+_SCHEDULED = regex(
     r"\b(?:earnings|reports?|results|dividend|meeting)\b.{0,30}\b(?:on|due|scheduled)\b.{0,12}?(?:\d|day\b)",
     re.IGNORECASE,
 )
@@ -81,16 +82,16 @@ _PRACTICES = {
     }.items()
 }
 """What a rule forbids or allows: a newer one about the same, in much the same words, takes its place."""
-_COUNT = re.compile(r"\b(\d{1,3}) (?:trading )?(sessions|days|weeks|months|trades)\b", re.IGNORECASE)
-_VIEW = re.compile(
+_COUNT = regex(r"\b(\d{1,3}) (?:trading )?(sessions|days|weeks|months|trades)\b", re.IGNORECASE)
+_VIEW = regex(
     r"\bi (?:(?:really|just|actually|now|do|don['\u2019]?t|much|still) ){0,3}(?:hate|like|love|dislike|avoid|prefer"
     r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|etfs|bonds|banks|crypto|dividends)\b",
     re.IGNORECASE,
 )
 _OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
-_WHEN = re.compile(r"\d|day\b|\b(?:tonight|ago|last|next|since|until|years?|months?|weeks?)\b", re.IGNORECASE)
-_PROPER = re.compile(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
-_LEANS = re.compile(
+_WHEN = regex(r"\d|day\b|\b(?:tonight|ago|last|next|since|until|years?|months?|weeks?)\b", re.IGNORECASE)
+_PROPER = regex(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
+_LEANS = regex(
     r"(?:it|that|this|these|those|they|he|she|its|their|then|so|because|which|too|rest|never|first|there|below "
     r"that|after that)\b",
     re.IGNORECASE,

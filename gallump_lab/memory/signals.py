@@ -14,9 +14,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gallump_lab.config import Recall
+from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
 from gallump_lab.memory.corpus import NONE, USER
 from gallump_lab.memory.text import term_id, terms
@@ -205,12 +204,12 @@ def meaning(asked: Asked, places: "Places") -> "Ints":
     decoded = vectors.decode(view.codes[needed])
     decoded[needed == NONE] = 0
     where = where.reshape(len(sides) + 1, len(places))
-    # Whole numbers below 2**53 throughout, so the order of summing does not matter.
     mixed = 10 * decoded[where[0]]
     for (_, part), rows in zip(sides, where[1:], strict=True):
         mixed += part * decoded[rows]
-    norm = np.sqrt((mixed * mixed).sum(1)) * np.sqrt((question * question).sum())
-    cosine = np.rint(MILLION * (mixed @ question) / np.maximum(norm, 1))
+    both = mixed.astype(np.float64)  # whole numbers below 2**53 throughout, so the order of summing does not matter
+    norm = np.sqrt((both * both).sum(1)) * np.sqrt((question * question).sum())
+    cosine = np.rint(MILLION * (both @ question) / np.maximum(norm, 1))
     found: Ints = np.maximum(cosine, 0).astype(np.int64)
     return found
 

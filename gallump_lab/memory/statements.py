@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from gallump_lab.lazy import regex
 from gallump_lab.memory.price_levels import MEANS, RETAKEN
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import one_line, sentences, storable, terms
@@ -31,7 +32,7 @@ class Statement:
     """Whether the sentence directly before it in the message is a statement too."""
 
 
-_MARKUP = re.compile(
+_MARKUP = regex(
     r"^[ \t]*(?:[-*+\u2022#]+|\d{1,2}[.)])[ \t]+|</?[A-Za-z!][^<>]{0,300}>|\[image\b[^\]\n]{0,500}\]"
     r"|\[(?=[^\[\]\n]{1,200}\]\()|\]\([^()\s]{1,500}\)|https?://\S+"
     r"|(?<!\w)[*_`~]+|[*_`~]+(?!\w)",  # emphasis, but no factor: 60*337
@@ -39,23 +40,23 @@ _MARKUP = re.compile(
 )
 _NOT_SAID = (">", "|", "=", "\t", "    ")  # what others said, tables, rules, code
 _FENCES = ("```", "~~~")
-_HEADS = re.compile(
+_HEADS = regex(
     r"</?(?:system|assistant|user|instructions?|prompt|context|memory|insights?|tools?)\b[^<>]{0,200}>"
     r"|<\|[^|<>]{0,40}\|>|\[/?INST\]|={3,}\s*\w[^=]{0,80}={3,}|^\s*on\b.{1,80}\bwrote\s?:",
     re.IGNORECASE,
 )
 """What only a prompt has, or another's mail."""
-_PASTED = re.compile(
+_PASTED = regex(
     r"\S\t+\S|\|.*\||\S {2,}\S+ {2,}\S|^\s*[^\s,;]*(?:[,;][^\s,;]*){2,}\s*$"  # columns
     r"|^\s*[\[(]?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d|^\s*[\[{].*[\]}],?\s*$|[{;]\s*$"  # logs, code
     r"|^\s*\$?[A-Z.]{1,6}(?:\s+[-+]?\$?\d[\d.,]*%?){2,}\s*$|^\s*(?:from|to|subject|sent|date)\s?:\s",
     re.IGNORECASE,
 )
 """Rows of tables, logs, code, headers of mail."""
-_BREAK = re.compile(r"\s*[,;:]\s+|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*")
+_BREAK = regex(r"\s*[,;:]\s+|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*")
 
 _WORD = r"[^\W\d_][\w'\u2019]*"
-_OPENING = re.compile(
+_OPENING = regex(
     r"(?:(?:(?i:hey|hiya?|hello|(?:good )?(?:morning|afternoon|evening)|thanks?(?: you)?(?: so much| a lot)?|thx"
     r"|congrats|cheers|okay|ok|right|so|well|anyways?|yeah|yep|yes|no|nope|nah|wow|ugh|ouch|h+m+|oh|ah|haha\w*|lol|cool|nice"
     r"|great|awesome|sure|definitely|exactly|btw|by the way|fyi|actually|listen|look|heads up|now|also)"
@@ -65,19 +66,19 @@ _OPENING = re.compile(
     r"(?: on \w+)?|i (?:wanted|want|have) to (?:tell|let) you(?: know)?)\b(?i: that\b)?(?=[\s,:])[\s,:]*)"
 )
 """Greetings, interjections, and what asks to note what follows."""
-_MINE = re.compile(
+_MINE = regex(
     r"(?i:\b(?:i|i'm|i'd|my|me|we|our|rules?|limits?|lessons?|plans?|targets?|stops?|exits?|entry|buy|sell"
     r"|forecast)\b)|\d|[A-Z]{2,}"
 )
-_OWN = re.compile(r"\b(?:i|i'm|i've|i'd|my|we|our)\b|\d", re.IGNORECASE)
-_MARKER = re.compile(r"^(?:[\w'-]+ ){0,2}(?:rules?|limits?|lessons?|principles?|policy|plan)\b", re.IGNORECASE)
-_YOU = re.compile(r"\byou(?:'\w+|r|rs|rself)?\b", re.IGNORECASE)
-_ASIDE = re.compile(r"(?:before|after|while|as|for|from|since|just)\b(?!.*\d)", re.IGNORECASE)
-_TAIL = re.compile(
+_OWN = regex(r"\b(?:i|i'm|i've|i'd|my|we|our)\b|\d", re.IGNORECASE)
+_MARKER = regex(r"^(?:[\w'-]+ ){0,2}(?:rules?|limits?|lessons?|principles?|policy|plan)\b", re.IGNORECASE)
+_YOU = regex(r"\byou(?:'\w+|r|rs|rself)?\b", re.IGNORECASE)
+_ASIDE = regex(r"(?:before|after|while|as|for|from|since|just)\b(?!.*\d)", re.IGNORECASE)
+_TAIL = regex(
     r"[,;]?\s+(?:please|pls|thanks|thank you|thx|lol|haha|ok|okay|right|(?:mark|note|log|remember) (?:it|that|this))$",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(
+_GOES_ON = regex(
     r"\$?\d[\d.,]*(?: (?!percent|per cent|is|was|on|in|for|will|would|by)|$)|[A-Z]{1,5},? \d[\d,]*, \d"
     r"|(?:not|hard|only|from|i (?:leave|sell|exit|go|buy|add|cut|wait))\b(?=.{0,30}$)|(?:below|under|above"
     r"|over|after|past|beyond|at) (?:that|this|it|there)\b",
@@ -88,7 +89,7 @@ _AUX = (
     r"(?:is|are|was|were|do|does|did|can|could|should|would|will|has|have|had|am|might"
     r"|isn't|aren't|don't|doesn't|didn't)"
 )
-_ASKS = re.compile(
+_ASKS = regex(
     r"(?:(?:what|which|who|whose|where|why|how)\b"
     rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b|when\s+{_AUX}\b"
     rf"|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
@@ -96,9 +97,9 @@ _ASKS = re.compile(
     r"|this|that|the|an?|my|your|our|any|\$?\d+)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
     re.IGNORECASE,
 )
-_STATES = re.compile(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
-_SUPPOSES = re.compile(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
-_ORDERS = re.compile(
+_STATES = regex(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
+_SUPPOSES = regex(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
+_ORDERS = regex(
     r"(?:please\b|kindly\b|(?:do(?:n't| not)\s+)?(?:give|show|tell|remind|mark|do|draw|play|poke|translate"
     r"|summari[sz]e|write|explain|compute|calculate|compare|check|list|let|ask|talk|help|find|plot|send|catch|walk"
     r"|spell|describe|define|draft(?! \w+ed)|suggest|recommend|note|log|laugh|worry|go|enjoy|have a|take care"
@@ -108,9 +109,9 @@ _ORDERS = re.compile(
     r"|everything|the\b(?!.*\b(?:stop|target|order|bid))))\b(?!\s*[:=]))",
     re.IGNORECASE,
 )
-_MOVES = re.compile(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
-_PLEASE = re.compile(r"\bplease\b", re.IGNORECASE)
-_ADDRESSED = re.compile(
+_MOVES = regex(r"(?:put|sell|buy|take|swap|switch|move|set|keep|make|add|use|cut)\b", re.IGNORECASE)
+_PLEASE = regex(r"\bplease\b", re.IGNORECASE)
+_ADDRESSED = regex(
     r"```|={3}|^#+\s|</?[a-z][^<>]*>|<[!?/|]|<(?:script|style|iframe|img|svg)\b|\]\(|\[/?inst\]|(?:java|vb)script:"
     r"|^\W*(?:system|assistant|user|human|developer)\s*:"
     r"|\byou (?:are (?:now|no longer|an?|to)|must|should(?! know)|shall|will|have to|need to|may (?:not|only)"
@@ -285,18 +286,18 @@ _ACRONYMS = frozenset(
 """Words and abbreviations that are the symbol of something too."""
 _JARGON = frozenset("tgt tp sl pt be dd eod ath".split())
 """What means something else in lower case."""
-TRADED = re.compile(
+TRADED = regex(
     r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
     r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
     r"|trades? (?:at|above|below)|chart|bullish|bearish|breakeven)\b|@ ?\$?\d|>",
     re.IGNORECASE,
 )
-JOKED = re.compile(
+JOKED = regex(
     r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
     r"your dreams|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
     re.IGNORECASE,
 )
-FOREIGN = re.compile(
+FOREIGN = regex(
     r"\b(?:if (?:\S+|only) (?:had|were)|had (?:i|we) \w+|wish\w*|imagin\w+|suppos(?:e|ing)|hypothe\w+|what if"
     r"|pretend\w*|be rich|(?:buddy|friends?|wife|husband|brother|dad|mom|boss|brokers?|gurus?|analysts?|he|she|they"
     r"|someone|somebody|everyone|street|cnbc|reddit|cramer)\b.{0,30}\b(?:says?|said|thinks?|told|hates?|loves?|likes?"
@@ -305,18 +306,18 @@ FOREIGN = re.compile(
 )
 """Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
 
-_TICKER = re.compile(
+_TICKER = regex(
     r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
     r"|sl|at|@|is|position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
     r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
     r"for)?|out of|\d) (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
 )
 """A word in capitals where a symbol would stand."""
-_SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
-_LOWER = re.compile(r"\b[a-z]{2,}\b")
-_CUT = re.compile(r"[.!?]\s|\n")
-_SPELT = re.compile(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
-_NAME = re.compile(r"[^\W\d_]{2,}")
+_SHOUTED = regex(r"\b[A-Z]{2,}\b")
+_LOWER = regex(r"\b[a-z]{2,}\b")
+_CUT = regex(r"[.!?]\s|\n")
+_SPELT = regex(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
+_NAME = regex(r"[^\W\d_]{2,}")
 
 
 class Symbols:

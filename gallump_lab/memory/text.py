@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from gallump_lab import tokens
+from gallump_lab.lazy import regex
 
 if TYPE_CHECKING:
     import Stemmer
@@ -28,7 +29,7 @@ BROKEN_OFF = "[broken off]"
 NOTE = "**Offline analyst: no model was asked.**"
 """Begins a note of the offline analyst. Of all that it says only what it found is made passages of: where a symbol
 stands, and what the rule says of it. The rest is said in every note, or quotes what stands elsewhere."""
-_FOUND = re.compile(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*?(?: By rule: .*?\.(?=\s|$)|\Z)", re.MULTILINE)
+_FOUND = regex(r"^\*\*[^*\s]+\*\* (?:closed|traded) at .*?(?: By rule: .*?\.(?=\s|$)|\Z)", re.MULTILINE)
 """Of a note that broke off its last line, as far as it came."""
 
 _STOP_WORDS = frozenset(
@@ -48,8 +49,8 @@ _KINDS = {
     "word": rf"[^\W_{_CJK}]+(?:['\u2019][^\W_{_CJK}]+)?",
     "sign": r"[\u2190-\u27bf\U0001f000-\U0001faff]",
 }
-_TOKEN = re.compile("|".join(_KINDS.values()))
-_KIND = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
+_TOKEN = regex("|".join(_KINDS.values()))
+_KIND = regex("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 _LOCAL = threading.local()
 
 
@@ -96,8 +97,8 @@ def statement(text: str) -> str:
     return f" {' '.join(filter(None, map(_stated, _pieces(spelt))))} "
 
 
-_NOT = re.compile(r"n['\u2019]t\b", re.IGNORECASE)
-_IS = re.compile(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
+_NOT = regex(r"n['\u2019]t\b", re.IGNORECASE)
+_IS = regex(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=100_000)
@@ -177,8 +178,8 @@ class Passage(NamedTuple):
     """cl100k tokens of `indented(text[start:stop])` and its line break."""
 
 
-_LINE = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
-_END = re.compile(
+_LINE = regex(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_END = regex(
     r"""[.!?\u2026\u3002\uff01\uff1f](?:(?<=[\u3002\uff01\uff1f])
     |(?<![.!?\u2026].)[.!?\u2026]*+["')\]\u201d\u2019*_]*+(?=\s))""",
     re.VERBOSE,
@@ -186,8 +187,8 @@ _END = re.compile(
 _SHORT = frozenset(
     "e.g. i.e. etc. vs. approx. resp. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k.".split()
 )
-_PIECE = re.compile(r"\S{1,20}")
-_APART = re.compile(r"[^\W_][.!?] [^\W_]")
+_PIECE = regex(r"\S{1,20}")
+_APART = regex(r"[^\W_][.!?] [^\W_]")
 """Two sentences that meet so share no token: together they cost what they cost apart."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
+from gallump_lab.lazy import regex
 from gallump_lab.reading.periods import (
     DAY,
     LENGTH,
@@ -18,8 +19,8 @@ from gallump_lab.reading.periods import (
     yearly,
 )
 
-_COUNTED = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
-_SLASHED = re.compile(r"(\d{4})/(\d\d)/(\d\d)\b")
+_COUNTED = regex(r"\d+(?:\.\d*)?", re.ASCII)
+_SLASHED = regex(r"(\d{4})/(\d\d)/(\d\d)\b")
 _FIRST, _LAST = 946_684_800, 4_102_444_800
 """Seconds since 1970 at which 2000 and 2100 begin: a number is read as a time in between, whatever its unit."""
 
@@ -104,7 +105,7 @@ def _number(digits: str) -> date | datetime | None:
     return None
 
 
-_BAR = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}:\d{2}.*))?", re.ASCII | re.DOTALL)
+_BAR = regex(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}:\d{2}.*))?", re.ASCII | re.DOTALL)
 _EXCHANGES = {
     13: "NZ",
     11: "AX",
@@ -173,14 +174,12 @@ def exchange_day(text: str, exchange: str = "") -> date:
     raise ValueError(msg)
 
 
-_ASKED_YEAR = re.compile(YEARS, re.IGNORECASE)
-_ASKED_MONTH = re.compile(
-    r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE
-)
-_ASKED_PART = re.compile(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
-_AHEAD = re.compile(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
-_PAST = re.compile(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
-_LEAD = re.compile(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
+_ASKED_YEAR = regex(YEARS, re.IGNORECASE)
+_ASKED_MONTH = regex(r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE)
+_ASKED_PART = regex(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
+_AHEAD = regex(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
+_PAST = regex(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
+_LEAD = regex(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

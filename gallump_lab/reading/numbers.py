@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from gallump_lab.lazy import regex
+
 Decimal = Literal[".", ","]
 """The sign before a number's fraction."""
 
@@ -18,17 +20,17 @@ _SCALES = {
 }  # fmt: skip
 """Powers of ten."""
 _SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
-_PLAIN = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
+_PLAIN = regex(r"-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _SPACES = "'\u2019 \u00a0\u2009\u202f"
-_SCALED = re.compile(rf"(?<=\d)\s?({_SCALE})$", re.IGNORECASE)
-_LEAD = re.compile(r"([+-]?)\s*(?:\$|USD)?\s*([+-]?)\s*")
+_SCALED = regex(rf"(?<=\d)\s?({_SCALE})$", re.IGNORECASE)
+_LEAD = regex(r"([+-]?)\s*(?:\$|USD)?\s*([+-]?)\s*")
 _WAYS: Mapping[Decimal, re.Pattern[str]] = {
-    ".": re.compile(
+    ".": regex(
         rf"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d{{1,3}}([,{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:\.\d*)?"
         r"|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d*)?",
         re.ASCII,
     ),
-    ",": re.compile(rf"\d+(?:,\d*)?|,\d+|\d{{1,3}}([.{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:,\d*)?", re.ASCII),
+    ",": regex(rf"\d+(?:,\d*)?|,\d+|\d{{1,3}}([.{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:,\d*)?", re.ASCII),
 }
 
 
@@ -114,7 +116,7 @@ Unit = Literal["", "%", "bps", "x"]
 _UNITS: Mapping[str, Unit] = {
     "%": "%", "percent": "%", "per cent": "%", "pct": "%", "prozent": "%", "bp": "bps", "bps": "bps", "x": "x",
 }  # fmt: skip
-_IN_PROSE = re.compile(
+_IN_PROSE = regex(
     r"(?<![\w.,'])(?P<sign>[-\u2212])?(?:[$\u20ac\u00a3\u00a5\u20b9]\s?)?(?P<figures>\d+(?:[.,'\u2019]\d+)*)"
     rf"(?:\s?(?P<scale>{_SCALE})\b)?"
     rf"(?:\s?(?P<unit>%|(?:{'|'.join(unit for unit in _UNITS if unit != '%')})\b))?(?![\w])",

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
+from gallump_lab.lazy import regex
+
 NAMES = "january february march april may june july august september october november december".split()
 MONTHS = {name: number for number, name in enumerate(NAMES, 1)}
 """The months' numbers by their names and short names, in lower case."""
@@ -58,7 +60,7 @@ _RANGE = (
 _PERIOD = "week|month|quarter|year"
 _NEXT = r"(?:the\s+)?(?P<next>next|coming|following)\s+"
 _TIMES = [
-    re.compile(pattern, re.IGNORECASE)
+    regex(pattern, re.IGNORECASE)
     for pattern in (
         r"\b(?P<year>(?:19|20)\d\d)[-/](?P<number>\d\d?)[-/](?P<day>\d\d?)\b",
         r"(?<![\d.])(?P<day>\d\d?)\.(?P<number>\d\d?)\.(?P<year>(?:19|20)\d\d)\b",
@@ -94,15 +96,15 @@ YEARS = (
     r"\b(?:in|since|during|throughout|year|early|late|mid|(?:start|beginning|middle|mid|end|rest|most|half|part|spring"
     r"|summer|autumn|fall|winter)\s+of)\s+$|\bmid-$"
 )
-_IN_YEAR = re.compile(rf"{YEARS}|\b(?:by|before|after|until|till?|through|come|next|last)\s+$", re.IGNORECASE)
-_IN_TIME = re.compile(
+_IN_YEAR = regex(rf"{YEARS}|\b(?:by|before|after|until|till?|through|come|next|last)\s+$", re.IGNORECASE)
+_IN_TIME = regex(
     r"\b(?:in|by|of|until|till?|since|before|after|early|late|mid|come|next|last|this|during|from|through|to|around"
     r"|into|within)\s+(?:the\s+)?$|\bmid-$",
     re.IGNORECASE,
 )
 _VERBS = frozenset({"may", "march", "mar"})
-_INSIDE = re.compile(r"[\w,;)]\s+$")
-_GOES_ON = re.compile(r"\s+[a-z]")
+_INSIDE = regex(r"[\w,;)]\s+$")
+_GOES_ON = regex(r"\s+[a-z]")
 _NEAR = 40
 _NEAR_DAYS = {"day before yesterday": -2, "yesterday": -1, "tomorrow": 1}
 LENGTH = frozenset({"within", "next", "ahead"})
@@ -279,12 +281,12 @@ def _months(first: int, count: int = 1) -> tuple[date, date]:
     return begin, end - DAY
 
 
-_LEAD = re.compile(
+_LEAD = regex(
     r"(?:\b(?P<lead>by|before|until|till?|through|come|in|during|on|at|into|within)\s+)?(?:the\s+)?"
     r"(?:(?P<part>start|beginning|early|middle|mid|late|end)(?:\s+of)?(?:\s+the)?[\s-]+)?(?:(?:this|next)\s+)?$",
     re.IGNORECASE,
 )
-_OUT = re.compile(r"\s+(?:is\s+)?(?:out|over|done|ends)\b|(?:'s|[\s-])\s*end\b", re.IGNORECASE)
+_OUT = regex(r"\s+(?:is\s+)?(?:out|over|done|ends)\b|(?:'s|[\s-])\s*end\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

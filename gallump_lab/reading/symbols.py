@@ -3,18 +3,19 @@
 import re
 from collections.abc import Iterable
 
+from gallump_lab.lazy import regex
 from gallump_lab.masking import masked
 
 LONGEST = 15
 """Characters of the longest symbol that is no option's."""
 
-_SYMBOL = re.compile(r"\^?[A-Za-z0-9]+(?:[.\-=/:&][A-Za-z0-9]+)*!?")
-_OPTION = re.compile(r"([A-Z]{1,6}) *(\d{6}[CP]\d{8})")
+_SYMBOL = regex(r"\^?[A-Za-z0-9]+(?:[.\-=/:&][A-Za-z0-9]+)*!?")
+_OPTION = regex(r"([A-Z]{1,6}) *(\d{6}[CP]\d{8})")
 """An option of a US exchange (OCC): root, day of expiry, call or put, strike in thousandths of a dollar."""
-_CLASS = re.compile(r"([A-Z]{1,5})[.\-/]([A-Z])|([A-Z]{2,5}) ([AB])")
+_CLASS = regex(r"([A-Z]{1,5})[.\-/]([A-Z])|([A-Z]{2,5}) ([AB])")
 """A class of shares. After a space A and B alone are classes: other letters are likelier to be a symbol."""
 # A word, or a cashtag such as $ibm (but not $190), with at most one short suffix: BRK.B, BRK B, M&M.NS, BTC-USD, ES1!.
-_NAMED = re.compile(
+_NAMED = regex(
     r"(?<![\w$^])(\$(?=[A-Za-z^]))?(\^?[A-Za-z0-9]+(?:&[A-Za-z0-9]+)?)([.\-=/][A-Za-z0-9]{1,3}| [AB]|!)?(?!\w)",
     re.ASCII,
 )

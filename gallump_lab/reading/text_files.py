@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from gallump_lab.lazy import regex
+
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
@@ -24,7 +26,7 @@ LARGEST_FIELD = 10_000_000
 SEPARATORS = ",;\t"
 
 _PIECE = LARGEST_JSON // 2
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACE = regex(r"[ \t\n\r]*")
 
 
 def check_readable(path: Path, error: type[Exception], *, most: int = LARGEST_FILE) -> Path:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gallump_lab.lazy import regex
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -64,9 +66,9 @@ class LabBusy(StoreError):
         return f"{path} is held by {who}. Waited {waited:.1f} s; this step changed nothing. Try it again."
 
 
-_HELD = re.compile(r"Could not set lock on file|Conflicting lock is held")
+_HELD = regex(r"Could not set lock on file|Conflicting lock is held")
 _HELD_HERE = "Unique file handle conflict"
-_UNWRITTEN = re.compile(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
+_UNWRITTEN = regex(r"TransactionContext Error: Failed to commit: (Could not write|Checkpoint failed|Corrupt)")
 _TROUBLES = (
     (
         DiskFull,

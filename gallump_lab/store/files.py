@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -12,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gallump_lab.lazy import regex
 from gallump_lab.store.errors import DiskFull, NoPermission, NotALab
 
 PRIVATE = 0o600
-_STALE = re.compile(r"File checkpoint iteration: (\d+), WAL checkpoint iteration: (\d+)")
-_BROKEN = re.compile(r"Corrupt WAL file: entry at byte position (\d+)")
+_STALE = regex(r"File checkpoint iteration: (\d+), WAL checkpoint iteration: (\d+)")
+_BROKEN = regex(r"Corrupt WAL file: entry at byte position (\d+)")
 
 
 def place(path: str | Path) -> Path:

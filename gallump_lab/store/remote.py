@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import random
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gallump_lab import masking
+from gallump_lab.lazy import regex
 from gallump_lab.store import schema
 from gallump_lab.store.errors import LabBusy, NoServer, QueryRefused, StoreError, translated
 from gallump_lab.store.files import quoted
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PORT = 9494
 SOON = 5.0
 """Seconds after which an address that has never answered is given up."""
-_ADDRESS = re.compile(r"(?i:quack):(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
+_ADDRESS = regex(r"(?i:quack):(//)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
 _ASK = "from quack_query_by_name('lab', ?)"  # a statement on the server, as a table here
 _LET_GO = "Invalid Input Error: Invalid connection id"
 _TROUBLES: Mapping[str, tuple[type[StoreError], str]] = {
@@ -52,7 +52,7 @@ _TROUBLES: Mapping[str, tuple[type[StoreError], str]] = {
     ),
 }
 """What the server's errors begin with, and what they are."""
-_CONFLICT = re.compile(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
+_CONFLICT = regex(r"[Cc]onflict on (update|tuple)|[Ww]rite-write conflict|Transaction conflict")
 # One writer at a time, as on a file, so that what a step sees holds until it has written. Whoever changes a row holds
 # it to the end of the transaction, even if it is soon what it was; and nobody changes what has been changed meanwhile.
 _TURN = "update sorting set done = -1 - done; update sorting set done = -1 - done"

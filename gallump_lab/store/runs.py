@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
-from importlib.metadata import version
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.config import Config, ConfigError
@@ -35,13 +35,14 @@ where run_id = coalesce(?, (select max(run_id) from runs))
 
 def stored(config: Config) -> Config:
     """Return a configuration as a lab keeps it: without base URL, so that a file never decides where a key is sent."""
-    return replace(config, model=replace(config.model, base_url=None))
+    return replace(config, model=replace(config.model, base_url=None)) if config.model.base_url else config
 
 
 def keep(con: "DuckDBPyConnection", config: Config) -> str:
     """Write a configuration into the lab, once, inside the caller's transaction; give its id."""
     kept = stored(config)
-    con.execute("insert or ignore into configs values (?, ?)", [kept.id, kept.to_toml()])
+    if con.execute("select 1 from configs where config_id = ?", [kept.id]).fetchone() is None:
+        con.execute("insert or ignore into configs values (?, ?)", [kept.id, kept.to_toml()])
     return kept.id
 
 
@@ -52,7 +53,10 @@ def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
         "order by run_id desc limit 1",
         [before],
     ).fetchone()
-    return Config.from_toml(found[0]) if found else Config()
+    return _read(found[0] if found else "")
+
+
+_read = lru_cache(maxsize=64)(Config.from_toml)
 
 
 class InForce:
@@ -73,7 +77,7 @@ class InForce:
         if self._given is not None:
             return self._given
         found = applied(con)
-        return replace(found, model=replace(found.model, base_url=self.base_url))
+        return replace(found, model=replace(found.model, base_url=self.base_url)) if self.base_url else found
 
     def forget(self, base_url: str | None) -> None:
         """Work with what is applied from now on, at this base URL."""
@@ -127,6 +131,8 @@ def apply(store: Store, found: Config | Applicable, now: datetime, *, force: boo
     if grounds.get("figures") is not None:
         text = json.dumps(grounds["figures"], default=float)
         grounds["figures"] = json.dumps(json.loads(text, parse_constant=lambda _: None))  # NaN is no JSON
+    from importlib.metadata import version  # takes a while
+
     with store.write() as con:
         con.execute(
             "insert into runs (run_id, config_id, applied_at, version, study, retriever, data_hash, figures, words) "

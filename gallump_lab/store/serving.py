@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gallump_lab.lazy import regex
 from gallump_lab.store import remote
 from gallump_lab.store.errors import StoreError, translated
 from gallump_lab.store.files import quoted
@@ -24,8 +25,8 @@ PATIENCE = 15.0
 _DONE = ("commit", "rollback")
 # Of the statements of a session. A name that begins with quack_ rules a server; `query` runs a text as SQL.
 _CLOSED = frozenset({"attach", "call", "detach", "install", "json_execute_serialized_sql", "load", "pragma", "query"})
-_WORD = re.compile(r'"?(\w+)')
-_CREATED = re.compile(r"create\s+or\s+replace\s+temp\s+table\b", re.IGNORECASE)
+_WORD = regex(r'"?(\w+)')
+_CREATED = regex(r"create\s+or\s+replace\s+temp\s+table\b", re.IGNORECASE)
 
 
 def may_run(_session: str, sql: str) -> bool:

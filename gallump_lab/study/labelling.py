@@ -33,6 +33,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from gallump_lab.brain.prompt import HEADER, INSTRUCTIONS, SCHEMA
+from gallump_lab.lazy import regex
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
@@ -112,12 +113,12 @@ def pool(catalogue: Catalogue, corpus: Corpus, asked: Question, also: Collection
 
 FEW = 3
 """So many replies may say three words in a row that are still a mark, or a hundredth of all replies."""
-_WHEN = re.compile(r"\b\d\d?[/:]\d\d?(?:/\d{2,4})?\b|(?<![$\d.,])\b(?:19|20)\d\d\b(?![\d%]|[.,]\d)")
+_WHEN = regex(r"\b\d\d?[/:]\d\d?(?:/\d{2,4})?\b|(?<![$\d.,])\b(?:19|20)\d\d\b(?![\d%]|[.,]\d)")
 """What says when and is no time that `reading.dates` finds: 15:30, 1/2/2013, a year alone."""
-_LISTED = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
-_SENTENCE = re.compile(r"[.!?]+[\"')\]*_]*\s+|\n+")
-_NAME = re.compile(r"(?<![\w'])[A-Z][A-Z\d&]+(?:[.-][A-Z]+)*(?!\w)|(?<=[\w,;] )[A-Z]\w+")
-_SMALL = re.compile(r"(?<!\w)[a-z]\w+")
+_LISTED = regex(r"^\s*\d+[.)]\s", re.MULTILINE)
+_SENTENCE = regex(r"[.!?]+[\"')\]*_]*\s+|\n+")
+_NAME = regex(r"(?<![\w'])[A-Z][A-Z\d&]+(?:[.-][A-Z]+)*(?!\w)|(?<=[\w,;] )[A-Z]\w+")
+_SMALL = regex(r"(?<!\w)[a-z]\w+")
 _MARKUP = str.maketrans("", "", "*_`")
 _NO_NAMES = frozenset({*MONTHS, *WEEKDAYS, *(day[:3] for day in WEEKDAYS), "usd", "utc"})
 _SHOWN = """

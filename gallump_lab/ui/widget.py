@@ -17,6 +17,7 @@ import anywidget
 
 from gallump_lab.brain.answer import Recommendation
 from gallump_lab.brain.recommendations import prose
+from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _TAGS = frozenset(
 )
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}}
 _SCHEMES = frozenset({"http", "https", "mailto"})
-_WORD = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
+_WORD = regex(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
 _CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
 _HIDDEN = (0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _VISIBLE = _CONTROLS | dict.fromkeys(_HIDDEN, 0xFFFD)

@@ -1,9 +1,8 @@
 """Any frame, imported in any batches, twice, interrupted anywhere, is what its messages are when added one by one."""
 
 import itertools
-import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -44,10 +43,12 @@ def tables(lab: Lab) -> dict[str, list]:
 
 @settings(max_examples=8)
 @given(rows=ROWS, size=st.integers(1, 5), stops=st.lists(st.integers(0, 4), max_size=3))
-def test_an_import_is_its_messages_added_one_by_one(rows: list[dict], size: int, stops: list[int]) -> None:
+def test_an_import_is_its_messages_added_one_by_one(
+    anew: Callable, rows: list[dict], size: int, stops: list[int]
+) -> None:
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        lab = Lab.open(Path(folder, "imported.duckdb"), clock=lambda: NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        lab = anew("imported", clock=lambda: NOW)
         patch.setattr(imports, "MESSAGES", size)
         for stop in stops:
             with pytest.MonkeyPatch.context() as fault:
@@ -71,7 +72,7 @@ def test_an_import_is_its_messages_added_one_by_one(rows: list[dict], size: int,
         assert tables(lab) == once
 
         names: list[str] = []
-        single = Lab.open(Path(folder, "single.duckdb"), clock=lambda: NOW, ids=lambda: names[-1])
+        single = anew("single", clock=lambda: NOW, ids=lambda: names[-1])
         for said in lab.messages.astype(object).where(lab.messages.notna(), None).to_dict("records"):
             if said["session_id"] not in names:
                 names.append(said["session_id"])

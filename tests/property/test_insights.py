@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gallump_lab import Config, Lab
+from gallump_lab import Config
 from gallump_lab.config import Cold
 from gallump_lab.memory import cold, ledger
 from gallump_lab.memory.context import newest
@@ -17,7 +18,7 @@ WORDS = "stop target AAPL IBM mean halt dividend long not above below risk 400 4
 QUESTION = "Where is the stop for AAPL in March, above the mean or below?"
 DAYS = st.integers(0, 60)
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=7).map(" ".join)
-slow = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=10)
 
 said = st.fixed_dictionaries(
     {
@@ -44,12 +45,15 @@ deeds = st.lists(
 )
 
 
-def lab_of(folder):
-    lab = Lab.open(folder / f"{len(list(folder.iterdir()))}.duckdb", clock=lambda: NOW, config=Config())
+@pytest.fixture(scope="module")
+def unlearnt(anew):
+    """Give a lab of four messages, from which nothing was learnt."""
+    lab = anew(clock=lambda: NOW, config=Config())
     session = lab.sessions.get_or_create_session()
     for number in range(1, 5):
         lab.sessions.add_message(session, "user", f"Message {number} on AAPL and its stop at 400.", "AAPL")
-    return lab
+    copy = lab.backup(lab.store.path.with_name("unlearnt.duckdb"))
+    return lambda: anew(copy, clock=lambda: NOW, config=Config())
 
 
 def live(lab, done):
@@ -80,8 +84,8 @@ def events(lab):
 
 @slow
 @given(before=deeds, after=deeds)
-def test_no_later_deed_moves_what_a_past_moment_saw(before, after, tmp_path):
-    lab = lab_of(tmp_path)
+def test_no_later_deed_moves_what_a_past_moment_saw(unlearnt, before, after):
+    lab = unlearnt()
     live(lab, before)
     moment = AsOf(at=NOW, seen_message=4, seen_insight=events(lab))
     was = seen_so(lab, moment)
@@ -91,8 +95,8 @@ def test_no_later_deed_moves_what_a_past_moment_saw(before, after, tmp_path):
 
 @slow
 @given(done=deeds, days=DAYS)
-def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(done, days, tmp_path):
-    lab = lab_of(tmp_path)
+def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(unlearnt, done, days):
+    lab = unlearnt()
     live(lab, done)
     at = START + timedelta(days=days)
     shown = {slot.item_id for slot in seen_so(lab, AsOf(at=NOW, seen_message=4, seen_insight=2**62, as_of=at))}
@@ -109,9 +113,9 @@ def test_as_of_holds_nothing_learnt_or_valid_later_and_nothing_that_was_over(don
     stated=st.lists(st.tuples(DAYS, DAYS), min_size=1, max_size=8, unique_by=lambda each: each[0]),
     at=st.integers(-1, 61),
 )
-def test_of_a_value_the_newest_that_was_known_stands_in_whatever_order_it_came(stated, at, tmp_path):
+def test_of_a_value_the_newest_that_was_known_stands_in_whatever_order_it_came(unlearnt, stated, at):
     """Each is a day since which a value of its own holds, and the day on which that was learnt."""
-    lab = lab_of(tmp_path)
+    lab = unlearnt()
     for since, learnt in stated:
         lab.insights.add(
             f"The stop is at {100 + since}",

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab import Lab
 from gallump_lab.config import Recall
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import recall
+from gallump_lab.memory import lately, recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 
@@ -35,11 +35,11 @@ messages = st.lists(
     min_size=2,
     max_size=14,
 )
-slow = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+slow = settings(max_examples=8)
 
 
-def lab_of(rows, folder):
-    lab = Lab.open(folder / f"{len(list(folder.iterdir()))}.duckdb", clock=lambda: NOW)
+def lab_of(anew, name, rows=()):
+    lab = anew(name, clock=lambda: NOW)
     if rows:
         lab.import_messages(pd.DataFrame(rows))
     return lab
@@ -51,32 +51,33 @@ def ranked(lab, moment):
     with lab.store.read() as con:
         view = lab.sessions.corpus.at(con, moment)
         found = recall.rank(con, view, QUESTION, symbol="AAPL", moment=moment, settings=EVERYTHING)
-        slots = recall.candidates(con, found, 1.0, 100)
+        slots = recall.candidates(con, view, found, 1.0, most=100)
     return [(slot.text, slot.created_at, slot.score, slot.signals) for slot in slots]
 
 
 @slow
 @given(rows=messages, cut=st.integers(0, 14))
-def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(rows, cut, tmp_path):
+def test_what_arrived_later_plays_no_part_whatever_time_it_speaks_of(anew, rows, cut):
     """A moment's ranking, statistics included, is that of a lab that holds nothing but what had arrived."""
-    all_of_it, part = lab_of(rows, tmp_path), lab_of(rows[:cut], tmp_path)
+    all_of_it, part = lab_of(anew, "all", rows), lab_of(anew, "part", rows[:cut])
     moment = AsOf(at=NOW, seen_message=min(cut, len(rows)), seen_insight=0)
     assert ranked(all_of_it, moment) == ranked(part, moment)
 
 
 @slow
 @given(rows=messages, days=st.integers(-1, 31))
-def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(rows, days, tmp_path):
+def test_as_of_uses_nothing_that_speaks_of_a_later_time_whenever_it_arrived(anew, rows, days):
     at = START + timedelta(days=days)
-    all_of_it, part = lab_of(rows, tmp_path), lab_of([r for r in rows if r["created_at"] <= at], tmp_path)
+    past = [row for row in rows if row["created_at"] <= at]
+    all_of_it, part = lab_of(anew, "all", rows), lab_of(anew, "part", past)
     found = ranked(all_of_it, AsOf(at=NOW, seen_message=len(rows), seen_insight=0, as_of=at))
     assert found == ranked(part, AsOf(at=at, seen_message=len(rows), seen_insight=0))
 
 
 @slow
 @given(rows=messages, parts=st.lists(st.integers(1, 5), max_size=5), gone=st.integers(1, 14))
-def test_passages_kept_up_in_memory_are_those_on_disk(rows, parts, gone, tmp_path):
-    lab = lab_of([], tmp_path)
+def test_passages_kept_up_in_memory_are_those_on_disk(anew, rows, parts, gone):
+    lab = lab_of(anew, "all")
     kept_up, moment, begin = lab.sessions.corpus, AsOf(at=NOW, seen_message=99, seen_insight=0), 0
 
     def same():
@@ -108,5 +109,33 @@ def test_recall_of_a_lab_that_was_replaced_by_a_longer_one_is_the_new_ones(tmp_p
     lab = Lab.open(tmp_path / "old.duckdb")
     assert "old" in lab.recall("Where is the stop of AAPL?").slots[0].text
     (tmp_path / "new.duckdb").replace(tmp_path / "old.duckdb")
-    anew = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
-    assert lab.recall("Where is the stop of AAPL?").frame.equals(anew)
+    again = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
+    assert lab.recall("Where is the stop of AAPL?").frame.equals(again)
+
+
+@slow
+@given(rows=messages, steps=st.lists(st.tuples(st.booleans(), st.integers(1, 20)), min_size=2, max_size=8))
+def test_a_lab_that_was_asked_before_finds_what_one_that_was_not_finds(anew, rows, steps):
+    """Whoever else writes between two questions: what was forgotten is not found, what is new is."""
+    asked, begin = lab_of(anew, "all", rows[:2]), 2
+    other, moment = Lab(asked.store, clock=lambda: NOW), AsOf(at=NOW, seen_message=99, seen_insight=0)
+    for forget, number in steps:
+        if forget and number in set(other.messages["message_id"]):
+            other.forget(message_id=number)
+        elif rows[begin : begin + number]:
+            other.import_messages(pd.DataFrame(rows[begin : begin + number]))
+            begin += number
+        fresh = Lab(asked.store, clock=lambda: NOW)
+        assert ranked(asked, moment) == ranked(fresh, moment)
+        assert asked.recall(QUESTION).frame.equals(fresh.recall(QUESTION).frame)
+
+
+def test_little_room_for_what_was_read_lately_changes_nothing_that_is_found(anew, monkeypatch):
+    said = [f"Stop of {word} is {number}." for number in range(40) for word in WORDS]
+    rows = [{"role": "user", "text": text, "created_at": START + timedelta(hours=h)} for h, text in enumerate(said)]
+    lab, moment = lab_of(anew, "all", rows[:-9]), AsOf(at=NOW, seen_message=len(rows), seen_insight=0)
+    monkeypatch.setattr(lately, "ROOM", 2_000)
+    monkeypatch.setattr(lately, "NEW", 2)
+    for number in range(9, 0, -1):
+        lab.import_messages(pd.DataFrame(rows[len(rows) - number :][:1]))
+        assert ranked(lab, moment) == ranked(Lab(lab.store, clock=lambda: NOW), moment)

@@ -39,8 +39,8 @@ def claude(monkeypatch):
 
 
 @pytest.fixture
-def lab(tmp_path):
-    return Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(max_retries=0)))
+def lab(anew):
+    return anew(config=Config(model=Model(max_retries=0)))
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """COLD: which insights a prompt gets, in which order, and which it is shown already."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +20,8 @@ ONE = {
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+def lab(anew: Callable) -> Lab:
+    return anew(clock=lambda: NOW)
 
 
 def candidates(lab, question, settings=None, *, symbols=(), as_of=None, seen=2**62, **given):

@@ -1,15 +1,12 @@
 """Distilling: which sessions are due, by whom, once each; what fails is told and tried again."""
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -18,6 +15,7 @@ from clock import Clock
 from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
 
 from gallump_lab import Config, Lab, Model
+from gallump_lab.brain import distiller
 from gallump_lab.brain.answer import NoAccess
 from gallump_lab.config import Cold
 from gallump_lab.memory import distilling, rules
@@ -51,7 +49,7 @@ class Distiller(MessagesServer):
         return self.distilled.popleft() if asked == ["remember"] else super().reply_to(request)
 
     @property
-    def asked(self):
+    def distillings(self):
         """How often it was asked to distil."""
         return sum([each["name"] for each in r.body.get("tools", ())] == ["remember"] for r in self.requests)
 
@@ -62,8 +60,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock)
+def lab(anew: Callable, clock: Clock) -> Lab:
+    return anew(clock=clock)
 
 
 @pytest.fixture
@@ -73,14 +71,12 @@ def server():
 
 
 @pytest.fixture
-def asking(tmp_path, clock, server):
+def asking(lab, clock, server):
     """Open a lab that distils by the model, which answers on the server."""
 
-    def opened(distiller="model", **model):
+    def opened(path=lab.store.path, **model):
         asked = Model(**{"base_url": server.url, "max_retries": 0, "timeout": 30, "name": "claude-sonnet-5-5"} | model)
-        return Lab.open(
-            tmp_path / "lab.duckdb", clock=clock, config=Config(cold=Cold(distiller=distiller), model=asked)
-        )
+        return Lab.open(path, clock=clock, config=Config(cold=Cold(distiller="model"), model=asked))
 
     return opened
 
@@ -179,33 +175,35 @@ def test_nobody_distils_unless_asked(tmp_path, clock):
     assert len(recorded(lab)) == 1
 
 
-def test_two_at_once_distil_each_session_once(lab, clock):
-    imported(lab, 30)
+def test_two_at_once_distil_each_session_once(lab, clock, monkeypatch):
+    monkeypatch.setattr(distiller, "BATCH", 4)
+    imported(lab, 12)
     labs = [Lab.open(lab.store.path, clock=clock) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        assert sum(found.sessions for found in pool.map(Lab.distill, labs)) == 30
-    assert len(recorded(lab)) == 30
-    assert len(lab.insights) == 60
+        assert sum(found.sessions for found in pool.map(Lab.distill, labs)) == 12
+    assert len(recorded(lab)) == 12
+    assert len(lab.insights) == 24
 
 
 def test_what_is_interrupted_goes_on_where_it_stopped(lab, monkeypatch):
-    imported(lab, 50)
+    monkeypatch.setattr(distiller, "BATCH", 4)
+    imported(lab, 10)
     read, distil = [], rules.distil
 
     def interrupted(messages, **given):
         read.append(messages[0].session_id)
-        if len(read) == 45:
+        if len(read) == 9:
             raise KeyboardInterrupt
         return distil(messages, **given)
 
     monkeypatch.setattr(rules, "distil", interrupted)
     with pytest.raises(KeyboardInterrupt):
         lab.distill()
-    assert len(recorded(lab)) == 40
+    assert len(recorded(lab)) == 8
     rest = lab.distill()
-    assert (rest.sessions, rest.left) == (10, 0)
-    assert len(recorded(lab)) == 50
-    assert read[45:] == [f"past-{i}" for i in range(40, 50)]
+    assert (rest.sessions, rest.left) == (2, 0)
+    assert len(recorded(lab)) == 10
+    assert read[9:] == ["past-8", "past-9"]
 
 
 def test_the_model_distils_after_a_yes_and_what_it_cost_is_recorded(lab, asking, clock, server):
@@ -224,7 +222,7 @@ def test_the_model_distils_after_a_yes_and_what_it_cost_is_recorded(lab, asking,
     assert recorded(mine)["distiller"].tolist() == ["claude-sonnet-5-5"]
     assert mine.insights.frame["valid_from"].tolist() == [START]
     assert mine.distill(confirm=lambda _: True).sessions == 0
-    assert server.asked == 1
+    assert server.distillings == 1
     assert mine.distill(by="rules").sessions == 1  # another distiller reads it too, when it is asked to
 
 
@@ -273,7 +271,7 @@ def test_the_days_limit_holds_for_distilling(lab, asking, clock, server):
     server.distilled += [called(STOP, input_tokens=1_000_000)]
     mine = asking(prices={"claude-sonnet-5-5": (2.0, 10.0)}, max_usd_per_day=1.0)
     found = mine.distill(confirm=lambda _: True)
-    assert (found.sessions, found.left, server.asked) == (1, 2, 1)
+    assert (found.sessions, found.left, server.distillings) == (1, 2, 1)
     assert "the limit is $1.00" in found.failed[0]
     clock.now += timedelta(days=1)
     server.distilled += [called(), called()]
@@ -299,30 +297,22 @@ def test_insights_that_rest_on_no_message_of_their_session_are_refused_and_told(
     assert lab.insights.frame["text"].tolist() == ["Can be believed"]
 
 
-CLAIMED = """
-import sys
-from datetime import datetime, timedelta, UTC
-from gallump_lab import Config, Lab, Model
-lab = Lab.open(sys.argv[1], clock=lambda: datetime(2013, 3, 1, 13, tzinfo=UTC),
-               config=Config(model=Model(base_url=sys.argv[2], name="claude-sonnet-5-5")))
-lab.distill(by="model", confirm=lambda _: True)
-"""
-
-
 def test_a_claim_is_free_once_nobody_has_renewed_it_for_half_a_minute(lab, asking, clock, server):
     told(lab, "My AAPL stop is 420.")
     clock.now += LATER
-    held, mine = threading.Event(), asking()
-    server.distilled += [[start(), held], called(STOP)]
-    with subprocess.Popen([sys.executable, "-c", CLAIMED, str(lab.store.path), server.url]) as process:
-        while not server.requests:
-            assert process.poll() is None
-        assert mine.distill(confirm=lambda _: True).sessions == 0  # somebody is at it
-        process.send_signal(signal.SIGKILL)
+    held = threading.Event()
+    server.distilled += [[start(), held, *called(STOP)[1:]], called(STOP)]
+    with ThreadPoolExecutor(1) as other:
+        at_it = other.submit(asking().distill, confirm=lambda _: True)
+        assert server.asked.wait(30)
+        assert asking().distill(confirm=lambda _: True).sessions == 0  # somebody is at it
+        mine = asking(lab.backup(lab.store.path.with_name("left.duckdb")))  # as a process that is killed leaves it
+        held.set()
+    assert at_it.result().sessions == 1
     found = []
     reused = f"{socket.gethostname()} {os.getppid()} ab"  # its process id is another process's by now
     for owner, seconds in ((reused, 10), ("elsewhere 1 ab", 10), ("elsewhere 1 ab", 40)):
-        with duckdb.connect(lab.store.path) as con:
+        with duckdb.connect(mine.store.path) as con:
             now = "make_timestamp(epoch_us(now()) - ? * 1_000_000)"
             con.execute(f"update distillings set owner = ?, renewed_at = {now}", [owner, seconds])  # noqa: S608
         found.append(mine.distill(confirm=lambda _: True).sessions)
@@ -362,7 +352,7 @@ def test_stopped_it_asks_no_further(lab, asking, clock, server):
 
     server.distilled += [stopped()]
     found = asking().distill(confirm=lambda _: True, stop=stop)
-    assert (found.sessions, found.left, server.asked) == (0, 2, 1)
+    assert (found.sessions, found.left, server.distillings) == (0, 2, 1)
     assert "Stopped" in found.failed[0]
 
 
@@ -376,8 +366,7 @@ def test_what_is_forgotten_while_it_is_distilled_leaves_no_trace(lab, asking, cl
     mine, found = asking(), []
     thread = threading.Thread(target=lambda: found.append(mine.distill(confirm=lambda _: True)))
     thread.start()
-    while not server.requests:
-        assert thread.is_alive()
+    assert server.asked.wait(30)
     lab.forget(message_id=secret)
     held.set()
     thread.join()
@@ -424,7 +413,7 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
     mine.ask("Good evening")
     mine._distiller.wait()
     assert mine.ask("All fine?").notice is None
-    assert server.asked == 3
+    assert server.distillings == 3
     assert mine.insights.frame["text"].tolist() == [STOP["text"]]
 
 
@@ -464,5 +453,5 @@ def test_a_server_that_refuses_or_fails_is_left_alone(lab, asking, server, statu
     imported(lab, 6)
     server.distilled.append(Status.error(status, "api_error", "no"))
     found = asking().distill(confirm=lambda _: True)
-    assert (server.asked, found.sessions, found.left) == (1, 0, 6)
+    assert (server.distillings, found.sessions, found.left) == (1, 0, 6)
     assert "6 to be done" in repr(found)

@@ -74,8 +74,8 @@ def mine():
 
 
 @pytest.fixture
-def lab(tmp_path, mine):
-    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, embedders=[mine])
+def lab(anew, mine):
+    return anew(clock=lambda: NOW, embedders=[mine])
 
 
 @pytest.mark.parametrize("dimensions", [64, 300])
@@ -132,10 +132,10 @@ def test_every_passage_is_embedded_once_as_it_was_said_though_it_is_interrupted_
     assert lab.embed() == 0  # of the model in force, whose codes come with the messages
 
 
-def test_two_that_embed_the_same_lab_write_each_code_once(lab, tmp_path):
+def test_two_that_embed_the_same_lab_write_each_code_once(lab):
     fill(lab, 300)
     with ThreadPoolExecutor() as pool:
-        labs = [Lab.open(tmp_path / "lab.duckdb", embedders=[Hashing()]) for _ in range(3)]
+        labs = [Lab.open(lab.store.path, embedders=[Hashing()]) for _ in range(3)]
         done = [*pool.map(lambda each: each.embed("hashing"), labs)]
     assert sum(done) == 300
     assert codes(lab)[0] == ["hashing", 300, 300]
@@ -173,13 +173,13 @@ def test_what_is_missing_is_said_wherever_something_is_recalled_and_replay_knows
     assert found["identical"].tolist() == [False, True]
 
 
-def test_an_embedder_that_is_not_here_is_refused_before_anything_is_stored_and_a_replay_says_so(lab, tmp_path):
+def test_an_embedder_that_is_not_here_is_refused_before_anything_is_stored_and_a_replay_says_so(lab):
     with pytest.raises(ConfigError, match="'potion', but there are only 'wordllama-256', 'minilm', 'hashing'"):
         lab.apply(under("potion"))
     lab.ask("Is AAPL cheap?")
     lab.apply(under("hashing"))
     lab.ask("Is IBM cheap?")
-    other = Lab.open(tmp_path / "lab.duckdb")
+    other = Lab.open(lab.store.path)
     with pytest.raises(ConfigError, match=r"'hashing'.*give your own: Lab\.open\(\.\.\., embedders="):
         other.ask("Is MSFT cheap?")
     assert len(other.messages) == 4

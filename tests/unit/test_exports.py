@@ -3,6 +3,7 @@
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +18,8 @@ ROOT = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+def lab(anew: Callable) -> Lab:
+    return anew(clock=lambda: NOW)
 
 
 def at(minute: float) -> datetime:

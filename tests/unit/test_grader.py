@@ -1,6 +1,5 @@
 """The grader: what its views are told, and what is in the lab by then."""
 
-import shutil
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -32,8 +31,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(made, tmp_path):
-    return Lab.open(shutil.copy(made, tmp_path / "lab.duckdb"), clock=Clock(START + timedelta(days=1)))
+def lab(anew, made):
+    return anew(made, clock=Clock(START + timedelta(days=1)))
 
 
 def opened(widget, view="v"):

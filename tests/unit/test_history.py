@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,9 +31,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
+def lab(anew: Callable, clock: Clock) -> Lab:
     numbers = itertools.count(1)
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
+    return anew(clock=clock, ids=lambda: f"session-{next(numbers)}")
 
 
 def test_past_sessions_are_continued_found_and_exported(lab: Lab, clock: Clock) -> None:
@@ -288,6 +289,7 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         if "end." in piece:
             wait_for_draft(lab)
             while request.param is LabBusy:
+                monkeypatch.setattr(lab.store, "wait", 0.2)  # not before, where a busy machine could take as long
                 with suppress(duckdb.Error):  # the thread that renews the draft has it at the moment
                     held.execute(f"attach '{lab.store.path}'")
                     break
@@ -301,13 +303,14 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("gallump_lab.store.locks.RENEWED", 0.01)
-    lab.store.wait = 0.2
+    patience = lab.store.wait
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue(say("Half of it, ", "and the ", "end."), say("All of it."))
         with pytest.raises(request.param):
             lab.ask("Will the line hold?", on_text=hold)
         held.close()
+        lab.store.wait = patience
         assert lab.sql("select text from drafts")["text"].str.startswith("Half of it, ").tolist() == [True]
         yield int(lab.messages["message_id"].iloc[0])
 

@@ -1,8 +1,8 @@
 """Bulk import: any frame, once however often, whole batches or nothing, and what came with it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ SAID = NOW - timedelta(days=30)
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+def lab(anew: Callable) -> Lab:
+    return anew(clock=lambda: NOW)
 
 
 def talk(*texts: str, minutes: int = 1, **columns: object) -> pd.DataFrame:
@@ -188,9 +188,9 @@ def test_a_file_cannot_turn_round_what_the_lab_knows_to_be_superseded(lab: Lab) 
     assert lab.insights.frame["superseded_by"].fillna(0).tolist() == [2, 3, 0]
 
 
-def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab, tmp_path: Path) -> None:
+def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab) -> None:
     rows = talk(*(f"message {number}" for number in range(300)))
-    other = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+    other = Lab.open(lab.store.path, clock=lambda: NOW)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
         patch.setattr("gallump_lab.memory.imports.MESSAGES", 20)
         found = [*pool.map(lambda one: one.import_messages(rows), (lab, other))]

@@ -1,7 +1,7 @@
 """The analyst's hand on insights: add, edit, supersede, pin, retire, grade; and what past prompts keep of them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from clock import Clock
@@ -19,8 +19,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, config=ALL)
+def lab(anew: Callable, clock: Clock) -> Lab:
+    return anew(clock=clock, config=ALL)
 
 
 def cold(lab, question="Well?", watchlist=(), **given):

@@ -1,6 +1,5 @@
 """What a prompt carries: the inspector, in the chat or on one question, and a picture."""
 
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -31,8 +30,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(made, tmp_path):
-    return Lab.open(shutil.copy(made, tmp_path / "lab.duckdb"), clock=Clock(NOW))
+def lab(anew, made):
+    return anew(made, clock=Clock(NOW))
 
 
 def slots(found, tier, *, kept=True):

@@ -1,6 +1,7 @@
 """The front door: ask, preview, recall, insights, and what a turn leaves behind."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +18,8 @@ NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+def lab(anew: Callable) -> Lab:
+    return anew(clock=lambda: NOW)
 
 
 def test_the_guides_response(lab: Lab) -> None:
@@ -126,11 +127,11 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_stored(lab: Lab, mon
     assert lab.history().empty
 
 
-def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_one(lab: Lab, tmp_path: Path) -> None:
-    other = Lab.open(tmp_path / "lab.duckdb")
+def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_one(lab: Lab) -> None:
+    other = Lab.open(lab.store.path)
     config = Config(budget=Budget(warm=800))
     lab.apply(config)
-    assert other.config == Lab.open(tmp_path / "lab.duckdb").config == config
+    assert other.config == Lab.open(lab.store.path).config == config
     with pytest.raises(ConfigError, match="must be a gallump_lab"):
         lab.apply({"warm": 5})  # type: ignore[arg-type]
 

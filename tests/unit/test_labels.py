@@ -21,9 +21,9 @@ def clock():
 
 
 @pytest.fixture
-def lab(tmp_path, clock):
+def lab(anew, clock):
     """Give a lab of five days, one note each, and one question that was asked in the chat on the sixth."""
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock)
+    lab = anew(clock=clock)
     for day in range(5):
         clock.now = START + timedelta(days=day)
         lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", f"My halibut stop is {400 + day}.")

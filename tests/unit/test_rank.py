@@ -14,8 +14,8 @@ from gallump_lab.store.errors import NotALab
 
 
 @pytest.fixture(scope="module")
-def sample():
-    return Lab.sample()
+def sample(sampled):
+    return sampled()
 
 
 @pytest.fixture(scope="module")

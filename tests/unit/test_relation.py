@@ -1,7 +1,7 @@
 """What a new insight does to those that stand: it says the same again, takes one's place, comes late, contradicts."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +18,8 @@ def day(number):
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    made = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW)
+def lab(anew: Callable) -> Lab:
+    made = anew(clock=lambda: NOW)
     session = made.sessions.get_or_create_session()
     for number in (1, 2, 3):
         made.sessions.add_message(session, "user", f"Message {number}.", created_at=day(number))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from benchmarks import faults
 
-from gallump_lab import Lab, study
+from gallump_lab import study
 from gallump_lab.study.scorecard.scorecard import VERDICTS
 from gallump_lab.study.scorecard.utility import WAYS
 
@@ -43,8 +43,8 @@ def talk():
 
 
 @pytest.fixture
-def lab(tmp_path, talk):
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: DAY + timedelta(days=200))
+def lab(anew, talk):
+    lab = anew(clock=lambda: DAY + timedelta(days=200))
     lab.import_messages(talk)
     return lab
 
@@ -192,9 +192,9 @@ def test_bad_arguments_and_a_lab_without_insights_are_named(lab):
 
 
 @pytest.fixture(scope="module")
-def judged():
+def judged(sampled):
     """Judge every third insight of the sample, with a question in twelve; give the snapshot and the ranks too."""
-    lab = Lab.sample()
+    lab = sampled()
     snapshot = lab.snapshot()
     ranks = study.rank(snapshot, questions=lab.questions.iloc[::12], hot=2_000, warm=700, cold=200)
     frame = lab.insights.frame

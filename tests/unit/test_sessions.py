@@ -1,6 +1,7 @@
 """HOT: sessions begin, go on and end; what may be said, and what is refused."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,9 +21,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, clock: Clock) -> Lab:
+def lab(anew: Callable, clock: Clock) -> Lab:
     numbers = itertools.count(1)
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, ids=lambda: f"session-{next(numbers)}")
+    return anew(clock=clock, ids=lambda: f"session-{next(numbers)}")
 
 
 def test_a_session_goes_on_for_thirty_minutes_after_its_last_message(lab: Lab, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from clock import Clock
 
-from gallump_lab import Lab, study
+from gallump_lab import study
 from gallump_lab.study.labelling import marks
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -18,9 +18,9 @@ SAID = (
 
 
 @pytest.fixture
-def lab(tmp_path):
+def lab(anew):
     """Give a lab that remembers four sessions of one sentence each."""
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=Clock(START))
+    lab = anew(clock=Clock(START))
     for text in SAID:
         say(lab, text)
     return lab

@@ -16,8 +16,8 @@ MODEL = "claude-sonnet-5-5"
 
 
 @pytest.fixture(scope="module")
-def ranks():
-    lab = Lab.sample()
+def ranks(sampled):
+    lab = sampled()
     questions = pd.concat([lab.questions[lab.questions["session_id"].notna()].iloc[::8], lab.questions.iloc[::12]])
     retrievers = {"BM25": study.RETRIEVERS["BM25"]} | study.ablations()
     return study.rank(lab.snapshot(), retrievers, questions.drop_duplicates("question_id"), warm=1_000)
@@ -152,11 +152,11 @@ def test_the_worst_questions_show_what_outranked_their_evidence(relevance):
         relevance.trace(99_999)
 
 
-def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(monkeypatch):
+def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(sampled, monkeypatch):
     """With a key Claude answers, whose tokens are shorter: 800 of them hold less than 800 of cl100k's."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "nobody is asked")
     now = [datetime(2014, 1, 1, tzinfo=UTC)]
-    lab = Lab.sample(clock=lambda: now[0])
+    lab = sampled(clock=lambda: now[0])
     questions = lab.questions.iloc[::64]
     ranks = study.rank(lab.snapshot(), questions=questions)
     sweep = study.sweep(ranks, {"hot": [0], "warm": [200, 400, 700], "cold": [0]})

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from gallump_lab.lazy import regex
 from gallump_lab.market.broker import CLOSED
 from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
@@ -48,25 +49,25 @@ SAME_BASIS, OTHER_BASIS = 0.2, 2.0
 """A quoted close so near the bars', as a share of it, is on their split basis; an unquoted level so far is not."""
 _EPSILON = 1e-9  # of a price: rounding is no difference
 
-_LEVEL = re.compile(
+_LEVEL = regex(
     r"(?:(?P<over>\b(?:above|over|past|beyond|at least|higher than)|>=?)|(?P<under>\b(?:below|under|beneath|lower than)"
     r"|<=?)|\b(?:(?:reach|hit|touch|test|see|break|cross|top|exceed)(?:e?s|t?ing)?|targets?\b[^,;.#]{0,25}?|at|to))"
     r"\s*(?P<level>#+)",
     re.IGNORECASE,
 )
 """What says that a price reaches a level; prices are masked by #."""
-_UNIT = re.compile(
+_UNIT = regex(
     r"[-/:]?\d|[-\s]*(?:basis|points?|days?|weeks?|months?|years?|quarters?|sessions?|times|shares?|contracts?|[ap]\.?m\b"
     r"|x\b|of\s+\d)",
     re.IGNORECASE,
 )
 """Makes of a number before it something else than a price."""
-_QUOTED = re.compile(
+_QUOTED = regex(
     r"\((?:(?:last|now|then|close|price|at|it|is|was)\s+)+\$?(\d[\d.,]*\d)(?:,?\s+(?:on\s+)?\d{4}-\d\d-\d\d)?\)",
     re.IGNORECASE,
 )
 """What it cost when it was said."""
-_OPEN = re.compile(
+_OPEN = regex(
     r"\b(?:if|unless|whether|provided|assuming|as long as|in case|once|depends|when(?:ever)?"  # a condition
     r"|often|usually|typically|tends? to|always|could|might|perhaps|maybe|hop(?:es?|ing)|fears?|surprised|no longer"
     r"|(?<!by )(?<!in )(?<!before )may(?= [a-z])|(?:buy|sell|add|trim|exit|cover|enter|reduce|short)(?:s|ing)?"
@@ -75,17 +76,17 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 """A condition, what is usual, a hedge, a plan, the past."""
-_ELSEWHERE = re.compile(r"\b(?:stay|hold|remain|keep|clos|end|finish|settl)(?:e?s|ing|e)?\b", re.IGNORECASE)
+_ELSEWHERE = regex(r"\b(?:stay|hold|remain|keep|clos|end|finish|settl)(?:e?s|ing|e)?\b", re.IGNORECASE)
 _KEPT = frozenset({"until", "till", "til", "through", "at", "on", "ends"})
 """What leads to a time through which, or on which, something holds."""
 _STAYS = "It tells where the price stays or ends, not which level it reaches."
-_DENIAL = re.compile(r"\b(?:not|never|wont|dont|cannot|\w+n['\u2019]t)\b", re.IGNORECASE)
-_FUTURE = re.compile(
+_DENIAL = regex(r"\b(?:not|never|wont|dont|cannot|\w+n['\u2019]t)\b", re.IGNORECASE)
+_FUTURE = regex(
     r"\b(?:will|shall|should|would|going to|likely|expect\w*|forecasts?|predict\w*|sees?|bets?|thinks?|believ\w+"
     r"|targets?|never|cannot)\b|['\u2019]ll\b|\bwon['\u2019]t\b",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(
+_SUBJECT = regex(
     r"\b(?i:eps|earnings|revenues?|sales|profits?|margins?|yields?|vix|rsi|volatility|volume|dividends?|multiple|ratio"
     r"|exposure|weight|drawdown|rates?|inflation|euro|oil|gold|index|nasdaq|dow|growth|users?|cash|capital|account|costs?"
     r"|averages?|sma|vwap)\b|(?<![\w$])\$?(?P<ticker>[A-Z]{2,5}(?:[.-][A-Z])?)(?!\w)"

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.statements import Symbols
 from gallump_lab.memory.text import plain, terms
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
-_SPELT = re.compile(
+_SPELT = regex(
     rf"\b(?P<first>{'|'.join(WORDS)})(?:[- ](?P<second>{'|'.join(list(WORDS)[:9])}))?(?P<half> and a half)?"
     rf"(?:[- ](?P<scale>{'|'.join(_SCALES)}))?\b(?P<share>\s?(?:%|per ?cent\b))?",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(
+_CLAUSE = regex(
     r"[.!?;:()\n]+(?=\s|$)|[,\u2013\u2014](?=\s)|\s[-(]|\s(?=(?:and|but|because|so|since|while|which|who|although|if|or"
     r"|unless|until)\s)",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)")
-_WORD = re.compile(r"[^\W\d_]+(?:[&.\u2019'-][^\W\d_]+)*")
+_SENTENCE = regex(r"[.!?;\n]+(?=\s|$)")
+_WORD = regex(r"[^\W\d_]+(?:[&.\u2019'-][^\W\d_]+)*")
 
 
 class Amount(NamedTuple):
@@ -160,9 +161,9 @@ TELLING = 700.0
 """A word whose vector is so long tells all of its bits, as names of particular things do."""
 RARE = 8.0
 """Bits that a word tells at most: what a history never said may be as common elsewhere."""
-_NAME = re.compile(r"(?<![\w'\u2019])[A-Z][\w&]*(?:[-.][A-Z][\w&]*)*(?:['\u2019]s)?(?!\w)")
-_INSIDE = re.compile(r"[\w,;'\u2019)] $")
-_PIECE = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+_NAME = regex(r"(?<![\w'\u2019])[A-Z][\w&]*(?:[-.][A-Z][\w&]*)*(?:['\u2019]s)?(?!\w)")
+_INSIDE = regex(r"[\w,;'\u2019)] $")
+_PIECE = regex(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 
 Prices = tuple[float, float, float, float]
 """A day's open, high, low and close."""

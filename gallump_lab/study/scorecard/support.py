@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
 from gallump_lab.reading.dates import Named
@@ -48,7 +49,7 @@ for _pair, _text in enumerate(_OPPOSITES.split(";")):
             for _key in {_word, *terms(_word)}:
                 _SIDES[_key] = _SIDES.get(_key, frozenset()) | {(_pair, _side)}
 _DENY = frozenset("not no none nothing nobody never neither nor without cannot".split())
-_PIECE = re.compile(r"\d[\d,]*(?:\.\d+)?|[^\W_]+(?:['\u2019][^\W_]+)?")
+_PIECE = regex(r"\d[\d,]*(?:\.\d+)?|[^\W_]+(?:['\u2019][^\W_]+)?")
 _ROUND, _DENIED = 5, 3
 """So many words before and after one that points say what it points at; what denies stands so many before it."""
 
