@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chromium import FLAGS
 from nbval.plugin import IPyNbFile
+from xdist.scheduler import LoadScopeScheduling
 
 # A chart's picture and a table's HTML change with their packages; each has a plain text beside it, which is compared.
 NOT_COMPARED = ("image/svg+xml", "text/html", "application/vnd.vegalite.v6+json")
@@ -40,3 +41,15 @@ def chromium() -> dict[str, Any]:
             f"without make: export GALLUMP_CHROMIUM=$({sys.executable} tests/chromium.py)"
         )
     return {"executable_path": path, "args": FLAGS}
+
+
+class OneBrowser(LoadScopeScheduling):
+    """Gives each worker whole modules, and one of them all browser specs, which share JupyterLab, kernel and page."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return OneBrowser(config, log)

@@ -59,8 +59,11 @@ lab.chat(watchlist=['AAPL'])"""
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Running]:
-    """Serve JupyterLab with no key, no proxy and no setting but those made in `folder`; notebooks are in its root."""
+def serve(folder: Path, *options: str, **given: str) -> Iterator[Running]:
+    """Serve JupyterLab with no key, no proxy and no setting but those made in `folder`; notebooks are in its root.
+
+    Options, a base URL and more of the environment are as for `serving`.
+    """
     for name, settings in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,13 +72,14 @@ def serve(folder: Path) -> Iterator[Running]:
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        *options,
     )
     environment = {
         "GALLUMP_LAB": f"{folder}/lab.duckdb",
         "JUPYTERLAB_SETTINGS_DIR": f"{folder}/settings",
         "JUPYTERLAB_WORKSPACES_DIR": f"{folder}/workspaces",
     }
-    with serving(folder, *options, module="jupyterlab", **environment) as running:
+    with serving(folder, *options, module="jupyterlab", **environment, **given) as running:
         yield running
 
 

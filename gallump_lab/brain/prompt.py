@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from gallump_lab import tokens
@@ -285,15 +286,25 @@ class PromptBuilder:
             ("schema", SCHEMA, stable),
         ]
         return [
-            Section(name=name, text=text, tokens=tokens.scaled(tokens.count(f"{text}\n\n"), factor), place=place)
-            # Masked once more, since a lab may be older than masking: what is hashed and sent holds no key.
-            for name, text, place in ((name, clean(text), place) for name, text, place in texts)
-            if text
+            Section(name=name, text=safe, tokens=tokens.scaled(count, factor), place=place)
+            for name, text, place in texts
+            for safe, count in [(_fixed if name in _FIXED else _counted)(text)]
+            if safe
         ]
 
     def _listed(self, heading: str, lines: Sequence[_Line]) -> str:
         note = [_NOTES[heading]] if heading in _NOTES and not self._guide else []
         return "\n".join((heading, *note, *(line.text for line in lines))) if lines else ""
+
+
+def _counted(text: str) -> tuple[str, int]:
+    """Return a section's text and its cl100k tokens; masked once more, since a lab may be older than masking."""
+    safe = clean(text)
+    return safe, tokens.count(f"{safe}\n\n")
+
+
+_FIXED = frozenset({"header", "instructions", "schema"})
+_fixed = cache(_counted)
 
 
 def _cut(parts: _Parts, excess: int, factor: float) -> list[tuple[str, int]]:

@@ -27,6 +27,7 @@ MAX_CHARACTERS = 2_000
 LOST = (
     "The notebook's kernel ended before the reply had, or the lab could not take it in then. What had arrived is kept."
 )
+_TAKE_IN = "delete from drafts where question_id = ? returning question_id"
 _ITEM = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason")
 
 
@@ -132,13 +133,15 @@ class Turn(locks.Claim):
         reply = self._sessions.reply(answer.text, row["symbol"], answer.state)
         with self._store.write() as con:
             runs.keep(con, self._config)
+            if self._drafted:
+                con.execute(_TAKE_IN, [row["question_id"]])
             return _write(con, row, self._items, reply)
 
 
 def _write(
     con: "DuckDBPyConnection", row: dict[str, Any], items: Sequence[Sequence[Any]], reply: messages.Batch | None
 ) -> tuple[int, int | None]:
-    """Write a turn, its items and its reply, in place of its draft, inside the caller's transaction."""
+    """Write a turn, its items and its reply inside the caller's transaction."""
     reply_id = messages.write(con, [row["session_id"]], reply)[0] if reply else None
     given = row | {"reply_id": reply_id}
     names, values = ", ".join(given), ", ".join(f"${name}" for name in given)
@@ -150,7 +153,6 @@ def _write(
         columns = [list(column) for column in zip(*items, strict=True)]
         names, values = ", ".join((*_ITEM, "signals")), ", ".join(["unnest(?)"] * len(columns))
         con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
-    con.execute("delete from drafts where question_id = ?", [row["question_id"]])
     return int(turn_id), reply_id
 
 
@@ -167,7 +169,7 @@ def recover(store: Store, sessions: SessionManager) -> int:
     for text, row, items in orphans:
         reply = sessions.reply(text, row["symbol"], "stopped")
         with store.write() as con:
-            if con.execute("select 1 from drafts where question_id = ?", [row["question_id"]]).fetchone():
+            if con.execute(_TAKE_IN, [row["question_id"]]).fetchall():
                 _write(con, row | outcome, items, reply)
     return len(orphans)
 

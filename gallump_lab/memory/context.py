@@ -91,7 +91,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
     view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
-    found = newest_first(recall.candidates(con, ranked, factor, recall.most(budget.warm), moment.at.tzinfo))
+    most = recall.most(budget.warm)
+    found = newest_first(recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo))
     found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing), excluded=overrides.excluded)
 
@@ -106,6 +107,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
             factor=factor,
             plain=plain,
             pinned=overrides.ids("insight"),
+            stood=view.lately.standing(con, moment),
         )
     learnt = pack(
         learnt,

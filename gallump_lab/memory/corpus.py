@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import np
 from gallump_lab.memory import vectors
+from gallump_lab.memory.lately import Lately
 from gallump_lab.memory.records import AsOf
 from gallump_lab.memory.vectors import BUILT_IN, CODE, Embedder
 from gallump_lab.store import Catalogue, times
@@ -41,16 +42,24 @@ _COLUMNS = {
     "after": ("int64", None),
 }
 """Each column's type, and how it is read where it is not made here."""
+_SPAN = ("start", "stop", "tokens")
 _READ = f"""
-select {", ".join(f"{said} as {name}" for name, (_, said) in _COLUMNS.items() if said)}
-from (from passages where passage_id between $begin and $end) p join messages m using (message_id)
+select {", ".join(f"{said} as {name}" for name, (_, said) in _COLUMNS.items() if said)},
+{", ".join(f"p.{name}" for name in _SPAN)}
+from (from passages where passage_id > $begin and passage_id <= $end) p join messages m using (message_id)
 order by p.passage_id
 """  # noqa: S608 (only constants)
 _READ_CODES = f"""
 select passage_id, {", ".join(f"c{i}" for i in range(CODE))} from embeddings
 where model = $model and passage_id > $after and passage_id <= $last order by passage_id
 """  # noqa: S608 (only constants)
-_NEWS = "select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages)"
+_LAST = ("passage_id", "message_id", "terms", "created_at")
+_NEWS = """
+select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages),
+exists (from passages where passage_id = $passage_id and terms = $terms),
+exists (from messages where message_id = $message_id and epoch_us(created_at) = $created_at)
+"""
+"""What has been forgotten, what is new, and whether the last passage that is known is still the one that it was."""
 _SPEAKERS = """
 select distinct strip_accents(lower(speaker)), hash(strip_accents(lower(speaker))) from messages
 where message_id between ? and ? and speaker is not null
@@ -83,6 +92,10 @@ class View:
     """The newest passage of the lab that has a code; no older one lacks it."""
     places: "NDArray[np.int32]"
     """The place of each passage by its id; `NONE` for an id that is not there."""
+    spans: "NDArray[np.int32]"
+    """Where each passage stands in its message's text, by its id: from and to (characters), and its cl100k tokens."""
+    lately: Lately
+    """What the last questions read of the lab."""
     embedder: Embedder
     """Whose codes they are."""
     speakers: dict[str, int]
@@ -100,7 +113,7 @@ class View:
     @property
     def missing(self) -> int:
         """So many passages, the newest, have no code yet."""
-        return int((self.passage_id > self.coded).sum())
+        return len(self) - int(np.searchsorted(self.passage_id, self.coded, side="right"))
 
     def at(self, moment: AsOf) -> "View":
         """Return those that were there at a moment."""
@@ -153,13 +166,14 @@ class Corpus:
         """Whether the insights of the lab have been analysed once."""
         self._length, self._until, self._forgotten = 0, 0, 0
         self._columns: dict[str, Any] = {name: np.zeros(0, kind) for name, (kind, _) in _COLUMNS.items()}
-        self._places = np.zeros(0, np.int32)
+        self._places, self._spans = np.zeros(0, np.int32), np.zeros((0, len(_SPAN)), np.int32)
         self._caught_up: set[str] = set()
         self._codes: dict[str, Any] = {}
         self._coded: dict[str, int] = {}  # a model embeds the oldest passage first, so the newest tells of all
         self._shown: dict[str, int] = {}  # so many passages a view of a model may be looking at
         self._last: dict[int, int] = {}
         self._speakers: dict[str, int] = {}
+        self._lately = Lately()
 
     def embedder(self, model: str) -> Embedder:
         """Return the embedder of a name; see `vectors.find`."""
@@ -200,6 +214,8 @@ class Corpus:
             return View(
                 **{name: column[: self._length] for name, column in columns.items()},
                 places=self._places,
+                spans=self._spans,
+                lately=self._lately,
                 speakers=dict(self._speakers),
                 embedder=embedder,
                 coded=self._coded[model],
@@ -213,27 +229,27 @@ class Corpus:
         bool
             Whether there may be more.
         """
-        forgotten, newest = con.execute(_NEWS).fetchone() or (0, 0)
+        last = {name: int(self._columns[name][self._length - 1]) if self._length else 0 for name in _LAST}
+        forgotten, newest, *same = con.execute(_NEWS, last).fetchone() or (0, 0)
         if forgotten != self._forgotten:
             self._clear()
             self._forgotten = forgotten
-        known = {name: column[self._length - 1 : self._length] for name, column in self._columns.items()}
-        begin = int(known["passage_id"][0]) if self._length else 0  # the last that is known, to be looked at again
-        end = min(max(self._until, begin) + STEP, newest)
-        found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
-        if self._length and any(column[:1].tolist() != known[name].tolist() for name, column in found.items()):
+        elif self._length and not all(same):
             self._clear()  # another file is there now
             return True
-        found = {name: column[bool(self._length) :] for name, column in found.items()}
-        if len(said := found["message_id"]):
-            names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
+        begin, end = self._until, min(self._until + STEP, newest)
+        if begin < end:
+            found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
             try:
-                self._add(found, newest)
+                if len(said := found["message_id"]):
+                    names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
+                    self._add(found, newest)
+                    self._speakers |= dict(names)
+                self._lately.arrived(con, begin, end)
+                self._until = end
             except BaseException:  # an interrupt: half of it would be worse than none
                 self._clear()
                 raise
-            self._speakers |= dict(names)
-        self._until = end
         return self._read_codes(con, model) or end < newest
 
     def _read_codes(self, con: "DuckDBPyConnection", model: str) -> bool:
@@ -263,11 +279,14 @@ class Corpus:
         if newest >= len(self._places):
             room = max(newest + newest // 4, 1024)
             self._columns = {name: _longer(column, room) for name, column in self._columns.items()}
-            self._places = _longer(self._places, room, NONE)
-        begin, end = self._length, self._length + len(found["passage_id"])
+            self._places, self._spans = _longer(self._places, room, NONE), _longer(self._spans, room)
+        ids = found["passage_id"]
+        begin, end = self._length, self._length + len(ids)
+        for place, name in enumerate(_SPAN):
+            self._spans[ids, place] = found.pop(name)
         for name, column in found.items():
             self._columns[name][begin:end] = np.asarray(column)
-        self._places[self._columns["passage_id"][begin:end]] = np.arange(begin, end)
+        self._places[ids] = np.arange(begin, end)
         self._link(begin, end)
         self._length = end
 

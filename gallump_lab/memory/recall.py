@@ -1,6 +1,6 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
@@ -11,6 +11,7 @@ from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
+from gallump_lab.memory.lately import Lately
 from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
@@ -105,7 +106,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     """
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})
-    memo = {} if memo is None else memo
+    shared, memo = memo is not None, {} if memo is None else memo
 
     def once(key: Hashable, make: Callable[[], Any]) -> Any:
         if key not in memo:
@@ -137,6 +138,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     places = once(best.tobytes(), lambda: _with_neighbours(view, best))
 
     def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
+        if not shared:
+            return score(asked, places)
         values, known = once((name, *same), lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
         new = places[~known[places]]
         values[new], known[new] = score(asked, new), True
@@ -184,37 +187,14 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
     return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
 
 
-def postings(con: "DuckDBPyConnection", view: View, question: str, held: "Postings | None" = None) -> "Postings":
-    """Return for each term of a question the places of the passages that hold it, and how often each does.
-
-    `held` is what `holding` gave for the terms of this question, where it has been read before.
-    """
-    postings = {}
-    for term in signals.needed(question) if len(view) else ():  # one statement for all of them takes twice as long
-        if held is None:
-            found = con.execute(
-                "select passage_id, frequency from postings where term = ? and passage_id <= ?",
-                [term, int(view.passage_id[-1])],
-            ).fetchnumpy()
-            passages, frequency = found["passage_id"], np.asarray(found["frequency"])
-        else:
-            passages, frequency = held[term]
-        places = view.places.take(passages).astype(np.int64)
-        there = (places != corpus.NONE) & (places < len(view))
-        postings[term] = (places, frequency) if there.all() else (places[there], frequency[there])
-    return postings
-
-
-def holding(con: "DuckDBPyConnection", terms: Iterable[int]) -> "Postings":
-    """Return for each of many terms the passages that hold it, and how often each does, in one statement."""
-    wanted = np.unique(np.array([*terms], np.int64))
-    found = con.execute(
-        "select term, passage_id, frequency from postings where term in (select unnest(?)) order by term, passage_id",
-        [wanted.tolist()],
-    ).fetchnumpy()
-    begins = np.searchsorted(found["term"], wanted)[1:]
-    columns = (np.split(np.asarray(found[name]), begins) for name in ("passage_id", "frequency"))
-    return dict(zip(wanted.tolist(), zip(*columns, strict=True), strict=False))  # no terms are one empty part
+def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
+    """Return for each term of a question the places of the passages that hold it, and how often each does."""
+    found = {}
+    for term, (ids, frequency) in view.lately.postings(con, signals.needed(question) if len(view) else ()).items():
+        places = view.places.take(ids, mode="clip")
+        there = places.view(np.uint32) < len(view)  # NONE is large then
+        found[term] = (places[there].astype(np.int64), frequency[there])
+    return found
 
 
 def most(warm: int) -> int:
@@ -222,12 +202,14 @@ def most(warm: int) -> int:
     return max(CANDIDATES, warm // LEAST)
 
 
-def candidates(
-    con: "DuckDBPyConnection", ranked: Ranked, factor: float, most: int, zone: tzinfo | None = UTC
+def candidates(  # noqa: PLR0913 (what a line is made of)
+    con: "DuckDBPyConnection", view: View, ranked: Ranked, factor: float, *, most: int, zone: tzinfo | None = UTC
 ) -> list[ContextItem]:
     """Return the first `most` ranked passages as slots, dated in a time zone."""
     first = ranked.passage_ids[:most]
-    found = slots(con, first, factor, zone)
+    message_ids = view.message_id[view.places[first]].tolist()
+    spans = [*zip(message_ids, first, *view.spans[first].T.tolist(), strict=True)]
+    found = _slots(con, view.lately, spans, factor, zone)
     return [
         replace(found[item], rank=place + 1, score=ranked.scores[place], signals=ranked.gained(place))
         for place, item in enumerate(first)
@@ -238,16 +220,22 @@ def slots(
     con: "DuckDBPyConnection", passage_ids: Sequence[int], factor: float, zone: tzinfo | None = UTC
 ) -> dict[int, ContextItem]:
     """Return passages as slots, by id, each with its message, its speaker and what it costs in a prompt."""
-    if not passage_ids:
-        return {}
-    rows = con.execute(
-        f"select {Message.COLUMNS}, passage_id, start, stop, passages.tokens "  # noqa: S608 (constant)
-        "from passages join messages using (message_id) where passage_id in (select unnest(?))",
+    spans = con.execute(
+        "select message_id, passage_id, start, stop, tokens from passages where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
+    return _slots(con, Lately(), spans, factor, zone)
+
+
+def _slots(
+    con: "DuckDBPyConnection", lately: Lately, spans: Sequence[Sequence[int]], factor: float, zone: tzinfo | None
+) -> dict[int, ContextItem]:
+    """Return slots of passages whose message ids and spans (see `slot`) are known."""
+    rows = lately.messages(con, [message_id for message_id, *_ in spans])
+    said = {message_id: Message.of(row, zone) for message_id, row in rows.items()}
     found = {}
-    for row in rows:
-        message, span = Message.of(row, zone), row[-4:]
+    for message_id, *span in spans:
+        message = said[message_id]
         by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
         found[span[0]] = slot(message, span, " ".join(by) + ":", factor)
     return found

@@ -238,21 +238,13 @@ def encode(vectors: "Vectors") -> "Codes":
     return np.packbits(bits, axis=1).view(np.uint64)
 
 
-def decode(codes: "Codes") -> "NDArray[np.float64]":
+def decode(codes: "Codes") -> "NDArray[np.int16]":
     """Return back what a code tells of its vector: (n, `DIMENSIONS`) of small whole numbers."""
-    signs, sizes = _meanings()
-    octets = np.ascontiguousarray(codes).view(np.uint8)
-    half = octets.shape[1] // 2
-    found = (signs[octets[:, :half]] * sizes[octets[:, half:]]).reshape(len(codes), DIMENSIONS)
+    bits = np.unpackbits(np.ascontiguousarray(codes).view(np.uint8), axis=1).astype(np.int16)
+    positive, large = bits[:, :DIMENSIONS], bits[:, DIMENSIONS:]
+    found: NDArray[np.int16] = (2 * positive - 1) * (SMALL + (LARGE - SMALL) * large)
     found[~codes.any(1)] = 0
     return found
-
-
-@cache
-def _meanings() -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Return what each octet of a code means: eight signs, or eight magnitudes."""
-    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
-    return 2 * bits - 1, SMALL + (LARGE - SMALL) * bits
 
 
 def distance(codes: "Codes", code: "Codes") -> "NDArray[np.int16]":
@@ -302,8 +294,13 @@ def _tokenizer() -> "Tokenizer":
 @lru_cache(maxsize=200_000)
 def _tokens(word: str) -> tuple[int, ...]:
     """Return a word's tokens; words recur, so they are kept."""
-    encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
-    return tuple(encoded.ids)
+    return tuple(token.id for token in _model().tokenize(f"\u2581{word}"))
+
+
+@cache
+def _model() -> Any:
+    """Return the tokenizer's inner part: what is done to a text before is to write its spaces so."""
+    return _tokenizer().model
 
 
 @cache

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
+from gallump_lab.study import workers
 from gallump_lab.study.ranker import Outcome, RankedQuestion, Ranker, Task
 from gallump_lab.study.statistics import Ints
 from gallump_lab.tokens import OFFLINE
@@ -118,6 +121,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     cold: int = 2_000,
     model: str | None = None,
     embedders: Iterable[Embedder] = (),
+    executor: Executor | None = None,
+    folder: str | Path | None = None,
 ) -> Rankings:
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
 
@@ -137,7 +142,14 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         Whose tokens; by default those of who answered in the lab when the snapshot was taken, the offline analyst
         where there was no key. They are counted by the lab's own factor, as its prompts are.
     embedders : iterable of Embedder
-        Your own, if a retriever names one.
+        Your own, if a retriever names one. An executor's workers get them pickled.
+    executor : concurrent.futures.Executor, optional
+        More cores or machines: a `ProcessPoolExecutor`, dask's `client.get_executor()`, mpi4py's `MPIPoolExecutor`. The
+        figures are the same to the last digit. Each worker reads the snapshot once and holds it in memory. What a lost
+        worker had is ranked here, with a warning.
+    folder : path, optional
+        Where the snapshot's file for the workers is written, named by its hash, and kept. By default a temporary
+        folder; workers on other machines need one that all share, under the same path.
 
     Raises
     ------
@@ -149,6 +161,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     Examples
     --------
     >>> ranks = study.rank(lab.snapshot(), ["BM25", "all signals"])
+    >>> with ProcessPoolExecutor() as executor:
+    ...     ranks = study.rank(lab.snapshot(), executor=executor)
     """
     checked_snapshot(snapshot)
     named = model is None or (isinstance(model, str) and model.strip())
@@ -171,7 +185,11 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             embedders=tuple(embedders),
         )
     done: list[Outcome] = []
-    outcomes = Ranker(snapshot, task).outcomes(rows)
+    outcomes = (
+        Ranker(snapshot, task).outcomes(rows)
+        if executor is None
+        else workers.outcomes(snapshot, task, rows, executor, folder)
+    )
     try:
         done.extend(tqdm(outcomes, total=len(rows), desc="Ranking", unit=" questions", delay=2))
     except KeyboardInterrupt:

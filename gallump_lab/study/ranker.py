@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-    from gallump_lab.memory.signals import Postings
-
 AT_ONCE = 32
 """What so many questions need is read in one statement each."""
 
@@ -88,15 +86,14 @@ class Ranker:
         with self.snapshot.read() as con:
             for begin in range(0, len(questions), AT_ONCE):
                 rows: list[Any] = [*questions.iloc[begin : begin + AT_ONCE].itertuples()]
-                held = recall.holding(con, (term for row in rows for term in needed(row.text)))
+                lately = self._whole(con, next(iter(self.task.retrievers.values())).embedder).lately
+                lately.postings(con, [term for row in rows for term in needed(row.text)])
                 said = recall.of_messages(con, [each for row in rows for each in row.evidence], self.task.factor)
                 for row in rows:
-                    yield self._outcome(con, row, held, said)
+                    yield self._outcome(con, row, said)
 
-    def _outcome(
-        self, con: "DuckDBPyConnection", row: Any, held: "Postings", said: Mapping[int, Sequence[ContextItem]]
-    ) -> Outcome:
-        """Rank one question under each retriever; `held` and `said` are the postings and evidence of several."""
+    def _outcome(self, con: "DuckDBPyConnection", row: Any, said: Mapping[int, Sequence[ContextItem]]) -> Outcome:
+        """Rank one question under each retriever; `said` is the evidence of several."""
         config, factor, at = self.task.config, self.task.factor, row.asked_at.to_pydatetime()
         moment = AsOf(
             at=at.astimezone(self.task.zone),
@@ -117,7 +114,7 @@ class Ranker:
         symbol, session, cluster = (
             value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
         )
-        memo: dict[Hashable, Any] = {"postings": recall.postings(con, any_view, row.text, held)}
+        memo: dict[Hashable, Any] = {}
         if symbol:
             memo["symbol"] = self._symbols[symbol] = self._symbols.get(symbol) or recall.hashed(con, symbol)
         found = [

@@ -15,8 +15,16 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
-def jupyter(tmp_path_factory) -> Iterator[Running]:
-    with serve(tmp_path_factory.mktemp("jupyter")) as server:
+def origin() -> Iterator[MessagesServer]:
+    """Stand in for Claude where JupyterLab's own process asks, and be an origin which that allows."""
+    with MessagesServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory, origin) -> Iterator[Running]:
+    allowed, folder = f"--ServerApp.allow_origin={origin.url}", tmp_path_factory.mktemp("jupyter")
+    with serve(folder, allowed, base="/desk", ANTHROPIC_BASE_URL=origin.url) as server:
         yield server
 
 

@@ -5,6 +5,9 @@ import threading
 from messages_server import DROP, Status, end, say, start, text, tool
 from notebook_page import OPEN, within
 from playwright.sync_api import expect
+from running_server import eventually
+
+from gallump_lab import Lab
 
 LONG = """
 from datetime import datetime, timedelta, UTC
@@ -17,27 +20,12 @@ lab.import_messages(pd.DataFrame([
 lab.chat()"""
 
 
-def test_a_reply_streams_in_and_the_next_one_knows_the_first(notebook, claude):
+def test_a_reply_is_stopped_while_a_cell_runs_another_streams_in_and_a_page_loaded_anew_shows_a_third(notebook, claude):
     hold = threading.Event()
-    claude.queue([start(input_tokens=1234), *text("A range of $190 ", hold, "to $210 is **fair**."), *end()])
-    notebook.open(OPEN)
-    notebook.ask("What is a fair range for AAPL?")
-    expect(notebook.log).to_contain_text("A range of $190")
-    expect(notebook.replies).to_have_count(0)
-    hold.set()
-    reply = notebook.replies.first
-    expect(reply).to_contain_text("A range of $190 to $210 is fair.")
-    expect(reply.locator("strong")).to_have_text("fair")
-    for figure in ("1,234 tokens in", "20 out", "$0.00", "HOT", "/2,000", "WARM 0/500", "COLD 0/200"):
-        expect(reply).to_contain_text(figure)
-    expect(notebook.box).to_be_focused()
-    expect(notebook.box).to_have_value("")
-    notebook.ask("And what did I ask before?")
-    expect(notebook.replies.nth(1)).to_contain_text("What is a fair range for AAPL?")
-
-
-def test_stop_stands_where_send_stood_and_keeps_the_partial_even_while_a_cell_runs(notebook, claude):
-    claude.queue([start(), *text("Half of ", threading.Event(), "a reply"), *end()])
+    claude.queue(
+        [start(), *text("Half of ", threading.Event(), "a reply"), *end()],
+        [start(input_tokens=1234), *text("A range of $190 ", hold, "to $210 is **fair**."), *end()],
+    )
     notebook.open(OPEN, "from pathlib import Path\nimport time\nwhile not Path('go').exists():\n    time.sleep(0.05)")
     send, stop = (notebook.chat.get_by_role("button", name=name) for name in ("Send", "Stop"))
     notebook.box.fill("Go on at length")
@@ -46,21 +34,32 @@ def test_stop_stands_where_send_stood_and_keeps_the_partial_even_while_a_cell_ru
     expect(notebook.log).to_contain_text("Half of")
     expect(send).to_be_hidden()
     assert within(notebook.chat, stop) == place
-    notebook.box.fill("Another question")
+    notebook.box.fill("What is a fair range for AAPL?")
     notebook.box.press("Enter")
     expect(notebook.chat.get_by_role("status")).to_contain_text("still coming")
-    expect(notebook.box).to_have_value("Another question")
+    expect(notebook.box).to_have_value("What is a fair range for AAPL?")
     stop.click()
     expect(notebook.replies).to_contain_text("stopped")
     expect(notebook.replies.locator(".gl-text")).to_have_text("Half of")
     expect(notebook.box).to_be_focused()
     (notebook.folder / "go").touch()
 
+    notebook.box.press("Enter")
+    expect(notebook.log).to_contain_text("A range of $190")
+    expect(notebook.replies).to_have_count(1)
+    hold.set()
+    reply = notebook.replies.nth(1)
+    expect(reply).to_contain_text("A range of $190 to $210 is fair.")
+    expect(reply.locator("strong")).to_have_text("fair")
+    for figure in ("1,234 tokens in", "20 out", "$0.00", "HOT", "/2,000", "WARM 0/500", "COLD 0/200"):
+        expect(reply).to_contain_text(figure)
+    expect(notebook.box).to_be_focused()
+    expect(notebook.box).to_have_value("")
+    notebook.ask("And what did I ask before?")
+    expect(notebook.replies.nth(2)).to_contain_text("What is a fair range for AAPL?")
 
-def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_written(notebook, claude):
-    hold = threading.Event()
+    hold.clear()
     claude.queue([start(), *text("A settled block.\n\nAn open ", hold, "block."), *end()])
-    notebook.open(OPEN)
     notebook.ask("Take your time")
     expect(notebook.log).to_contain_text("An open")
     notebook.saved()
@@ -73,78 +72,23 @@ def test_a_page_loaded_anew_and_a_second_view_show_the_reply_that_is_being_writt
     expect(notebook.log.last).to_contain_text("An open")
     hold.set()
     for log in notebook.log.all():
-        expect(log.locator("article")).to_have_count(2)
+        expect(log.locator("article")).to_have_count(8)
         expect(log).to_contain_text("An open block.")
         expect(log).not_to_contain_text("writing")
 
 
-def test_retry_asks_again_without_storing_the_question_twice_and_what_had_come_stays(notebook, claude):
-    claude.queue(
-        Status.error(401, "authentication_error", "Unknown key"), [start(), *text("Half of ", DROP)], say("All of it.")
-    )
-    notebook.open(OPEN)
-    notebook.ask("Will the line hold?")
-    retry = notebook.log.get_by_role("button", name="Retry").filter(visible=True)
-    expect(notebook.log.locator(".gl-fault")).to_contain_text("refused the key")
-    expect(notebook.box).to_have_value("")
-    notebook.open(OPEN)
-    retry.click()
-    expect(notebook.replies.first.get_by_role("button", name="Retry")).to_be_visible()
-    expect(retry).to_have_count(1)
-    retry.click()
-    expect(notebook.replies.nth(1)).to_contain_text("All of it.")
-    expect(notebook.log.locator("article")).to_have_count(3)
-    expect(notebook.replies.first).to_contain_text("Half of")
-    expect(retry).to_have_count(0)
-    assert len(claude.requests) == 3
-
-
-def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
-    model = "Model(max_usd_per_day=0.0003)"
-    notebook.open(
-        f"from gallump_lab import Config, Lab, Model\nLab.open('lab.duckdb', config=Config(model={model})).chat()"
-    )
-    claude.queue(say("Worth every cent."))
-    expect(notebook.chat).to_contain_text("$0.00 of $0.00030 today")
-    notebook.ask("The last one?")
-    expect(notebook.replies).to_have_count(1)
-    expect(notebook.chat).to_contain_text("Spending limit reached: $0.00040 of $0.00030 today")
-    notebook.ask("One more?")
-    expect(notebook.log.locator(".gl-fault")).to_contain_text("Raise model.max_usd_per_day, or wait for tomorrow")
-    expect(notebook.box).to_have_value("One more?")
-    expect(notebook.box).to_be_focused()
-    assert len(claude.requests) == 1
-
-
-def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped_and_the_file_holds_no_word(notebook, claude):
-    claude.delay = 0.3
-    claude.queue([start(), *text(*(f"word{i} " for i in range(9)), threading.Event()), *end()])
-    notebook.open(OPEN)
-    notebook.ask("Go on at length")
-    expect(notebook.log).to_contain_text("word8")
-    saved = notebook.saved()
-    assert "gallump_lab.ui.chat.ChatWidget" in saved  # the widget's state is saved, as the settings ask
-    assert "Go on at length" not in saved
-    assert "word0" not in saved
-    notebook.restart()
-    expect(notebook.chat.get_by_role("status")).to_contain_text("The kernel was restarted")
-    expect(notebook.chat.get_by_role("button", name="Stop")).to_be_hidden()
-    notebook.box.fill("Half a thought")
-    notebook.run("notebook:run-all-cells")
-    expect(notebook.replies).to_contain_text("word0 word1")
-    expect(notebook.box).to_have_value("Half a thought")
-    expect(notebook.replies.locator(".gl-mark")).to_have_text("stopped")
-    expect(notebook.replies.locator(".gl-fault")).to_contain_text("kernel ended before the reply had")
-    claude.delay = 0
-    notebook.ask("Where were we?")
-    expect(notebook.replies.nth(1)).to_contain_text("Where were we?")
-
-
-def test_a_recommendation_is_a_card_to_accept_or_reject(notebook, claude):
+def test_a_reopened_chat_has_cards_to_accept_or_reject_and_asks_again_what_failed_without_storing_it_twice(
+    notebook, claude
+):
     idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 430, "stop": 400, "target": 500}
     idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It holds its mean."}
     call = tool({"recommendations": [idea, {**idea, "target": None}, {**idea, "symbol": "no symbol"}]})
-    claude.queue([start(), *text("Two."), *call, *end()])
+    claude.queue(
+        [start(), *text("Two."), *call, *end()],
+        Status.error(401, "authentication_error", "Unknown key"),
+        [start(), *text("Half of ", DROP)],
+        say("All of it."),
+    )
     notebook.open(OPEN)
     notebook.ask("Any idea?")
     first, second = (notebook.replies.get_by_role("group", name="buy AAPL").nth(place) for place in range(2))
@@ -165,6 +109,11 @@ def test_a_recommendation_is_a_card_to_accept_or_reject(notebook, claude):
     expect(second.get_by_label("Note")).to_have_value("half a thought")
     second.get_by_role("button", name="Reject").click()
     expect(second).to_contain_text("Rejected")
+    notebook.ask("Will the line hold?")
+    retry = notebook.log.get_by_role("button", name="Retry").filter(visible=True)
+    expect(notebook.log.locator(".gl-fault").last).to_contain_text("refused the key")
+    expect(notebook.box).to_have_value("")
+
     notebook.open(OPEN)
     expect(first).to_contain_text("<b>Good</b> odds")
     first.get_by_role("button", name="Change").click()
@@ -172,6 +121,56 @@ def test_a_recommendation_is_a_card_to_accept_or_reject(notebook, claude):
     first.get_by_role("button", name="Reject").press("Enter")
     expect(first).to_contain_text("Rejected")
     expect(first.get_by_role("button", name="Change")).to_be_focused()
+    retry.click()
+    expect(notebook.replies.nth(1).get_by_role("button", name="Retry")).to_be_visible()
+    expect(retry).to_have_count(1)
+    retry.click()
+    expect(notebook.replies.nth(2)).to_contain_text("All of it.")
+    expect(notebook.log.locator("article")).to_have_count(5)
+    expect(notebook.replies.nth(1)).to_contain_text("Half of")
+    expect(retry).to_have_count(0)
+    assert len(claude.requests) == 4
+
+
+def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
+    model = "Model(max_usd_per_day=0.0003)"
+    notebook.open(
+        f"from gallump_lab import Config, Lab, Model\nLab.open('lab.duckdb', config=Config(model={model})).chat()"
+    )
+    claude.queue(say("Worth every cent."))
+    expect(notebook.chat).to_contain_text("$0.00 of $0.00030 today")
+    notebook.ask("The last one?")
+    expect(notebook.replies).to_have_count(1)
+    expect(notebook.chat).to_contain_text("Spending limit reached: $0.00040 of $0.00030 today")
+    notebook.ask("One more?")
+    expect(notebook.log.locator(".gl-fault")).to_contain_text("Raise model.max_usd_per_day, or wait for tomorrow")
+    expect(notebook.box).to_have_value("One more?")
+    expect(notebook.box).to_be_focused()
+    assert len(claude.requests) == 1
+
+
+def test_a_reply_cut_short_by_a_kernel_restart_stands_as_stopped_and_the_file_holds_no_word(notebook, claude):
+    claude.queue([start(), *text("word0 word1", threading.Event()), *end()])
+    notebook.open(OPEN)
+    notebook.ask("Go on at length")
+    expect(notebook.log).to_contain_text("word1")
+    lab = Lab.open(notebook.folder / "lab.duckdb", wait=30)
+    assert eventually(lambda: lab.sql("select text from drafts where text = 'word0 word1'").size)
+    saved = notebook.saved()
+    assert "gallump_lab.ui.chat.ChatWidget" in saved  # the widget's state is saved, as the settings ask
+    assert "Go on at length" not in saved
+    assert "word0" not in saved
+    notebook.restart()
+    expect(notebook.chat.get_by_role("status")).to_contain_text("The kernel was restarted")
+    expect(notebook.chat.get_by_role("button", name="Stop")).to_be_hidden()
+    notebook.box.fill("Half a thought")
+    notebook.run("notebook:run-all-cells")
+    expect(notebook.replies).to_contain_text("word0 word1")
+    expect(notebook.box).to_have_value("Half a thought")
+    expect(notebook.replies.locator(".gl-mark")).to_have_text("stopped")
+    expect(notebook.replies.locator(".gl-fault")).to_contain_text("kernel ended before the reply had")
+    notebook.ask("Where were we?")
+    expect(notebook.replies.nth(1)).to_contain_text("Where were we?")
 
 
 def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_there(notebook, claude):

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from messages_server import MessagesServer, Status, say
-from running_server import GENERATE, TOKEN, serving
+from messages_server import Status, say
+from running_server import GENERATE, TOKEN
 
 from gallump_lab import Lab
 
@@ -19,48 +19,35 @@ def block(language):
     return found
 
 
-@pytest.fixture(scope="module")
-def claude():
-    with MessagesServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, claude):
-    allowed = f"--ServerApp.allow_origin={claude.url}"
-    with serving(tmp_path_factory.mktemp("clients"), allowed, base="/desk", ANTHROPIC_BASE_URL=claude.url) as running:
-        yield running
-
-
 @pytest.fixture
-def in_python(server):
+def in_python(jupyter):
     made = {}
     exec(block("python"), made)  # noqa: S102
-    client = made["Gallump"](server.url, TOKEN)
+    client = made["Gallump"](jupyter.url, TOKEN)
     yield client.ask
     client.http.close()
 
 
 @pytest.fixture
 def page(browser_context):
-    with browser_context.new_page() as found:
-        yield found
+    with browser_context.browser.new_context() as stranger:  # whom JupyterLab does not know
+        yield stranger.new_page()
 
 
 @pytest.fixture
-def in_the_servers_page(page, server):
-    page.goto(f"{server.url}/login")
-    return in_javascript(page, server)
+def in_the_servers_page(page, jupyter):
+    page.goto(f"{jupyter.url}/login")
+    return in_javascript(page, jupyter)
 
 
 @pytest.fixture
-def in_another_page(page, server, claude):
-    page.goto(claude.url)  # any page will do that is of an origin which the server allows
-    return in_javascript(page, server)
+def in_another_page(page, jupyter, origin):
+    page.goto(origin.url)  # any page will do that is of an origin which the server allows
+    return in_javascript(page, jupyter)
 
 
-def in_javascript(page, server):
-    page.evaluate(f"() => {{ {block('javascript')} window.ask = gallump({server.url!r}, {TOKEN!r}) }}")
+def in_javascript(page, jupyter):
+    page.evaluate(f"() => {{ {block('javascript')} window.ask = gallump({jupyter.url!r}, {TOKEN!r}) }}")
 
     def ask(prompt, watchlist=()):
         return json.loads(
@@ -75,8 +62,8 @@ def ask(request):
     return request.getfixturevalue(request.param)
 
 
-def test_the_readmes_client_carries_its_session_on_and_sees_a_new_one(ask, server, claude):
-    lab = Lab.open(server.root / "lab.duckdb", wait=30)
+def test_the_readmes_client_carries_its_session_on_and_sees_a_new_one(ask, jupyter, origin):
+    lab = Lab.open(jupyter.root.parent / "lab.duckdb", wait=30)
     first = ask("Is AAPL cheap?", ["AAPL"])
     second = ask("And now?")
     assert first["response"].startswith("You asked: Is AAPL cheap?")
@@ -86,7 +73,7 @@ def test_the_readmes_client_carries_its_session_on_and_sees_a_new_one(ask, serve
     third = ask("Still there?")
     assert third["session_id"] != first["session_id"]
     assert "A new session began." in third["notice"]
-    claude.queue(Status.error(401, "authentication_error", "no"), say("Fine."))
+    origin.queue(Status.error(401, "authentication_error", "no"), say("Fine."))
     with pytest.raises(Exception, match=r"no_access_to_model: .* Your question is kept"):
         ask("Who are you?")
     assert ask("And you?")["session_id"] == third["session_id"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gallump_lab import Lab
 from gallump_lab.config import Recall
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import recall
+from gallump_lab.memory import lately, recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 
@@ -51,7 +51,7 @@ def ranked(lab, moment):
     with lab.store.read() as con:
         view = lab.sessions.corpus.at(con, moment)
         found = recall.rank(con, view, QUESTION, symbol="AAPL", moment=moment, settings=EVERYTHING)
-        slots = recall.candidates(con, found, 1.0, 100)
+        slots = recall.candidates(con, view, found, 1.0, most=100)
     return [(slot.text, slot.created_at, slot.score, slot.signals) for slot in slots]
 
 
@@ -111,3 +111,31 @@ def test_recall_of_a_lab_that_was_replaced_by_a_longer_one_is_the_new_ones(tmp_p
     (tmp_path / "new.duckdb").replace(tmp_path / "old.duckdb")
     again = Lab.open(tmp_path / "old.duckdb").recall("Where is the stop of AAPL?").frame
     assert lab.recall("Where is the stop of AAPL?").frame.equals(again)
+
+
+@slow
+@given(rows=messages, steps=st.lists(st.tuples(st.booleans(), st.integers(1, 20)), min_size=2, max_size=8))
+def test_a_lab_that_was_asked_before_finds_what_one_that_was_not_finds(anew, rows, steps):
+    """Whoever else writes between two questions: what was forgotten is not found, what is new is."""
+    asked, begin = lab_of(anew, "all", rows[:2]), 2
+    other, moment = Lab(asked.store, clock=lambda: NOW), AsOf(at=NOW, seen_message=99, seen_insight=0)
+    for forget, number in steps:
+        if forget and number in set(other.messages["message_id"]):
+            other.forget(message_id=number)
+        elif rows[begin : begin + number]:
+            other.import_messages(pd.DataFrame(rows[begin : begin + number]))
+            begin += number
+        fresh = Lab(asked.store, clock=lambda: NOW)
+        assert ranked(asked, moment) == ranked(fresh, moment)
+        assert asked.recall(QUESTION).frame.equals(fresh.recall(QUESTION).frame)
+
+
+def test_little_room_for_what_was_read_lately_changes_nothing_that_is_found(anew, monkeypatch):
+    said = [f"Stop of {word} is {number}." for number in range(40) for word in WORDS]
+    rows = [{"role": "user", "text": text, "created_at": START + timedelta(hours=h)} for h, text in enumerate(said)]
+    lab, moment = lab_of(anew, "all", rows[:-9]), AsOf(at=NOW, seen_message=len(rows), seen_insight=0)
+    monkeypatch.setattr(lately, "ROOM", 2_000)
+    monkeypatch.setattr(lately, "NEW", 2)
+    for number in range(9, 0, -1):
+        lab.import_messages(pd.DataFrame(rows[len(rows) - number :][:1]))
+        assert ranked(lab, moment) == ranked(Lab(lab.store, clock=lambda: NOW), moment)

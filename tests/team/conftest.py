@@ -1,7 +1,6 @@
 """What the tests of a team's lab share."""
 
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,18 +17,11 @@ def token_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture
-def serve(tmp_path: Path, token_file: Path, port: int) -> Iterator[Serve]:
+def serve(tmp_path: Path, token_file: Path) -> Iterator[Serve]:
     servers = []
 
-    def start(file: Path = tmp_path / "lab.duckdb") -> Served:
-        servers.append(Served(file, token_file, port))
+    def start() -> Served:
+        servers.append(Served(tmp_path / "lab.duckdb", token_file))
         return servers[-1]
 
     yield start

@@ -12,54 +12,69 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from lab_server import TOKEN, Serve
+import writer
+from lab_server import TOKEN, Serve, free_port, port_of
 
 from gallump_lab import Budget, Config, Lab, command, datasets, study
 from gallump_lab.store import LabBusy, NoServer, QueryRefused, connect
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
-HERE = Path(__file__).parent
 
-
-@pytest.fixture
-def server(tmp_path: Path, port: int) -> Iterator[Server]:
-    with serving(tmp_path / "lab.duckdb", f"quack:127.0.0.1:{port}", TOKEN) as found:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("team") / "lab.duckdb", f"quack:127.0.0.1:{free_port()}", TOKEN) as found:
         yield found
 
 
 @pytest.fixture
 def lab(server: Server) -> Lab:
+    """Give the lab that most tests share."""
     return Lab.open(server.address, token=TOKEN)
 
 
-def test_two_clients_write_at_once_and_a_kill_loses_nothing(serve: Serve) -> None:
+def test_two_clients_write_at_once_a_kill_loses_nothing_and_a_stored_question_is_said_to_be_kept(serve: Serve) -> None:
     server = serve()
+    lab = Lab.open(server.address, token=TOKEN)
+    command = [sys.executable, writer.__file__, server.address, "Ann", "15"]
     environment = os.environ | {"GALLUMP_LAB_TOKEN": TOKEN}
-    writer = [sys.executable, str(HERE / "writer.py"), server.address]
-    clients = [subprocess.Popen([*writer, name, "15"], env=environment) for name in ("Ann", "Bob")]
-    assert [client.wait() for client in clients] == [0, 0]
-    server.end("kill")
-    lab = Lab.open(server.file)
-    said = lab.messages
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "Ann has opened it\n"
+        writer.write(lab, "Bob", 15)
+    assert other.returncode == 0
+
+    def kill(_: str) -> None:
+        lab.store.wait = 0.3
+        server.end("kill")
+
+    with pytest.raises(NoServer) as gone:
+        lab.ask("Is AAPL cheap?", on_text=kill)
+    local = Lab.open(server.file)
+    said = local.messages
     for name in ("Ann", "Bob"):
         own = said[said["text"].str.startswith(name)]
         assert list(own["text"]) == [f"{name}'s message {i}: AAPL at {400 + i}" for i in range(15)]
         assert len(set(own["session_id"])) == 1
-    indexed = lab.sql(
+    indexed = local.sql(
         "select count(*) as passages, (select count(distinct passage_id) from embeddings) as embedded, "
         "(select count(distinct passage_id) from postings) as posted from passages"
     )
-    assert indexed.iloc[0].tolist() == [30, 30, 30]
+    assert indexed.iloc[0].tolist() == [31, 31, 31]
+    question = said["message_id"].iloc[-1]
+    assert f"lab.retry({question})" in gone.value.__notes__[-1]
+    with serving(server.file, server.address, TOKEN):
+        assert lab.retry(question).text
+        assert lab.messages["role"].tolist()[-2:] == ["user", "assistant"]
 
 
-def test_recall_and_a_sweep_give_the_same_figures_as_on_the_file(tmp_path: Path, port: int) -> None:
+def test_recall_and_a_sweep_give_the_same_figures_as_on_the_file(tmp_path: Path) -> None:
     file, clock = tmp_path / "lab.duckdb", lambda: pd.Timestamp("2013-03-02", tz="UTC").to_pydatetime()
     local = Lab.open(file, clock=clock)
     talk = datasets.sample().split()[0]
-    local.import_dataset(replace(talk, questions=talk.questions.head(6)))
+    few = {"messages": talk.messages.head(400), "questions": talk.questions.head(6), "insights": talk.insights.head(20)}
+    local.import_dataset(replace(talk, **few))
     query = "Where did I want my stop?"
     here = local.recall(query, symbol="AAPL").frame, local.snapshot()
-    with serving(file, f"quack:127.0.0.1:{port}", TOKEN) as server:
+    with serving(file, f"quack:127.0.0.1:{free_port()}", TOKEN) as server:
         lab = Lab.open(server.address, clock=clock, token=TOKEN)
         there = lab.recall(query, symbol="AAPL").frame, lab.snapshot()
         backup = lab.backup(tmp_path / "backup.duckdb")
@@ -76,8 +91,7 @@ def test_a_backup_through_the_server_goes_on_where_the_lab_was(lab: Lab, tmp_pat
     again = copy.ask("And MSFT?", ["MSFT"])
     assert again.question_id > asked.reply_id
     assert again.turn_id > asked.turn_id
-    assert len(copy.messages) == 4
-    assert len(lab.messages) == 2
+    assert len(copy.messages) == len(lab.messages) + 2
 
 
 def test_a_step_sees_the_lab_at_one_moment_and_what_is_applied_holds_for_all(lab: Lab, server: Server) -> None:
@@ -86,10 +100,10 @@ def test_a_step_sees_the_lab_at_one_moment_and_what_is_applied_holds_for_all(lab
     count = "select count(*) from messages"
     lab.apply(Config(budget=Budget(warm=777)))
     with other.read() as con:
-        before = con.execute(count).fetchone()
+        (before,) = con.execute(count).fetchone()
         lab.ask("Is AAPL cheap?")
-        assert con.execute(count).fetchone() == before
-    assert len(lab.messages) == 2
+        assert con.execute(count).fetchone() == (before,)
+    assert len(lab.messages) == before + 2
     assert Lab.open(server.address, token=TOKEN).config.budget.warm == 777
 
 
@@ -112,27 +126,11 @@ def test_a_client_that_died_amid_a_write_does_not_lock_the_others_out(lab: Lab, 
     assert "look before you repeat it" in lost.value.__notes__[0]
 
 
-def test_a_busy_server_that_ended_is_started_anew_at_once_and_steps_go_on(serve: Serve) -> None:
-    server = serve()
-    port = int(server.address.rpartition(":")[2])
-    lab = Lab.open(server.address, token=TOKEN)
-    lab.ask("Is AAPL cheap?")
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
-    for each in idle:
-        each.sendall(b"POST /quack HTTP/1.1\r\n")
-    server.end()
-    assert len(Lab.open(server.file).messages) == 2  # the file is free meanwhile
-    assert "is served at" in serve(server.file).said[0]
-    lab.ask("And MSFT?")
-    assert len(lab.messages) == 4
-    for each in idle:
-        each.close()
-
-
-def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
+def test_a_busy_server_that_ends_is_started_anew_at_once_and_no_token_is_ever_shown(
     serve: Serve, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve()
+    assert "is served at" in server.said[0]
     caplog.set_level("DEBUG")
     wrong = "not-the-token-of-this-server"
     with pytest.raises(NoServer, match="refuses the token") as refused:
@@ -147,9 +145,18 @@ def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
         Lab.open(server.address)
     with pytest.raises(ValueError, match="is a file"):
         Lab.open(server.file, token=TOKEN)
+    idle = [socket.create_connection(("127.0.0.1", port_of(server.address))) for _ in range(20)]
+    for each in idle:
+        each.sendall(b"POST /quack HTTP/1.1\r\n")
     server.end()
     with pytest.raises(NoServer, match="cannot be reached") as away:
         Lab.open(server.address, token=TOKEN, wait=0.1)
+    assert len(Lab.open(server.file).messages) == 2  # the file is free meanwhile
+    with serving(server.file, server.address, TOKEN):
+        lab.ask("And MSFT?")
+        assert len(lab.messages) == 4
+    for each in idle:
+        each.close()
     shown = [*server.said, repr(lab), repr(lab.store), *capfd.readouterr(), caplog.text]
     shown += [f"{found.value!r} {found.value.__cause__!r}" for found in (refused, mistaken, away)]
     assert not [words for words in shown if TOKEN in words or wrong in words]
@@ -158,7 +165,8 @@ def test_a_wrong_token_gets_nothing_and_no_token_is_ever_shown(
 
 
 def test_clients_reach_no_file_no_setting_and_no_say_about_the_server(lab: Lab, server: Server) -> None:
-    other = f"quack:127.0.0.1:{int(server.address.rpartition(':')[2]) ^ 1}"
+    other = f"quack:127.0.0.1:{port_of(server.address) ^ 1}"
+    before = len(lab.messages)
     refused = [
         "select * from read_text('/etc/hosts')",
         "select * from glob('/*')",
@@ -189,18 +197,19 @@ def test_clients_reach_no_file_no_setting_and_no_say_about_the_server(lab: Lab, 
     assert lab.ask(f"What do these do? {refused}").text  # talk of it is talk
     with pytest.raises((duckdb.Error, QueryRefused)):
         lab.sql("delete from messages")
-    assert len(lab.messages) == 2
+    assert len(lab.messages) == before + 2
 
 
 def test_sql_of_an_analyst_does_not_write_and_ends_where_it_ends(lab: Lab) -> None:
-    lab.ask("Is AAPL cheap?")
+    asked = lab.ask("Is AAPL cheap?")
+    before = len(lab.messages)
     with pytest.raises(duckdb.Error, match="read-only"):
         lab.sql("select nextval('message_ids')")
     with pytest.raises(duckdb.Error, match="not provided"):
         lab.sql("select $a", {'a" := 1); delete from messages; execute step("a': 1})
-    commented = "select text from messages where role = $role -- the analyst's;"
-    assert lab.sql(commented, {"role": "user"})["text"].tolist() == ["Is AAPL cheap?"]
-    assert len(lab.messages) == 2
+    commented = "select text from messages where message_id = $asked -- the analyst's;"
+    assert lab.sql(commented, {"asked": asked.question_id})["text"].tolist() == ["Is AAPL cheap?"]
+    assert len(lab.messages) == before
 
 
 @pytest.mark.parametrize(
@@ -233,22 +242,11 @@ def test_a_port_that_is_taken_is_said_and_two_labs_do_not_share_one(
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        for port in (other.getsockname()[1], server.address.rpartition(":")[2]):
+        for port in (other.getsockname()[1], port_of(server.address)):
             given = ["serve", str(tmp_path / "other.duckdb"), "--token-file", str(token_file), "--port", str(port)]
             assert command.main(given) == 1
             assert "Nothing can listen" in capsys.readouterr().err
     assert not (tmp_path / "other.duckdb").exists()
     assert lab.ask("Is AAPL cheap?").text
     with pytest.raises(OSError, match=r"refused|assign|unreachable"):  # it listens on this machine alone
-        socket.create_connection(("127.0.0.2", int(server.address.rpartition(":")[2])))
-
-
-def test_a_question_that_is_stored_when_the_server_goes_is_said_to_be_kept(serve: Serve, port: int) -> None:
-    server = serve()
-    lab = Lab.open(server.address, token=TOKEN, wait=0.3)
-    with pytest.raises(NoServer) as gone:
-        lab.ask("Is AAPL cheap?", on_text=lambda _: server.end("kill"))
-    assert "lab.retry(1)" in gone.value.__notes__[-1]
-    with serving(server.file, f"quack:127.0.0.1:{port}", TOKEN):
-        assert lab.retry(1).text
-        assert lab.messages["role"].tolist() == ["user", "assistant"]
+        socket.create_connection(("127.0.0.2", port_of(server.address)))

@@ -289,6 +289,7 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         if "end." in piece:
             wait_for_draft(lab)
             while request.param is LabBusy:
+                monkeypatch.setattr(lab.store, "wait", 0.2)  # not before, where a busy machine could take as long
                 with suppress(duckdb.Error):  # the thread that renews the draft has it at the moment
                     held.execute(f"attach '{lab.store.path}'")
                     break
@@ -302,13 +303,14 @@ def left_behind(lab: Lab, monkeypatch, request) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("gallump_lab.store.locks.RENEWED", 0.01)
-    monkeypatch.setattr(lab.store, "wait", 0.2)
+    patience = lab.store.wait
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue(say("Half of it, ", "and the ", "end."), say("All of it."))
         with pytest.raises(request.param):
             lab.ask("Will the line hold?", on_text=hold)
         held.close()
+        lab.store.wait = patience
         assert lab.sql("select text from drafts")["text"].str.startswith("Half of it, ").tolist() == [True]
         yield int(lab.messages["message_id"].iloc[0])
 

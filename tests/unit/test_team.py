@@ -15,22 +15,13 @@ TEAM = Path(sys.prefix, "team")
 TOKEN = "a-token-that-nobody-sees"  # noqa: S105 (made up)
 
 
-def run(*arguments: str) -> None:
-    assert TEAM.is_dir(), f"There is no {TEAM}; `make test` installs it."
-    paths = os.pathsep.join([str(TEAM), str(ROOT / "tests" / "team")])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_a_lab_on_a_server() -> None:
-    run("tests/team")
-
-
-def test_what_holds_of_a_file_holds_of_a_server() -> None:
-    run("-p", "served", "-k", "not refused", "tests/unit/test_sessions.py")  # what is refused is never sent
+    assert TEAM.is_dir(), f"There is no {TEAM}; `make test` installs it."
+    paths = [str(TEAM), *(str(ROOT / "tests" / each) for each in ("team", "unit"))]
+    alone = {"PYTHONPATH": os.pathsep.join(paths), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # it starts sooner
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--confcutdir=tests/team", "tests/team"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_no_address_is_refused() -> None:

@@ -200,7 +200,7 @@ function render({ model, el }) {
   const told = {
     history(message) {
       if (message.view ? message.view !== view || drawn : !drawn) return;
-      if (!drawn) line.heard(), say();
+      if (!drawn) line.heard(), say(), sent && setTimeout(ask); // what was sent before, with the watchlist that comes now
       drawn = true;
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
@@ -340,7 +340,11 @@ function render({ model, el }) {
     box.focus();
     if (sent || !box.value.trim()) return;
     sent = { text: box.value, timer: setTimeout(late, PATIENCE_MS) };
-    tell({ type: "ask", text: box.value, watchlist: watchlist.value, ...seen.choice() });
+    if (drawn) ask();
+  }
+
+  function ask() {
+    tell({ type: "ask", text: sent.text, watchlist: watchlist.value, ...seen.choice() });
   }
 
   form.addEventListener("submit", (event) => {
