@@ -1,7 +1,7 @@
 """The passages of a lab in memory: what ranking needs of each, a column each, in order of arrival.
 
 Ranking looks at hundreds of passages that lie anywhere in the lab; read one by one they would cost more than all
-else. A million messages take some 170 MB here. Columns grow as passages arrive; what was seen of them at a moment
+else. A million messages take some 185 MB here. Columns grow as passages arrive; what was seen of them at a moment
 never changes.
 """
 
