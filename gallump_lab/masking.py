@@ -52,7 +52,7 @@ _BLOCK = regex(
     re.VERBOSE,
 )
 _JWT = regex(rf"{_EDGE}(?P<secret>eyJ{_BODY}{{8,2000}}\.eyJ{_BODY}{{8,}}(?:\.{_BODY}*+)*+)")
-_WIF = regex(rf"(?<![A-Za-z0-9])(?P<secret>[5KL]{_BASE58}{{50,51}})(?![A-Za-z0-9])")
+_WIF = regex(rf"(?P<secret>[5KL](?<![A-Za-z0-9].){_BASE58}{{50,51}})(?![A-Za-z0-9])")
 _URL = _any_case(  # but no number of shares, as in buy://MSFT:400@29.85
     r"""://(?!(?-i:[A-Z]+):\d+@)[^\s:/@"'<>]{0,100}:(?P<secret>(?![$<{%[(*])[^\s/"'<>]{1,200})@
     (?=\[|[\w.-]{0,100}[a-z]|\d+\.\d+\.\d+\.\d)"""
@@ -208,10 +208,11 @@ def _card(found: re.Match[str]) -> bool:
     return total % 10 == 0 and _OF_CARD.search(found.string, max(0, found.start() - 60), found.end() + 20) is not None
 
 
+_BEGINNINGS = tuple({next((part for part in ("_", "xox", "prv") if part in it), it.lower()) for it in _STARTS})
 _HINTS = ("pass", "pw", "kennwort", "mdp", "contrase")
 # What it is; what a text in small letters holds one of; how it looks ("secret" must go); what makes sure of it.
 _RULES: tuple[_Rule, ...] = (
-    ("API key", tuple(map(str.lower, _STARTS)), _SHAPED, _shaped),
+    ("API key", _BEGINNINGS, _SHAPED, _shaped),
     ("access token", ("eyj",), _JWT, bool),
     ("API key", (":aa",), regex(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
     ("API key", ("hooks",), _any_case(r"hooks\.slack\.com/services/(?P<secret>[a-z0-9_/-]{30,})"), bool),
@@ -232,6 +233,10 @@ _RULES: tuple[_Rule, ...] = (
     ("seed phrase", ("phrase", "words", "mnemonic"), _SEED, bool),
     ("card number", ("card", "visa", "amex", "cv"), _CARD, _card),
 )
+_HINTED = {
+    hint: [number for number, rule in enumerate(_RULES) if hint in rule[1]]
+    for hint in dict.fromkeys(hint for _, hints, *_ in _RULES for hint in hints)
+}
 _MASKS = " ".join(f"[{what} removed]" for what, *_ in _RULES)
 _UNSEEN = regex("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring them; a key has none
 
@@ -255,14 +260,14 @@ def _spans(text: str) -> list[_Span]:
         spans = _spans("".join(text[place] for place in places))
         return [(places[start], places[stop - 1] + 1, what) for start, stop, what in spans]
     small = text.lower()
+    hinted = {number for hint, numbers in _HINTED.items() if hint in small for number in numbers}
     found = [
         (*each.span("secret"), what)
-        for what, hints, pattern, sure in _RULES
-        if any(map(small.__contains__, hints))
+        for what, _, pattern, sure in [_RULES[number] for number in sorted(hinted)]
         for each in pattern.finditer(text)
         if sure(each)
     ]
-    for key in _in_force():
+    for key in filter(text.__contains__, _in_force()):
         found += [(*each.span(), "API key") for each in re.finditer(re.escape(key), text)]
     apart: list[_Span] = []
     for start, stop, what in sorted(found, key=lambda span: span[0]):

@@ -5,11 +5,11 @@ Claude's tokenizers are not public. On chat text the older one (up to Opus 4.6, 
 times a factor. `FACTORS` is where it starts; recorded replies teach it from there (`learnt_factor`).
 """
 
-import base64
+import binascii
 import re
 import threading
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gallump_lab.bundled import bundled
@@ -35,7 +35,9 @@ PRIOR_TOKENS = 2_000
 _LOCK = threading.Lock()
 RUN = 1_000
 _ENDLESS = regex(rf"\S{{{RUN}}}")
-_ADDS_UP = regex(rf"\S(?:.{{0,{RUN - 3}}}\S)?\n*", re.DOTALL).fullmatch
+_ADDS_UP = regex(rf"\S(?:.{{0,{RUN - 3}}}\S)?\n*", re.DOTALL)
+MOST = 200_000
+"""So many words' counts are kept, about 20 MB."""
 _TOGETHER = 2**40
 """Stands for a count that is no sum: the text has to be counted as a whole."""
 
@@ -45,7 +47,7 @@ def _load() -> "tiktoken.Encoding":
     import tiktoken
 
     pairs = (line.split() for line in bundled(VOCABULARY).read_bytes().splitlines())
-    ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+    ranks = {binascii.a2b_base64(token): int(rank) for token, rank in pairs}
     return tiktoken.Encoding("cl100k_base_plain", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 
@@ -61,7 +63,7 @@ def count(text: str) -> int:
     grows with its square.
     """
     first, *others = text.split(" ")
-    found = sum(map(_after_space, others), _alone(first) if first else 0)
+    found = sum(map(_AFTER_SPACE.__getitem__, others), _ALONE[first] if first else 0)
     return found if found < _TOGETHER else _whole(text)
 
 
@@ -71,19 +73,25 @@ def _whole(text: str) -> int:
     return len(_encoding().encode_ordinary(text))
 
 
-@lru_cache(maxsize=10_000)
-def _alone(word: str) -> int:
-    return len(_encoding().encode_ordinary(word)) if _ADDS_UP(word) else _TOGETHER
+class _Counts(dict[str, int]):
+    """What words add to a text's count behind what stands `before` each; words recur, so their counts are kept.
 
-
-@lru_cache(maxsize=200_000)
-def _after_space(word: str) -> int:
-    """Return what a word adds to a text's count with the one space before it; words recur, so counts are kept.
-
-    No token holds a space after anything else, so what stands between single spaces is counted by itself: but only if
+    No token holds a space behind anything else, so what stands between single spaces is counted by itself: but only if
     no other white space stands beside one of these.
     """
-    return len(_encoding().encode_ordinary(f" {word}")) if _ADDS_UP(word) else _TOGETHER
+
+    def __init__(self, before: str) -> None:
+        self._before = before
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= MOST:
+            self.clear()
+        add_up = _ADDS_UP.fullmatch(word)
+        found = self[word] = len(_encoding().encode_ordinary(self._before + word)) if add_up else _TOGETHER
+        return found
+
+
+_ALONE, _AFTER_SPACE = _Counts(""), _Counts(" ")
 
 
 def scaled(tokens: int, factor: float) -> int:

@@ -8,7 +8,7 @@ that a replay orders them alike. Unlike passages, insights are few and short: al
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ KINDS: Mapping[Kind, str] = {
     "fact": "",
 }
 """Words by which one asks for a kind of insight; they count as if it said them."""
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)  # noqa: DTZ001 (naive UTC, as insights have it)
 SHOWN = 0.5
 """An insight says no more than the prompt does already where the messages that it rests on show so much of it."""
 
@@ -190,9 +191,10 @@ def _meaning(said: Sequence[str], texts: Sequence[str], held: Mapping[str, int])
     question = np.rint(1000 * question / max(np.sqrt(question @ question), 1))
     codes = np.frombuffer(b"".join(map(_code, texts)), np.uint64).reshape(number, -1)
     rows = vectors.decode(codes).astype(np.float64)
-    # Whole numbers below 2**53, so the order of summing does not matter.
+    # Whole numbers below 2**53, so the order of summing does not matter. BLAS would wait for its threads.
     norm = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.sqrt(question @ question)
-    cosine: Ints = np.maximum(np.rint(MILLION * (rows @ question) / np.maximum(norm, 1)), 0).astype(np.int64)
+    likeness = np.einsum("ij,j->i", rows, question)
+    cosine: Ints = np.maximum(np.rint(MILLION * likeness / np.maximum(norm, 1)), 0).astype(np.int64)
     return cosine
 
 
@@ -200,7 +202,7 @@ def _microseconds(moments: Sequence[datetime]) -> "Ints":
     """Count each time's microseconds since 1970, from naive UTC."""
     import numpy as np
 
-    return np.array(moments, "datetime64[us]").astype(np.int64)
+    return np.array([(each - _EPOCH) // _MICROSECOND for each in moments], np.int64)
 
 
 def prepare(insights: Iterable[Known]) -> None:

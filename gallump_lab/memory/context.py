@@ -107,6 +107,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
             factor=factor,
             plain=plain,
             pinned=overrides.ids("insight"),
+            stood=view.lately.standing(con, moment),
         )
     learnt = pack(
         learnt,

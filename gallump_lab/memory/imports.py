@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from itertools import accumulate, groupby
+from functools import cache
+from itertools import accumulate, chain, groupby
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
@@ -14,7 +16,18 @@ from gallump_lab.datasets.table import Dataset, DatasetError
 from gallump_lab.lazy import np
 from gallump_lab.masking import masked
 from gallump_lab.memory import labels, ledger
-from gallump_lab.memory.messages import Draft, checked_name, checked_text, draft, prepare, registered, run, sort, write
+from gallump_lab.memory.messages import (
+    Batch,
+    Draft,
+    checked_name,
+    checked_text,
+    draft,
+    prepare,
+    registered,
+    run,
+    sort,
+    write,
+)
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
@@ -125,9 +138,12 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     with store.read() as con:
         fresh = _unknown(con, waiting)
     added: list[_Waiting] = []
-    with tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
-        for batch in _batches(fresh):
-            added += _stored(store, batch)
+    with (
+        tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for batch, prepared in _prepared(_batches(fresh), pool):
+            added += _stored(store, batch, prepared)
             bar.update(len(batch))
     sort(store)
     sessions = len({each.session_id for each in added})
@@ -138,11 +154,12 @@ def _checked(said: "pd.DataFrame", now: datetime, problems: Problems) -> list[_W
     """Return the messages that can be stored, in order of arrival; tell of the others."""
     waiting: list[_Waiting] = []
     seen: Counter[int] = Counter()
+    named = cache(checked_name)
     for where, row in _rows(said):
         conversation, session, key = row.pop("conversation"), row.pop("session_id"), row.pop("key")
         try:
-            each = draft(**row, now=now)
-            session_id = None if session is None else checked_name(session, "session_id")
+            each = draft(**row, now=now, named=named)
+            session_id = None if session is None else named(session, "session_id")
         except ValueError as error:
             problems.leave_out(where, str(error))
             continue
@@ -199,10 +216,23 @@ def _batches(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
         yield [each for _, each in batch]
 
 
-def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
+def _prepared(batches: Iterable[list[_Waiting]], pool: Executor) -> Iterator[tuple[list[_Waiting], Batch]]:
+    """Yield each batch ready to be written; while it is written, the next one is prepared."""
+    before: tuple[list[_Waiting], Future[Batch]] | None = None
+    for batch in chain(batches, [None]):
+        ready = batch and (batch, pool.submit(_prepare, batch))
+        if before:
+            yield before[0], before[1].result()
+        before = ready or None
+
+
+def _prepare(batch: list[_Waiting]) -> Batch:
+    return prepare([each.draft for each in batch])
+
+
+def _stored(store: Store, batch: list[_Waiting], prepared: Batch) -> list[_Waiting]:
     """Write a batch in one step; return those of it that nobody else has imported meanwhile."""
     while batch:
-        prepared = prepare([each.draft for each in batch])
         sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
             fresh = _unknown(con, batch)
@@ -215,7 +245,7 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
                 }
                 run(con, "insert into imported select hash, nullif(source, 0), message_id from given", given)
                 return batch
-        batch = fresh
+        batch, prepared = fresh, _prepare(fresh)
     return batch
 
 
@@ -320,6 +350,8 @@ def _once(con: "DuckDBPyConnection", row: dict[str, Any], ids: tuple[int, ...], 
 def _rows(found: "pd.DataFrame") -> Iterator[_Row]:
     """Yield the records of a checked frame, each with where it stands in the user's own; None is nothing."""
     label, names = found.index.name or "row", [*map(str, found.columns)]
+    times = found.select_dtypes("datetimetz")  # pandas' own times are slow to work with, one by one
+    found = found.assign(**{str(name): times[name].dt.to_pydatetime().astype(object) for name in times})
     for where, *cells in found.astype(object).where(found.notna(), None).itertuples(name=None):
         yield f"{label} {where}", dict(zip(names, cells, strict=True))
 

@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import np
-from gallump_lab.memory.records import Message
+from gallump_lab.memory import ledger
+from gallump_lab.memory.records import AsOf, Message
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,17 +27,22 @@ select place, passage_id, frequency from (select unnest($terms) as term, unnest(
 join postings using (term) where passage_id <= $newest
 """
 _NEW_POSTINGS = "select term, passage_id, frequency from postings where passage_id > ? and passage_id <= ?"
+_INSIGHTS = """
+select (select bit_xor(hash(i)) from insights i), (select bit_xor(hash(e)) from insight_events e where event_id <= ?)
+"""
+"""A hash of all insights and of what became of them until a moment."""
 _MESSAGES = f"select {Message.COLUMNS} from messages where message_id in (select unnest(?))"  # noqa: S608 (constant)
 
 
 class Lately:
-    """Messages by id and postings by term, of a lab of which nothing was forgotten since.
+    """Messages by id, postings by term and insights, of a lab of which nothing was forgotten since.
 
     Of a term those postings are kept that were there at first; what has arrived since is little and kept apart.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._stood: tuple[object, Sequence[ledger.Known]] = None, ()
         self._begin(0)
 
     def _begin(self, newest: int) -> None:
@@ -70,6 +76,13 @@ class Lately:
         """Return messages as rows of `Message.COLUMNS`, by their ids."""
         with self._lock:
             return self._those("message", message_ids, partial(_read_messages, con))
+
+    def standing(self, con: "DuckDBPyConnection", moment: AsOf) -> Sequence[ledger.Known]:
+        """Return the insights that stood at a moment, as `ledger.standing`; read again if any of it changed."""
+        state = con.execute(_INSIGHTS, [moment.seen_insight]).fetchone(), moment.as_of
+        if state != self._stood[0]:
+            self._stood = state, ledger.standing(con, moment)
+        return self._stood[1]
 
     def _those(
         self, kind: str, keys: Sequence[int], read: Callable[[Sequence[int]], Mapping[int, tuple[Any, int]]]

@@ -9,7 +9,7 @@ until the next.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 200_000
 MAX_NAME = 100
 State = Literal["complete", "stopped", "cut", "refused", "failed"]
+_ROLES, _STATES = get_args(Role), get_args(State)
 AHEAD = timedelta(minutes=1)
 """So far ahead of this clock another machine's may be."""
 SLICE = 500_000
@@ -135,6 +136,7 @@ def draft(  # noqa: PLR0913 (a message's fields)
     created_at: datetime | None = None,
     state: State = "complete",
     speaker: str | None = None,
+    named: Callable[[str, str], str] = checked_name,
 ) -> Draft:
     """Check a message; what looks like a key or a password in it is masked.
 
@@ -144,13 +146,15 @@ def draft(  # noqa: PLR0913 (a message's fields)
         The clock's time, naive UTC.
     created_at : datetime, optional
         The time it speaks of, with a time zone; `now` by default.
+    named : callable
+        Checks a name; whoever has many messages checks each name once.
 
     Raises
     ------
     ValueError
         If a field cannot be used; the message says which and how to mend it.
     """
-    for name, value, known in (("role", role, get_args(Role)), ("state", state, get_args(State))):
+    for name, value, known in (("role", role, _ROLES), ("state", state, _STATES)):
         if value not in known:
             msg = f"{name} must be {' or '.join(map(repr, known))}, not {value!r}."
             raise ValueError(msg)
@@ -165,7 +169,7 @@ def draft(  # noqa: PLR0913 (a message's fields)
         created_at=at,
         arrived_at=now,
         state=state,
-        speaker=None if speaker is None else checked_name(speaker, "speaker"),
+        speaker=None if speaker is None else named(speaker, "speaker"),
     )
 
 

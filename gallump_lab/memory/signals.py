@@ -50,7 +50,7 @@ HALF_LIFE = 90 * 86_400 * 1_000_000
 """After so many microseconds (90 days) a passage's recency has halved: hyperbolic, 1 / (1 + age / half-life)."""
 _OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
 """Where a question asks for what was said at a time, these say nothing of it."""
-_BLOCKS = 16
+_BLOCKS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,13 +279,14 @@ def decay(said: "Ints", at: int) -> "Ints":
 
 def best_by_words(asked: Asked, most: int) -> "Places":
     """Return the places of the passages with the highest plain BM25."""
-    view, score = asked.view, np.zeros(len(asked.view), np.int64)
+    view, most_points = asked.view, MILLION * (asked.settings.k1 + 1) * sum(found.idf for found in asked.found)
+    score = np.zeros(len(view), np.int32 if most_points < 2**30 else np.int64)  # half of it is read in half the time
     lengths = np.arange(view.terms.max() + 1)
     for found in asked.found:
         if len(found.places):
             often = np.arange(1, found.frequency.max() + 1)[:, None]
             shares = _share(often, lengths, view.mean, asked.settings)  # few frequencies, few lengths, many passages
-            points = np.rint(MILLION * found.idf * shares).astype(np.int64)
+            points = np.rint(MILLION * found.idf * shares).astype(score.dtype)
             which = view.terms.take(found.places)
             which += (found.frequency - np.uint16(1)) * np.int32(len(lengths))
             np.add.at(score, found.places, points.ravel().take(which))

@@ -114,8 +114,10 @@ def _pieces(text: str) -> list[str]:
 
 
 def _kind(piece: str) -> str:
+    if piece.isascii() and piece.isalpha():
+        return "word"
     found = _KIND.fullmatch(piece)
-    return found.lastgroup if found and found.lastgroup else ""
+    return (found and found.lastgroup) or ""
 
 
 @lru_cache(maxsize=100_000)
@@ -140,15 +142,24 @@ def _terms_of(piece: str) -> tuple[str, ...]:
     return (_stemmer().stemWord(word),) if word else ()
 
 
+_ENDING = re.compile(r"(n['\u2019]t|['\u2019].*)$")
+
+
 def _word(piece: str) -> str:
     """Return a word as it is compared; nothing of one that says nothing."""
-    word = re.sub(r"(n['\u2019]t|['\u2019].*)$", "", plain(piece.casefold()))
+    word = plain(piece.casefold())
+    if "'" in word or "\u2019" in word:
+        word = _ENDING.sub("", word)
     return "" if word in _STOP_WORDS else word
 
 
 def plain(word: str) -> str:
     """Return a text without its accents."""
-    return "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
+    return (
+        word
+        if word.isascii()
+        else "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
+    )
 
 
 @lru_cache(maxsize=100_000)
@@ -266,4 +277,4 @@ def one_line(text: str) -> str:
 
 def storable(text: str) -> str:
     """Join surrogate pairs and replace halves of them, which UTF-8 cannot hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

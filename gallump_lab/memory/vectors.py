@@ -294,8 +294,13 @@ def _tokenizer() -> "Tokenizer":
 @lru_cache(maxsize=200_000)
 def _tokens(word: str) -> tuple[int, ...]:
     """Return a word's tokens; words recur, so they are kept."""
-    encoded: Any = _tokenizer().encode(word, add_special_tokens=False)
-    return tuple(encoded.ids)
+    return tuple(token.id for token in _model().tokenize(f"\u2581{word}"))
+
+
+@cache
+def _model() -> Any:
+    """Return the tokenizer's inner part: what is done to a text before is to write its spaces so."""
+    return _tokenizer().model
 
 
 @cache

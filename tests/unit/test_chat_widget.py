@@ -69,7 +69,7 @@ def test_a_question_is_told_at_once_then_grows_a_reply_and_no_word_of_it_is_in_t
 
 def test_a_reply_is_painted_at_most_so_often(chat, claude):
     front = FrontEnd(chat)
-    claude.queue(say(*(f"word{i} " for i in range(500))))
+    claude.queue(say(*(f"word{i} " for i in range(600))))
     begun = time.monotonic()
     front.ask("Much?")
     before, _ = front.until("done")

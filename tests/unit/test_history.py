@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from clock import Clock
 from messages_server import DROP, MessagesServer, say, start, text
@@ -111,9 +112,8 @@ def test_a_forgotten_session_is_gone_and_ids_are_not_used_again(lab: Lab) -> Non
 
 
 def test_pinned_stands_first_and_excluded_stays_out_and_the_turn_replays(lab: Lab, clock: Clock) -> None:
-    session = lab.sessions.get_or_create_session()
-    for i in range(40):
-        lab.sessions.add_message(session, "user", f"Thought {i}: the AAPL gap at {400 + i} may close soon.")
+    said = [f"Thought {i}: the AAPL gap at {400 + i} may close soon." for i in range(40)]
+    lab.import_messages(pd.DataFrame({"role": "user", "text": said, "created_at": START}))
     pinned_insight = lab.insights.add("Old lesson", symbol="IBM")
     lab.insights.add("Newer lesson", symbol="AAPL")
     clock.now += timedelta(hours=1)

@@ -17,19 +17,25 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 @pytest.fixture
 def clock():
-    return Clock(START)
+    return Clock(START + timedelta(days=5))
 
 
-@pytest.fixture
-def lab(anew, clock):
-    """Give a lab of five days, one note each, and one question that was asked in the chat on the sixth."""
-    lab = anew(clock=clock)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give the file of a lab of five days, one note each, and one question of the chat on the sixth."""
+    clock = Clock(START)
+    lab = Lab.open(tmp_path_factory.mktemp("made") / "lab.duckdb", clock=clock)
     for day in range(5):
         clock.now = START + timedelta(days=day)
         lab.sessions.add_message(lab.sessions.get_or_create_session(), "user", f"My halibut stop is {400 + day}.")
     clock.now = START + timedelta(days=5)
     lab.ask("Where is the halibut stop?", ["AAPL"])
-    return lab
+    return lab.store.path
+
+
+@pytest.fixture
+def lab(anew, made, clock):
+    return anew(made, clock=clock)
 
 
 def listed(lab):

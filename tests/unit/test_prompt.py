@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,16 +128,16 @@ def test_what_was_said_cannot_forge_a_section(tmp_path: Path) -> None:
     assert user.count("obey") == 3
 
 
-def _long_talk(tmp_path: Path, **budget: int) -> tuple[Lab, str]:
-    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: NOW, config=Config(budget=Budget(**budget)))
-    old = lab.sessions.get_or_create_session()
+@pytest.fixture(scope="module")
+def long_talk(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Give a lab with thirty messages in the session `old`, forty in `new`, and as many lessons as old ones."""
+    lab = Lab.open(tmp_path_factory.mktemp("talk") / "lab.duckdb", clock=lambda: NOW)
+    said = [("old", f"Old thought {i}: the AAPL stop belongs under {400 + i}.") for i in range(30)]
+    said += [("new", f"New thought {i}: what of the gap at {500 + i}?") for i in range(40)]
+    lab.import_messages(pd.DataFrame(said, columns=["session_id", "text"]).assign(role="user", created_at=NOW))
     for i in range(30):
-        lab.sessions.add_message(old, "user", f"Old thought {i}: the AAPL stop belongs under {400 + i}.")
         lab.insights.add(f"Lesson {i}: stops under round numbers get hit at {300 + i}.")
-    session = lab.sessions.get_or_create_session()
-    for i in range(40):
-        lab.sessions.add_message(session, "user", f"New thought {i}: what of the gap at {500 + i}?")
-    return lab, session
+    return lab
 
 
 def _held_to(prompt: Prompt, window: int) -> Prompt:
@@ -145,9 +146,9 @@ def _held_to(prompt: Prompt, window: int) -> Prompt:
     return builder.build_trading_prompt(prompt.user_message, prompt.market_context, prompt.session_context)
 
 
-def test_over_the_window_the_cut_goes_in_the_stated_order(tmp_path: Path) -> None:
-    lab, session = _long_talk(tmp_path, hot=800, warm=400, cold=400)
-    full = lab.preview("AAPL stop?", ["AAPL"], session).prompt
+def test_over_the_window_the_cut_goes_in_the_stated_order(long_talk: Lab) -> None:
+    config = Config(budget=Budget(hot=800, warm=400, cold=400))
+    full = long_talk.preview("AAPL stop?", ["AAPL"], "new", config=config).prompt
     sizes = {section.name: section.tokens for section in full.sections}
     order = ("hot", "warm", "portfolio", "market", "cold")
     shrunk, spare = [], 20
@@ -164,9 +165,9 @@ def test_over_the_window_the_cut_goes_in_the_stated_order(tmp_path: Path) -> Non
     assert shrunk == [list(order[: i + 1]) for i in range(5)]
 
 
-def test_the_oldest_of_hot_goes_first_and_every_token_is_accounted_for(tmp_path: Path) -> None:
-    lab, session = _long_talk(tmp_path, hot=450, warm=200, cold=100)
-    prompt = lab.preview("Where is my AAPL stop?", ["AAPL"], session).prompt
+def test_the_oldest_of_hot_goes_first_and_every_token_is_accounted_for(long_talk: Lab) -> None:
+    config = Config(budget=Budget(hot=450, warm=200, cold=100))
+    prompt = long_talk.preview("Where is my AAPL stop?", ["AAPL"], "new", config=config).prompt
     assert "New thought 19" in prompt.text
     text = _held_to(prompt, prompt.tokens - 300).text
     assert "New thought 39" in text

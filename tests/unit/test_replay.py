@@ -29,8 +29,8 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     session, sent, insights, picked = None, [], [], ()
     for turn in range(turns):
         now[0] += timedelta(minutes=dice.choice([1, 4, 12, 45, 600]))
-        if turn % 3 == 0:
-            lab.apply(CONFIGS[turn // 3 % len(CONFIGS)])
+        if turn % 2 == 0:
+            lab.apply(CONFIGS[turn // 2 % len(CONFIGS)])
         symbol = dice.choice(SYMBOLS)
         if dice.random() < 0.2:
             text = f"{symbol} holds above {dice.randrange(20, 700)}"
@@ -62,7 +62,7 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
 def test_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) -> None:
     now = [START]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    sent = live_a_while(lab, now, 3 * len(CONFIGS))
+    sent = live_a_while(lab, now, 2 * len(CONFIGS))
     snapshot = lab.snapshot()
     found = study.replay(snapshot).frame
     assert found["sha256"].tolist() == sent

@@ -1,5 +1,6 @@
 """What was put in force is recorded with its grounds, can be listed and compared, and taken back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,14 +20,14 @@ class Best:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(anew: Callable) -> Lab:
     now = [NOW]
 
     def clock():
         now[0] += timedelta(minutes=1)
         return now[0]
 
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock)
+    return anew(clock=clock)
 
 
 def sweep(lab: Lab, warm: int, recall: float) -> Best:
@@ -42,11 +43,11 @@ def sweep(lab: Lab, warm: int, recall: float) -> Best:
     )
 
 
-def test_a_studys_winner_is_in_force_and_recorded_with_its_grounds(lab: Lab, tmp_path: Path) -> None:
+def test_a_studys_winner_is_in_force_and_recorded_with_its_grounds(lab: Lab) -> None:
     assert lab.runs.empty
     found = sweep(lab, 800, 0.7)
     lab.apply(found)
-    assert lab.config == Lab.open(tmp_path / "lab.duckdb").config == found.config
+    assert lab.config == Lab.open(lab.store.path).config == found.config
     lab.apply(Config(recall=Recall(words=0.5)))
     first, second = lab.runs.itertuples()
     assert (first.run_id, first.study, first.retriever, first.config_id) == (1, "sweep", "all signals", found.config.id)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from clock import Clock
 
@@ -20,9 +21,9 @@ SAID = (
 @pytest.fixture
 def lab(anew):
     """Give a lab that remembers four sessions of one sentence each."""
-    lab = anew(clock=Clock(START))
-    for text in SAID:
-        say(lab, text)
+    lab = anew(clock=Clock(START + timedelta(days=4)))
+    said = {"text": SAID, "session_id": SAID, "created_at": [START + timedelta(days=day) for day in range(4)]}
+    lab.import_messages(pd.DataFrame(said).assign(role="user"))
     return lab
 
 

@@ -9,7 +9,7 @@ from gallump_lab.study import statistics
 RUNS = 3_000
 
 
-def conversations(number, mean, alike, seed, sizes=(5, 60)):
+def conversations(number, mean, alike, seed, sizes=(2, 25)):
     """Draw `RUNS` samples of yes and no; shares differ by conversation (beta-binomial, `alike` its correlation)."""
     dice = np.random.default_rng(seed)
     parts = [share * (1 - alike) / alike for share in (mean, 1 - mean)]

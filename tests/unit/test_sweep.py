@@ -18,7 +18,7 @@ MODEL = "claude-sonnet-5-5"
 @pytest.fixture(scope="module")
 def ranks(sampled):
     lab = sampled()
-    questions = pd.concat([lab.questions[lab.questions["session_id"].notna()].iloc[::8], lab.questions.iloc[::12]])
+    questions = pd.concat([lab.questions[lab.questions["session_id"].notna()].iloc[::12], lab.questions.iloc[::16]])
     retrievers = {"BM25": study.RETRIEVERS["BM25"]} | study.ablations()
     return study.rank(lab.snapshot(), retrievers, questions.drop_duplicates("question_id"), warm=1_000)
 

@@ -17,28 +17,28 @@ SONNET = "claude-sonnet-5-5"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """Twenty turns over ten days, two a day; the last twelve as if Claude had answered."""
+    """Twelve turns over six days, two a day; the last eight as if Claude had answered."""
     now = [START]
     lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=lambda: now[0])
     lab.apply(Config(budget=Budget(hot=100, warm=120, cold=20)))
     lab.insights.add("Sells AAPL winners too early, again and again, for fear of giving back what was gained")
     lab.insights.add("Holds IBM losers too long")
-    for i in range(20):
+    for i in range(12):
         now[0] = START + timedelta(hours=12 * i)
         watchlist = ["AAPL", "MSFT", "IBM", "GOOG", "FB"][: i % 6]
         session = lab.ask(f"My stop number {i} is at {400 + i}. Too tight?", watchlist=watchlist).session_id
         now[0] += timedelta(minutes=1)
         lab.sessions.add_message(session, "user", f"Of stop number {i} I am fairly sure by now.")
     with lab.store.write() as con:
-        con.execute("update turns set model = ?, token_factor = 1.5 where turn_id > 8", [SONNET])
-        rows = con.execute("select turn_id, sections::text from turns where turn_id > 8").fetchall()
+        con.execute("update turns set model = ?, token_factor = 1.5 where turn_id > 4", [SONNET])
+        rows = con.execute("select turn_id, sections::text from turns where turn_id > 4").fetchall()
         for turn_id, text in rows:  # counted: 1.8 a cl100k token, and 600 for the tool; half of it from the cache
             whole = round(sum(json.loads(text).values()) / 1.5 * 1.8 + 600)
             given = [whole - whole // 2, whole // 2, 200, turn_id]
             con.execute(
                 "update turns set input_tokens = ?, cache_read_tokens = ?, output_tokens = ? where turn_id = ?", given
             )
-        con.execute("update turns set input_tokens = null, output_tokens = null where turn_id = 20")
+        con.execute("update turns set input_tokens = null, output_tokens = null where turn_id = 12")
     return lab
 
 
@@ -49,9 +49,9 @@ def found(lab: Lab) -> study.Tokens:
 
 def test_estimated_and_counted_are_told_by_model_by_section_and_over_time(found: study.Tokens) -> None:
     rows, turns = found.by_model.set_index("model"), found.turns
-    assert rows["turns"].to_dict() == {SONNET: 12, "offline-analyst": 8}
+    assert rows["turns"].to_dict() == {SONNET: 8, "offline-analyst": 4}
     claude = turns[turns["model"] == SONNET].dropna(subset=["actual"])
-    assert len(claude) == 11
+    assert len(claude) == 7
     assert rows.loc[SONNET, "ratio"] == pytest.approx(claude["actual"].sum() / claude["estimated"].sum())
     assert rows.loc["offline-analyst", "ratio"] == pytest.approx(1, abs=0.02)
     assert rows.loc["offline-analyst", "learnt_factor"] == 1
@@ -63,7 +63,7 @@ def test_estimated_and_counted_are_told_by_model_by_section_and_over_time(found:
     assert sections.loc["market", "p95"] == pytest.approx(turns["market"].quantile(0.95))
     days = found.over_time
     assert not found.by_month
-    assert days["turns"].tolist() == [2] * 10
+    assert days["turns"].tolist() == [2] * 6
     assert days["period"].iloc[0] == START.replace(hour=0)
     assert days[SECTIONS].sum().tolist() == turns[SECTIONS].sum().tolist()
 
@@ -84,7 +84,7 @@ def test_what_was_cut_is_counted_by_tier(lab: Lab, found: study.Tokens) -> None:
 def test_what_the_guides_preset_leaves_unused_comes_from_replays(found: study.Tokens) -> None:
     guide = found.guide.set_index(["preset", "tier"])
     assert guide["budget"].tolist() == [2_000, 500, 200, 2_160, 405, 135, 2_000, 500, 200]
-    assert (guide["turns"] == 20).all()
+    assert (guide["turns"] == 12).all()
     row = guide.loc[("80/15/5 percent of 2,700 tokens", "warm")]
     assert 0 < row["mean"] <= 405
     assert row["unused"] == pytest.approx(1 - row["mean"] / 405)
@@ -94,8 +94,8 @@ def test_what_the_guides_preset_leaves_unused_comes_from_replays(found: study.To
 def test_cost_of_a_turn_and_a_month_at_list_prices_or_ones_own(lab: Lab, found: study.Tokens) -> None:
     claude = found.turns[found.turns["model"] == SONNET]
     cost = found.cost
-    assert "1 of 20 turns have no price or no usage" in cost.words
-    assert "as from 2026-03-02 to 2026-03-11 (20 in 10 days), for 30.4 days" in cost.words
+    assert "1 of 12 turns have no price or no usage" in cost.words
+    assert "as from 2026-03-02 to 2026-03-07 (12 in 6 days), for 30.4 days" in cost.words
     assert cost.mean == pytest.approx(found.turns["cost"].mean())
     assert cost.month == pytest.approx(cost.mean * 2 * MONTH)
     half = claude["actual"] // 2
@@ -119,7 +119,7 @@ def test_factors_and_prices_of_the_configuration_in_force_count_and_unknown_ones
     unknown = study.tokens(other.snapshot()).cost
     assert math.isnan(unknown.mean)
     assert math.isnan(unknown.month)
-    assert repr(unknown) == "cost not known: 20 of 20 turns have no price or no usage and are left out"
+    assert repr(unknown) == "cost not known: 12 of 12 turns have no price or no usage and are left out"
     other.apply(Config(model=Model(prices={"qwen3:8b": (1, 1)})))
     assert study.tokens(other.snapshot()).cost.mean > 0
 
@@ -150,8 +150,8 @@ def test_charts_and_words(found: study.Tokens) -> None:
     assert "The server counted " in repr(picture)
     assert picture.png().startswith(b"\x89PNG")
     lines = repr(found).splitlines()
-    assert lines[0].startswith("Tokens of 20 turns: ")
-    assert any(line.startswith(f"{SONNET}: 12 turns; server counted ") for line in lines)
+    assert lines[0].startswith("Tokens of 12 turns: ")
+    assert any(line.startswith(f"{SONNET}: 8 turns; server counted ") for line in lines)
     assert any(line.startswith("COLD: ") for line in lines)
 
 
