@@ -5,7 +5,7 @@ Claude's tokenizers are not public. On chat text the older one (up to Opus 4.6, 
 times a factor. `FACTORS` is where it starts; recorded replies teach it from there (`learnt_factor`).
 """
 
-import base64
+import binascii
 import re
 import threading
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def _load() -> "tiktoken.Encoding":
     import tiktoken
 
     pairs = (line.split() for line in bundled(VOCABULARY).read_bytes().splitlines())
-    ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+    ranks = {binascii.a2b_base64(token): int(rank) for token, rank in pairs}
     return tiktoken.Encoding("cl100k_base_plain", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -91,17 +91,11 @@ class FileBroker:
         *,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        import numpy as np
-
-        self._clock = clock
+        self._clock, self.name = clock, "bundled sample of daily bars"
         faults, others = Problems(), Problems()
-        if bars is None:
-            self._bars, self.name = _sample_bars(), "bundled sample of daily bars"
-        else:
+        if bars is not None:
             self._bars = make_bars(read_table(Path(bars), faults), str(bars), faults)
             self.name = source_name(Path(bars).name, faults)
-        self._dates = np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
-        self._nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
         if positions is not None:
             self._portfolio = make_portfolio(read_table(Path(positions), others), Path(positions).name, others)
         else:
@@ -117,6 +111,17 @@ class FileBroker:
         """Return what it serves, then what was left out."""
         head = f"<FileBroker {self.name!r}: {len(self._bars)} symbols, bars up to {self.data_date()}>"
         return "\n".join([head, *self.problems])
+
+    @cached_property
+    def _bars(self) -> Bars:
+        """The bundled bars, read when they are first asked for; a file's are read, and judged, at once."""
+        return _sample_bars()
+
+    @cached_property
+    def _dates(self) -> "npt.NDArray[Any]":
+        import numpy as np
+
+        return np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
 
     def symbols(self) -> frozenset[str]:
         """Return the symbols of which the file holds a bar that is seen."""
@@ -165,7 +170,8 @@ class FileBroker:
 
     def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
         """Return the last bars seen, prices per share and volumes in shares of the last of them."""
-        columns = self._bars.get(canonical(symbol), self._nothing)
+        nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
+        columns = self._bars.get(canonical(symbol), nothing)
         stop = self._seen(columns["date"])
         window = {name: column[max(stop - days, 0) : stop] for name, column in columns.items()}
         ratio = window["shares"] / window["shares"][-1:]
