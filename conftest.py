@@ -26,6 +26,10 @@ def pytest_configure(config):
     os.environ["GALLUMP_LAB"] = str(Path(home.name, "lab.duckdb"))
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name != "test_team.py")  # the longest test begins first
+
+
 def pytest_collectstart(collector):
     if isinstance(collector, IPyNbFile):
         collector.skip_compare += NOT_COMPARED

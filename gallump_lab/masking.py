@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from gallump_lab.lazy import regex
 
@@ -208,11 +208,10 @@ def _card(found: re.Match[str]) -> bool:
     return total % 10 == 0 and _OF_CARD.search(found.string, max(0, found.start() - 60), found.end() + 20) is not None
 
 
-_BEGINNINGS = tuple({next((part for part in ("_", "xox", "prv") if part in it), it.lower()) for it in _STARTS})
 _HINTS = ("pass", "pw", "kennwort", "mdp", "contrase")
 # What it is; what a text in small letters holds one of; how it looks ("secret" must go); what makes sure of it.
 _RULES: tuple[_Rule, ...] = (
-    ("API key", _BEGINNINGS, _SHAPED, _shaped),
+    ("API key", tuple(map(str.lower, _STARTS)), _SHAPED, _shaped),
     ("access token", ("eyj",), _JWT, bool),
     ("API key", (":aa",), regex(rf"(?<![A-Za-z0-9])(?P<secret>\d{{8,10}}:AA{_BODY}{{32,}})"), bool),  # Telegram
     ("API key", ("hooks",), _any_case(r"hooks\.slack\.com/services/(?P<secret>[a-z0-9_/-]{30,})"), bool),
@@ -233,10 +232,11 @@ _RULES: tuple[_Rule, ...] = (
     ("seed phrase", ("phrase", "words", "mnemonic"), _SEED, bool),
     ("card number", ("card", "visa", "amex", "cv"), _CARD, _card),
 )
-_HINTED = {
-    hint: [number for number, rule in enumerate(_RULES) if hint in rule[1]]
-    for hint in dict.fromkeys(hint for _, hints, *_ in _RULES for hint in hints)
-}
+_HINTED: dict[str, dict[str, list[int]]] = {}  # what few texts hold; hints with that in them; their rules' places
+for _place, _rule in enumerate(_RULES):
+    for _hint in _rule[1]:
+        _seldom = next((sign for sign in ("_", "xox", "prv", "-", "=", ":") if sign in _hint), "")
+        _HINTED.setdefault(_seldom, {}).setdefault(_hint, []).append(_place)
 _MASKS = " ".join(f"[{what} removed]" for what, *_ in _RULES)
 _UNSEEN = regex("[\u00ad\u200b-\u200f\u2060\ufeff]")  # a paste may bring them; a key has none
 
@@ -260,10 +260,11 @@ def _spans(text: str) -> list[_Span]:
         spans = _spans("".join(text[place] for place in places))
         return [(places[start], places[stop - 1] + 1, what) for start, stop, what in spans]
     small = text.lower()
-    hinted = {number for hint, numbers in _HINTED.items() if hint in small for number in numbers}
+    hints = chain.from_iterable(hints.items() for seldom, hints in _HINTED.items() if seldom in small)
+    hinted = {place for hint, places in hints if hint in small for place in places}
     found = [
         (*each.span("secret"), what)
-        for what, _, pattern, sure in [_RULES[number] for number in sorted(hinted)]
+        for what, _, pattern, sure in [_RULES[place] for place in sorted(hinted)]
         for each in pattern.finditer(text)
         if sure(each)
     ]

@@ -3,10 +3,8 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,8 +16,17 @@ settings.register_profile("any machine", deadline=None)  # a slow machine fails 
 settings.load_profile("any machine")
 
 
+@pytest.fixture
+def server():
+    """Serve the Messages API, as a test has scripted it."""
+    from messages_server import MessagesServer
+
+    with MessagesServer() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
-def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+def sampled(tmp_path_factory):
     """Open private copies of the sample lab, which is imported once a run: by the worker that needs it first."""
     from gallump_lab import Lab  # not where the tests are handed out
 
@@ -32,7 +39,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable:
             lab = Lab.sample()
             shutil.copyfile(lab.store.path, folder / "sample.draft").rename(made)
 
-    def opened(**options: object) -> Lab:
+    def opened(**options):
         copy = shutil.copyfile(made, tmp_path_factory.mktemp("sample") / "sample.duckdb")
         return Lab.open(copy, **{"clock": lambda: datetime(2013, 2, 20, 17, tzinfo=UTC), **options})
 
@@ -40,14 +47,14 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable:
 
 
 @pytest.fixture(scope="module")
-def anew(tmp_path_factory: pytest.TempPathFactory) -> Callable:
+def anew(tmp_path_factory):
     """Give a lab, by its file or a new one's name, as it was when it was first asked for: sooner than opening one."""
     from gallump_lab import Lab
     from gallump_lab.store import Store
 
     folder, first = tmp_path_factory.mktemp("anew"), {}
 
-    def lab(file: str | Path = "lab.duckdb", **options: object) -> Lab:
+    def lab(file="lab.duckdb", **options):
         if file not in first:
             store = Store.open(folder / file)
             first[file] = store, store.path.read_bytes()

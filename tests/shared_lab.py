@@ -224,8 +224,7 @@ def work(path: Path, number: int, pause: float, parent: Connection) -> None:
         labs.append(Lab.open(path, clock=clock(begin, seconds), wait=WAIT))
         return {}
 
-    while not labs and time.time() < begin + seconds:
-        journal.keep("open", opened)
+    journal.keep("open", opened)
     time.sleep(max(begin - time.time(), 0))
     for lab in labs:
         Analyst(lab, number, journal).work(begin + seconds, pause)

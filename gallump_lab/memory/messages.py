@@ -22,7 +22,7 @@ from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import passages, runs, storable, term_id, terms
+from gallump_lab.memory.text import passages, runs, storable, term_id, terms_and_words
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -236,7 +236,8 @@ def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vector
 @lru_cache(maxsize=100_000)
 def _held(run: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the built-in embedder's tokens and the terms' numbers of what recurs more than texts do."""
-    return tuple(vectors.tokens_of(run)), tuple(map(term_id, terms(run)))
+    terms, words = terms_and_words(run)
+    return tuple(vectors.tokens_of(words)), tuple(map(term_id, terms))
 
 
 def _spread(

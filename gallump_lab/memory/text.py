@@ -74,12 +74,18 @@ def terms(text: str) -> list[str]:
     list of str
         In the order of the text, repeated as they repeat.
     """
-    return [term for piece in _pieces(text) for term in _terms_of(piece)]
+    return [term for piece in _pieces(text) for term in _read(piece)[0]]
 
 
 def words(text: str) -> list[str]:
     """Cut a text into the words that say something, in lower case and without accents, and its tickers and numbers."""
-    return [word for piece in _pieces(text) if (word := _said(piece))]
+    return [word for piece in _pieces(text) if (word := _read(piece)[1])]
+
+
+def terms_and_words(text: str) -> tuple[list[str], list[str]]:
+    """Return what `terms` and `words` do, in one go."""
+    found = [*map(_read, _pieces(text))]
+    return [term for terms, _ in found for term in terms], [word for _, word in found if word]
 
 
 def runs(text: str) -> list[str]:
@@ -104,7 +110,7 @@ _IS = regex(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
 @lru_cache(maxsize=100_000)
 def _stated(piece: str) -> str:
     if _kind(piece) != "word":
-        return " ".join(_terms_of(piece))
+        return " ".join(_read(piece)[0])
     word = plain(piece.casefold())
     return "" if word in _FILLERS else _stemmer().stemWord(word)
 
@@ -121,28 +127,23 @@ def _kind(piece: str) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _said(piece: str) -> str:
-    """Return a piece as `words` does; pieces recur, so they are kept."""
-    return _word(piece) if _kind(piece) == "word" else piece
-
-
-@lru_cache(maxsize=100_000)
-def _terms_of(piece: str) -> tuple[str, ...]:
+def _read(piece: str) -> tuple[tuple[str, ...], str]:
+    """Return a piece's terms, and the piece as `words` does; pieces recur, so they are kept."""
     kind = _kind(piece)
+    if kind == "word":
+        word = _word(piece)
+        return (_stemmer().stemWord(word),) if word else (), word
     if kind == "ticker":
-        return (piece.replace("-", ".").casefold(),)
+        return (piece.replace("-", ".").casefold(),), piece
     if kind == "number":
         number = piece.replace(",", "")
-        return (number.rstrip("0").rstrip(".") if "." in number else number,)
+        return (number.rstrip("0").rstrip(".") if "." in number else number,), piece
     if kind == "cjk":
-        return tuple(piece[i : i + 2] for i in range(max(len(piece) - 1, 1)))
-    if kind == "sign":
-        return (piece,)
-    word = _word(piece)
-    return (_stemmer().stemWord(word),) if word else ()
+        return tuple(piece[i : i + 2] for i in range(max(len(piece) - 1, 1))), piece
+    return (piece,), piece
 
 
-_ENDING = re.compile(r"(n['\u2019]t|['\u2019].*)$")
+_ENDING = regex(r"(n['\u2019]t|['\u2019].*)$")
 
 
 def _word(piece: str) -> str:
@@ -155,11 +156,9 @@ def _word(piece: str) -> str:
 
 def plain(word: str) -> str:
     """Return a text without its accents."""
-    return (
-        word
-        if word.isascii()
-        else "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
-    )
+    if word.isascii():
+        return word
+    return "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
 
 
 @lru_cache(maxsize=100_000)

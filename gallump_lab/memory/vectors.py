@@ -61,7 +61,7 @@ class WordVectors:
     def embed(self, texts: Sequence[str], weight: Callable[[str], int] | None = None) -> "Vectors":
         """See `Embedder.embed`."""
         if weight is None:
-            known = [*map(tokens_of, texts)]
+            known = [tokens_of(words(text)) for text in texts]
             held = np.fromiter(map(len, known), np.int64, len(known))
             return summed(np.fromiter(chain.from_iterable(known), np.int64, held.sum()), held)
         found = np.zeros((len(texts), DIMENSIONS), np.int64)
@@ -190,9 +190,9 @@ def _projection(dimensions: int) -> "NDArray[np.float64]":
     return found
 
 
-def tokens_of(text: str) -> list[int]:
-    """Return the built-in model's tokens of a text's words, in order."""
-    return [*chain.from_iterable(map(_tokens, words(text)))]
+def tokens_of(words: Iterable[str]) -> list[int]:
+    """Return the built-in model's tokens of words, in order."""
+    return [*chain.from_iterable(map(_tokens, words))]
 
 
 def summed(tokens: "NDArray[np.int64]", held: "NDArray[np.int64]") -> "Vectors":

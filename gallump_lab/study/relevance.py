@@ -17,7 +17,7 @@ from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
 from gallump_lab.study.ranker import RankedQuestion
 from gallump_lab.study.statistics import Floats, shown, verdict
-from gallump_lab.study.tally import ndcg, order, recall_at, reciprocal_rank, tally
+from gallump_lab.study.tally import Needed, ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
     from gallump_lab.study.pictures import Picture
@@ -96,17 +96,18 @@ class Relevance:
 
     def __init__(self, ranks: Rankings, at_tokens: tuple[int, ...]) -> None:
         self.ranks, self.at_tokens = ranks, at_tokens
-        self.measured: dict[str, dict[str, Floats]] = {name: self._measure(name) for name in ranks.retrievers}
+        needed = [Needed(asked.needs) for asked in ranks.asked]
+        self.measured: dict[str, dict[str, Floats]] = {name: self._measure(name, needed) for name in ranks.retrievers}
         self.main = f"recall_{500 if 500 in at_tokens else at_tokens[-1]}"
 
-    def _measure(self, retriever: str) -> dict[str, Floats]:
+    def _measure(self, retriever: str, needed: Sequence[Needed]) -> dict[str, Floats]:
         none = np.zeros(1, np.int64)
         grid = {"hot": none, "warm": np.array(self.at_tokens), "cold": none}
         rows = []
-        for place, asked in enumerate(self.ranks.asked):
+        for place, wanted in enumerate(needed):
             warm = self.ranks.candidates(retriever, place)
-            messages, evidence = order(warm), asked.needs.evidence
-            cells = tally(asked.needs, [], warm, [], grid)
+            messages, evidence = order(warm), wanted.evidence
+            cells = tally(wanted, [], warm, [], grid)
             row = {
                 "recall_at_5": recall_at(messages, evidence, 5),
                 "recall_at_10": recall_at(messages, evidence, 10),

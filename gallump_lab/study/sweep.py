@@ -21,7 +21,7 @@ from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
 from gallump_lab.study.statistics import Floats, Interval, Ints, shown, verdict
-from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, tally
+from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, Needed, tally
 
 if TYPE_CHECKING:
     from gallump_lab.study.pictures import Picture
@@ -65,8 +65,8 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     checked_ranks(ranks)
     axes, found = _axes(ranks, grid), []
     for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
-        warm = (ranks.candidates(name, place) for name in ranks.retrievers)
-        found.append([tally(asked.needs, asked.hot, slots, asked.cold, axes) for slots in warm])
+        needed, warm = Needed(asked.needs), (ranks.candidates(name, place) for name in ranks.retrievers)
+        found.append([tally(needed, asked.hot, slots, asked.cold, axes) for slots in warm])
     return Sweep(ranks, axes, found)
 
 

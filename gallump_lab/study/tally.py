@@ -94,7 +94,7 @@ class _Prefixes:
     """What the first n of some slots hold and take, for each n from 0 (the first axis)."""
 
     held: Flags
-    """(n, rows of `_Needed`)."""
+    """(n, rows of `Needed`)."""
     used: Ints
     """Tokens."""
     useful: Ints
@@ -109,11 +109,14 @@ class _Prefixes:
         return self.held[number], self.used[number], self.useful[number]
 
 
-class _Needed:
-    """What one question needs as rows: its evidence's passages in whole, the same in part, its answer's words."""
+class Needed:
+    """What one question needs as rows: its evidence's passages in whole, the same in part, its answer's words.
+
+    What a slot holds of it is kept by the slot's identity, for as long as this is used: candidates must stay till then.
+    """
 
     def __init__(self, needs: Qrels) -> None:
-        self._needs, self._words = needs, sorted(needs.words)
+        self._needs, self.evidence, self._words = needs, needs.evidence, sorted(needs.words)
         self._parts = [(message_id, part) for message_id, parts in needs.evidence.items() for part in parts]
         ends = np.cumsum([0, *map(len, needs.evidence.values())]).tolist()
         self._spans = [slice(*each) for each in pairwise(ends)]
@@ -122,7 +125,8 @@ class _Needed:
 
     def _column(self, slot: ContextItem) -> list[bool]:
         """Return which rows a slot holds; an insight holds a message as a whole, or not at all."""
-        if id(slot) not in self._columns:
+        found = self._columns.get(id(slot))
+        if found is None:
             said = _said(slot.text)
             if slot.kind == "insight":
                 carries = len(self._needs.words & said) / max(len(self._words), 1)
@@ -131,19 +135,20 @@ class _Needed:
                 whole, half = ([each and carries >= share for each in cited] for share in (1.0, 0.5))
             else:
                 whole = half = [says(slot, part) for _, part in self._parts]
-            self._columns[id(slot)] = [*whole, *half, *(word in said for word in self._words)]
-        return self._columns[id(slot)]
+            found = self._columns[id(slot)] = [*whole, *half, *(word in said for word in self._words)]
+        return found
 
     def prefixes(self, slots: Sequence[ContextItem]) -> _Prefixes:
         """Return what the first n slots hold and take, for each n."""
         rows = 2 * len(self._parts)
         held = np.zeros((len(slots) + 1, rows + len(self._words)), bool)
-        takes = np.zeros((len(slots) + 1, 2), np.int64)
-        for number, slot in enumerate(slots, 1):
-            held[number] = column = self._column(slot)
-            useful = slot.message_id in self._needs.evidence or any(column[:rows])
-            takes[number] = slot.tokens, slot.tokens * useful
-        used, useful_tokens = takes.cumsum(0).T
+        takes = np.zeros((2, len(slots) + 1), np.int64)
+        if slots:
+            held[1:] = [*map(self._column, slots)]
+            takes[0, 1:] = [slot.tokens for slot in slots]
+            useful = held[1:, :rows].any(1) | np.array([slot.message_id in self.evidence for slot in slots])
+            takes[1, 1:] = takes[0, 1:] * useful
+        used, useful_tokens = takes.cumsum(1)
         return _Prefixes(held=np.logical_or.accumulate(held), used=used, useful=useful_tokens)
 
     def whole(self, held: Flags) -> Flags:
@@ -185,14 +190,14 @@ def measure(needs: Qrels, kept: Sequence[ContextItem]) -> dict[str, float]:
         first ten messages, with binary gains (Jarvelin and Kekalainen 2002); waste: the share of the tokens that hold
         nothing that the question needs (NaN if there are none).
     """
-    needed = _Needed(needs)
+    needed = Needed(needs)
     found = needed.figures(*needed.prefixes(kept).at(-1))
     ranked = order(slot for slot in kept if slot.tier == "warm")
     return {name: float(found[name]) if name in found else ndcg(ranked, needs.evidence) for name in MEASURES}
 
 
 def tally(
-    needs: Qrels,
+    needed: Needed,
     hot: Sequence[ContextItem],
     warm: Sequence[ContextItem],
     cold: Sequence[ContextItem],
@@ -202,8 +207,8 @@ def tally(
 
     Parameters
     ----------
-    needs : Qrels
-        What the question needs, with evidence.
+    needed : Needed
+        What the question needs; the same for each of its rankings, it saves time.
     hot, warm, cold : sequence of ContextItem
         Each tier's candidates in the order in which they are kept.
     budgets : mapping of str to array of int
@@ -214,12 +219,11 @@ def tally(
     dict of str to array
         For each of `COLUMNS` (hot, warm, cold): see `measure`; tokens that are used; what a tier holds alone.
     """
-    needed = _Needed(needs)
     session = needed.prefixes(hot)
-    kept = session.kept(budgets["hot"])
+    kept, all_of_it = session.kept(budgets["hot"]), [replace(slot, kept=True) for slot in hot]
     found = {name: np.full([len(budgets[tier]) for tier in TIERS], np.nan) for name in COLUMNS}
     for number in np.unique(kept).tolist():
-        standing = [replace(slot, kept=True) for slot in hot[:number]]
+        standing = all_of_it[:number]
         seen = _not_said(warm, standing, int(budgets["warm"][-1]))
         recalled = needed.prefixes(seen)
         which = recalled.kept(budgets["warm"])
@@ -230,7 +234,7 @@ def tally(
         block: dict[str, Any] = needed.figures(
             in_hot | in_warm | in_cold, used_hot + used_warm + used_cold, useful_hot + useful_warm + useful_cold
         )
-        block["ndcg"] = _gains(seen, needs)[which[:, None]]
+        block["ndcg"] = _gains(seen, needed.evidence)[which[:, None]]
         block |= {"tokens_hot": used_hot, "tokens_warm": used_warm, "tokens_cold": used_cold}
         block |= {
             name: needed.whole(held).mean(-1) for name, held in zip(HELD, (in_hot, in_warm, in_cold), strict=True)
@@ -252,15 +256,15 @@ def _not_said(warm: Sequence[ContextItem], standing: Sequence[ContextItem], most
     return seen
 
 
-def _gains(seen: Sequence[ContextItem], needs: Qrels) -> Floats:
+def _gains(seen: Sequence[ContextItem], evidence: Collection[int]) -> Floats:
     """Return the nDCG of the first n slots, for each n."""
-    ranks = {item: rank for rank, item in enumerate(order(seen)[:CUTOFF], 1) if item in needs.evidence}
+    ranks = {item: rank for rank, item in enumerate(order(seen)[:CUTOFF], 1) if item in evidence}
     gains = [_gain(ranks.pop(slot.message_id)) if slot.message_id in ranks else 0.0 for slot in seen]
-    return np.cumsum([0.0, *gains]) / _best(needs.evidence)
+    return np.cumsum([0.0, *gains]) / _best(evidence)
 
 
 def _learnt(  # noqa: PLR0913, PLR0917 (all that decides what COLD shows)
-    needed: _Needed,
+    needed: Needed,
     hot: Sequence[ContextItem],
     warm: Sequence[ContextItem],
     cold: Sequence[ContextItem],

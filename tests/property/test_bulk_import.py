@@ -1,7 +1,6 @@
 """Any frame, imported in any batches, twice, interrupted anywhere, is what its messages are when added one by one."""
 
 import itertools
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -43,9 +42,7 @@ def tables(lab: Lab) -> dict[str, list]:
 
 @settings(max_examples=8)
 @given(rows=ROWS, size=st.integers(1, 5), stops=st.lists(st.integers(0, 4), max_size=3))
-def test_an_import_is_its_messages_added_one_by_one(
-    anew: Callable, rows: list[dict], size: int, stops: list[int]
-) -> None:
+def test_an_import_is_its_messages_added_one_by_one(anew, rows: list[dict], size: int, stops: list[int]) -> None:
     frame = pd.DataFrame(rows, columns=COLUMNS)
     with pytest.MonkeyPatch.context() as patch:
         lab = anew("imported", clock=lambda: NOW)

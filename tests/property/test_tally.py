@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.context import already_said, newest_first, pack
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.study.tally import Qrels, measure, tally
+from gallump_lab.study.tally import Needed, Qrels, measure, tally
 
 WORDS = "stop target halt risk long 400 410 AAPL".split()
 TIERS = {"hot": "passage", "warm": "passage", "cold": "insight"}
@@ -57,7 +57,7 @@ def test_one_pass_tells_what_every_packed_budget_holds(data):
     if not wanted.evidence:
         return
     grid = {tier: data.draw(budgets) for tier in TIERS}
-    found = tally(wanted, hot, warm, cold, grid)
+    found = tally(Needed(wanted), hot, warm, cold, grid)
     for h, w, c in np.ndindex(*(len(each) for each in grid.values())):
         standing = pack(hot, int(grid["hot"][h]))
         packed = {

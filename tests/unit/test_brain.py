@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from messages_server import RECOMMENDATION, MessagesServer, Status, end, say, start, text, thinking, tool
+from messages_server import RECOMMENDATION, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
@@ -20,18 +20,6 @@ from gallump_lab.memory.records import SessionContext
 
 BUY = RECOMMENDATION
 IN_WORDS = "- **Buy AAPL**, 5% of the portfolio, entry $430.00, stop $400.00, target $500.00, 3 months, confidence 60%."
-
-
-@pytest.fixture
-def server():
-    with MessagesServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch):
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def brain(server, *, budget=None, **model):

@@ -4,7 +4,7 @@ import threading
 import traceback
 
 import pytest
-from messages_server import DROP, MessagesServer, Status, end, say, start, text, thinking, tool
+from messages_server import DROP, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
@@ -18,16 +18,8 @@ from gallump_lab.memory.records import SessionContext
 KEY = "sk-ant-planted-0123456789abcdef"
 
 
-@pytest.fixture
-def server():
-    with MessagesServer() as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
-    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
 
 

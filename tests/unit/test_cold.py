@@ -1,7 +1,6 @@
 """COLD: which insights a prompt gets, in which order, and which it is shown already."""
 
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +19,7 @@ ONE = {
 
 
 @pytest.fixture
-def lab(anew: Callable) -> Lab:
+def lab(anew) -> Lab:
     return anew(clock=lambda: NOW)
 
 

@@ -4,7 +4,6 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -60,7 +59,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(anew: Callable, clock: Clock) -> Lab:
+def lab(anew, clock: Clock) -> Lab:
     return anew(clock=clock)
 
 

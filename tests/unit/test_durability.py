@@ -71,7 +71,7 @@ def was_interrupted(pipe: Connection, path: Path) -> None:
     dice, interrupts = random.Random(1), 0
     lab = Lab.open(path)
     session = lab.sessions.get_or_create_session()
-    for i in range(40):
+    for i in range(25):
         try:
             signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.0001, 0.02))
             lab.sessions.add_message(session, "user", f"sure {i}:")

@@ -1,5 +1,6 @@
 """Other embedding models than the built-in one: by name, caught up with, and never mixed up."""
 
+import functools
 import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -32,9 +33,14 @@ class Hashing:
         found = np.zeros((len(texts), self.dimensions))
         for place, text in enumerate(texts):
             for word in text.lower().replace(".", " ").split():
-                seed = hashlib.sha256(SAME.get(word, word).encode()).digest()
-                found[place] += np.random.default_rng(list(seed)).standard_normal(self.dimensions)
+                found[place] += direction(SAME.get(word, word), self.dimensions)
         return found
+
+
+@functools.cache
+def direction(word, dimensions):
+    seed = hashlib.sha256(word.encode()).digest()
+    return np.random.default_rng(list(seed)).standard_normal(dimensions)
 
 
 class Fixed:

@@ -3,7 +3,6 @@
 import json
 import struct
 import zipfile
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +17,7 @@ ROOT = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def lab(anew: Callable) -> Lab:
+def lab(anew) -> Lab:
     return anew(clock=lambda: NOW)
 
 

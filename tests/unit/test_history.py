@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +31,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(anew: Callable, clock: Clock) -> Lab:
+def lab(anew, clock: Clock) -> Lab:
     numbers = itertools.count(1)
     return anew(clock=clock, ids=lambda: f"session-{next(numbers)}")
 

@@ -1,6 +1,5 @@
 """Bulk import: any frame, once however often, whole batches or nothing, and what came with it."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +16,7 @@ SAID = NOW - timedelta(days=30)
 
 
 @pytest.fixture
-def lab(anew: Callable) -> Lab:
+def lab(anew) -> Lab:
     return anew(clock=lambda: NOW)
 
 

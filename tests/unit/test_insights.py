@@ -1,7 +1,6 @@
 """The analyst's hand on insights: add, edit, supersede, pin, retire, grade; and what past prompts keep of them."""
 
 import itertools
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +19,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(anew: Callable, clock: Clock) -> Lab:
+def lab(anew, clock: Clock) -> Lab:
     return anew(clock=clock, config=ALL)
 
 

@@ -1,7 +1,6 @@
 """The front door: ask, preview, recall, insights, and what a turn leaves behind."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +17,7 @@ NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def lab(anew: Callable) -> Lab:
+def lab(anew) -> Lab:
     return anew(clock=lambda: NOW)
 
 

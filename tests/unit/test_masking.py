@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from messages_server import DROP, MessagesServer, Status, end, start, text, tool
+from messages_server import DROP, Status, end, start, text, tool
 
 from gallump_lab import Cold, Config, Lab, Model, datasets, masking, study
 from gallump_lab.brain.answer import ModelError
@@ -283,12 +283,6 @@ class Chatty:
             raise OSError(msg)
 
         return fail
-
-
-@pytest.fixture
-def server():
-    with MessagesServer() as running:
-        yield running
 
 
 @pytest.fixture

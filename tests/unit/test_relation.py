@@ -1,6 +1,5 @@
 """What a new insight does to those that stand: it says the same again, takes one's place, comes late, contradicts."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +17,7 @@ def day(number):
 
 
 @pytest.fixture
-def lab(anew: Callable) -> Lab:
+def lab(anew) -> Lab:
     made = anew(clock=lambda: NOW)
     session = made.sessions.get_or_create_session()
     for number in (1, 2, 3):

@@ -13,27 +13,12 @@ from gallump_lab.brain.conversation import Brain
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def server():
-    with MessagesServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("ANTHROPIC_API_KEY", raising=False)
-        patch.delenv("ANTHROPIC_BASE_URL", raising=False)
-        lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=lambda: NOW)
-        first = lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
-        lab.ask("Is it still right?", watchlist=["AAPL"], session_id=first.session_id)
-        lab.ask("And <b>IBM</b> from $190 to $210?", watchlist=["IBM"])
+    lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=lambda: NOW)
+    first = lab.ask("My AAPL stop is at 432.10.", watchlist=["AAPL"])
+    lab.ask("Is it still right?", watchlist=["AAPL"], session_id=first.session_id)
+    lab.ask("And <b>IBM</b> from $190 to $210?", watchlist=["IBM"])
     return lab
 
 

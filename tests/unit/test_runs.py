@@ -1,6 +1,5 @@
 """What was put in force is recorded with its grounds, can be listed and compared, and taken back."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ class Best:
 
 
 @pytest.fixture
-def lab(anew: Callable) -> Lab:
+def lab(anew) -> Lab:
     now = [NOW]
 
     def clock():

@@ -208,9 +208,9 @@ def sample(judged):
 
 def test_the_same_snapshot_gives_the_same_figures(judged):
     snapshot, ranks, card = judged
-    some = study.insights(snapshot, ranks, chosen=card.frame.iloc[:20]).frame
+    some = study.insights(snapshot, ranks, chosen=card.frame.iloc[:8]).frame
     alone = ["support", "specificity", "staleness", "helped"]  # the others are judged beside all insights
-    pd.testing.assert_frame_equal(some[alone], card.frame.iloc[:20][alone])
+    pd.testing.assert_frame_equal(some[alone], card.frame.iloc[:8][alone])
 
 
 LEAST = {"direction": 0.85, "clause": 0.85, "vague": 0.85, "stale": 0.9}

@@ -1,7 +1,6 @@
 """HOT: sessions begin, go on and end; what may be said, and what is refused."""
 
 import itertools
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(anew: Callable, clock: Clock) -> Lab:
+def lab(anew, clock: Clock) -> Lab:
     numbers = itertools.count(1)
     return anew(clock=clock, ids=lambda: f"session-{next(numbers)}")
 

@@ -1,4 +1,4 @@
-"""Eight processes work on one lab at once, some are killed: nothing is lost, twice or torn, and nobody is refused."""
+"""Five processes work on one lab at once, some are killed: nothing is lost, twice or torn, and nobody is refused."""
 
 import pytest
 from shared_lab import MIX, run
@@ -7,7 +7,8 @@ from shared_lab_check import wrong
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("shared") / "lab.duckdb", seconds=12, kill_every=3, pause=1, messages=300)
+    path = tmp_path_factory.mktemp("shared") / "lab.duckdb"
+    return run(path, seconds=6, processes=5, kill_every=1.5, pause=0.5, messages=300)
 
 
 def test_everything_is_done_while_processes_are_killed_and_nobody_is_refused(found):
