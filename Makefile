@@ -14,6 +14,9 @@ STALE := $(shell test -x $(PY) && test "$$(cat $(INSTALLED) 2>&1)" = "$(CURDIR)"
 # Nothing leaves the machine unasked: JupyterLab neither fetches news nor looks for a newer version of itself.
 QUIET := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 
+# Workers, kernels and children import the same modules: what the first has compiled serves the others.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help lab test check bench data lock stale
 
 help: ## Say what can be made
