@@ -16,7 +16,7 @@ from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.masking import masked
 from gallump_lab.memory import cold, ledger, messages, recall, text, vectors
-from gallump_lab.memory.corpus import Corpus
+from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import (
     NO_OVERRIDES,
     AsOf,
@@ -83,12 +83,12 @@ def context(  # noqa: PLR0913 (a moment's givens)
         Whether COLD is asked at all.
     """
     budget, plain = config.budget, config.template == "guide"
-    said, number, found = hot(con, session_id, moment, config, factor)
+    view = corpus.at(con, moment, config.recall.embedder)
+    said, number, found = hot(con, view, session_id, moment, config, factor)
     standing = pack(
         found, sys.maxsize if budget.hot_messages else budget.hot, most=budget.hot_messages, excluded=overrides.excluded
     )
 
-    view = corpus.at(con, moment, config.recall.embedder)
     ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     most = recall.most(budget.warm)
@@ -136,8 +136,8 @@ _FURTHER = ("message_id", "symbol", "created_at", "state", "speaker")
 """What a current message tells beside the guide's keys."""
 
 
-def hot(
-    con: "DuckDBPyConnection", session_id: str | None, moment: AsOf, config: Config, factor: float
+def hot(  # noqa: PLR0913, PLR0917 (a moment's givens)
+    con: "DuckDBPyConnection", view: View, session_id: str | None, moment: AsOf, config: Config, factor: float
 ) -> tuple[list[Message], int, list[ContextItem]]:
     """Return what HOT has: the session's newest messages, oldest first, how many it has in all, and the candidates.
 
@@ -163,24 +163,19 @@ def hot(
     ).fetchall()
     newest = [Message.of(row, moment.at.tzinfo) for row in rows]
     shown = newest[: budget.hot_messages or None]
-    items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(con, shown, factor)
+    items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(view, shown, factor)
     return newest[::-1], rows[0][-1] if rows else 0, items
 
 
-def _passages(con: "DuckDBPyConnection", newest: Sequence[Message], factor: float) -> list[ContextItem]:
+def _passages(view: View, newest: Sequence[Message], factor: float) -> list[ContextItem]:
     """Return messages' passages as candidates; the first of each begins with the speaker's role."""
-    by_id = {message.message_id: message for message in newest}
-    rows = con.execute(
-        "select message_id, passage_id, start, stop, tokens from passages "
-        "where message_id in (select unnest(?)) order by message_id desc, passage_id",
-        [list(by_id)],
-    ).fetchall()
     items: list[ContextItem] = []
-    for rank, (message_id, *span) in enumerate(rows, 1):
-        message = by_id[message_id]
-        first = not items or items[-1].message_id != message_id
-        label = f"{message.role.capitalize()}:" if first else ""
-        items.append(recall.slot(message, span, label, factor, tier="hot", rank=rank))
+    for message in newest:
+        label = f"{message.role.capitalize()}:"
+        for item in view.of_message(message.message_id):
+            span = (item, *view.spans[item].tolist())
+            items.append(recall.slot(message, span, label, factor, tier="hot", rank=len(items) + 1))
+            label = ""
     return items
 
 

@@ -132,6 +132,12 @@ class View:
         """Return whether a passage was there."""
         return 0 < passage < len(self.places) and int(self.places[passage]) in range(len(self))
 
+    def of_message(self, message_id: int) -> list[int]:
+        """Return the passages of a message, by their ids."""
+        begin, end = np.searchsorted(self.message_id, [message_id, message_id + 1])
+        ids: list[int] = self.passage_id[begin:end].tolist()
+        return ids
+
     def beside(self, places: "Places", steps: int) -> "Places":
         """Return the place so many steps after (before, if negative) each place in its session, or `NONE`."""
         column = self.after if steps > 0 else self.before
@@ -242,7 +248,8 @@ class Corpus:
             found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
             try:
                 if len(said := found["message_id"]):
-                    names = con.execute(_SPEAKERS, [int(said.min()), int(said.max())]).fetchall()
+                    among = [int(said.min()), int(said.max())]
+                    names = con.execute(_SPEAKERS, among).fetchall() if found["speaker"].any() else []
                     self._add(found, newest)
                     self._speakers |= dict(names)
                 self._lately.arrived(con, begin, end)

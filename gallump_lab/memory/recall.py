@@ -168,8 +168,13 @@ def _with_neighbours(view: View, best: "Places") -> "Places":
 
 def hashed(con: "DuckDBPyConnection", symbol: str) -> int:
     """Return the hash of a symbol as a view's `symbol` holds them."""
-    (found,) = con.execute("select hash(?::text)", [canonical(symbol)]).fetchone() or (0,)
-    return int(found)
+    symbol = canonical(symbol)
+    if symbol not in _HASHES:
+        (_HASHES[symbol],) = con.execute("select hash(?::text)", [symbol]).fetchone() or (0,)
+    return _HASHES[symbol]
+
+
+_HASHES: dict[str, int] = {}
 
 
 def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:

@@ -79,7 +79,6 @@ class Ranker:
         self._events = [known_from for (known_from,) in events]
         self._stood: tuple[int, list[ledger.Known]] = -1, []
         self._whole_of: dict[str, View] = {}
-        self._symbols: dict[str, int] = {}
 
     def outcomes(self, questions: "pd.DataFrame") -> Iterator[Outcome]:
         """Rank one question after the other."""
@@ -115,13 +114,11 @@ class Ranker:
             value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
         )
         memo: dict[Hashable, Any] = {}
-        if symbol:
-            memo["symbol"] = self._symbols[symbol] = self._symbols.get(symbol) or recall.hashed(con, symbol)
         found = [
             recall.rank(con, views[each.embedder], row.text, symbol=symbol, moment=moment, settings=each, memo=memo)
             for each in self.task.retrievers.values()
         ]
-        _, _, hot = memory.hot(con, session, moment, config, factor)
+        _, _, hot = memory.hot(con, any_view, session, moment, config, factor)
         cold = learnt.candidates(
             con,
             row.text,
