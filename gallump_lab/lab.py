@@ -180,18 +180,24 @@ class Lab(Conversation, Archive):
         ValueError
             If an argument cannot be used.
         """
-        with self.store.read() as con:
-            config, (message, insight) = self._in_force(con), memory.newest(con)
-        return memory.recalled(
-            self.store,
-            self.sessions.corpus,
-            query,
-            session_id=session_id,
-            symbol=None if symbol is None else validate_symbol(symbol),
-            moment=AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight, as_of=as_of),
-            config=config,
-            tokens=tokens,
-        )
+        corpus, symbol = self.sessions.corpus, None if symbol is None else validate_symbol(symbol)
+        while True:
+            embedder = self._in_force.last.recall.embedder
+            memory.prepare(corpus, self.store, embedder)
+            with self.store.read() as con:
+                config, (message, insight) = self._in_force(con), memory.newest(con)
+                if config.recall.embedder != embedder:  # another notebook has just applied it: it is loaded first
+                    continue
+                return memory.recalled(
+                    con,
+                    corpus,
+                    query,
+                    session_id=session_id,
+                    symbol=symbol,
+                    moment=AsOf(at=self.sessions.here(config), seen_message=message, seen_insight=insight, as_of=as_of),
+                    config=config,
+                    tokens=tokens,
+                )
 
     def distill(
         self,

@@ -195,7 +195,7 @@ def _cut(newest: Sequence[Message], characters: int, factor: float) -> list[Cont
 
 
 def recalled(  # noqa: PLR0913 (a moment's givens)
-    catalogue: Catalogue,
+    con: "DuckDBPyConnection",
     corpus: Corpus,
     query: str,
     *,
@@ -205,7 +205,7 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     config: Config,
     tokens: int,
 ) -> recall.Recalled:
-    """Return what WARM alone recalls for a query within so many of the model's tokens; see `Lab.recall`.
+    """Return what WARM alone recalls for a query within so many of the model's tokens, inside a read step.
 
     Raises
     ------
@@ -223,20 +223,17 @@ def recalled(  # noqa: PLR0913 (a moment's givens)
     query = masked(text.storable(query))  # an embedder of the user's own may send it
     budget = replace(config.budget, warm=tokens, window=config.budget.window + tokens)
     config = replace(config, budget=budget)
-    prepare(corpus, catalogue, config.recall.embedder)
-    with catalogue.read() as con:
-        factor = learnt_factor(con, config.model.answering, config, moment.as_of)
-        found = context(
-            con,
-            corpus,
-            query,
-            session_id=session_id,
-            symbol=symbol,
-            moment=moment,
-            config=config,
-            factor=factor,
-            insights=False,
-        )
+    found = context(
+        con,
+        corpus,
+        query,
+        session_id=session_id,
+        symbol=symbol,
+        moment=moment,
+        config=config,
+        factor=learnt_factor(con, config.model.answering, config, moment.as_of),
+        insights=False,
+    )
     warm = tuple(slot for slot in found.slots if slot.tier == "warm")
     return recall.Recalled(query=query, budget=tokens, slots=warm, notice=found.notice)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gallump_lab.lazy import regex
 from gallump_lab.masking import masked
@@ -96,13 +97,18 @@ def canonical(symbol: str) -> str:
     return f"{found[1] or found[3]}.{found[2] or found[4]}" if found else symbol.upper()
 
 
+@lru_cache(maxsize=16)
+def _canonical(universe: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(canonical, universe))
+
+
 def symbols_in(prompt: str, universe: Iterable[str]) -> tuple[str, ...]:
     """Find the symbols that a prompt names, each once, in the order of the text, as `validate_symbol` returns them.
 
     A cashtag (`$ibm`, `$BRK.B`) always counts. A word counts if it is in capitals and in `universe`, so CEO and USA do
     not; `AAPL/MSFT` names two symbols unless the universe knows it as one.
     """
-    known = frozenset(map(canonical, universe))
+    known = _canonical(frozenset(universe))
     found: dict[str, None] = {}
     for match in _NAMED.finditer(prompt):
         cashtag, base, suffix = match[1], match[2], match[3] or ""

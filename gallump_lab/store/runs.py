@@ -71,13 +71,18 @@ class InForce:
 
     def __init__(self, given: Config | None = None) -> None:
         self._given, self.base_url = given, given.model.base_url if given else None
+        self.last = given or Config()
+        """The one that was in force when it was last asked for."""
 
     def __call__(self, con: "DuckDBPyConnection") -> Config:
         """Return it, inside a step on the lab."""
         if self._given is not None:
             return self._given
         found = applied(con)
-        return replace(found, model=replace(found.model, base_url=self.base_url)) if self.base_url else found
+        if self.base_url:
+            found = replace(found, model=replace(found.model, base_url=self.base_url))
+        self.last = found
+        return found
 
     def forget(self, base_url: str | None) -> None:
         """Work with what is applied from now on, at this base URL."""
