@@ -67,6 +67,13 @@ def test_a_question_is_told_at_once_then_grows_a_reply_and_no_word_of_it_is_in_t
     assert "worth" not in repr(chat.get_state())
 
 
+def test_a_password_in_a_question_is_masked_as_soon_as_it_is_sent(chat):
+    front = FrontEnd(chat)
+    front.ask("My password: Tr0ub4dor&3", "aapl")
+    before, done = front.until("done")
+    assert "Tr0ub4dor" not in repr([*before, done])
+
+
 def test_a_reply_is_painted_at_most_so_often(chat, claude):
     front = FrontEnd(chat)
     claude.queue(say(*(f"word{i} " for i in range(600))))

@@ -77,6 +77,7 @@ def test_what_is_no_time_or_may_be_several_is_refused(value):
         ("between 20 and 22 May 2026", "2026-05-20", "2026-05-23", ""),
         ("between 20 May and 3 June 2026", "2026-05-20", "2026-06-04", "between and"),
         ("the day before yesterday", "2026-11-20", "2026-11-21", ""),
+        ("What was sold in Q4 2025?", "2025-10-01", "2026-01-01", "What was sold in ?"),
     ],
 )
 def test_a_question_s_words_of_time_are_understood_and_taken_out(question, begin, end, rest):

@@ -138,6 +138,14 @@ def test_every_passage_is_embedded_once_as_it_was_said_though_it_is_interrupted_
     assert lab.embed() == 0  # of the model in force, whose codes come with the messages
 
 
+def test_a_password_that_an_older_lab_holds_goes_to_no_embedder(lab, mine, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(messages, "masked", lambda text: text)
+        fill(lab, 1, "{} password: Tr0ub4dor&3")
+    lab.embed("hashing")
+    assert mine.seen == ["0 password: [password removed]"]
+
+
 def test_two_that_embed_the_same_lab_write_each_code_once(lab):
     fill(lab, 300)
     with ThreadPoolExecutor() as pool:
@@ -155,6 +163,13 @@ def test_what_is_said_in_the_chat_is_embedded_before_the_next_question(lab):
     assert found.signals["meaning"] > 200_000
     assert lab.turns["retrieval"].tolist() == [f"{VERSION} hashing"] * 3
     assert study.replay(lab.snapshot(), embedders=[Hashing()]).frame["identical"].all()
+
+
+def test_recall_embeds_what_has_just_come_under_what_another_notebook_has_just_applied(lab):
+    fill(lab, 2)
+    lab.recall("oil")
+    Lab.open(lab.store.path, embedders=[Hashing()]).apply(under("hashing"))
+    assert lab.recall("oil").notice is None
 
 
 def test_what_is_missing_is_said_wherever_something_is_recalled_and_replay_knows_of_it(lab):

@@ -20,6 +20,7 @@ from messages_server import DROP, MessagesServer, say, start, text
 from gallump_lab import Config, Lab, study
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.memory.records import Overrides
+from gallump_lab.memory.sessions import SessionManager
 from gallump_lab.store import LabBusy
 
 START = datetime(2013, 3, 1, 22, 0, tzinfo=UTC)
@@ -199,6 +200,19 @@ def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(died: Path,
     assert lab.sql("select count(*) as n from drafts")["n"].tolist() == [0]
     assert study.replay(lab.snapshot()).frame["identical"].all()
     assert len(Lab.open(path).transcript()) == 2
+
+
+def test_two_that_open_a_lab_at_once_take_in_what_was_left_behind_once(died: Path, tmp_path: Path, monkeypatch) -> None:
+    path, reply = left_by(died, tmp_path), SessionManager.reply
+
+    def meanwhile(*given: object) -> object:
+        monkeypatch.setattr(SessionManager, "reply", reply)
+        Lab.open(path)
+        return reply(*given)
+
+    monkeypatch.setattr(SessionManager, "reply", meanwhile)
+    lab = Lab.open(path)
+    assert (len(lab.transcript()), len(lab.turns)) == (2, 1)
 
 
 @pytest.mark.parametrize("owner", ["another-machine 1 ab", f"{socket.gethostname()} {os.getppid()} ab"])

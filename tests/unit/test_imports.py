@@ -10,6 +10,8 @@ import pytest
 from gallump_lab import Lab
 from gallump_lab.datasets import Dataset, DatasetError
 from gallump_lab.datasets.table import INSIGHTS, MESSAGES, QUESTIONS, frame
+from gallump_lab.memory import imports
+from gallump_lab.memory.messages import Batch, Draft
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
 SAID = NOW - timedelta(days=30)
@@ -43,8 +45,8 @@ def test_messages_come_in_the_order_of_their_rows_with_all_they_say(lab: Lab) ->
 
 
 def test_messages_without_a_session_are_cut_by_silence_in_each_conversation(lab: Lab) -> None:
-    rows = talk("a1", "b1", "a2", "b2", "a3", minutes=10, conversation=["a", "b", "a", "b", "a"])
-    rows.loc[4, "created_at"] += timedelta(minutes=11)
+    rows = talk("a1", "b1", "a2", "b2", "a3", minutes=15, conversation=["a", "b", "a", "b", "a"])
+    rows.loc[4, "created_at"] += timedelta(minutes=1)
     assert lab.import_messages(rows.iloc[::-1]).sessions == 3  # by their times, whatever the order of the rows
     said = lab.messages.groupby("session_id", sort=False)["text"].agg(list)
     assert sorted(map(sorted, said)) == [["a1", "a2"], ["a3"], ["b1", "b2"]]
@@ -196,6 +198,20 @@ def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab) -> None:
     assert sum(each.messages for each in found) == 300
     assert lab.messages["text"].nunique() == len(lab.messages) == 300
     assert len(lab.history()) == 1
+
+
+def test_what_another_brings_while_a_batch_is_made_ready_is_left_out_of_it(lab: Lab, monkeypatch) -> None:
+    rows, prepared = talk("one", "two", "three", session_id="s1"), imports.prepare
+
+    def meanwhile(drafts: list[Draft]) -> Batch:
+        monkeypatch.setattr(imports, "prepare", prepared)
+        Lab.open(lab.store.path, clock=lambda: NOW).import_messages(rows.iloc[1:2])
+        return prepared(drafts)
+
+    monkeypatch.setattr(imports, "prepare", meanwhile)
+    found = lab.import_messages(rows)
+    assert (found.messages, found.already) == (2, 1)
+    assert lab.messages["text"].tolist() == ["two", "one", "three"]
 
 
 def test_an_import_leaves_the_index_sorted_slice_by_slice_and_loses_nothing(lab: Lab, monkeypatch) -> None:

@@ -12,6 +12,7 @@ from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
+from gallump_lab.memory.context import already_said
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -185,6 +186,16 @@ def test_of_equal_statements_the_newest_stands_and_other_symbols_keep_theirs(lab
         "2013-02-18 AAPL user: My stop is at 430.",
         "2013-02-23 MSFT user: My stop is at 430.",
     ]
+
+
+def test_a_part_of_a_statement_stands_where_it_was_said_since_and_is_a_duplicate_where_before(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    for symbol, days in (("AAPL", 10), ("MSFT", 30)):
+        lab.sessions.add_message(session, "user", "My stop is at 430 and I hold.", symbol, NOW - timedelta(days=20))
+        lab.sessions.add_message(session, "user", "My stop is at 430.", symbol, NOW - timedelta(days=days))
+    passed_over = already_said([])
+    found = sorted(lab.recall("Where is my stop?").slots, key=lambda slot: slot.item_id)
+    assert [passed_over(slot) for slot in found] == [None, None, None, "duplicate"]
 
 
 def test_recall_names_a_bad_argument(lab: Lab) -> None:

@@ -21,6 +21,7 @@ from gallump_lab.market import (
     Mover,
     Movers,
     Portfolio,
+    Position,
     Quote,
     SymbolError,
     Trend,
@@ -485,7 +486,7 @@ def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row
 
 def test_positions_as_brokers_write_them(tmp_path):
     rows = 'USD,10,75.5\nUSD,50,1\nGEV,25,0\n"BRK B","1,000.5","$1,234.56"\nspaxx**,300,1\n'
-    rows += "ES1!,(2),5000\nAAPL240119C00190000,1,2.5\n"
+    rows += "ES1!,(2),5000\nAAPL240119C00190000,1,2.5\nTCS.NS,2 lakh,3.4k\n"
     path = written(tmp_path, "Symbol,Quantity,Entry\n" + rows + "CASH,1000,\nCASH,300,1\n")
     portfolio = FileBroker(positions=path).portfolio()
     assert portfolio.cash == 1350
@@ -496,6 +497,7 @@ def test_positions_as_brokers_write_them(tmp_path):
         ("SPAXX", 300, 1),
         ("ES1!", -2, 5000),
         ("AAPL240119C00190000", 1, 2.5),
+        ("TCS.NS", 200_000, 3_400),
     ]
     assert FileBroker(positions=written(tmp_path, "symbol,quantity,entry\n")).portfolio().positions == ()
 
@@ -545,6 +547,15 @@ def test_a_live_quote_is_used_again_for_a_minute(tmp_path):
         "Source: wire. Last trades, each at the time given, in USD.",
         "AAPL: 100.00 at 2026-11-20 15:31 UTC",
     )
+
+
+def test_a_position_that_is_new_has_a_live_quote_at_once(tmp_path):
+    broker, held = LiveBroker(), []
+    broker.portfolio = lambda: Portfolio(positions=tuple(Position(symbol=each, quantity=1, entry=1) for each in held))
+    builder = ContextBuilder(broker, Cache(Store.open(tmp_path / "lab.duckdb"), at(2026, 11, 20)))
+    for symbol in ("IBM", "MSFT"):
+        held.append(symbol)
+        assert builder.build([], "", ["AAPL"]).quotes.keys() == {"AAPL", *held}
 
 
 def test_a_broker_that_fails_becomes_a_problem_and_is_asked_again(tmp_path):

@@ -1,10 +1,13 @@
 """Ranking once: every question's candidates as they stood when it was asked; left in the middle."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 from benchmarks.sweep import rebuild
-from questions import lab_of
+from questions import START, lab_of
 
 from gallump_lab import Lab, Recall, study
 from gallump_lab.memory import recall
@@ -73,6 +76,24 @@ def test_a_question_is_ranked_on_what_had_been_said_when_it_was_asked(tmp_path):
     none = own(tmp_path / "none.duckdb", ("And sole?", 1, [3]), ("What of IBM?", 1, [])).snapshot()
     with pytest.raises(study.NothingToMeasure, match="None of 2 questions rests on messages that were there"):
         study.rank(none)
+
+
+def test_hot_holds_what_the_session_had_last_when_the_question_was_asked(tmp_path):
+    lab = lab_of(tmp_path / "lab.duckdb", ["halibut"], [("What of halibut?", 40, [0])], talk=300)
+    found = [slot.created_at for slot in study.rank(lab.snapshot(), "BM25", hot=60).asked[0].hot]
+    assert found[:3] == [START + timedelta(days=40, minutes=minute) for minute in (60, 59, 58)]
+
+
+def test_a_retriever_ranks_beside_others_as_it_does_alone(sample, monkeypatch):
+    monkeypatch.setattr(recall, "FIRST", 2)
+    plain = Recall(meaning=0.0, neighbours=0.0)
+    retrievers = {"longer": replace(plain, b=0.0), "shorter": replace(plain, b=1.0), "in other words": Recall()}
+    snapshot, questions = sample.snapshot(), sample.questions.iloc[::60]
+    together = study.rank(snapshot, retrievers, questions).found
+    for name, settings in retrievers.items():
+        alone = study.rank(snapshot, {name: settings}, questions).found
+        for one, other in zip(together[name], alone[name], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_questions_that_rest_on_one_session_are_one_conversation_however_often_they_are_asked(tmp_path):

@@ -209,7 +209,7 @@ def test_an_update_another_attribute_and_another_person_contradict_nothing():
 
 def test_a_horizon_that_is_over_is_stale():
     by_may = stated("Ada expects ACME above 120 by May", 1, kind="thesis")
-    assert staleness(by_may, TALK, datetime(2012, 5, 30, tzinfo=UTC)).value == 0
+    assert staleness(by_may, TALK, datetime(2012, 5, 31, 20, tzinfo=UTC)).value == 0
     over = staleness(by_may, TALK, datetime(2012, 6, 2, tzinfo=UTC))
     assert over.value == PAST
     assert over.why == "Its time was over on 2012-05-31."

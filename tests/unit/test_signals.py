@@ -91,3 +91,10 @@ def test_a_date_without_a_year_is_that_day_of_any_year(tmp_path):
     rows = [{"text": "x", "created_at": day(at)} for at in ("2024-05-07", "2025-05-12", "2026-02-01")]
     found = gains(remember(tmp_path, *rows), "What happened on 7 May?", dates=1.0)
     assert [found[i]["dates"] for i in (1, 2, 3)] == [1_000_000, 500_000, 0]
+
+
+def test_a_single_chinese_character_is_found_too(tmp_path):
+    lab = remember(tmp_path, {"text": "\u8cb7"}, {"text": "\u682a\u4fa1"})
+    found = gains(lab, "\u8cb7 \u682a\u4fa1\u304c", words=1.0)
+    assert found[1]["words"] > 0
+    assert found[2]["words"] > 0

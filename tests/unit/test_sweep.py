@@ -65,9 +65,16 @@ def test_a_row_for_every_budget_with_intervals_around_each_figure_and_a_front_th
     assert sweep.knee()["tokens"] in set(front["tokens"])
 
 
+def test_of_rows_that_take_as_many_tokens_the_best_alone_is_on_the_front(sweep, monkeypatch):
+    found = sweep.frame.head(4).assign(tokens=[5.0, 5.0, 5.0, 9.0], recall=[0.1, 0.3, 0.2, 0.3])
+    monkeypatch.setitem(vars(sweep), "frame", found)
+    assert sweep.pareto()[["tokens", "recall"]].to_numpy().tolist() == [[5.0, 0.3]]
+
+
 def test_a_winner_is_reported_on_conversations_that_did_not_choose_it(sweep):
     best = sweep.best(tokens=900)
-    conversations = sweep.ranks.conversations
+    conversations, frame = sweep.ranks.conversations, sweep.frame
+    assert sweep.best().tokens <= frame["tokens"][frame["recall"] == frame["recall"].max()].min()
     asked, chose = map(int, str(best).split("(")[1].split(" conversations")[0].split(" questions of "))
     assert chose + int(str(best).split("On ")[1].split(" ")[0]) == len(set(conversations))
     assert asked < len(conversations)

@@ -1,5 +1,7 @@
 """Counting tokens, offline, in the model's own measure."""
 
+from functools import cache
+
 import pytest
 import tiktoken
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from gallump_lab import tokens
 
 
+@cache
 def _reference() -> tiktoken.Encoding:
     """tiktoken's own constructor data, with special tokens left out."""
     return tiktoken.Encoding(
@@ -21,6 +24,11 @@ def _reference() -> tiktoken.Encoding:
 def test_known_counts_and_what_looks_like_a_special_token_is_text() -> None:
     assert [tokens.count(text) for text in ("", "hello world", "Apple closed at $190.50.", "东京")] == [0, 2, 8, 2]
     assert tokens.count("<|endoftext|>") == len(_reference().encode("<|endoftext|>", disallowed_special=())) > 1
+
+
+@given(st.text(st.sampled_from("aB 1.'\n\t\u3000é东🚀"), max_size=80))
+def test_a_text_counts_what_it_does_as_a_whole_wherever_its_white_space_stands(text: str) -> None:
+    assert tokens.count(text) == len(_reference().encode(text, disallowed_special=()))
 
 
 @pytest.mark.parametrize("text", ["." * 200_000, "x" * 200_000, "🚀" * 50_000])
