@@ -31,6 +31,7 @@ from gallump_lab.memory.text import storable
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import Store, times
+from gallump_lab.store.store import COMPRESS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,6 +218,7 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
         prepared = prepare([each.draft for each in batch])
         sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
+            con.execute(COMPRESS)
             fresh = _unknown(con, batch)
             if len(fresh) == len(batch):
                 con.execute(_SESSIONS, {"now": batch[0].draft.arrived_at, "sessions": [*dict.fromkeys(sessions)]})

@@ -23,6 +23,10 @@ _SEAL = """
 set memory_limit = '2GB'; set temp_directory = ''; set enable_external_access = false;
 set disabled_filesystems = 'LocalFileSystem'; set lock_configuration = true
 """
+# With a table's new row DuckDB writes up to 2,047 before it anew; to compress their texts takes longer than all else.
+_PLAIN = "set global disabled_compression_methods = 'dict_fsst,fsst,zstd'"
+COMPRESS = "set global disabled_compression_methods = ''"
+"""Has the texts of a step that writes many compressed all the same."""
 
 
 class _Shared:
@@ -179,6 +183,8 @@ class Store:
         """Attach the lab and begin a transaction; return the connection for the step."""
         self._attach(near, deadline, write=write)
         self._recognize(near)
+        if write:
+            near.execute(_PLAIN)
         return near.execute(begin)
 
     def _end(self, con: "DuckDBPyConnection", how: str) -> None:
