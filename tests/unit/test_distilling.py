@@ -5,6 +5,7 @@ import socket
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -454,3 +455,14 @@ def test_a_server_that_refuses_or_fails_is_left_alone(lab, asking, server, statu
     found = asking().distill(confirm=lambda _: True)
     assert (server.distillings, found.sessions, found.left) == (1, 0, 6)
     assert "6 to be done" in repr(found)
+
+
+def test_what_rests_on_new_messages_too_is_learnt_and_what_rests_on_those_read_before_is_passed_over(anew) -> None:
+    lab, now = anew(), START.replace(tzinfo=None)
+    session = lab.sessions.get_or_create_session()
+    ids = [lab.sessions.add_message(session, "user", said) for said in ("My AAPL stop is 420.", "It still holds.")]
+    with lab.store.write() as con:
+        read = distilling.read(con, session, "rules-1", 30, START)
+        found = [Learnt(text=f"Of {len(of)}", kind="fact", sources=of) for of in (ids[:1], ids)]
+        distilling.settle(con, replace(read, after=ids[0], known_from=START), found, distiller="rules-1", now=now)
+    assert lab.insights.frame["text"].tolist() == ["Of 2"]

@@ -87,6 +87,15 @@ def test_a_forgotten_message_is_gone_from_everywhere_and_a_replay_says_so(lab: L
     assert lab.history()["title"].iloc[-1] != "My account number is 4711-giraffe."
 
 
+def test_whatever_is_forgotten_is_recalled_no_more_however_often_something_was_before(lab: Lab) -> None:
+    session = lab.sessions.get_or_create_session()
+    said = [lab.sessions.add_message(session, "user", f"The giraffe stop is at {400 + i}.") for i in range(4)]
+    for gone in range(3):
+        assert {slot.message_id for slot in lab.recall("giraffe stop").slots} == {*said[gone:]}
+        lab.forget(message_id=said[gone])
+    assert [slot.message_id for slot in lab.recall("giraffe stop").slots] == said[3:]
+
+
 def test_of_what_was_said_twice_the_newest_is_recalled(lab: Lab, clock: Clock) -> None:
     said = []
     for _ in range(2):

@@ -141,7 +141,9 @@ def small(name: str) -> Dataset:
     )
 
 
-def test_a_dataset_comes_with_its_questions_and_insights_once(lab: Lab) -> None:
+@pytest.mark.parametrize("at_once", [1, imports.INSIGHTS])
+def test_a_dataset_comes_with_its_questions_and_insights_once(lab: Lab, monkeypatch, at_once: int) -> None:
+    monkeypatch.setattr(imports, "INSIGHTS", at_once)
     lab.import_dataset(small("one"))
     found = lab.import_dataset(small("two"))
     assert (found.messages, found.sessions, found.questions, found.insights, found.left_out) == (2, 2, 1, 2, 3)

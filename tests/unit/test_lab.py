@@ -12,7 +12,7 @@ from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.brain.prices import PriceUnknown, SpendingLimit
 from gallump_lab.brain.prompt import PromptTooLong
-from gallump_lab.memory.context import already_said
+from gallump_lab.memory.context import already_said, learnt_factor
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -227,6 +227,9 @@ def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypat
     monkeypatch.setenv("ANTHROPIC_API_KEY", "planted-key")
     factor = lab.preview("And now?").prompt.session_context.token_factor
     assert factor == round((1.55 * 2_000 + 2 * counted) / (2_000 + counted), 3)
+    with lab.store.read() as con:
+        before = learnt_factor(con, "claude-sonnet-5-5", Config(), NOW - timedelta(days=1))
+    assert before == 1.55
 
 
 def test_an_argument_of_another_kind_is_named_and_nothing_is_stored(lab: Lab) -> None:

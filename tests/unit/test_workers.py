@@ -153,3 +153,9 @@ def test_an_interrupt_keeps_what_the_workers_are_through_with_and_cancels_the_re
     with pytest.raises(KeyboardInterrupt):
         study.rank(snapshot, executor=executor)
     assert [future.cancelled() for future in executor.futures] == [False, True, True]
+
+
+def test_workers_that_have_ranked_one_lab_rank_another_as_it_is(snapshot, tmp_path):
+    other = lab_of(tmp_path / "other.duckdb", FISH[::-1], ASKED).snapshot()
+    for each in (snapshot, other):
+        same(study.rank(each, "BM25", executor=Here(*["through"] * 3)), study.rank(each, "BM25"))
