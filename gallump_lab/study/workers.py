@@ -10,11 +10,11 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory.records import check
 from gallump_lab.store import Snapshot
@@ -45,7 +45,10 @@ def outcomes(
     ValueError
         If what was given is no executor, or cannot reach the workers.
     """
-    check(callable(getattr(executor, "submit", None)), "executor", "a concurrent.futures.Executor", executor)
+    can = callable(getattr(executor, "submit", None)) and not isinstance(executor, type)
+    check(can, "executor", "a concurrent.futures.Executor, such as ProcessPoolExecutor()", executor)
+    there = folder is None or (isinstance(folder, (str, Path)) and Path(folder).expanduser().is_dir())
+    check(there, "folder", "a folder that is there and that all workers reach", folder)
     try:
         given = pickle.dumps(task)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -53,7 +56,7 @@ def outcomes(
     batches = [questions.iloc[begin : begin + BATCH] for begin in range(0, len(questions), BATCH)]
     here: Ranker | None = None
     with _written(snapshot, folder) as file:
-        waiting = deque((executor.submit(_ranked, file, given, batch), batch) for batch in batches)
+        waiting = deque((_submitted(executor, file, given, batch), batch) for batch in batches)
         try:
             while waiting:
                 future, batch = waiting[0]
@@ -77,6 +80,16 @@ def outcomes(
         finally:
             for future, _ in waiting:
                 future.cancel()
+
+
+def _submitted(executor: Executor, *given: Any) -> Future[list[Outcome]]:
+    """Submit a batch; to a pool that has lost a worker or was shut down, it fails as one that was lost."""
+    try:
+        return executor.submit(_ranked, *given)
+    except (BrokenExecutor, RuntimeError) as error:
+        lost: Future[list[Outcome]] = Future()
+        lost.set_exception(error)
+        return lost
 
 
 @contextmanager

@@ -126,15 +126,21 @@ def test_what_a_lost_worker_had_is_ranked_here(snapshot, embedder, why):
     said = rf"A worker failed or was lost \({why}.* ranked here"
     with ProcessPoolExecutor(1, SPAWN) as pool, pytest.warns(RuntimeWarning, match=said):
         found = study.rank(snapshot, retrievers, executor=pool, embedders=[embedder])
-    same(found, study.rank(snapshot, retrievers, embedders=[embedder]))
+    here = study.rank(snapshot, retrievers, embedders=[embedder])
+    same(found, here)
+    with pytest.warns(RuntimeWarning, match="its questions are ranked here"):  # the pool is over by now
+        same(study.rank(snapshot, retrievers, executor=pool, embedders=[embedder]), here)
 
 
 def test_what_was_given_wrong_is_said_and_not_tried_again(pool, snapshot, tmp_path):
     mine = {"mine": Recall(embedder="letters")}
     with pytest.raises(ValueError, match=r"^letters cannot be counted$"):
         study.rank(snapshot, mine, executor=pool, embedders=[Failing(ValueError("letters cannot be counted"))])
-    with pytest.raises(ValueError, match=r"executor must be a concurrent\.futures\.Executor, not 4"):
-        study.rank(snapshot, executor=4)
+    for wrong in (4, ProcessPoolExecutor):
+        with pytest.raises(ValueError, match=r"executor must be a concurrent\.futures\.Executor, .* not "):
+            study.rank(snapshot, executor=wrong)
+    with pytest.raises(ValueError, match="folder must be a folder that is there and that all workers reach, not "):
+        study.rank(snapshot, executor=pool, folder=tmp_path / "missing")
 
     class Elsewhere(Here):
         def submit(self, function, _file, /, *given):
