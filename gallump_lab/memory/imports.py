@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MESSAGES = 5_000
 CHARACTERS = 2_000_000
-"""A batch holds at most so many messages of so many characters together: its step on the lab takes about 0.2 s."""
+"""A batch holds at most so many messages of so many characters together, so that its step on the lab is short."""
 INSIGHTS = 100
 """So many insights are stored in one step."""
 
