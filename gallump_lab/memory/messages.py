@@ -21,6 +21,7 @@ from gallump_lab import tokens
 from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
+from gallump_lab.memory.kinds import ASKED, parted, traits
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import passages, runs, storable, term_id, terms_and_words
 from gallump_lab.reading.symbols import validate_symbol
@@ -65,7 +66,7 @@ title = coalesce(title, nullif(new_title, '')), symbol = coalesce(symbol, nullif
 where given.session_id = sessions.session_id
 """
 _CODES = [f"c{i}" for i in range(vectors.CODE)]
-_INTO_PASSAGES = "insert into passages select passage_id, message, start, stop, tokens, terms from given"
+_INTO_PASSAGES = "insert into passages select passage_id, message, start, stop, tokens, terms, stated, traits from given"
 _INTO_POSTINGS = "insert into postings select term, passage, frequency, terms from given"
 _INTO_EMBEDDINGS = f"insert into embeddings select model, passage_id, {', '.join(_CODES)} from given"  # noqa: S608
 _WANTED = """
@@ -204,33 +205,39 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
     message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
     said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
-    lengths, postings, codes = _indexed([texts[place][begin:end] for place, begin, end, _ in found])
-    cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost, "terms": lengths}
+    roles = [drafts[place].role for place, *_ in found]
+    halves = [parted(texts[place][begin:end], role) for (place, begin, end, _), role in zip(found, roles, strict=True)]
+    index, postings, codes = _indexed(halves)
+    cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost} | index
+    cut["traits"] = np.array([traits(said, role) for (said, _), role in zip(halves, roles, strict=True)], np.int64)
     return Batch(messages=said, passages=cut, postings=postings, codes=codes)
 
 
-def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vectors.Codes]":
-    """Return how many terms each passage has, their postings, and what each passage means."""
+def _indexed(halves: Sequence[tuple[str, str]]) -> "tuple[Columns, Columns, vectors.Codes]":
+    """Return each passage's numbers of terms, their postings, and what it means.
+
+    A passage comes as what states something, and what does not (see `gallump_lab.memory.kinds`).
+    """
     numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
-    found = [runs(piece) for piece in pieces]
+    found = [runs(half) for pair in halves for half in pair]
     held = np.fromiter(map(len, found), np.int64, len(found))
     run = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64, held.sum())
-    passage = np.repeat(np.arange(len(pieces)), held)
+    half = np.repeat(np.arange(len(found)), held)
     known = [*map(_held, numbers)]
-    token, whose = _spread([held for held, _ in known], run, passage)
-    codes = vectors.encode(vectors.summed(token, np.bincount(whose, minlength=len(pieces))))
-    term, whose = _spread([held for _, held in known], run, passage)
-    lengths = np.bincount(whose, minlength=len(pieces))
-    order = np.argsort(term, kind="stable")  # by term, then passage
-    term, whose = term[order], whose[order]
-    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (whose[1:] != whose[:-1]))[: len(term)])
+    token, whose = _spread([held for held, _ in known], run, half)
+    codes = vectors.encode(vectors.summed(token, np.bincount(whose // 2, minlength=len(halves))))
+    term, whose = _spread([held for _, held in known], run, half)
+    lengths = np.bincount(whose, minlength=len(found)).reshape(-1, 2)
+    order = np.argsort(term, kind="stable")  # by term, then passage, what states something first
+    term, whose, passage = term[order], whose[order], whose[order] // 2
+    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (passage[1:] != passage[:-1]))[: len(term)])
     postings: Columns = {
         "term": term[first],
-        "passage": whose[first],
-        "frequency": np.diff(first, append=len(term)),
-        "terms": lengths[whose[first]],
+        "passage": passage[first],
+        "frequency": np.minimum(np.diff(first, append=len(term)), ASKED - 1) + ASKED * (whose[first] % 2),
+        "terms": lengths.sum(1)[passage[first]],
     }
-    return lengths, postings, codes
+    return {"terms": lengths.sum(1), "stated": lengths[:, 0]}, postings, codes
 
 
 @lru_cache(maxsize=100_000)
