@@ -308,6 +308,8 @@ def already_said(hot: Sequence[ContextItem]) -> PassedOver:
             said.setdefault(who, []).append((slot.created_at or _NEVER, stated))
 
     def passed_over(slot: ContextItem) -> Reason | None:
+        if "far" in slot.signals:
+            return "below threshold"
         if slot.text in standing.get(slot.message_id, ""):
             return "in HOT"
         (who, stated), at = slot.states, slot.created_at or _NEVER

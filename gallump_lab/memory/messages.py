@@ -66,7 +66,9 @@ title = coalesce(title, nullif(new_title, '')), symbol = coalesce(symbol, nullif
 where given.session_id = sessions.session_id
 """
 _CODES = [f"c{i}" for i in range(vectors.CODE)]
-_INTO_PASSAGES = "insert into passages select passage_id, message, start, stop, tokens, terms, stated, traits from given"
+_INTO_PASSAGES = (
+    "insert into passages select passage_id, message, start, stop, tokens, terms, stated, traits from given"
+)
 _INTO_POSTINGS = "insert into postings select term, passage, frequency, terms from given"
 _INTO_EMBEDDINGS = f"insert into embeddings select model, passage_id, {', '.join(_CODES)} from given"  # noqa: S608
 _WANTED = """

@@ -17,7 +17,7 @@ from gallump_lab.config import Config, Recall, zone
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, recall
 from gallump_lab.memory.records import ContextItem, check, not_embedded
-from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.memory.signals import COLUMNS, SIGNALS
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-OFF: dict[str, Any] = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
+OFF: dict[str, Any] = dict.fromkeys((*SIGNALS, "neighbours", "message", "least", "share"), 0.0)
 RETRIEVERS: dict[str, Recall] = {
     "newest first": Recall(**OFF | {"recency": 1.0}),
     "BM25": Recall(**OFF | {"words": 1.0}),
@@ -54,7 +54,7 @@ class Rankings:
     retrievers: Mapping[str, Recall]
     found: Mapping[str, Sequence[Ints]]
     """By retriever, a table a question: its WARM candidates in the order in which they are kept, each with its passage
-    id, its score and what each of `SIGNALS` gave (millionths)."""
+    id, its score and what each of `signals.COLUMNS` gave (millionths)."""
     passages: Mapping[int, ContextItem]
     """Every passage that is a candidate somewhere, by its id."""
     config: Config
@@ -71,10 +71,11 @@ class Rankings:
     """What was left out, or could not be found, in words."""
 
     def candidates(self, retriever: str, place: int) -> list[ContextItem]:
-        """Return one question's WARM candidates in order, without rank and score; of `PERFECT` its evidence."""
+        """Return what WARM may hold of one question, in order, without rank and score; of `PERFECT` its evidence."""
         if retriever == PERFECT:
             return self.asked[place].needs.perfect
-        return [self.passages[item] for item in self.found[retriever][place][:, 0].tolist()]
+        table = self.found[retriever][place]
+        return [self.passages[item] for item in table[table[:, -1] == 0, 0].tolist()]  # the last column: too far
 
     def warm(self, retriever: str, place: int) -> list[ContextItem]:
         """Return one question's WARM candidates, ranked and scored."""
@@ -83,7 +84,7 @@ class Rankings:
                 self.passages[item],
                 rank=rank,
                 score=score,
-                signals={name: gained for name, gained in zip(SIGNALS, signals, strict=True) if gained},
+                signals={name: gained for name, gained in zip(COLUMNS, signals, strict=True) if gained},
             )
             for rank, (item, score, *signals) in enumerate(self.found[retriever][place].tolist(), 1)
         ]

@@ -14,7 +14,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import ledger, recall
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
-from gallump_lab.memory.signals import SIGNALS, needed
+from gallump_lab.memory.signals import COLUMNS, needed
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     asked: RankedQuestion | None
     """None if all that it rests on came later."""
     found: list[Ints]
-    """By retriever, a table of its best passages: their ids, scores and what each of `SIGNALS` gave."""
+    """By retriever, a table of its best passages: their ids, scores and what each of `signals.COLUMNS` gave."""
     later: bool
     """Whether anything that it rests on came later."""
     missing: dict[str, int]
@@ -174,5 +174,5 @@ def _table(ranked: recall.Ranked, most: int) -> Ints:
     """Return the first of the ranked, a row each."""
     first = ranked.passage_ids[:most]
     none = [0] * len(first)
-    columns = [first, ranked.scores[:most], *(ranked.signals.get(name, none)[:most] for name in SIGNALS)]
+    columns = [first, ranked.scores[:most], *(ranked.signals.get(name, none)[:most] for name in COLUMNS)]
     return np.array(columns, np.int64).T
