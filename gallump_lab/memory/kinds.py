@@ -43,11 +43,12 @@ _WANTS = regex(
     re.IGNORECASE,
 )
 _CANNOT = regex(
-    r"\b(?:(?:can['\u2019]?t|cannot|can not|couldn['\u2019]?t|not able to|unable to|(?:do|does|did)(?:n['\u2019]?t| not))"
-    r"\s+(?:\w+\s+){0,2}?(?:see|have|view|access|know|find|recall|remember|retrieve|look|quote|tell)|no (?:record|access"
-    r"|memory|trace|sight|note)\b|(?:is(?:n['\u2019]?t| not)|not)\s+(?:in|among|part of)\s+(?:this|today|the|our|my)"
-    r"|only (?:see|have|know)\b|in view\b|(?:this|today['\u2019]s|our current) (?:conversation|chat|session|exchange"
-    r"|messages|thread)|(?:earlier|previous|prior|past|other) (?:conversations?|chats?|sessions?))",
+    r"\b(?:(?:can['\u2019]?t|cannot|can not|couldn['\u2019]?t|not able to|unable to"
+    r"|(?:do|does|did)(?:n['\u2019]?t| not))\s+(?:\w+\s+){0,2}?(?:see|have|view|access|know|find|recall|remember"
+    r"|retrieve|look|quote|tell)|no (?:record|access|memory|trace|sight|note)\b"
+    r"|(?:is(?:n['\u2019]?t| not)|not)\s+(?:in|among|part of)\s+(?:this|today|the|our|my)|only (?:see|have|know)\b"
+    r"|in view\b|(?:this|today['\u2019]s|our current) (?:conversation|chat|session|exchange|messages|thread)"
+    r"|(?:earlier|previous|prior|past|other) (?:conversations?|chats?|sessions?))",
     re.IGNORECASE,
 )
 """What an assistant says that does not know what was said before."""
@@ -65,8 +66,9 @@ _OWN = regex(r"\b(?:i|i'?m|i'?ve|my|we|our)\b", re.IGNORECASE)
 _BREAK = regex(r"[,;:]\s+|\s+[-\u2013\u2014]+\s+")
 _MARKS = regex(r"^[\s*_`#>\u2022-]+|[*_`\"')\u201d\s]+$")
 _WISH = regex(
-    r"\b(?:always|from now on|going forward|whenever|(?:when|if|every time|each time|any ?time) (?:i|we) (?:ask|talk|want"
-    r"|discuss|mention|inquire)|i(?:['\u2019]d)? (?:really |would |strongly |generally |usually )?prefer|make sure)\b",
+    r"\b(?:always|from now on|going forward|whenever|(?:when|if|every time|each time|any ?time) (?:i|we) (?:ask"
+    r"|talk|want|discuss|mention|inquire)|i(?:['\u2019]d)? (?:really |would |strongly |generally |usually )?prefer"
+    r"|make sure)\b",
     re.IGNORECASE,
 )
 _GAVE = (
@@ -75,7 +77,8 @@ _GAVE = (
     r"|drafted|wrote)"
 )
 _TO_ASSISTANT = regex(
-    rf"\b(?:did (?:you|u)\b|(?:have|had) (?:you|u) {_GAVE}|(?:would (?:you|u)|(?:you|u)(?:['\u2019]d| would)) (?:\w+ )?have\b"
+    rf"\b(?:did (?:you|u)\b|(?:have|had) (?:you|u) {_GAVE}"
+    r"|(?:would (?:you|u)|(?:you|u)(?:['\u2019]d| would)) (?:\w+ )?have\b"
     rf"|(?:you|u) (?:(?:just|also|once|first|originally|had|have|even) )?{_GAVE}\b|(?:your|ur) (?:\w+ )?(?:suggest\w*"
     r"|recommend\w*|advice|propos\w*|idea|level|view|threshold|number|estimate|list|target|stop|opinion|take|range|odds"
     r"|answer|reply|analysis|calculation\w*|table|scenario\w*|warning|condition|criteri\w*|pick|figure|probabilit\w*|math"
@@ -88,8 +91,8 @@ _TOLD = regex(
     re.IGNORECASE,
 )
 _FIGURE_ASKED = regex(
-    r"\b(?:how (?:many|much|far|big|large|high|low|long|often|old)|prices?|levels?|numbers?|figures?|percent\w*|size|amount"
-    r"|stops?|targets?|tgt|sl|tp|limit|yield|rate|costs?|average|strike|delta|entry|ratio|odds|budget|score|count|total"
+    r"\b(?:how (?:many|much|far|big|large|high|low|long|often|old)|prices?|levels?|numbers?|figures?|percent\w*|size"
+    r"|amount|stops?|targets?|tgt|sl|tp|limit|yield|rate|costs?|average|strike|delta|entry|ratio|odds|budget|score|count|total"
     r"|threshold|account)\b|%",
     re.IGNORECASE,
 )
@@ -98,8 +101,10 @@ _FIGURE_ASKED = regex(
 def states(sentence: str, role: str) -> bool:
     """Return whether a sentence states something; what asks states only what it says before: "long 30 at 522, ok?"."""
     said = _MARKS.sub("", sentence)
-    rest = said[_LEADS.match(said).end() :]  # type: ignore[union-attr]
-    asks = ASKS.match(rest) or _WANTS.match(rest)
+    asks = False
+    if role == "user":
+        rest = said[_LEADS.match(said).end() :]  # type: ignore[union-attr]
+        asks = bool(ASKS.match(rest) or _WANTS.match(rest))
     if asks or said.endswith(("?", "\uff1f")):
         heads = [] if asks else _BREAK.split(said)[:-1]
         return any(_FIGURE.search(head) or (len(head.split()) > 3 and _OWN.search(head)) for head in heads)
@@ -112,6 +117,8 @@ def states(sentence: str, role: str) -> bool:
 
 def parted(passage: str, role: str) -> tuple[str, str]:
     """Return a passage's sentences that state something, and those that do not, each on a line."""
+    if role == "assistant" and "?" not in passage and "\uff1f" not in passage and not _CANNOT.search(passage):
+        return passage, ""
     found: tuple[list[str], list[str]] = [], []
     for start, stop in sentences(passage):
         sentence = passage[start:stop]

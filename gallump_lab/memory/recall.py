@@ -174,7 +174,7 @@ def _best(asked: signals.Asked, find: "Callable[..., Places]") -> "Places":
 
 
 def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Ints":
-    """Return what lifts a message's further passages to not far behind its best; of the role alone that is asked for."""
+    """Return what lifts a message's further passages to near its best; of the role alone that is asked for."""
     if not asked.settings.message or not len(places):
         return np.zeros(len(places), np.int64)
     _, which = np.unique(asked.view.message_id[places], return_inverse=True)

@@ -180,8 +180,9 @@ def words(asked: Asked, places: "Places") -> "Ints":
     A conversation spreads over turns: the answer often stands beside the words that were asked for. So each term of the
     question counts once for a passage, where it stands best: in the passage itself, if it states something there, or,
     for less, in one of the three before or after it in its session, and for half of that across from the analyst to
-    the assistant. A question so lends its words to its answer and keeps none. The term's share is BM25's (Robertson and Zaragoza 2009, "The Probabilistic
-    Relevance Framework: BM25 and Beyond"), and the sum is taken relative to all that the question's terms weigh.
+    the assistant. A question so lends its words to its answer and keeps none. The term's share is BM25's (Robertson and
+    Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"), and the sum is taken relative to all that
+    the question's terms weigh.
     """
     view, score = asked.view, np.zeros(len(places), np.int64)
     total = sum(found.idf for found in asked.found)
