@@ -204,7 +204,7 @@ class Archive:
         return imports.messages(self.store, frame, clock=self._clock, session_minutes=self.config.session_minutes)
 
     def import_questions(self, frame: "pd.DataFrame") -> imports.Imported:
-        """Import questions with their evidence, to measure recall with; see `memory.imports.questions`."""
+        """Import questions with evidence and stale messages, to measure recall with; see `memory.imports.questions`."""
         return imports.questions(self.store, frame, clock=self._clock)
 
     def import_dataset(self, dataset: "Dataset") -> imports.Imported:
@@ -301,10 +301,12 @@ class Archive:
         """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
         return labels.of_turn(self.store, whole(turn_id, "turn_id"), self._clock())
 
-    def label(self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst") -> None:
+    def label(
+        self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst", *, outdated: bool = False
+    ) -> None:
         """Record how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
         question, message = whole(question_id, "question_id"), whole(message_id, "message_id")
-        labels.label(self.store, question, message, grade, self._clock(), labeller=labeller)
+        labels.label(self.store, question, message, grade, self._clock(), labeller=labeller, outdated=outdated)
 
     @property
     def messages(self) -> "pd.DataFrame":

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from gallump_lab.bundled import bundled
 from gallump_lab.datasets.table import Dataset, DatasetError
 
-Format = Literal["locomo", "beam", "table", "claude", "chatgpt"]
+Format = Literal["locomo", "beam", "desk", "table", "claude", "chatgpt"]
 
 __all__ = ["Dataset", "DatasetError", "read", "sample"]
 
@@ -24,8 +24,9 @@ def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A0
         A .csv or .jsonl file of messages, a folder with messages.csv or messages.jsonl (and perhaps questions and
         insights beside it), an export of Claude or ChatGPT (the .zip, its conversations.json, or a folder with it or
         its parts), a .json file of LoCoMo, or a folder of BEAM (one chat, or a folder for each).
-    format : {"locomo", "beam", "table", "claude", "chatgpt"}, optional
-        What it is; by default what its name and, of .json and .zip, its content say.
+    format : {"locomo", "beam", "desk", "table", "claude", "chatgpt"}, optional
+        What it is; by default what its name and, of .json and .zip, its content say. "desk", labelled talk of a
+        trading desk, is a folder of tables.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A0
     try:
         if found in ("claude", "chatgpt"):
             return exports.read(path, found)
-        return {"locomo": benchmarks.read_locomo, "beam": benchmarks.read_beam, "table": table.read}[found](path)
+        return {"locomo": benchmarks.read_locomo, "beam": benchmarks.read_beam}.get(found, table.read)(path)
     except RecursionError as error:
         msg = f"{path} cannot be read as JSON: it is nested too deep. Give the file as it was published."
         raise DatasetError(msg) from error

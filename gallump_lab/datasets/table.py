@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
-QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "conversation")
+QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "stale", "conversation")
 INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by", "conversation")
 TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
 
@@ -45,7 +45,7 @@ class DatasetError(ValueError):
 class Dataset:
     """Conversations from a source, ready for `Lab.import_dataset`.
 
-    An evidence or source key names the message of that key in the same conversation.
+    An evidence, stale or source key names the message of that key in the same conversation.
     """
 
     messages: "pd.DataFrame"
@@ -53,7 +53,8 @@ class Dataset:
     arrival; sessions without an id are cut by silence."""
     questions: "pd.DataFrame"
     """text, answer (None: there is none), kind, asked_at (UTC; nothing later may be used), session_id (the one in which
-    it is asked, or None), symbol, evidence (a list of message keys), conversation."""
+    it is asked, or None), symbol, evidence and stale (lists of message keys: what the answer rests on, and what states
+    an outdated, planned or reported value that must not be taken for it), conversation."""
     insights: "pd.DataFrame"
     """kind, symbol, text, sources (a list of message keys), valid_from, known_from (UTC), key, superseded_by (the key
     of a later insight, or None), conversation (None: the one that its sources stand in)."""
@@ -92,7 +93,7 @@ def dataset(
     """Build a dataset of rows that were checked before."""
     return Dataset(
         messages=frame(messages, MESSAGES),
-        questions=frame(questions, QUESTIONS),
+        questions=frame(({"stale": []} | dict(row) for row in questions), QUESTIONS),
         insights=frame((), INSIGHTS),
         problems=problems.describe(),
         left_out=problems.left_out,
@@ -153,7 +154,7 @@ def messages(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
 def questions(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
     """Return a frame of questions as a dataset has them; rows that cannot be used are left out and told.
 
-    Evidence is a list of message keys, or a text of them between white space, commas or semicolons.
+    Evidence and stale are lists of message keys, or texts of them between white space, commas or semicolons.
 
     Raises
     ------
@@ -236,7 +237,7 @@ def _value(name: str, cell: Any, *, needed: bool) -> Any:
     """
     if name in TIMES:
         return dates.instant(cell) if needed or _word(cell) else None
-    if name in {"evidence", "sources"}:
+    if name in {"evidence", "stale", "sources"}:
         cells = re.split(r"[\s,;]+", cell or "") if cell is None or isinstance(cell, str) else cell
         cells = cells if hasattr(cells, "__iter__") else [cells]
         return list(dict.fromkeys(filter(None, map(_word, cells))))

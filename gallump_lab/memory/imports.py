@@ -236,9 +236,9 @@ def _stored(store: Store, batch: list[_Waiting], known: Collection[str]) -> list
 
 
 def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetime]) -> Imported:
-    """Import questions, each once; their evidence becomes labels of grade 3.
+    """Import questions, each once; their evidence becomes labels of grade 3, what is stale outdated ones of grade 0.
 
-    Evidence is the keys of imported messages of the same conversation, or of no conversation. Where a key was imported
+    Both are the keys of imported messages of the same conversation, or of no conversation. Where a key was imported
     more than once, the newest message holds.
 
     Parameters
@@ -246,7 +246,8 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     store : Store
         The lab file.
     given : pandas.DataFrame
-        A row a question: text and asked_at, and perhaps answer, kind, session_id, symbol, conversation, and evidence.
+        A row a question: text and asked_at, and perhaps answer, kind, session_id, symbol, conversation, evidence and
+        stale.
     clock : callable
         Tells the time, UTC.
 
@@ -259,7 +260,8 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
     asked = table.questions(given, problems)
     rows = list(_rows(asked))
     found: list[labels.Question] = []
-    for (where, row), evidence in zip(rows, _sources(store, rows, "evidence", problems), strict=True):
+    evidence, stale = (_sources(store, rows, column, problems) for column in ("evidence", "stale"))
+    for (where, row), rests_on, wrong in zip(rows, evidence, stale, strict=True):
         looked_secret = _mask(row)
         try:
             row["text"] = checked_text(row["text"])
@@ -269,7 +271,8 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
             continue
         if looked_secret:
             problems.note(f"questions {_MASKED}")
-        found.append(labels.Question(**row | {"asked_at": times.naive(row["asked_at"]), "evidence": evidence}))
+        checked = {"asked_at": times.naive(row["asked_at"]), "evidence": rests_on, "stale": wrong}
+        found.append(labels.Question(**row | checked))
     added = sum(new for _, new in labels.add(store, found, clock(), origin="reader", labeller="import"))
     return _imported(problems, questions=added, already=len(found) - added)
 

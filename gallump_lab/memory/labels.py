@@ -22,10 +22,12 @@ CHAT = "chat"
 
 _ASKED = """
 select question_id, text, answer, kind, asked_at, session_id, symbol, conversation,
-       coalesce(e.evidence, []) as evidence, seen_message, origin
+       coalesce(e.evidence, []) as evidence, coalesce(e.stale, []) as stale, seen_message, origin
 from questions left join (
-    select question_id, list(message_id order by message_id) as evidence from (
-        select question_id, message_id from labels group by all having arg_max(grade, rowid) = 3)
+    select question_id, list(message_id order by message_id) filter (grade = 3) as evidence,
+           list(message_id order by message_id) filter (outdated) as stale
+    from (select question_id, message_id, arg_max(grade, rowid) as grade, arg_max(outdated is true, rowid) as outdated
+          from labels group by all)
     group by question_id) e using (question_id)
 order by question_id
 """
@@ -35,7 +37,8 @@ from questions where text in (select unnest(?::varchar[])) order by question_id 
 """
 _HELD = """
 select question_id, message_id, arg_max(grade, rowid) as grade, arg_max(origin, rowid) as origin,
-       arg_max(labeller, rowid) as labeller, arg_max(labelled_at, rowid) as labelled_at
+       arg_max(labeller, rowid) as labeller, arg_max(outdated is true, rowid) as outdated,
+       arg_max(labelled_at, rowid) as labelled_at
 from labels group by question_id, message_id order by max(rowid)
 """
 # A turn's question is the message after the newest that it saw; a question that was tried again has several turns.
@@ -74,6 +77,8 @@ class Question:
     """The newest message that may be used; None: what has arrived so far."""
     evidence: tuple[int, ...] = ()
     """Ids of the messages that the answer rests on."""
+    stale: tuple[int, ...] = ()
+    """Ids of those that state a value which isn't or is no longer so, and must not be taken for the answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,7 @@ class Label(NamedTuple):
     grade: int
     origin: Origin
     labeller: str
+    outdated: bool
 
 
 def questions(catalogue: Catalogue) -> "pd.DataFrame":
@@ -104,8 +110,9 @@ def questions(catalogue: Catalogue) -> "pd.DataFrame":
     -------
     pandas.DataFrame
         question_id, text, answer (missing: there is none), kind, asked_at (UTC), session_id, symbol, conversation,
-        evidence (a list of message ids: those whose newest label of a dataset or a person is of grade 3), seen_message
-        (nothing that arrived later may be used) and origin.
+        evidence (a list of message ids: those whose newest label of a dataset or a person is of grade 3), stale (the
+        same of those whose newest label says that they are outdated), seen_message (nothing that arrived later may be
+        used) and origin.
     """
     with catalogue.read() as con:
         return query.table(con, _ASKED)
@@ -117,8 +124,8 @@ def held(catalogue: Catalogue) -> "pd.DataFrame":
     Returns
     -------
     pandas.DataFrame
-        question_id, message_id, grade (0 to 3; what has none is not here, and is not 0), origin, labeller and
-        labelled_at (UTC).
+        question_id, message_id, grade (0 to 3; what has none is not here, and is not 0), origin, labeller, outdated
+        (whether it states what isn't or is no longer so) and labelled_at (UTC).
     """
     with catalogue.read() as con:
         return query.table(con, _HELD)
@@ -143,8 +150,8 @@ def listed(catalogue: Catalogue) -> list[Listed]:
 def add(
     store: Store, asked: Sequence[Question], now: datetime, *, origin: Origin = "human", labeller: str = "analyst"
 ) -> list[tuple[int, bool]]:
-    """Store questions with their evidence, all or none of them, each once; return ids and whether each is new."""
-    said = {"origin": origin, "labeller": labeller, "at": times.naive(now), "grade": EVIDENCE}
+    """Store questions with their labels, all or none of them, each once; return ids and whether each is new."""
+    said = {"origin": origin, "labeller": labeller, "at": times.naive(now)}
     with store.write() as con:
         (newest,) = con.execute("select coalesce(max(message_id), 0) from messages").fetchone() or (0,)
         known: dict[tuple[Any, ...], int] = {}
@@ -161,12 +168,14 @@ def add(
                 f"select {', '.join(f'unnest(${name})' for name in columns)}, $origin, $at",
                 columns | {"origin": origin, "at": said["at"]},
             )
-        pairs = [(i, message) for i, each in zip(ids, fresh, strict=True) for message in each.evidence]
-        con.execute(
-            "insert into labels select unnest($questions::bigint[]), unnest($messages::bigint[]), $grade, $origin, "
-            "$labeller, $at",
-            said | {"questions": [i for i, _ in pairs], "messages": [m for _, m in pairs]},
-        )
+        for name, grade, outdated in (("stale", 0, True), ("evidence", EVIDENCE, None)):
+            pairs = [(i, message) for i, each in zip(ids, fresh, strict=True) for message in getattr(each, name)]
+            given = {"questions": [i for i, _ in pairs], "messages": [m for _, m in pairs]}
+            con.execute(
+                "insert into labels select unnest($questions::bigint[]), unnest($messages::bigint[]), $grade, $origin, "
+                "$labeller, $at, $outdated",
+                said | given | {"grade": grade, "outdated": outdated},
+            )
     new = iter(ids)
     return [(next(new), True) if question_id is None else (question_id, False) for question_id in there]
 
@@ -235,7 +244,14 @@ def of_turn(store: Store, turn_id: int, now: datetime) -> int:
 
 
 def label(  # noqa: PLR0913 (a label's fields)
-    store: Store, question_id: int, message_id: int, grade: int | None, now: datetime, *, labeller: str = "analyst"
+    store: Store,
+    question_id: int,
+    message_id: int,
+    grade: int | None,
+    now: datetime,
+    *,
+    labeller: str = "analyst",
+    outdated: bool = False,
 ) -> None:
     """Record how much a question needs a message; the newest label of the two holds.
 
@@ -246,6 +262,8 @@ def label(  # noqa: PLR0913 (a label's fields)
         of the two: what held before holds again, be it another label or none.
     labeller : str
         Who says so, by name.
+    outdated : bool
+        Whether the message states what isn't or is no longer so, and must not be taken for the answer (grades 0 to 2).
 
     Raises
     ------
@@ -254,6 +272,9 @@ def label(  # noqa: PLR0913 (a label's fields)
     """
     if grade is not None and (type(grade) is not int or not 0 <= grade <= EVIDENCE):
         msg = f"grade must be a whole number from 0 to {EVIDENCE}, or None to take one back, not {grade!r}."
+        raise ValueError(msg)
+    if outdated and grade == EVIDENCE:
+        msg = f"grade must be from 0 to {EVIDENCE - 1} where a message is outdated: no answer rests on it."
         raise ValueError(msg)
     given = {"question": question_id, "message": message_id, "labeller": checked_name(labeller, "labeller")}
     with store.write() as con:
@@ -264,8 +285,8 @@ def label(  # noqa: PLR0913 (a label's fields)
             raise ValueError(msg)
         if grade is not None:
             con.execute(
-                "insert into labels values ($question, $message, $grade, 'human', $labeller, $at)",
-                given | {"grade": grade, "at": times.naive(now)},
+                "insert into labels values ($question, $message, $grade, 'human', $labeller, $at, $outdated)",
+                given | {"grade": grade, "at": times.naive(now), "outdated": outdated or None},
             )
             return
         gone = con.execute(

@@ -163,6 +163,8 @@ class ContextItem:
     """Who said it, by name."""
     sources: tuple[int, ...] = ()
     """The messages that an insight rests on."""
+    outdated: str | None = None
+    """What holds instead of it, in words ("440 since 2026-03-01"); None where nothing is known to."""
 
     @cached_property
     def states(self) -> tuple[Hashable, str]:

@@ -13,7 +13,7 @@ from gallump_lab.store.errors import NotALab, OtherVersion
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 1
+VERSION = 2
 """Of the tables in schema.sql. What changes one after the first release raises it and comes with a migration."""
 
 _THERE = """

@@ -204,7 +204,8 @@ create table labels (                   -- which messages a question needs; the 
     grade utinyint not null,            -- 0 of no use, 1 on the subject, 2 helps, 3 evidence
     origin text not null,               -- reader, human or silver
     labeller text not null,
-    labelled_at timestamp not null
+    labelled_at timestamp not null,
+    outdated boolean                    -- true: it states what isn't or is no longer so, and must not be taken for it
 );
 
 create table configs (config_id text primary key, toml text not null);

@@ -24,6 +24,7 @@ from gallump_lab.store import Snapshot, runs
 from gallump_lab.study import workers
 from gallump_lab.study.ranker import Outcome, RankedQuestion, Ranker, Task
 from gallump_lab.study.statistics import Ints
+from gallump_lab.study.tally import NO_ANSWER, PERFECT
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class Rankings:
     """What was left out, or could not be found, in words."""
 
     def candidates(self, retriever: str, place: int) -> list[ContextItem]:
-        """Return one question's WARM candidates in order, as they stand in `passages`: without rank and score."""
+        """Return one question's WARM candidates in order, without rank and score; of `PERFECT` its evidence."""
+        if retriever == PERFECT:
+            return self.asked[place].needs.perfect
         return [self.passages[item] for item in self.found[retriever][place][:, 0].tolist()]
 
     def warm(self, retriever: str, place: int) -> list[ContextItem]:
@@ -84,6 +87,11 @@ class Rankings:
             )
             for rank, (item, score, *signals) in enumerate(self.found[retriever][place].tolist(), 1)
         ]
+
+    @property
+    def answerable(self) -> int:
+        """How many of the questions rest on something that was said."""
+        return sum(bool(each.needs.evidence) for each in self.asked)
 
     @property
     def unit(self) -> str:
@@ -127,6 +135,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
 
     Nothing later than the question is used, by arrival and by the time it speaks of. An interrupt keeps what is done.
+    Questions without evidence are left out but for those of a kind in `study.tally.NO_ANSWER`, where nothing was said.
 
     Parameters
     ----------
@@ -172,7 +181,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         msg = f"hot, warm and cold must be whole numbers of tokens of at least 0, not {hot!r}, {warm!r} and {cold!r}."
         raise ValueError(msg)
     wanted = labels.questions(snapshot) if questions is None else questions
-    rows = wanted[wanted["evidence"].map(len) > 0]
+    rows = wanted[(wanted["evidence"].map(len) > 0) | wanted["kind"].isin(NO_ANSWER)]
     with snapshot.read() as con:
         applied = runs.applied(con)
         model = model or snapshot.model or applied.model.answering
@@ -196,7 +205,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         if not done:
             raise
     asked, found = [each.asked for each in done if each.asked], [each.found for each in done if each.asked]
-    if not asked:
+    if not any(each.needs.evidence for each in asked):
         msg = (
             f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
             "these grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
@@ -249,6 +258,9 @@ def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:
             f"retrievers must be some of {', '.join(map(repr, known))}, or settings by name ({{'mine': Recall(...)}}), "
             f"not {retrievers!r}."
         )
+        raise ValueError(msg)
+    if PERFECT in given:
+        msg = f"retrievers: {PERFECT!r} is the name of what every study compares with. Give another name."
         raise ValueError(msg)
     return dict(given)
 

@@ -105,10 +105,11 @@ class Ranker:
             for name in {settings.embedder for settings in self.task.retrievers.values()}
         }
         any_view = next(iter(views.values()))
-        there = np.isin(row.evidence, any_view.message_id)
-        if not there.any():
+        labelled = np.array([*row.evidence, *row.stale], np.int64)
+        there = set(labelled[np.isin(labelled, any_view.message_id)].tolist())
+        known = there.intersection(row.evidence)
+        if len(row.evidence) and not known:
             return Outcome(None, [], later=True, missing={})
-        known = set(np.asarray(row.evidence)[there].tolist())
         evidence = {message: passages for message, passages in said.items() if message in known}
         session, cluster = (value if isinstance(value, str) else None for value in (row.session_id, row.conversation))
         symbols = self._about(any_view, row)
@@ -133,12 +134,14 @@ class Ranker:
             evidence=evidence,
             words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
             cited={},  # the same of all questions: whoever gathers these adds it
+            stale=frozenset(there - known),
+            kind=row.kind,
         )
         asked = RankedQuestion(
             question_id=int(row.question_id),
             text=row.text,
             kind=row.kind,
-            conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
+            conversation=cluster or next((first.session_id for first, *_ in evidence.values()), session) or "",
             needs=needs,
             hot=hot,
             cold=cold,
@@ -149,7 +152,8 @@ class Ranker:
             if each.meaning and (view := views[each.embedder]).missing
         }
         most = recall.most(config.budget.warm)
-        return Outcome(asked, [_table(each, most) for each in found], later=not there.all(), missing=missing)
+        late = len(known) < len(row.evidence)
+        return Outcome(asked, [_table(each, most) for each in found], later=late, missing=missing)
 
     def _about(self, view: View, row: Any) -> list[str]:
         """Return the symbols that a question is about."""

@@ -10,6 +10,8 @@ import pytest
 from gallump_lab import datasets
 from gallump_lab.datasets import DatasetError
 
+DESK = Path(__file__).parents[1] / "data" / "desk-dev"
+
 
 def at(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)
@@ -252,6 +254,22 @@ def test_a_folder_has_questions_and_insights_beside_its_messages(tmp_path: Path)
     assert pd.isna(found.insights["valid_from"].iloc[0])
 
 
+def test_talk_of_a_desk_has_questions_with_stale_messages_and_some_without_an_answer() -> None:
+    found = datasets.read(DESK, "desk")
+    assert repr(found) == "Dataset: 524 messages in 6 conversations, 276 questions, 0 insights; 0 records left out"
+    assert [len(part.questions) for part in found.split()] == [40, 45, 44, 49, 47, 51]
+    asked = found.questions
+    assert asked["stale"].map(len).gt(0).sum() == 84
+    nothing = asked[asked["kind"] == "no-answer"]
+    assert nothing["evidence"].tolist() == [[]] * 18
+    assert asked[asked["evidence"].map(len) == 0].index.equals(nothing.index)
+    first, then = asked.iloc[1], asked.iloc[3]
+    assert (first["text"], first["evidence"]) == ("what did I say my stop was on crwd again?", ["nora-s5-09"])
+    assert first["stale"] == ["nora-s4-01", "nora-s4-05", "nora-s4-06"]
+    assert first["asked_at"] == datetime(2026, 2, 26, 15, 5, tzinfo=UTC)
+    assert (first["session_id"], then["session_id"]) == (None, "nora-s9")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
@@ -284,5 +302,7 @@ def test_a_path_or_format_that_is_not_there(tmp_path: Path) -> None:
         datasets.read(tmp_path, format="beam")
     with pytest.raises(DatasetError, match="is not LoCoMo: a list of objects with 'conversation' and 'qa'"):
         datasets.read(table(tmp_path / "talk.json", "[1, 2]"), "locomo")
-    with pytest.raises(DatasetError, match="format must be one of locomo, beam, table, claude, chatgpt, not 'xml'"):
+    with pytest.raises(
+        DatasetError, match="format must be one of locomo, beam, desk, table, claude, chatgpt, not 'xml'"
+    ):
         datasets.read(tmp_path, format="xml")

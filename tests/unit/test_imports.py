@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ import pytest
 from gallump_lab import Lab
 from gallump_lab.datasets import Dataset, DatasetError
 from gallump_lab.datasets.table import INSIGHTS, MESSAGES, QUESTIONS, frame
-from gallump_lab.memory import imports
+from gallump_lab.memory import imports, labels
 from gallump_lab.memory.messages import Batch
+from gallump_lab.store import Snapshot
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
 SAID = NOW - timedelta(days=30)
@@ -139,6 +141,21 @@ def small(name: str) -> Dataset:
         problems=("a line was odd",),
         left_out=1,
     )
+
+
+def test_what_states_an_outdated_value_is_kept_with_the_question(lab: Lab, tmp_path: Path) -> None:
+    lab.import_messages(talk("Stop at 180.", "Stop at 190 now.", "Ann stops at 170.", key=["m1", "m2", "m3"]))
+    stop = {"text": "My stop?", "asked_at": NOW, "evidence": "m2", "stale": "m1, m3, m9"}
+    never = {"text": "My broker?", "asked_at": NOW, "kind": "no answer", "evidence": "", "stale": None}
+    found = lab.import_questions(pd.DataFrame([stop, never]))
+    assert found.problems == ("row 0: stale must name imported messages of this lab, not m9; passed over.",)
+    copies = Lab.open(lab.backup(tmp_path / "copy.duckdb")).store, lab.snapshot().save(tmp_path / "saved.duckdb")
+    for each in (lab.store, copies[0], Snapshot.load(copies[1])):
+        asked = labels.questions(each)
+        assert [each.tolist() for each in asked["evidence"]] == [[2], []]
+        assert [each.tolist() for each in asked["stale"]] == [[1, 3], []]
+    held = lab.labels[["message_id", "grade", "outdated"]].to_numpy().tolist()
+    assert held == [[1, 0, True], [3, 0, True], [2, 3, False]]
 
 
 @pytest.mark.parametrize("at_once", [1, imports.INSIGHTS])

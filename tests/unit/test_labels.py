@@ -123,6 +123,27 @@ def test_taking_a_label_back_restores_what_held_before(lab):
         lab.label(question, 1, 4)
 
 
+def test_an_analyst_says_what_is_outdated_and_the_newest_label_holds(lab):
+    question = lab.add_question("Which?")
+    before = lab.snapshot().hash
+    lab.label(question, 1, 0, outdated=True)
+    lab.label(question, 2, 1, outdated=True)
+    lab.label(question, 3, 3)
+    marked = lab.snapshot().hash
+    assert [each.tolist() for each in lab.questions["stale"]] == [[1, 2]]
+    lab.label(question, 1, 0)
+    lab.label(question, 2, None)
+    assert [each.tolist() for each in lab.questions["stale"]] == [[]]
+    assert evidence(lab) == [[3]]
+    lab.label(question, 1, 0, outdated=True)
+    assert [each.tolist() for each in lab.questions["stale"]] == [[1]]
+    lab.forget(message_id=1)
+    assert [each.tolist() for each in lab.questions["stale"]] == [[]]
+    assert len({before, marked, lab.snapshot().hash}) == 3
+    with pytest.raises(ValueError, match="grade must be from 0 to 2 where a message is outdated"):
+        lab.label(question, 4, 3, outdated=True)
+
+
 def test_what_is_forgotten_is_no_question_and_no_label_keeps_it(lab):
     asked = lab.question_of(1)
     own = lab.add_question("Which?", answer="It is 400.")

@@ -75,7 +75,7 @@ def test_of_two_labels_the_newest_counts() -> None:
         with duckdb.connect() as con:
             schema.create(con)
             for grade in grades:
-                con.execute("insert into labels values (1, 1, ?, 'human', 'Ann', '2013-02-28')", [grade])
+                con.execute("insert into labels values (1, 1, ?, 'human', 'Ann', '2013-02-28', null)", [grade])
             found.add(digest(con))
     assert len(found) == 2
 
