@@ -112,7 +112,7 @@ def states(sentence: str, role: str) -> bool:
         return not _CANNOT.search(said)
     if len(said) > _SHORT or _FIGURE.search(said):
         return True
-    return len(terms(_NICE.sub("", said, count=1))) > 1
+    return bool(terms(_NICE.sub("", said, count=1)))
 
 
 def parted(passage: str, role: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ until the next.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,8 @@ from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.kinds import ASKED, parted, traits
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import passages, runs, storable, term_id, terms_and_words
+from gallump_lab.memory.text import passages, runs, storable, symbol_id, term_id, terms_and_words
+from gallump_lab.reading.names import Symbols, reader
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -187,7 +188,7 @@ class Batch:
     """Messages and their index rows as arrays, ready to be written; what has no id yet is a place."""
 
     messages: "Columns"
-    """Their columns, a value a message."""
+    """Their columns, a value a message; `symbol` is the first that it names, else what was given."""
     passages: "Columns"
     """message (its place among the messages), start, stop, tokens and terms, a value a passage."""
     postings: "Columns"
@@ -196,8 +197,8 @@ class Batch:
     """A row a passage."""
 
 
-def prepare(drafts: Sequence[Draft]) -> Batch:
-    """Do all that takes its time before the lab is held: count, cut into passages, count their terms, embed them."""
+def prepare(drafts: Sequence[Draft], known: Collection[str] = ()) -> Batch:
+    """Do all that takes its time before the lab is held: count, cut into passages, find symbols and terms, embed."""
     texts = [each.text for each in drafts]
     words = ("role", "text", "symbol", "speaker", "state")  # "" is nothing: a column must not begin with None alone
     said: Columns = {name: np.array([getattr(each, name) or "" for each in drafts], object) for name in words}
@@ -207,18 +208,24 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
     message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
     said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
+    given = frozenset(filter(None, (*known, *(each.symbol for each in drafts))))
     roles = [drafts[place].role for place, *_ in found]
-    halves = [parted(texts[place][begin:end], role) for (place, begin, end, _), role in zip(found, roles, strict=True)]
-    index, postings, codes = _indexed(halves)
+    pieces = [texts[place][begin:end] for place, begin, end, _ in found]
+    halves = [*map(parted, pieces, roles)]
+    index, postings, codes, named = _indexed(pieces, halves, reader(given))
+    for place, symbols in zip(message[::-1].tolist(), named[::-1], strict=True):
+        said["symbol"][place] = next(iter(symbols), said["symbol"][place])
     cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost} | index
-    cut["traits"] = np.array([traits(said, role) for (said, _), role in zip(halves, roles, strict=True)], np.int64)
+    cut["traits"] = np.array([traits(stated, role) for (stated, _), role in zip(halves, roles, strict=True)], np.int64)
     return Batch(messages=said, passages=cut, postings=postings, codes=codes)
 
 
-def _indexed(halves: Sequence[tuple[str, str]]) -> "tuple[Columns, Columns, vectors.Codes]":
-    """Return each passage's numbers of terms, their postings, and what it means.
+def _indexed(
+    pieces: Sequence[str], halves: Sequence[tuple[str, str]], symbols: Symbols
+) -> "tuple[Columns, Columns, vectors.Codes, list[dict[str, None]]]":
+    """Return each passage's numbers of terms, their postings, what it means, and the symbols that it names.
 
-    A passage comes as what states something, and what does not (see `gallump_lab.memory.kinds`).
+    A passage comes as a whole and parted: what states something, what does not (see `gallump_lab.memory.kinds`).
     """
     numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
     found = [runs(half) for pair in halves for half in pair]
@@ -227,9 +234,16 @@ def _indexed(halves: Sequence[tuple[str, str]]) -> "tuple[Columns, Columns, vect
     half = np.repeat(np.arange(len(found)), held)
     known = [*map(_held, numbers)]
     token, whose = _spread([held for held, _ in known], run, half)
-    codes = vectors.encode(vectors.summed(token, np.bincount(whose // 2, minlength=len(halves))))
+    codes = vectors.encode(vectors.summed(token, np.bincount(whose // 2, minlength=len(pieces))))
     term, whose = _spread([held for _, held in known], run, half)
     lengths = np.bincount(whose, minlength=len(found)).reshape(-1, 2)
+    named: list[dict[str, None]] = [{} for _ in pieces]
+    read = [*map(symbols.read, numbers)]
+    telling = np.fromiter((each != () for each in read), bool, len(read))[run]
+    for place, each in zip((half[telling] // 2).tolist(), run[telling].tolist(), strict=True):
+        named[place] |= dict.fromkeys(read[each] or symbols.all(pieces[place]))
+    term = np.append(term, np.array([*map(symbol_id, chain.from_iterable(named))], np.int64))
+    whose = np.append(whose, 2 * np.repeat(np.arange(len(pieces)), [*map(len, named)]))
     order = np.argsort(term, kind="stable")  # by term, then passage, what states something first
     term, whose, passage = term[order], whose[order], whose[order] // 2
     first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (passage[1:] != passage[:-1]))[: len(term)])
@@ -239,7 +253,7 @@ def _indexed(halves: Sequence[tuple[str, str]]) -> "tuple[Columns, Columns, vect
         "frequency": np.minimum(np.diff(first, append=len(term)), ASKED - 1) + ASKED * (whose[first] % 2),
         "terms": lengths.sum(1)[passage[first]],
     }
-    return {"terms": lengths.sum(1), "stated": lengths[:, 0]}, postings, codes
+    return {"terms": lengths.sum(1), "stated": lengths[:, 0]}, postings, codes, named
 
 
 @lru_cache(maxsize=100_000)

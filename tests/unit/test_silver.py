@@ -21,7 +21,8 @@ SAID = (
 @pytest.fixture
 def lab(anew):
     """Give a lab that remembers four sessions of one sentence each."""
-    lab = anew(clock=Clock(START + timedelta(days=4)))
+    everything = Config(recall=Recall(least=0.0, share=0.0))
+    lab = anew(clock=Clock(START + timedelta(days=4)), config=everything)
     said = {"text": SAID, "session_id": SAID, "created_at": [START + timedelta(days=day) for day in range(4)]}
     lab.import_messages(pd.DataFrame(said).assign(role="user"))
     return lab
