@@ -173,10 +173,8 @@ def replaced(text: str) -> tuple[tuple[frozenset[str], Figure], ...]:
             to = min(others, key=lambda each: (each.start > old.start, abs(each.start - old.start)))
             to = min((each for each in others if each in new), key=lambda each: abs(each.start - old.start), default=to)
             found.append((frozenset([old.key]), to))
-    for to in new:
-        if olds := frozenset(figure.key for figure in figures if figure.like(to) and figure not in new):
-            found.append((olds, to))
-    return tuple(found)
+    found += [(frozenset(each.key for each in figures if each.like(to) and each not in new), to) for to in new]
+    return tuple((olds, to) for olds, to in found if olds)
 
 
 def _after(words: re.Pattern[str], text: str, figures: list[Figure]) -> list[Figure]:

@@ -7,10 +7,13 @@ marked: the same passage may answer another.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise
 
+from gallump_lab import tokens
 from gallump_lab.lazy import regex
 from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced
 from gallump_lab.memory.records import ContextItem
@@ -19,7 +22,8 @@ from gallump_lab.reading import dates
 
 FIRST = 60
 """So many candidates are looked at; the outcome does not depend on how many more there are."""
-HEARSAY, PLAN = "hearsay", "a plan"
+CLOSED, HEARSAY, PLAN = "closed", "hearsay", "a plan"
+ALONE = frozenset({HEARSAY, PLAN})
 
 _IDLE = features(
     "again now right latest number current currently today moment actual exactly last count remind tell gave give said "
@@ -30,10 +34,13 @@ _IDLE = features(
 """Words of a question that do not say what it is about."""
 _EARLIER = regex(
     r"\b(?:before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?"
-    r"|back then|started|began|at the (?:very )?(?:start|beginning|outset)|so far|all|history|changed?|each|every"
-    r"|steps?|over time)\b",
+    r"|back then|at the (?:very )?(?:start|beginning|outset))\b",
     re.IGNORECASE,
 )
+_BEFORE = regex(r"\bbefore (?:i|we|he|she|they|it|you)\b.*", re.IGNORECASE)
+"""Until when, which is not what is asked for."""
+_ALL = regex(r"\b(?:started|began|so far|all|history|changed?|each|every|steps?|over time)\b", re.IGNORECASE)
+"""Whoever asks so wants the old ones too."""
 _WHETHER = regex(
     r"\b(?:still|left|any ?more|out there|do with|happen\w*|end(?:ed)? up)\b"
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
@@ -85,17 +92,55 @@ class Mark:
     """The candidate that states it anew, by its id."""
 
 
-def marks(question: str, candidates: Sequence[ContextItem], now: datetime) -> dict[int, Mark]:
-    """Return what is outdated of a question's candidates, by their ids.
+def settle(candidates: Sequence[ContextItem], question: str, now: datetime, factor: float) -> list[ContextItem]:
+    """Put what is outdated of a question's candidates right behind what holds instead, and mark it.
+
+    What holds instead lends it no place: it only moves back. Where it is asked what held earlier nothing moves, nor
+    does what is pinned.
 
     Parameters
     ----------
-    question : str
-        What is asked at `now`, in the time zone whose days count.
     candidates : sequence of ContextItem
         Passages in rank order; the first `FIRST` are looked at.
+    question : str
+        What is asked at `now`, in the time zone whose days count.
+    factor : float
+        The model's tokens per cl100k token: a mark costs some.
     """
-    return _Asked(question, candidates[:FIRST], now).marks()
+    first, rest = candidates[:FIRST], candidates[FIRST:]
+    asked = _Asked(question, first, now)
+    found = asked.marks()
+    if not found:
+        return [*candidates]
+    words = {item: mark.words for item, mark in found.items()}
+    place = {slot.item_id: number for number, slot in enumerate(first)}
+    behind = {
+        item: mark.successor
+        for item, mark in found.items()
+        if mark.successor in place and not asked.earlier and not first[place[item]].signals.get("pin")
+    }
+
+    def standing(slot: ContextItem) -> tuple[int, int, int]:
+        last, steps, item = place[slot.item_id], 0, behind.get(slot.item_id)
+        while item is not None:
+            if place[item] > last:
+                last, steps = place[item], steps + 1
+            item = behind.get(item)
+        return last, steps, place[slot.item_id]
+
+    return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
+
+
+def marked(slot: ContextItem, mark: str | None, factor: float) -> ContextItem:
+    """Return a slot whose line begins with why it is outdated, in words; the slot itself where it is not."""
+    if mark is None:
+        return slot
+    lead = f"[{mark}] " if mark in ALONE or mark.startswith(CLOSED) else f"[superseded: {mark}] "
+    cost = slot.tokens + tokens.scaled(_counted(lead), factor)
+    return replace(slot, outdated=mark, line=lead + slot.line, tokens=cost)
+
+
+_counted = lru_cache(maxsize=1_000)(tokens.count)
 
 
 _Change = tuple[ContextItem, frozenset[str], Figure]
@@ -107,11 +152,13 @@ class _Asked:
 
     def __init__(self, question: str, slots: Sequence[ContextItem], now: datetime) -> None:
         spans, rest = dates.spans(question, now)
-        self._rest, self._earlier = rest, _EARLIER.search(question) is not None
+        self._rest = rest
+        self.earlier = _EARLIER.search(question) is not None
+        """Whether it is asked what held before something changed."""
         ends = [end for begin, end in spans if any(begin <= _when(slot)[0] < end for slot in slots)]
         self._live = [slot for slot in slots if not ends or _when(slot)[0] < max(ends)]
         self._slots = sorted(slots, key=lambda slot: slot.item_id)
-        wanted = features(rest) - _IDLE | ({"SIZE"} if _MANY.search(rest) else frozenset[str]())
+        wanted = features(_BEFORE.sub("", rest)) - _IDLE | ({"SIZE"} if _MANY.search(rest) else frozenset[str]())
         stated = [frozenset[str]().union(*(c.around for c in read(slot.text) if not c.asks)) for slot in slots]
         held = Counter(feature for each in stated for feature in each)
         self._weights = {
@@ -120,9 +167,7 @@ class _Asked:
         self._wanted = frozenset(self._weights)
         self._attributes = self._wanted & ATTRIBUTES
         rarest = max((self._weights[each] for each in self._wanted - NAMED), default=0)
-        self._subject = frozenset(
-            each for each in self._wanted - NAMED if self._weights[each] >= 0.6 * rarest
-        )
+        self._subject = frozenset(each for each in self._wanted - NAMED if self._weights[each] >= 0.6 * rarest)
         self._total = sum(self._weights.values())
         self._you = _YOU.search(rest) is not None and not _TOLD.search(rest)
         self._role = "assistant" if self._you else "user"
@@ -173,13 +218,13 @@ class _Asked:
         found: dict[int, Mark] = {}
         if not self._total:
             return found
-        if not self._earlier:
+        if not _ALL.search(self._rest):
             for change in (*self._replaced(), *self._taken_back(), *self._stated()):
                 for old in self._old(*change):
                     new, _, figure = change
                     found.setdefault(old.item_id, _mark(f"{_said(new, figure)}", new))
             for old, new in self._ended():
-                found.setdefault(old.item_id, _mark("closed", new))
+                found.setdefault(old.item_id, _mark(CLOSED, new))
         if not self._you:
             for slot, words in self._unsure():
                 found.setdefault(slot.item_id, Mark(words=words))
@@ -192,8 +237,8 @@ class _Asked:
     def _taken_back(self) -> Iterator[_Change]:
         """Find what corrects the message before it: "sorry, 3"."""
         said = sorted(self._own, key=lambda slot: slot.item_id)
-        for before, slot in zip(said, said[1:], strict=False):
-            if before.session_id == slot.session_id and _TAKEN_BACK.match(slot.text):
+        for before, slot in pairwise(said):
+            if before.session_id == slot.session_id and before.speaker == slot.speaker and _TAKEN_BACK.match(slot.text):
                 new = [(clause, figure) for clause in read(slot.text) for figure in clause.figures]
                 keys = {figure.key for _, figure in new}
                 olds = frozenset(
@@ -224,9 +269,11 @@ class _Asked:
                 olds = frozenset(
                     each.key
                     for other in self._own
-                    if _when(other) < _when(slot) and self._on_subject(other)
+                    if _later(slot, other) and self._on_subject(other)
                     for old in read(other.text)
-                    if (self._features(other, old) & self._attributes if self._attributes else old.around & self._wanted)
+                    if (
+                        self._features(other, old) & self._attributes if self._attributes else old.around & self._wanted
+                    )
                     for each in old.figures
                     if each.unit == new.unit and each.like(new)
                 )
@@ -249,7 +296,7 @@ class _Asked:
         sure: list[ContextItem] = []
         likely: list[ContextItem] = []
         for slot in self._live:
-            if _when(slot) >= _when(new) or slot.message_id == new.message_id:
+            if not _later(new, slot):
                 continue
             clauses = read(slot.text)
             clause = next(
@@ -288,8 +335,7 @@ class _Asked:
             if self._on_subject(new) and any(self._ends(new, clause, whether=whether) for clause in read(new.text)):
                 for slot in self._live:
                     if (
-                        _when(slot) < _when(new)
-                        and slot.message_id != new.message_id
+                        _later(new, slot)
                         and self._near(slot) >= 0.4
                         and self._on_subject(slot)
                         and not any(self._ends(slot, clause, whether=whether) for clause in read(slot.text))
@@ -341,6 +387,12 @@ def _said(slot: ContextItem, figure: Figure) -> str:
 
 def _mark(words: str, new: ContextItem) -> Mark:
     return Mark(words=f"{words} since {_when(new)[0]:%Y-%m-%d}", successor=new.item_id)
+
+
+def _later(new: ContextItem, old: ContextItem) -> bool:
+    """Return whether what one states may take the place of another: it is of the same speaker, or of no analyst."""
+    same = new.speaker == old.speaker or new.role != old.role
+    return same and new.message_id != old.message_id and _when(new) > _when(old)
 
 
 def _when(slot: ContextItem) -> tuple[datetime, int]:

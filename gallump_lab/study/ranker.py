@@ -11,7 +11,7 @@ import numpy as np
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import ledger, recall
+from gallump_lab.memory import ledger, outdated, recall
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import SIGNALS, needed
@@ -49,6 +49,8 @@ class Outcome(NamedTuple):
     """None if all that it rests on came later."""
     found: list[Ints]
     """By retriever, a table of its best passages: their ids, scores and what each of `SIGNALS` gave."""
+    outdated: list[dict[int, str]]
+    """By retriever, what holds instead of those of them that are known to be outdated, in words."""
     later: bool
     """Whether anything that it rests on came later."""
     missing: dict[str, int]
@@ -107,7 +109,7 @@ class Ranker:
         any_view = next(iter(views.values()))
         there = np.isin(row.evidence, any_view.message_id)
         if not there.any():
-            return Outcome(None, [], later=True, missing={})
+            return Outcome(None, [], [], later=True, missing={})
         known = set(np.asarray(row.evidence)[there].tolist())
         evidence = {message: passages for message, passages in said.items() if message in known}
         symbol, session, cluster = (
@@ -150,7 +152,16 @@ class Ranker:
             if each.meaning and (view := views[each.embedder]).missing
         }
         most = recall.most(config.budget.warm)
-        return Outcome(asked, [_table(each, most) for each in found], later=not there.all(), missing=missing)
+        tables, marks = [], []
+        for ranked, settings in zip(found, self.task.retrievers.values(), strict=True):
+            slots = recall.candidates(
+                con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone
+            )
+            settled = outdated.settle(slots, row.text, moment.now, factor)
+            order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
+            tables.append(_table(ranked, most)[order])
+            marks.append({slot.item_id: slot.outdated for slot in settled if slot.outdated})
+        return Outcome(asked, tables, marks, later=not there.all(), missing=missing)
 
     def _whole(self, con: "DuckDBPyConnection", model: str) -> View:
         """Return all passages with a model's codes; a snapshot's are read once."""
