@@ -34,6 +34,7 @@ NAMES = {
     "partial_recall": "partial recall",
     "coverage": "answer coverage",
     "ndcg": "nDCG@10",
+    "precision": "precision",
 }
 PARTS = {tier: tier.upper() for tier in TIERS} | {"market": "market", "portfolio": "market", "question": "question"}
 """The part of a prompt that each of its sections is drawn as; the others are instructions."""
@@ -121,8 +122,10 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     x = alt.X("tokens:Q", title=f"memory a question, mean, {sweep.ranks.unit}")
     y = alt.Y(f"{objective}:Q", title=name, scale=alt.Scale(zero=False))
     columns = [*_HINTS, "tokens", objective]
-    cloud = alt.Chart(frame.iloc[:: max(1, len(frame) // 400)][columns])
+    real = frame[sweep.real]
+    cloud = alt.Chart(real.iloc[:: max(1, len(real) // 400)][columns])
     edge = alt.Chart(best[[*columns, f"{objective}_low", f"{objective}_high"]])
+    ideal = sweep.pareto(objective, perfect=True).round(DIGITS)[columns]
     marked = {"knee": sweep.knee(objective)} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
     rows = [{"what": what, **row[["tokens", objective]].astype(float).round(DIGITS)} for what, row in marked.items()]
     what = alt.Color("what:N", title=None, scale=alt.Scale(domain=[*marked], range=[COLOURS["HOT"], INK]))
@@ -130,6 +133,7 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     points = alt.Chart(pd.DataFrame(rows)).mark_point(size=160, strokeWidth=3, filled=False)
     chart = (
         cloud.mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=columns)
+        + alt.Chart(ideal).mark_line(strokeDash=[2, 3], color="#999999").encode(x=x, y=y, tooltip=columns)
         + _curve(edge.encode(tooltip=columns), x, y, objective, color=COLOURS["COLD"])
         + points.encode(x=x, y=y, shape=shape, color=what)
     )
@@ -137,14 +141,16 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     words = [
         f"{name.capitalize()} against {sweep.ranks.unit}: {low:.3f} for {least:,.0f} to {high:.3f} for {most:,.0f}",
         *(f"{what} {row[objective]:.3f} for {row['tokens']:,.0f}" for what, row in marked.items()),
+        *(f"a perfect ranking {row[objective]:.3f} for {row['tokens']:,.0f}" for _, row in ideal.tail(1).iterrows()),
     ]
     unmeasured = [
         f"{tier.upper()} helps no question: not measured, kept at {int(best[tier].iloc[0]):,} tokens"
         for tier, helps in sweep.exercised.items()
         if not helps
     ]
-    line = f"{len(frame):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
-    return _picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, *unmeasured)
+    line = f"{len(real):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
+    dotted = "dotted: a perfect ranking"
+    return _picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
 
 
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
@@ -156,9 +162,8 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
         nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
         frame = frame[frame[other] == nearest]
     columns = [*_HINTS, "tokens", objective, f"{objective}_low", f"{objective}_high"]
-    names = [*sweep.ranks.retrievers]
-    legend = alt.Legend() if len(names) > 1 else None
-    colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(range=SERIES), legend=legend)
+    names = [*frame["retriever"].unique()]
+    colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(range=SERIES))
     x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, {unit}", axis=alt.Axis(tickCount=8))
     y = alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(domain=[0, 1]))  # so that tiers compare
     curve = _curve(alt.Chart(frame[columns]).encode(color=colour, tooltip=columns), x, y, objective)

@@ -24,6 +24,7 @@ from gallump_lab.store import Snapshot, runs
 from gallump_lab.study import workers
 from gallump_lab.study.ranker import Outcome, RankedQuestion, Ranker, Task
 from gallump_lab.study.statistics import Ints
+from gallump_lab.study.tally import NO_ANSWER, PERFECT
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class Rankings:
     """What was left out, or could not be found, in words."""
 
     def candidates(self, retriever: str, place: int) -> list[ContextItem]:
-        """Return one question's WARM candidates in order, as they stand in `passages`: without rank and score."""
+        """Return one question's WARM candidates in order, without rank and score; of `PERFECT` its evidence."""
+        if retriever == PERFECT:
+            return self.asked[place].needs.perfect
         marks = self.outdated[retriever][place]
         ids = self.found[retriever][place][:, 0].tolist()
         return [outdated.marked(self.passages[item], marks.get(item), self.factor) for item in ids]
@@ -90,6 +93,11 @@ class Rankings:
                 zip(self.candidates(retriever, place), self.found[retriever][place].tolist(), strict=True), 1
             )
         ]
+
+    @property
+    def answerable(self) -> int:
+        """How many of the questions rest on something that was said."""
+        return sum(bool(each.needs.evidence) for each in self.asked)
 
     @property
     def unit(self) -> str:
@@ -133,6 +141,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     """Order every question's candidates under each retriever, as they would have stood when it was asked.
 
     Nothing later than the question is used, by arrival and by the time it speaks of. An interrupt keeps what is done.
+    Questions without evidence are left out but for those of a kind in `study.tally.NO_ANSWER`, where nothing was said.
 
     Parameters
     ----------
@@ -178,7 +187,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         msg = f"hot, warm and cold must be whole numbers of tokens of at least 0, not {hot!r}, {warm!r} and {cold!r}."
         raise ValueError(msg)
     wanted = labels.questions(snapshot) if questions is None else questions
-    rows = wanted[wanted["evidence"].map(len) > 0]
+    rows = wanted[(wanted["evidence"].map(len) > 0) | wanted["kind"].isin(NO_ANSWER)]
     with snapshot.read() as con:
         applied = runs.applied(con)
         model = model or snapshot.model or applied.model.answering
@@ -203,7 +212,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             raise
     kept = [each for each in done if each.asked]
     asked, found = [each.asked for each in kept if each.asked], [each.found for each in kept]
-    if not asked:
+    if not any(each.needs.evidence for each in asked):
         msg = (
             f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
             "these grade 3 (lab.label(...) or lab.labeller()), or import a dataset with questions."
@@ -257,6 +266,9 @@ def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:
             f"retrievers must be some of {', '.join(map(repr, known))}, or settings by name ({{'mine': Recall(...)}}), "
             f"not {retrievers!r}."
         )
+        raise ValueError(msg)
+    if PERFECT in given:
+        msg = f"retrievers: {PERFECT!r} is the name of what every study compares with. Give another name."
         raise ValueError(msg)
     return dict(given)
 

@@ -107,10 +107,11 @@ class Ranker:
             for name in {settings.embedder for settings in self.task.retrievers.values()}
         }
         any_view = next(iter(views.values()))
-        there = np.isin(row.evidence, any_view.message_id)
-        if not there.any():
+        labelled = np.array([*row.evidence, *row.stale], np.int64)
+        there = set(labelled[np.isin(labelled, any_view.message_id)].tolist())
+        known = there.intersection(row.evidence)
+        if len(row.evidence) and not known:
             return Outcome(None, [], [], later=True, missing={})
-        known = set(np.asarray(row.evidence)[there].tolist())
         evidence = {message: passages for message, passages in said.items() if message in known}
         symbol, session, cluster = (
             value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
@@ -136,12 +137,14 @@ class Ranker:
             evidence=evidence,
             words=frozenset(terms(row.answer)) if isinstance(row.answer, str) else frozenset(),
             cited={},  # the same of all questions: whoever gathers these adds it
+            stale=frozenset(there - known),
+            kind=row.kind,
         )
         asked = RankedQuestion(
             question_id=int(row.question_id),
             text=row.text,
             kind=row.kind,
-            conversation=cluster or next(iter(evidence.values()))[0].session_id or "",
+            conversation=cluster or next((first.session_id for first, *_ in evidence.values()), session) or "",
             needs=needs,
             hot=hot,
             cold=cold,
@@ -161,7 +164,7 @@ class Ranker:
             order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
             tables.append(_table(ranked, most)[order])
             marks.append({slot.item_id: slot.outdated for slot in settled if slot.outdated})
-        return Outcome(asked, tables, marks, later=not there.all(), missing=missing)
+        return Outcome(asked, tables, marks, later=len(known) < len(row.evidence), missing=missing)
 
     def _whole(self, con: "DuckDBPyConnection", model: str) -> View:
         """Return all passages with a model's codes; a snapshot's are read once."""

@@ -17,7 +17,7 @@ from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
 from gallump_lab.study.ranker import RankedQuestion
 from gallump_lab.study.statistics import Floats, shown, verdict
-from gallump_lab.study.tally import Needed, ndcg, order, recall_at, reciprocal_rank, tally
+from gallump_lab.study.tally import NOTHING, PERFECT, SHOWN, Needed, ndcg, order, recall_at, reciprocal_rank, tally
 
 if TYPE_CHECKING:
     from gallump_lab.study.pictures import Picture
@@ -89,7 +89,8 @@ class Relevance:
     at_tokens : tuple of int
         The budgets, in the ranks' tokens.
     measured : dict of str to dict of str to array of float
-        By retriever and measure, a value a question; NaN is unscored.
+        By retriever, and for the "perfect ranking" of `study.tally.Qrels`, and by measure, a value a question; NaN is
+        unscored.
     main : str
         The measure that is compared by default: recall within 500 tokens, or within the largest budget.
     """
@@ -97,7 +98,9 @@ class Relevance:
     def __init__(self, ranks: Rankings, at_tokens: tuple[int, ...]) -> None:
         self.ranks, self.at_tokens = ranks, at_tokens
         needed = [Needed(asked.needs) for asked in ranks.asked]
-        self.measured: dict[str, dict[str, Floats]] = {name: self._measure(name, needed) for name in ranks.retrievers}
+        self.measured: dict[str, dict[str, Floats]] = {
+            name: self._measure(name, needed) for name in (*ranks.retrievers, PERFECT)
+        }
         self.main = f"recall_{500 if 500 in at_tokens else at_tokens[-1]}"
 
     def _measure(self, retriever: str, needed: Sequence[Needed]) -> dict[str, Floats]:
@@ -114,7 +117,7 @@ class Relevance:
                 "ndcg_at_10": ndcg(messages, evidence),
                 "mrr": reciprocal_rank(messages, evidence),
             }
-            for measure in ("recall", "partial_recall", "coverage"):
+            for measure in ("recall", "partial_recall", "coverage", *SHOWN, NOTHING):
                 names = (f"{measure}_{budget}" for budget in self.at_tokens)
                 row |= zip(names, cells[measure][0, :, 0].tolist(), strict=True)
             rows.append(row)
@@ -122,11 +125,12 @@ class Relevance:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row a retriever.
+        """One row a retriever, and one of a perfect ranking: how far there is to go.
 
         recall_at_5, recall_at_10, ndcg_at_10 and mrr (of messages in rank order); for each budget recall_500 (strict:
-        every sentence is in), partial_recall_500 and coverage_500 (see `study.tally.measure`); each with its 95%
-        interval in `..._low` and `..._high` (NaN below five conversations); unit: whose tokens the budgets are.
+        every sentence is in), partial_recall_500, coverage_500, precision_500, stale_500, hearsay_500,
+        falsely_marked_500 and nothing_said_500 (see `study.tally.measure`); each with its 95% interval in `..._low` and
+        `..._high` (NaN below five conversations); unit: whose tokens the budgets are.
         """
         rows = []
         for name, values in self.measured.items():
@@ -137,8 +141,11 @@ class Relevance:
         return pd.DataFrame(rows)
 
     def _share(self, retriever: str, measure: str) -> statistics.Interval:
-        """Return a measure's mean with its interval."""
-        return statistics.shares(self.measured[retriever][measure], self.ranks.conversations).interval()
+        """Return a measure's mean with its interval; tokens are a share of their budget."""
+        name, _, budget = measure.rpartition("_")
+        whole = int(budget) if name == NOTHING else 1
+        found = statistics.shares(self.measured[retriever][measure] / whole, self.ranks.conversations).interval()
+        return found[0] * whole, found[1] * whole, found[2] * whole
 
     def differences(self, measure: str | None = None) -> pd.DataFrame:
         """Compare every two retrievers, paired by question, with Holm's adjustment for the number of comparisons.
@@ -148,7 +155,7 @@ class Relevance:
         pandas.DataFrame
             retriever, other, difference, low, high (95%), p (adjusted), verdict in words.
         """
-        return self._compared([*itertools.combinations(self.measured, 2)], measure or self.main)
+        return self._compared([*itertools.combinations(self.ranks.retrievers, 2)], measure or self.main)
 
     def signals(self, measure: str | None = None) -> pd.DataFrame:
         """Return what each signal is worth: what is lost without it, as `differences` does.
@@ -193,7 +200,9 @@ class Relevance:
         rows = [(each.question_id, each.kind, each.text) for each in self.ranks.asked]
         frame = pd.DataFrame(rows, columns=["question_id", "kind", "text"]).assign(**{self.main: measured[self.main]})
         frame["found"] = np.where(measured["mrr"] > 0, measured["mrr"], np.nan)
-        worst = frame.sort_values([self.main, "found"], na_position="first", kind="stable", ignore_index=True)
+        worst = frame.dropna(subset=self.main).sort_values(
+            [self.main, "found"], na_position="first", kind="stable", ignore_index=True
+        )
         return worst.head(number).assign(found=lambda each: (1 / each["found"]).round().astype("Int64"))
 
     def trace(self, question_id: int, retriever: str | None = None, number: int = 5) -> "Trace":
@@ -220,11 +229,18 @@ class Relevance:
         return pictures.signals(self)
 
     def __repr__(self) -> str:
-        """Return the main measure of each retriever, and what can be said of their differences."""
-        head = f"Relevance on {len(self.ranks.asked):,} questions: {self.main.replace('_', ' within ')}"
+        """Return each retriever's main measure and what it shows beside, and what can be said of their differences."""
+        head = f"Relevance on {self.ranks.answerable:,} questions: {self.main.replace('_', ' within ')}"
         width = max(map(len, self.measured))
-        lines = [f"{name:{width}}  {shown(self._share(name, self.main))}" for name in self.measured]
+        lines = [f"{name:{width}}  {shown(self._share(name, self.main))}{self._beside(name)}" for name in self.measured]
         return "\n".join([f"{head} {self.ranks.unit}", *lines, *statistics.caution(self.ranks.conversations)])
+
+    def _beside(self, retriever: str) -> str:
+        """Return in words what a retriever shows within the main budget, where it is scored."""
+        words = {"precision": "precision {:.3f}", "stale": "stale {:.3f}", NOTHING: "{:,.0f} tokens of nothing said"}
+        budget = self.main.rpartition("_")[2]
+        found = {said: self._share(retriever, f"{name}_{budget}")[0] for name, said in words.items()}
+        return "".join(f", {said.format(value)}" for said, value in found.items() if not np.isnan(value))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
 from gallump_lab.study.statistics import Floats, Interval, Ints, shown, verdict
-from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, SPENT, Needed, tally
+from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, NOTHING, PERFECT, SPENT, Needed, tally
 
 if TYPE_CHECKING:
     from gallump_lab.study.pictures import Picture
@@ -32,7 +32,7 @@ GRID: Mapping[str, Sequence[int]] = {
     "cold": (0, 50, 100, 200, 400),
 }
 """The budgets that are tried by default, in the model's tokens, beside the applied ones."""
-TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg")
+TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "precision")
 """The measures of which more is better; each may be the objective."""
 
 
@@ -65,7 +65,7 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     checked_ranks(ranks)
     axes, found = _axes(ranks, grid), []
     for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
-        needed, warm = Needed(asked.needs), (ranks.candidates(name, place) for name in ranks.retrievers)
+        needed, warm = Needed(asked.needs), (ranks.candidates(name, place) for name in (*ranks.retrievers, PERFECT))
         found.append([tally(needed, asked.hot, slots, asked.cold, axes) for slots in warm])
     return Sweep(ranks, axes, found)
 
@@ -101,7 +101,7 @@ class Sweep:
     grid : dict of str to array of int
         The budgets of hot, warm and cold, ascending.
     retriever : array of str
-        Of each configuration.
+        Of each configuration; last those of a "perfect ranking" (`study.tally.Qrels`), which none can choose.
     budgets : array of int
         (configurations, 3): hot, warm and cold.
     measured : dict of str to array of float
@@ -115,7 +115,7 @@ class Sweep:
         self.ranks, self.grid = ranks, grid
         held = zip(TIERS, HELD, strict=True)
         cells = {name: np.array([[each[name] for each in row] for row in found]) for name in COLUMNS}
-        self.exercised: dict[str, bool] = {tier: bool((cells[name] > 0).any()) for tier, name in held}
+        self.exercised: dict[str, bool] = {tier: bool((cells[name][:, :-1] > 0).any()) for tier, name in held}
         budget = ranks.config.budget
         points = np.stack(np.meshgrid(*(grid[tier] for tier in TIERS), indexing="ij"), -1).reshape(-1, 3)
         valid = points.sum(1) + budget.reply <= budget.window
@@ -126,13 +126,20 @@ class Sweep:
             if not self.exercised[tier]:
                 left = np.unique(points[valid, place])
                 valid &= points[:, place] == left[np.abs(left - getattr(budget, tier)).argmin()]
-        self.retriever = np.repeat(np.array(list(ranks.retrievers), object), int(valid.sum()))
-        self.budgets = np.tile(points[valid], (len(ranks.retrievers), 1))
-        shape = len(found), len(ranks.retrievers), len(points)
+        names = np.array([*ranks.retrievers, PERFECT], object)
+        self.retriever = np.repeat(names, int(valid.sum()))
+        self.budgets = np.tile(points[valid], (len(names), 1))
+        shape = len(found), len(names), len(points)
         self.measured: dict[str, Floats] = {
             name: each.reshape(shape)[:, :, valid].reshape(len(found), -1) for name, each in cells.items()
         }
         self.measured["tokens"] = sum((self.measured[name] for name in SPENT), np.zeros(1))
+
+    @property
+    def real(self) -> NDArray[np.bool_]:
+        """Of each configuration, whether it can be chosen: those of a perfect ranking cannot."""
+        found: NDArray[np.bool_] = self.retriever != PERFECT
+        return found
 
     @property
     def unexercised(self) -> list[str]:
@@ -140,29 +147,30 @@ class Sweep:
         row = self.frame.iloc[0]
         return [
             f"No question is helped by {tier.upper()}, so it was not measured: it keeps {row[tier]:,} tokens, of which "
-            f"a question takes {self.frame[f'tokens_{tier}'].mean():,.0f}. Label questions that need it."
+            f"a question takes {self.frame.loc[self.real, f'tokens_{tier}'].mean():,.0f}. Label questions that need it."
             for tier in TIERS
             if not self.exercised[tier]
         ]
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row a configuration.
+        """One row a configuration, those of a perfect ranking last: how far there is to go with as many tokens.
 
         retriever; hot, warm, cold (budgets); unit (whose tokens these and all others are, in words); each of recall,
-        hit_rate, full_recall, partial_recall, coverage, ndcg and waste (see `study.tally.measure`), with its 95%
-        interval in `..._low` and `..._high` (NaN below five conversations); tokens_hot, tokens_warm, tokens_cold and
-        tokens (used of them, a question's mean); usd (of these tokens, a question, at the input's price of who answers;
-        NaN where it is unknown); hot_holds, warm_holds, cold_holds (the recall that a tier has by itself; NaN where it
-        helps no question).
+        hit_rate, full_recall, partial_recall, coverage, ndcg, waste, precision, stale, hearsay and falsely_marked (see
+        `study.tally.measure`), with its 95% interval in `..._low` and `..._high` (NaN below five conversations);
+        nothing_said (WARM's tokens where nothing was said, a question's mean; NaN without such questions); tokens_hot,
+        tokens_warm, tokens_cold and tokens (used of them, a question's mean); usd (of these tokens, a question, at the
+        input's price of who answers; NaN where it is unknown); hot_holds, warm_holds, cold_holds (the recall that a
+        tier has by itself; NaN where it helps no question).
         """
         columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
         columns["unit"] = self.ranks.unit
         for name in MEASURES:
             found = statistics.shares(self.measured[name], self.ranks.conversations)
             columns |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-        for name in (*SPENT, "tokens", *HELD):
-            columns[name] = self.measured[name].mean(0)
+        for name in (NOTHING, *SPENT, "tokens", *HELD):
+            columns[name] = _mean(self.measured[name])
         columns |= {name: math.nan for tier, name in zip(TIERS, HELD, strict=True) if not self.exercised[tier]}
         columns["usd"] = columns["tokens"] * self.ranks.usd
         return pd.DataFrame(columns)
@@ -176,11 +184,12 @@ class Sweep:
         (rows,) = np.nonzero((self.budgets == budget).all(1) & np.isin(self.retriever, same))
         return int(rows[0]) if len(rows) else None
 
-    def pareto(self, objective: str = "recall") -> pd.DataFrame:
-        """Return the rows of `frame` that no other beats with as few tokens, fewest first."""
+    def pareto(self, objective: str = "recall", *, perfect: bool = False) -> pd.DataFrame:
+        """Return the rows of `frame` that no other beats with as few tokens, fewest first; or a perfect ranking's."""
         _check(objective)
-        frame = self.frame.sort_values(["tokens", objective], ascending=[True, False], kind="stable")
-        best = frame[objective].cummax().shift(fill_value=-math.inf)
+        rows = (self.frame["retriever"] == PERFECT) == perfect
+        frame = self.frame[rows].sort_values(["tokens", objective], ascending=[True, False], kind="stable")
+        best = frame[objective].fillna(-math.inf).cummax().shift(fill_value=-math.inf)
         return frame[frame[objective] > best]
 
     def knee(self, objective: str = "recall") -> "pd.Series[Any]":
@@ -205,7 +214,7 @@ class Sweep:
 
         Parameters
         ----------
-        objective : {"recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg"}
+        objective : {"recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "precision"}
             What to have most of.
         tokens : float, optional
             At most so many of memory's tokens a question (`frame`'s `tokens`).
@@ -224,13 +233,12 @@ class Sweep:
         >>> lab.apply(sweep.best(tokens=800))
         """
         _check(objective)
-        values, spent = self.measured[objective], self.frame["tokens"].to_numpy(float)
+        values, spent = self.measured[objective], self.frame["tokens"].to_numpy(float)[self.real]
         clusters = np.array(self.ranks.conversations, str)
         names = np.unique(clusters)
         half = np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]
         first = np.isin(clusters, names[half])
-        with np.errstate(invalid="ignore"):
-            worth = np.nansum(values[first], 0) / (~np.isnan(values[first])).sum(0)
+        worth = _mean(values[first])[self.real]  # these come first, so their places are the frame's
         fits = np.flatnonzero((spent <= tokens) & (worth >= (least or 0)))
         if not len(fits):
             msg = (
@@ -255,7 +263,7 @@ class Sweep:
 
     def __repr__(self) -> str:
         """Return what was swept, where the knee is and what is applied."""
-        head = f"Sweep: {len(self.budgets):,} configurations on {len(self.ranks.asked):,} questions, {self.ranks.unit}"
+        head = f"Sweep: {self.real.sum():,} configurations on {self.ranks.answerable:,} questions, {self.ranks.unit}"
         lines = [head, f"knee:    {_row(self.knee())}"]
         if self.applied is not None:
             lines.append(f"applied: {_row(self.frame.iloc[self.applied])}")
@@ -297,13 +305,14 @@ def _reported(sweep: Sweep, objective: str, row: int, first: NDArray[np.bool_], 
     more = statistics.differences(gain[rest], clusters[rest]).interval()
     spent = sweep.frame["tokens"]
     takes, before = float(spent.iloc[row]), math.nan if applied is None else float(spent.iloc[applied])
-    chose, others, reporting = (len(set(clusters[side])) for side in (first, rest, rest & ~np.isnan(values)))
+    scored = ~np.isnan(values)
+    chose, others, reporting = (len(set(clusters[side])) for side in (first, rest, rest & scored))
     against = _against(objective, more, before - takes, reporting, chose + others)
     config = replace(ranks.config, budget=sweep.budget(row), recall=ranks.retrievers[retriever])
     budget = ", ".join(f"{tier.upper()} {getattr(config.budget, tier):,}" for tier in TIERS)
     lines = [
         f"Best {_spoken(objective)}: {retriever}, {budget}.",
-        f"Where it was chosen ({first.sum():,} questions of {chose} conversations): {shown(train)}.",
+        f"Where it was chosen ({(first & scored).sum():,} questions of {chose} conversations): {shown(train)}.",
         f"On {counted(others, 'conversations')} that had no part in the choice: {shown(holdout)}."
         if others
         else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
@@ -351,6 +360,13 @@ def _against(objective: str, gain: Interval, saved: float, reporting: int, conve
             f"{max(2 * statistics.CLUSTERS - conversations, 1)} more (lab.labeller())."
         )
     return " ".join(found)
+
+
+def _mean(values: Floats) -> Floats:
+    """Return each column's mean of what is scored; NaN where nothing is."""
+    with np.errstate(invalid="ignore"):
+        found: Floats = np.nansum(values, 0) / (~np.isnan(values)).sum(0)
+    return found
 
 
 def _check(objective: str) -> None:

@@ -29,11 +29,19 @@ CUTOFF = 10
 """nDCG looks at the first so many messages."""
 ENOUGH = 80
 """In part, a message is held by half of its tokens, or by so many of them."""
-MEASURES = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "waste")
+NO_ANSWER = frozenset({"no answer", "no-answer"})
+"""The kinds of a question of which it is known that nothing was said; any other without evidence is not labelled."""
+HEARSAY, EARLIER = "hearsay", "earlier"
+"""The kind of a question whose stale messages report or suppose, and of one that asks for what held before a change."""
+PERFECT = "perfect ranking"
+SHOWN = ("precision", "stale", "hearsay", "falsely_marked")
+"""Of what WARM shows; `NOTHING` counts its tokens where nothing was said."""
+NOTHING = "nothing_said"
+MEASURES = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "waste", *SHOWN)
 SPENT = ("tokens_hot", "tokens_warm", "tokens_cold")
 HELD = ("hot_holds", "warm_holds", "cold_holds")
 """The share of the evidence messages that a tier holds by itself."""
-COLUMNS = (*MEASURES, *SPENT, *HELD)
+COLUMNS = (*MEASURES, NOTHING, *SPENT, *HELD)
 
 
 def order(slots: Iterable[ContextItem]) -> list[int]:
@@ -82,6 +90,18 @@ class Qrels:
     """The reference answer's content words, stemmed; empty where there is no answer."""
     cited: Mapping[int, frozenset[int]]
     """The messages that each insight rests on, by insight id."""
+    stale: frozenset[int] = frozenset()
+    """The messages that state a value which isn't or is no longer so."""
+    kind: str = "question"
+
+    @property
+    def perfect(self) -> list[ContextItem]:
+        """What a perfect ranking gives: the evidence alone, messages that take the fewest tokens first.
+
+        Packed, it holds as many evidence messages as any ranking can within as many tokens, unless one states another.
+        """
+        parts = sorted(self.evidence.values(), key=lambda parts: sum(part.tokens for part in parts))
+        return [part for message in parts for part in message]
 
 
 @lru_cache(maxsize=50_000)
@@ -99,6 +119,8 @@ class _Prefixes:
     """Tokens."""
     useful: Ints
     """Tokens of slots that hold something that the question needs."""
+    right: Ints
+    """Tokens of slots whose message is evidence."""
 
     def kept(self, budgets: Ints) -> Ints:
         """Return how many slots each budget keeps."""
@@ -112,7 +134,7 @@ class _Prefixes:
 class Needed:
     """What one question needs as rows: its evidence's passages in whole, the same in part, its answer's words.
 
-    What a slot holds of it is kept by the slot's identity, for as long as this is used: candidates must stay till then.
+    Beside them, what may be wrong with a slot: that it marks this evidence as outdated, that it does not mark what is.
     """
 
     def __init__(self, needs: Qrels) -> None:
@@ -121,12 +143,13 @@ class Needed:
         ends = np.cumsum([0, *map(len, needs.evidence.values())]).tolist()
         self._spans = [slice(*each) for each in pairwise(ends)]
         self._lengths = np.array([tokens.count(part.text) for _, part in self._parts], np.int64)
-        self._columns: dict[int, list[bool]] = {}
+        self._columns: dict[int, tuple[ContextItem, list[bool]]] = {}  # by the identity of slots, so these must stay
 
     def _column(self, slot: ContextItem) -> list[bool]:
         """Return which rows a slot holds; an insight holds a message as a whole, or not at all."""
-        found = self._columns.get(id(slot))
+        _, found = self._columns.get(id(slot), (slot, None))
         if found is None:
+            unmarked = slot.outdated is None
             said = _said(slot.text)
             if slot.kind == "insight":
                 carries = len(self._needs.words & said) / max(len(self._words), 1)
@@ -135,29 +158,34 @@ class Needed:
                 whole, half = ([each and carries >= share for each in cited] for share in (1.0, 0.5))
             else:
                 whole = half = [says(slot, part) for _, part in self._parts]
-            found = self._columns[id(slot)] = [*whole, *half, *(word in said for word in self._words)]
+            found = [*whole, *half, *(word in said for word in self._words)]
+            found += [not unmarked and slot.message_id == message_id for message_id in self.evidence]
+            found.append(unmarked and slot.message_id in self._needs.stale)
+            self._columns[id(slot)] = slot, found
         return found
 
     def prefixes(self, slots: Sequence[ContextItem]) -> _Prefixes:
         """Return what the first n slots hold and take, for each n."""
         rows = 2 * len(self._parts)
-        held = np.zeros((len(slots) + 1, rows + len(self._words)), bool)
-        takes = np.zeros((2, len(slots) + 1), np.int64)
+        held = np.zeros((len(slots) + 1, rows + len(self._words) + len(self.evidence) + 1), bool)
+        takes = np.zeros((3, len(slots) + 1), np.int64)
         if slots:
             held[1:] = [*map(self._column, slots)]
             takes[0, 1:] = [slot.tokens for slot in slots]
-            useful = held[1:, :rows].any(1) | np.array([slot.message_id in self.evidence for slot in slots])
-            takes[1, 1:] = takes[0, 1:] * useful
-        used, useful_tokens = takes.cumsum(1)
-        return _Prefixes(held=np.logical_or.accumulate(held), used=used, useful=useful_tokens)
+            right = np.array([slot.message_id in self.evidence for slot in slots])
+            takes[1:, 1:] = takes[0, 1:] * np.stack([held[1:, :rows].any(1) | right, right])
+        used, useful_tokens, right_tokens = takes.cumsum(1)
+        return _Prefixes(held=np.logical_or.accumulate(held), used=used, useful=useful_tokens, right=right_tokens)
 
     def whole(self, held: Flags) -> Flags:
         """Return of each evidence message (the last axis) whether every sentence is held."""
         return np.stack([held[..., span].all(-1) for span in self._spans], -1)
 
     def figures(self, held: Flags, used: Ints, useful: Ints) -> "dict[str, Any]":
-        """Measure prompts by which rows they hold (the last axis), and their tokens."""
-        number, whole = len(self._parts), self.whole(held)
+        """Measure prompts by which rows they hold (the last axis), and their tokens; nothing where nothing was said."""
+        if not self.evidence:
+            return {}
+        number, words, whole = len(self._parts), len(self._words), self.whole(held)
         lengths = held[..., number : 2 * number] * self._lengths
         half = [lengths[..., span].sum(-1) >= min(self._lengths[span].sum() / 2, ENOUGH) for span in self._spans]
         with np.errstate(invalid="ignore"):
@@ -166,9 +194,20 @@ class Needed:
                 "hit_rate": whole.any(-1),
                 "full_recall": whole.all(-1),
                 "partial_recall": np.mean(half, axis=0),
-                "coverage": held[..., 2 * number :].sum(-1) / (len(self._words) or np.nan),
+                "coverage": held[..., 2 * number : 2 * number + words].sum(-1) / (words or np.nan),
                 "waste": 1 - useful / np.where(used > 0, used, np.nan),
             }
+
+    def shown(self, held: Flags, used: Ints, right: Ints) -> "dict[str, Any]":
+        """Measure what WARM shows by which rows it holds, its tokens, and those of evidence; what can be scored."""
+        found = {}
+        if self._needs.stale:
+            found["hearsay" if self._needs.kind == HEARSAY else "stale"] = held[..., -1]
+        if not self.evidence:
+            return found | {NOTHING: used}
+        if self._needs.kind != EARLIER:
+            found["falsely_marked"] = held[..., -1 - len(self.evidence) : -1].mean(-1)
+        return found | {"precision": right / np.where(used > 0, used, np.nan)}
 
 
 def measure(needs: Qrels, kept: Sequence[ContextItem]) -> dict[str, float]:
@@ -177,7 +216,7 @@ def measure(needs: Qrels, kept: Sequence[ContextItem]) -> dict[str, float]:
     Parameters
     ----------
     needs : Qrels
-        With evidence.
+        Without evidence nothing was said, and only what is shown all the same is scored.
     kept : sequence of ContextItem
         What stands in the prompt, each tier in rank order.
 
@@ -188,12 +227,17 @@ def measure(needs: Qrels, kept: Sequence[ContextItem]) -> dict[str, float]:
         each of them is; partial_recall: the share of which half of the tokens is in, or 80 of them; coverage: the share
         of the reference answer's content words that stand in the kept text (NaN without an answer); ndcg: of WARM's
         first ten messages, with binary gains (Jarvelin and Kekalainen 2002); waste: the share of the tokens that hold
-        nothing that the question needs (NaN if there are none).
+        nothing that the question needs (NaN if there are none). Of WARM alone: precision: the share of its tokens whose
+        message is evidence (the rest is noise; NaN if there are none); stale: whether a message that states an outdated
+        value is shown without a mark, hearsay: the same of what others said or what was only supposed, each NaN where
+        there is none; falsely_marked: the share of the evidence messages that are shown as outdated (NaN where what
+        held earlier is asked for); nothing_said: its tokens where nothing was said, else NaN.
     """
-    needed = Needed(needs)
-    found = needed.figures(*needed.prefixes(kept).at(-1))
-    ranked = order(slot for slot in kept if slot.tier == "warm")
-    return {name: float(found[name]) if name in found else ndcg(ranked, needs.evidence) for name in MEASURES}
+    needed, recalled = Needed(needs), [slot for slot in kept if slot.tier == "warm"]
+    warm = needed.prefixes(recalled)
+    found = needed.figures(*needed.prefixes(kept).at(-1)) | needed.shown(*warm.at(-1)[:2], warm.right[-1])
+    found["ndcg"] = ndcg(order(recalled), needs.evidence)
+    return {name: float(found.get(name, math.nan)) for name in (*MEASURES, NOTHING)}
 
 
 def tally(
@@ -217,7 +261,8 @@ def tally(
     Returns
     -------
     dict of str to array
-        For each of `COLUMNS` (hot, warm, cold): see `measure`; tokens that are used; what a tier holds alone.
+        For each of `COLUMNS` (hot, warm, cold): see `measure`; tokens that are used; what a tier holds alone. NaN is
+        unscored.
     """
     session = needed.prefixes(hot)
     kept, all_of_it = session.kept(budgets["hot"]), [replace(slot, kept=True) for slot in hot]
@@ -234,11 +279,13 @@ def tally(
         block: dict[str, Any] = needed.figures(
             in_hot | in_warm | in_cold, used_hot + used_warm + used_cold, useful_hot + useful_warm + useful_cold
         )
-        block["ndcg"] = _gains(seen, needed.evidence)[which[:, None]]
+        block |= needed.shown(in_warm, used_warm, recalled.right[which[:, None]])
         block |= {"tokens_hot": used_hot, "tokens_warm": used_warm, "tokens_cold": used_cold}
-        block |= {
-            name: needed.whole(held).mean(-1) for name, held in zip(HELD, (in_hot, in_warm, in_cold), strict=True)
-        }
+        if needed.evidence:
+            block["ndcg"] = _gains(seen, needed.evidence)[which[:, None]]
+            block |= {
+                name: needed.whole(held).mean(-1) for name, held in zip(HELD, (in_hot, in_warm, in_cold), strict=True)
+            }
         for name, values in block.items():
             found[name][kept == number] = values
     return found

@@ -40,7 +40,7 @@ def test_every_budget_measures_what_a_context_built_anew_holds(sample, ranks):
     prepare(corpus, snapshot)
     grid = {"hot": [0, 150, 3_000], "warm": [0, 90, 500, 1_000], "cold": [0, 60, 400]}
     sweep = study.sweep(ranks, grid)
-    for row in dice.integers(len(sweep.budgets), size=8).tolist():
+    for row in dice.choice(np.flatnonzero(sweep.real), size=8).tolist():
         places = dice.integers(len(ranks.asked), size=4).tolist()
         anew = rebuild(snapshot, corpus, ranks, str(sweep.retriever[row]), sweep.budget(row), places)
         for place, expected in zip(places, anew, strict=True):
@@ -113,6 +113,7 @@ def test_questions_that_rest_on_one_session_are_one_conversation_however_often_t
 def test_what_is_not_what_a_study_takes_is_refused(sample, ranks):
     for given, words in (
         ({"retrievers": []}, r"retrievers must be some of 'applied', 'newest first', .* not \[\]"),
+        ({"retrievers": {"perfect ranking": Recall()}}, "'perfect ranking' is the name of what every study compares"),
         ({"retrievers": 5}, "retrievers must be some of .* not 5"),
         ({"retrievers": ["dense"]}, r"retrievers must be some of .* not \['dense'\]"),
         ({"retrievers": {"mine": 5}}, r"settings by name \(\{'mine': Recall\(\.\.\.\)\}\), not \{'mine': 5\}"),

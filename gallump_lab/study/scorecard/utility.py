@@ -144,6 +144,8 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
     losses: dict[int, list[tuple[float, float]]] = {}
     for place, asked_one in enumerate(tqdm(ranks.asked, desc="Packing", unit=" questions", delay=2)):
         needs = asked_one.needs
+        if not needs.evidence:
+            continue
         hot = pack(asked_one.hot, budget.hot)
         candidates = ranks.warm(name, place)
         warm = pack(candidates, budget.warm, passed_over=already_said(hot))
@@ -171,7 +173,7 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
         },
         tokens={way: float(np.mean(each)) if each else float("nan") for way, each in used.items()},
         worth={insight_id: _worth(rows) for insight_id, rows in losses.items()},
-        conversations=ranks.conversations,
+        conversations=[each.conversation for each in ranks.asked if each.needs.evidence],
     )
 
 
