@@ -12,6 +12,7 @@ from functools import lru_cache
 from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms, words
 from gallump_lab.reading.numbers import Unit, numbers
+from gallump_lab.reading.periods import MONTHS
 
 _ONE = {
     "STOP": "stop stops sl trail trailing",
@@ -37,14 +38,14 @@ _CLAUSE = regex(
     r"|(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt)\b)",
     re.IGNORECASE,
 )
+_IF = regex(r"(?<!sure )(?<!wondering )(?<!wonder )(?<!know )(?<!see )\bif\b|\bhypothetical\w*", re.IGNORECASE)
 _SUPPOSES = regex(
-    r"\b(?:if|might|could|thinking (?:of|about)|was thinking|tempted|torn|hypothetical\w*|eyeing|considering"
+    r"\b(?:would|i'?d|we'?d|will own|might|could|thinking (?:of|about)|was thinking|tempted|torn|eyeing|considering"
     r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
     re.IGNORECASE,
 )
-_WOULD = regex(r"\b(?:would|i'?d|we'?d|will own)\b", re.IGNORECASE)
 _REPORTS = regex(
-    r"\b(?:guy|gal|buddy|friend|mate|someone|somebody|everyone|people|group|podcast|discord|twitter|reddit|brokers?)\b"
+    r"\b(?:guy|gal|buddy|friend|mate|someone|somebody|group|podcast|discord|twitter|reddit|brokers?)\b"
     r".{0,30}\b(?:says?|said|saying|swears?|thinks?|told|claims?|claimed|reckons?|hears?|sold|bought|lists?)\b"
     r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears)\b",
     re.IGNORECASE,
@@ -65,6 +66,12 @@ _TO = regex(
 )
 _NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
 _YEARS = range(1990, 2100)
+_DATED = regex(
+    rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.? (\d{{1,2}})\b"
+    r"|(?<!\S)(\d{1,2})(?=:\d\d| ?[ap]\.?m\b)|:(\d\d)\b",
+    re.IGNORECASE,
+)
+"""A day of a month, a time of day."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def read(text: str) -> tuple[Clause, ...]:
     rumour = _RUMOUR.search(text) is not None
     for begin, end in _pieces(_SENTENCE, text):
         sentence = text[begin:end]
-        supposed, asks = _SUPPOSES.search(sentence) is not None, sentence.rstrip(" )\"'").endswith("?")
+        supposed, asks = _IF.search(sentence) is not None, sentence.rstrip(" )\"'").endswith("?")
         reported, around = rumour or _REPORTS.search(sentence) is not None, features(sentence)
         for start, stop in _pieces(_CLAUSE, sentence):
             clause = sentence[start:stop]
@@ -136,7 +143,7 @@ def read(text: str) -> tuple[Clause, ...]:
                     sentence=sentence,
                     around=around,
                     first=not found,
-                    supposed=supposed or _WOULD.search(clause) is not None,
+                    supposed=supposed or _SUPPOSES.search(clause) is not None,
                     reported=reported,
                     asks=asks,
                 )
@@ -150,7 +157,10 @@ def _pieces(border: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _figures(text: str) -> Iterator[Figure]:
+    dated = {match.start(match.lastindex or 0) for match in _DATED.finditer(text)}
     for number in numbers(text):
+        if number.start in dated:
+            continue
         digits = "".join(filter(str.isdigit, text[number.start : number.stop]))
         value = float(digits) if number.value is None else number.value
         if number.unit or value not in _YEARS:

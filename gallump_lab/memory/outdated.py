@@ -7,7 +7,7 @@ marked: the same passage may answer another.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -46,6 +46,7 @@ _WHETHER = regex(
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
     re.IGNORECASE,
 )
+_EVER = regex(r"\bever\b|\bhow many (?:days|weeks|months|years|hours|times)\b", re.IGNORECASE)
 _DID = regex(r"\b(?:did|was|were|had)\b", re.IGNORECASE)
 _REASON = regex(r"\b(?:why|reason|who|when|how come)\b", re.IGNORECASE)
 _PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
@@ -93,10 +94,10 @@ class Mark:
 
 
 def settle(candidates: Sequence[ContextItem], question: str, now: datetime, factor: float) -> list[ContextItem]:
-    """Put what is outdated of a question's candidates right behind what holds instead, and mark it.
+    """Mark what is outdated of a question's candidates, and put what holds instead before it.
 
-    What holds instead lends it no place: it only moves back. Where it is asked what held earlier nothing moves, nor
-    does what is pinned.
+    What holds instead takes the best place of those that it outdates: a mark that is wrong loses nothing. Where it is
+    asked what held earlier nothing moves; nothing moves before what is pinned.
 
     Parameters
     ----------
@@ -114,19 +115,13 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
         return [*candidates]
     words = {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
-    behind = {
-        item: mark.successor
-        for item, mark in found.items()
-        if mark.successor in place and not asked.earlier and not first[place[item]].signals.get("pin")
-    }
+    lifted = dict(place)
+    for item, mark in found.items():
+        if mark.successor is not None and not asked.earlier and not first[place[item]].signals.get("pin"):
+            lifted[mark.successor] = min(place[item], lifted[mark.successor])
 
-    def standing(slot: ContextItem) -> tuple[int, int, int]:
-        last, steps, item = place[slot.item_id], 0, behind.get(slot.item_id)
-        while item is not None:
-            if place[item] > last:
-                last, steps = place[item], steps + 1
-            item = behind.get(item)
-        return last, steps, place[slot.item_id]
+    def standing(slot: ContextItem) -> tuple[int, bool]:
+        return lifted[slot.item_id], lifted[slot.item_id] == place[slot.item_id]
 
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
 
@@ -173,6 +168,12 @@ class _Asked:
         self._role = "assistant" if self._you else "user"
         self._own = sorted((slot for slot in self._live if slot.role == self._role), key=_when, reverse=True)
         self._context()
+
+    @property
+    def _of_state(self) -> bool:
+        """Whether it is asked how something stands, or how much of it there is."""
+        asked = any(words.search(self._rest) for words in (_WHETHER, _MANY, _PERCENT))
+        return bool(self._attributes) or (asked and not _EVER.search(self._rest))
 
     def _context(self) -> None:
         """Find what each message speaks of, and what it takes up from the one before it."""
@@ -228,7 +229,7 @@ class _Asked:
         if not self._you:
             for slot, words in self._unsure():
                 found.setdefault(slot.item_id, Mark(words=words))
-        return found
+        return {item: _last(found, mark) for item, mark in found.items()}
 
     def _replaced(self) -> Iterator[_Change]:
         for slot in self._own:
@@ -293,8 +294,6 @@ class _Asked:
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
         sentence = next(clause.around for clause in read(new.text) if figure in clause.figures)
-        sure: list[ContextItem] = []
-        likely: list[ContextItem] = []
         for slot in self._live:
             if not _later(new, slot):
                 continue
@@ -311,25 +310,17 @@ class _Asked:
             said = self._features(slot, clause)
             if said & ATTRIBUTES and not said & self._attributes and slot.role == self._role:
                 continue
-            near = self._near(slot)
-            if (
-                sentence & clause.around & self._wanted
-                or (clause.around & self._wanted and near >= 0.5)
-                or (near >= 0.4 and clause.features & self._subject)
-                or (near >= 0.6 and max(len(f.key.replace(".", "")) for f in clause.figures) >= 3)
-            ):
-                sure.append(slot)
-            elif near >= 0.4 and self._on_subject(slot):
-                likely.append(slot)
-        if sure or (self._near(new) >= 0.5 and self._on_subject(new)):
-            yield from sure
-        if self._near(new) >= 0.5 and self._on_subject(new):
-            yield from likely
+            if sentence & clause.around & self._wanted or self._near(slot) >= 0.5:
+                yield slot
 
     def _ended(self) -> Iterator[tuple[ContextItem, ContextItem]]:
         """Find what says that a thing is over, and what was said of it before."""
         whether = _WHETHER.search(self._rest) is not None and not _REASON.search(self._rest)
-        if not self._subject or not (whether or (self._attributes and not _DID.search(self._rest))):
+        if (
+            _EVER.search(self._rest)
+            or not self._subject
+            or not (whether or (self._attributes and not _DID.search(self._rest)))
+        ):
             return
         for new in self._own:
             if self._on_subject(new) and any(self._ends(new, clause, whether=whether) for clause in read(new.text)):
@@ -337,6 +328,7 @@ class _Asked:
                     if (
                         _later(new, slot)
                         and self._near(slot) >= 0.4
+                        and any(clause.figures for clause in read(slot.text))
                         and self._on_subject(slot)
                         and not any(self._ends(slot, clause, whether=whether) for clause in read(slot.text))
                     ):
@@ -373,11 +365,18 @@ class _Asked:
                     continue
                 if clause.reported and not others:
                     yield slot, HEARSAY
-                elif (clause.supposed or clause.asks) and clause.figures and not _DECLINED.search(slot.text):
+                elif clause.supposed and clause.figures and self._of_state and not _DECLINED.search(slot.text):
                     if planned and not _DREAM.search(clause.sentence):
                         continue
                     if _CONDITION.search(clause.sentence) or (newest is not None and newest > _when(slot)):
                         yield slot, PLAN
+
+
+def _last(found: Mapping[int, Mark], mark: Mark) -> Mark:
+    """Return the mark of what states it last, where that which states it anew is outdated itself."""
+    while mark.successor is not None and (newer := found.get(mark.successor)) and newer.successor is not None:
+        mark = newer
+    return mark
 
 
 def _said(slot: ContextItem, figure: Figure) -> str:
