@@ -162,7 +162,7 @@ class Lab(Conversation, Archive):
         query : str
             The question.
         symbol : str, optional
-            Passages about it rank higher.
+            What the question is about if it names no symbol itself: passages about it rank higher.
         session_id : str, optional
             The current session: what HOT shows of it is passed over.
         as_of : datetime, optional
@@ -240,7 +240,7 @@ class Lab(Conversation, Archive):
         Parameters
         ----------
         watchlist : sequence of str
-            Symbols to show the market of; the first is the questions' own.
+            Symbols to show the market of; the first is what questions are about that name none.
         session_id : str, optional
             A session to carry on; the newest one if it has not ended.
         static : bool

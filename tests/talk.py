@@ -191,7 +191,7 @@ my max loss on AAPL is 500 dollars
 stop loss for msft is at twenty six
 Won't sell MSFT before 31
 AAPL stop 43o
-my xom target is 95
+my qzt target is 95
 AAPL sold off to 435
 GOOG bought Motorola at 40 a share
 You said my stop should be 425

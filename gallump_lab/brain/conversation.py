@@ -63,7 +63,7 @@ class Conversation:
         prompt : str
             The question.
         watchlist : sequence of str
-            Symbols to show the market of; the first is the question's own.
+            Symbols to show the market of; the first is what a question is about that names none.
         session_id : str, optional
             The session to carry on; a new one if it is None, unknown or ended.
         overrides : Overrides
@@ -101,10 +101,10 @@ class Conversation:
         """
         symbols = validate_symbols(watchlist)
         check_asked(overrides, on_text, stop)
-        question = self.sessions.question(prompt, symbols[0] if symbols else None)
+        question = self.sessions.question(prompt, symbols)
         with self.store.write() as con:
             config = self.sessions.config(con)
-            self._check(con, config, question.text)
+            self._check(con, config, question.draft.text)
             received = self.sessions.receive(con, config, question, session_id)
             waiting = self._distiller.waiting(con, config) if received.session_id.new else []
         try:

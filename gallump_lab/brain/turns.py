@@ -48,7 +48,7 @@ class Turn(locks.Claim):
     prompt : Prompt
         What is sent.
     watchlist : sequence of str
-        The symbols that were given; the first is the question's own.
+        The symbols that were given.
     overrides : Overrides
         What was pinned and excluded.
     most_usd : float, optional
@@ -77,7 +77,7 @@ class Turn(locks.Claim):
             "time_zone": str(moment.at.tzinfo),
             "seen_message": moment.seen_message,
             "seen_insight": moment.seen_insight,
-            "symbol": watchlist[0] if watchlist else None,
+            "symbol": prompt.session_context.symbol,
             "watchlist": _json(list(watchlist)),
             "chosen": _json({"pinned": overrides.pinned, "excluded": overrides.excluded}),
             "market": _json(prompt.market_context.to_dict()),
@@ -130,12 +130,16 @@ class Turn(locks.Claim):
             "recommendations": _json([each.to_dict() for each in answer.recommendations]),
             "dropped": _json(list(answer.dropped)),
         }
-        reply = self._sessions.reply(answer.text, row["symbol"], answer.state)
+        reply = _reply(self._sessions, answer.text, row, answer.state)
         with self._store.write() as con:
             runs.keep(con, self._config)
             if self._drafted:
                 con.execute(_TAKE_IN, [row["question_id"]])
             return _write(con, row, self._items, reply)
+
+
+def _reply(sessions: SessionManager, text: str, row: dict[str, Any], state: messages.State) -> messages.Batch | None:
+    return sessions.reply(text, row["symbol"], state, guide=row["template"].startswith("guide-"))
 
 
 def _write(
@@ -167,7 +171,7 @@ def recover(store: Store, sessions: SessionManager) -> int:
     ]
     outcome = {"state": "stopped", "fault": LOST, "plain": False, "recommendations": "[]", "dropped": "[]"}
     for text, row, items in orphans:
-        reply = sessions.reply(text, row["symbol"], "stopped")
+        reply = _reply(sessions, text, row, "stopped")
         with store.write() as con:
             if con.execute(_TAKE_IN, [row["question_id"]]).fetchall():
                 _write(con, row | outcome, items, reply)

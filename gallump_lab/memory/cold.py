@@ -20,7 +20,7 @@ from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.records import AsOf, ContextItem, Kind, PassedOver, Reason
 from gallump_lab.memory.signals import MILLION, QUERY_TERMS, decay, named_times, rarity, within
 from gallump_lab.memory.text import terms, words
-from gallump_lab.reading.symbols import canonical
+from gallump_lab.reading.names import key
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ def _gains(
     said = words(asked)
     wanted = frozenset(chain(terms(asked), said, *map(terms, said)))
     held = Counter(term for counts in kept for term in wanted & counts.keys())
-    about = {canonical(symbol) for symbol in symbols if symbol}
+    about = {*map(key, symbols)}
     ways: dict[str, Callable[[], Ints]] = {
         "words": lambda: _words(asked, kept, held),
         "meaning": lambda: _meaning(said, texts, held),
-        "symbol": lambda: np.array([MILLION * (each.symbol in about) for each in found], np.int64),
+        "symbol": lambda: np.array([MILLION * (key(each.symbol or "") in about) for each in found], np.int64),
         "dates": lambda: MILLION * within(_microseconds([each.valid_from for each in found]), spans),
         "recency": lambda: decay(_microseconds([each.confirmed for each in found]), times.microseconds(moment.now)),
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.masking import masked
-from gallump_lab.memory import cold, ledger, messages, outdated, recall, text, vectors
+from gallump_lab.memory import cold, ledger, messages, outdated, recall, signals, text, vectors
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import (
     NO_OVERRIDES,
@@ -68,7 +68,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     session_id : str, optional
         The current session, whose newest messages are HOT.
     symbol : str, optional
-        The question's symbol.
+        What the question is about if it names no symbol itself.
     moment : AsOf
         Nothing that arrived later is used, statistics included.
     config : Config
@@ -76,7 +76,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     factor : float
         The model's tokens per cl100k token (see `learnt_factor`).
     symbols : sequence of str
-        Further symbols that the question is about, for COLD.
+        Further ones, for COLD; they count in lower case too.
     overrides : Overrides
         What the analyst pinned or excluded for this question.
     insights : bool
@@ -89,7 +89,9 @@ def context(  # noqa: PLR0913 (a moment's givens)
         found, sys.maxsize if budget.hot_messages else budget.hot, most=budget.hot_messages, excluded=overrides.excluded
     )
 
-    ranked = recall.rank(con, view, question, symbol=symbol, moment=moment, settings=config.recall)
+    given = [symbol] if symbol else []
+    about = given if plain else signals.about(view, question, given, symbols)
+    ranked = recall.rank(con, view, question, symbols=about, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     most = recall.most(budget.warm)
     found = recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo)
@@ -102,7 +104,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         learnt = cold.candidates(
             con,
             question,
-            symbols=frozenset(filter(None, (*symbols, symbol))),
+            symbols=frozenset(about if about != given else (*symbols, *given)),
             moment=moment,
             settings=config.cold,
             factor=factor,
@@ -129,6 +131,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         moment=moment,
         token_factor=factor,
         messages_in_session=number + 1,
+        symbol=about[0] if about else None,
         missing={view.embedder.name: view.missing} if view.missing and config.recall.meaning else {},
     )
 

@@ -60,9 +60,11 @@ exists (from passages where passage_id = $passage_id and terms = $terms),
 exists (from messages where message_id = $message_id and epoch_us(created_at) = $created_at)
 """
 """What has been forgotten, what is new, and whether the last passage that is known is still the one that it was."""
-_SPEAKERS = """
-select distinct strip_accents(lower(speaker)), hash(strip_accents(lower(speaker))) from messages
-where message_id between ? and ? and speaker is not null
+_NAMES = """
+select distinct '{0}', {1}, hash({1}) from messages where message_id between $first and $last and {0} is not null
+"""
+_SPEAKERS_AND_SYMBOLS = f"""
+{_NAMES.format("speaker", "strip_accents(lower(speaker))")} union all {_NAMES.format("symbol", "symbol")}
 """
 
 
@@ -100,6 +102,8 @@ class View:
     """Whose codes they are."""
     speakers: dict[str, int]
     """The hash of each speaker's name, by the name in lower case without accents; some speak only after the moment."""
+    symbols: dict[str, int]
+    """The hash of each symbol; some come up only after the moment."""
 
     def __len__(self) -> int:
         """Count the passages."""
@@ -178,7 +182,7 @@ class Corpus:
         self._coded: dict[str, int] = {}  # a model embeds the oldest passage first, so the newest tells of all
         self._shown: dict[str, int] = {}  # so many passages a view of a model may be looking at
         self._last: dict[int, int] = {}
-        self._speakers: dict[str, int] = {}
+        self._names: dict[str, dict[str, int]] = {"speaker": {}, "symbol": {}}
         self._lately = Lately()
 
     def embedder(self, model: str) -> Embedder:
@@ -222,7 +226,8 @@ class Corpus:
                 places=self._places,
                 spans=self._spans,
                 lately=self._lately,
-                speakers=dict(self._speakers),
+                speakers=dict(self._names["speaker"]),
+                symbols=dict(self._names["symbol"]),
                 embedder=embedder,
                 coded=self._coded[model],
             )
@@ -248,10 +253,11 @@ class Corpus:
             found: dict[str, Any] = con.execute(_READ, {"begin": begin, "end": end}).fetchnumpy()
             try:
                 if len(said := found["message_id"]):
-                    among = [int(said.min()), int(said.max())]
-                    names = con.execute(_SPEAKERS, among).fetchall() if found["speaker"].any() else []
+                    among = {"first": int(said.min()), "last": int(said.max())}
+                    names = con.execute(_SPEAKERS_AND_SYMBOLS, among).fetchall()
                     self._add(found, newest)
-                    self._speakers |= dict(names)
+                    for kind, name, key in names:
+                        self._names[kind][name] = key
                 self._lately.arrived(con, begin, end)
                 self._until = end
             except BaseException:  # an interrupt: half of it would be worse than none

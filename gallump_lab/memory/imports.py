@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
@@ -121,8 +121,9 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     same again goes on where it stopped: a message that was imported before (the same conversation, session, key, role,
     speaker, time and text; equal ones are counted) is not imported again, even if it was forgotten since.
 
-    Rows without a session are put into sessions by their time: within a conversation, a silence of more than
-    `session_minutes` begins another, named after its first message.
+    A row's symbol is what its message is about if that names none. Rows without a session are put into sessions by
+    their time: within a conversation, a silence of more than `session_minutes` begins another, named after its first
+    message.
 
     Raises
     ------
@@ -136,10 +137,11 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     _name_sessions(waiting, timedelta(minutes=session_minutes))
     with store.read() as con:
         fresh = _unknown(con, waiting)
+    known = {each.draft.symbol for each in waiting if each.draft.symbol}
     added: list[_Waiting] = []
     with tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
         for batch in _batches(fresh):
-            added += _stored(store, batch)
+            added += _stored(store, batch, known)
             bar.update(len(batch))
     sort(store)
     sessions = len({each.session_id for each in added})
@@ -212,10 +214,10 @@ def _batches(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
         yield [each for _, each in batch]
 
 
-def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
+def _stored(store: Store, batch: list[_Waiting], known: Collection[str]) -> list[_Waiting]:
     """Write a batch in one step; return those of it that nobody else has imported meanwhile."""
     while batch:
-        prepared = prepare([each.draft for each in batch])
+        prepared = prepare([each.draft for each in batch], known)
         sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
             con.execute(COMPRESS)

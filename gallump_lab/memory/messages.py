@@ -9,7 +9,7 @@ until the next.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,8 @@ from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import passages, runs, storable, term_id, terms_and_words
+from gallump_lab.memory.text import passages, runs, storable, symbol_id, term_id, terms_and_words
+from gallump_lab.reading.names import Symbols, reader
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -184,7 +185,7 @@ class Batch:
     """Messages and their index rows as arrays, ready to be written; what has no id yet is a place."""
 
     messages: "Columns"
-    """Their columns, a value a message."""
+    """Their columns, a value a message; `symbol` is the first that it names, else what was given."""
     passages: "Columns"
     """message (its place among the messages), start, stop, tokens and terms, a value a passage."""
     postings: "Columns"
@@ -193,8 +194,8 @@ class Batch:
     """A row a passage."""
 
 
-def prepare(drafts: Sequence[Draft]) -> Batch:
-    """Do all that takes its time before the lab is held: count, cut into passages, count their terms, embed them."""
+def prepare(drafts: Sequence[Draft], known: Collection[str] = ()) -> Batch:
+    """Do all that takes its time before the lab is held: count, cut into passages, find symbols and terms, embed."""
     texts = [each.text for each in drafts]
     words = ("role", "text", "symbol", "speaker", "state")  # "" is nothing: a column must not begin with None alone
     said: Columns = {name: np.array([getattr(each, name) or "" for each in drafts], object) for name in words}
@@ -204,13 +205,19 @@ def prepare(drafts: Sequence[Draft]) -> Batch:
     found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
     message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
     said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
-    lengths, postings, codes = _indexed([texts[place][begin:end] for place, begin, end, _ in found])
+    given = frozenset(filter(None, (*known, *(each.symbol for each in drafts))))
+    pieces = [texts[place][begin:end] for place, begin, end, _ in found]
+    lengths, postings, codes, named = _indexed(pieces, reader(given))
+    for place, symbols in zip(message[::-1].tolist(), named[::-1], strict=True):
+        said["symbol"][place] = next(iter(symbols), said["symbol"][place])
     cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost, "terms": lengths}
     return Batch(messages=said, passages=cut, postings=postings, codes=codes)
 
 
-def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vectors.Codes]":
-    """Return how many terms each passage has, their postings, and what each passage means."""
+def _indexed(
+    pieces: Sequence[str], symbols: Symbols
+) -> "tuple[NDArray[np.int64], Columns, vectors.Codes, list[dict[str, None]]]":
+    """Return how many terms each passage has, their postings, what it means, and the symbols that it names."""
     numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
     found = [runs(piece) for piece in pieces]
     held = np.fromiter(map(len, found), np.int64, len(found))
@@ -221,6 +228,13 @@ def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vector
     codes = vectors.encode(vectors.summed(token, np.bincount(whose, minlength=len(pieces))))
     term, whose = _spread([held for _, held in known], run, passage)
     lengths = np.bincount(whose, minlength=len(pieces))
+    named: list[dict[str, None]] = [{} for _ in pieces]
+    read = [*map(symbols.read, numbers)]
+    telling = np.fromiter((each != () for each in read), bool, len(read))[run]
+    for place, each in zip(passage[telling].tolist(), run[telling].tolist(), strict=True):
+        named[place] |= dict.fromkeys(read[each] or symbols.all(pieces[place]))
+    term = np.append(term, np.array([*map(symbol_id, chain.from_iterable(named))], np.int64))
+    whose = np.append(whose, np.repeat(np.arange(len(pieces)), [*map(len, named)]))
     order = np.argsort(term, kind="stable")  # by term, then passage
     term, whose = term[order], whose[order]
     first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (whose[1:] != whose[:-1]))[: len(term)])
@@ -230,7 +244,7 @@ def _indexed(pieces: Sequence[str]) -> "tuple[NDArray[np.int64], Columns, vector
         "frequency": np.diff(first, append=len(term)),
         "terms": lengths[whose[first]],
     }
-    return lengths, postings, codes
+    return lengths, postings, codes, named
 
 
 @lru_cache(maxsize=100_000)

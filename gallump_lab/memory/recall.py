@@ -1,6 +1,6 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
@@ -16,7 +16,6 @@ from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line
-from gallump_lab.reading.symbols import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +33,7 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-4 {FIRST} outdated-1 insights-3"
+VERSION = f"{TEXT} signals-5 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
@@ -91,12 +90,12 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     view: View,
     question: str,
     *,
-    symbol: str | None,
+    symbols: Collection[str] = (),
     moment: AsOf,
     settings: Recall,
     memo: dict[Hashable, Any] | None = None,
 ) -> Ranked:
-    """Order the passages of a moment by relevance to a question.
+    """Order the passages of a moment by relevance to a question about some symbols (see `signals.about`).
 
     The best `FIRST` by BM25, the nearest `FIRST` in meaning, the newest `FIRST` of the times that the question names,
     and up to three passages before and after each of them in its session, are scored by every signal (see
@@ -118,8 +117,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         lambda: signals.ask(
             view,
             question,
-            postings=once("postings", lambda: postings(con, view, question)),
-            symbol=once("symbol", lambda: hashed(con, symbol)) if symbol else None,
+            postings=once("postings", lambda: postings(con, view, question, symbols)),
+            symbols=symbols,
             moment=moment,
             settings=settings,
         ),
@@ -166,17 +165,6 @@ def _with_neighbours(view: View, best: "Places") -> "Places":
     return found
 
 
-def hashed(con: "DuckDBPyConnection", symbol: str) -> int:
-    """Return the hash of a symbol as a view's `symbol` holds them."""
-    symbol = canonical(symbol)
-    if symbol not in _HASHES:
-        (_HASHES[symbol],) = con.execute("select hash(?::text)", [symbol]).fetchone() or (0,)
-    return _HASHES[symbol]
-
-
-_HASHES: dict[str, int] = {}
-
-
 def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
     """Put what the analyst pinned before all else, if it was there at the moment; its signal is `pin`."""
     first = [item for item in dict.fromkeys(pinned) if view.holds(item)]
@@ -192,10 +180,10 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
     return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
 
 
-def postings(con: "DuckDBPyConnection", view: View, question: str) -> "Postings":
-    """Return for each term of a question the places of the passages that hold it, and how often each does."""
-    found = {}
-    for term, (ids, frequency) in view.lately.postings(con, signals.needed(question) if len(view) else ()).items():
+def postings(con: "DuckDBPyConnection", view: View, question: str, symbols: Collection[str] = ()) -> "Postings":
+    """Return for each term and symbol of a question the places of the passages that hold it, and how often."""
+    found, wanted = {}, signals.needed(question, symbols) if len(view) else ()
+    for term, (ids, frequency) in view.lately.postings(con, wanted).items():
         places = view.places.take(ids, mode="clip")
         there = places.view(np.uint32) < len(view)  # NONE is large then
         found[term] = (places[there].astype(np.int64), frequency[there])

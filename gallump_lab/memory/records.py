@@ -260,6 +260,8 @@ class SessionContext:
     """The model's tokens per cl100k token that the slots are counted with."""
     messages_in_session: int = 0
     """Messages of the session, the question itself counted, as the guide counts."""
+    symbol: str | None = None
+    """The first symbol that the question is about."""
     missing: Mapping[str, int] = field(default_factory=dict)
     """How many passages an embedding model has no code of yet, by its name: meaning does not find them."""
 

@@ -13,13 +13,14 @@ from functools import lru_cache
 from gallump_lab.lazy import regex
 from gallump_lab.memory.price_levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
-from gallump_lab.memory.statements import FOREIGN, JOKED, READ, TRADED, Statement, Symbols, statements
+from gallump_lab.memory.statements import FOREIGN, JOKED, READ, Statement, spoken, statements
 from gallump_lab.memory.text import one_line, terms
+from gallump_lab.reading.names import TRADED, Symbols
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import deadline
 from gallump_lab.tokens import count
 
-NAME = "rules-5"
+NAME = "rules-6"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
@@ -149,7 +150,7 @@ def distil(messages: Sequence[Message], *, tokens: int = 200, known: Collection[
     [('AAPL', 'stop', '180')]
     """
     newest: dict[object, _Found] = {}  # what was said again, or otherwise, later in the session takes the place
-    for each in _found(messages, Symbols(messages, known)):
+    for each in _found(messages, spoken(messages, known)):
         learnt = each.learnt
         valued = learnt.attribute in VALUED
         about = (learnt.symbol, learnt.attribute) if valued else frozenset(terms(each.text))

@@ -1,7 +1,7 @@
 """HOT: sessions and their messages. A session ends after 30 minutes without a message (`Config.session_minutes`)."""
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
@@ -68,10 +68,8 @@ class Received:
 class CheckedQuestion:
     """A question that has been checked, counted and cut, ready to be stored."""
 
-    text: str
-    """As it will be stored."""
-    at: datetime
-    """The clock's time, UTC."""
+    draft: messages.Draft
+    """As it will be stored; its time is the clock's."""
     batch: messages.Batch
     notice: str | None
     """What was masked in it, in words."""
@@ -158,7 +156,7 @@ class SessionManager:
         text : str
             At most 200,000 characters.
         symbol : str, optional
-            What the message is about, such as "AAPL".
+            What the message is about if it names no symbol itself, such as "AAPL".
         created_at : datetime, optional
             The time it speaks of, with a time zone; the clock's by default.
         state : {"complete", "stopped", "cut", "refused", "failed"}
@@ -187,24 +185,25 @@ class SessionManager:
         )
         batch = messages.prepare([draft])
         with self._store.write() as con:
-            why_not = self._why_not(con, session_id, self.config(con).session_minutes)
+            config = self.config(con)
+            why_not = self._why_not(con, session_id, config.session_minutes)
             if why_not and ((role == "user" and created_at is None) or "ended" not in why_not):
                 msg = f"session_id: {why_not} Get one from get_or_create_session()."
                 raise ValueError(msg)
-            (message_id,) = messages.write(con, [session_id], batch)
+            (message_id,) = messages.write(con, [session_id], _as_given(batch, draft, guide=config.template == "guide"))
         return message_id
 
-    def question(self, text: str, symbol: str | None = None) -> CheckedQuestion:
-        """Make a question ready to be received, before the lab is held.
+    def question(self, text: str, watchlist: Sequence[str] = ()) -> CheckedQuestion:
+        """Make a question ready to be received, before the lab is held; see `add_message` for its symbol.
 
         Raises
         ------
         ValueError
-            If the text or the symbol cannot be used.
+            If the text or a symbol cannot be used.
         """
-        draft = messages.draft("user", text, now=self._now(), symbol=symbol)
-        at = times.aware(draft.created_at)
-        return CheckedQuestion(text=draft.text, at=at, batch=messages.prepare([draft]), notice=describe(storable(text)))
+        draft = messages.draft("user", text, now=self._now(), symbol=next(iter(watchlist), None))
+        batch = messages.prepare([draft], watchlist)
+        return CheckedQuestion(draft=draft, batch=batch, notice=describe(storable(text)))
 
     def receive(
         self, con: "DuckDBPyConnection", config: Config, question: CheckedQuestion, session_id: str | None
@@ -219,14 +218,16 @@ class SessionManager:
         self.corpus.embedder(config.recall.embedder)
         session = self._live_or_new(con, session_id, config.session_minutes)
         _, seen_insight = newest_ids(con)
-        (question_id,) = messages.write(con, [session], question.batch)
+        (question_id,) = messages.write(
+            con, [session], _as_given(question.batch, question.draft, guide=config.template == "guide")
+        )
         notice = " ".join(filter(None, (session.notice, question.notice))) or None
         return Received(
             session_id=SessionId(session, new=session.new, notice=notice),
             question_id=question_id,
-            text=question.text,
+            text=question.draft.text,
             moment=AsOf(
-                at=question.at.astimezone(self.here(config).tzinfo),
+                at=times.aware(question.draft.created_at).astimezone(self.here(config).tzinfo),
                 seen_message=question_id - 1,
                 seen_insight=seen_insight,
             ),
@@ -266,11 +267,12 @@ class SessionManager:
                 factor=learnt_factor(con, config.model.answering, config),
             )
 
-    def reply(self, text: str, symbol: str | None, state: State) -> messages.Batch | None:
+    def reply(self, text: str, symbol: str | None, state: State, *, guide: bool) -> messages.Batch | None:
         """Make ready a reply of any length, to be written with its turn; None of one without a word."""
         if not text.strip():
             return None
-        return messages.prepare([messages.reply(text, now=self._now(), symbol=symbol, state=state)])
+        draft = messages.reply(text, now=self._now(), symbol=symbol, state=state)
+        return _as_given(messages.prepare([draft]), draft, guide=guide)
 
     def _live_or_new(self, con: "DuckDBPyConnection", session_id: str | None, minutes: float) -> SessionId:
         notice = continues = None
@@ -298,3 +300,10 @@ class SessionManager:
         if abs(self._now() - found[0]) > timedelta(minutes=minutes):  # what lies ahead of now keeps none alive
             return f"The session ended after {minutes:g} minutes without a message."
         return None
+
+
+def _as_given(batch: messages.Batch, draft: messages.Draft, *, guide: bool) -> messages.Batch:
+    """Let a message keep the symbol that was given with it where the guide's rules are in force."""
+    if guide:
+        batch.messages["symbol"][0] = draft.symbol or ""
+    return batch

@@ -9,6 +9,7 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -19,7 +20,7 @@ from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
 from gallump_lab.memory.corpus import NONE, USER
 from gallump_lab.memory.text import term_id, terms
-from gallump_lab.reading import dates
+from gallump_lab.reading import dates, names
 from gallump_lab.store.times import microseconds
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ class Asked:
     """Gives its vector, scaled to a length of about 1,000; zeros if it has no words. Words count by their rarity."""
     speakers: list[int]
     """Hashes of the speakers whom it names."""
-    symbol: int | None
-    """Its symbol's hash, as the view has them."""
+    symbols: list[int]
+    """The hashes of the symbols that it is about, as the view has them."""
+    naming: "Places"
+    """The passages that name one of them, in order."""
     spans: Spans
     """The times that it names."""
     at: int
@@ -86,9 +89,30 @@ class Asked:
     settings: Recall
 
 
-def needed(question: str) -> list[int]:
-    """Return the numbers of the terms whose postings a question needs."""
-    return [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
+def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
+    """Return the numbers of the terms whose postings a question about some symbols needs."""
+    found = [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
+    return [*dict.fromkeys((*found, *_naming(symbols)))]
+
+
+def _naming(symbols: Collection[str]) -> list[int]:
+    """Return the numbers of the terms that name symbols: in lower case too, before the lab knew it as one."""
+    low = (term for symbol in map(names.key, symbols) if names.plain(symbol) for term in terms(symbol.lower()))
+    return [*map(text.symbol_id, symbols), *map(term_id, low)]
+
+
+def about(view: "View", question: str, given: Collection[str], known: Collection[str] = ()) -> list[str]:
+    """Return the symbols that a question is about at a moment: those that it names, or where it names none, the given.
+
+    Well-known symbols count, those that were given or are `known`, and those of the messages until then.
+    """
+    low = question.lower()
+    there = (
+        symbol
+        for symbol, number in view.symbols.items()
+        if names.key(symbol).lower() in low and (view.symbol == number).any()
+    )
+    return names.reader(frozenset((*given, *known, *there))).all(question) or [*given]
 
 
 def rarity(passages: int, holding: int) -> float:
@@ -107,7 +131,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
     question: str,
     *,
     postings: "Postings",
-    symbol: int | None,
+    symbols: Collection[str],
     moment: "AsOf",
     settings: Recall,
 ) -> Asked:
@@ -140,6 +164,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
         return scaled
 
+    keys = {*map(names.key, symbols)}
     wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
         view=view,
@@ -147,7 +172,8 @@ def ask(  # noqa: PLR0913 (a question's givens)
         found=[known[number] for number in wanted if number in known],
         vector=vector,
         speakers=[view.speakers[name] for name in speakers],
-        symbol=symbol,
+        symbols=[key for name, key in view.symbols.items() if names.key(name) in keys],
+        naming=np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)])),
         spans=spans,
         at=microseconds(moment.now),
         settings=settings,
@@ -229,8 +255,15 @@ def role(asked: Asked, places: "Places") -> "Ints":
 
 
 def symbol(asked: Asked, places: "Places") -> "Ints":
-    """Return a million to a passage of a message with the question's symbol."""
-    return _million(asked.view.symbol[places], [] if asked.symbol is None else [asked.symbol])
+    """Return a million to a passage that names a symbol of the question, half of it where only its message does.
+
+    A message that names none counts as being about the one that was given with it.
+    """
+    view, naming = asked.view, asked.naming
+    message = _among(view.message_id[places], view.message_id[naming])
+    message |= np.isin(view.symbol[places], np.array(asked.symbols, np.uint64))
+    found: Ints = MILLION // 2 * (message.astype(np.int64) + _among(places, naming))
+    return found
 
 
 def time(asked: Asked, places: "Places") -> "Ints":
@@ -262,6 +295,14 @@ SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
 def _million(values: "NDArray[Any]", wanted: list[int]) -> "Ints":
     """Return a million where a value is one of those that are wanted."""
     found: Ints = MILLION * np.isin(values, np.array(wanted, values.dtype)).astype(np.int64)
+    return found
+
+
+def _among(values: "Ints", wanted: "Ints") -> "NDArray[np.bool_]":
+    """Return of each value whether it is one of those that are wanted, which are sorted."""
+    if not len(wanted):
+        return np.zeros(len(values), bool)
+    found: NDArray[np.bool_] = wanted.take(np.searchsorted(wanted, values), mode="clip") == values
     return found
 
 

@@ -7,12 +7,13 @@ only the beginning and the end are read.
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from gallump_lab.lazy import regex
-from gallump_lab.memory.price_levels import MEANS, RETAKEN
+from gallump_lab.memory.price_levels import RETAKEN
 from gallump_lab.memory.records import Message
-from gallump_lab.memory.text import one_line, sentences, storable, terms
-from gallump_lab.reading.symbols import symbols_in
+from gallump_lab.memory.text import one_line, sentences, storable
+from gallump_lab.reading.names import Symbols
 
 READ = 4_000
 """Of a longer text so many characters are read at its beginning and as many at its end; between is pasted matter."""
@@ -243,55 +244,6 @@ def _closed(sentence: str) -> str:
     return sentence.strip('"') if sentence.count('"') % 2 else sentence
 
 
-_ALIASES = {
-    "alphabet": "GOOG", "amazon": "AMZN", "apple": "AAPL", "boeing": "BA", "cisco": "CSCO", "exxon": "XOM",
-    "facebook": "FB", "google": "GOOG", "intel": "INTC", "microsoft": "MSFT", "netflix": "NFLX", "nvidia": "NVDA",
-    "oracle": "ORCL", "pfizer": "PFE", "tesla": "TSLA", "walmart": "WMT",
-}  # fmt: skip
-"""Names of well-known companies; one counts where its symbol is known, or where it is traded."""
-
-_WORDS = frozenset(
-    """
-    able act after ago aim air ally anyone app area arm art ask auto away bad bag ball band bank bar bark base bear
-    beat bed best beyond big bill blue board boat body bold bond both box boy break bros cake call came camp car
-    card care cars case cash cat chat chef city clay clean clear club coin cold come cool crib cube dash data date
-    day days deal dish dog dont door duck due each early earn ease east easy eat edge edit else end ever every evil
-    eye face fact fair fall farm fast fat fate feel few file find fine fire fit five flex flow fly fold ford form
-    fort four free full fun fuse gain game gap gas gave get give glad goat gold good grab great grow half hand happy
-    head heal hear heart heat held help here hey hi high home hood hope hot hour huge ice icon idea iron jack job
-    joy jump key kids kind king knew know lab land last late lazy lead led left less let life light like line link
-    lion list live load loan lol look loop lose lost love low luck made main man many mark max may meet might mine
-    miss mode moms month moon most much must nail name near need net never news next night none note oath oil old
-    open page park part pass path pay peak pets pick pine ping pins plan play plus pm point poll pool pop post pump
-    pure push quit race rain ran rare rate rave read real red rent rich ride right ring rise risk road rock roll
-    roof room root rule run rush safe said sail sale same save saw sea seed seem self sent ship shop show side sign
-    six sky slow snap snow son soon soul star stem step sun sure swap talk tap team tech tell ten term test text
-    thing tile time told too top total town tree trend trip true try turn twin two type unit use vary vast very via
-    view vote wake walk wall war wash watch wave way week well went west wide wife win wind wing wise wish woke wolf
-    won word work world worth yeah year yelp yet zero zest zone
-    """.split()
-)
-_ACRONYMS = frozenset(
-    """
-    ADR AI AMEX API APR ASAP ATH ATL ATM ATR AUD AUM BOE BOJ BS BTD CAD CAGR CAPEX CBOE CCI CEO CET CFA CFO CHF CIA
-    CME CNBC CNN CNY COB COO COVID CPA CPI CSV CTO DCA DCF DD DIY DJIA DM DMA DOJ DOW EBIT EBITDA ECB EDT EM EMA EOD
-    EOM EOW EOY EPS ESG ESPP EST ET ETA ETC ETF ETFS EU EUR EV EVER FAA FAQ FBI FCF FDA FED FIFO FOMC FOMO FTC FUD
-    FWIW FX FY FYI GAAP GBP GDP GMT HFT HODL HQ HR IDK IIRC IMF IMHO IPO IRA IRL IRR IRS ISM ITM IV JK JPY JSON KPI
-    LBO LEAPS LLC LMAO LOC LOD LOL LTCG MA MACD MBA MD MIT MM MOC MOM MOO MSCI MTD NASA NATO NBA NDA NFL NFP NGL NHL
-    NY NYC NYSE OCO OI OMG OPEC OPEX ORB OTC OTM PCE PDF PE PEG PHD PL PM PMI PNL PPI PR PS PT PTO QA QE QOQ QQ QT
-    QTD RD REIT REITS RIP ROE ROI ROIC RR RSI RSU RSVP SAR SEC SMA SMS SP SPAC SQL STD SWOT TA TAM TBA TBD TBH TIPS
-    TLDR TTM TV UBI UK UN UPS URL USA USD UTC VAR VAT VC VIX VP VS VWAP WFH WSB WSJ WTF WTI XML YOLO YOY YTD
-    """.split()
-)
-"""Words and abbreviations that are the symbol of something too."""
-_JARGON = frozenset("tgt tp sl pt be dd eod ath".split())
-"""What means something else in lower case."""
-TRADED = regex(
-    r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
-    r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
-    r"|trades? (?:at|above|below)|chart|bullish|bearish|breakeven)\b|@ ?\$?\d|>",
-    re.IGNORECASE,
-)
 JOKED = regex(
     r"\b(?:kidding|jk|j/k|joking|joke|sarcas\w+|just messing|pigs? fl(?:y|ies)|hell freezes|yeah,? right|in "
     r"your dreams|april fools?)\b|(?<!\w)/s(?!\w)|[\U0001f602\U0001f923\U0001f61c]",
@@ -306,76 +258,18 @@ FOREIGN = regex(
 )
 """Another's view, or of a world that is not: a statement about a symbol is not the analyst's."""
 
-_TICKER = regex(
-    r"(?<![\w$.'/&-])(?P<ticker>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))(?=:|,? (?i:stop|target|tgt|tp"
-    r"|sl|at|@|is|position|shares|stock|looks?|trades?|earnings|now|down|up|chart|from|puts?|calls?)\b|,? [$@>]?\s?\d)"
-    r"|(?i:bought|sold|buy|sell|buying|selling|long|short|shorted|own|hold|holding|(?:stop|target|sl|tp)(?: on| "
-    r"for)?|out of|\d) (?P<after>[A-Z]{2,5}(?:\.[A-Z])?)(?![\w&/-]|\.\w|'(?!s\b))"
-)
-"""A word in capitals where a symbol would stand."""
-_SHOUTED = regex(r"\b[A-Z]{2,}\b")
-_LOWER = regex(r"\b[a-z]{2,}\b")
-_CUT = regex(r"[.!?]\s|\n")
-_SPELT = regex(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=][^\W_]{1,3}(?![^\W_]))?")
-_NAME = regex(r"[^\W\d_]{2,}")
 
-
-class Symbols:
-    """What a session calls its symbols.
+def spoken(messages: Sequence[Message], known: Collection[str]) -> Symbols:
+    """Return what a session calls its symbols: what it names once as one counts in lower case too.
 
     Parameters
     ----------
     messages : sequence of Message
         The session's.
     known : collection of str
-        Symbols that count as such. One that is a word too (ALL, NOW) counts as a cashtag or a message's.
+        Symbols that count as such.
     """
-
-    def __init__(self, messages: Sequence[Message], known: Collection[str]) -> None:
-        own = {message.symbol for message in messages if message.symbol}
-        sure = {symbol for symbol in known if len(symbol) > 1 and not _wordy(symbol)} | own
-        said = [message.text[: 2 * READ] for message in messages if message.role == "user"]
-        lines = [line for text in said for line in _CUT.split(text)]
-        traded = [line for line in lines if TRADED.search(line)]
-        listed = {re.split(r"[.-]", symbol)[0]: symbol for symbol in sorted(sure, reverse=True)}  # SAP is SAP.DE
-        self._known = frozenset(sure | {*_guessed(traded)} - {*listed})
-        named = {match[0].lower() for line in traded for match in _NAME.finditer(line)}
-        self._names = {name: symbol for name, symbol in _ALIASES.items() if symbol in self._known or name in named}
-        self._names |= {
-            symbol.lower(): symbol
-            for symbol in self._known
-            if len(symbol) > 1 and not _wordy(symbol) and symbol.lower() not in _JARGON and terms(symbol)
-        }
-        self._names |= {base.lower(): symbol for base, symbol in listed.items() if base != symbol and not _wordy(base)}
-
-    def spans(self, text: str) -> list[tuple[int, int, str]]:
-        """Return where a text names symbols, as (start, stop, symbol), in its order."""
-        found = []
-        for match in _SPELT.finditer(text[: 2 * READ]):
-            word = match[0].lstrip("$").rstrip(".-=/:")
-            symbol = next(iter(symbols_in(match[0], self._known)), None) or self._names.get(word.lower())
-            if symbol:
-                found.append((match.start(), match.start() + len(match[0].rstrip(".-=/:")), symbol))
-        return found
-
-    def all(self, text: str) -> list[str]:
-        """Return the symbols that a text names, each once, in its order."""
-        return [*dict.fromkeys(symbol for _, _, symbol in self.spans(text))]
-
-    def of(self, text: str) -> str | None:
-        """Return the first symbol that a text names."""
-        return next(iter(self.all(text)), None)
-
-
-def _wordy(symbol: str) -> bool:
-    """Return whether a symbol is a word or a well-known abbreviation too."""
-    return symbol in _ACRONYMS or symbol.lower() in _WORDS or symbol.lower() in MEANS or not terms(symbol)
-
-
-def _guessed(lines: Sequence[str]) -> Iterator[str]:
-    """Return the words in capitals that are traded and are neither words nor well-known abbreviations."""
-    for line in lines:
-        if len(_SHOUTED.findall(line)) > max(len(_LOWER.findall(line)), 3):  # SHOUTED AS A WHOLE
-            continue
-        found = (match["ticker"] or match["after"] for match in _TICKER.finditer(line))
-        yield from (word for word in found if not _wordy(word))
+    own = {message.symbol for message in messages if message.symbol}
+    first = Symbols(known, own)
+    said = (message.text[: 2 * READ] for message in messages if message.role == "user")
+    return Symbols({*known, *chain.from_iterable(map(first.all, said))}, own)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gallump_lab import tokens
 from gallump_lab.lazy import regex
+from gallump_lab.reading.names import VERSION as NAMES
+from gallump_lab.reading.names import key
 
 if TYPE_CHECKING:
     import Stemmer
 
-VERSION = "text-2"
-"""Names how terms and passages are made; it changes whenever the same text would give others."""
+VERSION = f"text-3 {NAMES}"
+"""Names how terms, symbols and passages are made; it changes whenever the same text would give others."""
 
 PASSAGE_TOKENS = 80
 """A passage holds whole sentences up to so many cl100k tokens; a longer sentence is a passage of its own."""
@@ -159,6 +161,11 @@ def plain(word: str) -> str:
     if word.isascii():
         return word
     return "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn")
+
+
+def symbol_id(symbol: str) -> int:
+    """Return the number of the term that stands in the postings of a passage which names a symbol, however listed."""
+    return term_id(f"${key(symbol)}")
 
 
 @lru_cache(maxsize=100_000)

@@ -40,6 +40,7 @@ from gallump_lab.memory import recall
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
 from gallump_lab.memory.records import TIERS, AsOf, Message
+from gallump_lab.memory.signals import about
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates
 from gallump_lab.reading.numbers import numbers
@@ -90,9 +91,8 @@ def pool(catalogue: Catalogue, corpus: Corpus, asked: Question, also: Collection
         memory.prepare(corpus, catalogue, settings.embedder)
         with catalogue.read() as con:
             view = corpus.at(con, moment, settings.embedder)
-            ranked = recall.rank(
-                con, view, asked.text, symbol=asked.symbol, moment=moment, settings=settings, memo=memo
-            )
+            symbols = about(view, asked.text, [asked.symbol] if asked.symbol else [])
+            ranked = recall.rank(con, view, asked.text, symbols=symbols, moment=moment, settings=settings, memo=memo)
         best: dict[int, int] = {}
         for passage in ranked.passage_ids:
             best.setdefault(int(view.message_id[view.places[passage]]), passage)

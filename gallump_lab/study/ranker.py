@@ -14,7 +14,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import ledger, outdated, recall
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
-from gallump_lab.memory.signals import SIGNALS, needed
+from gallump_lab.memory.signals import SIGNALS, about, needed
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times
@@ -87,8 +87,8 @@ class Ranker:
         with self.snapshot.read() as con:
             for begin in range(0, len(questions), AT_ONCE):
                 rows: list[Any] = [*questions.iloc[begin : begin + AT_ONCE].itertuples()]
-                lately = self._whole(con, next(iter(self.task.retrievers.values())).embedder).lately
-                lately.postings(con, [term for row in rows for term in needed(row.text)])
+                whole = self._whole(con, next(iter(self.task.retrievers.values())).embedder)
+                whole.lately.postings(con, [term for row in rows for term in needed(row.text, self._about(whole, row))])
                 said = recall.of_messages(con, [each for row in rows for each in row.evidence], self.task.factor)
                 for row in rows:
                     yield self._outcome(con, row, said)
@@ -113,19 +113,18 @@ class Ranker:
         if len(row.evidence) and not known:
             return Outcome(None, [], [], later=True, missing={})
         evidence = {message: passages for message, passages in said.items() if message in known}
-        symbol, session, cluster = (
-            value if isinstance(value, str) else None for value in (row.symbol, row.session_id, row.conversation)
-        )
+        session, cluster = (value if isinstance(value, str) else None for value in (row.session_id, row.conversation))
+        symbols = self._about(any_view, row)
         memo: dict[Hashable, Any] = {}
         found = [
-            recall.rank(con, views[each.embedder], row.text, symbol=symbol, moment=moment, settings=each, memo=memo)
+            recall.rank(con, views[each.embedder], row.text, symbols=symbols, moment=moment, settings=each, memo=memo)
             for each in self.task.retrievers.values()
         ]
         _, _, hot = memory.hot(con, any_view, session, moment, config, factor)
         cold = learnt.candidates(
             con,
             row.text,
-            symbols=frozenset(filter(None, [symbol])),
+            symbols=frozenset(symbols),
             moment=moment,
             settings=config.cold,
             factor=factor,
@@ -165,6 +164,11 @@ class Ranker:
             tables.append(_table(ranked, most)[order])
             marks.append({slot.item_id: slot.outdated for slot in settled if slot.outdated})
         return Outcome(asked, tables, marks, later=len(known) < len(row.evidence), missing=missing)
+
+    def _about(self, view: View, row: Any) -> list[str]:
+        """Return the symbols that a question is about."""
+        given = [row.symbol] if isinstance(row.symbol, str) else []
+        return given if self.task.config.template == "guide" else about(view, row.text, given)
 
     def _whole(self, con: "DuckDBPyConnection", model: str) -> View:
         """Return all passages with a model's codes; a snapshot's are read once."""

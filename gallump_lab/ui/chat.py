@@ -50,7 +50,8 @@ class ChatWidget(Inspecting):
     lab : Lab
         Where questions go and where the transcript comes from.
     watchlist : iterable of str, or str with commas, optional
-        Symbols at the start; the reader can change them. The first is the symbol of the messages.
+        Symbols at the start; the reader can change them. The first is that of
+        messages that name none.
     session_id : str, optional
         The session to carry on; without it the lab's newest session, if that has not ended.
         The chat says so where the lab does not know it.

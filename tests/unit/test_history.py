@@ -214,10 +214,10 @@ def test_a_reply_whose_kernel_died_comes_back_as_far_as_it_was_saved(died: Path,
 def test_two_that_open_a_lab_at_once_take_in_what_was_left_behind_once(died: Path, tmp_path: Path, monkeypatch) -> None:
     path, reply = left_by(died, tmp_path), SessionManager.reply
 
-    def meanwhile(*given: object) -> object:
+    def meanwhile(*given: object, **more: object) -> object:
         monkeypatch.setattr(SessionManager, "reply", reply)
         Lab.open(path)
-        return reply(*given)
+        return reply(*given, **more)
 
     monkeypatch.setattr(SessionManager, "reply", meanwhile)
     lab = Lab.open(path)

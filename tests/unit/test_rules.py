@@ -231,6 +231,5 @@ def test_a_stop_of_another_symbol_of_the_watchlist_or_the_brokers_universe_is_th
     lab.distill()
     frame = lab.insights.frame
     stops = [["AAPL", "stop", "430"], ["MSFT", "stop", "26"], ["GOOG", "stop", "745"]]
-    known = stops[: 2 if broker else 3]
-    assert frame[["symbol", "attribute", "value"]].dropna().to_numpy().tolist() == known
+    assert frame[["symbol", "attribute", "value"]].dropna().to_numpy().tolist() == stops
     assert frame["superseded_by"].isna().all()

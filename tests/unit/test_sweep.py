@@ -249,5 +249,7 @@ def test_a_choice_that_too_few_vouch_for_or_that_holds_less_is_not_applied_silen
     assert small.runs.empty
     small.apply(less, force=True)
     assert small.config == less.config
-    near = next(found for least in np.arange(0.6, 0.9, 0.005) if (found := sweep.best(least=least)).gain[2] > 0)
+    near = next(
+        found for least in np.arange(0.6, 0.9, 0.005) if (found := sweep.best(least=least)).gain[2] > 0 > found.gain[0]
+    )
     assert ("inside the noise" in str(near)) == ("may be chance, but nothing shows that it is better" in str(near))

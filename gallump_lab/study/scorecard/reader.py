@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Message
-from gallump_lab.memory.statements import Symbols
+from gallump_lab.memory.statements import spoken
 from gallump_lab.memory.text import plain, terms
 from gallump_lab.memory.vectors import BUILT_IN
 from gallump_lab.reading.dates import Named, times
+from gallump_lab.reading.names import Symbols
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import WORDS
 from gallump_lab.study.scorecard.history import History, Stated
@@ -222,7 +223,7 @@ class Reader:
     @cached_property
     def _symbols(self) -> Symbols:
         messages = [*self.history.messages.values()]
-        return Symbols(messages, {each.symbol for each in messages if each.symbol})
+        return spoken(messages, {each.symbol for each in messages if each.symbol})
 
     def mentioned(self, text: str) -> Sequence[str]:
         """Return the symbols that a text names, each once, in its order."""
