@@ -14,30 +14,29 @@ _WELL_KNOWN = """
 AAPL=apple ABBV=abbvie ABNB=airbnb ADBE=adobe ADI ADP AFRM=affirm AIG AMAT AMC AMD AMGN=amgen AMZN=amazon ANET=arista
 APP=applovin ASML AVGO=broadcom AXP AZN=astrazeneca BA=boeing BABA=alibaba BAC BBY BIDU=baidu BKNG BLK=blackrock BMY
 BYND CAVA CCL=carnival CELH=celsius CHWY=chewy CMCSA=comcast CMG=chipotle CRM=salesforce CRWD=crowdstrike CSCO=cisco
-CVNA=carvana CVS CVX=chevron DAL DDOG=datadog DECK DELL DHR DIS=disney DKNG=draftkings DOCU=docusign ELF ENPH=enphase
-ETSY EXPE=expedia FCX FDX=fedex FSLR GE GILD=gilead GM GME=gamestop GOOG=google,alphabet GOOGL GS HD HIMS HON=honeywell
-HPQ IBM INTC=intel INTU=intuit ISRG JD JNJ JPM KHC KMI KO LCID=lucid LLY=lilly LMT=lockheed LRCX LULU=lululemon LUV LYFT
-MARA MCD=mcdonalds MDB=mongodb META=facebook,meta MMM MRK=merck MRNA=moderna MRVL=marvell MS MSFT=microsoft
-MSTR=microstrategy MU=micron NEE NEM=newmont NFLX=netflix NIO NKE=nike NVDA=nvidia NVO=novo OKTA ORCL=oracle
-OXY=occidental PANW PARA PEP=pepsi,pepsico PFE=pfizer PG PINS=pinterest PLTR=palantir PLUG PTON=peloton PYPL=paypal
-QCOM=qualcomm RBLX=roblox RDDT RIVN=rivian RKLB ROKU RTX SBUX=starbucks SCHW SHOP=shopify SLB SMCI=supermicro
-SNOW=snowflake SOFI SPOT=spotify TEAM=atlassian TGT TLRY TMUS TSLA=tesla TSM=tsmc TTD TXN TWLO=twilio UBER
-UNH=unitedhealth UNP UPST VZ=verizon WBA=walgreens WBD WDAY=workday WFC WMT=walmart XOM=exxon ZS=zscaler BRK.B=berkshire
-COIN=coinbase HOOD ARM DASH=doordash CAT=caterpillar COST=costco LOW=lowes NOW=servicenow ALL=allstate IT ON
-SPY QQQ IWM DIA TLT GLD SLV USO UNG XLE XLF XLK XLV XLI XLP XLU XLY SMH SOXX SOXL TQQQ SQQQ ARKK VTI VOO VXX UVXY
-HYG LQD EEM EFA EWZ FXI KRE XBI GDX IBIT VHYL SPX NDX
-SAP ALV=allianz BAS=basf BAYN=bayer BMW SIE=siemens VOW3=volkswagen,vw DHL MUV2 RHM=rheinmetall IFX=infineon ADS=adidas
-DBK VNA=vonovia ENEL ISP ENI NESN=nestle,nestl\u00e9 NOVN=novartis ROG=roche UBSG TTE=totalenergies SHEL=shell
-ULVR=unilever BP HSBA=hsbc GSK AIR=airbus MC=lvmh
-BTC=bitcoin ETH=ethereum,ether SOL=solana XRP=ripple DOGE=dogecoin LTC=litecoin ADA=cardano AVAX=avalanche BNB
-DOT=polkadot LINK=chainlink SUI TON HYPE=hyperliquid UNI=uniswap ATOM ARB PEPE
-ES NQ YM RTY MES MNQ ZN ZB ZF ZT GC SI CL NG HG ZC ZS ZW
+CVNA=carvana CVS CVX=chevron DAL DDOG=datadog DECK=deckers DELL DHR DIS=disney DKNG=draftkings DOCU=docusign ELF
+ENPH=enphase ETSY EXPE=expedia F=ford FCX FDX=fedex FSLR GE GILD=gilead GM GME=gamestop GOOG=google,alphabet GOOGL GS HD
+HIMS HON=honeywell HPQ IBM INTC=intel INTU=intuit ISRG JD JNJ JPM KHC KMI KO=coke LCID=lucid LLY=lilly LMT=lockheed LRCX
+LULU=lululemon LUV LYFT MARA MCD=mcdonalds MDB=mongodb META=facebook,meta MMM MRK=merck MRNA=moderna MRVL=marvell MS
+MSFT=microsoft MSTR=microstrategy MU=micron NEE NEM=newmont NFLX=netflix NIO NKE=nike NVDA=nvidia NVO=novo OKTA
+ORCL=oracle OXY=occidental PANW PARA PEP=pepsi,pepsico PFE=pfizer PG PINS=pinterest PLTR=palantir PLUG PTON=peloton
+PYPL=paypal QCOM=qualcomm RBLX=roblox RDDT RIVN=rivian RKLB ROKU RTX SBUX=starbucks SCHW SHOP=shopify SLB
+SMCI=supermicro SNOW=snowflake SOFI SPOT=spotify TEAM=atlassian TGT TLRY TMUS TSLA=tesla TSM=tsmc TTD TXN TWLO=twilio
+UBER UNH=unitedhealth UNP UPST V=visa VZ=verizon WBA=walgreens WBD WDAY=workday WFC WMT=walmart XOM=exxon ZS=zscaler
+BRK.B=berkshire COIN=coinbase HOOD ARM DASH=doordash CAT=caterpillar COST=costco LOW=lowes NOW=servicenow ALL=allstate
+IT ON SPY QQQ IWM DIA TLT GLD SLV USO UNG XLE XLF XLK XLV XLI XLP XLU XLY SMH SOXX SOXL TQQQ SQQQ ARKK VTI VOO VXX UVXY
+HYG LQD EEM EFA EWZ FXI KRE XBI GDX IBIT VHYL SPX NDX SAP ALV=allianz BAS=basf BAYN=bayer BMW SIE=siemens
+VOW3=volkswagen,vw DHL MUV2 RHM=rheinmetall IFX=infineon ADS=adidas DBK VNA=vonovia ENEL ISP ENI NESN=nestle,nestl\u00e9
+NOVN=novartis ROG=roche UBSG TTE=totalenergies SHEL=shell ULVR=unilever BP HSBA=hsbc GSK AIR=airbus MC=lvmh BTC=bitcoin
+ETH=ethereum,ether SOL=solana XRP=ripple DOGE=dogecoin LTC=litecoin ADA=cardano AVAX=avalanche BNB DOT=polkadot
+LINK=chainlink SUI TON HYPE=hyperliquid UNI=uniswap ATOM ARB PEPE ES NQ YM RTY MES MNQ ZN ZB ZF ZT GC SI CL NG HG ZC ZS
+ZW
 """
 """Symbols, each with the names of what is traded under it."""
 _SAME = {"FB": "META", "GOOGL": "GOOG"}
 """What is traded under two symbols, or was."""
 _NOT_SURE = frozenset(
-    "apple amazon avalanche bayer carnival celsius ether intel lucid meta oracle ripple shell".split()
+    "apple amazon avalanche bayer carnival celsius ether intel lucid meta oracle ripple shell visa ford coke".split()
 )
 """Names that mean something else too: they count with a capital, or where one speaks of trading."""
 _STRESSED = frozenset("ALL ARM AIR COST IT LOW NOW ON SPOT TEAM".split())

@@ -15,7 +15,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall, zone
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import labels, ledger, recall
+from gallump_lab.memory import labels, ledger, outdated, recall
 from gallump_lab.memory.records import ContextItem, check, not_embedded
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.memory.vectors import Embedder
@@ -55,6 +55,8 @@ class Rankings:
     found: Mapping[str, Sequence[Ints]]
     """By retriever, a table a question: its WARM candidates in the order in which they are kept, each with its passage
     id, its score and what each of `SIGNALS` gave (millionths)."""
+    outdated: Mapping[str, Sequence[Mapping[int, str]]]
+    """By retriever, what holds instead of those of a question's candidates that are outdated, by their ids."""
     passages: Mapping[int, ContextItem]
     """Every passage that is a candidate somewhere, by its id."""
     config: Config
@@ -74,18 +76,22 @@ class Rankings:
         """Return one question's WARM candidates in order, without rank and score; of `PERFECT` its evidence."""
         if retriever == PERFECT:
             return self.asked[place].needs.perfect
-        return [self.passages[item] for item in self.found[retriever][place][:, 0].tolist()]
+        marks = self.outdated[retriever][place]
+        ids = self.found[retriever][place][:, 0].tolist()
+        return [outdated.marked(self.passages[item], marks.get(item), self.factor) for item in ids]
 
     def warm(self, retriever: str, place: int) -> list[ContextItem]:
         """Return one question's WARM candidates, ranked and scored."""
         return [
             replace(
-                self.passages[item],
+                slot,
                 rank=rank,
                 score=score,
                 signals={name: gained for name, gained in zip(SIGNALS, signals, strict=True) if gained},
             )
-            for rank, (item, score, *signals) in enumerate(self.found[retriever][place].tolist(), 1)
+            for rank, (slot, (_, score, *signals)) in enumerate(
+                zip(self.candidates(retriever, place), self.found[retriever][place].tolist(), strict=True), 1
+            )
         ]
 
     @property
@@ -204,7 +210,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     except KeyboardInterrupt:
         if not done:
             raise
-    asked, found = [each.asked for each in done if each.asked], [each.found for each in done if each.asked]
+    kept = [each for each in done if each.asked]
+    asked, found = [each.asked for each in kept if each.asked], [each.found for each in kept]
     if not any(each.needs.evidence for each in asked):
         msg = (
             f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
@@ -229,6 +236,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             name: [_newest_first(tables[place], passages) for tables in found]
             for place, name in enumerate(task.retrievers)
         },
+        outdated={name: [each.outdated[place] for each in kept] for place, name in enumerate(task.retrievers)},
         passages=passages,
         config=applied,
         limits=limits,
