@@ -40,7 +40,9 @@ _PLACED = regex(
 _SHOUTED = regex(r"\b[A-Z]{2,}\b")
 _LOWER = regex(r"\b[a-z]{2,}\b")
 _CUT = regex(r"[.!?]\s|\n")
-_SPELT = regex(r"(?<![\w$^])\$?\^?[^\W_]+(?:[.\-=/][^\W_]{1,3}(?![^\W_]))?")
+_SPELT = regex(
+    r"(?<![\w$^@])(?<!\w\.)\$?\^?[^\W_]++(?!@\w|\.(?:com|org|net)\b)(?:[.\-=/][^\W_]{1,3}(?![^\W_]))?",
+)
 _NEAR = 60
 """So many characters before and after a name one looks for talk of trading."""
 
@@ -146,7 +148,7 @@ class Symbols:
                 continue  # SHOUTED AS A WHOLE
             for match in _PLACED.finditer(line):
                 group = match.lastgroup or ""
-                if match[group] in self._placed or not _wordy(match[group]):
+                if match[group] in self._placed or (group == "ticker" and not _wordy(match[group])):
                     yield start + match.start(group)
             if TRADED.search(line):
                 for match in _TICKER.finditer(line):
