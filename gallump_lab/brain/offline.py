@@ -201,7 +201,7 @@ def _remembered(prompt: "Prompt") -> list[str]:
     if said := [slot for slot in kept if slot.tier == "hot" and slot.role == "user"]:
         told.append(f"**Earlier in this session** you said: {_quoted(max(said, key=nearness).text)}")
     if warm := [slot for slot in kept if slot.tier == "warm"]:
-        best = min(warm, key=lambda slot: (slot.role != "user", slot.rank))
+        best = min(warm, key=lambda slot: (slot.outdated is not None, slot.role != "user", slot.rank))
         told.append(f"**Recalled** {_whence(best)}: {_quoted(best.text)}")
     if cold := [slot for slot in kept if slot.tier == "cold"]:
         best = min(cold, key=lambda slot: slot.rank)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.masking import masked
-from gallump_lab.memory import cold, ledger, messages, recall, signals, text, vectors
+from gallump_lab.memory import cold, ledger, messages, outdated, recall, signals, text, vectors
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import (
     NO_OVERRIDES,
@@ -94,7 +94,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
     ranked = recall.rank(con, view, question, symbols=about, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     most = recall.most(budget.warm)
-    found = newest_first(recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo))
+    found = recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo)
+    found = newest_first(outdated.settle(found, question, moment.now, factor))
     found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing), excluded=overrides.excluded)
 

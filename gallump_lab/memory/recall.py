@@ -34,7 +34,7 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} insights-3"
+VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 

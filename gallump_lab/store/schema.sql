@@ -115,7 +115,8 @@ create table slots (                    -- the items of a turn's prompt
     score bigint not null,              -- millionths
     signals json not null,
     kept boolean not null,
-    reason text not null
+    reason text not null,
+    outdated text                       -- what holds instead of it, in words
 );
 create table drafts (                   -- replies that are coming in; one that stays: its kernel died
     question_id bigint not null,

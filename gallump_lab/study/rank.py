@@ -15,7 +15,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from gallump_lab.brain.prices import price
 from gallump_lab.config import Config, Recall, zone
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import labels, ledger, recall
+from gallump_lab.memory import labels, ledger, outdated, recall
 from gallump_lab.memory.records import ContextItem, check, not_embedded
 from gallump_lab.memory.signals import COLUMNS, SIGNALS
 from gallump_lab.memory.vectors import Embedder
@@ -55,6 +55,8 @@ class Rankings:
     found: Mapping[str, Sequence[Ints]]
     """By retriever, a table a question: its WARM candidates in the order in which they are kept, each with its passage
     id, its score and what each of `signals.COLUMNS` gave (millionths)."""
+    outdated: Mapping[str, Sequence[Mapping[int, str]]]
+    """By retriever, what holds instead of those of a question's candidates that are outdated, by their ids."""
     passages: Mapping[int, ContextItem]
     """Every passage that is a candidate somewhere, by its id."""
     config: Config
@@ -74,14 +76,14 @@ class Rankings:
         """Return what WARM may hold of one question, in order, without rank and score; of `PERFECT` its evidence."""
         if retriever == PERFECT:
             return self.asked[place].needs.perfect
-        table = self.found[retriever][place]
-        return [self.passages[item] for item in table[table[:, -1] == 0, 0].tolist()]  # the last column: too far
+        return [slot for slot in self.warm(retriever, place) if "far" not in slot.signals]
 
     def warm(self, retriever: str, place: int) -> list[ContextItem]:
-        """Return one question's WARM candidates, ranked and scored."""
+        """Return one question's WARM candidates, ranked and scored, with those that are too far from it."""
+        marks = self.outdated[retriever][place]
         return [
             replace(
-                self.passages[item],
+                outdated.marked(self.passages[item], marks.get(item), self.factor),
                 rank=rank,
                 score=score,
                 signals={name: gained for name, gained in zip(COLUMNS, signals, strict=True) if gained},
@@ -205,7 +207,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     except KeyboardInterrupt:
         if not done:
             raise
-    asked, found = [each.asked for each in done if each.asked], [each.found for each in done if each.asked]
+    kept = [each for each in done if each.asked]
+    asked, found = [each.asked for each in kept if each.asked], [each.found for each in kept]
     if not any(each.needs.evidence for each in asked):
         msg = (
             f"None of {len(wanted):,} questions rests on messages that were there when it was asked. Give some of "
@@ -230,6 +233,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
             name: [_newest_first(tables[place], passages) for tables in found]
             for place, name in enumerate(task.retrievers)
         },
+        outdated={name: [each.outdated[place] for each in kept] for place, name in enumerate(task.retrievers)},
         passages=passages,
         config=applied,
         limits=limits,

@@ -11,7 +11,7 @@ import numpy as np
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import ledger, recall
+from gallump_lab.memory import ledger, outdated, recall
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import COLUMNS, about, needed
@@ -49,6 +49,8 @@ class Outcome(NamedTuple):
     """None if all that it rests on came later."""
     found: list[Ints]
     """By retriever, a table of its best passages: their ids, scores and what each of `signals.COLUMNS` gave."""
+    outdated: list[dict[int, str]]
+    """By retriever, what holds instead of those of them that are known to be outdated, in words."""
     later: bool
     """Whether anything that it rests on came later."""
     missing: dict[str, int]
@@ -109,7 +111,7 @@ class Ranker:
         there = set(labelled[np.isin(labelled, any_view.message_id)].tolist())
         known = there.intersection(row.evidence)
         if len(row.evidence) and not known:
-            return Outcome(None, [], later=True, missing={})
+            return Outcome(None, [], [], later=True, missing={})
         evidence = {message: passages for message, passages in said.items() if message in known}
         session, cluster = (value if isinstance(value, str) else None for value in (row.session_id, row.conversation))
         symbols = self._about(any_view, row)
@@ -152,8 +154,20 @@ class Ranker:
             if each.meaning and (view := views[each.embedder]).missing
         }
         most = recall.most(config.budget.warm)
-        late = len(known) < len(row.evidence)
-        return Outcome(asked, [_table(each, most) for each in found], later=late, missing=missing)
+        tables, marks = [], []
+        for ranked, settings in zip(found, self.task.retrievers.values(), strict=True):
+            slots = recall.candidates(
+                con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone
+            )
+            settled = outdated.settle(slots, row.text, moment.now, factor)
+            order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
+            table = _table(ranked, most)[order]
+            near = [place for place, slot in enumerate(settled) if "far" not in slot.signals]
+            table[near, 1] -= table[near, -1]
+            table[near, -1] = 0
+            tables.append(table)
+            marks.append({slot.item_id: slot.outdated for slot in settled if slot.outdated})
+        return Outcome(asked, tables, marks, later=len(known) < len(row.evidence), missing=missing)
 
     def _about(self, view: View, row: Any) -> list[str]:
         """Return the symbols that a question is about."""

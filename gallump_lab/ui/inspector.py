@@ -150,6 +150,8 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
         said = ["pinned by you"]
     if shared and slot.tier != "hot":
         said.append(f"shares {', '.join(shared[:6])}")
+    if slot.outdated:
+        said.append(f"outdated: {slot.outdated}")
     return " \u00b7 ".join(said)
 
 

@@ -1,0 +1,192 @@
+"""The figures that a text states, each with the words that say what it is, and which of them it replaces.
+
+Read far more freely than `price_levels` reads levels: nothing is learnt from it. It serves to tell a question's
+candidates apart, where a mark beside a quotation is at stake.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gallump_lab.lazy import regex
+from gallump_lab.memory.text import terms, words
+from gallump_lab.reading.numbers import Unit, numbers
+from gallump_lab.reading.periods import MONTHS
+
+_ONE = {
+    "STOP": "stop stops sl trail trailing",
+    "TARGET": "target targets tgt tgts tp tps objective",
+    "ENTRY": "entry pay paid bought buy got filled fill basis average avg cost entered picked",
+    "ACCOUNT": "account acct depot nav equity portfolio bankroll",
+    "LEVERAGE": "lev leverage levered",
+    "SIZE": "size hold holding left remaining shares share sh contracts lots own",
+    "DIVIDEND": "dividend div divs dividends",
+    "TAX": "tax taxes",
+    "MOST": "max maximum most limit cap ceiling",
+    "SHARE": "pct percent percentage weight proportion",
+}
+_NAMES = {word: name for name, said in _ONE.items() for word in said.split()}
+NAMED = frozenset(_ONE)
+"""Things that go by several words, by the one name that stands for them among features."""
+ATTRIBUTES = frozenset({"STOP", "TARGET", "ENTRY", "ACCOUNT", "LEVERAGE"})
+"""Those of which somebody has one at a time: a figure beside one of them is of no other."""
+
+_SENTENCE = regex(r"(?<=[.!?])\s+|\n+")
+_CLAUSE = regex(
+    r"[;,:](?=\s)|\s+(?:and|but|so|then|w/?|with|while|because|cuz|since)\s+|\s+[-\u2013\u2014]\s+"
+    r"|(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt)\b)",
+    re.IGNORECASE,
+)
+_IF = regex(r"(?<!sure )(?<!wondering )(?<!wonder )(?<!know )(?<!see )\bif\b|\bhypothetical\w*", re.IGNORECASE)
+_SUPPOSES = regex(
+    r"\b(?:would|i'?d|we'?d|will own|might|could|thinking (?:of|about)|was thinking|tempted|torn|eyeing|considering"
+    r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
+    re.IGNORECASE,
+)
+_REPORTS = regex(
+    r"\b(?:guy|gal|buddy|friend|mate|someone|somebody|group|podcast|discord|twitter|reddit|brokers?)\b"
+    r".{0,30}\b(?:says?|said|saying|swears?|thinks?|told|claims?|claimed|reckons?|hears?|sold|bought|lists?)\b"
+    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears)\b",
+    re.IGNORECASE,
+)
+_RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
+CHANGES = regex(
+    r"\b(?:now|going forward|instead|any ?more|mak(?:e|ing)|mov(?:e|ed|ing)|rais(?:e|ed|ing)|cut(?:ting)?|lower\w*"
+    r"|chang(?:e|ed|ing)|increas(?:e|ed|ing)|(?:back|goes|up|down) to|trim(?:med)?|updat\w+|sorry|sry|typo"
+    r"|correction|meant|mixed|actually|switch\w*|drop(?:ped|ping)?|bump\w*|upp?ing|total|again with|still|left)\b",
+    re.IGNORECASE,
+)
+"""A sentence with one of these says how something stands from then on."""
+_TO = regex(
+    r"\b(?:mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|goes|go|back|went|bring"
+    r"|tak|mak)\w*\b(?: [a-z']+){0,4}? (?:back )?to (?=[$\u20ac\u00a3]?\d)|\bup to (?=[$\u20ac\u00a3]?\d)"
+    r"|\bnow(?: at)? (?=[$\u20ac\u00a3]?\d)|\bmak(?:e|ing) (?:it|that|the \w+) (?=[$\u20ac\u00a3]?\d)",
+    re.IGNORECASE,
+)
+_NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
+_YEARS = range(1990, 2100)
+_DATED = regex(
+    rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.? (\d{{1,2}})\b"
+    r"|(?<!\S)(\d{1,2})(?=:\d\d| ?[ap]\.?m\b)|:(\d\d)\b",
+    re.IGNORECASE,
+)
+"""A day of a month, a time of day."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number as it is compared."""
+
+    key: str
+    """Its value, written one way; its digits where it can be read in two."""
+    unit: Unit
+    value: float
+    start: int
+    stop: int
+
+    def like(self, other: "Figure") -> bool:
+        """Return whether another could be a later value of the same thing: another number, of the same order."""
+        units = self.unit == other.unit or not self.unit or not other.unit
+        return units and self.key != other.key and 0.2 < (self.value or 1) / (other.value or 1) < 5
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A clause with its figures, and what its sentence is."""
+
+    figures: tuple[Figure, ...]
+    features: frozenset[str]
+    """Its words' stems; words for one of `NAMED` as that."""
+    sentence: str
+    around: frozenset[str]
+    """The sentence's features."""
+    first: bool
+    """Whether it begins the text."""
+    supposed: bool
+    """A plan, a condition, a wish."""
+    reported: bool
+    """What somebody else says, who is no part of it."""
+    asks: bool
+
+    @property
+    def sure(self) -> bool:
+        """Return whether it states something as a fact of its author's."""
+        return not (self.supposed or self.reported or self.asks)
+
+
+@lru_cache(maxsize=20_000)
+def features(text: str) -> frozenset[str]:
+    """Return a text's stems; words for one of `NAMED` as that."""
+    found: set[str] = set()
+    for word in words(text):
+        found.update([_NAMES[word]] if word in _NAMES else terms(word))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=20_000)
+def read(text: str) -> tuple[Clause, ...]:
+    """Return a text's clauses."""
+    figures = [*_figures(text)]
+    found: list[Clause] = []
+    rumour = _RUMOUR.search(text) is not None
+    for begin, end in _pieces(_SENTENCE, text):
+        sentence = text[begin:end]
+        supposed, asks = _IF.search(sentence) is not None, sentence.rstrip(" )\"'").endswith("?")
+        reported, around = rumour or _REPORTS.search(sentence) is not None, features(sentence)
+        for start, stop in _pieces(_CLAUSE, sentence):
+            clause = sentence[start:stop]
+            found.append(
+                Clause(
+                    figures=tuple(each for each in figures if start <= each.start - begin < stop),
+                    features=features(clause),
+                    sentence=sentence,
+                    around=around,
+                    first=not found,
+                    supposed=supposed or _SUPPOSES.search(clause) is not None,
+                    reported=reported,
+                    asks=asks,
+                )
+            )
+    return tuple(found)
+
+
+def _pieces(border: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    cuts = [0, *(place for match in border.finditer(text) for place in match.span()), len(text)]
+    yield from ((start, stop) for start, stop in zip(cuts[::2], cuts[1::2], strict=True) if text[start:stop].strip())
+
+
+def _figures(text: str) -> Iterator[Figure]:
+    dated = {match.start(match.lastindex or 0) for match in _DATED.finditer(text)}
+    for number in numbers(text):
+        if number.start in dated:
+            continue
+        digits = "".join(filter(str.isdigit, text[number.start : number.stop]))
+        value = float(digits) if number.value is None else number.value
+        if number.unit or value not in _YEARS:
+            yield Figure(str(number) or digits, number.unit, value, number.start, number.stop)
+
+
+@lru_cache(maxsize=20_000)
+def replaced(text: str) -> tuple[tuple[frozenset[str], Figure], ...]:
+    """Return what a text itself says that it replaces: keys of old figures, and the new one.
+
+    >>> replaced("moved it from 440 to 455"), replaced("455, not 440"), replaced("found it, 440. moving it to 455")
+    """
+    figures = [figure for clause in read(text) for figure in clause.figures]
+    gone = _after(_NOT, text, figures)
+    new = [figure for figure in _after(_TO, text, figures) if figure not in gone]
+    found = []
+    for old in gone:
+        others = [figure for figure in figures if figure not in gone and figure.like(old)]
+        if others:
+            to = min(others, key=lambda each: (each.start > old.start, abs(each.start - old.start)))
+            to = min((each for each in others if each in new), key=lambda each: abs(each.start - old.start), default=to)
+            found.append((frozenset([old.key]), to))
+    found += [(frozenset(each.key for each in figures if each.like(to) and each not in new), to) for to in new]
+    return tuple((olds, to) for olds, to in found if olds)
+
+
+def _after(words: re.Pattern[str], text: str, figures: list[Figure]) -> list[Figure]:
+    ends = [match.end() for match in words.finditer(text)]
+    return [figure for figure in figures if any(0 <= figure.start - end <= 2 for end in ends)]

@@ -1,0 +1,204 @@
+"""What no longer holds stands behind what holds instead, and says so."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gallump_lab import Lab, datasets, study
+from gallump_lab.memory.figures import replaced
+
+MONDAY = datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def now() -> list[datetime]:
+    return [MONDAY]
+
+
+@pytest.fixture
+def lab(anew, now) -> Lab:
+    return anew(clock=lambda: now[0])
+
+
+def tell(lab: Lab, now: list[datetime], *said: str, role: str = "user", **given) -> None:
+    """Say something in a session of its own, a minute apart, and let a day pass."""
+    session = lab.sessions.get_or_create_session()
+    for text in said:
+        lab.sessions.add_message(session, role, text, **given)
+        now[0] += timedelta(minutes=1)
+    now[0] += timedelta(days=1)
+
+
+def outdated(lab: Lab, question: str, tokens: int = 500) -> dict[str, str | None]:
+    """Give what is recalled, best first, each with why it is outdated."""
+    return {slot.text: slot.outdated for slot in lab.recall(question, tokens=tokens).slots if slot.kept}
+
+
+def test_a_stop_that_was_moved_stands_behind_and_is_marked(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420, hard, not mental.")
+    tell(lab, now, "AAPL looks fine. I moved the AAPL stop to 455 today.")
+    found = outdated(lab, "Where is my stop on AAPL?")
+    assert [*found] == [
+        "AAPL looks fine. I moved the AAPL stop to 455 today.",
+        "My stop on AAPL is 420, hard, not mental.",
+    ]
+    assert [*found.values()] == [None, "455 since 2026-03-03"]
+    reply = lab.ask("Where is my stop on AAPL?", watchlist=["AAPL"])
+    assert "[superseded: 455 since 2026-03-03] 2026-03-02" in reply.prompt.user
+    assert "455" in reply.text
+    assert "420" not in reply.text
+
+
+def test_who_repeats_the_old_one_is_marked_too(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    tell(lab, now, "With the AAPL stop at 420 you risk 6 percent.", role="assistant")
+    tell(lab, now, "AAPL stop to 455 from now on.")
+    found = outdated(lab, "What is my AAPL stop now?")
+    assert found["With the AAPL stop at 420 you risk 6 percent."] == "455 since 2026-03-04"
+    assert found["AAPL stop to 455 from now on."] is None
+
+
+def test_whoever_asks_what_was_before_gets_the_old_one_first_and_marked(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    tell(lab, now, "Moved it up, AAPL stop 455 now, as the 50 day is there.")
+    question = "What was my stop on AAPL before I moved it?"
+    assert outdated(lab, question)["My stop on AAPL is 420."] == "455 since 2026-03-03"
+    scores = [slot.score for slot in lab.recall(question).slots]
+    assert scores == sorted(scores, reverse=True)  # nothing was put behind
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "question", "why"),
+    [
+        (
+            "AAPL long 30 at 522, stop 480.",
+            "AAPL stopped out at 480.",
+            "Do I still have AAPL?",
+            "closed since 2026-03-03",
+        ),
+        (
+            "Put in a limit order for MSFT at 301.",
+            "Cancelled the MSFT order.",
+            "Is my MSFT order still in?",
+            "closed since",
+        ),
+        (
+            "Max per name is 5% of the book.",
+            "Cut the max per name from 5% to 4%.",
+            "What is my max per name?",
+            "4% since",
+        ),
+        ("The account is about 240k.", "Account is 251k now.", "How big is the account?", "251k since 2026-03-03"),
+        ("I sold 2 XOM 105 puts.", "Sorry, 3 XOM puts, not 2.", "How many XOM puts did I sell?", "3 since 2026-03-03"),
+    ],
+)
+def test_what_was_closed_cancelled_changed_or_corrected(lab: Lab, now, *, first, then, question, why) -> None:
+    tell(lab, now, first)
+    tell(lab, now, then)
+    found = outdated(lab, question)
+    assert (found[first] or "").startswith(why)
+    assert found[then] is None
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "question"),
+    [
+        ("AAPL stop 420.", "MSFT stop 28.", "Where is my AAPL stop?"),
+        ("AAPL stop 420.", "AAPL target 560 now.", "Where is my AAPL stop?"),
+        ("Bought 30 AAPL at 522.", "AAPL is at 540 now, stop to 510.", "What did I pay for AAPL?"),
+        ("AAPL stop 420.", "If AAPL gets to 560 I'd move the stop to 530.", "Where is my AAPL stop?"),
+        ("AAPL target 560.", "A guy on the podcast says AAPL goes to target 900.", "What is my AAPL target?"),
+        ("AAPL stop 420.", "Where is my AAPL stop, 455?", "Where is my AAPL stop?"),
+    ],
+)
+def test_what_is_of_another_thing_or_no_fact_takes_no_place(lab: Lab, now, first, then, question) -> None:
+    tell(lab, now, first)
+    tell(lab, now, then)
+    assert outdated(lab, question)[first] is None
+
+
+def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
+    tell(lab, now, "AAPL target 560.")
+    tell(lab, now, "A friend says the AAPL target is 900.")
+    tell(lab, now, "If AAPL gets to 530 I'd put the target at 600.")
+    found = outdated(lab, "What is my AAPL target?")
+    assert found == {
+        "AAPL target 560.": None,
+        "A friend says the AAPL target is 900.": "hearsay",
+        "If AAPL gets to 530 I'd put the target at 600.": "a plan",
+    }
+    assert (
+        outdated(lab, "What did my friend say about the AAPL target?")["A friend says the AAPL target is 900."] is None
+    )
+
+
+def test_another_analysts_stop_is_not_mine(lab: Lab, now) -> None:
+    tell(lab, now, "AAPL stop 420.", speaker="Ann")
+    tell(lab, now, "AAPL stop to 455 now.", speaker="Bob")
+    assert set(outdated(lab, "Where is the AAPL stop?").values()) == {None}
+
+
+def test_a_larger_budget_loses_no_item_and_says_the_same(lab: Lab, now) -> None:
+    for stop in range(400, 460, 5):
+        tell(lab, now, f"I moved the AAPL stop to {stop}, the day's low.")
+    found = [outdated(lab, "Where is my AAPL stop now?", tokens) for tokens in (40, 80, 160, 320, 640)]
+    for smaller, larger in pairwise(found):
+        assert [*larger][: len(smaller)] == [*smaller]
+        assert all(larger[text] == why for text, why in smaller.items())
+    assert next(iter(found[0])).startswith("I moved the AAPL stop to 455")
+    assert sum(why is None for why in found[-1].values()) == 1
+
+
+def test_the_marks_are_paid_for_recorded_replayed_and_ranked_alike(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    tell(lab, now, "I moved the AAPL stop to 455.")
+    reply = lab.ask("Where is my stop on AAPL?", watchlist=["AAPL"])
+    warm = [slot for slot in reply.prompt.slots if slot.tier == "warm"]
+    (old,) = [slot for slot in warm if slot.outdated]
+    assert old.line.startswith("[superseded: 455 since 2026-03-03] ")
+    (turn,) = lab.turns["turn_id"]
+    assert [slot.outdated for slot in lab.slots(turn) if slot.tier == "warm"] == [slot.outdated for slot in warm]
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
+def test_a_study_ranks_and_marks_as_the_chat_does(lab: Lab) -> None:
+    talk = datasets.read(Path(__file__).parents[1] / "data" / "desk-dev").split()[0]
+    lab.import_dataset(talk)
+    ranks = study.rank(lab.snapshot())
+    asked_at = lab.questions.set_index("question_id")
+    marked = 0
+    for place, asked in enumerate(ranks.asked):
+        row = asked_at.loc[asked.question_id]
+        symbol = row["symbol"] if isinstance(row["symbol"], str) else None
+        live = lab.recall(asked.text, symbol=symbol, as_of=row["asked_at"].to_pydatetime(), tokens=2_000).slots
+        there = ranks.candidates("applied", place)[: len(live)]
+        assert [(slot.item_id, slot.outdated, slot.line) for slot in live] == [
+            (slot.item_id, slot.outdated, slot.line) for slot in there
+        ]
+        marked += sum(slot.outdated is not None for slot in live)
+    assert marked > 20
+
+
+def test_what_was_forgotten_supersedes_nothing(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    tell(lab, now, "I moved the AAPL stop to 455.")
+    newest = int(lab.messages["message_id"].max())
+    lab.forget(newest)
+    assert outdated(lab, "Where is my stop on AAPL?") == {"My stop on AAPL is 420.": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("moved it from 440 to 455", [({"440"}, "455")]),
+        ("455, not 440", [({"440"}, "455")]),
+        ("found it, 440. moving it to 455 anyway", [({"440"}, "455")]),
+        ("0.5% instead of 0.75", [({"0.75"}, "0.5")]),
+        ("bought 30 at 522", []),
+        ("stop 440, target 560", []),
+    ],
+)
+def test_what_a_text_itself_replaces(text, found) -> None:
+    assert [({*olds}, new.key) for olds, new in replaced(text)][:1] == found
