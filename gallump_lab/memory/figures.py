@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms, words
+from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
 from gallump_lab.reading.periods import MONTHS
 
@@ -53,7 +54,7 @@ _REPORTS = regex(
 _RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
 CHANGES = regex(
     r"\b(?:now|going forward|instead|any ?more|mak(?:e|ing)|mov(?:e|ed|ing)|rais(?:e|ed|ing)|cut(?:ting)?|lower\w*"
-    r"|chang(?:e|ed|ing)|increas(?:e|ed|ing)|(?:back|goes|up|down) to|trim(?:med)?|updat\w+|sorry|sry|typo"
+    r"|chang(?:e|ed|ing)|increas(?:e|ed|ing)|(?:back|goes) to|trim(?:med)?|updat\w+|sorry|sry|typo"
     r"|correction|meant|mixed|actually|switch\w*|drop(?:ped|ping)?|bump\w*|upp?ing|total|again with|still|left)\b",
     re.IGNORECASE,
 )
@@ -61,9 +62,10 @@ CHANGES = regex(
 _TO = regex(
     r"\b(?:mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|goes|go|back|went|bring"
     r"|tak|mak)\w*\b(?: [a-z']+){0,4}? (?:back )?to (?=[$\u20ac\u00a3]?\d)|\bup to (?=[$\u20ac\u00a3]?\d)"
-    r"|\bnow(?: at)? (?=[$\u20ac\u00a3]?\d)|\bmak(?:e|ing) (?:it|that|the \w+) (?=[$\u20ac\u00a3]?\d)",
+    r"|\bmak(?:e|ing) (?:it|that|the \w+) (?=[$\u20ac\u00a3]?\d)",
     re.IGNORECASE,
 )
+_ONTO = regex(r"\S{0,3}\s+(?:(?:up|down|back) )?to\s[$\u20ac\u00a3]?\s?", re.IGNORECASE)
 _NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
 _YEARS = range(1990, 2100)
 _DATED = regex(
@@ -118,10 +120,12 @@ class Clause:
 @lru_cache(maxsize=20_000)
 def features(text: str) -> frozenset[str]:
     """Return a text's stems; words for one of `NAMED` as that."""
-    found: set[str] = set()
-    for word in words(text):
-        found.update([_NAMES[word]] if word in _NAMES else terms(word))
-    return frozenset(found)
+    return frozenset().union(*map(_feature, words(text)))
+
+
+@lru_cache(maxsize=100_000)
+def _feature(word: str) -> tuple[str, ...]:
+    return (_NAMES[word],) if word in _NAMES else tuple(terms(folded(word)))
 
 
 @lru_cache(maxsize=20_000)
@@ -133,17 +137,19 @@ def read(text: str) -> tuple[Clause, ...]:
     for begin, end in _pieces(_SENTENCE, text):
         sentence = text[begin:end]
         supposed, asks = _IF.search(sentence) is not None, sentence.rstrip(" )\"'").endswith("?")
-        reported, around = rumour or _REPORTS.search(sentence) is not None, features(sentence)
-        for start, stop in _pieces(_CLAUSE, sentence):
-            clause = sentence[start:stop]
+        reported = rumour or _REPORTS.search(sentence) is not None
+        pieces = [*_pieces(_CLAUSE, sentence)]
+        said = [features(sentence[start:stop]) for start, stop in pieces]
+        around = frozenset[str]().union(*said)
+        for (start, stop), mine in zip(pieces, said, strict=True):
             found.append(
                 Clause(
                     figures=tuple(each for each in figures if start <= each.start - begin < stop),
-                    features=features(clause),
+                    features=mine,
                     sentence=sentence,
                     around=around,
                     first=not found,
-                    supposed=supposed or _SUPPOSES.search(clause) is not None,
+                    supposed=supposed or _SUPPOSES.search(sentence, start, stop) is not None,
                     reported=reported,
                     asks=asks,
                 )
@@ -179,10 +185,9 @@ def replaced(text: str) -> tuple[tuple[frozenset[str], Figure], ...]:
     found = []
     for old in gone:
         others = [figure for figure in figures if figure not in gone and figure.like(old)]
-        if others:
-            to = min(others, key=lambda each: (each.start > old.start, abs(each.start - old.start)))
-            to = min((each for each in others if each in new), key=lambda each: abs(each.start - old.start), default=to)
-            found.append((frozenset([old.key]), to))
+        ahead = [figure for figure in others if _ONTO.fullmatch(text, old.stop, figure.start)]
+        back = sorted(others, key=lambda each: (each not in new, each.start > old.start, abs(each.start - old.start)))
+        found += [(frozenset([old.key]), to) for to in [*ahead, *back][:1]]
     found += [(frozenset(each.key for each in figures if each.like(to) and each not in new), to) for to in new]
     return tuple((olds, to) for olds, to in found if olds)
 

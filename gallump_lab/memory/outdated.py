@@ -29,7 +29,7 @@ _IDLE = features(
     "again now right latest number current currently today moment actual exactly last count remind tell gave give said "
     "say set get have value price one time really these days new make go going went think want up much many high big "
     "point line put take final work run running working open total end year decide plan more whats morning night week "
-    "evening both gimme since until after before under over thing also per still"
+    "evening both gimme since until after before under over thing also per still allow myself"
 ) | frozenset(terms("level levels"))
 """Words of a question that do not say what it is about."""
 _EARLIER = regex(
@@ -220,7 +220,7 @@ class _Asked:
         if not self._total:
             return found
         if not _ALL.search(self._rest):
-            for change in (*self._replaced(), *self._taken_back(), *self._stated()):
+            for change in (*self._stated(), *self._replaced(), *self._taken_back()):
                 for old in self._old(*change):
                     new, _, figure = change
                     found.setdefault(old.item_id, _mark(f"{_said(new, figure)}", new))
@@ -285,33 +285,35 @@ class _Asked:
         if self._attributes:
             said = self._features(slot, clause)
             return bool(said & self._attributes) and self._near(slot, said) >= 0.5
-        if not CHANGES.search(clause.sentence):
+        if not CHANGES.search(clause.sentence) or ("SIZE" in self._wanted and "SIZE" not in clause.features):
             return False
         if percent and clause.around & self._subject:
             return True
-        return bool(clause.around & self._wanted) and self._near(slot, clause.features) >= 0.5
+        return bool(clause.around & self._wanted) and self._near(slot, clause.features) >= 0.4
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
-        sentence = next(clause.around for clause in read(new.text) if figure in clause.figures)
         for slot in self._live:
             if not _later(new, slot):
                 continue
-            clauses = read(slot.text)
-            clause = next(
-                (
-                    c for c in clauses for f in c.figures
-                    if f.key in olds and (f.unit == figure.unit or not f.unit or not figure.unit)
-                ),
-                None,
-            )  # fmt: skip
-            if clause is None or any(f.key == figure.key for f in clause.figures):
-                continue
-            said = self._features(slot, clause)
-            if said & ATTRIBUTES and not said & self._attributes and slot.role == self._role:
-                continue
-            if sentence & clause.around & self._wanted or self._near(slot) >= 0.5:
-                yield slot
+            gone = frozenset[str]().union(*(keys for keys, _ in replaced(slot.text)))
+            for clause in read(slot.text):
+                keys = {each.key for each in clause.figures if each.key == figure.key or each.like(figure)}
+                if figure.key in keys or not keys & olds - gone or not self._of_what_is_asked(slot, clause):
+                    continue
+                if self._said[new.item_id] & clause.around & self._wanted or (
+                    self._near(slot) >= 0.5 and (self._near(new) > 0 or len(figure.key) > 2)
+                ):
+                    yield slot
+                    break
+
+    def _of_what_is_asked(self, slot: ContextItem, clause: Clause) -> bool:
+        """Return whether a clause's figure is not one of another attribute than the question's."""
+        others = self._features(slot, clause) & ATTRIBUTES - ({"ENTRY"} if "SIZE" in self._wanted else set())
+        percent = any(each.unit == "%" for each in clause.figures)
+        if self._attributes and percent:
+            return False
+        return not others or percent or bool(others & self._attributes) or slot.role != self._role
 
     def _ended(self) -> Iterator[tuple[ContextItem, ContextItem]]:
         """Find what says that a thing is over, and what was said of it before."""
@@ -327,10 +329,15 @@ class _Asked:
                 for slot in self._live:
                     if (
                         _later(new, slot)
-                        and self._near(slot) >= 0.4
+                        and self._near(slot) >= 0.5
                         and any(clause.figures for clause in read(slot.text))
                         and self._on_subject(slot)
-                        and not any(self._ends(slot, clause, whether=whether) for clause in read(slot.text))
+                        and not any(
+                            clause.sure
+                            and _ENDS.search(clause.sentence)
+                            and (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
+                            for clause in read(slot.text)
+                        )
                     ):
                         yield slot, new
                 return
@@ -359,14 +366,14 @@ class _Asked:
         newest = max(facts, default=None)
         for slot in self._live:
             for clause in read(slot.text):
-                if slot.role != "user" or not clause.around & self._wanted:
+                if slot.role != "user" or not (clause.around & self._wanted or self._on_subject(slot)):
                     continue
                 if not clause.around & self._subject and (slot.item_id in self._others or not self._on_subject(slot)):
                     continue
                 if clause.reported and not others:
                     yield slot, HEARSAY
                 elif clause.supposed and clause.figures and self._of_state and not _DECLINED.search(slot.text):
-                    if planned and not _DREAM.search(clause.sentence):
+                    if planned and not _DREAM.search(slot.text):
                         continue
                     if _CONDITION.search(clause.sentence) or (newest is not None and newest > _when(slot)):
                         yield slot, PLAN

@@ -239,6 +239,11 @@ def reader(known: frozenset[str] = frozenset()) -> Symbols:
     return Symbols(known)
 
 
+def folded(word: str) -> str:
+    """Return the symbol of a well-known name, in lower case; any other word as it is."""
+    return _names().get(word, word).lower()
+
+
 @lru_cache(maxsize=1)
 def _names() -> dict[str, str]:
     """Return the symbol of each well-known name, and of each symbol as its own name."""
