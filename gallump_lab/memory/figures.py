@@ -7,7 +7,7 @@ candidates apart, where a mark beside a quotation is at stake.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms, words
@@ -97,6 +97,7 @@ class Figure:
 class Clause:
     """A clause with its figures, and what its sentence is."""
 
+    text: str
     figures: tuple[Figure, ...]
     features: frozenset[str]
     """Its words' stems; words for one of `NAMED` as that."""
@@ -105,16 +106,28 @@ class Clause:
     """The sentence's features."""
     first: bool
     """Whether it begins the text."""
-    supposed: bool
-    """A plan, a condition, a wish."""
-    reported: bool
-    """What somebody else says, who is no part of it."""
-    asks: bool
+    rumour: bool
+    """Whether the text calls anything a rumour."""
+
+    @cached_property
+    def supposed(self) -> bool:
+        """Whether it is a plan, a condition, a wish."""
+        return _IF.search(self.sentence) is not None or _SUPPOSES.search(self.text) is not None
+
+    @cached_property
+    def reported(self) -> bool:
+        """Whether somebody else says so, who is no part of it."""
+        return self.rumour or _REPORTS.search(self.sentence) is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether its sentence is a question."""
+        return self.sentence.rstrip(" )\"'").endswith("?")
 
     @property
     def sure(self) -> bool:
-        """Return whether it states something as a fact of its author's."""
-        return not (self.supposed or self.reported or self.asks)
+        """Whether it states something as a fact of its author's."""
+        return not (self.asks or self.supposed or self.reported)
 
 
 @lru_cache(maxsize=20_000)
@@ -131,29 +144,16 @@ def _feature(word: str) -> tuple[str, ...]:
 @lru_cache(maxsize=20_000)
 def read(text: str) -> tuple[Clause, ...]:
     """Return a text's clauses."""
-    figures = [*_figures(text)]
+    figures, rumour = [*_figures(text)], _RUMOUR.search(text) is not None
     found: list[Clause] = []
-    rumour = _RUMOUR.search(text) is not None
     for begin, end in _pieces(_SENTENCE, text):
         sentence = text[begin:end]
-        supposed, asks = _IF.search(sentence) is not None, sentence.rstrip(" )\"'").endswith("?")
-        reported = rumour or _REPORTS.search(sentence) is not None
         pieces = [*_pieces(_CLAUSE, sentence)]
         said = [features(sentence[start:stop]) for start, stop in pieces]
         around = frozenset[str]().union(*said)
         for (start, stop), mine in zip(pieces, said, strict=True):
-            found.append(
-                Clause(
-                    figures=tuple(each for each in figures if start <= each.start - begin < stop),
-                    features=mine,
-                    sentence=sentence,
-                    around=around,
-                    first=not found,
-                    supposed=supposed or _SUPPOSES.search(sentence, start, stop) is not None,
-                    reported=reported,
-                    asks=asks,
-                )
-            )
+            held = tuple(each for each in figures if start <= each.start - begin < stop)
+            found.append(Clause(sentence[start:stop], held, mine, sentence, around, not found, rumour))
     return tuple(found)
 
 
