@@ -10,6 +10,7 @@ from gallump_lab.market.broker import Broker
 from gallump_lab.market.market_context import MarketContext, Trend, one_line
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.masking import masked
+from gallump_lab.reading.names import reader
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class ContextBuilder:
     def build(self, symbols: Sequence[str], user_prompt: str, watchlist: Sequence[str]) -> MarketContext:
         """Gather the market for one turn.
 
-        Symbols come in this order, each once: the watchlist's, `symbols`, those that the prompt names. Whatever the
-        broker fails to give becomes one of the context's problems; the turn goes on.
+        Symbols come in this order, each once: the watchlist's, `symbols`, those that the prompt names, in capitals or
+        as one calls them. Whatever the broker fails to give becomes one of the context's problems; the turn goes on.
 
         Raises
         ------
@@ -57,7 +58,8 @@ class ContextBuilder:
         problems: list[str] = []
         universe = self._ask("its symbols", self._broker.symbols, problems) or ()
         own = {canonical(symbol): symbol for symbol in universe}
-        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe))))
+        named = (symbol for symbol in reader(frozenset(universe)).all(user_prompt) if symbol in own)
+        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
         prices = self._prices(asked, tuple(held), own)

@@ -21,6 +21,7 @@ from gallump_lab import tokens
 from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
+from gallump_lab.memory.kinds import ASKED, parted, traits
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import passages, runs, storable, symbol_id, term_id, terms_and_words
 from gallump_lab.reading.names import Symbols, reader
@@ -66,7 +67,9 @@ title = coalesce(title, nullif(new_title, '')), symbol = coalesce(symbol, nullif
 where given.session_id = sessions.session_id
 """
 _CODES = [f"c{i}" for i in range(vectors.CODE)]
-_INTO_PASSAGES = "insert into passages select passage_id, message, start, stop, tokens, terms from given"
+_INTO_PASSAGES = (
+    "insert into passages select passage_id, message, start, stop, tokens, terms, stated, traits from given"
+)
 _INTO_POSTINGS = "insert into postings select term, passage, frequency, terms from given"
 _INTO_EMBEDDINGS = f"insert into embeddings select model, passage_id, {', '.join(_CODES)} from given"  # noqa: S608
 _WANTED = """
@@ -206,45 +209,51 @@ def prepare(drafts: Sequence[Draft], known: Collection[str] = ()) -> Batch:
     message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
     said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
     given = frozenset(filter(None, (*known, *(each.symbol for each in drafts))))
+    roles = [drafts[place].role for place, *_ in found]
     pieces = [texts[place][begin:end] for place, begin, end, _ in found]
-    lengths, postings, codes, named = _indexed(pieces, reader(given))
+    halves = [*map(parted, pieces, roles)]
+    index, postings, codes, named = _indexed(pieces, halves, reader(given))
     for place, symbols in zip(message[::-1].tolist(), named[::-1], strict=True):
         said["symbol"][place] = next(iter(symbols), said["symbol"][place])
-    cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost, "terms": lengths}
+    cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost} | index
+    cut["traits"] = np.array([traits(stated, role) for (stated, _), role in zip(halves, roles, strict=True)], np.int64)
     return Batch(messages=said, passages=cut, postings=postings, codes=codes)
 
 
 def _indexed(
-    pieces: Sequence[str], symbols: Symbols
-) -> "tuple[NDArray[np.int64], Columns, vectors.Codes, list[dict[str, None]]]":
-    """Return how many terms each passage has, their postings, what it means, and the symbols that it names."""
+    pieces: Sequence[str], halves: Sequence[tuple[str, str]], symbols: Symbols
+) -> "tuple[Columns, Columns, vectors.Codes, list[dict[str, None]]]":
+    """Return each passage's numbers of terms, their postings, what it means, and the symbols that it names.
+
+    A passage comes as a whole and parted: what states something, what does not (see `gallump_lab.memory.kinds`).
+    """
     numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
-    found = [runs(piece) for piece in pieces]
+    found = [runs(half) for pair in halves for half in pair]
     held = np.fromiter(map(len, found), np.int64, len(found))
     run = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64, held.sum())
-    passage = np.repeat(np.arange(len(pieces)), held)
+    half = np.repeat(np.arange(len(found)), held)
     known = [*map(_held, numbers)]
-    token, whose = _spread([held for held, _ in known], run, passage)
-    codes = vectors.encode(vectors.summed(token, np.bincount(whose, minlength=len(pieces))))
-    term, whose = _spread([held for _, held in known], run, passage)
-    lengths = np.bincount(whose, minlength=len(pieces))
+    token, whose = _spread([held for held, _ in known], run, half)
+    codes = vectors.encode(vectors.summed(token, np.bincount(whose // 2, minlength=len(pieces))))
+    term, whose = _spread([held for _, held in known], run, half)
+    lengths = np.bincount(whose, minlength=len(found)).reshape(-1, 2)
     named: list[dict[str, None]] = [{} for _ in pieces]
     read = [*map(symbols.read, numbers)]
     telling = np.fromiter((each != () for each in read), bool, len(read))[run]
-    for place, each in zip(passage[telling].tolist(), run[telling].tolist(), strict=True):
+    for place, each in zip((half[telling] // 2).tolist(), run[telling].tolist(), strict=True):
         named[place] |= dict.fromkeys(read[each] or symbols.all(pieces[place]))
     term = np.append(term, np.array([*map(symbol_id, chain.from_iterable(named))], np.int64))
-    whose = np.append(whose, np.repeat(np.arange(len(pieces)), [*map(len, named)]))
-    order = np.argsort(term, kind="stable")  # by term, then passage
-    term, whose = term[order], whose[order]
-    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (whose[1:] != whose[:-1]))[: len(term)])
+    whose = np.append(whose, 2 * np.repeat(np.arange(len(pieces)), [*map(len, named)]))
+    order = np.argsort(term, kind="stable")  # by term, then passage, what states something first
+    term, whose, passage = term[order], whose[order], whose[order] // 2
+    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (passage[1:] != passage[:-1]))[: len(term)])
     postings: Columns = {
         "term": term[first],
-        "passage": whose[first],
-        "frequency": np.diff(first, append=len(term)),
-        "terms": lengths[whose[first]],
+        "passage": passage[first],
+        "frequency": np.minimum(np.diff(first, append=len(term)), ASKED - 1) + ASKED * (whose[first] % 2),
+        "terms": lengths.sum(1)[passage[first]],
     }
-    return lengths, postings, codes, named
+    return {"terms": lengths.sum(1), "stated": lengths[:, 0]}, postings, codes, named
 
 
 @lru_cache(maxsize=100_000)

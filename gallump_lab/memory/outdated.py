@@ -31,46 +31,47 @@ _IDLE = features(
     "evening both gimme since until after before under over thing also per still allow myself"
 ) | frozenset(terms("level levels"))
 """Words of a question that do not say what it is about."""
-_EARLIER = regex(
-    r"\b(?:before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?"
-    r"|back then|at the (?:very )?(?:start|beginning|outset))\b",
-    re.IGNORECASE,
+
+
+def _any_of(*words: str) -> re.Pattern[str]:
+    return regex(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
+
+
+_EARLIER = _any_of(
+    r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
+    r"at the (?:very )?(?:start|beginning|outset)",
 )
-_BEFORE = regex(r"\bbefore (?:i|we|he|she|they|it|you)\b.*", re.IGNORECASE)
+_BEFORE = _any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
-_ALL = regex(r"\b(?:started|began|so far|all|history|changed?|each|every|steps?|over time)\b", re.IGNORECASE)
+_ALL = _any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
 """Whoever asks so wants the old ones too."""
+_REASON = _any_of("why|reason|who|when|how come")
+"""Not asking for what holds."""
 _WHETHER = regex(
     r"\b(?:still|left|any ?more|out there|do with|happen\w*|end(?:ed)? up)\b"
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
     re.IGNORECASE,
 )
-_EVER = regex(r"\bever\b|\bhow many (?:days|weeks|months|years|hours|times)\b", re.IGNORECASE)
-_DID = regex(r"\b(?:did|was|were|had)\b", re.IGNORECASE)
-_REASON = regex(r"\b(?:why|reason|who|when|how come)\b", re.IGNORECASE)
-"""Not asking for what holds."""
+_EVER = _any_of("ever|how many (?:days|weeks|months|years|hours|times)")
+_DID = _any_of("did|was|were|had")
 _PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
-_MANY = regex(r"\bhow many\b|\bhow much\b.*\b(?:hold|left|own)\b", re.IGNORECASE)
-_SUPPOSED = regex(
-    r"\b(?:plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*)\b",
-    re.IGNORECASE,
-)
-_YOU = regex(r"\b(?:you|your)\b", re.IGNORECASE)
-_TOLD = regex(r"\b(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)\b", re.IGNORECASE)
-_I_SAID = regex(r"\b(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)", re.IGNORECASE)
-_WHO_SAYS = regex(r"\b(?:says?|said|told|think|rumou?r|heard|suggest\w*|hear)\b", re.IGNORECASE)
+_MANY = _any_of(r"how many|how much\b.*\b(?:hold|left|own)")
+_SUPPOSED = _any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*")
+_YOU = _any_of("you|your")
+_TOLD = _any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
+_I_SAID = _any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
+_WHO_SAYS = _any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
 
-_ENDS = regex(
-    r"\b(?:stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?"
-    r"|pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out"
-    r"|out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t"
-    r"|not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more"
-    r"|done with)\b",
-    re.IGNORECASE,
+_ENDS = _any_of(
+    r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
+    r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
+    r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
+    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
+    "done with",
 )
-_PART = regex(r"\b(?:half|third|quarter|some|part|left)\b", re.IGNORECASE)
-_CONDITION = regex(r"\b(?:if|i'?d|we'?d|hypothetical\w*)\b", re.IGNORECASE)
-_DREAM = regex(r"\b(?:hypothetical\w*|daydream\w*|thinking out loud|just kidding|jk)\b", re.IGNORECASE)
+_PART = _any_of("half|third|quarter|some|part|left")
+_CONDITION = _any_of(r"if|i'?d|we'?d|hypothetical\w*")
+_DREAM = _any_of(r"hypothetical\w*|daydream\w*|thinking out loud|just kidding|jk")
 _DECLINED = regex(r"\bno[.,]|\bnah\b", re.IGNORECASE)
 _REPLY = regex(
     r"^\W*(?:yes|yep|yeah|yup|no|nah|nope|ok|okay|k|kk|done|did|hm+|right|agreed|true|fine|letting|leaving|will)\b",
@@ -123,7 +124,17 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
     def standing(slot: ContextItem) -> tuple[int, bool]:
         return lifted[slot.item_id], lifted[slot.item_id] == place[slot.item_id]
 
+    # What takes the place of something near the question is as near.
+    near = {mark.successor for item, mark in found.items() if "far" not in first[place[item]].signals}
+    first = [brought_near(slot) if slot.item_id in near else slot for slot in first]
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
+
+
+def brought_near(slot: ContextItem) -> ContextItem:
+    """Return a slot that counts as near the question, whatever its signals say."""
+    far = slot.signals.get("far", 0)
+    signals = {name: gained for name, gained in slot.signals.items() if name != "far"}
+    return replace(slot, score=slot.score - far, signals=signals) if far else slot
 
 
 def marked(slot: ContextItem, mark: str | None, factor: float) -> ContextItem:

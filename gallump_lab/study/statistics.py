@@ -103,8 +103,9 @@ def _by_cluster(values: ArrayLike, clusters: ArrayLike) -> tuple[Floats, Floats]
     _, group = np.unique(np.asarray(clusters, str), return_inverse=True)
     number = int(group.max(initial=-1)) + 1
     # One after the other, so that a column's sum does not depend on how many there are.
-    sums = [np.bincount(group, np.nan_to_num(column), number) for column in table.T]
-    counts = [np.bincount(group, ~np.isnan(column), number) for column in table.T]
+    scored = ~np.isnan(table)
+    sums = [np.bincount(group, column, number) for column in np.where(scored, table, 0).T]
+    counts = [np.bincount(group, column, number) for column in scored.T]
     return np.stack(sums, 1), np.stack(counts, 1)
 
 

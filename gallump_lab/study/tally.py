@@ -143,7 +143,9 @@ class Needed:
         ends = np.cumsum([0, *map(len, needs.evidence.values())]).tolist()
         self._spans = [slice(*each) for each in pairwise(ends)]
         self._lengths = np.array([tokens.count(part.text) for _, part in self._parts], np.int64)
-        self._columns: dict[int, tuple[ContextItem, list[bool]]] = {}  # by the identity of slots, so these must stay
+        # By the identity of slots, so these must stay.
+        self._columns: dict[int, tuple[ContextItem, list[bool]]] = {}
+        self._prefixes: dict[tuple[int, ...], _Prefixes] = {}
 
     def _column(self, slot: ContextItem) -> list[bool]:
         """Return which rows a slot holds; an insight holds a message as a whole, or not at all."""
@@ -165,7 +167,13 @@ class Needed:
         return found
 
     def prefixes(self, slots: Sequence[ContextItem]) -> _Prefixes:
-        """Return what the first n slots hold and take, for each n."""
+        """Return what the first n slots hold and take, for each n; once of the same slots."""
+        key = tuple(map(id, slots))
+        if key not in self._prefixes:
+            self._prefixes[key] = self._prefixes_of(slots)
+        return self._prefixes[key]
+
+    def _prefixes_of(self, slots: Sequence[ContextItem]) -> _Prefixes:
         rows = 2 * len(self._parts)
         held = np.zeros((len(slots) + 1, rows + len(self._words) + len(self.evidence) + 1), bool)
         takes = np.zeros((3, len(slots) + 1), np.int64)

@@ -47,6 +47,7 @@ def recalled(lab: Lab, question: str, symbol: str | None = None) -> list[str]:
         ("my ON stop", ["ON"]),
         ("bought 50 ON at 68, stop on ALL at 180", ["ON", "ALL"]),
         ("NOW: long from 950", ["NOW"]),
+        ("RE: see google.com, mail me@netflix.com, the deck, TODO: ads", []),
         ("The CEO of the USA ETF says EPS beat the CPI, NAV at 40", []),
         ("THE CEO SOLD HIS STOCK AT 40 BUCKS", []),
     ],

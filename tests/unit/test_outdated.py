@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gallump_lab import Lab, datasets, study
+from gallump_lab import Config, Lab, Recall, datasets, study
 from gallump_lab.memory.figures import replaced
 
 MONDAY = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -20,7 +20,7 @@ def now() -> list[datetime]:
 
 @pytest.fixture
 def lab(anew, now) -> Lab:
-    return anew(clock=lambda: now[0])
+    return anew(clock=lambda: now[0], config=Config(recall=Recall(least=0.0, share=0.0)))
 
 
 def tell(lab: Lab, now: list[datetime], *said: str, role: str = "user", **given) -> None:
@@ -187,7 +187,8 @@ def test_the_marks_are_paid_for_recorded_replayed_and_ranked_alike(lab: Lab, now
     assert study.replay(lab.snapshot()).frame["identical"].all()
 
 
-def test_a_study_ranks_and_marks_as_the_chat_does(lab: Lab) -> None:
+def test_a_study_ranks_and_marks_as_the_chat_does(anew) -> None:
+    lab = anew()
     talk = datasets.read(Path(__file__).parents[1] / "data" / "desk-dev").split()[0]
     lab.import_dataset(talk)
     ranks = study.rank(lab.snapshot())
@@ -197,12 +198,12 @@ def test_a_study_ranks_and_marks_as_the_chat_does(lab: Lab) -> None:
         row = asked_at.loc[asked.question_id]
         symbol = row["symbol"] if isinstance(row["symbol"], str) else None
         live = lab.recall(asked.text, symbol=symbol, as_of=row["asked_at"].to_pydatetime(), tokens=2_000).slots
-        there = ranks.candidates("applied", place)[: len(live)]
+        there = ranks.warm("applied", place)[: len(live)]
         assert [(slot.item_id, slot.outdated, slot.line) for slot in live] == [
             (slot.item_id, slot.outdated, slot.line) for slot in there
         ]
         marked += sum(slot.outdated is not None for slot in live)
-    assert marked > 20
+    assert marked > 10
 
 
 def test_what_was_forgotten_supersedes_nothing(lab: Lab, now) -> None:
