@@ -163,6 +163,11 @@ def reader(known: frozenset[str] = frozenset()) -> Symbols:
     return Symbols(known)
 
 
+def folded(word: str) -> str:
+    """Return the symbol of a well-known name, in lower case; any other word as it is."""
+    return _names().get(word, word).lower()
+
+
 @cache
 def _those(name: str) -> frozenset[str]:
     """Return the words of one of the lists that ship with the package, in data/symbols.toml."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gallump_lab import Config, Lab, Recall, datasets, study
@@ -132,6 +133,29 @@ def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     assert (
         outdated(lab, "What did my friend say about the AAPL target?")["A friend says the AAPL target is 900."] is None
     )
+
+
+def test_what_was_moved_in_this_session_outdates_what_was_said_in_another(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    session = lab.ask("I moved the AAPL stop to 455.", watchlist=["AAPL"]).session_id
+    prompt = lab.preview("Where is my stop on AAPL?", watchlist=["AAPL"], session_id=session).prompt
+    marked = {slot.text: (slot.tier, slot.outdated) for slot in prompt.slots if slot.kept}
+    assert marked["My stop on AAPL is 420."] == ("warm", "455 since 2026-03-03")
+    assert marked["I moved the AAPL stop to 455."] == ("hot", None)
+
+
+def test_what_was_imported_is_read_by_the_same_rules(lab: Lab) -> None:
+    said = [("2026-02-02 10:00", "Micron stop is 247."), ("2026-02-20 10:00", "MU looks strong, stop to 274 now.")]
+    rows = [{"role": "user", "text": text, "created_at": at, "key": at} for at, text in said]
+    lab.import_messages(pd.DataFrame(rows))
+    assert outdated(lab, "Where is my micron stop?")["Micron stop is 247."] == "274 since 2026-02-20"
+
+
+def test_nothing_is_marked_where_it_is_asked_why_or_for_all_of_it(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    tell(lab, now, "I moved the AAPL stop to 455.")
+    for question in ("Why did I move my AAPL stop?", "How has my AAPL stop changed, every step?"):
+        assert set(outdated(lab, question).values()) == {None}
 
 
 def test_another_analysts_stop_is_not_mine(lab: Lab, now) -> None:
