@@ -34,6 +34,9 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
+ENOUGH, STRANGE = 2, 4
+"""So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
+
 VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
@@ -153,7 +156,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         if (weight := getattr(settings, name))
     }
     gains["message"] = _beside_best(asked, places, sum(gains.values(), np.zeros(len(places), np.int64)))
-    gains["far"] = signals.FAR * _too_far(gains, settings)
+    gains["far"] = signals.FAR * _too_far(gains, asked)
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
     return Ranked(
@@ -185,10 +188,15 @@ def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Int
     return found
 
 
-def _too_far(gains: "Mapping[str, Ints]", settings: Recall) -> Any:
-    """Return which passages have too little to do with the question, or score too far below the best of the others."""
-    about = [gains[name] for name in (*signals.ABOUT, "message") if name in gains]
-    near = np.sum(about, axis=0) >= settings.least * MILLION
+def _too_far(gains: "Mapping[str, Ints]", asked: signals.Asked) -> Any:
+    """Return which passages have too little to do with the question, or score too far below the best of the others.
+
+    Where even the best has little to do with it, all are: more of a question that names what nobody spoke of.
+    """
+    settings = asked.settings
+    about = np.sum([gains[name] for name in (*signals.ABOUT, "message") if name in gains], axis=0)
+    enough = (STRANGE if asked.strange else ENOUGH) * settings.least * MILLION
+    near = (about >= settings.least * MILLION) & (np.max(about, initial=0) >= enough)
     scores = np.sum([*gains.values()], axis=0)
     return ~near | (scores < settings.share * max(scores[near], default=0))
 

@@ -56,6 +56,8 @@ UNSTATED = 3
 """So many tenths of its likeness a passage loses that states nothing."""
 TO_ASSISTANT = 600_000
 """For the assistant's words, where they are asked for (an analyst's own have a million elsewhere)."""
+_PROPER = re.compile(r"(?<=[a-z,] )[A-Z][\w'&-]{2,}")
+"""What is written as a name where no sentence begins."""
 _OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
 """Where a question asks for what was said at a time, these say nothing of it."""
 _BLOCKS = 64
@@ -100,6 +102,8 @@ class Asked:
     """Whether it wants what the assistant said."""
     figure: bool
     """Whether it wants a figure."""
+    strange: bool
+    """Whether it names a symbol, or another name, that nobody has spoken of."""
 
 
 def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
@@ -183,6 +187,15 @@ def ask(  # noqa: PLR0913 (a question's givens)
         return scaled
 
     keys = {*map(names.key, symbols)}
+    spoken = [key for name, key in view.symbols.items() if names.key(name) in keys]
+    naming = np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)]))
+    called = names.reader(frozenset(symbols)).all(question)
+    proper = (term_id(term) for name in _PROPER.findall(rest) for term in terms(name) if term not in dropped)
+    strange = (
+        not (len(naming) or np.isin(view.symbol, np.array(spoken, np.uint64)).any())
+        if called
+        else any(number in known and not len(known[number].places) for number in proper)
+    )
     wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
         view=view,
@@ -190,13 +203,14 @@ def ask(  # noqa: PLR0913 (a question's givens)
         found=[known[number] for number in wanted if number in known],
         vector=vector,
         speakers=[view.speakers[name] for name in speakers],
-        symbols=[key for name, key in view.symbols.items() if names.key(name) in keys],
-        naming=np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)])),
+        symbols=spoken,
+        naming=naming,
         spans=spans,
         at=microseconds(moment.now),
         settings=settings,
         of_assistant=asks_assistant(question),
         figure=asks_figure(question),
+        strange=strange,
     )
 
 
