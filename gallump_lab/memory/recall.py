@@ -37,6 +37,9 @@ FIRST = 100
 ENOUGH, STRANGE = 2, 4
 """So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
 
+MANY = 0.7
+"""Where many pieces are asked for, so much of `Recall.share` is enough."""
+
 VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
@@ -68,11 +71,34 @@ class Recalled:
         return frame(self.slots)
 
     def __repr__(self) -> str:
-        """Return how much was kept, what is not embedded yet, and each that was kept in a line."""
+        """Return how much was kept, what is not embedded yet, and each that was kept in a line, with why."""
         kept = [slot for slot in self.slots if slot.kept]
         head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
-        lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}" for slot in kept)
+        if self.slots and all(slot.reason == "below threshold" for slot in self.slots):
+            head = f"Nothing matches well: all {len(self.slots)} candidates have too little to do with the question"
+        lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)
         return "\n".join([head, *filter(None, [self.notice]), *lines])
+
+
+_WORDS = {
+    "words": "shares its words",
+    "meaning": "alike in meaning",
+    "speaker": "said by whom it names",
+    "role": "the wanted side's words",
+    "symbol": "about its symbol",
+    "dates": "of that time",
+    "recency": "recent",
+    "figures": "has a figure",
+    "wishes": "a standing wish",
+    "message": "beside the best of its message",
+    "pin": "pinned by you",
+}
+
+
+def why(slot: ContextItem) -> str:
+    """Return in words what speaks for an item, the most first."""
+    gains = sorted(((gain, name) for name, gain in slot.signals.items() if gain > 0), reverse=True)
+    return ", ".join(f"{_WORDS.get(name, name)} {gain / MILLION:.2f}" for gain, name in gains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +224,7 @@ def _too_far(gains: "Mapping[str, Ints]", asked: signals.Asked) -> Any:
     enough = (STRANGE if asked.strange else ENOUGH) * settings.least * MILLION
     near = (about >= settings.least * MILLION) & (np.max(about, initial=0) >= enough)
     scores = np.sum([*gains.values()], axis=0)
-    return ~near | (scores < settings.share * max(scores[near], default=0))
+    return ~near | (scores < settings.share * (MANY if asked.many else 1) * max(scores[near], default=0))
 
 
 def _with_neighbours(view: View, best: "Places") -> "Places":

@@ -19,7 +19,7 @@ from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
 from gallump_lab.memory.corpus import ASSISTANT, NONE, USER
-from gallump_lab.memory.kinds import ASKED, FIGURES, WISH, asks_assistant, asks_figure
+from gallump_lab.memory.kinds import ASKED, FIGURES, WISH, asks_assistant, asks_figure, asks_many
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates, names
 from gallump_lab.store.times import microseconds
@@ -58,8 +58,10 @@ TO_ASSISTANT = 600_000
 """For the assistant's words, where they are asked for (an analyst's own have a million elsewhere)."""
 _PROPER = re.compile(r"(?<=[a-z,] )[A-Z][\w'&-]{2,}")
 """What is written as a name where no sentence begins."""
-_OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
-"""Where a question asks for what was said at a time, these say nothing of it."""
+_OF_TALK = frozenset(
+    terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke remind")
+)
+"""These say nothing of what was said."""
 _BLOCKS = 64
 
 
@@ -100,6 +102,8 @@ class Asked:
     settings: Recall
     of_assistant: bool
     """Whether it wants what the assistant said."""
+    many: bool
+    """Whether it wants many pieces."""
     figure: bool
     """Whether it wants a figure."""
     strange: bool
@@ -160,8 +164,9 @@ def ask(  # noqa: PLR0913 (a question's givens)
         if re.search(rf"\b{re.escape(name)}\b", plain, re.IGNORECASE) and (view.speaker == key).any()
     ]
     spans, rest = named_times(question, moment)
-    dropped = {term for name in speakers for term in terms(name)} | (_OF_TALK if spans else set())
-    kept = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
+    dropped = {term for name in speakers for term in terms(name)}
+    said = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
+    kept = [word for word in said if not _OF_TALK.issuperset(terms(word))] or ([] if spans else said)
     known = {
         number: TermPlaces(
             idf=rarity(len(view), len(places)),
@@ -209,6 +214,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         at=microseconds(moment.now),
         settings=settings,
         of_assistant=asks_assistant(question),
+        many=asks_many(question),
         figure=asks_figure(question),
         strange=strange,
     )
@@ -300,7 +306,7 @@ def role(asked: Asked, places: "Places") -> "Ints":
     """
     if asked.of_assistant:
         return _million(asked.view.role[places], [ASSISTANT]) * TO_ASSISTANT // MILLION
-    return _million(asked.view.role[places], [USER])
+    return _million(asked.view.role[places], [USER]) * (asked.view.stated[places] > 0)
 
 
 def figures(asked: Asked, places: "Places") -> "Ints":
