@@ -48,6 +48,9 @@ where turn_id in (select turn_id from turns where question_id > (select min(mess
 update turns set recommendations = '[]', dropped = '[]', fault = null where reply_id in (from gone);
 update turns set market = '{}', watchlist = '[]' where question_id in (from gone);
 delete from drafts where question_id in (from gone);
+-- A rewritten question may tell anything that its session had said.
+update turns set rewritten = null
+where session_id in (select session_id from messages semi join gone using (message_id));
 update distillings set refused = '[]', fault = null
 where session_id in (select session_id from messages semi join gone using (message_id));
 
