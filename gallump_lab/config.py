@@ -79,6 +79,8 @@ class _Settings:
             elif get_origin(kind) is Literal:
                 known = get_args(kind)
                 _check(value in known, f"{name} must be one of {', '.join(known)}, not {value!r}.")
+            elif kind is bool:
+                _check(isinstance(value, bool), f"{name} must be True or False, not {value!r}.")
             elif kind is str:
                 _check(isinstance(value, str) and value.strip(), f"{name} must be a name, not {value!r}.")
             elif isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -280,6 +282,9 @@ class Config(_Settings):
     recall: Recall = field(default_factory=Recall)
     cold: Cold = field(default_factory=Cold)
     model: Model = field(default_factory=Model)
+    rewrite: bool = False
+    """Whether the model that answers is asked first for the question as recall should look for it: standing by itself,
+    its dates in full. That costs a call more; `lab.preview` tells how much, and the turn records what came."""
     template: Template = "default"
     """Which prompt template: "default", or "guide" for the integration guide's text."""
     session_minutes: float = _number(30, 0.01, 60 * 24 * 366)

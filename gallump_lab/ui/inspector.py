@@ -60,8 +60,7 @@ def preview(  # noqa: PLR0913 (a question's givens)
     sections = {section.name: section.tokens for section in found.prompt.sections}
     limits = {name: getattr(found.budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
     items = found.budget.hot_messages is not None or found.budget.cold_insights is not None
-    notice = found.prompt.session_context.notice
-    about = {"cost": found.cost_usd, "most": found.most_usd, "items": items, "notice": notice}
+    about = {"cost": found.cost_usd, "most": found.most_usd, "items": items, "notice": found.notice}
     return _describe(sections, records.used(found.slots), limits, found.slots, question) | about
 
 
