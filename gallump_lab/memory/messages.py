@@ -23,7 +23,7 @@ from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
 from gallump_lab.memory.records import Role
 from gallump_lab.memory.text import passages, runs, storable, symbol_id, term_id, terms_and_words
-from gallump_lab.reading.names import Symbols, reader
+from gallump_lab.reading.names import Symbols, calls, key, reader
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -205,21 +205,22 @@ def prepare(drafts: Sequence[Draft], known: Collection[str] = ()) -> Batch:
     found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
     message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
     said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
-    given = frozenset(filter(None, (*known, *(each.symbol for each in drafts))))
-    pieces = [texts[place][begin:end] for place, begin, end, _ in found]
-    lengths, postings, codes, named = _indexed(pieces, reader(given))
+    pieces = [(texts[place][begin:end], drafts[place].symbol) for place, begin, end, _ in found]
+    lengths, postings, codes, named = _indexed(pieces, reader(frozenset(known)))
     for place, symbols in zip(message[::-1].tolist(), named[::-1], strict=True):
-        said["symbol"][place] = next(iter(symbols), said["symbol"][place])
+        given = drafts[place].symbol or ""
+        if (symbol := next(iter(symbols), given)) != given:
+            said["symbol"][place] = given if key(symbol) == key(given) else symbol
     cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost, "terms": lengths}
     return Batch(messages=said, passages=cut, postings=postings, codes=codes)
 
 
 def _indexed(
-    pieces: Sequence[str], symbols: Symbols
+    pieces: Sequence[tuple[str, str | None]], symbols: Symbols
 ) -> "tuple[NDArray[np.int64], Columns, vectors.Codes, list[dict[str, None]]]":
     """Return how many terms each passage has, their postings, what it means, and the symbols that it names."""
     numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
-    found = [runs(piece) for piece in pieces]
+    found = [runs(piece) for piece, _ in pieces]
     held = np.fromiter(map(len, found), np.int64, len(found))
     run = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64, held.sum())
     passage = np.repeat(np.arange(len(pieces)), held)
@@ -228,11 +229,11 @@ def _indexed(
     codes = vectors.encode(vectors.summed(token, np.bincount(whose, minlength=len(pieces))))
     term, whose = _spread([held for _, held in known], run, passage)
     lengths = np.bincount(whose, minlength=len(pieces))
-    named: list[dict[str, None]] = [{} for _ in pieces]
+    named: list[dict[str, None]] = [{given: None} if given and calls(piece, given) else {} for piece, given in pieces]
     read = [*map(symbols.read, numbers)]
     telling = np.fromiter((each != () for each in read), bool, len(read))[run]
     for place, each in zip(passage[telling].tolist(), run[telling].tolist(), strict=True):
-        named[place] |= dict.fromkeys(read[each] or symbols.all(pieces[place]))
+        named[place] |= dict.fromkeys(read[each] or symbols.all(pieces[place][0]))
     term = np.append(term, np.array([*map(symbol_id, chain.from_iterable(named))], np.int64))
     whose = np.append(whose, np.repeat(np.arange(len(pieces)), [*map(len, named)]))
     order = np.argsort(term, kind="stable")  # by term, then passage

@@ -157,6 +157,14 @@ class Symbols:
                         yield start + match.start(group)
 
 
+def calls(text: str, symbol: str) -> bool:
+    """Return whether a text names a symbol that is not well known, in lower case too."""
+    word = symbol.lower()
+    if symbol in _names() or not plain(symbol) or word not in text.lower():
+        return False
+    return re.search(rf"(?<![\w$]){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
+
+
 @lru_cache(maxsize=16)
 def reader(known: frozenset[str] = frozenset()) -> Symbols:
     """Return what reads texts of those who know these symbols."""
