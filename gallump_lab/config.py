@@ -155,20 +155,31 @@ class Recall(_Settings):
 
     words: float = _number(1.0)
     """Words in common with the question: BM25, relative to all that the question's words weigh."""
-    meaning: float = _number(1.0)
+    meaning: float = _number(1.3)
     """Likeness of the question's and the passage's vectors: their cosine."""
     neighbours: float = _number(1.0, high=1)
     """How much the passages beside one in its session count for both: 1 as measured, 0 not at all."""
     speaker: float = _number(0.5)
     """For what a speaker said whom the question names."""
-    role: float = _number(0.4)
-    """For the analysts' own words, over the assistant's."""
-    symbol: float = _number(0.2)
+    role: float = _number(1.0)
+    """For the analysts' own words, over the assistant's; where the question asks for those, the other way round."""
+    symbol: float = _number(0.1)
     """For what was said of the asked symbol."""
-    dates: float = _number(0.8)
+    dates: float = _number(0.5)
     """For what was said when the question says ("last week", "in May")."""
     recency: float = _number(0.05)
     """For what was said lately; it halves in 90 days."""
+    figures: float = _number(0.15)
+    """For what holds figures, where the question wants one."""
+    wishes: float = _number(0.1)
+    """For the analysts' standing wishes and rules ("always", "from now on", "I prefer")."""
+    message: float = _number(1.0, high=1)
+    """How far a message's other passages follow its best one: 1 as measured, 0 not at all."""
+    least: float = _number(0.2)
+    """What gets less from words, meaning, speaker, symbol and dates has too little to do with the question: it is left
+    out, and where all do, WARM stays empty."""
+    share: float = _number(0.7, high=1)
+    """What scores less than this share of the best is left out, so that the rest of the budget stays free."""
     k1: float = _number(0.5)
     """BM25's term saturation (Robertson and Zaragoza 2009)."""
     b: float = _number(0.4, high=1)

@@ -314,6 +314,8 @@ def already_said(hot: Sequence[ContextItem]) -> PassedOver:
     def passed_over(slot: ContextItem) -> Reason | None:
         if slot.text in standing.get(slot.message_id, ""):
             return "in HOT"
+        if "far" in slot.signals:
+            return "below threshold"
         (who, stated), at = slot.states, slot.created_at or _NEVER
         others = said.setdefault(who, [])
         if any(stated in other and (stated == other or at <= then) for then, other in others):

@@ -33,6 +33,8 @@ _COLUMNS = {
     "passage_id": ("int64", "p.passage_id"),
     "message_id": ("int64", "p.message_id"),
     "terms": ("int32", "p.terms"),
+    "stated": ("int32", "p.stated"),
+    "traits": ("uint8", "p.traits"),
     "session": ("uint64", "hash(m.session_id)"),
     "role": ("uint8", f"if(m.role = 'user', {USER}, {ASSISTANT})"),
     "symbol": ("uint64", "if(m.symbol is null, 0, hash(m.symbol))"),
@@ -76,6 +78,10 @@ class View:
     message_id: "Places"
     terms: "NDArray[np.int32]"
     """The passage's length in terms."""
+    stated: "NDArray[np.int32]"
+    """So many of them stand in what states something."""
+    traits: "NDArray[np.uint8]"
+    """Bits, as in `gallump_lab.memory.kinds`."""
     session: "NDArray[np.uint64]"
     role: "NDArray[np.uint8]"
     """`USER` or `ASSISTANT`."""

@@ -7,10 +7,11 @@ candidates apart, where a mark beside a quotation is at stake.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms, words
+from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
 from gallump_lab.reading.periods import MONTHS
 
@@ -53,7 +54,7 @@ _REPORTS = regex(
 _RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
 CHANGES = regex(
     r"\b(?:now|going forward|instead|any ?more|mak(?:e|ing)|mov(?:e|ed|ing)|rais(?:e|ed|ing)|cut(?:ting)?|lower\w*"
-    r"|chang(?:e|ed|ing)|increas(?:e|ed|ing)|(?:back|goes|up|down) to|trim(?:med)?|updat\w+|sorry|sry|typo"
+    r"|chang(?:e|ed|ing)|increas(?:e|ed|ing)|(?:back|goes) to|trim(?:med)?|updat\w+|sorry|sry|typo"
     r"|correction|meant|mixed|actually|switch\w*|drop(?:ped|ping)?|bump\w*|upp?ing|total|again with|still|left)\b",
     re.IGNORECASE,
 )
@@ -61,9 +62,10 @@ CHANGES = regex(
 _TO = regex(
     r"\b(?:mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|goes|go|back|went|bring"
     r"|tak|mak)\w*\b(?: [a-z']+){0,4}? (?:back )?to (?=[$\u20ac\u00a3]?\d)|\bup to (?=[$\u20ac\u00a3]?\d)"
-    r"|\bnow(?: at)? (?=[$\u20ac\u00a3]?\d)|\bmak(?:e|ing) (?:it|that|the \w+) (?=[$\u20ac\u00a3]?\d)",
+    r"|\bmak(?:e|ing) (?:it|that|the \w+) (?=[$\u20ac\u00a3]?\d)",
     re.IGNORECASE,
 )
+_ONTO = regex(r"\S{0,3}\s+(?:(?:up|down|back) )?to\s[$\u20ac\u00a3]?\s?", re.IGNORECASE)
 _NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
 _YEARS = range(1990, 2100)
 _DATED = regex(
@@ -95,6 +97,7 @@ class Figure:
 class Clause:
     """A clause with its figures, and what its sentence is."""
 
+    text: str
     figures: tuple[Figure, ...]
     features: frozenset[str]
     """Its words' stems; words for one of `NAMED` as that."""
@@ -103,51 +106,54 @@ class Clause:
     """The sentence's features."""
     first: bool
     """Whether it begins the text."""
-    supposed: bool
-    """A plan, a condition, a wish."""
-    reported: bool
-    """What somebody else says, who is no part of it."""
-    asks: bool
+    rumour: bool
+    """Whether the text calls anything a rumour."""
+
+    @cached_property
+    def supposed(self) -> bool:
+        """Whether it is a plan, a condition, a wish."""
+        return _IF.search(self.sentence) is not None or _SUPPOSES.search(self.text) is not None
+
+    @cached_property
+    def reported(self) -> bool:
+        """Whether somebody else says so, who is no part of it."""
+        return self.rumour or _REPORTS.search(self.sentence) is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether its sentence is a question."""
+        return self.sentence.rstrip(" )\"'").endswith("?")
 
     @property
     def sure(self) -> bool:
-        """Return whether it states something as a fact of its author's."""
-        return not (self.supposed or self.reported or self.asks)
+        """Whether it states something as a fact of its author's."""
+        return not (self.asks or self.supposed or self.reported)
 
 
 @lru_cache(maxsize=20_000)
 def features(text: str) -> frozenset[str]:
     """Return a text's stems; words for one of `NAMED` as that."""
-    found: set[str] = set()
-    for word in words(text):
-        found.update([_NAMES[word]] if word in _NAMES else terms(word))
-    return frozenset(found)
+    return frozenset().union(*map(_feature, words(text)))
+
+
+@lru_cache(maxsize=100_000)
+def _feature(word: str) -> tuple[str, ...]:
+    return (_NAMES[word],) if word in _NAMES else tuple(terms(folded(word)))
 
 
 @lru_cache(maxsize=20_000)
 def read(text: str) -> tuple[Clause, ...]:
     """Return a text's clauses."""
-    figures = [*_figures(text)]
+    figures, rumour = [*_figures(text)], _RUMOUR.search(text) is not None
     found: list[Clause] = []
-    rumour = _RUMOUR.search(text) is not None
     for begin, end in _pieces(_SENTENCE, text):
         sentence = text[begin:end]
-        supposed, asks = _IF.search(sentence) is not None, sentence.rstrip(" )\"'").endswith("?")
-        reported, around = rumour or _REPORTS.search(sentence) is not None, features(sentence)
-        for start, stop in _pieces(_CLAUSE, sentence):
-            clause = sentence[start:stop]
-            found.append(
-                Clause(
-                    figures=tuple(each for each in figures if start <= each.start - begin < stop),
-                    features=features(clause),
-                    sentence=sentence,
-                    around=around,
-                    first=not found,
-                    supposed=supposed or _SUPPOSES.search(clause) is not None,
-                    reported=reported,
-                    asks=asks,
-                )
-            )
+        pieces = [*_pieces(_CLAUSE, sentence)]
+        said = [features(sentence[start:stop]) for start, stop in pieces]
+        around = frozenset[str]().union(*said)
+        for (start, stop), mine in zip(pieces, said, strict=True):
+            held = tuple(each for each in figures if start <= each.start - begin < stop)
+            found.append(Clause(sentence[start:stop], held, mine, sentence, around, not found, rumour))
     return tuple(found)
 
 
@@ -179,10 +185,9 @@ def replaced(text: str) -> tuple[tuple[frozenset[str], Figure], ...]:
     found = []
     for old in gone:
         others = [figure for figure in figures if figure not in gone and figure.like(old)]
-        if others:
-            to = min(others, key=lambda each: (each.start > old.start, abs(each.start - old.start)))
-            to = min((each for each in others if each in new), key=lambda each: abs(each.start - old.start), default=to)
-            found.append((frozenset([old.key]), to))
+        ahead = [figure for figure in others if _ONTO.fullmatch(text, old.stop, figure.start)]
+        back = sorted(others, key=lambda each: (each not in new, each.start > old.start, abs(each.start - old.start)))
+        found += [(frozenset([old.key]), to) for to in [*ahead, *back][:1]]
     found += [(frozenset(each.key for each in figures if each.like(to) and each not in new), to) for to in new]
     return tuple((olds, to) for olds, to in found if olds)
 

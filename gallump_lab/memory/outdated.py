@@ -4,9 +4,7 @@ It is decided from the candidates alone, in ranking, so it is alike at every bud
 marked: the same passage may answer another.
 """
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +15,7 @@ from gallump_lab import tokens
 from gallump_lab.lazy import regex
 from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced
 from gallump_lab.memory.records import ContextItem
+from gallump_lab.memory.signals import rarity
 from gallump_lab.memory.text import terms
 from gallump_lab.reading import dates
 
@@ -29,48 +28,50 @@ _IDLE = features(
     "again now right latest number current currently today moment actual exactly last count remind tell gave give said "
     "say set get have value price one time really these days new make go going went think want up much many high big "
     "point line put take final work run running working open total end year decide plan more whats morning night week "
-    "evening both gimme since until after before under over thing also per still"
+    "evening both gimme since until after before under over thing also per still allow myself"
 ) | frozenset(terms("level levels"))
 """Words of a question that do not say what it is about."""
-_EARLIER = regex(
-    r"\b(?:before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?"
-    r"|back then|at the (?:very )?(?:start|beginning|outset))\b",
-    re.IGNORECASE,
+
+
+def _any_of(*words: str) -> re.Pattern[str]:
+    return regex(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
+
+
+_EARLIER = _any_of(
+    r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
+    r"at the (?:very )?(?:start|beginning|outset)",
 )
-_BEFORE = regex(r"\bbefore (?:i|we|he|she|they|it|you)\b.*", re.IGNORECASE)
+_BEFORE = _any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
-_ALL = regex(r"\b(?:started|began|so far|all|history|changed?|each|every|steps?|over time)\b", re.IGNORECASE)
+_ALL = _any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
 """Whoever asks so wants the old ones too."""
+_REASON = _any_of("why|reason|who|when|how come")
+"""Not asking for what holds."""
 _WHETHER = regex(
     r"\b(?:still|left|any ?more|out there|do with|happen\w*|end(?:ed)? up)\b"
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
     re.IGNORECASE,
 )
-_EVER = regex(r"\bever\b|\bhow many (?:days|weeks|months|years|hours|times)\b", re.IGNORECASE)
-_DID = regex(r"\b(?:did|was|were|had)\b", re.IGNORECASE)
-_REASON = regex(r"\b(?:why|reason|who|when|how come)\b", re.IGNORECASE)
+_EVER = _any_of("ever|how many (?:days|weeks|months|years|hours|times)")
+_DID = _any_of("did|was|were|had")
 _PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
-_MANY = regex(r"\bhow many\b|\bhow much\b.*\b(?:hold|left|own)\b", re.IGNORECASE)
-_SUPPOSED = regex(
-    r"\b(?:plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*)\b",
-    re.IGNORECASE,
-)
-_YOU = regex(r"\b(?:you|your)\b", re.IGNORECASE)
-_TOLD = regex(r"\b(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)\b", re.IGNORECASE)
-_I_SAID = regex(r"\b(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)", re.IGNORECASE)
-_WHO_SAYS = regex(r"\b(?:says?|said|told|think|rumou?r|heard|suggest\w*|hear)\b", re.IGNORECASE)
+_MANY = _any_of(r"how many|how much\b.*\b(?:hold|left|own)")
+_SUPPOSED = _any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*")
+_YOU = _any_of("you|your")
+_TOLD = _any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
+_I_SAID = _any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
+_WHO_SAYS = _any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
 
-_ENDS = regex(
-    r"\b(?:stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?"
-    r"|pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out"
-    r"|out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t"
-    r"|not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more"
-    r"|done with)\b",
-    re.IGNORECASE,
+_ENDS = _any_of(
+    r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
+    r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
+    r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
+    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
+    "done with",
 )
-_PART = regex(r"\b(?:half|third|quarter|some|part|left)\b", re.IGNORECASE)
-_CONDITION = regex(r"\b(?:if|i'?d|we'?d|hypothetical\w*)\b", re.IGNORECASE)
-_DREAM = regex(r"\b(?:hypothetical\w*|daydream\w*|thinking out loud|just kidding|jk)\b", re.IGNORECASE)
+_PART = _any_of("half|third|quarter|some|part|left")
+_CONDITION = _any_of(r"if|i'?d|we'?d|hypothetical\w*")
+_DREAM = _any_of(r"hypothetical\w*|daydream\w*|thinking out loud|just kidding|jk")
 _DECLINED = regex(r"\bno[.,]|\bnah\b", re.IGNORECASE)
 _REPLY = regex(
     r"^\W*(?:yes|yep|yeah|yup|no|nah|nope|ok|okay|k|kk|done|did|hm+|right|agreed|true|fine|letting|leaving|will)\b",
@@ -109,10 +110,10 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
         The model's tokens per cl100k token: a mark costs some.
     """
     first, rest = candidates[:FIRST], candidates[FIRST:]
+    if not first or _REASON.search(question):
+        return [*candidates]
     asked = _Asked(question, first, now)
     found = asked.marks()
-    if not found:
-        return [*candidates]
     words = {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)
@@ -123,7 +124,17 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
     def standing(slot: ContextItem) -> tuple[int, bool]:
         return lifted[slot.item_id], lifted[slot.item_id] == place[slot.item_id]
 
+    # What takes the place of something near the question is as near.
+    near = {mark.successor for item, mark in found.items() if "far" not in first[place[item]].signals}
+    first = [brought_near(slot) if slot.item_id in near else slot for slot in first]
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
+
+
+def brought_near(slot: ContextItem) -> ContextItem:
+    """Return a slot that counts as near the question, whatever its signals say."""
+    far = slot.signals.get("far", 0)
+    signals = {name: gained for name, gained in slot.signals.items() if name != "far"}
+    return replace(slot, score=slot.score - far, signals=signals) if far else slot
 
 
 def marked(slot: ContextItem, mark: str | None, factor: float) -> ContextItem:
@@ -154,11 +165,13 @@ class _Asked:
         self._live = [slot for slot in slots if not ends or _when(slot)[0] < max(ends)]
         self._slots = sorted(slots, key=lambda slot: slot.item_id)
         wanted = features(_BEFORE.sub("", rest)) - _IDLE | ({"SIZE"} if _MANY.search(rest) else frozenset[str]())
-        stated = [frozenset[str]().union(*(c.around for c in read(slot.text) if not c.asks)) for slot in slots]
-        held = Counter(feature for each in stated for feature in each)
-        self._weights = {
-            each: math.log1p((len(slots) - held[each] + 0.5) / (held[each] + 0.5)) for each in wanted if held[each]
-        }
+        self._clauses = {slot.item_id: read(slot.text) for slot in slots}
+        stated = [
+            frozenset[str]().union(*(clause.features for clause in clauses if not clause.asks))
+            for clauses in self._clauses.values()
+        ]
+        held = {each: sum(each in said for said in stated) for each in wanted}
+        self._weights = {each: round(1_000 * rarity(len(slots), number)) for each, number in held.items() if number}
         self._wanted = frozenset(self._weights)
         self._attributes = self._wanted & ATTRIBUTES
         rarest = max((self._weights[each] for each in self._wanted - NAMED), default=0)
@@ -167,6 +180,11 @@ class _Asked:
         self._you = _YOU.search(rest) is not None and not _TOLD.search(rest)
         self._role = "assistant" if self._you else "user"
         self._own = sorted((slot for slot in self._live if slot.role == self._role), key=_when, reverse=True)
+        self._figures: dict[str, list[tuple[ContextItem, Clause, Figure]]] = {}
+        for slot in self._live:
+            for clause in self._clauses[slot.item_id]:
+                for figure in clause.figures:
+                    self._figures.setdefault(figure.key, []).append((slot, clause, figure))
         self._context()
 
     @property
@@ -179,7 +197,9 @@ class _Asked:
         """Find what each message speaks of, and what it takes up from the one before it."""
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
-            said[slot.message_id] = said.get(slot.message_id, frozenset()) | features(slot.text)
+            said[slot.message_id] = said.get(slot.message_id, frozenset()).union(
+                *(clause.features for clause in self._clauses[slot.item_id])
+            )
         symbols = frozenset(feature for slot in self._slots if slot.symbol for feature in features(slot.symbol))
         self._said, self._taken_up, self._others = dict[int, frozenset[str]](), dict[int, frozenset[str]](), set[int]()
         before: dict[str | None, frozenset[str]] = {}
@@ -194,16 +214,16 @@ class _Asked:
             if slot.role == "user":
                 before[slot.session_id] = mine if others or mine & self._wanted else mine | taken_up
             else:
-                asked = (clause.around for clause in read(slot.text) if clause.asks)
+                asked = (clause.around for clause in self._clauses[slot.item_id] if clause.asks)
                 before[slot.session_id] = before.get(slot.session_id, frozenset()).union(*asked)
 
     def _near(self, slot: ContextItem, clause: frozenset[str] = frozenset()) -> float:
         """Return how much of what is wanted a passage speaks of, 0 to 1: most if a clause of it does."""
         said, taken_up = self._said[slot.item_id], self._taken_up[slot.item_id]
         return sum(
-            weight * (1 if each in clause else 0.9 if each in said else 0.7 if each in taken_up else 0)
+            weight * (10 if each in clause else 9 if each in said else 7 if each in taken_up else 0)
             for each, weight in self._weights.items()
-        ) / (self._total or 1)
+        ) / (10 * self._total or 1)
 
     def _on_subject(self, slot: ContextItem) -> bool:
         about = self._said[slot.item_id] | self._taken_up[slot.item_id]
@@ -220,10 +240,10 @@ class _Asked:
         if not self._total:
             return found
         if not _ALL.search(self._rest):
-            for change in (*self._replaced(), *self._taken_back(), *self._stated()):
+            for change in (*self._stated(), *self._replaced(), *self._taken_back()):
                 for old in self._old(*change):
                     new, _, figure = change
-                    found.setdefault(old.item_id, _mark(f"{_said(new, figure)}", new))
+                    found.setdefault(old.item_id, _mark(new.text[figure.start : figure.stop].strip(), new))
             for old, new in self._ended():
                 found.setdefault(old.item_id, _mark(CLOSED, new))
         if not self._you:
@@ -237,44 +257,32 @@ class _Asked:
 
     def _taken_back(self) -> Iterator[_Change]:
         """Find what corrects the message before it: "sorry, 3"."""
-        said = sorted(self._own, key=lambda slot: slot.item_id)
-        for before, slot in pairwise(said):
-            if before.session_id == slot.session_id and before.speaker == slot.speaker and _TAKEN_BACK.match(slot.text):
-                new = [(clause, figure) for clause in read(slot.text) for figure in clause.figures]
-                keys = {figure.key for _, figure in new}
-                olds = frozenset(
-                    figure.key
-                    for clause in read(before.text)
-                    for figure in clause.figures
-                    if any(
-                        figure.unit == each.unit and (clause.features & ATTRIBUTES) in (set(), by.features & ATTRIBUTES)
-                        for by, each in new
-                    )
-                )
-                if new and olds - keys:
-                    yield slot, olds - keys, new[0][1]
+        for before, slot in pairwise(sorted(self._own, key=lambda slot: slot.item_id)):
+            if before.session_id == slot.session_id and _TAKEN_BACK.match(slot.text):
+                new = [figure for clause in self._clauses[slot.item_id] for figure in clause.figures]
+                old = [figure for clause in self._clauses[before.item_id] for figure in clause.figures]
+                yield from ((slot, frozenset(each.key for each in old if each.like(to)), to) for to in new[:1])
 
     def _stated(self) -> Iterator[_Change]:
         """Find the newest figure of what is asked for, and the older ones."""
-        if _REASON.search(self._rest) or (self._attributes & {"STOP", "TARGET", "ENTRY"} and not self._subject):
+        if self._attributes & {"STOP", "TARGET", "ENTRY"} and not self._subject:
             return
-        percent = not self._attributes and _PERCENT.search(self._rest)
+        asked = self._attributes or self._wanted
+        percent = not self._attributes and _PERCENT.search(self._rest) is not None
         for slot in self._own:
-            for clause in read(slot.text):
+            for clause in self._clauses[slot.item_id]:
                 given = [each for each in clause.figures if not percent or each.unit == "%"]
                 if not given or not clause.sure or not self._on_subject(slot):
                     continue
-                if not self._answers(slot, clause, percent=bool(percent)):
+                if not self._answers(slot, clause, percent=percent):
                     continue
                 new = given[-1]
                 olds = frozenset(
                     each.key
                     for other in self._own
                     if _later(slot, other) and self._on_subject(other)
-                    for old in read(other.text)
-                    if (
-                        self._features(other, old) & self._attributes if self._attributes else old.around & self._wanted
-                    )
+                    for old in self._clauses[other.item_id]
+                    if (self._features(other, old) if self._attributes else old.around) & asked
                     for each in old.figures
                     if each.unit == new.unit and each.like(new)
                 )
@@ -285,52 +293,57 @@ class _Asked:
         if self._attributes:
             said = self._features(slot, clause)
             return bool(said & self._attributes) and self._near(slot, said) >= 0.5
-        if not CHANGES.search(clause.sentence):
+        if not CHANGES.search(clause.sentence) or ("SIZE" in self._wanted and "SIZE" not in clause.features):
             return False
         if percent and clause.around & self._subject:
             return True
-        return bool(clause.around & self._wanted) and self._near(slot, clause.features) >= 0.5
+        return bool(clause.around & self._wanted) and self._near(slot, clause.features) >= 0.4
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
-        sentence = next(clause.around for clause in read(new.text) if figure in clause.figures)
-        for slot in self._live:
-            if not _later(new, slot):
-                continue
-            clauses = read(slot.text)
-            clause = next(
-                (
-                    c for c in clauses for f in c.figures
-                    if f.key in olds and (f.unit == figure.unit or not f.unit or not figure.unit)
-                ),
-                None,
-            )  # fmt: skip
-            if clause is None or any(f.key == figure.key for f in clause.figures):
-                continue
-            said = self._features(slot, clause)
-            if said & ATTRIBUTES and not said & self._attributes and slot.role == self._role:
-                continue
-            if sentence & clause.around & self._wanted or self._near(slot) >= 0.5:
+        for slot, clause, old in (place for key in olds for place in self._figures.get(key, ())):
+            about = self._said[new.item_id] & clause.around & self._wanted or (
+                self._near(slot) >= 0.5 and (self._near(new) > 0 or len(figure.key) > 2)
+            )
+            if (
+                about
+                and old.like(figure)
+                and _later(new, slot)
+                and all(each.key != figure.key for each in clause.figures)
+                and self._of_what_is_asked(slot, clause, old)
+                and not any(old.key in keys for keys, _ in replaced(slot.text))
+            ):
                 yield slot
+
+    def _of_what_is_asked(self, slot: ContextItem, clause: Clause, figure: Figure) -> bool:
+        """Return whether a clause's figure is not one of another attribute than the question's."""
+        if figure.unit == "%":
+            return not self._attributes
+        others = self._features(slot, clause) & ATTRIBUTES - ({"ENTRY"} if "SIZE" in self._wanted else set())
+        return not others or bool(others & self._attributes) or slot.role != self._role
 
     def _ended(self) -> Iterator[tuple[ContextItem, ContextItem]]:
         """Find what says that a thing is over, and what was said of it before."""
-        whether = _WHETHER.search(self._rest) is not None and not _REASON.search(self._rest)
-        if (
-            _EVER.search(self._rest)
-            or not self._subject
-            or not (whether or (self._attributes and not _DID.search(self._rest)))
-        ):
+        whether = _WHETHER.search(self._rest) is not None
+        now = self._attributes and not _DID.search(self._rest)
+        if not self._subject or not (whether or now) or _EVER.search(self._rest):
             return
         for new in self._own:
-            if self._on_subject(new) and any(self._ends(new, clause, whether=whether) for clause in read(new.text)):
+            if self._on_subject(new) and any(
+                self._ends(new, clause, whether=whether) for clause in self._clauses[new.item_id]
+            ):
                 for slot in self._live:
                     if (
                         _later(new, slot)
-                        and self._near(slot) >= 0.4
-                        and any(clause.figures for clause in read(slot.text))
+                        and self._near(slot) >= 0.5
+                        and any(clause.figures for clause in self._clauses[slot.item_id])
                         and self._on_subject(slot)
-                        and not any(self._ends(slot, clause, whether=whether) for clause in read(slot.text))
+                        and not any(
+                            clause.sure
+                            and _ENDS.search(clause.sentence)
+                            and (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
+                            for clause in self._clauses[slot.item_id]
+                        )
                     ):
                         yield slot, new
                 return
@@ -352,21 +365,20 @@ class _Asked:
             _when(slot)
             for slot in self._own
             if self._on_subject(slot)
-            for clause in read(slot.text)
+            for clause in self._clauses[slot.item_id]
             if clause.sure and (clause.around & self._subject or _REPLY.match(slot.text))
             if clause.figures or _ENDS.search(clause.sentence)
         ]
         newest = max(facts, default=None)
         for slot in self._live:
-            for clause in read(slot.text):
-                if slot.role != "user" or not clause.around & self._wanted:
-                    continue
-                if not clause.around & self._subject and (slot.item_id in self._others or not self._on_subject(slot)):
+            about = slot.item_id not in self._others and self._on_subject(slot)
+            for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
+                if not about and not clause.around & self._subject:
                     continue
                 if clause.reported and not others:
                     yield slot, HEARSAY
                 elif clause.supposed and clause.figures and self._of_state and not _DECLINED.search(slot.text):
-                    if planned and not _DREAM.search(clause.sentence):
+                    if planned and not _DREAM.search(slot.text):
                         continue
                     if _CONDITION.search(clause.sentence) or (newest is not None and newest > _when(slot)):
                         yield slot, PLAN
@@ -377,11 +389,6 @@ def _last(found: Mapping[int, Mark], mark: Mark) -> Mark:
     while mark.successor is not None and (newer := found.get(mark.successor)) and newer.successor is not None:
         mark = newer
     return mark
-
-
-def _said(slot: ContextItem, figure: Figure) -> str:
-    """Return a figure as it was written."""
-    return slot.text[figure.start : figure.stop].strip()
 
 
 def _mark(words: str, new: ContextItem) -> Mark:

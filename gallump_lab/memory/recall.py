@@ -11,6 +11,7 @@ from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import corpus, signals
 from gallump_lab.memory.corpus import View
+from gallump_lab.memory.kinds import VERSION as KINDS
 from gallump_lab.memory.lately import Lately
 from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
 from gallump_lab.memory.signals import MILLION
@@ -33,7 +34,7 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
-VERSION = f"{TEXT} signals-5 {FIRST} outdated-1 insights-3"
+VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
@@ -82,7 +83,9 @@ class Ranked:
 
     def gained(self, place: int) -> dict[str, int]:
         """Return what each signal gave to the passage at a place."""
-        return {name: column[place] for name, column in self.signals.items()}
+        return {
+            name: column[place] for name, column in self.signals.items() if column[place] or name in signals.SIGNALS
+        }
 
 
 def rank(  # noqa: PLR0913 (a moment's givens)
@@ -125,8 +128,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
     asked = replace(plain, settings=settings)
     same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
-    first = [once((FIRST, *same[2:]), lambda: signals.best_by_words(asked, FIRST))] if settings.words else []
-    first += [once((FIRST, same[0]), lambda: signals.nearest_in_meaning(asked, FIRST))] if settings.meaning else []
+    first = [once(("words", *same[2:]), lambda: _best(asked, signals.best_by_words))] if settings.words else []
+    first += [once(("meaning", same[0]), lambda: _best(asked, signals.nearest_in_meaning))] if settings.meaning else []
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
@@ -149,13 +152,45 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
+    gains["message"] = _beside_best(asked, places, sum(gains.values(), np.zeros(len(places), np.int64)))
+    gains["far"] = signals.FAR * _too_far(gains, settings)
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
     return Ranked(
         passage_ids=view.passage_id[places[order]].tolist(),
         scores=scores[order].tolist(),
-        signals={name: gained[order].tolist() for name, gained in gains.items()},
+        signals={
+            name: gained[order].tolist() for name, gained in gains.items() if name in signals.SIGNALS or gained.any()
+        },
     )
+
+
+def _best(asked: signals.Asked, find: "Callable[..., Places]") -> "Places":
+    """Return the first of all passages, and the first of the analysts' own: the assistant's are many."""
+    own = np.flatnonzero(asked.view.role == corpus.USER)
+    first = find(asked, FIRST)
+    return first if len(own) == len(asked.view) else np.union1d(first, find(asked, FIRST, own))
+
+
+def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Ints":
+    """Return what lifts a message's further passages to near its best; of the role alone that is asked for."""
+    if not asked.settings.message or not len(places):
+        return np.zeros(len(places), np.int64)
+    _, which = np.unique(asked.view.message_id[places], return_inverse=True)
+    best = np.full(which.max() + 1, signals.FAR)
+    np.maximum.at(best, which, scores)
+    wanted = asked.view.role[places] == (corpus.ASSISTANT if asked.of_assistant else corpus.USER)
+    lift = np.maximum(best[which] - signals.BESIDE_BEST - scores, 0) * wanted
+    found: Ints = np.rint(asked.settings.message * lift).astype(np.int64)
+    return found
+
+
+def _too_far(gains: "Mapping[str, Ints]", settings: Recall) -> Any:
+    """Return which passages have too little to do with the question, or score too far below the best of the others."""
+    about = [gains[name] for name in (*signals.ABOUT, "message") if name in gains]
+    near = np.sum(about, axis=0) >= settings.least * MILLION
+    scores = np.sum([*gains.values()], axis=0)
+    return ~near | (scores < settings.share * max(scores[near], default=0))
 
 
 def _with_neighbours(view: View, best: "Places") -> "Places":
@@ -176,6 +211,8 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
         name: [column[place[item]] if item in place else 0 for item in order] for name, column in ranked.signals.items()
     }
     best = max(ranked.scores, default=0) + MILLION
+    if "far" in columns:
+        columns["far"][: len(first)] = [0] * len(first)
     columns["pin"] = [best] * len(first) + [0] * (len(order) - len(first))
     return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
 

@@ -177,7 +177,7 @@ Item = tuple[str, int]
 PassedOver = Callable[[ContextItem], Reason | None]
 """Says why a candidate is left out without taking room; None where it is not."""
 
-_COLUMNS = "tier rank kept reason tokens score symbol role created_at message_id kind item_id text".split()
+_COLUMNS = "tier rank kept reason outdated tokens score symbol role created_at message_id kind item_id text".split()
 
 
 def used(slots: Sequence[ContextItem]) -> dict[str, int]:

@@ -9,7 +9,7 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
-from gallump_lab.memory.corpus import NONE, USER
+from gallump_lab.memory.corpus import ASSISTANT, NONE, USER
+from gallump_lab.memory.kinds import ASKED, FIGURES, WISH, asks_assistant, asks_figure
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates, names
 from gallump_lab.store.times import microseconds
@@ -49,6 +50,12 @@ BEFORE, AFTER = (days * timedelta(days=1) // timedelta(microseconds=1) for days 
 """So near before and after a time one speaks of it too (1 and 10 days, in microseconds); that counts half."""
 HALF_LIFE = 90 * 86_400 * 1_000_000
 """After so many microseconds (90 days) a passage's recency has halved: hyperbolic, 1 / (1 + age / half-life)."""
+ACROSS = 0.5
+"""What is left of what a passage lends to its neighbour of the other role."""
+UNSTATED = 3
+"""So many tenths of its likeness a passage loses that states nothing."""
+TO_ASSISTANT = 600_000
+"""For the assistant's words, where they are asked for (an analyst's own have a million elsewhere)."""
 _OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
 """Where a question asks for what was said at a time, these say nothing of it."""
 _BLOCKS = 64
@@ -63,6 +70,8 @@ class TermPlaces:
     """The passages that hold it."""
     frequency: "NDArray[np.uint16]"
     """How often it stands in each."""
+    stated: "NDArray[np.bool_]"
+    """Whether it stands there in what states something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +96,10 @@ class Asked:
     at: int
     """When it is asked, in microseconds since 1970."""
     settings: Recall
+    of_assistant: bool
+    """Whether it wants what the assistant said."""
+    figure: bool
+    """Whether it wants a figure."""
 
 
 def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
@@ -145,14 +158,25 @@ def ask(  # noqa: PLR0913 (a question's givens)
     spans, rest = named_times(question, moment)
     dropped = {term for name in speakers for term in terms(name)} | (_OF_TALK if spans else set())
     kept = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
+    named = {text.symbol_id(symbol): _union([postings[n] for n in _naming([symbol])]) for symbol in symbols}
+    spelt = names.reader(frozenset(symbols)).spans(question)
+    numbers = {term: text.symbol_id(symbol) for begin, end, symbol in spelt for term in terms(question[begin:end])}
     known = {
-        number: TermPlaces(idf=rarity(len(view), len(places)), places=places, frequency=frequency)
-        for number, (places, frequency) in postings.items()
+        number: TermPlaces(
+            idf=rarity(len(view), len(places)),
+            places=places,
+            frequency=frequency & np.uint16(ASKED - 1),
+            stated=frequency < ASKED,
+        )
+        for number, (places, frequency) in {**postings, **named}.items()
     }
     rarest = rarity(len(view), 0)
 
+    def numbered(word: str) -> list[int]:
+        return [numbers.get(term) or term_id(term) for term in terms(word)]  # "micron" is what names MU
+
     def idf(word: str) -> float:
-        return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
+        return max((known[n].idf if n in known else rarest for n in numbered(word)), default=rarest)
 
     @cache
     def vector() -> "Ints":
@@ -165,7 +189,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         return scaled
 
     keys = {*map(names.key, symbols)}
-    wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
+    wanted = dict.fromkeys(number for word in kept for number in numbered(word))
     return Asked(
         view=view,
         words=kept,
@@ -173,27 +197,40 @@ def ask(  # noqa: PLR0913 (a question's givens)
         vector=vector,
         speakers=[view.speakers[name] for name in speakers],
         symbols=[key for name, key in view.symbols.items() if names.key(name) in keys],
-        naming=np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)])),
+        naming=np.unique(np.concatenate([np.zeros(0, np.int64), *(places for places, _ in named.values())])),
         spans=spans,
         at=microseconds(moment.now),
         settings=settings,
+        of_assistant=asks_assistant(question),
+        figure=asks_figure(question),
     )
+
+
+def _union(found: "Sequence[tuple[Places, NDArray[np.uint16]]]") -> "tuple[Places, NDArray[np.uint16]]":
+    """Return the places of any of some postings, in order, each with how often the first of them has it."""
+    places, first = np.unique(np.concatenate([places for places, _ in found]), return_index=True)
+    return places, np.concatenate([often for _, often in found])[first]
 
 
 def words(asked: Asked, places: "Places") -> "Ints":
     """Return each passage's share of what the question's words weigh, 0 to (k1 + 1) millionths.
 
     A conversation spreads over turns: the answer often stands beside the words that were asked for. So each term of the
-    question counts once for a passage, where it stands best: in the passage itself or, for less, in one of the three
-    before or after it in its session. The term's share is BM25's (Robertson and Zaragoza 2009, "The Probabilistic
-    Relevance Framework: BM25 and Beyond"), and the sum is taken relative to all that the question's terms weigh.
+    question counts once for a passage, where it stands best: in the passage itself, if it states something there, or,
+    for less, in one of the three before or after it in its session, and for half of that across from the analyst to
+    the assistant. A question so lends its words to its answer and keeps none. The term's share is BM25's (Robertson and
+    Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond"), and the sum is taken relative to all that
+    the question's terms weigh.
     """
     view, score = asked.view, np.zeros(len(places), np.int64)
     total = sum(found.idf for found in asked.found)
     if not total:
         return score
-    worths = [1, *(asked.settings.neighbours * worth for worth in WORDS_BESIDE.values())]
     around = [places, *(view.beside(places, steps) for steps in WORDS_BESIDE)]
+    across = [_across(view, places, side) for side in around[1:]]
+    worths = [
+        asked.settings.neighbours * worth * part for worth, part in zip(WORDS_BESIDE.values(), across, strict=True)
+    ]
     needed, where = np.unique(np.concatenate(around), return_inverse=True)
     where = where.reshape(len(around), len(places))
     wanted = np.zeros(len(view), bool)
@@ -201,13 +238,20 @@ def words(asked: Asked, places: "Places") -> "Ints":
     for found in asked.found:
         held = np.flatnonzero(wanted[found.places])
         at = found.places[held]
-        shares = np.zeros(len(needed))
-        shares[np.searchsorted(needed, at)] = _share(found.frequency[held], view.terms[at], view.mean, asked.settings)
-        best = np.zeros(len(places))
-        for worth, rows in zip(worths, where, strict=True):
+        shares, stated = np.zeros(len(needed)), np.zeros(len(needed))
+        there = np.searchsorted(needed, at)
+        shares[there] = _share(found.frequency[held], view.terms[at], view.mean, asked.settings)
+        stated[there] = shares[there] * found.stated[held]
+        best = stated[where[0]]
+        for worth, rows in zip(worths, where[1:], strict=True):
             best = np.maximum(best, worth * shares[rows])
         score += np.rint(MILLION * found.idf / total * best).astype(np.int64)
     return score
+
+
+def _across(view: "View", places: "Places", side: "Places") -> "NDArray[np.float64]":
+    """Return what a neighbour lends of what it has: all to the same role, half to the other."""
+    return np.where(view.role[places] == view.role[side], 1.0, ACROSS)
 
 
 def _share(
@@ -221,22 +265,23 @@ def _share(
 def meaning(asked: Asked, places: "Places") -> "Ints":
     """Return the cosine of the question's vector and each passage's, in millionths, 0 where it points away.
 
-    Into a passage's vector, which is a constant of its text, its neighbours' are mixed.
+    Into a passage's vector, which is a constant of its text, its neighbours' are mixed. What states nothing has less.
     """
     view, question = asked.view, asked.vector().astype(np.float64)
-    beside = MEANING_BESIDE.items()
-    sides = [(view.beside(places, steps), round(asked.settings.neighbours * part)) for steps, part in beside]
-    needed, where = np.unique(np.concatenate([places, *(side for side, _ in sides)]), return_inverse=True)
+    sides = [view.beside(places, steps) for steps in MEANING_BESIDE]
+    needed, where = np.unique(np.concatenate([places, *sides]), return_inverse=True)
     decoded = vectors.decode(view.codes[needed])
     decoded[needed == NONE] = 0
     where = where.reshape(len(sides) + 1, len(places))
-    mixed = 10 * decoded[where[0]]
-    for (_, part), rows in zip(sides, where[1:], strict=True):
-        mixed += part * decoded[rows]
+    mixed = 20 * decoded[where[0]]
+    for part, side, rows in zip(MEANING_BESIDE.values(), sides, where[1:], strict=True):
+        lent = np.rint(2 * asked.settings.neighbours * part * _across(view, places, side)).astype(np.int16)
+        mixed += lent[:, None] * decoded[rows]
     both = mixed.astype(np.float64)  # whole numbers below 2**53 throughout, so the order of summing does not matter
     norm = np.sqrt((both * both).sum(1)) * np.sqrt((question * question).sum())
-    cosine = np.rint(MILLION * (both @ question) / np.maximum(norm, 1))
-    found: Ints = np.maximum(cosine, 0).astype(np.int64)
+    cosine = np.maximum(np.rint(MILLION * (both @ question) / np.maximum(norm, 1)), 0).astype(np.int64)
+    length = 10 * np.maximum(view.terms[places], 1).astype(np.int64)
+    found: Ints = cosine * (length - UNSTATED * (view.terms[places] - view.stated[places])) // length
     return found
 
 
@@ -246,12 +291,24 @@ def speaker(asked: Asked, places: "Places") -> "Ints":
 
 
 def role(asked: Asked, places: "Places") -> "Ints":
-    """Return a million to an analyst's own words.
+    """Return a million to an analyst's own words, or, where the assistant's are asked for, less to those.
 
     What analysts said of their own plans is where the evidence is; the assistant's long advice says much the same in
     other words and would crowd it out.
     """
+    if asked.of_assistant:
+        return _million(asked.view.role[places], [ASSISTANT]) * TO_ASSISTANT // MILLION
     return _million(asked.view.role[places], [USER])
+
+
+def figures(asked: Asked, places: "Places") -> "Ints":
+    """Return a million to what holds figures, where a figure is wanted."""
+    return MILLION * (asked.figure * (asked.view.traits[places] & FIGURES) > 0).astype(np.int64)
+
+
+def wishes(asked: Asked, places: "Places") -> "Ints":
+    """Return a million to an analyst's standing wishes and rules."""
+    return MILLION * ((asked.view.traits[places] & WISH) > 0).astype(np.int64)
 
 
 def symbol(asked: Asked, places: "Places") -> "Ints":
@@ -288,8 +345,18 @@ SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "symbol": symbol,
     "dates": time,
     "recency": recency,
+    "figures": figures,
+    "wishes": wishes,
 }
 """The signals by name; `Recall` has a weight of the same name for each."""
+ABOUT = ("words", "meaning", "speaker", "symbol", "dates")
+"""The signals that tell whether a passage has to do with the question at all."""
+COLUMNS = (*SIGNALS, "message", "far")
+"""What a passage's score is the sum of: the signals, what its message's best passage lends it, and `FAR`."""
+FAR = -100 * MILLION
+"""Put to the score of what has too little to do with the question, or too much less than the best."""
+BESIDE_BEST = 150_000
+"""So far behind the best passage of its message the others may come."""
 
 
 def _million(values: "NDArray[Any]", wanted: list[int]) -> "Ints":
@@ -318,8 +385,8 @@ def decay(said: "Ints", at: int) -> "Ints":
     return found
 
 
-def best_by_words(asked: Asked, most: int) -> "Places":
-    """Return the places of the passages with the highest plain BM25."""
+def best_by_words(asked: Asked, most: int, among: "Places | None" = None) -> "Places":
+    """Return the places of the passages with the highest plain BM25, of all or among some."""
     view, most_points = asked.view, MILLION * (asked.settings.k1 + 1) * sum(found.idf for found in asked.found)
     score = np.zeros(len(view), np.int32 if most_points < 2**30 else np.int64)  # half of it is read in half the time
     lengths = np.arange(view.terms.max() + 1)
@@ -331,16 +398,17 @@ def best_by_words(asked: Asked, most: int) -> "Places":
             which = view.terms.take(found.places)
             which += (found.frequency - np.uint16(1)) * np.int32(len(lengths))
             np.add.at(score, found.places, points.ravel().take(which))
-    return _top(score, most)
+    return _top(score, most) if among is None else among[_top(score[among], most)]
 
 
-def nearest_in_meaning(asked: Asked, most: int) -> "Places":
-    """Return the places whose codes differ least from the question's."""
+def nearest_in_meaning(asked: Asked, most: int, among: "Places | None" = None) -> "Places":
+    """Return the places whose codes differ least from the question's, of all or among some."""
     (code,) = vectors.encode(asked.vector()[None])
     if not code.any():
         return np.zeros(0, np.int64)
     codes = asked.view.codes
-    found = _top(vectors.DIMENSIONS + 1 - vectors.distance(codes, code), most)
+    nearness = vectors.DIMENSIONS + 1 - vectors.distance(codes, code)
+    found = _top(nearness, most) if among is None else among[_top(nearness[among], most)]
     return found[codes[found].any(1)]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from gallump_lab.lazy import regex
+from gallump_lab.memory.kinds import ASKS
 from gallump_lab.memory.price_levels import RETAKEN
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import one_line, sentences, storable
@@ -86,18 +87,6 @@ _GOES_ON = regex(
     re.IGNORECASE,
 )
 """What cannot stand without the sentence before it."""
-_AUX = (
-    r"(?:is|are|was|were|do|does|did|can|could|should|would|will|has|have|had|am|might"
-    r"|isn't|aren't|don't|doesn't|didn't)"
-)
-_ASKS = regex(
-    r"(?:(?:what|which|who|whose|where|why|how)\b"
-    rf"(?!\s+(?:i|we|he|she|they|it|my|matters)\b)(?:'s|'re|'d|(?:\s+[\w-]+){{0,4}}?\s+{_AUX})\b|when\s+{_AUX}\b"
-    rf"|(?:what|how)\s+(?:about|if|come|much|many)\b|why not\b|any\s+(?:idea|chance|thoughts?|fun|news)\b"
-    r"|(?:is|are|do|does|did|can|could|should|would|will|has|isn't|aren't)\s+(?:i|you|we|he|she|it|they|there"
-    r"|this|that|the|an?|my|your|our|any|\$?\d+)\b|(?:was|were|have|had)\s+(?:i|you|we|he|she|it|they|there)\b)",
-    re.IGNORECASE,
-)
 _STATES = regex(r",\s+(?:i|we|it|the|that|my|our)\b", re.IGNORECASE)
 _SUPPOSES = regex(r"(?:if|with|when|since|given|as|assuming|suppose|say|at|after|before|for|in)\b", re.IGNORECASE)
 _ORDERS = regex(
@@ -187,12 +176,12 @@ def _statement(sentence: str, subject: Callable[[str], object], *, follows: bool
         return None
     said, lead = _opened(sentence, subject)
     clauses = _BREAK.split(said)
-    if said.rstrip("\"')\u201d ").endswith(("?", "\uff1f")) or any(map(_ASKS.match, clauses[1:])):
+    if said.rstrip("\"')\u201d ").endswith(("?", "\uff1f")) or any(map(ASKS.match, clauses[1:])):
         said = _before_question(said)
     elif len(clauses) > 1 and _ORDERS.match(clauses[-1]) and not _SUPPOSES.match(said):
         said = said[: -len(clauses[-1])]
     said = _closed(_clauses(said))
-    if not said or _ORDERS.match(said) or (_ASKS.match(said) and not _STATES.search(said)):
+    if not said or _ORDERS.match(said) or (ASKS.match(said) and not _STATES.search(said)):
         return None
     if _MOVES.match(said) and not _OWN.search(said):
         return None  # "put them next to each other" asks, "put the stop at 320" tells
@@ -224,7 +213,7 @@ def _before_question(sentence: str) -> str:
     """Return what a sentence states of its author before it turns into a question: "my stop is 321, too tight?"."""
     borders = list(_BREAK.finditer(sentence))
     head = sentence[: borders[-1].start()] if borders else ""
-    if len(head.split()) < 3 or _ASKS.match(head) or _SUPPOSES.match(head) or not _OWN.search(head):
+    if len(head.split()) < 3 or ASKS.match(head) or _SUPPOSES.match(head) or not _OWN.search(head):
         return ""
     return head
 

@@ -134,7 +134,7 @@ def _read(piece: str) -> tuple[tuple[str, ...], str]:
     kind = _kind(piece)
     if kind == "word":
         word = _word(piece)
-        return (_stemmer().stemWord(word),) if word else (), word
+        return (_stemmer().stemWord(_irregular().get(word, word)),) if word else (), word
     if kind == "ticker":
         return (piece.replace("-", ".").casefold(),), piece
     if kind == "number":
@@ -143,6 +143,29 @@ def _read(piece: str) -> tuple[tuple[str, ...], str]:
     if kind == "cjk":
         return tuple(piece[i : i + 2] for i in range(max(len(piece) - 1, 1))), piece
     return (piece,), piece
+
+
+_FORMS = """
+bear bore|become became|begin began begun|bend bent|bite bit|bleed bled|break broke broken|bring brought
+build built|buy bought|catch caught|child children|choose chose chosen|cling clung|creep crept|deal dealt|dig dug
+draw drew drawn|dream dreamt|drink drank drunk|drive drove driven|eat ate eaten|fall fell fallen|feed fed|feel felt
+fight fought|find found|fly flew flown|foot feet|forget forgot forgotten|forgive forgave forgiven
+freeze froze frozen|get got gotten|give gave given|go went gone|grow grew grown|hear heard|hide hid hidden
+hold held|keep kept|knife knives|know knew known|lay laid|lead led|learn learnt|lend lent|life lives|lose lost
+make made|man men|mean meant|meet met|mistake mistook|overcome overcame|pay paid|person people|ride rode ridden
+ring rang rung|rise rose risen|run ran|see saw seen|seek sought|sell sold|send sent|shake shook shaken|shoot shot
+sing sang sung|sink sank sunk|sit sat|sleep slept|slide slid|speak spoke spoken|spend spent|spring sprang sprung
+stand stood|steal stole stolen|stick stuck|strike struck|swear swore sworn|sweep swept|swim swam swum|swing swung
+take took taken|teach taught|tear tore torn|tell told|think thought|throw threw thrown|understand understood
+wake woke woken|wear wore worn|weep wept|wife wives|win won|withdraw withdrew withdrawn|woman women
+write wrote written|come came|say said|target tgt|stop sl
+"""
+"""Forms that a stemmer does not lead back to their word, and what traders write for it."""
+
+
+@lru_cache(maxsize=1)
+def _irregular() -> dict[str, str]:
+    return {form: word for word, *forms in map(str.split, re.split(r"[|\n]", _FORMS.strip())) for form in forms}
 
 
 _ENDING = regex(r"(n['\u2019]t|['\u2019].*)$")

@@ -33,7 +33,7 @@ _PLACED = regex(
     r"(?i:on|for|of|in)|(?i:my|raise|long|short|own|hold)|(?i:long|short|own|hold|bought|sold|buy|sell|have) \d[\d,.]*)"
     r" (?P<ticker>[A-Z]{2,5})"
     r"(?= (?i:stop|target|size|position|stake|thesis|puts?|calls?|shares|at|from)\b|[:,.;!?]|$| ?@)"
-    r"|(?:^|[.!?] )(?P<first>[A-Z]{2,5})(?=:| (?:at |@ ?)?\$?\d))",
+    r"|(?:^|[.!?] )(?P<first>[A-Z]{2,5})(?=:| (?:at |@ ?)?\$?\d| (?i:stop|target|size|thesis|earnings)\b))",
     re.MULTILINE,
 )
 """A word in capitals where nothing but a symbol would stand."""
@@ -169,6 +169,11 @@ def calls(text: str, symbol: str) -> bool:
 def reader(known: frozenset[str] = frozenset()) -> Symbols:
     """Return what reads texts of those who know these symbols."""
     return Symbols(known)
+
+
+def folded(word: str) -> str:
+    """Return the symbol of a well-known name, in lower case; any other word as it is."""
+    return _names().get(word, word).lower()
 
 
 @cache

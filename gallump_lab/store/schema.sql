@@ -46,12 +46,14 @@ create table passages (
     start integer not null,             -- characters of the message's text, from and to
     stop integer not null,
     tokens integer not null,            -- cl100k_base, as rendered in a prompt
-    terms integer not null              -- BM25's document length
+    terms integer not null,             -- BM25's document length
+    stated integer not null,            -- so many of them stand in what states something: neither question nor thanks
+    traits utinyint not null            -- bits: 1 it holds figures, 2 it is a standing wish or rule
 );
 create table postings (
     term bigint not null,               -- 64-bit hash of the term
     passage_id bigint not null,
-    frequency usmallint not null,
+    frequency usmallint not null,       -- 32,768 more where it stands in nothing that states something
     terms integer not null              -- the passage's length, so that scoring needs no join
 );
 create table sorting (                  -- how far postings stand sorted by term, so that reading one scans little

@@ -17,7 +17,7 @@ from gallump_lab.config import Config, Recall, zone
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, outdated, recall
 from gallump_lab.memory.records import ContextItem, check, not_embedded
-from gallump_lab.memory.signals import SIGNALS
+from gallump_lab.memory.signals import COLUMNS, SIGNALS
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-OFF: dict[str, Any] = dict.fromkeys(SIGNALS, 0.0) | {"neighbours": 0.0}
+OFF: dict[str, Any] = dict.fromkeys((*SIGNALS, "neighbours", "message", "least", "share"), 0.0)
 RETRIEVERS: dict[str, Recall] = {
     "newest first": Recall(**OFF | {"recency": 1.0}),
     "BM25": Recall(**OFF | {"words": 1.0}),
@@ -54,7 +54,7 @@ class Rankings:
     retrievers: Mapping[str, Recall]
     found: Mapping[str, Sequence[Ints]]
     """By retriever, a table a question: its WARM candidates in the order in which they are kept, each with its passage
-    id, its score and what each of `SIGNALS` gave (millionths)."""
+    id, its score and what each of `signals.COLUMNS` gave (millionths)."""
     outdated: Mapping[str, Sequence[Mapping[int, str]]]
     """By retriever, what holds instead of those of a question's candidates that are outdated, by their ids."""
     passages: Mapping[int, ContextItem]
@@ -73,25 +73,22 @@ class Rankings:
     """What was left out, or could not be found, in words."""
 
     def candidates(self, retriever: str, place: int) -> list[ContextItem]:
-        """Return one question's WARM candidates in order, without rank and score; of `PERFECT` its evidence."""
+        """Return what WARM may hold of one question, in order, without rank and score; of `PERFECT` its evidence."""
         if retriever == PERFECT:
             return self.asked[place].needs.perfect
-        marks = self.outdated[retriever][place]
-        ids = self.found[retriever][place][:, 0].tolist()
-        return [outdated.marked(self.passages[item], marks.get(item), self.factor) for item in ids]
+        return [slot for slot in self.warm(retriever, place) if "far" not in slot.signals]
 
     def warm(self, retriever: str, place: int) -> list[ContextItem]:
-        """Return one question's WARM candidates, ranked and scored."""
+        """Return one question's WARM candidates, ranked and scored, with those that are too far from it."""
+        marks = self.outdated[retriever][place]
         return [
             replace(
-                slot,
+                outdated.marked(self.passages[item], marks.get(item), self.factor),
                 rank=rank,
                 score=score,
-                signals={name: gained for name, gained in zip(SIGNALS, signals, strict=True) if gained},
+                signals={name: gained for name, gained in zip(COLUMNS, signals, strict=True) if gained},
             )
-            for rank, (slot, (_, score, *signals)) in enumerate(
-                zip(self.candidates(retriever, place), self.found[retriever][place].tolist(), strict=True), 1
-            )
+            for rank, (item, score, *signals) in enumerate(self.found[retriever][place].tolist(), 1)
         ]
 
     @property

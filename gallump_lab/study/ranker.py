@@ -14,7 +14,7 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import ledger, outdated, recall
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
-from gallump_lab.memory.signals import SIGNALS, about, needed
+from gallump_lab.memory.signals import COLUMNS, about, needed
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     asked: RankedQuestion | None
     """None if all that it rests on came later."""
     found: list[Ints]
-    """By retriever, a table of its best passages: their ids, scores and what each of `SIGNALS` gave."""
+    """By retriever, a table of its best passages: their ids, scores and what each of `signals.COLUMNS` gave."""
     outdated: list[dict[int, str]]
     """By retriever, what holds instead of those of them that are known to be outdated, in words."""
     later: bool
@@ -161,7 +161,11 @@ class Ranker:
             )
             settled = outdated.settle(slots, row.text, moment.now, factor)
             order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
-            tables.append(_table(ranked, most)[order])
+            table = _table(ranked, most)[order]
+            near = [place for place, slot in enumerate(settled) if "far" not in slot.signals]
+            table[near, 1] -= table[near, -1]
+            table[near, -1] = 0
+            tables.append(table)
             marks.append({slot.item_id: slot.outdated for slot in settled if slot.outdated})
         return Outcome(asked, tables, marks, later=len(known) < len(row.evidence), missing=missing)
 
@@ -188,5 +192,5 @@ def _table(ranked: recall.Ranked, most: int) -> Ints:
     """Return the first of the ranked, a row each."""
     first = ranked.passage_ids[:most]
     none = [0] * len(first)
-    columns = [first, ranked.scores[:most], *(ranked.signals.get(name, none)[:most] for name in SIGNALS)]
+    columns = [first, ranked.scores[:most], *(ranked.signals.get(name, none)[:most] for name in COLUMNS)]
     return np.array(columns, np.int64).T

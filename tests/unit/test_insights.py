@@ -199,7 +199,7 @@ def test_what_rests_on_a_forgotten_message_alone_goes_and_what_it_had_superseded
     assert lab.insights.history(against)["sources"].dropna().map(list).tolist() == [[]]
     assert lab.sql("select count(*) as n from insight_labels")["n"].tolist() == [0]
     found = {s.text: s.reason for s in lab.preview("Well?").slots if s.tier == "cold"}
-    assert found == {"AAPL volume goes up on Fridays": "kept", "Stop at 341": "in WARM"}
+    assert found == {"AAPL volume goes up on Fridays": "kept", "Stop at 341": "kept"}
 
 
 def test_an_edit_that_changes_nothing_and_a_deed_done_already_leave_no_trace(lab):

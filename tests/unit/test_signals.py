@@ -38,7 +38,7 @@ def gains(lab, question, about=None, **weights):
 
 
 def test_each_signal_has_a_weight_and_can_be_turned_off(tmp_path):
-    lab = remember(tmp_path, {"text": "My stop is 400", "symbol": "AAPL", "speaker": "Ann"})
+    lab = remember(tmp_path, {"text": "My stop is always 400", "symbol": "AAPL", "speaker": "Ann"})
     for name in SIGNALS:
         (found,) = gains(lab, "Where was Ann's stop today?", "AAPL", **{name: 0.5}).values()
         assert list(found) == [name]

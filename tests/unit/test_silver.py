@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from clock import Clock
 
-from gallump_lab import study
+from gallump_lab import Config, Recall, study
 from gallump_lab.study.labelling import marks
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -21,7 +21,8 @@ SAID = (
 @pytest.fixture
 def lab(anew):
     """Give a lab that remembers four sessions of one sentence each."""
-    lab = anew(clock=Clock(START + timedelta(days=4)))
+    everything = Config(recall=Recall(least=0.0, share=0.0))
+    lab = anew(clock=Clock(START + timedelta(days=4)), config=everything)
     said = {"text": SAID, "session_id": SAID, "created_at": [START + timedelta(days=day) for day in range(4)]}
     lab.import_messages(pd.DataFrame(said).assign(role="user"))
     return lab
@@ -64,7 +65,7 @@ def test_a_number_a_name_or_three_words_in_a_row_tell_use(lab):
 
 
 def test_what_two_items_share_or_the_question_the_market_or_the_instructions_say_tells_nothing(lab):
-    lab.insights.add("Tom pays 1250.50 a crate, and 61 for ice.", kind="fact")
+    lab.insights.add("Tom spends 1250.50 a crate, and 61 for ice.", kind="fact")
     assert used(lab, ask(lab, "Is it 77, or who pays?"), "Tom paid 1,250.5; it was 77.") == {}
     assert used(lab, ask(lab, "What does he pay for ice?"), "Ice cost 61.") == {("insight", 1): ["61"]}
     say(lab, "Halibut at 430.47 and 182, said FRED.")

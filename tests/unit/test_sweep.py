@@ -10,6 +10,7 @@ from questions import lab_of
 
 from gallump_lab import Budget, Config, Lab, Model, study
 from gallump_lab.memory.records import TIERS
+from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study.tally import measure
 
 MODEL = "claude-sonnet-5-5"
@@ -136,7 +137,7 @@ def test_retrievers_are_compared_in_pairs_and_a_signals_worth_is_what_is_lost_wi
     assert row["verdict"] == "worse, beyond chance"
     assert len(pairs) == len(recall) * (len(recall) - 1) / 2
     signals = relevance.signals().set_index("signal")
-    assert set(signals.index) == {"words", "meaning", "neighbours", "speaker", "role", "symbol", "dates", "recency"}
+    assert set(signals.index) == {*SIGNALS, "neighbours"}
     assert (signals["retriever"] == "all signals").all()
     for name, row in signals.iterrows():
         assert row["difference"] == pytest.approx(recall["all signals"] - recall[f"without {name}"])
