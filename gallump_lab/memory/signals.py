@@ -158,25 +158,21 @@ def ask(  # noqa: PLR0913 (a question's givens)
     spans, rest = named_times(question, moment)
     dropped = {term for name in speakers for term in terms(name)} | (_OF_TALK if spans else set())
     kept = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
-    named = {text.symbol_id(symbol): _union([postings[n] for n in _naming([symbol])]) for symbol in symbols}
     spelt = names.reader(frozenset(symbols)).spans(question)
-    numbers = {term: text.symbol_id(symbol) for begin, end, symbol in spelt for term in terms(question[begin:end])}
-    known = {
-        number: TermPlaces(
-            idf=rarity(len(view), len(places)),
+    called = {term_id(term): symbol for begin, end, symbol in spelt for term in terms(question[begin:end])}
+    known = {}
+    for number, own in postings.items():  # what names MU holds "micron" too, once
+        places, often = _union([own, *(postings[n] for n in _naming([called[number]]))]) if number in called else own
+        known[number] = TermPlaces(
+            idf=rarity(len(view), len(own[0]) or len(places)),
             places=places,
-            frequency=frequency & np.uint16(ASKED - 1),
-            stated=frequency < ASKED,
+            frequency=often & np.uint16(ASKED - 1),
+            stated=often < ASKED,
         )
-        for number, (places, frequency) in {**postings, **named}.items()
-    }
     rarest = rarity(len(view), 0)
 
-    def numbered(word: str) -> list[int]:
-        return [numbers.get(term) or term_id(term) for term in terms(word)]  # "micron" is what names MU
-
     def idf(word: str) -> float:
-        return max((known[n].idf if n in known else rarest for n in numbered(word)), default=rarest)
+        return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
 
     @cache
     def vector() -> "Ints":
@@ -189,7 +185,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         return scaled
 
     keys = {*map(names.key, symbols)}
-    wanted = dict.fromkeys(number for word in kept for number in numbered(word))
+    wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
         view=view,
         words=kept,
@@ -197,7 +193,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         vector=vector,
         speakers=[view.speakers[name] for name in speakers],
         symbols=[key for name, key in view.symbols.items() if names.key(name) in keys],
-        naming=np.unique(np.concatenate([np.zeros(0, np.int64), *(places for places, _ in named.values())])),
+        naming=np.unique(np.concatenate([np.zeros(0, np.int64), *(postings[n][0] for n in _naming(symbols))])),
         spans=spans,
         at=microseconds(moment.now),
         settings=settings,
