@@ -79,6 +79,8 @@ class _Settings:
             elif get_origin(kind) is Literal:
                 known = get_args(kind)
                 _check(value in known, f"{name} must be one of {', '.join(known)}, not {value!r}.")
+            elif kind is bool:
+                _check(isinstance(value, bool), f"{name} must be True or False, not {value!r}.")
             elif kind is str:
                 _check(isinstance(value, str) and value.strip(), f"{name} must be a name, not {value!r}.")
             elif isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -155,7 +157,7 @@ class Recall(_Settings):
 
     words: float = _number(1.0)
     """Words in common with the question: BM25, relative to all that the question's words weigh."""
-    meaning: float = _number(1.3)
+    meaning: float = _number(1.6)
     """Likeness of the question's and the passage's vectors: their cosine."""
     neighbours: float = _number(1.0, high=1)
     """How much the passages beside one in its session count for both: 1 as measured, 0 not at all."""
@@ -177,7 +179,7 @@ class Recall(_Settings):
     """How far a message's other passages follow its best one: 1 as measured, 0 not at all."""
     least: float = _number(0.2)
     """What gets less from words, meaning, speaker, symbol and dates has too little to do with the question: it is left
-    out, and where all do, WARM stays empty."""
+    out. Where the best gets less than twice that, WARM stays empty; four times, where nobody spoke of what it names."""
     share: float = _number(0.7, high=1)
     """What scores less than this share of the best is left out, so that the rest of the budget stays free."""
     k1: float = _number(0.5)
@@ -280,6 +282,9 @@ class Config(_Settings):
     recall: Recall = field(default_factory=Recall)
     cold: Cold = field(default_factory=Cold)
     model: Model = field(default_factory=Model)
+    rewrite: bool = False
+    """Whether the model that answers is asked first for the question as recall should look for it: standing by itself,
+    its dates in full. That costs a call more; `lab.preview` tells how much, and the turn records what came."""
     template: Template = "default"
     """Which prompt template: "default", or "guide" for the integration guide's text."""
     session_minutes: float = _number(30, 0.01, 60 * 24 * 366)

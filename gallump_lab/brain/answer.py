@@ -186,7 +186,9 @@ class Reply(Answer):
     prompt: "Prompt"
     session_id: "SessionId"
     trouble: str | None = None
-    """In words, why past sessions could not be distilled: for whoever runs the lab."""
+    """In words, why past sessions could not be distilled or the question not rewritten: for whoever runs the lab."""
+    rewritten: str | None = None
+    """What recall looked for instead of the question as asked, where `Config.rewrite` is on."""
     turn_id: int
     question_id: int
     reply_id: int | None

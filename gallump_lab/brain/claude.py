@@ -53,7 +53,7 @@ class Request:
     system: str
     user: str
     max_tokens: int
-    tool: Tool
+    tool: Tool | None = None
     """Through which it may give what is no prose; a server that cannot do tools is asked without."""
     forced: bool = False
     """Whether it must call the tool."""
@@ -67,7 +67,7 @@ class Request:
         }
         if self.system:
             body["system"] = [{"type": "text", "text": self.system, "cache_control": {"type": "ephemeral"}}]
-        if tools:
+        if tools and self.tool:
             choice = {"type": "tool", "name": self.tool.name} if self.forced else {"type": "auto"}
             body |= {"tools": [self.tool.definition], "tool_choice": choice}
         return body
@@ -93,7 +93,7 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
         Also where the model or the network failed; its text and calls are cleaned, its recommendations not read yet.
     """
     started, name = time.perf_counter(), model.answering
-    reply = _Arrived(tool=request.tool.name)
+    reply = _Arrived(tool=request.tool.name if request.tool else "")
     sent = not stop.is_set()
     if sent:
         _receive(request, model, reply, on_text, stop)
@@ -106,7 +106,7 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
     if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
     elif known:
-        prompt = "".join((request.system, request.user, json.dumps(request.tool.definition)))
+        prompt = "".join((request.system, request.user, json.dumps(request.tool.definition) if request.tool else ""))
         cost = known.cost(reply.billed(prompt, request.max_tokens, tokens.FACTORS[tokens.family(name)]))
     return Answer(
         text=clean(reply.text),
@@ -335,7 +335,7 @@ async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "
 
     from anthropic import APIError
 
-    tools, tries = model.tools != "never", 0
+    tools, tries = request.tool is not None and model.tools != "never", 0
     while True:
         try:
             stream: AsyncStream[Any] = await client.messages.create(

@@ -5,13 +5,12 @@ What a new session waits for comes on top: sessions that have ended since are di
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain import claude, offline, recommendations, turns
+from gallump_lab.brain import claude, offline, recommendations, rewriting, turns
 from gallump_lab.brain.answer import Answer, EmptyReply, Reply, Usage, clean
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.brain.prices import check_spending, price
@@ -189,10 +188,17 @@ class Conversation:
         )
         learning = self._distiller.by_rules(in_force, waiting) if waiting else ()
         built = self._prompt(asked, symbols, overrides, learning)
-        known = price(config.model.answering, config.model.prices)
+        known, before = price(config.model.answering, config.model.prices), rewriting.most_usd(built, config)
         cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
         most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
-        return Preview(prompt=built, model=config.model.answering, budget=config.budget, cost_usd=cost, most_usd=most)
+        return Preview(
+            prompt=built,
+            model=config.model.answering,
+            budget=config.budget,
+            cost_usd=cost,
+            most_usd=most and most + (before or 0.0),
+            rewriting_usd=before,
+        )
 
     def _check(self, con: "DuckDBPyConnection", config: Config, question: str) -> None:
         """Stop what cannot be answered before it is stored.
@@ -213,18 +219,18 @@ class Conversation:
     def _prompt(
         self, received: Received, symbols: Sequence[str], overrides: Overrides, learning: Sequence[Any] = ()
     ) -> Prompt:
-        """Build a question's prompt, as if what `learning` holds had been learnt (see `_undone`)."""
+        """Build a question's prompt, as if what `learning` holds had been learnt (see `Store.undone`)."""
         question, moment, config = received.text, received.moment, received.config
         market = self._market.build(symbols=symbols, user_prompt=question, watchlist=symbols)
         memory.prepare(self.sessions.corpus, self.store, config.recall.embedder)
-        with _undone(self.store) if learning else self.store.read() as con:
+        with self.store.undone() if learning else self.store.read() as con:
             if learning:
                 distilling.keep(con, learning, self._clock(), config.session_minutes)
                 moment = replace(moment, seen_insight=memory.newest(con)[1])
             session = memory.context(
                 con,
                 self.sessions.corpus,
-                question,
+                received.rewritten or question,
                 session_id=received.session_id or None,
                 symbol=symbols[0] if symbols else None,
                 symbols=market.symbols,
@@ -246,10 +252,13 @@ class Conversation:
         """Ask, store the reply with its turn, and raise what went wrong once that is done."""
         config = received.config
         built = self._prompt(received, symbols, overrides)
+        received, asked = rewriting.ask(self.store, received, built, stop)
+        if asked and received.rewritten:
+            built = self._prompt(received, symbols, overrides)
         known = price(config.model.answering, config.model.prices)
         # At most: all of the prompt written to the cache, and no word spared.
         usage = Usage(input_tokens=0, cache_write_tokens=built.tokens, output_tokens=config.budget.reply)
-        most_usd = known and known.cost(usage)
+        most_usd = known and known.cost(usage) + (asked.cost_usd or 0.0 if asked else 0.0)
         with turns.Turn(self.store, self.sessions, received, built, symbols, overrides, most_usd) as turn:
 
             def hear(piece: str) -> None:
@@ -257,13 +266,15 @@ class Conversation:
                 if on_text is not None:
                     on_text(piece)
 
-            answer = Brain(model=config.model, budget=config.budget).send(built, on_text=hear, stop=stop)
+            brain = Brain(model=config.model, budget=config.budget)
+            answer = rewriting.followed(asked, lambda: brain.send(built, on_text=hear, stop=stop))
             turn_id, reply_id = turn.finish(answer)
         reply = Reply(
             **vars(answer),
             prompt=built,
             session_id=received.session_id,
             trouble=received.trouble,
+            rewritten=received.rewritten,
             turn_id=turn_id,
             question_id=received.question_id,
             reply_id=reply_id,
@@ -273,18 +284,6 @@ class Conversation:
             answer.fault.reply = reply
         answer.raise_if_failed()
         return reply
-
-
-class _Undo(Exception):
-    """Undoes a step on the lab."""
-
-
-@contextmanager
-def _undone(store: Store) -> Iterator["DuckDBPyConnection"]:
-    """Return a connection inside one transaction that is undone at its end, so that nothing is written."""
-    with suppress(_Undo), store.write() as con:
-        yield con
-        raise _Undo
 
 
 class Brain:

@@ -172,7 +172,7 @@ def estimate(messages: Sequence[Message], *, model: "Model") -> tuple[int, float
     """
     request, _ = _request(messages, (), model)
     factor = _factor(model)
-    stable = tokens.scaled(tokens.count(request.system) + tokens.count(json.dumps(request.tool.definition)), factor)
+    stable = tokens.scaled(tokens.count(request.system) + tokens.count(json.dumps(REMEMBER.definition)), factor)
     user = tokens.scaled(tokens.count(request.user), factor)
     found = price(model.answering, model.prices)
     usage = Usage(input_tokens=user + KNOWN, cache_write_tokens=stable, output_tokens=REPLY)

@@ -127,8 +127,8 @@ def _usd(amount: float) -> str:
     return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
 
 
-def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model) -> None:
-    """Stop a call once the UTC day's recorded costs have reached the limit, if one is set.
+def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model, coming: float = 0.0) -> None:
+    """Stop a call once the UTC day's recorded costs have reached the limit, if one is set, or would with `coming` USD.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model) -> No
             f"Set model.prices[{name!r}] = (USD in, USD out), per million tokens."
         )
         raise PriceUnknown(msg)
-    if (spent := spent_today(con, now)) >= limit:
+    if (spent := spent_today(con, now)) + coming >= limit:
         raise SpendingLimit(spent, limit)
 
 

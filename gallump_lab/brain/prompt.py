@@ -137,7 +137,9 @@ class Preview:
     cost_usd: float | None
     """USD for the prompt alone, at list price or the configured one; None where the price is not known."""
     most_usd: float | None
-    """USD if the reply is as long as it may be."""
+    """USD if the reply is as long as it may be, with what rewriting the question may cost."""
+    rewriting_usd: float | None = 0.0
+    """Of that what rewriting may cost at most: 0 where the question is not rewritten."""
 
     @property
     def text(self) -> str:
@@ -153,6 +155,13 @@ class Preview:
     def slots(self) -> tuple[ContextItem, ...]:
         """Every candidate that would be kept, and the first 20 of each tier that would not."""
         return self.prompt.slots
+
+    @property
+    def notice(self) -> str | None:
+        """In words, what is not embedded yet, and that another question than this one is recalled."""
+        cost = "the price is not known" if self.rewriting_usd is None else f"at most ${self.rewriting_usd:.4f}"
+        words = f"The question is rewritten first, {cost}; then other passages may be recalled than these."
+        return " ".join(filter(None, (self.prompt.session_context.notice, words * (self.rewriting_usd != 0)))) or None
 
     @property
     def sections(self) -> "pd.DataFrame":
@@ -178,8 +187,9 @@ class Preview:
             cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
         sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
         head = f"Preview for {self.model}: {self.tokens:,} tokens ({cost})"
-        notice = self.prompt.session_context.notice
-        return "\n".join(filter(None, [head, usage_line(self.slots, self.budget), f"sections: {sections}", notice]))
+        return "\n".join(
+            filter(None, [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice])
+        )
 
 
 class _Line(NamedTuple):

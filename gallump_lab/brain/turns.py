@@ -90,6 +90,8 @@ class Turn(locks.Claim):
             "used": _json(records.used(prompt.slots)),
             "model": received.config.model.answering,
             "cost_usd": most_usd,
+            "rewritten": received.rewritten,
+            "rewriting": received.rewriting,
         }
         self._items = [[*(getattr(s, name) for name in _ITEM), _json(dict(s.signals))] for s in prompt.slots]
 
@@ -179,7 +181,7 @@ def recover(store: Store, sessions: SessionManager) -> int:
 
 
 _AGAIN = """
-select q.session_id, q.text, q.symbol, t.watchlist::text, t.chosen::text,
+select q.session_id, q.text, q.symbol, t.watchlist::text, t.chosen::text, t.rewritten,
        exists (from drafts where question_id = $id) or exists (
            from turns join messages r on message_id = reply_id
            where question_id = $id and r.state not in ('failed', 'stopped')
@@ -203,7 +205,7 @@ def again(
     if found is None:
         msg = f"question_id {question_id!r} is no question of this lab; lab.messages lists them."
         raise ValueError(msg)
-    session_id, text, symbol, watchlist, chosen, answered = found
+    session_id, text, symbol, watchlist, chosen, rewritten, answered = found
     if answered:
         msg = f"question_id {question_id} has a reply or is being answered; ask a new question instead."
         raise ValueError(msg)
@@ -213,6 +215,7 @@ def again(
         text=text,
         moment=AsOf(at=now, seen_message=question_id - 1, seen_insight=newest(con)[1]),
         config=config,
+        rewritten=rewritten,
     )
     symbols = json.loads(watchlist) if watchlist else [symbol] if symbol else []
     return received, symbols, chosen_of(chosen)

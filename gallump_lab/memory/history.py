@@ -41,11 +41,16 @@ delete from embeddings where passage_id in (select passage_id from passages semi
 delete from passages where message_id in (from gone);
 delete from slots where message_id in (from gone)
 or turn_id in (select turn_id from turns where question_id in (from gone));
+update slots set outdated = null  -- a mark quotes what holds instead
+where turn_id in (select turn_id from turns where question_id > (select min(message_id) from gone));
 
 -- A turn stays as a row of figures, for what it cost was spent; nothing of what was said stays in it.
 update turns set recommendations = '[]', dropped = '[]', fault = null where reply_id in (from gone);
 update turns set market = '{}', watchlist = '[]' where question_id in (from gone);
 delete from drafts where question_id in (from gone);
+-- A rewritten question may tell anything that its session had said.
+update turns set rewritten = null
+where session_id in (select session_id from messages semi join gone using (message_id));
 update distillings set refused = '[]', fault = null
 where session_id in (select session_id from messages semi join gone using (message_id));
 

@@ -22,8 +22,12 @@ CHAT = "chat"
 
 _ASKED = """
 select question_id, text, answer, kind, asked_at, session_id, symbol, conversation,
-       coalesce(e.evidence, []) as evidence, coalesce(e.stale, []) as stale, seen_message, origin
+       coalesce(e.evidence, []) as evidence, coalesce(e.stale, []) as stale, seen_message, origin,
+       if(kind = 'chat', r.rewritten, null) as rewritten
 from questions left join (
+    select session_id, question_id - 1 as seen_message, arg_max(rewritten, turn_id) as rewritten
+    from turns group by all
+) r using (session_id, seen_message) left join (
     select question_id, list(message_id order by message_id) filter (grade = 3) as evidence,
            list(message_id order by message_id) filter (outdated) as stale
     from (select question_id, message_id, arg_max(grade, rowid) as grade, arg_max(outdated is true, rowid) as outdated
@@ -112,7 +116,7 @@ def questions(catalogue: Catalogue) -> "pd.DataFrame":
         question_id, text, answer (missing: there is none), kind, asked_at (UTC), session_id, symbol, conversation,
         evidence (a list of message ids: those whose newest label of a dataset or a person is of grade 3), stale (the
         same of those whose newest label says that they are outdated), seen_message (nothing that arrived later may be
-        used) and origin.
+        used), origin and rewritten (what recall looked for when it was asked in the chat; missing: the text).
     """
     with catalogue.read() as con:
         return query.table(con, _ASKED)

@@ -62,6 +62,10 @@ class Received:
     """The one in force when the question came."""
     trouble: str | None = None
     """What went wrong with what was due before it is answered, in words."""
+    rewritten: str | None = None
+    """What recall looks for instead of the question as asked."""
+    rewriting: str | None = None
+    """What it took to have the question rewritten, as the turn records it."""
 
 
 @dataclass(frozen=True, kw_only=True)

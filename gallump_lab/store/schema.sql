@@ -102,7 +102,9 @@ create table turns (
     recommendations json,
     dropped json,                       -- why a recommendation was not valid
     chosen json,                        -- what the analyst pinned and excluded
-    time_zone text                      -- whose days "today" and "last week" were, an IANA name
+    time_zone text,                     -- whose days "today" and "last week" were, an IANA name
+    rewritten text,                     -- what recall looked for instead of the question as asked
+    rewriting json                      -- what it took: tokens, seconds, and its USD, which cost_usd holds too
 );
 create table slots (                    -- the items of a turn's prompt
     turn_id bigint not null,

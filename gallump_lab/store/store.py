@@ -29,6 +29,10 @@ COMPRESS = "set global disabled_compression_methods = ''"
 """Has the texts of a step that writes many compressed all the same."""
 
 
+class _Undo(Exception):
+    """Undoes a step on the lab."""
+
+
 class _Shared:
     """What the threads of this process share of a lab: they take turns, so the file is attached once."""
 
@@ -124,6 +128,13 @@ class Store:
             As `read`.
         """
         return self.lend(write=True)
+
+    @contextmanager
+    def undone(self) -> Iterator["DuckDBPyConnection"]:
+        """Return a connection inside one transaction that is undone at its end, so that nothing is written."""
+        with contextlib.suppress(_Undo), self.write() as con:
+            yield con
+            raise _Undo
 
     @property
     def elsewhere(self) -> tuple[Path, str | None]:

@@ -185,6 +185,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         raise ValueError(msg)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows = wanted[(wanted["evidence"].map(len) > 0) | wanted["kind"].isin(NO_ANSWER)]
+    rows = rows.assign(sought=rows.get("rewritten", rows["text"]).combine_first(rows["text"]))
     with snapshot.read() as con:
         applied = runs.applied(con)
         model = model or snapshot.model or applied.model.answering

@@ -88,7 +88,9 @@ class Ranker:
             for begin in range(0, len(questions), AT_ONCE):
                 rows: list[Any] = [*questions.iloc[begin : begin + AT_ONCE].itertuples()]
                 whole = self._whole(con, next(iter(self.task.retrievers.values())).embedder)
-                whole.lately.postings(con, [term for row in rows for term in needed(row.text, self._about(whole, row))])
+                whole.lately.postings(
+                    con, [term for row in rows for term in needed(row.sought, self._about(whole, row))]
+                )
                 said = recall.of_messages(con, [each for row in rows for each in row.evidence], self.task.factor)
                 for row in rows:
                     yield self._outcome(con, row, said)
@@ -117,13 +119,13 @@ class Ranker:
         symbols = self._about(any_view, row)
         memo: dict[Hashable, Any] = {}
         found = [
-            recall.rank(con, views[each.embedder], row.text, symbols=symbols, moment=moment, settings=each, memo=memo)
+            recall.rank(con, views[each.embedder], row.sought, symbols=symbols, moment=moment, settings=each, memo=memo)
             for each in self.task.retrievers.values()
         ]
         _, _, hot = memory.hot(con, any_view, session, moment, config, factor)
         cold = learnt.candidates(
             con,
-            row.text,
+            row.sought,
             symbols=frozenset(symbols),
             moment=moment,
             settings=config.cold,
@@ -159,7 +161,7 @@ class Ranker:
             slots = recall.candidates(
                 con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone
             )
-            settled = outdated.settle(slots, row.text, moment.now, factor)
+            settled = outdated.settle(slots, row.sought, moment.now, factor)
             order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
             table = _table(ranked, most)[order]
             near = [place for place, slot in enumerate(settled) if "far" not in slot.signals]
@@ -172,7 +174,7 @@ class Ranker:
     def _about(self, view: View, row: Any) -> list[str]:
         """Return the symbols that a question is about."""
         given = [row.symbol] if isinstance(row.symbol, str) else []
-        return given if self.task.config.template == "guide" else about(view, row.text, given)
+        return given if self.task.config.template == "guide" else about(view, row.sought, given)
 
     def _whole(self, con: "DuckDBPyConnection", model: str) -> View:
         """Return all passages with a model's codes; a snapshot's are read once."""

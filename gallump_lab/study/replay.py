@@ -35,10 +35,10 @@ SHOWN, QUOTED = 5, 90
 """So many items of each kind a turn's words quote, and so many characters of each."""
 _COUNTED = ("tokens", *SECTIONS)
 _TURNS = """
-select turn_id, q.text as question, r.text as reply, t.session_id, t.symbol, chosen::text as chosen, asked_at,
-       coalesce(time_zone, 'UTC') as time_zone,
-       seen_message, seen_insight, model, market::text as market, toml, token_factor, retrieval, template,
-       prompt_sha256, (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
+select turn_id, q.text as question, rewritten, r.text as reply, t.session_id, t.symbol, chosen::text as chosen,
+       asked_at, coalesce(time_zone, 'UTC') as time_zone, seen_message,
+       seen_insight, model, market::text as market, toml, token_factor, retrieval, template, prompt_sha256,
+       (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
        output_tokens, cost_usd, latency
 from turns t left join messages q on q.message_id = t.question_id left join messages r on r.message_id = t.reply_id
 left join configs using (config_id)
@@ -53,6 +53,8 @@ class Past:
     turn_id: int
     question: str | None
     """None: forgotten since."""
+    rewritten: str | None
+    """What recall looked for instead; a what-if takes it as recorded."""
     reply: str | None
     """None: there was none, or it was forgotten since."""
     session_id: str
@@ -113,7 +115,7 @@ class Past:
         return context(
             con,
             corpus,
-            self.question or "",
+            self.rewritten or self.question or "",
             session_id=self.session_id,
             symbol=self.symbol,
             symbols=self.seen.symbols,

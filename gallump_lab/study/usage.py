@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.answer import Usage
-from gallump_lab.brain.prices import price
+from gallump_lab.brain.prices import Price, price
 from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.config import Budget, Config, Model
 from gallump_lab.memory import records
@@ -39,7 +40,7 @@ NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.cha
 
 _TURNS = """
 select turn_id, asked_at, model, token_factor, sections::text as sections, input_tokens, output_tokens,
-       cache_read_tokens, cache_write_tokens
+       cache_read_tokens, cache_write_tokens, rewriting::text as rewriting
 from turns order by turn_id
 """
 _CUT = """
@@ -233,19 +234,28 @@ def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:
 
 def _turns(con: "DuckDBPyConnection", prices: Prices) -> pd.DataFrame:
     rows = []
-    for turn_id, at, model, factor, text, *given in con.execute(_TURNS).fetchall():
+    for turn_id, at, model, factor, text, *given, before in con.execute(_TURNS).fetchall():
         sections, known = json.loads(text), price(model, prices)
         actual = reply = cost = None
         if None not in given[:2]:
             sent, reply, read, written = (number or 0 for number in given)
             usage = Usage(input_tokens=sent, output_tokens=reply, cache_read_tokens=read, cache_write_tokens=written)
-            actual, cost = usage.prompt_tokens, known and known.cost(usage)
+            actual, cost = (
+                usage.prompt_tokens,
+                known and known.cost(usage) + _rewriting(json.loads(before or "{}"), known),
+            )
         estimated = (sections.get(name, 0) for name in SECTIONS)
         rows.append([turn_id, at, model, factor, sum(sections.values()), actual, reply, cost, *estimated])
     columns = ["turn_id", "asked_at", "model", "factor", "estimated", "actual", "reply", "cost", *SECTIONS]
     kinds = dict.fromkeys(["actual", "reply", "cost"], "float64") | {"asked_at": "datetime64[us]"}
     found = pd.DataFrame(rows, columns=columns).astype(kinds)
     return found.assign(asked_at=found["asked_at"].dt.tz_localize("UTC"))
+
+
+def _rewriting(took: Mapping[str, float], known: Price) -> float:
+    """Return what rewriting a question cost: its tokens at this price, or as recorded where they are not known."""
+    tokens = {name: int(took[name]) for each in fields(Usage) if (name := each.name) in took}
+    return known.cost(Usage(**tokens)) if tokens else took.get("cost_usd") or 0.0
 
 
 def _by_model(con: "DuckDBPyConnection", turns: pd.DataFrame, config: Config) -> pd.DataFrame:

@@ -1,0 +1,363 @@
+"""Which candidates of a question state what no longer holds, or never did, and what holds instead.
+
+It is decided from the candidates alone, in ranking, so it is alike at every budget. Only what the question is about is
+marked: the same passage may answer another.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from gallump_lab.lazy import regex
+from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced
+from gallump_lab.memory.records import ContextItem
+from gallump_lab.memory.signals import rarity
+from gallump_lab.memory.text import terms
+from gallump_lab.reading import dates
+
+CLOSED, HEARSAY, PLAN = "closed", "hearsay", "a plan"
+
+_IDLE = features(
+    "again now right latest number current currently today moment actual exactly last count remind tell gave give said "
+    "say set get have value price one time really these days new make go going went think want up much many high big "
+    "point line put take final work run running working open total end year decide plan more whats morning night week "
+    "evening both gimme since until after before under over thing also per still allow myself out near early late"
+) | frozenset(terms("level levels"))
+"""Words of a question that do not say what it is about."""
+
+
+def _any_of(*words: str) -> re.Pattern[str]:
+    return regex(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
+
+
+_EARLIER = _any_of(
+    r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
+    r"at the (?:very )?(?:start|beginning|outset)",
+)
+_BEFORE = _any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
+"""Until when, which is not what is asked for."""
+_ALL = _any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
+"""Whoever asks so wants the old ones too."""
+_REASON = _any_of("why|reason|who|when|how come|ever|how many (?:days|weeks|months|years|hours|times)")
+"""Not asking for what holds."""
+_WHETHER = regex(
+    r"\b(?:still|left|any ?more|out there|do with|happen\w*|end(?:ed)? up)\b"
+    r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
+    re.IGNORECASE,
+)
+_NOW = _any_of("now")
+_DID = _any_of("did|was|were|had")
+_PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
+_MANY = _any_of(r"how many|how much\b.*\b(?:hold|left|own)")
+_SUPPOSED = _any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*")
+_YOU = _any_of("you|your")
+_TOLD = _any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
+_I_SAID = _any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
+_WHO_SAYS = _any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
+
+_ENDS = _any_of(
+    r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
+    r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
+    r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
+    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
+    "done with",
+)
+_PART = _any_of("half|third|quarter|some|part|left")
+_CONDITION = _any_of(r"if|i'?d|we'?d|hypothetical\w*")
+_DREAM = _any_of(r"hypothetical\w*|daydream\w*|thinking out loud|just kidding|jk")
+_DECLINED = regex(r"\bno[.,]|\bnah\b", re.IGNORECASE)
+_REPLY = regex(
+    r"^\W*(?:yes|yep|yeah|yup|no|nah|nope|ok|okay|k|kk|done|did|hm+|right|agreed|true|fine|letting|leaving|will)\b",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = regex(
+    r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
+    r"|i mean|i meant|scratch that|my mistake|oops|make (?:it|that))\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """What is wrong with a candidate."""
+
+    words: str
+    """As `ContextItem.outdated` has it."""
+    successor: int | None = None
+    """The candidate that states it anew, by its id."""
+
+
+def marks(question: str, candidates: Sequence[ContextItem], now: datetime) -> dict[int, Mark]:
+    """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
+
+    Where it is asked why, when or whether ever, nothing is: all that was said tells.
+    """
+    return {} if not candidates or _REASON.search(question) else _Asked(question, candidates, now).marks()
+
+
+def asks_for_earlier(question: str) -> bool:
+    """Return whether it is asked what held before something changed."""
+    return _EARLIER.search(question) is not None
+
+
+_Change = tuple[ContextItem, frozenset[str], Figure]
+"""Who states a new figure, the keys of the old ones, and the new one."""
+
+
+class _Asked:
+    """A question among its candidates."""
+
+    def __init__(self, question: str, slots: Sequence[ContextItem], now: datetime) -> None:
+        spans, rest = dates.spans(question, now)
+        self._rest = rest
+        ends = [end for begin, end in spans if any(begin <= _when(slot)[0] < end for slot in slots)]
+        self._live = [slot for slot in slots if not ends or _when(slot)[0] < max(ends)]
+        self._slots = sorted(slots, key=lambda slot: slot.item_id)
+        wanted = features(_BEFORE.sub("", rest)) - _IDLE | ({"SIZE"} if _MANY.search(rest) else frozenset[str]())
+        self._clauses = {slot.item_id: read(slot.text) for slot in slots}
+        stated = [
+            frozenset[str]().union(*(clause.features for clause in clauses if not clause.asks))
+            for clauses in self._clauses.values()
+        ]
+        held = {each: sum(each in said for said in stated) for each in wanted}
+        self._weights = {each: round(1_000 * rarity(len(slots), number)) for each, number in held.items() if number}
+        self._wanted = frozenset(self._weights)
+        self._attributes = self._wanted & ATTRIBUTES
+        rarest = max((self._weights[each] for each in self._wanted - NAMED), default=0)
+        self._subject = frozenset(each for each in self._wanted - NAMED if self._weights[each] >= 0.6 * rarest)
+        self._total = sum(self._weights.values())
+        self._you = _YOU.search(rest) is not None and not _TOLD.search(rest)
+        self._role = "assistant" if self._you else "user"
+        self._own = sorted((slot for slot in self._live if slot.role == self._role), key=_when, reverse=True)
+        self._figures: dict[str, list[tuple[ContextItem, Clause, Figure]]] = {}
+        for slot in self._live:
+            for clause in self._clauses[slot.item_id]:
+                for figure in clause.figures:
+                    self._figures.setdefault(figure.key, []).append((slot, clause, figure))
+        self._context()
+
+    @property
+    def _of_state(self) -> bool:
+        """Whether it is asked how something stands, or how much of it there is."""
+        asked = any(words.search(self._rest) for words in (_WHETHER, _MANY, _PERCENT))
+        return bool(self._attributes) or asked
+
+    def _context(self) -> None:
+        """Find what each message speaks of, and what it takes up from the one before it."""
+        said: dict[int | None, frozenset[str]] = {}
+        for slot in self._slots:
+            said[slot.message_id] = said.get(slot.message_id, frozenset()).union(
+                *(clause.features for clause in self._clauses[slot.item_id])
+            )
+        symbols = frozenset(feature for slot in self._slots if slot.symbol for feature in features(slot.symbol))
+        self._said, self._taken_up, self._others = dict[int, frozenset[str]](), dict[int, frozenset[str]](), set[int]()
+        before: dict[str | None, frozenset[str]] = {}
+        for slot in self._slots:
+            mine = said[slot.message_id]
+            others = bool(mine & symbols - self._wanted)
+            taken_up = before.get(slot.session_id, frozenset())
+            self._said[slot.item_id] = mine
+            self._taken_up[slot.item_id] = frozenset() if others and not mine & self._subject else taken_up
+            if others:
+                self._others.add(slot.item_id)
+            if slot.role == "user":
+                before[slot.session_id] = mine if others or mine & self._wanted else mine | taken_up
+            else:
+                asked = (clause.around for clause in self._clauses[slot.item_id] if clause.asks)
+                before[slot.session_id] = before.get(slot.session_id, frozenset()).union(*asked)
+
+    def _near(self, slot: ContextItem, clause: frozenset[str] = frozenset()) -> float:
+        """Return how much of what is wanted a passage speaks of, 0 to 1: most if a clause of it does."""
+        said, taken_up = self._said[slot.item_id], self._taken_up[slot.item_id]
+        return sum(
+            weight * (10 if each in clause else 9 if each in said else 7 if each in taken_up else 0)
+            for each, weight in self._weights.items()
+        ) / (10 * self._total or 1)
+
+    def _on_subject(self, slot: ContextItem) -> bool:
+        about = self._said[slot.item_id] | self._taken_up[slot.item_id]
+        return not self._subject or not self._subject.isdisjoint(about)
+
+    def _features(self, slot: ContextItem, clause: Clause) -> frozenset[str]:
+        """Return a clause's features; one that answers without saying what has those of what it answers."""
+        if clause.first and not clause.features & ATTRIBUTES and not self._said[slot.item_id] & self._subject:
+            return clause.features | self._taken_up[slot.item_id]
+        return clause.features
+
+    def marks(self) -> dict[int, Mark]:
+        found: dict[int, Mark] = {}
+        if not self._total:
+            return found
+        if not _ALL.search(self._rest):
+            for change in (*self._stated(), *self._replaced(), *self._taken_back()):
+                for old in self._old(*change):
+                    new, _, figure = change
+                    found.setdefault(old.item_id, _mark(new.text[figure.start : figure.stop].strip(), new))
+            for old, new in self._ended():
+                found.setdefault(old.item_id, _mark(CLOSED, new))
+        if not self._you:
+            for slot, words in self._unsure():
+                found.setdefault(slot.item_id, Mark(words=words))
+        return {item: _last(found, mark) for item, mark in found.items()}
+
+    def _replaced(self) -> Iterator[_Change]:
+        for slot in self._own:
+            yield from ((slot, olds, new) for olds, new in replaced(slot.text))
+
+    def _taken_back(self) -> Iterator[_Change]:
+        """Find what corrects the message before it: "sorry, 3"."""
+        for before, slot in pairwise(sorted(self._own, key=lambda slot: slot.item_id)):
+            if before.session_id == slot.session_id and _TAKEN_BACK.match(slot.text):
+                new = [figure for clause in self._clauses[slot.item_id] for figure in clause.figures]
+                old = [figure for clause in self._clauses[before.item_id] for figure in clause.figures]
+                yield from ((slot, frozenset(each.key for each in old if each.like(to)), to) for to in new[:1])
+
+    def _stated(self) -> Iterator[_Change]:
+        """Find the newest figure of what is asked for, and the older ones."""
+        if self._attributes & {"STOP", "TARGET", "ENTRY"} and not self._subject:
+            return
+        asked = self._attributes or self._wanted
+        percent = not self._attributes and _PERCENT.search(self._rest) is not None
+        for slot in self._own:
+            for clause in self._clauses[slot.item_id]:
+                given = [each for each in clause.figures if not percent or each.unit == "%"]
+                if not given or not clause.sure or not self._on_subject(slot):
+                    continue
+                if not self._answers(slot, clause, percent=percent):
+                    continue
+                new = given[-1]
+                olds = frozenset(
+                    each.key
+                    for other in self._own
+                    if _later(slot, other) and self._on_subject(other)
+                    for old in self._clauses[other.item_id]
+                    if (self._features(other, old) if self._attributes else old.around) & asked
+                    for each in old.figures
+                    if each.unit == new.unit and each.like(new)
+                )
+                yield slot, olds, new
+                return
+
+    def _answers(self, slot: ContextItem, clause: Clause, *, percent: bool) -> bool:
+        if self._attributes:
+            said = self._features(slot, clause)
+            return bool(said & self._attributes) and self._near(slot, said) >= 0.5
+        now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) > 1  # a price now is no change
+        if not now and not CHANGES.search(clause.sentence):
+            return False
+        if percent and clause.around & self._subject:
+            return True
+        sized = "SIZE" in clause.features or "SIZE" not in self._wanted
+        return sized and bool(clause.around & self._wanted) and self._near(slot, clause.features) >= 0.4
+
+    def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
+        """Find the candidates that state an old figure of what is asked for."""
+        for slot, clause, old in (place for key in olds for place in self._figures.get(key, ())):
+            about = self._said[new.item_id] & clause.features & self._wanted or (
+                self._near(slot) >= 0.5 and (self._near(new) > 0 or len(figure.key) > 2 or figure.unit)
+            )
+            if (
+                about
+                and old.like(figure)
+                and _later(new, slot)
+                and all(each.key != figure.key for each in clause.figures)
+                and self._of_what_is_asked(slot, clause, old)
+                and not any(old.key in keys for keys, _ in replaced(slot.text))
+            ):
+                yield slot
+
+    def _of_what_is_asked(self, slot: ContextItem, clause: Clause, figure: Figure) -> bool:
+        """Return whether a clause's figure is not one of another attribute than the question's."""
+        if figure.unit == "%":
+            return not self._attributes
+        others = self._features(slot, clause) & ATTRIBUTES - ({"ENTRY"} if "SIZE" in self._wanted else set())
+        return not others or bool(others & self._attributes) or slot.role != self._role
+
+    def _ended(self) -> Iterator[tuple[ContextItem, ContextItem]]:
+        """Find what says that a thing is over, and what was said of it before."""
+        whether = _WHETHER.search(self._rest) is not None
+        now = self._attributes and not _DID.search(self._rest)
+        if not self._subject or not (whether or now):
+            return
+        for new in self._own:
+            if self._on_subject(new) and any(
+                self._ends(new, clause, whether=whether) for clause in self._clauses[new.item_id]
+            ):
+                for slot in self._live:
+                    if (
+                        _later(new, slot)
+                        and any(
+                            clause.figures and (clause.around & self._subject or self._near(slot) >= 0.5)
+                            for clause in self._clauses[slot.item_id]
+                        )
+                        and self._on_subject(slot)
+                        and not any(
+                            clause.sure
+                            and _ENDS.search(clause.sentence)
+                            and (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
+                            for clause in self._clauses[slot.item_id]
+                        )
+                    ):
+                        yield slot, new
+                return
+
+    def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
+        if not _ENDS.search(clause.sentence) or not clause.sure:
+            return False
+        if not whether and (_PART.search(clause.sentence) or self._attributes & clause.features):
+            return False
+        said = self._said[slot.item_id] & self._subject
+        reply = whether and not said and _REPLY.match(slot.text) and len(clause.sentence.split()) <= 3
+        return bool(clause.around & self._subject or (said and slot.item_id not in self._others) or reply)
+
+    def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
+        """Find what others say, and plans, where it is asked what is so."""
+        others = _WHO_SAYS.search(_I_SAID.sub("", self._rest)) is not None
+        planned = _SUPPOSED.search(self._rest) is not None
+        facts = [
+            _when(slot)
+            for slot in self._own
+            if self._on_subject(slot)
+            for clause in self._clauses[slot.item_id]
+            if clause.sure and (clause.around & self._subject or _REPLY.match(slot.text))
+            if clause.figures or _ENDS.search(clause.sentence)
+        ]
+        newest = max(facts, default=None)
+        for slot in self._live:
+            about = slot.item_id not in self._others and self._on_subject(slot)
+            for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
+                if not about and not clause.around & self._subject:
+                    continue
+                if clause.reported and not others:
+                    yield slot, HEARSAY
+                elif clause.supposed and clause.figures and self._of_state and not _DECLINED.search(slot.text):
+                    if planned and not _DREAM.search(slot.text):
+                        continue
+                    if _CONDITION.search(clause.sentence) or (newest is not None and newest > _when(slot)):
+                        yield slot, PLAN
+
+
+def _last(found: Mapping[int, Mark], mark: Mark) -> Mark:
+    """Return the mark of what states it last, where that which states it anew is outdated itself."""
+    while mark.successor is not None and (newer := found.get(mark.successor)) and newer.successor is not None:
+        mark = newer
+    return mark
+
+
+def _mark(words: str, new: ContextItem) -> Mark:
+    return Mark(words=f"{words} since {_when(new)[0]:%Y-%m-%d}", successor=new.item_id)
+
+
+def _later(new: ContextItem, old: ContextItem) -> bool:
+    """Return whether what one states may take the place of another: it is of the same speaker, or of no analyst."""
+    same = new.speaker == old.speaker or new.role != old.role
+    return same and new.message_id != old.message_id and _when(new) > _when(old)
+
+
+def _when(slot: ContextItem) -> tuple[datetime, int]:
+    if slot.created_at is None:
+        msg = f"passage {slot.item_id} has no time"
+        raise ValueError(msg)
+    return slot.created_at, slot.item_id
