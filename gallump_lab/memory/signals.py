@@ -9,7 +9,7 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -167,15 +167,18 @@ def ask(  # noqa: PLR0913 (a question's givens)
     dropped = {term for name in speakers for term in terms(name)}
     said = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
     kept = [word for word in said if not _OF_TALK.issuperset(terms(word))] or ([] if spans else said)
-    known = {
-        number: TermPlaces(
-            idf=rarity(len(view), len(places)),
+    keys = {*map(names.key, symbols)}
+    called = [span for span in names.reader(frozenset(symbols)).spans(question) if names.key(span[2]) in keys]
+    meant = {term_id(term): symbol for begin, end, symbol in called for term in terms(question[begin:end])}
+    known = {}
+    for number, own in postings.items():  # what names MU holds "micron" too, once
+        places, often = _union([own, *(postings[n] for n in _naming([meant[number]]))]) if number in meant else own
+        known[number] = TermPlaces(
+            idf=rarity(len(view), len(own[0]) or len(places)),
             places=places,
-            frequency=frequency & np.uint16(ASKED - 1),
-            stated=frequency < ASKED,
+            frequency=often & np.uint16(ASKED - 1),
+            stated=often < ASKED,
         )
-        for number, (places, frequency) in postings.items()
-    }
     rarest = rarity(len(view), 0)
 
     def idf(word: str) -> float:
@@ -191,10 +194,8 @@ def ask(  # noqa: PLR0913 (a question's givens)
         scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
         return scaled
 
-    keys = {*map(names.key, symbols)}
     spoken = [key for name, key in view.symbols.items() if names.key(name) in keys]
     naming = np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)]))
-    called = names.reader(frozenset(symbols)).all(question)
     proper = (term_id(term) for name in _PROPER.findall(rest) for term in terms(name) if term not in dropped)
     strange = (
         not (len(naming) or np.isin(view.symbol, np.array(spoken, np.uint64)).any())
@@ -218,6 +219,12 @@ def ask(  # noqa: PLR0913 (a question's givens)
         figure=asks_figure(question),
         strange=strange,
     )
+
+
+def _union(found: "Sequence[tuple[Places, NDArray[np.uint16]]]") -> "tuple[Places, NDArray[np.uint16]]":
+    """Return the places of any of some postings, in order, each with how often the first of them has it."""
+    places, first = np.unique(np.concatenate([places for places, _ in found]), return_index=True)
+    return places, np.concatenate([often for _, often in found])[first]
 
 
 def words(asked: Asked, places: "Places") -> "Ints":
