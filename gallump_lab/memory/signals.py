@@ -9,7 +9,7 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -100,6 +100,10 @@ class Asked:
     """Whether it wants what the assistant said."""
     figure: bool
     """Whether it wants a figure."""
+    weights: "Mapping[str, float]"
+    """What each of its terms weighs, whether anything holds it or not."""
+    hints: "Mapping[int, int]"
+    """What the best hint to a passage gives it, by its place."""
 
 
 def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
@@ -197,6 +201,8 @@ def ask(  # noqa: PLR0913 (a question's givens)
         settings=settings,
         of_assistant=asks_assistant(question),
         figure=asks_figure(question),
+        weights={term: idf(word) for word in kept for term in terms(word)},
+        hints={},
     )
 
 
@@ -325,6 +331,11 @@ def recency(asked: Asked, places: "Places") -> "Ints":
     return decay(asked.view.created_at[places], asked.at)
 
 
+def hints(asked: Asked, places: "Places") -> "Ints":
+    """Return what hints give, up to a million where one holds all that the question's words weigh."""
+    return np.array([asked.hints.get(place, 0) for place in places.tolist()], np.int64)
+
+
 SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "words": words,
     "meaning": meaning,
@@ -335,9 +346,10 @@ SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "recency": recency,
     "figures": figures,
     "wishes": wishes,
+    "hints": hints,
 }
 """The signals by name; `Recall` has a weight of the same name for each."""
-ABOUT = ("words", "meaning", "speaker", "symbol", "dates")
+ABOUT = ("words", "meaning", "speaker", "symbol", "dates", "hints")
 """The signals that tell whether a passage has to do with the question at all."""
 COLUMNS = (*SIGNALS, "message", "far")
 """What a passage's score is the sum of: the signals, what its message's best passage lends it, and `FAR`."""

@@ -29,7 +29,7 @@ _REASONS = {
     "below threshold": "too far from the question",
     "excluded": "excluded by you",
 }
-_SIGNALS = {"dates": "time", "pin": "pinned by you"}
+_SIGNALS = {"dates": "time", "hints": "the model's hint", "pin": "pinned by you"}
 
 
 def preview(  # noqa: PLR0913 (a question's givens)
