@@ -157,7 +157,7 @@ class Recall(_Settings):
 
     words: float = _number(1.0)
     """Words in common with the question: BM25, relative to all that the question's words weigh."""
-    meaning: float = _number(1.3)
+    meaning: float = _number(1.6)
     """Likeness of the question's and the passage's vectors: their cosine."""
     neighbours: float = _number(1.0, high=1)
     """How much the passages beside one in its session count for both: 1 as measured, 0 not at all."""
@@ -182,7 +182,8 @@ class Recall(_Settings):
     """How far a message's other passages follow its best one: 1 as measured, 0 not at all."""
     least: float = _number(0.2)
     """What gets less from words, meaning, speaker, symbol, dates and hints has too little to do with the question: it
-    is left out, and where all do, WARM stays empty."""
+    is left out. Where the best gets less than twice that, WARM stays empty; four times, where nobody spoke of what it
+    names."""
     share: float = _number(0.7, high=1)
     """What scores less than this share of the best is left out, so that the rest of the budget stays free."""
     k1: float = _number(0.5)

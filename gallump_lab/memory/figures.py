@@ -52,20 +52,23 @@ _REPORTS = regex(
     re.IGNORECASE,
 )
 _RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
+_MOVE = (
+    "mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|lift|roll|nudg|revis|adjust|slash"
+)
+"""Verbs, as far as they stay the same."""
+_FIGURE = r"(?=[$\u20ac\u00a3]?\d)"
+_ONTO = (
+    rf"\b(?:{_MOVE}|go|went|back|bring|brought|tak|took|mak|push|shift|trail)\w*(?: [a-z']+){{0,4}}? to (?:the |a )?"
+)
 CHANGES = regex(
-    r"\b(?:now|going forward|instead|any ?more|mak(?:e|ing)|mov(?:e|ed|ing)|rais(?:e|ed|ing)|cut(?:ting)?|lower\w*"
-    r"|chang(?:e|ed|ing)|increas(?:e|ed|ing)|(?:back|goes) to|trim(?:med)?|updat\w+|sorry|sry|typo"
-    r"|correction|meant|mixed|actually|switch\w*|drop(?:ped|ping)?|bump\w*|upp?ing|total|again with|still|left)\b",
+    r"\b(?:going forward|from now|instead|any ?more|mak(?:e|ing)|sorry|sry|typo|correction|meant|mixed|actually"
+    r"|(?:back|goes) to|updat\w+|total|again with|still|left"
+    rf"|(?:{_MOVE})(?:e|ed|d|s|es|ing|ping|ped|ting|ming|med)?)\b|{_ONTO}{_FIGURE}",
     re.IGNORECASE,
 )
 """A sentence with one of these says how something stands from then on."""
-_TO = regex(
-    r"\b(?:mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|goes|go|back|went|bring"
-    r"|tak|mak)\w*\b(?: [a-z']+){0,4}? (?:back )?to (?=[$\u20ac\u00a3]?\d)|\bup to (?=[$\u20ac\u00a3]?\d)"
-    r"|\bmak(?:e|ing) (?:it|that|the \w+) (?=[$\u20ac\u00a3]?\d)",
-    re.IGNORECASE,
-)
-_ONTO = regex(r"\S{0,3}\s+(?:(?:up|down|back) )?to\s[$\u20ac\u00a3]?\s?", re.IGNORECASE)
+_TO = regex(rf"{_ONTO}{_FIGURE}|\bup to {_FIGURE}|\bmak(?:e|ing) (?:it|that|the \w+) {_FIGURE}", re.IGNORECASE)
+_BETWEEN = regex(r"\S{0,3}\s+(?:(?:up|down|back) )?to\s[$\u20ac\u00a3]?\s?", re.IGNORECASE)
 _NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
 _YEARS = range(1990, 2100)
 _DATED = regex(
@@ -169,7 +172,8 @@ def _figures(text: str) -> Iterator[Figure]:
             continue
         digits = "".join(filter(str.isdigit, text[number.start : number.stop]))
         value = float(digits) if number.value is None else number.value
-        if number.unit or value not in _YEARS:
+        year = digits == text[number.start : number.stop] and value in _YEARS
+        if number.unit or not year:
             yield Figure(str(number) or digits, number.unit, value, number.start, number.stop)
 
 
@@ -185,7 +189,7 @@ def replaced(text: str) -> tuple[tuple[frozenset[str], Figure], ...]:
     found = []
     for old in gone:
         others = [figure for figure in figures if figure not in gone and figure.like(old)]
-        ahead = [figure for figure in others if _ONTO.fullmatch(text, old.stop, figure.start)]
+        ahead = [figure for figure in others if _BETWEEN.fullmatch(text, old.stop, figure.start)]
         back = sorted(others, key=lambda each: (each not in new, each.start > old.start, abs(each.start - old.start)))
         found += [(frozenset([old.key]), to) for to in [*ahead, *back][:1]]
     found += [(frozenset(each.key for each in figures if each.like(to) and each not in new), to) for to in new]

@@ -45,6 +45,8 @@ delete from hints where passage_id in (  -- one may tell anything that its sessi
 delete from passages where message_id in (from gone);
 delete from slots where message_id in (from gone)
 or turn_id in (select turn_id from turns where question_id in (from gone));
+update slots set outdated = null  -- a mark quotes what holds instead
+where turn_id in (select turn_id from turns where question_id > (select min(message_id) from gone));
 
 -- A turn stays as a row of figures, for what it cost was spent; nothing of what was said stays in it.
 update turns set recommendations = '[]', dropped = '[]', fault = null where reply_id in (from gone);

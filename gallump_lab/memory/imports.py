@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
@@ -137,11 +137,10 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     _name_sessions(waiting, timedelta(minutes=session_minutes))
     with store.read() as con:
         fresh = _unknown(con, waiting)
-    known = {each.draft.symbol for each in waiting if each.draft.symbol}
     added: list[_Waiting] = []
     with tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
         for batch in _batches(fresh):
-            added += _stored(store, batch, known)
+            added += _stored(store, batch)
             bar.update(len(batch))
     sort(store)
     sessions = len({each.session_id for each in added})
@@ -214,10 +213,10 @@ def _batches(waiting: list[_Waiting]) -> Iterator[list[_Waiting]]:
         yield [each for _, each in batch]
 
 
-def _stored(store: Store, batch: list[_Waiting], known: Collection[str]) -> list[_Waiting]:
+def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
     """Write a batch in one step; return those of it that nobody else has imported meanwhile."""
     while batch:
-        prepared = prepare([each.draft for each in batch], known)
+        prepared = prepare([each.draft for each in batch])
         sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
             con.execute(COMPRESS)

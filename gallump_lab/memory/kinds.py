@@ -34,7 +34,7 @@ ASKS = regex(
 _LEADS = regex(
     r"(?:(?:ok(?:ay)?|so|and|but|btw|by the way|also|well|hey|hi|hello|(?:good )?(?:morning|evening|afternoon)|wait|hm+"
     r"|oh|yes|yeah|yep|no|nope|right|good|nice|great|thanks|ty|thx|now|anyway|quick (?:one|question)|question|just"
-    r"|one more|again|remind me|lol|haha|please|pls|actually|then|alright|yo|sorry|sry)\b[,.:;!)\u2026\s-]*){0,8}",
+    r"|one more|again|lol|haha|please|pls|actually|then|alright|yo|sorry|sry)\b[,.:;!)\u2026\s-]*){0,8}",
     re.IGNORECASE,
 )
 _WANTS = regex(
@@ -59,6 +59,8 @@ _NICE = regex(
     r"|have a \w+ \w+|you['\u2019]re welcome|no problem|happy to help|glad|enjoy)\b[\W_]*)+",
     re.IGNORECASE,
 )
+TELLING = 16
+"""A question of so many words with a figure among them tells what it asks about."""
 _SHORT = 60
 """Characters; a longer sentence is more than thanks."""
 _FIGURE = regex(r"\d")
@@ -90,6 +92,11 @@ _TOLD = regex(
     r"|mentioned to|asked) (?:you|u)\b",
     re.IGNORECASE,
 )
+_MANY_ASKED = regex(
+    r"\b(?:summar\w*|overview|recap|list|all|every(?:thing)?|each|order|sequence|timeline|chronolog\w*|throughout|across"
+    r"|over time|evol\w*|progress\w*|develop\w*|journey)\b",
+    re.IGNORECASE,
+)
 _FIGURE_ASKED = regex(
     r"\b(?:how (?:many|much|far|big|large|high|low|long|often|old)|prices?|levels?|numbers?|figures?|percent\w*|size"
     r"|amount|stops?|targets?|tgt|sl|tp|limit|yield|rate|costs?|average|strike|delta|entry|ratio|odds|budget|score|count|total"
@@ -106,6 +113,8 @@ def states(sentence: str, role: str) -> bool:
         rest = said[_LEADS.match(said).end() :]  # type: ignore[union-attr]
         asks = bool(ASKS.match(rest) or _WANTS.match(rest))
     if asks or said.endswith(("?", "\uff1f")):
+        if _FIGURE.search(said) and len(said.split()) >= TELLING:
+            return True
         heads = [] if asks else _BREAK.split(said)[:-1]
         return any(_FIGURE.search(head) or (len(head.split()) > 3 and _OWN.search(head)) for head in heads)
     if role == "assistant":
@@ -134,6 +143,11 @@ def traits(stated: str, role: str) -> int:
 def asks_assistant(question: str) -> bool:
     """Return whether a question wants what the assistant said: "what did you suggest", not "what did I tell you"."""
     return bool(_TO_ASSISTANT.search(_TOLD.sub(" ", question)))
+
+
+def asks_many(question: str) -> bool:
+    """Return whether a question wants many pieces: a summary, a list, an order of events."""
+    return bool(_MANY_ASKED.search(question))
 
 
 def asks_figure(question: str) -> bool:

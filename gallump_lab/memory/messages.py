@@ -8,23 +8,22 @@ Postings are read by term, so a bulk import leaves them sorted by term; what is 
 until the next.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import chain, count, pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.lazy import np, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory import vectors
-from gallump_lab.memory.kinds import ASKED, parted, traits
+from gallump_lab.memory.index import indexed
+from gallump_lab.memory.kinds import parted, traits
 from gallump_lab.memory.records import Role
-from gallump_lab.memory.text import passages, runs, storable, symbol_id, term_id, terms_and_words
-from gallump_lab.reading.names import Symbols, reader
+from gallump_lab.memory.text import passages, storable
+from gallump_lab.reading.names import reader
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Store, times
 
@@ -208,70 +207,16 @@ def prepare(drafts: Sequence[Draft], known: Collection[str] = ()) -> Batch:
     found = [(place, *passage) for place, text in enumerate(texts) for passage in passages(text)]
     message, start, stop, cost = np.array(found, np.int64).reshape(-1, 4).T
     said["tokens"] = np.array([tokens.count(text) for text in texts], np.int64)
-    given = frozenset(filter(None, (*known, *(each.symbol for each in drafts))))
     roles = [drafts[place].role for place, *_ in found]
     pieces = [texts[place][begin:end] for place, begin, end, _ in found]
     halves = [*map(parted, pieces, roles)]
-    index, postings, codes, named = _indexed(pieces, halves, reader(given))
-    for place, symbols in zip(message[::-1].tolist(), named[::-1], strict=True):
-        said["symbol"][place] = next(iter(symbols), said["symbol"][place])
+    given = [drafts[place].symbol for place, *_ in found]
+    index, postings, codes, named = indexed(pieces, halves, given, reader(frozenset(known)))
+    for place, symbol in zip(message[::-1].tolist(), named[::-1], strict=True):
+        said["symbol"][place] = symbol or said["symbol"][place]
     cut: Columns = {"message": message, "start": start, "stop": stop, "tokens": cost} | index
     cut["traits"] = np.array([traits(stated, role) for (stated, _), role in zip(halves, roles, strict=True)], np.int64)
     return Batch(messages=said, passages=cut, postings=postings, codes=codes)
-
-
-def _indexed(
-    pieces: Sequence[str], halves: Sequence[tuple[str, str]], symbols: Symbols
-) -> "tuple[Columns, Columns, vectors.Codes, list[dict[str, None]]]":
-    """Return each passage's numbers of terms, their postings, what it means, and the symbols that it names.
-
-    A passage comes as a whole and parted: what states something, what does not (see `gallump_lab.memory.kinds`).
-    """
-    numbers: defaultdict[str, int] = defaultdict(count().__next__)  # each run's, in order of appearance
-    found = [runs(half) for pair in halves for half in pair]
-    held = np.fromiter(map(len, found), np.int64, len(found))
-    run = np.fromiter(map(numbers.__getitem__, chain.from_iterable(found)), np.int64, held.sum())
-    half = np.repeat(np.arange(len(found)), held)
-    known = [*map(_held, numbers)]
-    token, whose = _spread([held for held, _ in known], run, half)
-    codes = vectors.encode(vectors.summed(token, np.bincount(whose // 2, minlength=len(pieces))))
-    term, whose = _spread([held for _, held in known], run, half)
-    lengths = np.bincount(whose, minlength=len(found)).reshape(-1, 2)
-    named: list[dict[str, None]] = [{} for _ in pieces]
-    read = [*map(symbols.read, numbers)]
-    telling = np.fromiter((each != () for each in read), bool, len(read))[run]
-    for place, each in zip((half[telling] // 2).tolist(), run[telling].tolist(), strict=True):
-        named[place] |= dict.fromkeys(read[each] or symbols.all(pieces[place]))
-    term = np.append(term, np.array([*map(symbol_id, chain.from_iterable(named))], np.int64))
-    whose = np.append(whose, 2 * np.repeat(np.arange(len(pieces)), [*map(len, named)]))
-    order = np.argsort(term, kind="stable")  # by term, then passage, what states something first
-    term, whose, passage = term[order], whose[order], whose[order] // 2
-    first = np.flatnonzero(np.append(True, (term[1:] != term[:-1]) | (passage[1:] != passage[:-1]))[: len(term)])
-    postings: Columns = {
-        "term": term[first],
-        "passage": passage[first],
-        "frequency": np.minimum(np.diff(first, append=len(term)), ASKED - 1) + ASKED * (whose[first] % 2),
-        "terms": lengths.sum(1)[passage[first]],
-    }
-    return {"terms": lengths.sum(1), "stated": lengths[:, 0]}, postings, codes, named
-
-
-@lru_cache(maxsize=100_000)
-def _held(run: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the built-in embedder's tokens and the terms' numbers of what recurs more than texts do."""
-    terms, words = terms_and_words(run)
-    return tuple(vectors.tokens_of(words)), tuple(map(term_id, terms))
-
-
-def _spread(
-    holds: Sequence[tuple[int, ...]], runs: "NDArray[np.int64]", passages: "NDArray[np.int64]"
-) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-    """Return what each of the runs holds, run after run, and the passage of each."""
-    number = np.fromiter(map(len, holds), np.int64, len(holds))
-    values = np.fromiter(chain.from_iterable(holds), np.int64, number.sum())
-    many = number[runs]
-    shift = np.repeat((np.cumsum(number) - number)[runs] - (np.cumsum(many) - many), many)
-    return values[np.arange(len(shift)) + shift], np.repeat(passages, many)
 
 
 def write(con: "DuckDBPyConnection", session_ids: Sequence[str], batch: Batch) -> list[int]:

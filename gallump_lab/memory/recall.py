@@ -34,6 +34,12 @@ LEAST = 8
 FIRST = 100
 """So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
 
+ENOUGH, STRANGE = 2, 4
+"""So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
+
+MANY = 0.7
+"""Where many pieces are asked for, so much of `Recall.share` is enough."""
+
 VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
@@ -65,11 +71,35 @@ class Recalled:
         return frame(self.slots)
 
     def __repr__(self) -> str:
-        """Return how much was kept, what is not embedded yet, and each that was kept in a line."""
+        """Return how much was kept, what is not embedded yet, and each that was kept in a line, with why."""
         kept = [slot for slot in self.slots if slot.kept]
         head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
-        lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}" for slot in kept)
+        if self.slots and all(slot.reason == "below threshold" for slot in self.slots):
+            head = f"Nothing matches well: all {len(self.slots)} candidates have too little to do with the question"
+        lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)
         return "\n".join([head, *filter(None, [self.notice]), *lines])
+
+
+_WORDS = {
+    "words": "shares its words",
+    "meaning": "alike in meaning",
+    "speaker": "said by whom it names",
+    "role": "the wanted side's words",
+    "symbol": "about its symbol",
+    "dates": "of that time",
+    "recency": "recent",
+    "figures": "has a figure",
+    "wishes": "a standing wish",
+    "hints": "found by the model's hint",
+    "message": "beside the best of its message",
+    "pin": "pinned by you",
+}
+
+
+def why(slot: ContextItem) -> str:
+    """Return in words what speaks for an item, the most first."""
+    gains = sorted(((gain, name) for name, gain in slot.signals.items() if gain > 0), reverse=True)
+    return ", ".join(f"{_WORDS.get(name, name)} {gain / MILLION:.2f}" for gain, name in gains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +186,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         if (weight := getattr(settings, name))
     }
     gains["message"] = _beside_best(asked, places, sum(gains.values(), np.zeros(len(places), np.int64)))
-    gains["far"] = signals.FAR * _too_far(gains, settings)
+    gains["far"] = signals.FAR * _too_far(gains, asked)
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
     return Ranked(
@@ -188,12 +218,17 @@ def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Int
     return found
 
 
-def _too_far(gains: "Mapping[str, Ints]", settings: Recall) -> Any:
-    """Return which passages have too little to do with the question, or score too far below the best of the others."""
-    about = [gains[name] for name in (*signals.ABOUT, "message") if name in gains]
-    near = np.sum(about, axis=0) >= settings.least * MILLION
+def _too_far(gains: "Mapping[str, Ints]", asked: signals.Asked) -> Any:
+    """Return which passages have too little to do with the question, or score too far below the best of the others.
+
+    Where even the best has little to do with it, all are: more of a question that names what nobody spoke of.
+    """
+    settings = asked.settings
+    about = np.sum([gains[name] for name in (*signals.ABOUT, "message") if name in gains], axis=0)
+    enough = (STRANGE if asked.strange else ENOUGH) * settings.least * MILLION
+    near = (about >= settings.least * MILLION) & (np.max(about, initial=0) >= enough)
     scores = np.sum([*gains.values()], axis=0)
-    return ~near | (scores < settings.share * max(scores[near], default=0))
+    return ~near | (scores < settings.share * (MANY if asked.many else 1) * max(scores[near], default=0))
 
 
 def _with_neighbours(view: View, best: "Places") -> "Places":

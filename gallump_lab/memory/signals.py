@@ -9,7 +9,7 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -19,7 +19,7 @@ from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
 from gallump_lab.memory.corpus import ASSISTANT, NONE, USER
-from gallump_lab.memory.kinds import ASKED, FIGURES, WISH, asks_assistant, asks_figure
+from gallump_lab.memory.kinds import ASKED, FIGURES, WISH, asks_assistant, asks_figure, asks_many
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates, names
 from gallump_lab.store.times import microseconds
@@ -56,8 +56,12 @@ UNSTATED = 3
 """So many tenths of its likeness a passage loses that states nothing."""
 TO_ASSISTANT = 600_000
 """For the assistant's words, where they are asked for (an analyst's own have a million elsewhere)."""
-_OF_TALK = frozenset(terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke"))
-"""Where a question asks for what was said at a time, these say nothing of it."""
+_PROPER = re.compile(r"(?<=[a-z,] )[A-Z][\w'&-]{2,}")
+"""What is written as a name where no sentence begins."""
+_OF_TALK = frozenset(
+    terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke remind")
+)
+"""These say nothing of what was said."""
 _BLOCKS = 64
 
 
@@ -98,8 +102,12 @@ class Asked:
     settings: Recall
     of_assistant: bool
     """Whether it wants what the assistant said."""
+    many: bool
+    """Whether it wants many pieces."""
     figure: bool
     """Whether it wants a figure."""
+    strange: bool
+    """Whether it names a symbol, or another name, that nobody has spoken of."""
     weights: "Mapping[str, float]"
     """What each of its terms weighs, whether anything holds it or not."""
     hints: "Mapping[int, int]"
@@ -160,17 +168,21 @@ def ask(  # noqa: PLR0913 (a question's givens)
         if re.search(rf"\b{re.escape(name)}\b", plain, re.IGNORECASE) and (view.speaker == key).any()
     ]
     spans, rest = named_times(question, moment)
-    dropped = {term for name in speakers for term in terms(name)} | (_OF_TALK if spans else set())
-    kept = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
-    known = {
-        number: TermPlaces(
-            idf=rarity(len(view), len(places)),
+    dropped = {term for name in speakers for term in terms(name)}
+    said = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
+    kept = [word for word in said if not _OF_TALK.issuperset(terms(word))] or ([] if spans else said)
+    keys = {*map(names.key, symbols)}
+    called = [span for span in names.reader(frozenset(symbols)).spans(question) if names.key(span[2]) in keys]
+    meant = {term_id(term): symbol for begin, end, symbol in called for term in terms(question[begin:end])}
+    known = {}
+    for number, own in postings.items():  # what names MU holds "micron" too, once
+        places, often = _union([own, *(postings[n] for n in _naming([meant[number]]))]) if number in meant else own
+        known[number] = TermPlaces(
+            idf=rarity(len(view), len(own[0]) or len(places)),
             places=places,
-            frequency=frequency & np.uint16(ASKED - 1),
-            stated=frequency < ASKED,
+            frequency=often & np.uint16(ASKED - 1),
+            stated=often < ASKED,
         )
-        for number, (places, frequency) in postings.items()
-    }
     rarest = rarity(len(view), 0)
 
     def idf(word: str) -> float:
@@ -186,7 +198,14 @@ def ask(  # noqa: PLR0913 (a question's givens)
         scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
         return scaled
 
-    keys = {*map(names.key, symbols)}
+    spoken = [key for name, key in view.symbols.items() if names.key(name) in keys]
+    naming = np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)]))
+    proper = (term_id(term) for name in _PROPER.findall(rest) for term in terms(name) if term not in dropped)
+    strange = (
+        not (len(naming) or np.isin(view.symbol, np.array(spoken, np.uint64)).any())
+        if called
+        else any(number in known and not len(known[number].places) for number in proper)
+    )
     wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
         view=view,
@@ -194,16 +213,24 @@ def ask(  # noqa: PLR0913 (a question's givens)
         found=[known[number] for number in wanted if number in known],
         vector=vector,
         speakers=[view.speakers[name] for name in speakers],
-        symbols=[key for name, key in view.symbols.items() if names.key(name) in keys],
-        naming=np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)])),
+        symbols=spoken,
+        naming=naming,
         spans=spans,
         at=microseconds(moment.now),
         settings=settings,
         of_assistant=asks_assistant(question),
+        many=asks_many(question),
         figure=asks_figure(question),
+        strange=strange,
         weights={term: idf(word) for word in kept for term in terms(word)},
         hints={},
     )
+
+
+def _union(found: "Sequence[tuple[Places, NDArray[np.uint16]]]") -> "tuple[Places, NDArray[np.uint16]]":
+    """Return the places of any of some postings, in order, each with how often the first of them has it."""
+    places, first = np.unique(np.concatenate([places for places, _ in found]), return_index=True)
+    return places, np.concatenate([often for _, often in found])[first]
 
 
 def words(asked: Asked, places: "Places") -> "Ints":
@@ -292,7 +319,7 @@ def role(asked: Asked, places: "Places") -> "Ints":
     """
     if asked.of_assistant:
         return _million(asked.view.role[places], [ASSISTANT]) * TO_ASSISTANT // MILLION
-    return _million(asked.view.role[places], [USER])
+    return _million(asked.view.role[places], [USER]) * (asked.view.stated[places] > 0)
 
 
 def figures(asked: Asked, places: "Places") -> "Ints":

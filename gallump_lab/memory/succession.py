@@ -47,6 +47,7 @@ _WHETHER = regex(
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
     re.IGNORECASE,
 )
+_NOW = _any_of("now")
 _DID = _any_of("did|was|were|had")
 _PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
 _MANY = _any_of(r"how many|how much\b.*\b(?:hold|left|own)")
@@ -243,7 +244,8 @@ class _Asked:
         if self._attributes:
             said = self._features(slot, clause)
             return bool(said & self._attributes) and self._near(slot, said) >= 0.5
-        if not CHANGES.search(clause.sentence):
+        now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) > 1  # a price now is no change
+        if not now and not CHANGES.search(clause.sentence):
             return False
         if percent and clause.around & self._subject:
             return True

@@ -33,7 +33,7 @@ _PLACED = regex(
     r"(?i:on|for|of|in)|(?i:my|raise|long|short|own|hold)|(?i:long|short|own|hold|bought|sold|buy|sell|have) \d[\d,.]*)"
     r" (?P<ticker>[A-Z]{2,5})"
     r"(?= (?i:stop|target|size|position|stake|thesis|puts?|calls?|shares|at|from)\b|[:,.;!?]|$| ?@)"
-    r"|(?:^|[.!?] )(?P<first>[A-Z]{2,5})(?=:| (?:at |@ ?)?\$?\d))",
+    r"|(?:^|[.!?] )(?P<first>[A-Z]{2,5})(?=:| (?:at |@ ?)?\$?\d| (?i:stop|target|size|thesis|earnings)\b))",
     re.MULTILINE,
 )
 """A word in capitals where nothing but a symbol would stand."""
@@ -155,6 +155,14 @@ class Symbols:
                     group = match.lastgroup or ""
                     if not _wordy(match[group]):
                         yield start + match.start(group)
+
+
+def calls(text: str, symbol: str) -> bool:
+    """Return whether a text names a symbol that is not well known, in lower case too."""
+    word = symbol.lower()
+    if symbol in _names() or not plain(symbol) or word not in text.lower():
+        return False
+    return re.search(rf"(?<![\w$]){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 @lru_cache(maxsize=16)

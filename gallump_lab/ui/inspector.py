@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory import records
+from gallump_lab.memory.recall import why
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.store import StoreError
@@ -29,7 +30,6 @@ _REASONS = {
     "below threshold": "too far from the question",
     "excluded": "excluded by you",
 }
-_SIGNALS = {"dates": "time", "hints": "the model's hint", "pin": "pinned by you"}
 
 
 def preview(  # noqa: PLR0913 (a question's givens)
@@ -142,7 +142,7 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     """Return why an item stands in the prompt, or why it does not."""
     if not slot.kept:
         return _REASONS[slot.reason]
-    said = [f"{_SIGNALS.get(name, name)} {gain / 1e6:.2f}" for name, gain in slot.signals.items() if gain]
+    said = [why(slot)] if slot.signals else []
     if slot.tier == "hot":
         said.insert(0, "newest of this session")
     elif slot.tier == "cold" and slot.signals.get("pin"):

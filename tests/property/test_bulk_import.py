@@ -23,11 +23,13 @@ ROWS = st.lists(
     st.fixed_dictionaries(
         {
             "role": st.sampled_from(["user", "assistant"]),
-            "text": st.sampled_from(["Buy AAPL.", "Sell. " * 90, "🚀 東京", "Why?\nBecause BRK.B fell 12%."])
+            "text": st.sampled_from(
+                ["Buy AAPL.", "MU and qzxt: stop 40", "Sell. " * 90, "🚀 東京", "Why?\nBecause BRK.B fell 12%."]
+            )
             | st.text(),
             "created_at": st.integers(0, 6).map(lambda step: NOW - timedelta(minutes=20 * step)),
             "session_id": st.sampled_from([None, "one", "two"]),
-            "symbol": st.sampled_from([None, "AAPL", "msft"]),
+            "symbol": st.sampled_from([None, "AAPL", "msft", "QZXT"]),
             "speaker": st.sampled_from([None, "Ann"]),
             "conversation": st.sampled_from([None, "c"]),
         }

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from gallump_lab import Lab
 from gallump_lab.config import Recall
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import lately, recall
+from gallump_lab.memory import lately, recall, signals
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(days=400)
-WORDS = "stop target AAPL IBM mean halt dividend long risk 400 410 March".split()
+WORDS = "stop target AAPL IBM qzxt apple mean halt dividend long risk 400 410 March".split()
 EVERYTHING = Recall(**dict.fromkeys((each.name for each in fields(Recall) if each.name not in {"b", "embedder"}), 0.7))
-QUESTION = "Where did Ann put her stop for AAPL in March, long of the mean?"
+QUESTION = "Where did Ann put her stop for AAPL or qzxt in March, long of the mean?"
 
 messages = st.lists(
     st.fixed_dictionaries(
@@ -28,7 +28,7 @@ messages = st.lists(
             "text": st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join),
             "created_at": st.integers(0, 30).map(lambda days: START + timedelta(days=days)),
             "session_id": st.sampled_from(["a", "b", "c"]),
-            "symbol": st.sampled_from(["AAPL", "IBM", None]),
+            "symbol": st.sampled_from(["AAPL", "QZXT", None]),
             "speaker": st.sampled_from(["Ann", "Bob", None]),
         }
     ),
@@ -50,7 +50,8 @@ def ranked(lab, moment):
     memory.prepare(lab.sessions.corpus, lab.store)
     with lab.store.read() as con:
         view = lab.sessions.corpus.at(con, moment)
-        found = recall.rank(con, view, QUESTION, symbol="AAPL", moment=moment, settings=EVERYTHING)
+        about = signals.about(view, QUESTION, ["IBM"])
+        found = recall.rank(con, view, QUESTION, symbols=about, moment=moment, settings=EVERYTHING)
         slots = recall.candidates(con, view, found, 1.0, most=100)
     return [(slot.text, slot.created_at, slot.score, slot.signals) for slot in slots]
 

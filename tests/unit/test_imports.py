@@ -12,7 +12,7 @@ from gallump_lab import Lab
 from gallump_lab.datasets import Dataset, DatasetError
 from gallump_lab.datasets.table import INSIGHTS, MESSAGES, QUESTIONS, frame
 from gallump_lab.memory import imports, labels
-from gallump_lab.memory.messages import Batch
+from gallump_lab.memory.messages import Batch, Draft
 from gallump_lab.store import Snapshot
 
 NOW = datetime(2024, 6, 1, 12, 0, tzinfo=UTC)
@@ -222,10 +222,10 @@ def test_two_that_import_the_same_at_once_bring_it_once(lab: Lab) -> None:
 def test_what_another_brings_while_a_batch_is_made_ready_is_left_out_of_it(lab: Lab, monkeypatch) -> None:
     rows, prepared = talk("one", "two", "three", session_id="s1"), imports.prepare
 
-    def meanwhile(*given: object) -> Batch:
+    def meanwhile(drafts: list[Draft]) -> Batch:
         monkeypatch.setattr(imports, "prepare", prepared)
         Lab.open(lab.store.path, clock=lambda: NOW).import_messages(rows.iloc[1:2])
-        return prepared(*given)
+        return prepared(drafts)
 
     monkeypatch.setattr(imports, "prepare", meanwhile)
     found = lab.import_messages(rows)

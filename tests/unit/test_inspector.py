@@ -54,7 +54,7 @@ def test_a_question_shows_what_it_would_carry_and_every_token_is_accounted_for(l
     assert "words" in first["why"]
     (lesson,) = slots(found, "cold")
     assert lesson["kind"] == "insight"
-    assert "recency" in lesson["why"]
+    assert "recent" in lesson["why"]
     assert lab.transcript(limit=1)[0]["text"] == "Good morning."  # nothing was asked
     found = preview(lab, "now", text="  ", **ASKED)  # before anything is typed: what any question would carry
     assert slots(found, "hot")

@@ -92,6 +92,27 @@ def test_whoever_asks_what_was_before_gets_the_old_one_first_and_marked(lab: Lab
             "4% since",
         ),
         ("The account is about 240k.", "Account is 251k now.", "How big is the account?", "251k since 2026-03-03"),
+        (
+            "Long 2 gold at 2,410, tgt 2,480.",
+            "Bringing the gold target in to 2,455.",
+            "What is my gold target?",
+            "2,455 since",
+        ),
+        (
+            "I own 400 Shell at 27.10.",
+            "Sold half of the Shell, 200 left.",
+            "How many Shell shares do I own?",
+            "200 since",
+        ),
+        (
+            "Daily loss limit is 2,000.",
+            "Daily loss limit from 2,000 to 2,500.",
+            "What is my daily loss limit?",
+            "2,500 since",
+        ),
+        ("Our VaR limit is 400k.", "Risk cut the VaR limit to 350k.", "What VaR limit do we use?", "350k since"),
+        ("Bid for 10 cotton at 68.20.", "The cotton bid is cancelled.", "Is my cotton bid still in?", "closed since"),
+        ("Duration is 5.2 years.", "Took duration down to 4.6.", "What duration are we running?", "4.6 since"),
         ("I sold 2 XOM 105 puts.", "Sorry, 3 XOM puts, not 2.", "How many XOM puts did I sell?", "3 since 2026-03-03"),
     ],
 )
@@ -112,6 +133,11 @@ def test_what_was_closed_cancelled_changed_or_corrected(lab: Lab, now, *, first,
         ("AAPL stop 420.", "If AAPL gets to 560 I'd move the stop to 530.", "Where is my AAPL stop?"),
         ("AAPL target 560.", "A guy on the podcast says AAPL goes to target 900.", "What is my AAPL target?"),
         ("AAPL stop 420.", "Where is my AAPL stop, 455?", "Where is my AAPL stop?"),
+        ("I risk 1% per trade.", "This trade risks 0.6%, a small one.", "What is my risk per trade?"),
+        ("Consensus CPI is 3.1.", "CPI came in at 2.9 now.", "What was the CPI forecast?"),
+        ("At most 5 positions.", "I have 4 positions on now.", "What is my most positions at once?"),
+        ("I own 400 Shell at 27.10.", "Shell pays 0.34, a yield of 4.1%.", "How many shares of Shell do I own?"),
+        ("Long 2 gold at 2,410.", "Closed the silver at 29.10.", "Do I still hold gold?"),
     ],
 )
 def test_what_is_of_another_thing_or_no_fact_takes_no_place(lab: Lab, now, first, then, question) -> None:
@@ -212,6 +238,17 @@ def test_what_was_forgotten_supersedes_nothing(lab: Lab, now) -> None:
     newest = int(lab.messages["message_id"].max())
     lab.forget(newest)
     assert outdated(lab, "Where is my stop on AAPL?") == {"My stop on AAPL is 420.": None}
+
+
+def test_nothing_of_what_was_forgotten_stays_in_the_marks_of_past_turns(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    tell(lab, now, "I moved the AAPL stop to 455.")
+    newest = int(lab.messages["message_id"].max())
+    lab.ask("Where is my stop on AAPL?", watchlist=["AAPL"])
+    (turn,) = lab.turns["turn_id"]
+    assert "455 since 2026-03-03" in {slot.outdated for slot in lab.slots(turn)}
+    lab.forget(newest)
+    assert {slot.outdated for slot in lab.slots(turn)} == {None}
 
 
 @pytest.mark.parametrize(
