@@ -187,7 +187,8 @@ def estimate(messages: Sequence[Message], *, model: "Model", hints: bool = False
     """
     request, _ = _request(messages, (), model, hints=hints)
     factor = _factor(model)
-    stable = tokens.scaled(tokens.count(request.system) + tokens.count(json.dumps(HINTING.definition)), factor)
+    tool = json.dumps((HINTING if hints else REMEMBER).definition)
+    stable = tokens.scaled(tokens.count(request.system) + tokens.count(tool), factor)
     user = tokens.scaled(tokens.count(request.user), factor)
     found = price(model.answering, model.prices)
     usage = Usage(input_tokens=user + KNOWN, cache_write_tokens=stable, output_tokens=REPLY)
