@@ -58,7 +58,7 @@ class AsOf:
     seen_message: int
     """The newest message id that may be used."""
     seen_insight: int
-    """The newest insight event id that may be used."""
+    """The newest id of an insight event or a hint that may be used."""
     as_of: datetime | None = None
     """For a what-if: nothing that speaks of a later time, UTC; None to go by arrival alone."""
 
@@ -128,6 +128,8 @@ class Learnt:
     """Since when it holds, UTC; None for the time of its newest source."""
     valid_until: datetime | None = None
     """Until when, UTC, where it says so ("by May")."""
+    hint: bool = False
+    """Whether it is no insight but words by which recall finds its sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
