@@ -31,8 +31,9 @@ CANDIDATES = 60
 LEAST = 8
 """No passage costs fewer tokens: its date and speaker alone take as many."""
 
-FIRST = 100
-"""So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
+FIRST = 60
+"""So many passages, the best by words and the nearest in meaning, of all and of the analysts' own, are scored by every
+signal."""
 
 ENOUGH, STRANGE = 2, 4
 """So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
@@ -129,7 +130,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
 ) -> Ranked:
     """Order the passages of a moment by relevance to a question about some symbols (see `signals.about`).
 
-    The best `FIRST` by BM25, the nearest `FIRST` in meaning, the newest `FIRST` of the times that the question names,
+    The best `FIRST` by BM25, the nearest `FIRST` in meaning, of all passages and of the analysts' own, the newest
+    `FIRST` of the times that the question names,
     and up to three passages before and after each of them in its session, are scored by every signal (see
     `gallump_lab.memory.signals`). Scores are sums of whole millionths, so they are the same on every machine; ties go
     to the earlier passage. Document frequencies and the average length are those of the moment. `memo` keeps what
@@ -157,8 +159,10 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
     asked = replace(plain, settings=settings)
     same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
-    first = [once(("words", *same[2:]), lambda: _best(asked, signals.best_by_words))] if settings.words else []
-    first += [once(("meaning", same[0]), lambda: _best(asked, signals.nearest_in_meaning))] if settings.meaning else []
+    first = [once(("words", *same[2:]), lambda: _best(view, signals.plain_words(asked)))] if settings.words else []
+    if settings.meaning:
+        nearest = once(("meaning", same[0]), lambda: _best(view, signals.nearness(asked)))
+        first += [nearest[view.codes[nearest].any(1)]]
     if not first:  # what remains tells no question from another: the newest
         first = [np.arange(max(0, len(view) - FIRST), len(view))]
     elif not asked.words:  # it says only when, or who spoke
@@ -194,11 +198,10 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def _best(asked: signals.Asked, find: "Callable[..., Places]") -> "Places":
+def _best(view: View, score: Any) -> "Places":
     """Return the first of all passages, and the first of the analysts' own: the assistant's are many."""
-    own = np.flatnonzero(asked.view.role == corpus.USER)
-    first = find(asked, FIRST)
-    return first if len(own) == len(asked.view) else np.union1d(first, find(asked, FIRST, own))
+    own = np.flatnonzero(view.role == corpus.USER)
+    return np.union1d(signals.top(score, FIRST), own[signals.top(score[own], FIRST)])
 
 
 def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Ints":

@@ -400,8 +400,8 @@ def decay(said: "Ints", at: int) -> "Ints":
     return found
 
 
-def best_by_words(asked: Asked, most: int, among: "Places | None" = None) -> "Places":
-    """Return the places of the passages with the highest plain BM25, of all or among some."""
+def plain_words(asked: Asked) -> "NDArray[Any]":
+    """Return every passage's plain BM25."""
     view, most_points = asked.view, MILLION * (asked.settings.k1 + 1) * sum(found.idf for found in asked.found)
     score = np.zeros(len(view), np.int32 if most_points < 2**30 else np.int64)  # half of it is read in half the time
     lengths = np.arange(view.terms.max() + 1)
@@ -413,21 +413,18 @@ def best_by_words(asked: Asked, most: int, among: "Places | None" = None) -> "Pl
             which = view.terms.take(found.places)
             which += (found.frequency - np.uint16(1)) * np.int32(len(lengths))
             np.add.at(score, found.places, points.ravel().take(which))
-    return _top(score, most) if among is None else among[_top(score[among], most)]
+    return score
 
 
-def nearest_in_meaning(asked: Asked, most: int, among: "Places | None" = None) -> "Places":
-    """Return the places whose codes differ least from the question's, of all or among some."""
+def nearness(asked: Asked) -> "NDArray[Any]":
+    """Return in how many signs every passage's code is like the question's, and one more; 0 where that has no code."""
     (code,) = vectors.encode(asked.vector()[None])
     if not code.any():
-        return np.zeros(0, np.int64)
-    codes = asked.view.codes
-    nearness = vectors.DIMENSIONS + 1 - vectors.distance(codes, code)
-    found = _top(nearness, most) if among is None else among[_top(nearness[among], most)]
-    return found[codes[found].any(1)]
+        return np.zeros(len(asked.view), np.int16)
+    return vectors.DIMENSIONS + 1 - vectors.distance(asked.view.codes, code)
 
 
-def _top(score: "NDArray[Any]", most: int) -> "Places":
+def top(score: "NDArray[Any]", most: int) -> "Places":
     """Return the places that score highest, and above 0; earlier ones first among equals, in order of place."""
     least, columns = 1, len(score) // _BLOCKS
     if columns > most:  # so many columns hold such a score at least, so the highest are not below it
