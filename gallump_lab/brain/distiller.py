@@ -174,7 +174,9 @@ class AutoDistiller:
         """Return what distilling sessions will take, in words."""
         name = config.model.answering
         read = self._read(config, name, sessions)
-        sent, costs = zip(*(model_insights.estimate(each.messages, model=config.model) for each in read), strict=True)
+        hints = config.recall.hints > 0
+        estimates = (model_insights.estimate(each.messages, model=config.model, hints=hints) for each in read)
+        sent, costs = zip(*estimates, strict=True)
         most = "the price is not known" if None in costs else f"at most ${sum(costs):.4f}"
         what = distilling.counted(len(sessions))
         return f"Distilling {what} with {name}: {sum(sent):,} tokens of prompts, as estimated: {most}."
@@ -203,7 +205,9 @@ class AutoDistiller:
             outcome: dict[str, Any] = {"fault": "It broke off."}
             found = None
             try:
-                got = model_insights.ask(session.messages, known[::-1], model=config.model, stop=stop)
+                got = model_insights.ask(
+                    session.messages, known[::-1], model=config.model, stop=stop, hints=config.recall.hints > 0
+                )
                 answer = got.answer
                 outcome |= {
                     "input_tokens": answer.usage and answer.usage.input_tokens,

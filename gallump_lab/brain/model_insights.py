@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude
@@ -102,6 +102,13 @@ Give them through one call of the tool `{REMEMBER.name}` if you have it, else as
 else: {{"insights": [{{"text": "Ann's stop for AAPL is 182.", "kind": "{"|".join(get_args(Kind))}", "symbol": "AAPL", \
 "speaker": "Ann", "attribute": "stop", "value": "182", "valid_from": null, "valid_until": null, "sources": [3]}}]}}."""
 """The stable part of the prompt."""
+HINTS = """
+
+Beside the insights give up to 8 items of kind "hint", each for one message that will be wanted later and is hard to \
+find by its own words: as text one or two questions that it answers, or a line that says what it is about, in words \
+that it does not use; as sources that message alone; as symbol what it is about, and null for all else."""
+"""What is added where hints are asked for, too."""
+HINTING = replace(REMEMBER, fields={**REMEMBER.fields, "kind": {"type": "string", "enum": [*get_args(Kind), "hint"]}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +129,12 @@ class Distilled:
 
 
 def ask(
-    messages: Sequence[Message], known: Sequence["Known"] = (), *, model: "Model", stop: threading.Event | None = None
+    messages: Sequence[Message],
+    known: Sequence["Known"] = (),
+    *,
+    model: "Model",
+    stop: threading.Event | None = None,
+    hints: bool = False,
 ) -> Distilled:
     """Send one session to Claude and take what can be believed of its insights.
 
@@ -136,13 +148,15 @@ def ask(
         Whom to ask, and within what bounds.
     stop : threading.Event, optional
         Once it is set this returns soon.
+    hints : bool
+        Whether to ask for hints to single messages too.
 
     Returns
     -------
     Distilled
         Also where the model or the network failed: its answer's state is "failed" then, and its fault says why.
     """
-    request, shown = _request(messages, known, model)
+    request, shown = _request(messages, known, model, hints=hints)
     got = claude.ask(request, model=model, on_text=lambda _: None, stop=stop or threading.Event())
     fault = got.fault
     found: tuple[Learnt, ...] = ()
@@ -153,6 +167,7 @@ def ask(
         bare = got.text if "```json" in got.text else f"```json{got.text.strip().strip('`')}"
         items, wrong = REMEMBER.given(got.calls, bare)
         found, refused = read(items, shown)
+        found = tuple(each for each in found if hints or not each.hint)
         fault = BrokenReply(f"{got.model} gave no list of insights that can be read.") if wrong else None
     if fault is None:
         return Distilled(answer=got, learnt=found, refused=refused)
@@ -160,7 +175,7 @@ def ask(
     return Distilled(answer=replace(got, state="failed", fault=fault))
 
 
-def estimate(messages: Sequence[Message], *, model: "Model") -> tuple[int, float | None]:
+def estimate(messages: Sequence[Message], *, model: "Model", hints: bool = False) -> tuple[int, float | None]:
     """Return what `ask` would send and may cost, for a user to confirm; nothing is sent.
 
     Returns
@@ -170,9 +185,10 @@ def estimate(messages: Sequence[Message], *, model: "Model") -> tuple[int, float
     float or None
         USD at most, with the longest answer and all that may be sent of what is known; None where no price is known.
     """
-    request, _ = _request(messages, (), model)
+    request, _ = _request(messages, (), model, hints=hints)
     factor = _factor(model)
-    stable = tokens.scaled(tokens.count(request.system) + tokens.count(json.dumps(REMEMBER.definition)), factor)
+    tool = json.dumps((HINTING if hints else REMEMBER).definition)
+    stable = tokens.scaled(tokens.count(request.system) + tokens.count(tool), factor)
     user = tokens.scaled(tokens.count(request.user), factor)
     found = price(model.answering, model.prices)
     usage = Usage(input_tokens=user + KNOWN, cache_write_tokens=stable, output_tokens=REPLY)
@@ -184,7 +200,7 @@ def _factor(model: "Model") -> float:
 
 
 def _request(
-    messages: Sequence[Message], known: Sequence["Known"], model: "Model"
+    messages: Sequence[Message], known: Sequence["Known"], model: "Model", *, hints: bool
 ) -> tuple[claude.Request, Mapping[int, Message]]:
     """Return the request, and the messages that it shows by the numbers that it shows them under."""
     factor = _factor(model)
@@ -196,9 +212,9 @@ def _request(
     if kept := lines[: _fitting(lines, KNOWN, factor)]:
         parts += ["\n".join(["=== KNOWN ALREADY ===", *kept])]
     parts += [f"=== TASK ===\nNote the insights of the session, through `{REMEMBER.name}`."]
-    request = claude.Request(
-        system=INSTRUCTIONS, user=clean("\n\n".join(parts)), max_tokens=REPLY, tool=REMEMBER, forced=True
-    )
+    system, tool = (INSTRUCTIONS + HINTS, HINTING) if hints else (INSTRUCTIONS, REMEMBER)
+    user = clean("\n\n".join(parts))
+    request = claude.Request(system=system, user=user, max_tokens=REPLY, tool=tool, forced=True)
     return request, dict(enumerate(messages[first:], 1))
 
 
@@ -268,7 +284,8 @@ def _learnt(item: object, shown: Mapping[int, Message]) -> Learnt:
     only = {message.speaker for message in cited if message.speaker}
     return Learnt(
         text=given.text,
-        kind=given.kind,
+        kind="fact" if given.kind == "hint" else given.kind,
+        hint=given.kind == "hint",
         sources=tuple(sorted({message.message_id for message in cited})),
         symbol=given.symbol or None,
         speaker=names.get(given.speaker.casefold(), only.pop() if len(only) == 1 else None),
@@ -288,7 +305,7 @@ def _insight() -> "type[BaseModel]":
 
     class InsightInput(BaseModel):
         text: Annotated[str, BeforeValidator(line), AfterValidator(_text)]
-        kind: Kind
+        kind: Literal[Kind, "hint"]
         symbol: Annotated[word, AfterValidator(lambda symbol: symbol and validate_symbol(symbol))] = ""
         speaker: word = ""
         attribute: Annotated[word, AfterValidator(_attribute)] = ""

@@ -366,10 +366,10 @@ def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: 
 
 
 def newest(con: "DuckDBPyConnection") -> tuple[int, int]:
-    """Return the newest message id and the newest insight event id; 0 where there is none."""
+    """Return the newest message id and the newest id of an insight event or a hint; 0 where there is none."""
     found = con.execute(
         "select (select coalesce(max(message_id), 0) from messages), "
-        "(select coalesce(max(event_id), 0) from insight_events)"
+        "(select coalesce(greatest(max(event_id), (select max(hint_id) from hints)), 0) from insight_events)"
     ).fetchone()
     return found or (0, 0)
 

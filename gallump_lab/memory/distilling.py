@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.masking import masked
-from gallump_lab.memory import ledger, rules
+from gallump_lab.memory import hints, ledger, rules
 from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.store import locks, times
 
@@ -234,6 +234,9 @@ def settle(
             refused.append(f"{each.text[:40]!r} rests on {what}.")
             continue
         if max(each.sources) <= session.after:  # it was read before
+            continue
+        if each.hint:
+            hints.add(con, each, session.known_from)
             continue
         newest = max(there[source].created_at for source in each.sources)
         given = replace(each, valid_from=each.valid_from or newest)

@@ -38,6 +38,10 @@ where m.session_id = sessions.session_id and title is null;
 
 delete from postings where passage_id in (select passage_id from passages semi join gone using (message_id));
 delete from embeddings where passage_id in (select passage_id from passages semi join gone using (message_id));
+delete from hints where passage_id in (  -- one may tell anything that its session had said
+    select passage_id from passages join messages using (message_id)
+    where session_id in (select session_id from messages semi join gone using (message_id))
+);
 delete from passages where message_id in (from gone);
 delete from slots where message_id in (from gone)
 or turn_id in (select turn_id from turns where question_id in (from gone));

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab import tokens
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
-from gallump_lab.memory import corpus, signals
+from gallump_lab.memory import corpus, hints, signals
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.kinds import VERSION as KINDS
 from gallump_lab.memory.lately import Lately
@@ -91,6 +91,7 @@ _WORDS = {
     "recency": "recent",
     "figures": "has a figure",
     "wishes": "a standing wish",
+    "hints": "found by the model's hint",
     "message": "beside the best of its message",
     "pin": "pinned by you",
 }
@@ -158,6 +159,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         ),
     )
     asked = replace(plain, settings=settings)
+    if settings.hints:
+        asked = replace(asked, hints=once("hints", lambda: hints.found(con, plain, moment)))
     same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
     first = [once(("words", *same[2:]), lambda: _best(view, signals.plain_words(asked)))] if settings.words else []
     if settings.meaning:
@@ -169,6 +172,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         first = [np.flatnonzero(signals.speaker(asked, np.arange(len(view))))[-FIRST:]]
     if asked.spans and (settings.dates or not asked.words):  # whatever the words say
         first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
+    first += [np.array([*asked.hints], np.int64)]
     best = np.unique(np.concatenate(first))
     places = once(best.tobytes(), lambda: _with_neighbours(view, best))
 

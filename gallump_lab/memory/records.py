@@ -58,7 +58,7 @@ class AsOf:
     seen_message: int
     """The newest message id that may be used."""
     seen_insight: int
-    """The newest insight event id that may be used."""
+    """The newest id of an insight event or a hint that may be used."""
     as_of: datetime | None = None
     """For a what-if: nothing that speaks of a later time, UTC; None to go by arrival alone."""
 
@@ -128,6 +128,8 @@ class Learnt:
     """Since when it holds, UTC; None for the time of its newest source."""
     valid_until: datetime | None = None
     """Until when, UTC, where it says so ("by May")."""
+    hint: bool = False
+    """Whether it is no insight but words by which recall finds its sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +166,8 @@ class ContextItem:
     sources: tuple[int, ...] = ()
     """The messages that an insight rests on."""
     outdated: str | None = None
-    """What holds instead of it, in words ("440 since 2026-03-01"); None where nothing is known to."""
+    """What holds instead of it, in words ("440 since 2026-03-01"), or why it doesn't hold ("closed since 2026-03-01",
+    "hearsay", "a plan"); None where nothing is known against it."""
 
     @cached_property
     def states(self) -> tuple[Hashable, str]:

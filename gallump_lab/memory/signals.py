@@ -9,7 +9,7 @@ theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -108,6 +108,10 @@ class Asked:
     """Whether it wants a figure."""
     strange: bool
     """Whether it names a symbol, or another name, that nobody has spoken of."""
+    weights: "Mapping[str, float]"
+    """What each of its terms weighs, whether anything holds it or not."""
+    hints: "Mapping[int, int]"
+    """What the best hint to a passage gives it, by its place."""
 
 
 def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
@@ -218,6 +222,8 @@ def ask(  # noqa: PLR0913 (a question's givens)
         many=asks_many(question),
         figure=asks_figure(question),
         strange=strange,
+        weights={term: idf(word) for word in kept for term in terms(word)},
+        hints={},
     )
 
 
@@ -352,6 +358,11 @@ def recency(asked: Asked, places: "Places") -> "Ints":
     return decay(asked.view.created_at[places], asked.at)
 
 
+def hints(asked: Asked, places: "Places") -> "Ints":
+    """Return what hints give, up to a million where one holds all that the question's words weigh."""
+    return np.array([asked.hints.get(place, 0) for place in places.tolist()], np.int64)
+
+
 SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "words": words,
     "meaning": meaning,
@@ -362,9 +373,10 @@ SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "recency": recency,
     "figures": figures,
     "wishes": wishes,
+    "hints": hints,
 }
 """The signals by name; `Recall` has a weight of the same name for each."""
-ABOUT = ("words", "meaning", "speaker", "symbol", "dates")
+ABOUT = ("words", "meaning", "speaker", "symbol", "dates", "hints")
 """The signals that tell whether a passage has to do with the question at all."""
 COLUMNS = (*SIGNALS, "message", "far")
 """What a passage's score is the sum of: the signals, what its message's best passage lends it, and `FAR`."""

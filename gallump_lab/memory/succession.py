@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 
 from gallump_lab.lazy import regex
@@ -15,7 +16,7 @@ from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figur
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.signals import rarity
 from gallump_lab.memory.text import terms
-from gallump_lab.reading import dates
+from gallump_lab.reading import dates, names
 
 CLOSED, HEARSAY, PLAN = "closed", "hearsay", "a plan"
 
@@ -89,6 +90,12 @@ class Mark:
     """The candidate that states it anew, by its id."""
 
 
+@cache
+def known_symbols() -> frozenset[str]:
+    """Return the features of well-known symbols that are no words."""
+    return frozenset[str]().union(*(features(symbol) for symbol in names.well_known() if names.plain(symbol)))
+
+
 def marks(question: str, candidates: Sequence[ContextItem], now: datetime) -> dict[int, Mark]:
     """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
 
@@ -131,12 +138,13 @@ class _Asked:
         self._you = _YOU.search(rest) is not None and not _TOLD.search(rest)
         self._role = "assistant" if self._you else "user"
         self._own = sorted((slot for slot in self._live if slot.role == self._role), key=_when, reverse=True)
+        self._said, self._taken_up = dict[int, frozenset[str]](), dict[int, frozenset[str]]()
+        self._context()
         self._figures: dict[str, list[tuple[ContextItem, Clause, Figure]]] = {}
         for slot in self._live:
             for clause in self._clauses[slot.item_id]:
                 for figure in clause.figures:
                     self._figures.setdefault(figure.key, []).append((slot, clause, figure))
-        self._context()
 
     @property
     def _of_state(self) -> bool:
@@ -145,28 +153,40 @@ class _Asked:
         return bool(self._attributes) or asked
 
     def _context(self) -> None:
-        """Find what each message speaks of, and what it takes up from the one before it."""
+        """Find what each message speaks of, and what it takes up from the one before it.
+
+        Where the question names symbols, only what is said of these is read on: a clause without one goes on with the
+        one before it.
+        """
+        symbols = known_symbols().union(*(features(slot.symbol) for slot in self._slots if slot.symbol))
+        asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
-            said[slot.message_id] = said.get(slot.message_id, frozenset()).union(
-                *(clause.features for clause in self._clauses[slot.item_id])
-            )
-        symbols = frozenset(feature for slot in self._slots if slot.symbol for feature in features(slot.symbol))
-        self._said, self._taken_up, self._others = dict[int, frozenset[str]](), dict[int, frozenset[str]](), set[int]()
+            features_of = (clause.features for clause in self._clauses[slot.item_id])
+            said[slot.message_id] = said.get(slot.message_id, frozenset()).union(*features_of)
         before: dict[str | None, frozenset[str]] = {}
+        spoken: dict[object, frozenset[str]] = {}
         for slot in self._slots:
-            mine = said[slot.message_id]
-            others = bool(mine & symbols - self._wanted)
-            taken_up = before.get(slot.session_id, frozenset())
-            self._said[slot.item_id] = mine
-            self._taken_up[slot.item_id] = frozenset() if others and not mine & self._subject else taken_up
-            if others:
-                self._others.add(slot.item_id)
+            mine, clauses = said[slot.message_id], self._clauses[slot.item_id]
+            about = spoken.get(slot.message_id, spoken.get(slot.session_id, frozenset()))
+            another = mine & symbols - self._wanted and not mine & self._subject
+            taken_up = frozenset[str]() if another else before.get(slot.session_id, frozenset())
+            self._said[slot.item_id], self._taken_up[slot.item_id] = mine, taken_up
+            kept = []
+            for clause in clauses if asked else ():
+                named = clause.features & symbols
+                about = named or (asked if clause.features & self._subject else about)
+                if not about or about & asked:
+                    kept.append(clause)
+            self._clauses[slot.item_id] = tuple(kept) if asked else clauses
+            spoken[slot.message_id] = about
             if slot.role == "user":
-                before[slot.session_id] = mine if others or mine & self._wanted else mine | taken_up
+                spoken[slot.session_id] = about
+                own = mine & (symbols | self._wanted)
+                before[slot.session_id] = mine if own else mine | before.get(slot.session_id, frozenset())
             else:
-                asked = (clause.around for clause in self._clauses[slot.item_id] if clause.asks)
-                before[slot.session_id] = before.get(slot.session_id, frozenset()).union(*asked)
+                questions = (clause.around for clause in clauses if clause.asks)
+                before[slot.session_id] = before.get(slot.session_id, frozenset()).union(*questions)
 
     def _near(self, slot: ContextItem, clause: frozenset[str] = frozenset()) -> float:
         """Return how much of what is wanted a passage speaks of, 0 to 1: most if a clause of it does."""
@@ -204,7 +224,8 @@ class _Asked:
 
     def _replaced(self) -> Iterator[_Change]:
         for slot in self._own:
-            yield from ((slot, olds, new) for olds, new in replaced(slot.text))
+            read_on = {figure for clause in self._clauses[slot.item_id] for figure in clause.figures}
+            yield from ((slot, olds, new) for olds, new in replaced(slot.text) if new in read_on)
 
     def _taken_back(self) -> Iterator[_Change]:
         """Find what corrects the message before it: "sorry, 3"."""
@@ -304,13 +325,14 @@ class _Asked:
                 return
 
     def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
-        if not _ENDS.search(clause.sentence) or not clause.sure:
+        clauses = self._clauses[slot.item_id]
+        if not clause.sure or not any(_ENDS.search(c.text) for c in clauses if c.sentence == clause.sentence):
             return False
         if not whether and (_PART.search(clause.sentence) or self._attributes & clause.features):
             return False
         said = self._said[slot.item_id] & self._subject
         reply = whether and not said and _REPLY.match(slot.text) and len(clause.sentence.split()) <= 3
-        return bool(clause.around & self._subject or (said and slot.item_id not in self._others) or reply)
+        return bool(clause.around & self._subject or said or reply)
 
     def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
         """Find what others say, and plans, where it is asked what is so."""
@@ -326,7 +348,7 @@ class _Asked:
         ]
         newest = max(facts, default=None)
         for slot in self._live:
-            about = slot.item_id not in self._others and self._on_subject(slot)
+            about = self._on_subject(slot)
             for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue

@@ -171,6 +171,11 @@ def reader(known: frozenset[str] = frozenset()) -> Symbols:
     return Symbols(known)
 
 
+def well_known() -> frozenset[str]:
+    """Return the well-known symbols."""
+    return frozenset(_names().values())
+
+
 def folded(word: str) -> str:
     """Return the symbol of a well-known name, in lower case; any other word as it is."""
     return _names().get(word, word).lower()

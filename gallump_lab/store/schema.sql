@@ -69,6 +69,13 @@ create table embeddings (               -- what passages mean, as codes of signs
     c4 ubigint not null, c5 ubigint not null, c6 ubigint not null, c7 ubigint not null
 );
 
+create table hints (                    -- what a model said of a passage, so that other words find it; never shown
+    hint_id bigint not null,            -- order of arrival, among the ids of insight events
+    passage_id bigint not null,
+    text text not null,
+    known_from timestamp not null       -- when it was learnt
+);
+
 create table turns (
     turn_id bigint not null,
     session_id text not null,

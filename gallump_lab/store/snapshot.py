@@ -23,6 +23,7 @@ DATA: Mapping[str, str] = {
     "configs": "select * from configs",
     "decisions": "select * from decisions",
     "forgotten": "select * from forgotten",
+    "hints": "select * from hints",
     "insight_events": "select * exclude (arrived_at) from insight_events",
     "insight_labels": "select * exclude (labelled_at), "
     "row_number() over (partition by insight_id, labeller order by rowid) as number from insight_labels",

@@ -66,8 +66,8 @@ def test_whoever_asks_what_was_before_gets_the_old_one_first_and_marked(lab: Lab
     tell(lab, now, "Moved it up, AAPL stop 455 now, as the 50 day is there.")
     question = "What was my stop on AAPL before I moved it?"
     assert outdated(lab, question)["My stop on AAPL is 420."] == "455 since 2026-03-03"
-    scores = [slot.score for slot in lab.recall(question).slots]
-    assert scores == sorted(scores, reverse=True)  # nothing was put behind
+    assert next(iter(outdated(lab, question))) == "My stop on AAPL is 420."
+    assert "420" in lab.ask(question, watchlist=["AAPL"]).text  # the offline analyst quotes what is asked for
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,10 @@ def test_what_was_closed_cancelled_changed_or_corrected(lab: Lab, now, *, first,
         ("Consensus CPI is 3.1.", "CPI came in at 2.9 now.", "What was the CPI forecast?"),
         ("At most 5 positions.", "I have 4 positions on now.", "What is my most positions at once?"),
         ("I own 400 Shell at 27.10.", "Shell pays 0.34, a yield of 4.1%.", "How many shares of Shell do I own?"),
+        ("NVDA stop 181.", "NVDA fine, leave it. Picked up AMD at 214, stop 204.", "Where is my NVDA stop?"),
+        ("NVDA stop 181, AMD stop 204.", "Moved the AMD stop to 210.", "Where is my NVDA stop?"),
+        ("Bought 30 NVDA at 184.", "Sold the AMD at 227, NVDA stays.", "Do I still own NVDA?"),
+        ("Bought 300 NVDA at 184.", "AMD: 150 shares left, NVDA unchanged.", "How many NVDA do I own?"),
         ("Long 2 gold at 2,410.", "Closed the silver at 29.10.", "Do I still hold gold?"),
     ],
 )

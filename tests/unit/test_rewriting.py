@@ -98,8 +98,8 @@ def test_replays_and_studies_take_it_as_recorded_whatever_is_configured(lab, ser
         (Status.error(500, "api_error", "down"), "down"),
         (say(""), "empty or too long"),
         (say("x" * 3_000), "empty or too long"),
-        (say("Where", stop_reason="max_tokens"), "limit of 1,024 tokens"),
-        (say("No.", stop_reason="refusal"), "declined"),
+        (say("Where", stop_reason="max_tokens"), "was cut"),
+        (say("No.", stop_reason="refusal"), "was refused"),
         ([start(input_tokens=500), *text("Where", DROP)], "broke off"),
     ],
 )
