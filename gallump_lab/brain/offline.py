@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
+from gallump_lab.memory.succession import asks_for_earlier
 from gallump_lab.memory.text import NOTE, one_line, terms
 
 if TYPE_CHECKING:
@@ -201,7 +202,8 @@ def _remembered(prompt: "Prompt") -> list[str]:
     if said := [slot for slot in kept if slot.tier == "hot" and slot.role == "user"]:
         told.append(f"**Earlier in this session** you said: {_quoted(max(said, key=nearness).text)}")
     if warm := [slot for slot in kept if slot.tier == "warm"]:
-        best = min(warm, key=lambda slot: (slot.outdated is not None, slot.role != "user", slot.rank))
+        earlier = asks_for_earlier(prompt.user_message)
+        best = min(warm, key=lambda slot: ((slot.outdated is None) == earlier, slot.role != "user", slot.rank))
         told.append(f"**Recalled** {_whence(best)}: {_quoted(best.text)}")
     if cold := [slot for slot in kept if slot.tier == "cold"]:
         best = min(cold, key=lambda slot: slot.rank)

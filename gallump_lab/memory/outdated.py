@@ -18,7 +18,7 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
     """Mark what is outdated of a question's candidates, and put what holds instead before it.
 
     What holds instead takes the best place of those that it outdates: a mark that is wrong loses nothing. Where it is
-    asked what held earlier nothing moves; nothing moves before what is pinned.
+    asked what held earlier, that takes the place of what holds instead. Nothing moves before what is pinned.
 
     Parameters
     ----------
@@ -35,14 +35,18 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)
     for item, mark in found.items():
-        if mark.successor is not None and not earlier and not first[place[item]].signals.get("pin"):
-            lifted[mark.successor] = min(place[item], lifted[mark.successor])
+        if mark.successor is not None and not first[place[item]].signals.get("pin"):
+            better, other = (item, mark.successor) if earlier else (mark.successor, item)
+            lifted[better] = min(place[other], lifted[better])
 
     def standing(slot: ContextItem) -> tuple[int, bool]:
         return lifted[slot.item_id], lifted[slot.item_id] == place[slot.item_id]
 
     # What takes the place of something near the question is as near.
     near = {mark.successor for item, mark in found.items() if "far" not in first[place[item]].signals}
+    if earlier:  # and what something near the question has taken the place of
+        news = {item: first[place[mark.successor]] for item, mark in found.items() if mark.successor is not None}
+        near |= {item for item, new in news.items() if "far" not in new.signals}
     first = [brought_near(slot) if slot.item_id in near else slot for slot in first]
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
 

@@ -166,7 +166,8 @@ class ContextItem:
     sources: tuple[int, ...] = ()
     """The messages that an insight rests on."""
     outdated: str | None = None
-    """What holds instead of it, in words ("440 since 2026-03-01"); None where nothing is known to."""
+    """What holds instead of it, in words ("440 since 2026-03-01"), or why it doesn't hold ("closed since 2026-03-01",
+    "hearsay", "a plan"); None where nothing is known against it."""
 
     @cached_property
     def states(self) -> tuple[Hashable, str]:
