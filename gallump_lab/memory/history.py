@@ -166,8 +166,9 @@ def forget(store: Store, now: datetime, *, message_id: int | None = None, sessio
             msg = f"{what} is not in this lab; lab.messages and lab.history() list what is."
             raise ValueError(msg)
         alone = [insight_id for insight_id, sources in ledger.cited(con).items() if sources and sources.issubset(gone)]
-        con.execute("create temp table gone as select unnest(?::bigint[]) as message_id", [gone])
-        con.execute("create temp table alone as select unnest(?::bigint[]) as insight_id", [alone])
+        for name, column, ids in (("gone", "message_id", gone), ("alone", "insight_id", alone)):
+            con.execute(f"create or replace temp table {name} ({column} bigint)")
+            con.execute(f"insert into {name} select unnest(?::bigint[])", [ids])
         con.execute("insert into forgotten select message_id, ? from gone", [times.naive(now)])
         con.execute(_FORGET)
         con.execute("delete from sessions where session_id = ?", [session_id])

@@ -219,7 +219,8 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
         prepared = prepare([each.draft for each in batch])
         sessions = [each.session_id or "" for each in batch]
         with store.write() as con:
-            con.execute(COMPRESS)
+            if store.exclusive:  # a server's settings are locked
+                con.execute(COMPRESS)
             fresh = _unknown(con, batch)
             if len(fresh) == len(batch):
                 con.execute(_SESSIONS, {"now": batch[0].draft.arrived_at, "sessions": [*dict.fromkeys(sessions)]})

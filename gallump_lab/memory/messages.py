@@ -344,7 +344,7 @@ def sort(store: Store) -> None:
     for low, high in pairwise(bounds):
         span = [low, high - 1]
         with store.write() as con:
-            con.execute("create temp table slice as from postings limit 0")
+            con.execute("create or replace temp table slice as from postings limit 0")
             con.execute("insert into slice from postings where term between ? and ? order by term, passage_id", span)
             con.execute("delete from postings where term between ? and ?", span)
             con.execute("insert into postings from slice")

@@ -16,6 +16,7 @@ import writer
 from lab_server import TOKEN, Serve, free_port, port_of
 
 from gallump_lab import Budget, Config, Lab, command, datasets, study
+from gallump_lab.memory import messages
 from gallump_lab.store import LabBusy, NoServer, QueryRefused, connect
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
@@ -92,6 +93,16 @@ def test_a_backup_through_the_server_goes_on_where_the_lab_was(lab: Lab, tmp_pat
     assert again.question_id > asked.reply_id
     assert again.turn_id > asked.turn_id
     assert len(copy.messages) == len(lab.messages) + 2
+
+
+def test_what_is_forgotten_or_imported_in_bulk_is_so_on_the_server_too(serve: Serve, monkeypatch) -> None:
+    monkeypatch.setattr(messages, "UNSORTED", 0)
+    lab = Lab.open(serve().address, token=TOKEN)
+    said = {"role": "user", "text": ["The giraffe stop is 420.", "The zebra stop is 430."], "created_at": "2024-05-31"}
+    lab.import_messages(pd.DataFrame(said))
+    assert lab.sql("select sorted_passage as n from sorting")["n"].tolist() == [2]
+    assert lab.forget(message_id=1) == 1
+    assert [slot.text for slot in lab.recall("Which giraffe or zebra stop?").slots] == ["The zebra stop is 430."]
 
 
 def test_a_step_sees_the_lab_at_one_moment_and_what_is_applied_holds_for_all(lab: Lab, server: Server) -> None:
