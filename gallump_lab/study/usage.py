@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -251,9 +250,9 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> pd.DataFrame:
 
 def _rewriting(recorded: str | None, known: Price) -> float:
     """Return what rewriting a question cost: its tokens at this price, or as recorded where they are not known."""
-    took: Mapping[str, float] = json.loads(recorded or "{}")
-    tokens = {name: int(took[name]) for each in fields(Usage) if (name := each.name) in took}
-    return known.cost(Usage(**tokens)) if tokens else took.get("cost_usd") or 0.0
+    took = json.loads(recorded or "{}")
+    tokens = {each.name: took[each.name] for each in fields(Usage) if each.name in took}
+    return known.cost(Usage(**tokens)) if tokens else float(took.get("cost_usd") or 0.0)
 
 
 def _by_model(con: "DuckDBPyConnection", turns: pd.DataFrame, config: Config) -> pd.DataFrame:
