@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Cold
 from gallump_lab.memory import ledger, vectors
+from gallump_lab.memory.asked import QUERY_TERMS, named_times, rarity
 from gallump_lab.memory.ledger import Known
 from gallump_lab.memory.records import AsOf, ContextItem, Kind, PassedOver, Reason
-from gallump_lab.memory.signals import MILLION, QUERY_TERMS, decay, named_times, rarity, within
+from gallump_lab.memory.signals import MILLION, decay, within
 from gallump_lab.memory.text import terms, words
 from gallump_lab.reading.names import key
 from gallump_lab.store import times

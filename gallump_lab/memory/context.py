@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.masking import masked
-from gallump_lab.memory import cold, ledger, messages, outdated, recall, signals, text, vectors
+from gallump_lab.memory import cold, ledger, messages, outdated, recall, text, vectors
+from gallump_lab.memory.asked import about
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import (
     NO_OVERRIDES,
@@ -90,8 +91,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
     )
 
     given = [symbol] if symbol else []
-    about = given if plain else signals.about(view, question, given, symbols)
-    ranked = recall.rank(con, view, question, symbols=about, moment=moment, settings=config.recall)
+    concerned = given if plain else about(view, question, given, symbols)
+    ranked = recall.rank(con, view, question, symbols=concerned, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     most = recall.most(budget.warm)
     found = recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo)
@@ -104,7 +105,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         learnt = cold.candidates(
             con,
             question,
-            symbols=frozenset(about if about != given else (*symbols, *given)),
+            symbols=frozenset(concerned if concerned != given else (*symbols, *given)),
             moment=moment,
             settings=config.cold,
             factor=factor,
@@ -131,7 +132,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         moment=moment,
         token_factor=factor,
         messages_in_session=number + 1,
-        symbol=about[0] if about else None,
+        symbol=concerned[0] if concerned else None,
         missing={view.embedder.name: view.missing} if view.missing and config.recall.meaning else {},
     )
 

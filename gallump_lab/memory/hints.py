@@ -7,8 +7,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gallump_lab.memory.asked import Asked
 from gallump_lab.memory.records import AsOf, Learnt
-from gallump_lab.memory.signals import MILLION, Asked
+from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.store import times
 

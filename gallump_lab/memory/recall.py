@@ -10,6 +10,7 @@ from gallump_lab import tokens
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import corpus, hints, signals
+from gallump_lab.memory.asked import Asked, ask, needed
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.kinds import VERSION as KINDS
 from gallump_lab.memory.lately import Lately
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
+    from gallump_lab.memory.asked import Ints, Postings
     from gallump_lab.memory.corpus import Places
-    from gallump_lab.memory.signals import Asked, Ints, Postings
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -31,8 +32,9 @@ CANDIDATES = 60
 LEAST = 8
 """No passage costs fewer tokens: its date and speaker alone take as many."""
 
-FIRST = 100
-"""So many passages, the best by words, and as many, the nearest in meaning, are scored by every signal."""
+FIRST = 60
+"""So many passages, the best by words and the nearest in meaning, of all and of the analysts' own, are scored by every
+signal."""
 
 ENOUGH, STRANGE = 2, 4
 """So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
@@ -128,13 +130,13 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     settings: Recall,
     memo: dict[Hashable, Any] | None = None,
 ) -> Ranked:
-    """Order the passages of a moment by relevance to a question about some symbols (see `signals.about`).
+    """Order the passages of a moment by relevance to a question about some symbols (see `asked.about`).
 
-    The best `FIRST` by BM25, the nearest `FIRST` in meaning, the newest `FIRST` of the times that the question names,
-    and up to three passages before and after each of them in its session, are scored by every signal (see
-    `gallump_lab.memory.signals`). Scores are sums of whole millionths, so they are the same on every machine; ties go
-    to the earlier passage. Document frequencies and the average length are those of the moment. `memo` keeps what
-    others' ranking of the same question at the same moment can use.
+    The best `FIRST` by BM25, the nearest `FIRST` in meaning, of all passages and of the analysts' own, the newest
+    `FIRST` of the times that the question names, and up to three passages before and after each of them in its
+    session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths, so they
+    are the same on every machine; ties go to the earlier passage. Document frequencies and the average length are those
+    of the moment. `memo` keeps what others' ranking of the same question at the same moment can use.
     """
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})
@@ -147,7 +149,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
 
     plain = once(
         ("asked", view.embedder.name),
-        lambda: signals.ask(
+        lambda: ask(
             view,
             question,
             postings=once("postings", lambda: postings(con, view, question, symbols)),
@@ -159,23 +161,14 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     asked = replace(plain, settings=settings)
     if settings.hints:
         asked = replace(asked, hints=once("hints", lambda: hints.found(con, plain, moment)))
-    same = (view.embedder.name, settings.neighbours, settings.k1, settings.b)
-    first = [once(("words", *same[2:]), lambda: _best(asked, signals.best_by_words))] if settings.words else []
-    first += [once(("meaning", same[0]), lambda: _best(asked, signals.nearest_in_meaning))] if settings.meaning else []
-    if not first:  # what remains tells no question from another: the newest
-        first = [np.arange(max(0, len(view) - FIRST), len(view))]
-    elif not asked.words:  # it says only when, or who spoke
-        first = [np.flatnonzero(signals.speaker(asked, np.arange(len(view))))[-FIRST:]]
-    if asked.spans and (settings.dates or not asked.words):  # whatever the words say
-        first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
-    first += [np.array([*asked.hints], np.int64)]
-    best = np.unique(np.concatenate(first))
+    best = np.unique(np.concatenate(_first(asked, once)))
     places = once(best.tobytes(), lambda: _with_neighbours(view, best))
 
     def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
         if not shared:
             return score(asked, places)
-        values, known = once((name, *same), lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
+        same = (name, view.embedder.name, settings.neighbours, settings.k1, settings.b)
+        values, known = once(same, lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
         new = places[~known[places]]
         values[new], known[new] = score(asked, new), True
         return values[places]
@@ -198,14 +191,31 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     )
 
 
-def _best(asked: signals.Asked, find: "Callable[..., Places]") -> "Places":
+def _first(asked: Asked, once: Callable[[Hashable, Callable[[], Any]], Any]) -> "list[Places]":
+    """Return which passages are scored by every signal, but for their neighbours."""
+    view, settings = asked.view, asked.settings
+    first = []
+    if settings.words:
+        first = [once(("words", settings.k1, settings.b), lambda: _best(view, signals.plain_words(asked)))]
+    if settings.meaning:
+        nearest = once(("meaning", view.embedder.name), lambda: _best(view, signals.nearness(asked)))
+        first += [nearest[view.codes[nearest].any(1)]]
+    if not first:  # what remains tells no question from another: the newest
+        first = [np.arange(max(0, len(view) - FIRST), len(view))]
+    elif not asked.words:  # it says only when, or who spoke
+        first = [np.flatnonzero(signals.speaker(asked, np.arange(len(view))))[-FIRST:]]
+    if asked.spans and (settings.dates or not asked.words):  # whatever the words say
+        first += [np.flatnonzero(signals.within(view.created_at, asked.spans))[-FIRST:]]
+    return [*first, np.array([*asked.hints], np.int64)]
+
+
+def _best(view: View, score: Any) -> "Places":
     """Return the first of all passages, and the first of the analysts' own: the assistant's are many."""
-    own = np.flatnonzero(asked.view.role == corpus.USER)
-    first = find(asked, FIRST)
-    return first if len(own) == len(asked.view) else np.union1d(first, find(asked, FIRST, own))
+    own = np.flatnonzero(view.role == corpus.USER)
+    return np.union1d(signals.top(score, FIRST), own[signals.top(score[own], FIRST)])
 
 
-def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Ints":
+def _beside_best(asked: Asked, places: "Places", scores: "Ints") -> "Ints":
     """Return what lifts a message's further passages to near its best; of the role alone that is asked for."""
     if not asked.settings.message or not len(places):
         return np.zeros(len(places), np.int64)
@@ -218,7 +228,7 @@ def _beside_best(asked: signals.Asked, places: "Places", scores: "Ints") -> "Int
     return found
 
 
-def _too_far(gains: "Mapping[str, Ints]", asked: signals.Asked) -> Any:
+def _too_far(gains: "Mapping[str, Ints]", asked: Asked) -> Any:
     """Return which passages have too little to do with the question, or score too far below the best of the others.
 
     Where even the best has little to do with it, all are: more of a question that names what nobody spoke of.
@@ -257,7 +267,7 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
 
 def postings(con: "DuckDBPyConnection", view: View, question: str, symbols: Collection[str] = ()) -> "Postings":
     """Return for each term and symbol of a question the places of the passages that hold it, and how often."""
-    found, wanted = {}, signals.needed(question, symbols) if len(view) else ()
+    found, wanted = {}, needed(question, symbols) if len(view) else ()
     for term, (ids, frequency) in view.lately.postings(con, wanted).items():
         places = view.places.take(ids, mode="clip")
         there = places.view(np.uint32) < len(view)  # NONE is large then

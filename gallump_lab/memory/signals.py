@@ -1,4 +1,4 @@
-"""What speaks for a passage: a question taken apart, and a function for each signal.
+"""What speaks for a passage: a function for each signal.
 
 Each gives a whole number a passage, in millionths: 0 for nothing, about 1,000,000 for the most that the signal can say
 (`words` can reach k1 + 1 times that). It knows neither its weight nor the other signals, and what it gives a passage
@@ -6,42 +6,26 @@ does not depend on which others were found. Ranking adds them up, each times its
 theoretical bounds (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval").
 """
 
-import math
-import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
-from gallump_lab.memory import text, vectors
+from gallump_lab.memory import vectors
+from gallump_lab.memory.asked import Asked, Spans
 from gallump_lab.memory.corpus import ASSISTANT, NONE, USER
-from gallump_lab.memory.kinds import ASKED, FIGURES, WISH, asks_assistant, asks_figure, asks_many
-from gallump_lab.memory.text import term_id, terms
-from gallump_lab.reading import dates, names
-from gallump_lab.store.times import microseconds
+from gallump_lab.memory.kinds import FIGURES, WISH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from gallump_lab.memory.asked import Ints
     from gallump_lab.memory.corpus import Places, View
-    from gallump_lab.memory.records import AsOf
-
-    Ints = NDArray[np.int64]
-    Postings = dict[int, tuple[Places, NDArray[np.uint16]]]
 
 MILLION = 1_000_000
 
-Spans = list[tuple[int, int]]
-"""Times from (included) and to (excluded), in microseconds since 1970, one after the other."""
-
-QUERY_TERMS = 64
-"""Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
 WORDS_BESIDE = {-1: 0.8, -2: 0.5, -3: 0.3, 1: 0.6, 2: 0.4, 3: 0.2}
 """What a term is worth that stands so many passages before (negative) or after the one that is scored."""
 MEANING_BESIDE = {-1: 5, -2: 3, -3: 1, 1: 4, 2: 2, 3: 1}
@@ -56,181 +40,7 @@ UNSTATED = 3
 """So many tenths of its likeness a passage loses that states nothing."""
 TO_ASSISTANT = 600_000
 """For the assistant's words, where they are asked for (an analyst's own have a million elsewhere)."""
-_PROPER = re.compile(r"(?<=[a-z,] )[A-Z][\w'&-]{2,}")
-"""What is written as a name where no sentence begins."""
-_OF_TALK = frozenset(
-    terms("say said says tell told talk talked mention mentioned discuss discussed speak spoke remind")
-)
-"""These say nothing of what was said."""
 _BLOCKS = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class TermPlaces:
-    """Where a term stands."""
-
-    idf: float
-    places: "Places"
-    """The passages that hold it."""
-    frequency: "NDArray[np.uint16]"
-    """How often it stands in each."""
-    stated: "NDArray[np.bool_]"
-    """Whether it stands there in what states something."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A question, taken apart, and the passages among which it is asked."""
-
-    view: "View"
-    words: list[str]
-    """What it asks for, without the names and dates that only say whom and when."""
-    found: list[TermPlaces]
-    """The same words' terms, where they stand."""
-    vector: "Callable[[], Ints]"
-    """Gives its vector, scaled to a length of about 1,000; zeros if it has no words. Words count by their rarity."""
-    speakers: list[int]
-    """Hashes of the speakers whom it names."""
-    symbols: list[int]
-    """The hashes of the symbols that it is about, as the view has them."""
-    naming: "Places"
-    """The passages that name one of them, in order."""
-    spans: Spans
-    """The times that it names."""
-    at: int
-    """When it is asked, in microseconds since 1970."""
-    settings: Recall
-    of_assistant: bool
-    """Whether it wants what the assistant said."""
-    many: bool
-    """Whether it wants many pieces."""
-    figure: bool
-    """Whether it wants a figure."""
-    strange: bool
-    """Whether it names a symbol, or another name, that nobody has spoken of."""
-    weights: "Mapping[str, int]"
-    """What each of its terms weighs, in millionths, whether anything holds it or not."""
-    hints: "Mapping[int, int]"
-    """What the best hint to a passage gives it, by its place."""
-
-
-def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
-    """Return the numbers of the terms whose postings a question about some symbols needs."""
-    found = [term_id(term) for term, _ in Counter(terms(question)).most_common(QUERY_TERMS)]
-    return [*dict.fromkeys((*found, *_naming(symbols)))]
-
-
-def _naming(symbols: Collection[str]) -> list[int]:
-    """Return the numbers of the terms that name symbols: in lower case too, before the lab knew it as one."""
-    low = (term for symbol in map(names.key, symbols) if names.plain(symbol) for term in terms(symbol.lower()))
-    return [*map(text.symbol_id, symbols), *map(term_id, low)]
-
-
-def about(view: "View", question: str, given: Collection[str], known: Collection[str] = ()) -> list[str]:
-    """Return the symbols that a question is about at a moment: those that it names, or where it names none, the given.
-
-    Well-known symbols count, those that were given or are `known`, and those of the messages until then.
-    """
-    low = question.lower()
-    there = (
-        symbol
-        for symbol, number in view.symbols.items()
-        if names.key(symbol).lower() in low and (view.symbol == number).any()
-    )
-    return names.reader(frozenset((*given, *known, *there))).all(question) or [*given]
-
-
-def rarity(passages: int, holding: int) -> float:
-    """Weigh a term by how rare it is, as Lucene does: ln(1 + (N - df + 0.5) / (df + 0.5))."""
-    return math.log1p((passages - holding + 0.5) / (holding + 0.5))
-
-
-def named_times(question: str, moment: "AsOf") -> tuple[Spans, str]:
-    """Return the times that a question asks for at a moment, and the question without the words that name them."""
-    spans, rest = dates.spans(question, moment.now)
-    return [(microseconds(begin), microseconds(end)) for begin, end in spans], rest
-
-
-def ask(  # noqa: PLR0913 (a question's givens)
-    view: "View",
-    question: str,
-    *,
-    postings: "Postings",
-    symbols: Collection[str],
-    moment: "AsOf",
-    settings: Recall,
-) -> Asked:
-    """Take a question apart; `postings` says for each of its terms which places hold it and how often."""
-    plain = text.plain(question)
-    speakers = [
-        name
-        for name, key in view.speakers.items()
-        if re.search(rf"\b{re.escape(name)}\b", plain, re.IGNORECASE) and (view.speaker == key).any()
-    ]
-    spans, rest = named_times(question, moment)
-    dropped = {term for name in speakers for term in terms(name)}
-    said = [word for word in text.words(rest) if not dropped.issuperset(terms(word))]
-    kept = [word for word in said if not _OF_TALK.issuperset(terms(word))] or ([] if spans else said)
-    keys = {*map(names.key, symbols)}
-    called = [span for span in names.reader(frozenset(symbols)).spans(question) if names.key(span[2]) in keys]
-    meant = {term_id(term): symbol for begin, end, symbol in called for term in terms(question[begin:end])}
-    known = {}
-    for number, own in postings.items():  # what names MU holds "micron" too, once
-        places, often = _union([own, *(postings[n] for n in _naming([meant[number]]))]) if number in meant else own
-        known[number] = TermPlaces(
-            idf=rarity(len(view), len(own[0]) or len(places)),
-            places=places,
-            frequency=often & np.uint16(ASKED - 1),
-            stated=often < ASKED,
-        )
-    rarest = rarity(len(view), 0)
-
-    def idf(word: str) -> float:
-        return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)
-
-    @cache
-    def vector() -> "Ints":
-        if not kept:
-            return np.zeros(vectors.DIMENSIONS, np.int64)
-        weights = {word: round(vectors.WEIGHT * idf(word)) for word in kept}
-        (found,) = vectors.of(view.embedder, [" ".join(kept)], weights.__getitem__)
-        length = max(math.isqrt(sum(value * value for value in found.tolist())), 1)  # 64 bits would not do
-        scaled: Ints = np.rint(1000 * found / length).astype(np.int64)
-        return scaled
-
-    spoken = [key for name, key in view.symbols.items() if names.key(name) in keys]
-    naming = np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)]))
-    proper = (term_id(term) for name in _PROPER.findall(rest) for term in terms(name) if term not in dropped)
-    strange = (
-        not (len(naming) or np.isin(view.symbol, np.array(spoken, np.uint64)).any())
-        if called
-        else any(number in known and not len(known[number].places) for number in proper)
-    )
-    wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
-    return Asked(
-        view=view,
-        words=kept,
-        found=[known[number] for number in wanted if number in known],
-        vector=vector,
-        speakers=[view.speakers[name] for name in speakers],
-        symbols=spoken,
-        naming=naming,
-        spans=spans,
-        at=microseconds(moment.now),
-        settings=settings,
-        of_assistant=asks_assistant(question),
-        many=asks_many(question),
-        figure=asks_figure(question),
-        strange=strange,
-        weights={term: round(MILLION * idf(word)) for word in kept for term in terms(word)},
-        hints={},
-    )
-
-
-def _union(found: "Sequence[tuple[Places, NDArray[np.uint16]]]") -> "tuple[Places, NDArray[np.uint16]]":
-    """Return the places of any of some postings, in order, each with how often the first of them has it."""
-    places, first = np.unique(np.concatenate([places for places, _ in found]), return_index=True)
-    return places, np.concatenate([often for _, often in found])[first]
 
 
 def words(asked: Asked, places: "Places") -> "Ints":
@@ -412,8 +222,8 @@ def decay(said: "Ints", at: int) -> "Ints":
     return found
 
 
-def best_by_words(asked: Asked, most: int, among: "Places | None" = None) -> "Places":
-    """Return the places of the passages with the highest plain BM25, of all or among some."""
+def plain_words(asked: Asked) -> "NDArray[Any]":
+    """Return every passage's plain BM25."""
     view, most_points = asked.view, MILLION * (asked.settings.k1 + 1) * sum(found.idf for found in asked.found)
     score = np.zeros(len(view), np.int32 if most_points < 2**30 else np.int64)  # half of it is read in half the time
     lengths = np.arange(view.terms.max() + 1)
@@ -425,21 +235,18 @@ def best_by_words(asked: Asked, most: int, among: "Places | None" = None) -> "Pl
             which = view.terms.take(found.places)
             which += (found.frequency - np.uint16(1)) * np.int32(len(lengths))
             np.add.at(score, found.places, points.ravel().take(which))
-    return _top(score, most) if among is None else among[_top(score[among], most)]
+    return score
 
 
-def nearest_in_meaning(asked: Asked, most: int, among: "Places | None" = None) -> "Places":
-    """Return the places whose codes differ least from the question's, of all or among some."""
+def nearness(asked: Asked) -> "NDArray[Any]":
+    """Return in how many signs every passage's code is like the question's, and one more; 0 where that has no code."""
     (code,) = vectors.encode(asked.vector()[None])
     if not code.any():
-        return np.zeros(0, np.int64)
-    codes = asked.view.codes
-    nearness = vectors.DIMENSIONS + 1 - vectors.distance(codes, code)
-    found = _top(nearness, most) if among is None else among[_top(nearness[among], most)]
-    return found[codes[found].any(1)]
+        return np.zeros(len(asked.view), np.int16)
+    return vectors.DIMENSIONS + 1 - vectors.distance(asked.view.codes, code)
 
 
-def _top(score: "NDArray[Any]", most: int) -> "Places":
+def top(score: "NDArray[Any]", most: int) -> "Places":
     """Return the places that score highest, and above 0; earlier ones first among equals, in order of place."""
     least, columns = 1, len(score) // _BLOCKS
     if columns > most:  # so many columns hold such a score at least, so the highest are not below it

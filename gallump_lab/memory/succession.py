@@ -12,9 +12,9 @@ from functools import cache
 from itertools import pairwise
 
 from gallump_lab.lazy import regex
+from gallump_lab.memory.asked import rarity
 from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.memory.signals import rarity
 from gallump_lab.memory.text import terms
 from gallump_lab.reading import dates, names
 

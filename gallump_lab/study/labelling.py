@@ -37,10 +37,10 @@ from gallump_lab.lazy import regex
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
+from gallump_lab.memory.asked import about
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.labels import Question
 from gallump_lab.memory.records import TIERS, AsOf, Message
-from gallump_lab.memory.signals import about
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates
 from gallump_lab.reading.numbers import numbers

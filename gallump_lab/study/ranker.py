@@ -12,9 +12,10 @@ from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import ledger, outdated, recall
+from gallump_lab.memory.asked import about, needed
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
-from gallump_lab.memory.signals import COLUMNS, about, needed
+from gallump_lab.memory.signals import COLUMNS
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gallump_lab import Lab
 from gallump_lab.config import Recall
+from gallump_lab.memory import asked, lately, recall
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import lately, recall, signals
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import AsOf
 
@@ -50,7 +50,7 @@ def ranked(lab, moment):
     memory.prepare(lab.sessions.corpus, lab.store)
     with lab.store.read() as con:
         view = lab.sessions.corpus.at(con, moment)
-        about = signals.about(view, QUESTION, ["IBM"])
+        about = asked.about(view, QUESTION, ["IBM"])
         found = recall.rank(con, view, QUESTION, symbols=about, moment=moment, settings=EVERYTHING)
         slots = recall.candidates(con, view, found, 1.0, most=100)
     return [(slot.text, slot.created_at, slot.score, slot.signals) for slot in slots]
