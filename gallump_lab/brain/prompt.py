@@ -187,9 +187,8 @@ class Preview:
             cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
         sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
         head = f"Preview for {self.model}: {self.tokens:,} tokens ({cost})"
-        return "\n".join(
-            filter(None, [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice])
-        )
+        lines = [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice]
+        return "\n".join(filter(None, lines))
 
 
 class _Line(NamedTuple):

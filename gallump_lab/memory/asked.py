@@ -84,8 +84,8 @@ class Asked:
     """Whether it wants a figure."""
     strange: bool
     """Whether it names a symbol, or another name, that nobody has spoken of."""
-    weights: "Mapping[str, float]"
-    """What each of its terms weighs, whether anything holds it or not."""
+    weights: "Mapping[str, int]"
+    """What each of its terms weighs, in millionths, whether anything holds it or not."""
     hints: "Mapping[int, int]"
     """What the best hint to a passage gives it, by its place."""
 
@@ -198,7 +198,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         many=asks_many(question),
         figure=asks_figure(question),
         strange=strange,
-        weights={term: idf(word) for word in kept for term in terms(word)},
+        weights={term: round(1e6 * idf(word)) for word in kept for term in terms(word)},
         hints={},
     )
 

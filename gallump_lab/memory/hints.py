@@ -48,10 +48,10 @@ def found(con: "DuckDBPyConnection", asked: Asked, moment: AsOf) -> dict[int, in
     total, shares = sum(asked.weights.values()), dict[int, int]()
     seen = [moment.seen_insight, moment.as_of and times.naive(moment.as_of)]
     for passage, text in con.execute(_SEEN, seen).fetchall():
-        held = sum(weight for term, weight in asked.weights.items() if term in _terms(text))
-        if held and asked.view.holds(passage):
+        shared = asked.weights.keys() & _terms(text)
+        if shared and asked.view.holds(passage):
             place = int(asked.view.places[passage])
-            shares[place] = max(shares.get(place, 0), round(MILLION * held / total))
+            shares[place] = max(shares.get(place, 0), MILLION * sum(map(asked.weights.__getitem__, shared)) // total)
     return dict(sorted(shares.items(), key=lambda each: (-each[1], each[0]))[:MOST])
 
 

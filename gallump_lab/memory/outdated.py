@@ -10,7 +10,7 @@ from gallump_lab.memory import succession
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN
 
-FIRST = 60
+FIRST = 32
 """So many candidates are looked at; the outcome does not depend on how many more there are."""
 
 

@@ -134,9 +134,9 @@ def rank(  # noqa: PLR0913 (a moment's givens)
 
     The best `FIRST` by BM25, the nearest `FIRST` in meaning, of all passages and of the analysts' own, the newest
     `FIRST` of the times that the question names, and up to three passages before and after each of them in its
-    session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths, so they are the same on every machine; ties go
-    to the earlier passage. Document frequencies and the average length are those of the moment. `memo` keeps what
-    others' ranking of the same question at the same moment can use.
+    session, are scored by every signal (see `gallump_lab.memory.signals`). Scores are sums of whole millionths, so they
+    are the same on every machine; ties go to the earlier passage. Document frequencies and the average length are those
+    of the moment. `memo` keeps what others' ranking of the same question at the same moment can use.
     """
     if not len(view):
         return Ranked(passage_ids=[], scores=[], signals={})

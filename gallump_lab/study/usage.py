@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -240,10 +239,7 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> pd.DataFrame:
         if None not in given[:2]:
             sent, reply, read, written = (number or 0 for number in given)
             usage = Usage(input_tokens=sent, output_tokens=reply, cache_read_tokens=read, cache_write_tokens=written)
-            actual, cost = (
-                usage.prompt_tokens,
-                known and known.cost(usage) + _rewriting(json.loads(before or "{}"), known),
-            )
+            actual, cost = usage.prompt_tokens, known and known.cost(usage) + _rewriting(before, known)
         estimated = (sections.get(name, 0) for name in SECTIONS)
         rows.append([turn_id, at, model, factor, sum(sections.values()), actual, reply, cost, *estimated])
     columns = ["turn_id", "asked_at", "model", "factor", "estimated", "actual", "reply", "cost", *SECTIONS]
@@ -252,10 +248,11 @@ def _turns(con: "DuckDBPyConnection", prices: Prices) -> pd.DataFrame:
     return found.assign(asked_at=found["asked_at"].dt.tz_localize("UTC"))
 
 
-def _rewriting(took: Mapping[str, float], known: Price) -> float:
+def _rewriting(recorded: str | None, known: Price) -> float:
     """Return what rewriting a question cost: its tokens at this price, or as recorded where they are not known."""
-    tokens = {name: int(took[name]) for each in fields(Usage) if (name := each.name) in took}
-    return known.cost(Usage(**tokens)) if tokens else took.get("cost_usd") or 0.0
+    took = json.loads(recorded or "{}")
+    tokens = {each.name: took[each.name] for each in fields(Usage) if each.name in took}
+    return known.cost(Usage(**tokens)) if tokens else float(took.get("cost_usd") or 0.0)
 
 
 def _by_model(con: "DuckDBPyConnection", turns: pd.DataFrame, config: Config) -> pd.DataFrame:
