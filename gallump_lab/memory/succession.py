@@ -27,6 +27,7 @@ _IDLE = features(
     "evening both gimme since until after before under over thing also per still allow myself out near early late"
 ) | frozenset(terms("level levels"))
 """Words of a question that do not say what it is about."""
+_SIDES = features("long short")
 
 
 def _any_of(*words: str) -> re.Pattern[str]:
@@ -41,7 +42,10 @@ _BEFORE = _any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
 _ALL = _any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
 """Whoever asks so wants the old ones too."""
-_REASON = _any_of("why|reason|who|when|how come|ever|how many (?:days|weeks|months|years|hours|times)")
+_REASON = _any_of(
+    "why|reason|who|when (?:did|do|does|was|is|were|are|will|have|had)|how come|ever",
+    "how many (?:days|weeks|months|years|hours|times)",
+)
 """Not asking for what holds."""
 _WHETHER = regex(
     r"\b(?:still|left|any ?more|out there|do with|happen\w*|end(?:ed)? up)\b"
@@ -122,7 +126,9 @@ class _Asked:
         ends = [end for begin, end in spans if any(begin <= _when(slot)[0] < end for slot in slots)]
         self._live = [slot for slot in slots if not ends or _when(slot)[0] < max(ends)]
         self._slots = sorted(slots, key=lambda slot: slot.item_id)
-        wanted = features(_BEFORE.sub("", rest)) - _IDLE | ({"SIZE"} if _MANY.search(rest) else frozenset[str]())
+        wanted = features(_BEFORE.sub("", rest)) - _IDLE
+        self._sized = "SIZE" in wanted or _MANY.search(rest) is not None
+        wanted -= {"SIZE"}
         self._clauses = {slot.item_id: read(slot.text) for slot in slots}
         stated = [
             frozenset[str]().union(*(clause.features for clause in clauses if not clause.asks))
@@ -132,8 +138,9 @@ class _Asked:
         self._weights = {each: round(1_000 * rarity(len(slots), number)) for each, number in held.items() if number}
         self._wanted = frozenset(self._weights)
         self._attributes = self._wanted & ATTRIBUTES
-        rarest = max((self._weights[each] for each in self._wanted - NAMED), default=0)
-        self._subject = frozenset(each for each in self._wanted - NAMED if self._weights[each] >= 0.6 * rarest)
+        things = self._wanted - NAMED - _SIDES or self._wanted - NAMED
+        rarest = max((self._weights[each] for each in things), default=0)
+        self._subject = frozenset(each for each in things if self._weights[each] >= 0.6 * rarest)
         self._total = sum(self._weights.values())
         self._you = _YOU.search(rest) is not None and not _TOLD.search(rest)
         self._role = "assistant" if self._you else "user"
@@ -169,7 +176,8 @@ class _Asked:
         for slot in self._slots:
             mine, clauses = said[slot.message_id], self._clauses[slot.item_id]
             about = spoken.get(slot.message_id, spoken.get(slot.session_id, frozenset()))
-            another = mine & symbols - self._wanted and not mine & self._subject
+            begins = clauses[0].around if clauses else mine
+            another = begins & symbols - self._wanted and not mine & self._subject
             taken_up = frozenset[str]() if another else before.get(slot.session_id, frozenset())
             self._said[slot.item_id], self._taken_up[slot.item_id] = mine, taken_up
             kept = []
@@ -254,7 +262,8 @@ class _Asked:
                     for other in self._own
                     if _later(slot, other) and self._on_subject(other)
                     for old in self._clauses[other.item_id]
-                    if (self._features(other, old) if self._attributes else old.around) & asked
+                    if (percent and self._subject)
+                    or (self._features(other, old) if self._attributes else old.around) & asked
                     for each in old.figures
                     if each.unit == new.unit and each.like(new)
                 )
@@ -265,13 +274,14 @@ class _Asked:
         if self._attributes:
             said = self._features(slot, clause)
             return bool(said & self._attributes) and self._near(slot, said) >= 0.5
-        now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) > 1  # a price now is no change
+        sized = self._sized and "SIZE" in clause.features
+        now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) + sized > 1  # a price now is no change
         if not now and not CHANGES.search(clause.sentence):
             return False
         if percent and clause.around & self._subject:
             return True
-        sized = "SIZE" in clause.features or "SIZE" not in self._wanted
-        return sized and bool(clause.around & self._wanted) and self._near(slot, clause.features) >= 0.4
+        told = sized if self._sized else bool(clause.around & self._wanted)
+        return told and self._near(slot, clause.features) >= 0.4
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
@@ -293,7 +303,7 @@ class _Asked:
         """Return whether a clause's figure is not one of another attribute than the question's."""
         if figure.unit == "%":
             return not self._attributes
-        others = self._features(slot, clause) & ATTRIBUTES - ({"ENTRY"} if "SIZE" in self._wanted else set())
+        others = self._features(slot, clause) & ATTRIBUTES - ({"ENTRY"} if self._sized else set())
         return not others or bool(others & self._attributes) or slot.role != self._role
 
     def _ended(self) -> Iterator[tuple[ContextItem, ContextItem]]:
