@@ -32,6 +32,9 @@ CANDIDATES = 60
 LEAST = 8
 """No passage costs fewer tokens: its date and speaker alone take as many."""
 
+FAR_TOO = 32
+"""So many that are too far from the question are shown as such; what is outdated is looked for among them too."""
+
 FIRST = 60
 """So many passages, the best by words and the nearest in meaning, of all and of the analysts' own, are scored by every
 signal."""
@@ -285,8 +288,9 @@ def most(warm: int) -> int:
 def candidates(  # noqa: PLR0913 (what a line is made of)
     con: "DuckDBPyConnection", view: View, ranked: Ranked, factor: float, *, most: int, zone: tzinfo | None = UTC
 ) -> list[ContextItem]:
-    """Return the first `most` ranked passages as slots, dated in a time zone."""
-    first = ranked.passage_ids[:most]
+    """Return the first `most` ranked passages as slots, dated in a time zone; `FAR_TOO` of what is too far."""
+    far = sum(map(bool, ranked.signals.get("far", [])[:most]))
+    first = ranked.passage_ids[: min(most, len(ranked.passage_ids)) - max(far - FAR_TOO, 0)]
     message_ids = view.message_id[view.places[first]].tolist()
     spans = [*zip(message_ids, first, *view.spans[first].T.tolist(), strict=True)]
     found = _slots(con, view.lately, spans, factor, zone)

@@ -82,8 +82,9 @@ def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
     if (turn := _message(lab, message_id)["turn"]) is None:
         msg = f"Nothing is recorded of the turn of message {message_id} any more: its question was forgotten."
         raise ValueError(msg)
-    question = _message(lab, turn["question_id"])
-    return _describe(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
+    question, rewritten = _message(lab, turn["question_id"])["text"], turn["rewritten"]
+    found = _describe(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), rewritten or question)
+    return found | {"notice": rewritten and f"Recall looked for: {visible(rewritten)}"}
 
 
 def source(lab: "Lab", *, kind: str, item: int, message: int | None) -> dict[str, Any]:
