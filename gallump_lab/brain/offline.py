@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
+from gallump_lab.memory.kinds import asks_assistant, parted
 from gallump_lab.memory.succession import asks_for_earlier
-from gallump_lab.memory.text import NOTE, one_line, terms
+from gallump_lab.memory.text import NOTE, one_line
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
@@ -189,32 +190,38 @@ def _lots(market: "MarketContext", symbol: str) -> list["Position"]:
 
 
 def _remembered(prompt: "Prompt") -> list[str]:
-    """Quote what each tier gave: what the session said of the question, the best recalled passage, the best insight."""
-    kept = [slot for slot in prompt.slots if slot.kept]
-    asked = set(terms(" ".join((prompt.user_message, *prompt.market_context.symbols))))
+    """Quote what the session said of the question, the best recalled passage and the best insight.
 
-    def nearness(slot: "ContextItem") -> tuple[int, bool, int, int]:
-        """Rank what shares most terms with the question; of equals a statement, then what was said last."""
-        shared = len(asked.intersection(terms(slot.text)))
-        return shared, shared > 0 and not slot.text.rstrip().endswith("?"), slot.message_id or 0, slot.item_id
-
-    told: list[str] = []
-    if said := [slot for slot in kept if slot.tier == "hot" and slot.role == "user"]:
-        told.append(f"**Earlier in this session** you said: {_quoted(max(said, key=nearness).text)}")
-    if warm := [slot for slot in kept if slot.tier == "warm"]:
-        earlier = asks_for_earlier(prompt.user_message)
-        best = min(warm, key=lambda slot: ((slot.outdated is None) == earlier, slot.role != "user", slot.rank))
-        told.append(f"**Recalled** {_whence(best)}: {_quoted(best.text)}")
-    if cold := [slot for slot in kept if slot.tier == "cold"]:
+    Recall ranks and marks what stands in HOT as all else, so both are chosen by it, and what is outdated only where it
+    is asked for or stands alone. Where it found nothing, the session's last words are quoted.
+    """
+    earlier = asks_for_earlier(prompt.user_message)
+    wanted = "assistant" if asks_assistant(prompt.user_message) else "user"
+    ranked = [slot for slot in prompt.slots if slot.tier == "warm" and (slot.kept or _stands(slot))]
+    ranked.sort(key=lambda slot: ((slot.outdated is None) == earlier, slot.role != wanted, slot.rank))
+    found = [slot for slot in ranked if (slot.outdated is None) == (ranked[0].outdated is None)]
+    said = [slot for slot in found if not slot.kept]
+    if not ranked:
+        said = [slot for slot in prompt.slots if slot.tier == "hot" and slot.kept and slot.role == "user"]
+    told = [f"**Earlier in this session** you said: {_quoted(slot.text)}" for slot in said[:1]]
+    told += [f"**Recalled** {_whence(slot)}: {_quoted(slot.text)}" for slot in found if slot.kept][:1]
+    if cold := [slot for slot in prompt.slots if slot.tier == "cold" and slot.kept]:
         best = min(cold, key=lambda slot: slot.rank)
         told.append(f"**Learnt from past sessions**: {_quoted(best.text)}")
     return told
 
 
+def _stands(slot: "ContextItem") -> bool:
+    """Return whether HOT shows a passage that states something about the question."""
+    near = slot.reason == "in HOT" and "far" not in slot.signals
+    return near and slot.role == "user" and bool(parted(slot.text, "user")[0])
+
+
 def _whence(slot: "ContextItem") -> str:
     who = "you said" if slot.role == "user" else "the analyst said"
     day = f"{slot.created_at:%Y-%m-%d}" if slot.created_at else None
-    return ", ".join(filter(None, (day, slot.symbol, who)))
+    outdated = f"outdated ({slot.outdated})" if slot.outdated else None
+    return ", ".join(filter(None, (day, slot.symbol, outdated, who)))
 
 
 def _age(market: "MarketContext", at: datetime | None) -> str:

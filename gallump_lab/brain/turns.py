@@ -266,7 +266,8 @@ select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.sta
            turn_id: t.turn_id, question_id: t.question_id, model: t.model, state: t.state, fault: t.fault,
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
-           used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text
+           used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
+           rewritten: t.rewritten
        }) as turn
 from said s
 left join newest n on s.role = 'user' and n.question_id = s.message_id
@@ -300,8 +301,8 @@ def transcript(
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
         turn_id, question_id, model, state, fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
         (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
-        reply), recommendations, dropped and decisions (by position: verdict, note, decided_at). A turn without a reply
-        stands on its question, the newest where it was tried again.
+        reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
+        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
-from gallump_lab.memory.kinds import ASKED, asks_assistant, asks_figure, asks_many
+from gallump_lab.memory.kinds import ASKED, asks_assistant, asks_figure, asks_many, parted
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates, names
 from gallump_lab.store.times import microseconds
@@ -88,6 +88,8 @@ class Asked:
     """What each of its terms weighs, in millionths, whether anything holds it or not."""
     hints: "Mapping[int, int]"
     """What the best hint to a passage gives it, by its place."""
+    echoes: "Places"
+    """The passages that repeat it word for word, though nothing shows that it asks: it was asked before."""
 
 
 def needed(question: str, symbols: Collection[str] = ()) -> list[int]:
@@ -200,7 +202,18 @@ def ask(  # noqa: PLR0913 (a question's givens)
         strange=strange,
         weights={term: round(1e6 * idf(word)) for word in kept for term in terms(word)},
         hints={},
+        echoes=_echoes(view, question, postings) if parted(question, "user")[0] else np.zeros(0, np.int64),
     )
+
+
+def _echoes(view: "View", question: str, postings: "Postings") -> "Places":
+    """Return the places of the passages that have each of a question's terms as often as it has, and no other."""
+    asked = Counter(map(term_id, terms(question)))
+    found = np.flatnonzero(view.terms == asked.total())
+    for number, often in asked.items():
+        places, frequency = postings.get(number, (found[:0], np.zeros(0, np.uint16)))
+        found = np.intersect1d(found, places[(frequency & np.uint16(ASKED - 1)) == often], assume_unique=True)
+    return found
 
 
 def _union(found: "Sequence[tuple[Places, NDArray[np.uint16]]]") -> "tuple[Places, NDArray[np.uint16]]":

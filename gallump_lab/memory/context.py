@@ -286,8 +286,12 @@ def pack(
 
 
 def newest_first(candidates: Sequence[ContextItem]) -> list[ContextItem]:
-    """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order."""
-    first, rest = candidates[:FIRST], candidates[FIRST:]
+    """Let the newest of equal statements, or a pinned one, take the best place; the others keep their order.
+
+    What is too far from the question stays behind.
+    """
+    near = sum("far" not in slot.signals for slot in candidates[:FIRST])
+    first, rest = candidates[:near], candidates[near:]
     equals: dict[Hashable, list[ContextItem]] = {}
     for slot in first:
         equals.setdefault(slot.states, []).append(slot)

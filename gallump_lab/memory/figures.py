@@ -107,8 +107,6 @@ class Clause:
     sentence: str
     around: frozenset[str]
     """The sentence's features."""
-    first: bool
-    """Whether it begins the text."""
     rumour: bool
     """Whether the text calls anything a rumour."""
 
@@ -156,7 +154,7 @@ def read(text: str) -> tuple[Clause, ...]:
         around = frozenset[str]().union(*said)
         for (start, stop), mine in zip(pieces, said, strict=True):
             held = tuple(each for each in figures if start <= each.start - begin < stop)
-            found.append(Clause(sentence[start:stop], held, mine, sentence, around, not found, rumour))
+            found.append(Clause(sentence[start:stop], held, mine, sentence, around, rumour))
     return tuple(found)
 
 

@@ -32,6 +32,9 @@ CANDIDATES = 60
 LEAST = 8
 """No passage costs fewer tokens: its date and speaker alone take as many."""
 
+FAR_TOO = 32
+"""So many that are too far from the question are shown as such; what is outdated is looked for among them too."""
+
 FIRST = 60
 """So many passages, the best by words and the nearest in meaning, of all and of the analysts' own, are scored by every
 signal."""
@@ -42,7 +45,7 @@ ENOUGH, STRANGE = 2, 4
 MANY = 0.7
 """Where many pieces are asked for, so much of `Recall.share` is enough."""
 
-VERSION = f"{TEXT} {KINDS} signals-5 {FIRST} outdated-1 insights-3"
+VERSION = f"{TEXT} {KINDS} signals-6 {FIRST} outdated-1 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
@@ -85,15 +88,15 @@ class Recalled:
 _WORDS = {
     "words": "shares its words",
     "meaning": "alike in meaning",
-    "speaker": "said by whom it names",
-    "role": "the wanted side's words",
-    "symbol": "about its symbol",
-    "dates": "of that time",
+    "speaker": "said by whom you name",
+    "role": "said by the side you ask about",
+    "symbol": "on the same symbol",
+    "dates": "from the time you name",
     "recency": "recent",
     "figures": "has a figure",
-    "wishes": "a standing wish",
+    "wishes": "a standing rule or wish",
     "hints": "found by the model's hint",
-    "message": "beside the best of its message",
+    "message": "goes with a match in its message",
     "pin": "pinned by you",
 }
 
@@ -179,7 +182,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         if (weight := getattr(settings, name))
     }
     gains["message"] = _beside_best(asked, places, sum(gains.values(), np.zeros(len(places), np.int64)))
-    gains["far"] = signals.FAR * _too_far(gains, asked)
+    gains["far"] = signals.FAR * _too_far(gains, asked, np.isin(places, asked.echoes))
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
     return Ranked(
@@ -228,14 +231,16 @@ def _beside_best(asked: Asked, places: "Places", scores: "Ints") -> "Ints":
     return found
 
 
-def _too_far(gains: "Mapping[str, Ints]", asked: Asked) -> Any:
+def _too_far(gains: "Mapping[str, Ints]", asked: Asked, echoes: Any) -> Any:
     """Return which passages have too little to do with the question, or score too far below the best of the others.
 
-    Where even the best has little to do with it, all are: more of a question that names what nobody spoke of.
+    What only repeats the question tells nothing about it. Where even the best has little to do with it, all are: more
+    of a question that names what nobody spoke of.
     """
     settings = asked.settings
     about = np.sum([gains[name] for name in (*signals.ABOUT, "message") if name in gains], axis=0)
     enough = (STRANGE if asked.strange else ENOUGH) * settings.least * MILLION
+    about = np.where(echoes, 0, about)
     near = (about >= settings.least * MILLION) & (np.max(about, initial=0) >= enough)
     scores = np.sum([*gains.values()], axis=0)
     return ~near | (scores < settings.share * (MANY if asked.many else 1) * max(scores[near], default=0))
@@ -283,8 +288,9 @@ def most(warm: int) -> int:
 def candidates(  # noqa: PLR0913 (what a line is made of)
     con: "DuckDBPyConnection", view: View, ranked: Ranked, factor: float, *, most: int, zone: tzinfo | None = UTC
 ) -> list[ContextItem]:
-    """Return the first `most` ranked passages as slots, dated in a time zone."""
-    first = ranked.passage_ids[:most]
+    """Return the first `most` ranked passages as slots, dated in a time zone; `FAR_TOO` of what is too far."""
+    far = sum(map(bool, ranked.signals.get("far", [])[:most]))
+    first = ranked.passage_ids[: min(most, len(ranked.passage_ids)) - max(far - FAR_TOO, 0)]
     message_ids = view.message_id[view.places[first]].tolist()
     spans = [*zip(message_ids, first, *view.spans[first].T.tolist(), strict=True)]
     found = _slots(con, view.lately, spans, factor, zone)

@@ -70,13 +70,6 @@ _ENDS = _any_of(
     "done with",
 )
 _PART = _any_of("half|third|quarter|some|part|left")
-_CONDITION = _any_of(r"if|i'?d|we'?d|hypothetical\w*")
-_DREAM = _any_of(r"hypothetical\w*|daydream\w*|thinking out loud|just kidding|jk")
-_DECLINED = regex(r"\bno[.,]|\bnah\b", re.IGNORECASE)
-_REPLY = regex(
-    r"^\W*(?:yes|yep|yeah|yup|no|nah|nope|ok|okay|k|kk|done|did|hm+|right|agreed|true|fine|letting|leaving|will)\b",
-    re.IGNORECASE,
-)
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
     r"|i mean|i meant|scratch that|my mistake|oops|make (?:it|that))\b",
@@ -208,12 +201,6 @@ class _Asked:
         about = self._said[slot.item_id] | self._taken_up[slot.item_id]
         return not self._subject or not self._subject.isdisjoint(about)
 
-    def _features(self, slot: ContextItem, clause: Clause) -> frozenset[str]:
-        """Return a clause's features; one that answers without saying what has those of what it answers."""
-        if clause.first and not clause.features & ATTRIBUTES and not self._said[slot.item_id] & self._subject:
-            return clause.features | self._taken_up[slot.item_id]
-        return clause.features
-
     def marks(self) -> dict[int, Mark]:
         found: dict[int, Mark] = {}
         if not self._total:
@@ -262,8 +249,7 @@ class _Asked:
                     for other in self._own
                     if _later(slot, other) and self._on_subject(other)
                     for old in self._clauses[other.item_id]
-                    if (percent and self._subject)
-                    or (self._features(other, old) if self._attributes else old.around) & asked
+                    if (percent and self._subject) or (old.features if self._attributes else old.around) & asked
                     for each in old.figures
                     if each.unit == new.unit and each.like(new)
                 )
@@ -272,8 +258,7 @@ class _Asked:
 
     def _answers(self, slot: ContextItem, clause: Clause, *, percent: bool) -> bool:
         if self._attributes:
-            said = self._features(slot, clause)
-            return bool(said & self._attributes) and self._near(slot, said) >= 0.5
+            return bool(clause.features & self._attributes) and self._near(slot, clause.features) >= 0.5
         sized = self._sized and "SIZE" in clause.features
         now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) + sized > 1  # a price now is no change
         if not now and not CHANGES.search(clause.sentence):
@@ -303,7 +288,7 @@ class _Asked:
         """Return whether a clause's figure is not one of another attribute than the question's."""
         if figure.unit == "%":
             return not self._attributes
-        others = self._features(slot, clause) & ATTRIBUTES - ({"ENTRY"} if self._sized else set())
+        others = clause.features & ATTRIBUTES - ({"ENTRY"} if self._sized else set())
         return not others or bool(others & self._attributes) or slot.role != self._role
 
     def _ended(self) -> Iterator[tuple[ContextItem, ContextItem]]:
@@ -338,25 +323,14 @@ class _Asked:
         clauses = self._clauses[slot.item_id]
         if not clause.sure or not any(_ENDS.search(c.text) for c in clauses if c.sentence == clause.sentence):
             return False
-        if not whether and (_PART.search(clause.sentence) or self._attributes & clause.features):
+        if _PART.search(clause.sentence) or (not whether and self._attributes & clause.features):
             return False
-        said = self._said[slot.item_id] & self._subject
-        reply = whether and not said and _REPLY.match(slot.text) and len(clause.sentence.split()) <= 3
-        return bool(clause.around & self._subject or said or reply)
+        return bool((clause.around | self._said[slot.item_id]) & self._subject)
 
     def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
         """Find what others say, and plans, where it is asked what is so."""
         others = _WHO_SAYS.search(_I_SAID.sub("", self._rest)) is not None
         planned = _SUPPOSED.search(self._rest) is not None
-        facts = [
-            _when(slot)
-            for slot in self._own
-            if self._on_subject(slot)
-            for clause in self._clauses[slot.item_id]
-            if clause.sure and (clause.around & self._subject or _REPLY.match(slot.text))
-            if clause.figures or _ENDS.search(clause.sentence)
-        ]
-        newest = max(facts, default=None)
         for slot in self._live:
             about = self._on_subject(slot)
             for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
@@ -364,11 +338,8 @@ class _Asked:
                     continue
                 if clause.reported and not others:
                     yield slot, HEARSAY
-                elif clause.supposed and clause.figures and self._of_state and not _DECLINED.search(slot.text):
-                    if planned and not _DREAM.search(slot.text):
-                        continue
-                    if _CONDITION.search(clause.sentence) or (newest is not None and newest > _when(slot)):
-                        yield slot, PLAN
+                elif clause.supposed and clause.figures and self._of_state and not planned:
+                    yield slot, PLAN
 
 
 def _last(found: Mapping[int, Mark], mark: Mark) -> Mark:

@@ -247,7 +247,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
 
 def _newest_first(table: Ints, passages: Mapping[int, ContextItem]) -> Ints:
     """Return a table with the newest of equal statements first, as a prompt has them."""
-    first = [passages[item] for item in table[: memory.FIRST, 0].tolist()]
+    near = np.count_nonzero(table[: memory.FIRST, -1] == 0)
+    first = [passages[item] for item in table[:near, 0].tolist()]
     place = {slot.item_id: number for number, slot in enumerate(first)}
     moved = [place[slot.item_id] for slot in memory.newest_first(first)]
     return np.concatenate([table[moved], table[len(moved) :]]) if moved != sorted(moved) else table

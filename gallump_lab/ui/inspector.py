@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory import records
+from gallump_lab.memory.kinds import parted
 from gallump_lab.memory.recall import why
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
@@ -25,11 +26,17 @@ _REASONS = {
     "over window": "no room left in the window",
     "in HOT": "HOT shows it already",
     "in WARM": "WARM shows it already",
-    "duplicate": "said again elsewhere",
-    "superseded": "something newer holds",
-    "below threshold": "too far from the question",
+    "duplicate": "another item says the same",
+    "superseded": "replaced by something newer",
+    "below threshold": "too little to do with the question",
     "excluded": "excluded by you",
 }
+_NOTHING = {
+    "hot": "nothing yet, the session begins here",
+    "warm": "nothing, no earlier talk",
+    "cold": "nothing, no insights on this",
+}
+"""Of a tier without candidates."""
 
 
 def preview(  # noqa: PLR0913 (a question's givens)
@@ -75,8 +82,9 @@ def carried(lab: "Lab", message_id: int) -> dict[str, Any]:
     if (turn := _message(lab, message_id)["turn"]) is None:
         msg = f"Nothing is recorded of the turn of message {message_id} any more: its question was forgotten."
         raise ValueError(msg)
-    question = _message(lab, turn["question_id"])
-    return _describe(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), question["text"])
+    question, rewritten = _message(lab, turn["question_id"])["text"], turn["rewritten"]
+    found = _describe(turn["tokens"], turn["used"], turn["budget"], lab.slots(turn["turn_id"]), rewritten or question)
+    return found | {"notice": rewritten and f"Recall looked for: {visible(rewritten)}"}
 
 
 def source(lab: "Lab", *, kind: str, item: int, message: int | None) -> dict[str, Any]:
@@ -126,7 +134,16 @@ def _describe(
         "window": budget["window"],
         "reply": budget["reply"],
         "slots": [_slot(slot, asked) for slot in slots],
+        "nothing": {tier: _nothing(tier, slots) for tier in records.TIERS},
     }
+
+
+def _nothing(tier: str, slots: Sequence[ContextItem]) -> str:
+    """Return what to say of a tier that keeps nothing: why not even its first candidate."""
+    reason = next((slot.reason for slot in slots if slot.tier == tier and not slot.kept), None)
+    if reason is None:
+        return _NOTHING[tier]
+    return "nothing matches well" if reason == "below threshold" else f"nothing, {_REASONS[reason]}"
 
 
 def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
@@ -140,8 +157,10 @@ def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
 
 def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     """Return why an item stands in the prompt, or why it does not."""
+    outdated = [f"outdated: {slot.outdated}"] if slot.outdated else []
     if not slot.kept:
-        return _REASONS[slot.reason]
+        silent = slot.reason == "below threshold" and slot.role and not parted(slot.text, slot.role)[0]
+        return " \u00b7 ".join(["states nothing" if silent else _REASONS[slot.reason], *outdated])
     said = [why(slot)] if slot.signals else []
     if slot.tier == "hot":
         said.insert(0, "newest of this session")
@@ -149,9 +168,7 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
         said = ["pinned by you"]
     if shared and slot.tier != "hot":
         said.append(f"shares {', '.join(shared[:6])}")
-    if slot.outdated:
-        said.append(f"outdated: {slot.outdated}")
-    return " \u00b7 ".join(said)
+    return " \u00b7 ".join([*said, *outdated])
 
 
 class Inspecting(Widget):

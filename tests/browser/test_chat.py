@@ -200,10 +200,3 @@ def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_ther
     expect(notebook.log).to_contain_text("Note 0")
     expect(earlier).to_be_hidden()
     expect(notebook.log).to_be_focused()
-
-
-def test_the_offline_analyst_is_a_visible_state(notebook):
-    notebook.open("del os.environ['ANTHROPIC_BASE_URL']", OPEN)
-    expect(notebook.chat).to_contain_text("Offline analyst: no model is asked")
-    notebook.ask("Is AAPL worth buying?")
-    expect(notebook.replies).to_contain_text("AAPL closed at $430.47 on 2013-03-01")

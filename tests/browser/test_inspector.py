@@ -2,9 +2,10 @@
 
 import re
 import threading
+from datetime import UTC, datetime, timedelta
 
 from messages_server import say
-from notebook_page import OUTSIDE, remembering
+from notebook_page import CLOCKED, OUTSIDE, remembering
 from playwright.sync_api import expect
 
 
@@ -160,3 +161,45 @@ def test_an_item_is_pinned_opened_or_excluded_for_one_question_without_a_mouse(n
     keyboard.use(notebook.chat.get_by_role("button", name="Clear"))
     expect(notebook.box).to_be_focused()
     expect(notebook.chat).not_to_contain_text("For the next question:")
+
+
+def test_asked_again_and_again_the_offline_analyst_says_where_a_stop_stands_and_the_old_one_is_marked(notebook):
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+    def ask(text, later):
+        nonlocal now
+        now += later
+        notebook.at(now)
+        count = notebook.replies.count()
+        notebook.ask(text)
+        expect(notebook.replies).to_have_count(count + 1)
+        return notebook.replies.last
+
+    notebook.at(now)
+    notebook.open("del os.environ['ANTHROPIC_BASE_URL']", CLOCKED)
+    expect(notebook.chat).to_contain_text("Offline analyst: no model is asked")
+    minute = timedelta(minutes=1)
+    reply = ask("I'm long 30 AAPL at 430. My stop is 420, hard, not mental.", minute)
+    expect(reply).to_contain_text("AAPL closed at $430.47 on 2013-03-01")
+    for text in ("What else moves the stock this month?", "I sleep badly before earnings, keep it small."):
+        ask(text, minute)
+    for text in ("Where did I want my stop on AAPL?", "Where did I want my stop on AAPL?"):
+        reply = ask(text, minute)
+        expect(reply).to_contain_text("My stop is 420, hard, not mental.")
+    ask("Moved my AAPL stop to 455 after that run.", minute)
+    for later in (minute, timedelta(days=1), minute):
+        reply = ask("Where did I want my stop on AAPL?", later)
+        expect(reply).to_contain_text("Moved my AAPL stop to 455 after that run.")
+        expect(reply).not_to_contain_text("420")
+        expect(reply).not_to_contain_text("Where did I want")
+    expect(notebook.log.locator(".gl-divider")).to_have_text("Session ended after 30 minutes \u00b7 new session")
+
+    reply.get_by_role("button", name="Context of this reply").click()
+    panel = notebook.chat.get_by_role("complementary", name="Context")
+    newest, old = kept(panel, "warm").first, kept(panel, "warm").filter(has_text="My stop is 420")
+    expect(newest).to_contain_text("Moved my AAPL stop to 455")
+    expect(newest).not_to_contain_text("outdated")
+    expect(old).to_contain_text("outdated: 455 since 2026-03-02")
+    panel.get_by_role("button", name="Next question", exact=True).click()
+    notebook.box.fill("Who bakes sourdough bread?")
+    expect(panel.locator("details[data-tier=warm] > summary")).to_have_text("WARM: nothing matches well")

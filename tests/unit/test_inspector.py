@@ -58,7 +58,7 @@ def test_a_question_shows_what_it_would_carry_and_every_token_is_accounted_for(l
     assert lab.transcript(limit=1)[0]["text"] == "Good morning."  # nothing was asked
     found = preview(lab, "now", text="  ", **ASKED)  # before anything is typed: what any question would carry
     assert slots(found, "hot")
-    assert [each["why"] for each in slots(found, "cold", kept=False)] == ["too far from the question"]
+    assert [each["why"] for each in slots(found, "cold", kept=False)] == ["too little to do with the question"]
     lab.apply(Config.guide())
     assert preview(lab, "now", text="Well?", **ASKED)["items"]  # the template counts items, not tokens
 

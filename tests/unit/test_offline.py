@@ -157,21 +157,24 @@ def test_any_question_gets_the_same_careful_note():
         assert note(market(), question=question) == note(market())
 
 
-@pytest.mark.parametrize(
-    ("question", "quoted"),
-    [
-        ("Is my stop on AAPL hard?", "“My stop on AAPL is 400, hard.”"),
-        ("How large may a position be?", "“Never more than 5% in one position.”"),
-        ("And oil?", "“Oil is a side show.”"),
-        ("And now?", "“Thanks, what else?”"),
-    ],
-)
-def test_of_the_session_it_quotes_what_shares_most_with_the_question(question, quoted):
-    said = ["My stop on AAPL is 400, hard.", "Where is my stop on AAPL?", "Oil is a side show.", "Thanks, what else?"]
-    slots = [slot("hot", text, message_id=2 * i) for i, text in enumerate(said, 1)]
-    slots += [slot("hot", "Never more than 5% in one position.", message_id=2, rank=2)]
-    text, _ = note(MarketContext(), session(*slots), question)
-    assert text.endswith(f"you said: {quoted}")
+def test_of_the_session_it_quotes_what_states_something_of_the_question_and_still_holds(tmp_path):
+    lab, session = Lab.open(tmp_path / "lab.duckdb"), None
+    for text in (
+        "My stop on AAPL is 400, hard.",
+        "Where is my stop on AAPL?",
+        "Never more than 5% in one position.",
+        "My stop on AAPL is 430 now.",
+        "Where is my stop on AAPL?",
+    ):
+        session = lab.ask(text, session_id=session).session_id
+    for question, quoted in (
+        ("Where is my stop on AAPL?", "My stop on AAPL is 430 now."),
+        ("Where was my stop on AAPL before?", "My stop on AAPL is 400, hard."),
+        ("How large may a position be?", "Never more than 5% in one position."),
+        ("And what did I say last?", "Where is my stop on AAPL?"),
+    ):
+        text, _ = offline.write(lab.preview(question, session_id=session).prompt)
+        assert f"**Earlier in this session** you said: “{quoted}”" in text
 
 
 def test_it_quotes_the_best_recalled_passage_with_its_date_and_the_users_own_words_first():

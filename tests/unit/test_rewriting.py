@@ -11,6 +11,7 @@ from messages_server import DROP, Status, say, start, text
 from gallump_lab import Config, ConfigError, Lab, Model, study
 from gallump_lab.brain import claude, rewriting
 from gallump_lab.brain.answer import ModelError
+from gallump_lab.ui.inspector import carried
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PRICED = {"claude-sonnet-5-5": (2.0, 10.0)}
@@ -50,6 +51,7 @@ def test_off_it_sends_the_question_alone(lab, server):
     assert (reply.rewritten, preview.rewriting_usd, preview.notice) == (None, 0.0, None)
     assert lab.turns[["rewritten", "rewriting"]].isna().all(axis=None)
     assert "giraffe" not in recalled(reply)
+    assert carried(lab, reply.reply_id)["notice"] is None
 
 
 def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analysts_own(lab, server):
@@ -66,6 +68,9 @@ def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analys
     assert "The giraffe rule" in recalled(reply)
     assert (reply.rewritten, reply.notice) == (TOLD, None)
     assert lab.turns["rewritten"].tolist()[1] == TOLD
+    shown = carried(lab, reply.reply_id)
+    assert shown["notice"] == f"Recall looked for: {TOLD}"
+    assert any("shares giraffe" in slot["why"] for slot in shown["slots"])
     took = json.loads(lab.turns["rewriting"].iloc[1])
     assert (took["input_tokens"], took["output_tokens"]) == (300, 20)
     assert reply.cost_usd == lab.turns["cost_usd"].iloc[1] == pytest.approx((1_300 * 2 + 40 * 10) / 1e6)

@@ -133,12 +133,12 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     return made;
   }
 
-  function group(tier, slots, part) {
+  function group(tier, { slots, nothing }, part) {
     const mine = slots.filter((each) => each.tier === tier);
     const kept = mine.filter((each) => each.kept);
     const missed = mine.filter((each) => !each.kept);
     const name = tier.toUpperCase();
-    const words = `${name}: ${kept.length ? `${count.format(kept.length)} kept, ${count.format(part.tokens)} tokens` : "nothing"}`;
+    const words = `${name}: ${kept.length ? `${count.format(kept.length)} kept, ${count.format(part.tokens)} tokens` : nothing[tier]}`;
     const made = make("details", { "data-tier": tier }, make("summary", {}, words));
     if (kept.length) made.append(make("ul", {}, ...kept.map(slot)));
     if (missed.length) {
@@ -196,7 +196,7 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     if (told.notice) room.textContent += ` ${told.notice}`;
     const before = new Map([...items.querySelectorAll("details")].map((each) => [each.dataset.tier, each.open]));
     const hold = held();
-    items.replaceChildren(...TIERS.map((tier, i) => group(tier, told.slots, parts[i])));
+    items.replaceChildren(...TIERS.map((tier, i) => group(tier, told, parts[i])));
     for (const each of items.querySelectorAll("details")) {
       each.open = before.get(each.dataset.tier) ?? ["warm", "cold"].includes(each.dataset.tier);
     }
