@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
 from gallump_lab.memory.kinds import asks_assistant, parted
+from gallump_lab.memory.outdated import told
 from gallump_lab.memory.succession import asks_for_earlier
 from gallump_lab.memory.text import NOTE, one_line
 
@@ -203,12 +204,12 @@ def _remembered(prompt: "Prompt") -> list[str]:
     said = [slot for slot in found if not slot.kept]
     if not ranked:
         said = [slot for slot in prompt.slots if slot.tier == "hot" and slot.kept and slot.role == "user"]
-    told = [f"**Earlier in this session** you said: {_quoted(slot.text)}" for slot in said[:1]]
-    told += [f"**Recalled** {_whence(slot)}: {_quoted(slot.text)}" for slot in found if slot.kept][:1]
+    quoted = [f"**Earlier in this session** you said: {_quoted(slot.text)}" for slot in said[:1]]
+    quoted += [f"**Recalled** {_whence(slot)}: {_quoted(slot.text)}" for slot in found if slot.kept][:1]
     if cold := [slot for slot in prompt.slots if slot.tier == "cold" and slot.kept]:
         best = min(cold, key=lambda slot: slot.rank)
-        told.append(f"**Learnt from past sessions**: {_quoted(best.text)}")
-    return told
+        quoted.append(f"**Learnt from past sessions**: {_quoted(best.text)}")
+    return quoted
 
 
 def _stands(slot: "ContextItem") -> bool:
@@ -220,8 +221,8 @@ def _stands(slot: "ContextItem") -> bool:
 def _whence(slot: "ContextItem") -> str:
     who = "you said" if slot.role == "user" else "the analyst said"
     day = f"{slot.created_at:%Y-%m-%d}" if slot.created_at else None
-    outdated = f"outdated ({slot.outdated})" if slot.outdated else None
-    return ", ".join(filter(None, (day, slot.symbol, outdated, who)))
+    mark = told(slot.outdated) if slot.outdated else None
+    return ", ".join(filter(None, (day, slot.symbol, mark, who)))
 
 
 def _age(market: "MarketContext", at: datetime | None) -> str:

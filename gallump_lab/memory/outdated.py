@@ -62,9 +62,14 @@ def marked(slot: ContextItem, mark: str | None, factor: float) -> ContextItem:
     """Return a slot whose line begins with why it is outdated, in words; the slot itself where it is not."""
     if mark is None:
         return slot
-    lead = f"[{mark}] " if mark.startswith((CLOSED, HEARSAY, PLAN)) else f"[superseded: {mark}] "
+    lead = f"[{told(mark)}] "
     cost = slot.tokens + tokens.scaled(_counted(lead), factor)
     return replace(slot, outdated=mark, line=lead + slot.line, tokens=cost)
+
+
+def told(mark: str) -> str:
+    """Return a mark as it is shown."""
+    return mark if mark.startswith((CLOSED, HEARSAY, PLAN)) else f"superseded: {mark}"
 
 
 _counted = lru_cache(maxsize=1_000)(tokens.count)

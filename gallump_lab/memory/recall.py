@@ -89,7 +89,8 @@ _WORDS = {
     "words": "shares its words",
     "meaning": "alike in meaning",
     "speaker": "said by whom you name",
-    "role": "said by the side you ask about",
+    "role user": "your own words",
+    "role assistant": "the analyst's words",
     "symbol": "on the same symbol",
     "dates": "from the time you name",
     "recency": "recent",
@@ -104,7 +105,8 @@ _WORDS = {
 def why(slot: ContextItem) -> str:
     """Return in words what speaks for an item, the most first."""
     gains = sorted(((gain, name) for name, gain in slot.signals.items() if gain > 0), reverse=True)
-    return ", ".join(f"{_WORDS.get(name, name)} {gain / MILLION:.2f}" for gain, name in gains)
+    words = ((_WORDS.get(f"{name} {slot.role}") or _WORDS.get(name, name), gain) for gain, name in gains)
+    return ", ".join(f"{word} {gain / MILLION:.2f}" for word, gain in words)
 
 
 @dataclass(frozen=True, kw_only=True)

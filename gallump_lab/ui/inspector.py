@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.memory import records
 from gallump_lab.memory.kinds import parted
+from gallump_lab.memory.outdated import told
 from gallump_lab.memory.recall import why
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
@@ -157,10 +158,10 @@ def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
 
 def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     """Return why an item stands in the prompt, or why it does not."""
-    outdated = [f"outdated: {slot.outdated}"] if slot.outdated else []
+    mark = [told(slot.outdated)] if slot.outdated else []
     if not slot.kept:
         silent = slot.reason == "below threshold" and slot.role and not parted(slot.text, slot.role)[0]
-        return " \u00b7 ".join(["states nothing" if silent else _REASONS[slot.reason], *outdated])
+        return " \u00b7 ".join([*mark, "states nothing" if silent else _REASONS[slot.reason]])
     said = [why(slot)] if slot.signals else []
     if slot.tier == "hot":
         said.insert(0, "newest of this session")
@@ -168,7 +169,7 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
         said = ["pinned by you"]
     if shared and slot.tier != "hot":
         said.append(f"shares {', '.join(shared[:6])}")
-    return " \u00b7 ".join([*said, *outdated])
+    return " \u00b7 ".join([*mark, *said])
 
 
 class Inspecting(Widget):

@@ -1,10 +1,12 @@
 """Trading talk with outdated values and questions that nothing answers: what is measured is what recall shows."""
 
 import math
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clock import Clock
 
 from gallump_lab import Lab, datasets, study
 
@@ -100,3 +102,21 @@ def test_a_perfect_ranking_stands_beside_the_others_and_shows_how_far_there_is_t
     assert set(ideal["retriever"]) == {"perfect ranking"}
     assert "a perfect ranking 1.000 for" in repr(sweep.plot("precision"))
     assert sweep.best("precision").retriever in ranks.retrievers
+
+
+def test_asked_again_a_question_is_answered_by_what_answered_it_first_not_by_itself(lab, tmp_path):
+    clock = Clock(lab.messages["created_at"].max().to_pydatetime())
+    asking = Lab.open(lab.store.backup(tmp_path / "copy.duckdb"), clock=clock)
+    held: list[list[float]] = []
+    for asked in lab.questions.itertuples():
+        if "?" in asked.text or not len(asked.evidence):  # what has a question mark is known as one anyway
+            continue
+        held.append([])
+        for _ in range(2):
+            clock.now += timedelta(minutes=1)
+            reply = asking.ask(asked.text)
+            kept = {slot.message_id for slot in reply.prompt.slots if slot.kept}
+            held[-1].append(len(kept.intersection(asked.evidence)) / len(asked.evidence))
+    first, again = np.mean(held, axis=0)
+    assert len(held) > 10
+    assert again >= first - 0.02
