@@ -120,6 +120,11 @@ def test_a_message_speaks_of_what_it_names_and_only_else_of_its_field():
         assert support.names(stated(f"Ada sells {symbol}", source, symbol=symbol), talk).value == value
 
 
+def test_a_symbol_that_was_renamed_is_the_same():
+    talk = reader(message(1, "sold facebook", symbol="META"), message(2, "FB at 31.16, out", symbol="FB"))
+    assert [support.names(stated("Ada sold FB", source, symbol="FB"), talk).value for source in (1, 2)] == [1, 1]
+
+
 def test_the_one_it_speaks_of_must_have_said_it():
     talk = reader(
         message(1, "thanks Bob, i quit smoking"),

@@ -13,6 +13,7 @@ from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.text import terms
 from gallump_lab.reading.dates import Named
+from gallump_lab.reading.names import key
 from gallump_lab.study.scorecard.history import Score, Stated
 from gallump_lab.study.scorecard.reader import Amount, Reader, bare
 
@@ -102,14 +103,14 @@ def names(insight: Stated, reader: Reader) -> Score:
     message has, in short or inflected too; else 0.
     """
     cited = reader.history.cited(insight)
-    spoken = {symbol for each in cited for symbol in reader.meant(each)}
+    spoken = {key(symbol) for each in cited for symbol in reader.meant(each)}
     speakers = {bare(each.speaker) for each in cited if each.speaker}
     present = {bare(m.speaker) for each in cited for m in reader.history.sessions[each.session_id] if m.speaker}
     said = speakers.union(*map(reader.words, cited))
     found = [bare(name) for name in reader.names(reader.stated(insight)) if not reader.mentioned(name)]
     found += [bare(insight.speaker)] if insight.speaker else []
     first = next((name for name in found if name in reader.speakers), None)
-    scores = {symbol: float(symbol in spoken) for symbol in reader.symbols(insight)}
+    scores = {symbol: float(key(symbol) in spoken) for symbol in reader.symbols(insight)}
     for name in found:
         there = name in present or _among(name, said)
         scores[name] = ANOTHER * there if name == first and name not in speakers else float(there)
