@@ -86,6 +86,8 @@ class Asked:
     """Whether it names a symbol, or another name, that nobody has spoken of."""
     weights: "Mapping[str, int]"
     """What each of its terms weighs, in millionths, whether anything holds it or not."""
+    answered: "Mapping[int, int]"
+    """The places of what replies to similar questions rested on, with what each gains."""
     hints: "Mapping[int, int]"
     """What the best hint to a passage gives it, by its place."""
     echoes: "Places"
@@ -201,6 +203,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         figure=asks_figure(question),
         strange=strange,
         weights={term: round(1e6 * idf(word)) for word in kept for term in terms(word)},
+        answered={},
         hints={},
         echoes=_echoes(view, question, postings) if parted(question, "user")[0] else np.zeros(0, np.int64),
     )

@@ -72,7 +72,7 @@ def test_what_two_items_share_or_the_question_the_market_or_the_instructions_say
     turn = ask(lab, "What of halibut?", ["AAPL"])
     assert "430.47" in lab.preview("?", ["AAPL"]).prompt.text
     (evidence,) = used(lab, turn, "430.47 and 182, said FRED.").values()
-    assert evidence == ["182 said fred", "430.47 182 said", "fred"]
+    assert evidence == ["182 say fred", "430.47 182 say", "fred"]
 
 
 def test_what_is_no_number_and_no_name_is_no_mark():
