@@ -43,6 +43,7 @@ def found(con: "DuckDBPyConnection", asked: Asked, places: "Places", moment: AsO
         there[each.places] = True
         held += each.idf * there[places]
     similar = (held >= SIMILAR * sum(each.idf for each in asked.found)) & (view.role[places] == USER)
+    similar &= view.stated[places] < view.terms[places]  # something of it asks
     if not similar.any():
         return {}
     given = {"questions": view.message_id[places[similar]].tolist(), "at": times.naive(moment.at)}

@@ -33,6 +33,8 @@ Spans = list[tuple[int, int]]
 
 QUERY_TERMS = 64
 """Of a long question so many different terms are matched: those that occur in it most often, earlier ones first."""
+YOUNG = 20
+"""As if so many passages more held none of a term: in a young lab a word that all hold still says something."""
 _PROPER = re.compile(r"(?<=[a-z,] )[A-Z][\w'&-]{2,}")
 """What is written as a name where no sentence begins."""
 _OF_TALK = frozenset(
@@ -154,16 +156,17 @@ def ask(  # noqa: PLR0913 (a question's givens)
     keys = {*map(names.key, symbols)}
     called = [span for span in names.reader(frozenset(symbols)).spans(question) if names.key(span[2]) in keys]
     meant = {term_id(term): symbol for begin, end, symbol in called for term in terms(question[begin:end])}
+    size = len(view) + YOUNG
     known = {}
     for number, own in postings.items():  # what names MU holds "micron" too, once
         places, often = _union([own, *(postings[n] for n in _naming([meant[number]]))]) if number in meant else own
         known[number] = TermPlaces(
-            idf=rarity(len(view), len(own[0]) or len(places)),
+            idf=rarity(size, len(own[0]) or len(places)),
             places=places,
             frequency=often & np.uint16(ASKED - 1),
             stated=often < ASKED,
         )
-    rarest = rarity(len(view), 0)
+    rarest = rarity(size, 0)
 
     def idf(word: str) -> float:
         return max((known[n].idf if n in known else rarest for n in map(term_id, terms(word))), default=rarest)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gallump_lab import masking
 from gallump_lab.memory.messages import checked_name, checked_text, next_ids
+from gallump_lab.memory.records import check
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Catalogue, Store, query, times
 
@@ -277,6 +278,7 @@ def label(  # noqa: PLR0913 (a label's fields)
     if grade is not None and (type(grade) is not int or not 0 <= grade <= EVIDENCE):
         msg = f"grade must be a whole number from 0 to {EVIDENCE}, or None to take one back, not {grade!r}."
         raise ValueError(msg)
+    check(isinstance(outdated, bool), "outdated", "True or False", outdated)
     if outdated and grade == EVIDENCE:
         msg = f"grade must be from 0 to {EVIDENCE - 1} where a message is outdated: no answer rests on it."
         raise ValueError(msg)
