@@ -167,7 +167,7 @@ class Recall(_Settings):
     """For the analysts' own words, over the assistant's; where the question asks for those, the other way round."""
     symbol: float = _number(0.1)
     """For what was said of the asked symbol."""
-    dates: float = _number(0.5)
+    dates: float = _number(0.8)
     """For what was said when the question says ("last week", "in May")."""
     recency: float = _number(0.05)
     """For what was said lately; it halves in 90 days."""

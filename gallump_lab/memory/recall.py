@@ -43,7 +43,7 @@ ENOUGH, STRANGE = 2, 4
 """So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
 
 MANY = 0.7
-"""Where many pieces are asked for, so much of `Recall.share` is enough."""
+"""Where many pieces are asked for, and for what was said when the question says, so much of `Recall.share` is enough."""
 
 VERSION = f"{TEXT} {KINDS} signals-6 {FIRST} outdated-2 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
@@ -251,7 +251,9 @@ def _too_far(gains: "Mapping[str, Ints]", asked: Asked, echoes: Any) -> Any:
     about = np.where(echoes, 0, about)
     near = (about >= settings.least * MILLION) & (np.max(about, initial=0) >= enough)
     scores = np.sum([*gains.values()], axis=0)
-    return ~near | (scores < settings.share * (MANY if asked.many else 1) * max(scores[near], default=0))
+    of_then = bool(asked.spans) & (gains.get("dates", np.zeros(1)) >= settings.dates * MILLION)
+    share = settings.share * np.where(of_then | asked.many, MANY, 1)
+    return ~near | (scores < share * max(scores[near], default=0))
 
 
 def _with_neighbours(view: View, best: "Places") -> "Places":

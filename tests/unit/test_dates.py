@@ -179,7 +179,7 @@ def test_days_are_those_of_the_analyst_s_time_zone(tmp_path: Path, clock: bool) 
     lab = Lab.open(tmp_path / "lab.duckdb", config=config, clock=Clock(evening if clock else evening.astimezone(UTC)))
     talk(lab, ("2026-11-20T15:00Z", "I moved the stop to 421."), ("2026-11-21T02:30Z", "I moved the target to 500."))
     found = lab.recall("What did I move today?")
-    assert [slot.signals["dates"] for slot in found.slots] == [500_000, 500_000]
+    assert [slot.signals["dates"] for slot in found.slots] == [800_000, 800_000]
     assert {slot.line[:10] for slot in found.slots} == {"2026-11-20"}
     reply = lab.ask("What did I move today?")
     assert lab.turns["time_zone"].tolist() == ["America/New_York"]
