@@ -43,7 +43,7 @@ ENOUGH, STRANGE = 2, 4
 """So many times `Recall.least` the best passage must have to do with a question, that WARM shows anything."""
 
 MANY = 0.7
-"""Where many pieces are asked for, and for what was said when the question says, so much of `Recall.share` is enough."""
+"""So much of `Recall.share` is enough where many pieces are asked for, and for what was said when the question says."""
 
 VERSION = f"{TEXT} {KINDS} signals-6 {FIRST} outdated-2 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""

@@ -220,12 +220,13 @@ class _Asked:
         if not self._total:
             return found
         if not _ALL.search(self._rest):
-            for change in (*self._stated(), *self._replaced(), *self._taken_back()):
+            for old, new in self._ended():
+                found.setdefault(old.item_id, _mark(CLOSED, new))
+            held = _WHETHER.search(self._rest) and not self._attributes and not self._sized  # not how much of it
+            for change in (*(() if held else (*self._stated(), *self._replaced())), *self._taken_back()):
                 for old in self._old(*change):
                     new, _, figure = change
                     found.setdefault(old.item_id, _mark(new.text[figure.start : figure.stop].strip(), new))
-            for old, new in self._ended():
-                found.setdefault(old.item_id, _mark(CLOSED, new))
         if not self._you:
             for slot, words in self._unsure():
                 found.setdefault(slot.item_id, Mark(words=words))
