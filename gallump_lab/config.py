@@ -175,15 +175,17 @@ class Recall(_Settings):
     """For what holds figures, where the question wants one."""
     wishes: float = _number(0.1)
     """For the analysts' standing wishes and rules ("always", "from now on", "I prefer")."""
+    answered: float = _number(0.3)
+    """For what the reply to an earlier, similar question rested on; off in a what-if."""
     hints: float = _number(0.0)
     """For what the model's hints lead to: likely questions or a line of context, given with the insights of a session
     when the model distils it. Off, the default, none are asked for."""
     message: float = _number(1.0, high=1)
     """How far a message's other passages follow its best one: 1 as measured, 0 not at all."""
     least: float = _number(0.2)
-    """What gets less from words, meaning, speaker, symbol, dates and hints has too little to do with the question: it
-    is left out. Where the best gets less than twice that, WARM stays empty; four times, where nobody spoke of what it
-    names."""
+    """What gets less from words, meaning, speaker, symbol, dates, answered and hints has too little to do with the
+    question: it is left out. Where the best gets less than twice that, WARM stays empty; four times, where nobody spoke
+    of what it names."""
     share: float = _number(0.7, high=1)
     """What scores less than this share of the best is left out, so that the rest of the budget stays free."""
     k1: float = _number(0.5)

@@ -83,9 +83,11 @@ class Asked:
     figure: bool
     """Whether it wants a figure."""
     strange: bool
-    """Whether it names a symbol, or another name, that nobody has spoken of."""
+    """Whether it names a symbol, or another name, that nobody has spoken of but to ask."""
     weights: "Mapping[str, int]"
     """What each of its terms weighs, in millionths, whether anything holds it or not."""
+    answered: "Mapping[int, int]"
+    """The places of what replies to similar questions rested on, with what each gains."""
     hints: "Mapping[int, int]"
     """What the best hint to a passage gives it, by its place."""
     echoes: "Places"
@@ -179,10 +181,11 @@ def ask(  # noqa: PLR0913 (a question's givens)
     spoken = [key for name, key in view.symbols.items() if names.key(name) in keys]
     naming = np.unique(np.concatenate([postings[n][0] for n in _naming(symbols)] or [np.zeros(0, np.int64)]))
     proper = (term_id(term) for name in _PROPER.findall(rest) for term in terms(name) if term not in dropped)
+    named = any((postings[number][1] < ASKED).any() for number in _naming(symbols))
     strange = (
-        not (len(naming) or np.isin(view.symbol, np.array(spoken, np.uint64)).any())
+        not (named or np.isin(view.symbol[view.stated > 0], np.array(spoken, np.uint64)).any())
         if called
-        else any(number in known and not len(known[number].places) for number in proper)
+        else any(number in known and not known[number].stated.any() for number in proper)
     )
     wanted = dict.fromkeys(term_id(term) for word in kept for term in terms(word))
     return Asked(
@@ -201,6 +204,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         figure=asks_figure(question),
         strange=strange,
         weights={term: round(1e6 * idf(word)) for word in kept for term in terms(word)},
+        answered={},
         hints={},
         echoes=_echoes(view, question, postings) if parted(question, "user")[0] else np.zeros(0, np.int64),
     )

@@ -96,7 +96,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     most = recall.most(budget.warm)
     found = recall.candidates(con, view, ranked, factor, most=most, zone=moment.at.tzinfo)
-    found = newest_first(outdated.settle(found, question, moment.now, factor))
+    found = newest_first(outdated.settle(found, question, moment.now, factor, concerned))
     found = [slot if slot.rank == rank else replace(slot, rank=rank) for rank, slot in enumerate(found, 1)]
     warm = pack(found, budget.warm, passed_over=already_said(standing), excluded=overrides.excluded)
 

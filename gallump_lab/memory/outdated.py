@@ -14,7 +14,9 @@ FIRST = 32
 """So many candidates are looked at; the outcome does not depend on how many more there are."""
 
 
-def settle(candidates: Sequence[ContextItem], question: str, now: datetime, factor: float) -> list[ContextItem]:
+def settle(
+    candidates: Sequence[ContextItem], question: str, now: datetime, factor: float, symbols: Sequence[str] = ()
+) -> list[ContextItem]:
     """Mark what is outdated of a question's candidates, and put what holds instead before it.
 
     What holds instead takes the best place of those that it outdates: a mark that is wrong loses nothing. Where it is
@@ -28,9 +30,11 @@ def settle(candidates: Sequence[ContextItem], question: str, now: datetime, fact
         What is asked at `now`, in the time zone whose days count.
     factor : float
         The model's tokens per cl100k token: a mark costs some.
+    symbols : sequence of str
+        What the question is about.
     """
     first, rest = candidates[:FIRST], candidates[FIRST:]
-    found, earlier = succession.marks(question, first, now), succession.asks_for_earlier(question)
+    found, earlier = succession.marks(question, first, now, symbols), succession.asks_for_earlier(question)
     words = {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)

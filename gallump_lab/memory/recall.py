@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab import tokens
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
-from gallump_lab.memory import corpus, hints, signals
+from gallump_lab.memory import answered, corpus, hints, signals
 from gallump_lab.memory.asked import Asked, ask, needed
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.kinds import VERSION as KINDS
@@ -45,7 +45,7 @@ ENOUGH, STRANGE = 2, 4
 MANY = 0.7
 """Where many pieces are asked for, so much of `Recall.share` is enough."""
 
-VERSION = f"{TEXT} {KINDS} signals-6 {FIRST} outdated-1 insights-3"
+VERSION = f"{TEXT} {KINDS} signals-6 {FIRST} outdated-2 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
@@ -96,6 +96,7 @@ _WORDS = {
     "recency": "recent",
     "figures": "has a figure",
     "wishes": "a standing rule or wish",
+    "answered": "answered this before",
     "hints": "found by the model's hint",
     "message": "goes with a match in its message",
     "pin": "pinned by you",
@@ -167,6 +168,11 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     if settings.hints:
         asked = replace(asked, hints=once("hints", lambda: hints.found(con, plain, moment)))
     best = np.unique(np.concatenate(_first(asked, once)))
+    if settings.answered:
+        asked = replace(
+            asked, answered=once(("answered", best.tobytes()), lambda: answered.found(con, plain, best, moment))
+        )
+        best = np.union1d(best, np.array([*asked.answered], np.int64))
     places = once(best.tobytes(), lambda: _with_neighbours(view, best))
 
     def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:

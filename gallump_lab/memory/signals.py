@@ -168,6 +168,11 @@ def recency(asked: Asked, places: "Places") -> "Ints":
     return decay(asked.view.created_at[places], asked.at)
 
 
+def answered(asked: Asked, places: "Places") -> "Ints":
+    """Return a million to what the reply to an earlier, similar question rested on."""
+    return np.array([asked.answered.get(place, 0) for place in places.tolist()], np.int64)
+
+
 def hints(asked: Asked, places: "Places") -> "Ints":
     """Return what hints give, up to a million where one holds all that the question's words weigh."""
     return np.array([asked.hints.get(place, 0) for place in places.tolist()], np.int64)
@@ -183,10 +188,11 @@ SIGNALS: "dict[str, Callable[[Asked, Places], Ints]]" = {
     "recency": recency,
     "figures": figures,
     "wishes": wishes,
+    "answered": answered,
     "hints": hints,
 }
 """The signals by name; `Recall` has a weight of the same name for each."""
-ABOUT = ("words", "meaning", "speaker", "symbol", "dates", "hints")
+ABOUT = ("words", "meaning", "speaker", "symbol", "dates", "answered", "hints")
 """The signals that tell whether a passage has to do with the question at all."""
 COLUMNS = (*SIGNALS, "message", "far")
 """What a passage's score is the sum of: the signals, what its message's best passage lends it, and `FAR`."""

@@ -93,12 +93,21 @@ def known_symbols() -> frozenset[str]:
     return frozenset[str]().union(*(features(symbol) for symbol in names.well_known() if names.plain(symbol)))
 
 
-def marks(question: str, candidates: Sequence[ContextItem], now: datetime) -> dict[int, Mark]:
+def marks(
+    question: str, candidates: Sequence[ContextItem], now: datetime, symbols: Sequence[str] = ()
+) -> dict[int, Mark]:
     """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
 
-    Where it is asked why, when or whether ever, nothing is: all that was said tells.
+    Where it is asked why, when or whether ever, nothing is: all that was said tells. "Where is my stop?" is about the
+    symbols that were given with it.
     """
-    return {} if not candidates or _REASON.search(question) else _Asked(question, candidates, now).marks()
+    if not candidates or _REASON.search(question):
+        return {}
+    asked = _Asked(question, candidates, now)
+    found = asked.marks()
+    if not found and not asked.names_subject:
+        return _Asked(" ".join((question, *symbols)), candidates, now).marks()
+    return found
 
 
 def asks_for_earlier(question: str) -> bool:
@@ -145,6 +154,11 @@ class _Asked:
             for clause in self._clauses[slot.item_id]:
                 for figure in clause.figures:
                     self._figures.setdefault(figure.key, []).append((slot, clause, figure))
+
+    @property
+    def names_subject(self) -> bool:
+        """Whether it says of what it asks."""
+        return bool(self._subject)
 
     @property
     def _of_state(self) -> bool:

@@ -52,6 +52,16 @@ def test_a_stop_that_was_moved_stands_behind_and_is_marked(lab: Lab, now) -> Non
     assert "420" not in reply.text
 
 
+def test_a_question_that_names_nothing_is_about_the_watchlist(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420, hard, not mental.", "My stop on IBM is 180.")
+    tell(lab, now, "I moved the AAPL stop to 455 today.", "The IBM stop goes to 190.")
+    recalled = lab.recall("Where is my stop?", symbol="AAPL").slots
+    assert {slot.text: slot.outdated for slot in recalled if slot.outdated} == {
+        "My stop on AAPL is 420, hard, not mental.": "455 since 2026-03-03"
+    }
+    assert not any(slot.outdated for slot in lab.recall("Where is my stop?").slots)
+
+
 def test_who_repeats_the_old_one_is_marked_too(lab: Lab, now) -> None:
     tell(lab, now, "My stop on AAPL is 420.")
     tell(lab, now, "With the AAPL stop at 420 you risk 6 percent.", role="assistant")

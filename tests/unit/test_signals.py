@@ -41,7 +41,7 @@ def test_each_signal_has_a_weight_and_can_be_turned_off(tmp_path):
     lab = remember(tmp_path, {"text": "My stop is always 400", "symbol": "AAPL", "speaker": "Ann"})
     with lab.store.write() as con:
         con.execute("insert into hints values (nextval('insight_event_ids'), 1, 'Where?  Stop of Ann', '2012-01-01')")
-    for name in SIGNALS:
+    for name in SIGNALS.keys() - {"answered"}:  # it takes a turn
         (found,) = gains(lab, "Where was Ann's stop today?", "AAPL", **{name: 0.5}).values()
         assert list(found) == [name]
         assert 0 < found[name] <= MILLION

@@ -66,13 +66,13 @@ def test_a_number_a_name_or_three_words_in_a_row_tell_use(lab):
 
 def test_what_two_items_share_or_the_question_the_market_or_the_instructions_say_tells_nothing(lab):
     lab.insights.add("Tom pays 1250.50 a crate, and 61 for ice.", kind="fact")
-    assert used(lab, ask(lab, "Is it 77, or who pays?"), "1,250.5 came from Tom; it was 77.") == {}
+    assert used(lab, ask(lab, "Is it 77, or who pays?"), "Tom gave 1,250.5; it was 77.") == {}
     assert used(lab, ask(lab, "What does he pay for ice?"), "Ice cost 61.") == {("insight", 1): ["61"]}
     say(lab, "Halibut at 430.47 and 182, said FRED.")
     turn = ask(lab, "What of halibut?", ["AAPL"])
     assert "430.47" in lab.preview("?", ["AAPL"]).prompt.text
     (evidence,) = used(lab, turn, "430.47 and 182, said FRED.").values()
-    assert evidence == ["182 said fred", "430.47 182 said", "fred"]
+    assert evidence == ["182 say fred", "430.47 182 say", "fred"]
 
 
 def test_what_is_no_number_and_no_name_is_no_mark():
