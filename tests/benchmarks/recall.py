@@ -160,7 +160,7 @@ def ablations(settings: Recall) -> dict[str, Recall]:
     """Give settings with one signal off each, and what they are built up from, step by step."""
     built = replace(settings, **dict.fromkeys((*SIGNALS, "neighbours"), 0.0))
     steps = {}
-    for name in ("words", "meaning", "neighbours", "speaker", "role", "symbol", "dates", "recency"):
+    for name in "words meaning neighbours speaker role symbol dates recency figures wishes".split():
         built = replace(built, **{name: getattr(settings, name)})
         steps[f"+ {name}"] = built
     return study.ablations(settings) | steps
