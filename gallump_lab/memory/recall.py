@@ -253,7 +253,8 @@ def _too_far(gains: "Mapping[str, Ints]", asked: Asked, echoes: Any) -> Any:
     scores = np.sum([*gains.values()], axis=0)
     of_then = bool(asked.spans) & (gains.get("dates", np.zeros(1)) >= settings.dates * MILLION)
     share = settings.share * np.where(of_then | asked.many, MANY, 1)
-    return ~near | (scores < share * max(scores[near], default=0))
+    best = max((scores - gains.get("answered", 0))[near], default=0)  # being asked again drops nothing
+    return ~near | (scores < share * best)
 
 
 def _with_neighbours(view: View, best: "Places") -> "Places":
