@@ -69,10 +69,13 @@ def test_pins_exclusions_and_other_budgets_show_their_effect_and_change_nothing(
     assert slots(found, "warm")[0]["message_id"] == 3
     assert "pinned by you" in slots(found, "warm")[0]["why"]
     missed = {each["message_id"]: each["why"] for each in slots(found, "warm", kept=False)}
-    assert missed == {1: "excluded by you", 4: "HOT shows it already"}
+    assert missed == {1: "superseded: 410 since 2026-02-21 \u00b7 excluded by you", 4: "HOT shows it already"}
     found = preview(lab, "now", text="Where is my stop?", **ASKED | {"budget": {"warm": 20}})
     missed = slots(found, "warm", kept=False)
-    assert {each["why"] for each in missed} == {"no room left in the budget", "HOT shows it already"}
+    assert {each["why"].split(" \u00b7 ")[-1] for each in missed} == {
+        "no room left in the budget",
+        "HOT shows it already",
+    }
     assert lab.config.budget.warm == 500
 
 
@@ -96,7 +99,7 @@ def test_a_reply_shows_what_it_was_given_as_it_was_recorded(lab):
     assert [each["budget"] for each in found["parts"]][:3] == [2000, 500, 200]
     assert [each["message_id"] for each in slots(found, "warm")] == [2, 3]
     missed = {each["message_id"]: each["why"] for each in slots(found, "warm", kept=False)}
-    assert missed == {1: "excluded by you", 4: "HOT shows it already"}
+    assert missed == {1: "superseded: 410 since 2026-02-21 \u00b7 excluded by you", 4: "HOT shows it already"}
 
 
 def test_an_item_leads_to_its_message_with_what_came_before_or_to_what_an_insight_rests_on(lab):
