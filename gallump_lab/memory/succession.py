@@ -76,6 +76,11 @@ _TAKEN_BACK = regex(
     re.IGNORECASE,
 )
 
+_IN_WORDS = regex(
+    r"(?i)\b(?:(break[ -]?even|b/e|(?<=to )(?:my )?(?:entry|cost))|(?:took|pull|remov|scrap|cancel|no)(?:l?ed|ing)?"
+    r"(?: the| my)?(?: [\w.]+)? (?:stop|target))\b"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
@@ -227,6 +232,8 @@ class _Asked:
                 for old in self._old(*change):
                     new, _, figure = change
                     found.setdefault(old.item_id, _mark(new.text[figure.start : figure.stop].strip(), new))
+            for old, new, said in self._reworded():
+                found.setdefault(old.item_id, _mark(said, new))
         if not self._you:
             for slot, words in self._unsure():
                 found.setdefault(slot.item_id, Mark(words=words))
@@ -270,6 +277,18 @@ class _Asked:
                 )
                 yield slot, olds, new
                 return
+
+    def _reworded(self) -> Iterator[tuple[ContextItem, ContextItem, str]]:
+        """Find the newest level that is told in words, and who states an older one in figures."""
+        for new in filter(self._on_subject, self._own):
+            for clause in self._clauses[new.item_id]:
+                told = clause.features & self._attributes and clause.sure and not clause.figures
+                if told and (said := _IN_WORDS.search(clause.text)):
+                    for old in self._live:
+                        stated = (c.figures and c.features & self._attributes for c in self._clauses[old.item_id])
+                        if _later(new, old) and self._on_subject(old) and any(stated):
+                            yield old, new, said[1] or "none"
+                    return
 
     def _answers(self, slot: ContextItem, clause: Clause, *, percent: bool) -> bool:
         if self._attributes:

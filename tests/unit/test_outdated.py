@@ -123,6 +123,8 @@ def test_whoever_asks_what_was_before_gets_the_old_one_first_and_marked(lab: Lab
         ("Our VaR limit is 400k.", "Risk cut the VaR limit to 350k.", "What VaR limit do we use?", "350k since"),
         ("Bid for 10 cotton at 68.20.", "The cotton bid is cancelled.", "Is my cotton bid still in?", "closed since"),
         ("Duration is 5.2 years.", "Took duration down to 4.6.", "What duration are we running?", "4.6 since"),
+        ("Bought NVDA at 121.5, stop 114.", "nvda stop to breakeven", "Where's my nvda stop?", "breakeven since"),
+        ("GLD long, stop 180.", "Took the stop off GLD.", "What is my GLD stop?", "none since 2026-03-03"),
         ("I sold 2 XOM 105 puts.", "Sorry, 3 XOM puts, not 2.", "How many XOM puts did I sell?", "3 since 2026-03-03"),
     ],
 )
