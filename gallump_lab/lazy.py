@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["np", "regex"]
+__all__ = ["any_of", "np", "regex"]
 
 
 class _Lazy:
@@ -21,6 +21,11 @@ class _Lazy:
 def regex(source: str, flags: int = 0) -> re.Pattern[str]:
     """Return a pattern as `re.compile` does."""
     return cast("re.Pattern[str]", _Lazy(partial(re.compile, source, flags)))
+
+
+def any_of(*words: str) -> re.Pattern[str]:
+    """Return a pattern that finds any of some patterns as whole words, in whatever case."""
+    return regex(rf"\b(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
 
 
 if TYPE_CHECKING:

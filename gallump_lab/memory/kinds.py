@@ -59,7 +59,7 @@ _NICE = regex(
     r"|have a \w+ \w+|you['\u2019]re welcome|no problem|happy to help|glad|enjoy)\b[\W_]*)+",
     re.IGNORECASE,
 )
-TELLING = 16
+_TELLING = 16
 """A question of so many words with a figure among them tells what it asks about."""
 _SHORT = 60
 """Characters; a longer sentence is more than thanks."""
@@ -113,7 +113,7 @@ def states(sentence: str, role: str) -> bool:
         rest = said[_LEADS.match(said).end() :]  # type: ignore[union-attr]
         asks = bool(ASKS.match(rest) or _WANTS.match(rest))
     if asks or said.endswith(("?", "\uff1f")):
-        if _FIGURE.search(said) and len(said.split()) >= TELLING:
+        if _FIGURE.search(said) and len(said.split()) >= _TELLING:
             return True
         heads = [] if asks else _BREAK.split(said)[:-1]
         return any(_FIGURE.search(head) or (len(head.split()) > 3 and _OWN.search(head)) for head in heads)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.price_levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import FOREIGN, JOKED, READ, Statement, spoken, statements
@@ -33,11 +33,7 @@ FAR = 3
 """A level so many times below or above all prices that a session names of a symbol is not that symbol's."""
 
 
-def _any_of(*words: str) -> re.Pattern[str]:
-    return regex(rf"\b(?:{'|'.join(words)})(?!\w)", re.IGNORECASE)
-
-
-_RULE = _any_of(
+_RULE = any_of(
     r"(?<!they )(?<!it )(?<!that )(?<!'s )(?<!'ve )(?<!have )(?<!had )(?<!has )never",
     r"always(?! (?:loved|liked|been|wanted))|rules?|principles?|polic(?:y|ies)|from now on|going forward|max(?:imum)?",
     r"(?:no|not) more than|at (?:most|least)|must|won't|will not|no \w+ without|(?:any )?one name",
@@ -46,8 +42,8 @@ _RULE = _any_of(
     r"limits? (?:is|are|of|to|on|stays?)|(?:can|may) go up to|relax\w*|loosen\w*|soften\w*",
     r"(?:i|we) (?:hold|keep|use|cut|size|carry|check)",
 )
-_TASTE = _any_of(r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)")
-_LESSON = _any_of(
+_TASTE = any_of(r"i (?:really |just |much |also )?(?:prefer|like|love|enjoy|hate|dislike|want|need)")
+_LESSON = any_of(
     r"lessons?|learn(?:ed|t)|taught|mistakes?|confess|regret\w*|should(?:n't| not)? have|never again|note to self",
     r"next time|costs? (?:me|us)|too (?:soon|early|late|big|greedy)|i was (?:wrong|bored|greedy|late)",
     r"dumb|stupid|trap|against my own|overr[io]d\w+|losers",
@@ -56,9 +52,9 @@ _SCHEDULED = regex(
     r"\b(?:earnings|reports?|results|dividend|meeting)\b.{0,30}\b(?:on|due|scheduled)\b.{0,12}?(?:\d|day\b)",
     re.IGNORECASE,
 )
-_SETS = _any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved")
+_SETS = any_of(r"ceilings?|limits?|caps?|changed to|(?:up|down) to|switched off|halved")
 _LIMITS = {
-    name: _any_of(words)
+    name: any_of(words)
     for name, words in {
         "name limit": r"(?:one|single|any one|each|per) (?:name|stock|issuer|position)|concentration",
         "value at risk": r"value at risk|var",
@@ -74,7 +70,7 @@ _LIMITS = {
 """What a rule sets a limit to: the newer limit takes the older one's place."""
 _HELD = r"(?:hold|own|keep|carry|flat|position|stay|sit)\w*\b.{0,30}?\b(?:through|into|over|before|across) (?:\w+ )?"
 _PRACTICES = {
-    name: _any_of(words)
+    name: any_of(words)
     for name, words in {
         "holding through earnings": rf"{_HELD}(?:earnings|reports?|results|prints?)",
         "holding over the weekend": rf"{_HELD}(?:weekends?|summits?)",
@@ -89,7 +85,7 @@ _VIEW = regex(
     r"|enjoy|trust) (options|calls|puts|spreads|futures|leverage|margin|shorting|etfs|bonds|banks|crypto|dividends)\b",
     re.IGNORECASE,
 )
-_OWN = _any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
+_OWN = any_of(r"i|i'm|i've|i'd|i'll|my|me|we|we're|we've|our|us|myself")
 _WHEN = regex(r"\d|day\b|\b(?:tonight|ago|last|next|since|until|years?|months?|weeks?)\b", re.IGNORECASE)
 _PROPER = regex(r"(?<=[a-z,] )(?!I\b)[A-Z][\w'-]+")
 _LEANS = regex(

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from itertools import pairwise
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.asked import rarity
 from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced
 from gallump_lab.memory.records import ContextItem
@@ -30,19 +30,15 @@ _IDLE = features(
 _SIDES = features("long short")
 
 
-def _any_of(*words: str) -> re.Pattern[str]:
-    return regex(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
-
-
-_EARLIER = _any_of(
+_EARLIER = any_of(
     r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
     r"at the (?:very )?(?:start|beginning|outset)",
 )
-_BEFORE = _any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
+_BEFORE = any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
-_ALL = _any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
+_ALL = any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
 """Whoever asks so wants the old ones too."""
-_REASON = _any_of(
+_REASON = any_of(
     "why|reason|who|when (?:did|do|does|was|is|were|are|will|have|had)|how come|ever",
     "how many (?:days|weeks|months|years|hours|times)",
 )
@@ -52,24 +48,24 @@ _WHETHER = regex(
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
     re.IGNORECASE,
 )
-_NOW = _any_of("now")
-_DID = _any_of("did|was|were|had")
+_NOW = any_of("now")
+_DID = any_of("did|was|were|had")
 _PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
-_MANY = _any_of(r"how many|how much\b.*\b(?:hold|left|own)")
-_SUPPOSED = _any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*")
-_YOU = _any_of("you|your")
-_TOLD = _any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
-_I_SAID = _any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
-_WHO_SAYS = _any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
+_MANY = any_of(r"how many|how much\b.*\b(?:hold|left|own)")
+_SUPPOSED = any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*")
+_YOU = any_of("you|your")
+_TOLD = any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
+_I_SAID = any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
+_WHO_SAYS = any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
 
-_ENDS = _any_of(
+_ENDS = any_of(
     r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
     r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
     r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
     r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
     "done with",
 )
-_PART = _any_of("half|third|quarter|some|part|left")
+_PART = any_of("half|third|quarter|some|part|left")
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
     r"|i mean|i meant|scratch that|my mistake|oops|make (?:it|that))\b",
