@@ -55,7 +55,7 @@ _REPORTS = regex(
     r"|\b(?:my|an?|some) (?:(?!(?:i|we|you|u|as|like|than|that|which)\b)[\w'-]+ ){0,3}"
     r"(?!(?:plan|rule|note|stop|gut|chart|model|system|journal|view|thesis|screen|risk|accountant|adviser|lawyer)s?\b"
     rf"|(?:i|we|you|u|as|that|which|unless|was|been|is|be)\b)[\w'-]+ {_SAYS}"
-    r"|\b(?:read|saw|seen) (?:\w+ ){0,3}?(?:tweets?|an article|reddit|twitter|discord|forums?|youtube|somewhere|online)\b"
+    r"|\b(?:read|saw|seen) (?:\w+ ){0,3}?(?:tweets?|an article|reddit|twitter|discord|forum|youtube|somewhere|online)\b"
     r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b",
     re.IGNORECASE,
 )
