@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.text import terms, words
 from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
@@ -32,6 +32,28 @@ NAMED = frozenset(_ONE)
 """Things that go by several words, by the one name that stands for them among features."""
 ATTRIBUTES = frozenset({"STOP", "TARGET", "ENTRY", "ACCOUNT", "LEVERAGE"})
 """Those of which somebody has one at a time: a figure beside one of them is of no other."""
+
+SOLD = "sold exited closed covered dumped unloaded offloaded liquidated flattened unwound bailed ditched ejected puked"
+"""Verbs that end a position; of a part of it, where that is said."""
+OUT = (
+    r"(?:stopped|knocked|taken|tagged|kicked|shaken|blown|wicked|flushed|cashed) out|called away|got rid|cut loose"
+    r"|booked (?:it|them|(?:the |my )?(?:profits?|gains?|loss))"
+)
+"""The same in several words."""
+_SOLD = SOLD.replace(" ", "|")
+_ENDS = any_of(
+    OUT,
+    _SOLD,
+    r"stopped|closing|cover(?:ing|s)|cancel\w*|kill(?:ed)?|pull(?:ed|ing)|scratch\w*|expired?|flat|forget|no trade",
+    r"(?:out of|so|i'?m|am|all|got|took \w+|is|was) out|out (?:of|at|completely)|took (?:it|them) off|don'?t want|gone",
+    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|no more|won'?t",
+    r"done with|only a thought|punted (?:it|them|the)|(?:i'?m|am|all|back|everything|went) (?:all )?(?:in|to) cash",
+    r"in cash now|(?:stop|sl) (?:\w+ )?(?:hit|triggered|tagged)|(?:hit|triggered|tagged) my (?:stop|sl)",
+)
+_PART = any_of(
+    r"half|third|quarter|some|part|left|a few|\d[\d,.]* of (?:my|the|\d\S*)|almost|nearly",
+    rf"(?:\w+n'?t|not|never) (?:yet |been |get |got |getting )*(?:stopped|{_SOLD}|{OUT})",
+)
 
 _SENTENCE = regex(r"(?<=[.!?])\s+|\n+")
 _CLAUSE = regex(
@@ -59,6 +81,11 @@ _REPORTS = regex(
     r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b",
     re.IGNORECASE,
 )
+_TELLS = any_of(
+    "sa(?:id|ys?|ying|w)|s(?:een|old|wears?)|t(?:old|ells|hinks|weeted)|reckon(?:s|ed)|predicts|insists|claim(?:s|ed)",
+    "hea(?:rs?|rd)|lists?|bought|read|rumou?rs?|supposedly|apparently|word is",
+)
+"""A sentence without one of these reports nothing; most have none."""
 _MARKET = regex(
     r"^(?!.*\b(?:i|i'?m|my|our)\b).*\b(?:consensus|(?:analysts|street)(?:'s)? "
     rf"(?:at(?= \$?\d)|is|are|has|have|sees?|expects?|{_SAYS}))\b",
@@ -134,6 +161,11 @@ class Clause:
         """Whether somebody else says so, who is no part of it."""
         return self.rumour or reports(self.sentence) or _MARKET.match(self.text) is not None
 
+    @cached_property
+    def ends(self) -> bool:
+        """Whether it says that a thing is over, the whole of it."""
+        return _ENDS.search(self.text) is not None and _PART.search(self.sentence) is None
+
     @property
     def asks(self) -> bool:
         """Whether its sentence is a question."""
@@ -147,7 +179,7 @@ class Clause:
 
 def reports(sentence: str) -> bool:
     """Return whether a sentence tells what somebody else says, who is no part of it."""
-    return _REPORTS.search(sentence) is not None
+    return _TELLS.search(sentence) is not None and _REPORTS.search(sentence) is not None
 
 
 @lru_cache(maxsize=20_000)

@@ -60,14 +60,6 @@ _WHO_SAYS = any_of(
     r"says?|said|told|think|reckons?|rumou?r|heard|suggest\w*|hear|consensus|street|analysts|forecasts?|estimates?"
 )
 
-_ENDS = any_of(
-    r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
-    r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
-    r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
-    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
-    "done with",
-)
-_PART = any_of("half|third|quarter|some|part|left")
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
     r"|i mean|i meant|scratch that|my mistake|oops|make (?:it|that))\b",
@@ -176,6 +168,7 @@ class _Asked:
         one before it.
         """
         symbols = known_symbols().union(*(features(slot.symbol) for slot in self._slots if slot.symbol))
+        self._symbols = symbols
         asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
@@ -343,7 +336,7 @@ class _Asked:
                         and self._on_subject(slot)
                         and not any(
                             clause.sure
-                            and _ENDS.search(clause.sentence)
+                            and clause.ends
                             and (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
                             for clause in self._clauses[slot.item_id]
                         )
@@ -352,12 +345,13 @@ class _Asked:
                 return
 
     def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
-        clauses = self._clauses[slot.item_id]
-        if not clause.sure or not any(_ENDS.search(c.text) for c in clauses if c.sentence == clause.sentence):
+        if not clause.sure or (not whether and self._attributes & clause.features):
             return False
-        if _PART.search(clause.sentence) or (not whether and self._attributes & clause.features):
-            return False
-        return bool((clause.around | self._said[slot.item_id]) & self._subject)
+        about = clause.around | self._said[slot.item_id]
+        if slot.role == "user" and not about & self._symbols:  # "bailed at 402": of which the message before speaks
+            about |= self._taken_up[slot.item_id] & self._symbols
+        ends = any(each.ends for each in self._clauses[slot.item_id] if each.sentence == clause.sentence)
+        return ends and bool(about & self._subject)
 
     def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
         """Find what others say, and plans, where it is asked what is so."""
