@@ -45,12 +45,26 @@ _SUPPOSES = regex(
     r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
     re.IGNORECASE,
 )
+_SAYS = r"(?:says?|said|swears?|thinks|told|tells|reckons?|reckoned|predicts|tweeted|insists)\b"
+_WHO = (
+    "guys?|gal|buddy|friend|mate|brother|sister|wife|husband|dad|mom|uncle|colleague|neighbou?r|someone|somebody|group"
+)
 _REPORTS = regex(
-    r"\b(?:guy|gal|buddy|friend|mate|someone|somebody|group|podcast|discord|twitter|reddit|brokers?)\b"
-    r".{0,30}\b(?:says?|said|saying|swears?|thinks?|told|claims?|claimed|reckons?|hears?|sold|bought|lists?)\b"
-    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears)\b",
+    rf"\b(?:{_WHO}|podcast|discord|twitter|reddit|boss|guru|analyst|brokers?)\b.{{0,30}}"
+    rf"\b(?:{_SAYS}|(?:saying|claims?|claimed|hears?|lists?)\b)|\b(?:{_WHO})\b.{{0,30}}\b(?:sold|bought)\b"
+    r"|\b(?:my|an?|some) (?:(?!(?:i|we|you|u|as|like|than|that|which)\b)[\w'-]+ ){0,3}"
+    r"(?!(?:plan|rule|note|stop|gut|chart|model|system|journal|view|thesis|screen|risk|accountant|adviser|lawyer)s?\b"
+    rf"|(?:i|we|you|u|as|that|which|unless|was|been|is|be)\b)[\w'-]+ {_SAYS}"
+    r"|\b(?:read|saw|seen) (?:\w+ ){0,3}?(?:tweets?|an article|reddit|twitter|discord|forum|youtube|somewhere|online)\b"
+    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b",
     re.IGNORECASE,
 )
+_MARKET = regex(
+    r"^(?!.*\b(?:i|i'?m|my|our)\b).*\b(?:consensus|(?:analysts|street)(?:'s)? "
+    rf"(?:at(?= \$?\d)|is|are|has|have|sees?|expects?|{_SAYS}))\b",
+    re.IGNORECASE,
+)
+"""What the market expects."""
 _RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
 _MOVE = (
     "mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|lift|roll|nudg|revis|adjust|slash"
@@ -118,7 +132,7 @@ class Clause:
     @cached_property
     def reported(self) -> bool:
         """Whether somebody else says so, who is no part of it."""
-        return self.rumour or _REPORTS.search(self.sentence) is not None
+        return self.rumour or reports(self.sentence) or _MARKET.match(self.text) is not None
 
     @property
     def asks(self) -> bool:
@@ -129,6 +143,11 @@ class Clause:
     def sure(self) -> bool:
         """Whether it states something as a fact of its author's."""
         return not (self.asks or self.supposed or self.reported)
+
+
+def reports(sentence: str) -> bool:
+    """Return whether a sentence tells what somebody else says, who is no part of it."""
+    return _REPORTS.search(sentence) is not None
 
 
 @lru_cache(maxsize=20_000)

@@ -56,7 +56,9 @@ _SUPPOSED = any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|conside
 _YOU = any_of("you|your")
 _TOLD = any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
 _I_SAID = any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
-_WHO_SAYS = any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
+_WHO_SAYS = any_of(
+    r"says?|said|told|think|reckons?|rumou?r|heard|suggest\w*|hear|consensus|street|analysts|forecasts?|estimates?"
+)
 
 _ENDS = any_of(
     r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
@@ -362,11 +364,12 @@ class _Asked:
         others = _WHO_SAYS.search(_I_SAID.sub("", self._rest)) is not None
         planned = _SUPPOSED.search(self._rest) is not None
         for slot in self._live:
-            about = self._on_subject(slot)
-            for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
+            about, clauses = self._on_subject(slot), self._clauses[slot.item_id]
+            own = any(clause.sure and clause.figures and clause.features & self._attributes for clause in clauses)
+            for clause in clauses if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue
-                if clause.reported and not others:
+                if clause.reported and not others and not own:
                     yield slot, HEARSAY
                 elif clause.supposed and clause.figures and self._of_state and not planned:
                     yield slot, PLAN

@@ -178,6 +178,40 @@ def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "My brother in law reckons the AAPL target is 500.",
+        "I read on reddit that the AAPL target is 500.",
+        "My boss told me to put the AAPL target at 500.",
+        "Saw a tweet, AAPL target 500.",
+        "Analysts have an AAPL target of 500.",
+        "The street has AAPL at 500, that is the target.",
+        "AAPL target: consensus 500.",
+    ],
+)
+def test_what_others_say_takes_no_place_whoever_they_are(lab: Lab, now, said) -> None:
+    tell(lab, now, "AAPL target 560.")
+    tell(lab, now, said)
+    assert outdated(lab, "What is my AAPL target?") == {"AAPL target 560.": None, said: "hearsay"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "My broker filled me on AAPL at 522, target 500.",
+        "As I told you, my AAPL target is 500.",
+        "My plan says AAPL target 500.",
+        "My AAPL target is 500, like I said. The street is at 610.",
+    ],
+)
+def test_what_the_analyst_says_is_no_hearsay(lab: Lab, now, said) -> None:
+    tell(lab, now, "AAPL target 560.")
+    tell(lab, now, said)
+    found = outdated(lab, "What is my AAPL target?")
+    assert found == {"AAPL target 560.": "500 since 2026-03-03", said: None}
+
+
 def test_what_was_moved_in_this_session_outdates_what_was_said_in_another(lab: Lab, now) -> None:
     tell(lab, now, "My stop on AAPL is 420.")
     session = lab.ask("I moved the AAPL stop to 455.", watchlist=["AAPL"]).session_id
