@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.text import held, terms
 from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
@@ -34,6 +34,28 @@ NAMED = frozenset(_ONE)
 ATTRIBUTES = frozenset({"STOP", "TARGET", "ENTRY", "ACCOUNT", "LEVERAGE"})
 """Those of which somebody has one at a time: a figure beside one of them is of no other."""
 
+SOLD = "sold exited closed covered dumped unloaded offloaded liquidated flattened unwound bailed ditched ejected puked"
+"""Verbs that end a position; of a part of it, where that is said."""
+OUT = (
+    r"(?:stopped|knocked|taken|tagged|kicked|shaken|blown|wicked|flushed|cashed) out|called away|got rid|cut loose"
+    r"|booked (?:it|them|(?:the |my )?(?:profits?|gains?|loss))"
+)
+"""The same in several words."""
+_SOLD = SOLD.replace(" ", "|")
+_ENDS = any_of(
+    OUT,
+    _SOLD,
+    r"stopped|closing|cover(?:ing|s)|cancel\w*|kill(?:ed)?|pull(?:ed|ing)|scratch\w*|expired?|flat|forget|no trade",
+    r"(?:out of|so|i'?m|am|all|got|took \w+|is|was) out|out (?:of|at|completely)|took (?:it|them) off|don'?t want|gone",
+    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|no more|won'?t",
+    r"done with|only a thought|punted (?:it|them|the)|(?:i'?m|am|all|back|everything|went) (?:all )?(?:in|to) cash",
+    r"in cash now|(?:stop|sl) (?:\w+ )?(?:hit|triggered|tagged)|(?:hit|triggered|tagged) my (?:stop|sl)",
+)
+_PART = any_of(
+    r"half|third|quarter|some|part|left|a few|\d[\d,.]* of (?:my|the|\d\S*)|almost|nearly",
+    rf"(?:\w+n'?t|not|never) (?:yet |been |get |got |getting )*(?:stopped|{_SOLD}|{OUT})",
+)
+
 _SENTENCE = regex(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
 _CLAUSE = regex(
     r"[;,:\s](?:(?<=[;,:])(?=\s)|(?<=\s)\s*(?:and|but|so|then|w/?|with|while|because|cuz|since|[-\u2013\u2014])\s+"
@@ -49,12 +71,31 @@ _SUPPOSES = regex(
     r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
     re.IGNORECASE,
 )
+_SAYS = r"(?:says?|said|swears?|thinks|told|tells|reckons?|reckoned|predicts|tweeted|insists)\b"
+_WHO = (
+    "guys?|gal|buddy|friend|mate|brother|sister|wife|husband|dad|mom|uncle|colleague|neighbou?r|someone|somebody|group"
+)
 _REPORTS = regex(
-    r"\b(?:guy|gal|buddy|friend|mate|someone|somebody|group|podcast|discord|twitter|reddit|brokers?)\b"
-    r".{0,30}\b(?:says?|said|saying|swears?|thinks?|told|claims?|claimed|reckons?|hears?|sold|bought|lists?)\b"
-    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears)\b",
+    rf"\b(?:{_WHO}|podcast|discord|twitter|reddit|boss|guru|analyst|brokers?)\b.{{0,30}}"
+    rf"\b(?:{_SAYS}|(?:saying|claims?|claimed|hears?|lists?)\b)|\b(?:{_WHO})\b.{{0,30}}\b(?:sold|bought)\b"
+    r"|\b(?:my|an?|some) (?:(?!(?:i|we|you|u|as|like|than|that|which)\b)[\w'-]+ ){0,3}"
+    r"(?!(?:plan|rule|note|stop|gut|chart|model|system|journal|view|thesis|screen|risk|accountant|adviser|lawyer)s?\b"
+    rf"|(?:i|we|you|u|as|that|which|unless|was|been|is|be)\b)[\w'-]+ {_SAYS}"
+    r"|\b(?:read|saw|seen) (?:\w+ ){0,3}?(?:tweets?|an article|reddit|twitter|discord|forum|youtube|somewhere|online)\b"
+    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b",
     re.IGNORECASE,
 )
+_TELLS = any_of(
+    "sa(?:id|ys?|ying|w)|s(?:een|old|wears?)|t(?:old|ells|hinks|weeted)|reckon(?:s|ed)|predicts|insists|claim(?:s|ed)",
+    "hea(?:rs?|rd)|lists?|bought|read|rumou?rs?|supposedly|apparently|word is",
+)
+"""A sentence without one of these reports nothing; most have none."""
+_MARKET = regex(
+    r"^(?!.*\b(?:i|i'?m|my|our)\b).*\b(?:consensus|(?:analysts|street)(?:'s)? "
+    rf"(?:at(?= \$?\d)|is|are|has|have|sees?|expects?|{_SAYS}))\b",
+    re.IGNORECASE,
+)
+"""What the market expects."""
 _RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
 _MOVE = (
     "mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|lift|roll|nudg|revis|adjust|slash"
@@ -119,7 +160,12 @@ class Clause:
     @cached_property
     def reported(self) -> bool:
         """Whether somebody else says so, who is no part of it."""
-        return self.rumour or _REPORTS.search(self.sentence) is not None
+        return self.rumour or reports(self.sentence) or _MARKET.match(self.text) is not None
+
+    @cached_property
+    def ends(self) -> bool:
+        """Whether it says that a thing is over, the whole of it."""
+        return _ENDS.search(self.text) is not None and _PART.search(self.sentence) is None
 
     @property
     def asks(self) -> bool:
@@ -130,6 +176,11 @@ class Clause:
     def sure(self) -> bool:
         """Whether it states something as a fact of its author's."""
         return not (self.asks or self.supposed or self.reported)
+
+
+def reports(sentence: str) -> bool:
+    """Return whether a sentence tells what somebody else says, who is no part of it."""
+    return _TELLS.search(sentence) is not None and _REPORTS.search(sentence) is not None
 
 
 def features(text: str) -> frozenset[str]:

@@ -56,16 +56,10 @@ _SUPPOSED = any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|conside
 _YOU = any_of("you|your")
 _TOLD = any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
 _I_SAID = any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
-_WHO_SAYS = any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
-
-_ENDS = any_of(
-    r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
-    r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
-    r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
-    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
-    "done with",
+_WHO_SAYS = any_of(
+    r"says?|said|told|think|reckons?|rumou?r|heard|suggest\w*|hear|consensus|street|analysts|forecasts?|estimates?"
 )
-_PART = any_of("half|third|quarter|some|part|left")
+
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
     r"|i mean|i meant|scratch that|my mistake|oops|make (?:it|that))\b",
@@ -174,6 +168,7 @@ class _Asked:
         one before it.
         """
         symbols = known_symbols().union(*(features(slot.symbol) for slot in self._slots if slot.symbol))
+        self._symbols = symbols
         asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
@@ -343,7 +338,7 @@ class _Asked:
                         and self._on_subject(slot)
                         and not any(
                             (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
-                            and _ENDS.search(clause.sentence)
+                            and clause.ends
                             and clause.sure
                             for clause in self._clauses[slot.item_id]
                         )
@@ -352,23 +347,25 @@ class _Asked:
                 return
 
     def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
-        clauses = self._clauses[slot.item_id]
-        if not (clause.around | self._said[slot.item_id]) & self._subject:
+        if not whether and self._attributes & clause.features:
             return False
-        if not any(_ENDS.search(c.text) for c in clauses if c.sentence == clause.sentence) or not clause.sure:
-            return False
-        return not _PART.search(clause.sentence) and (whether or not self._attributes & clause.features)
+        about = clause.around | self._said[slot.item_id]
+        if slot.role == "user" and not about & self._symbols:  # "bailed at 402": of which the message before speaks
+            about |= self._taken_up[slot.item_id] & self._symbols
+        ends = (each.ends for each in self._clauses[slot.item_id] if each.sentence == clause.sentence)
+        return bool(about & self._subject) and any(ends) and clause.sure
 
     def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
         """Find what others say, and plans, where it is asked what is so."""
         others = _WHO_SAYS.search(_I_SAID.sub("", self._rest)) is not None
         states = self._of_state and not _SUPPOSED.search(self._rest)
         for slot in self._live:
-            about = self._on_subject(slot)
-            for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
+            about, clauses = self._on_subject(slot), self._clauses[slot.item_id]
+            own = any(clause.figures and clause.features & self._attributes and clause.sure for clause in clauses)
+            for clause in clauses if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue
-                if not others and clause.reported:
+                if not (others or own) and clause.reported:
                     yield slot, HEARSAY
                 elif clause.figures and states and clause.supposed:
                     yield slot, PLAN

@@ -88,7 +88,8 @@ def finished(chart: Any) -> Any:
     )
 
 
-def _picture(chart: Any, words: str, title: str, *subtitle: str, width: int = 520, height: Any = 300) -> Picture:
+def picture(chart: Any, words: str, title: str, *subtitle: str, width: int = 520, height: Any = 300) -> Picture:
+    """Return a chart with a title and the looks that all share, and what it shows in words."""
     import altair as alt
 
     titled = chart.properties(title=alt.TitleParams(title, subtitle=list(subtitle)), width=width, height=height)
@@ -150,7 +151,7 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     ]
     line = f"{len(real):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
     dotted = "dotted: a perfect ranking"
-    return _picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
+    return picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
 
 
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
@@ -171,7 +172,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     last = frame[frame[tier] == frame[tier].max()]
     most = f"{tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} {unit}"
     unmeasured = "" if sweep.exercised[tier] else f". {tier.upper()} helps no question: it was not measured"
-    return _picture(
+    return picture(
         curve + applied.encode(x="x:Q"),
         f"{NAMES[objective].capitalize()} by {most}: {_held(last, objective)}",
         f"What {tier.upper()}'s tokens bring",
@@ -196,7 +197,7 @@ def retrievers(relevance: "Relevance") -> Picture:
         color=alt.Color("tokens:N", sort=order, title=f"within, {unit}", scale=scale),
         tooltip=["retriever", "tokens", "recall"],
     )
-    return _picture(
+    return picture(
         _dots(base, alt.X("recall:Q", title=NAMES["recall"], scale=alt.Scale(domain=[0, 1]))),
         f"Evidence recall within {relevance.main.split('_')[1]} {unit}: {_held(frame, relevance.main)}",
         "Which retrieval finds the evidence",
@@ -214,7 +215,7 @@ def signals(relevance: "Relevance") -> Picture:
     base = alt.Chart(frame).encode(y=y, tooltip=["signal", "difference", "verdict"])
     title = f"recall lost without it, within {relevance.main.split('_')[1]} {relevance.ranks.unit}"
     zero = alt.Chart(frame.head(1)).mark_rule(strokeDash=[4, 4], color=INK).encode(x=alt.datum(0))
-    return _picture(
+    return picture(
         zero + _dots(base, alt.X("difference:Q", title=title), color=COLOURS["COLD"]),
         f"Recall lost without each signal: {_held(frame, 'difference', '+.3f')}",
         "What each signal is worth",
@@ -248,4 +249,4 @@ def tokens(found: "Tokens") -> Picture:
     if counted["estimated"]:
         told = f"The server counted {counted['actual'] / counted['estimated']:.2f} times the estimate."
     title = f"Where tokens went, by {'month' if found.by_month else 'day'}"
-    return _picture(chart, f"{words} {told}", title, told, width=460, height=200)
+    return picture(chart, f"{words} {told}", title, told, width=460, height=200)

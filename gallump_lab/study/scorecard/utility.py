@@ -13,6 +13,7 @@ from gallump_lab.config import Budget
 from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
+from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
 from gallump_lab.study.pictures import COLOURS, DIGITS, INK, Picture, finished
 from gallump_lab.study.rank import Rankings
@@ -101,9 +102,8 @@ class Utility:
 
     def __repr__(self) -> str:
         """Return what each way of spending holds, and what COLD brings."""
-        number = len(self.conversations)
-        given = f"Utility of {self.budget.cold:,} {self.unit} for insights"
-        lines = [f"{given}, on {number:,} question{'s' * (number != 1)}"]
+        number = counted(len(self.conversations), "questions")
+        lines = [f"Utility of {self.budget.cold:,} {self.unit} for insights, on {number}"]
         for what, name in MEASURES.items():
             levels = ", ".join(f"{way} {shown(self.level(way, what))}" for way in WAYS)
             more = shown(self.difference(measure=what), "+.3f")
