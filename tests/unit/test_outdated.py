@@ -163,6 +163,23 @@ def test_what_is_of_another_thing_or_no_fact_takes_no_place(lab: Lab, now, first
     assert outdated(lab, question)[first] is None
 
 
+SLANG = "AAPL got knocked out at 402|Got tagged out of AAPL|Bailed on AAPL at 402|Ditched my apple|AAPL: punted it|\
+Sold the lot, AAPL at 402|AAPL, booked it at 440|In cash now, AAPL too|Flattened AAPL|Ejected from AAPL|Puked AAPL|\
+AAPL stop got hit at 400|Bailed at 402"
+STAYS = "Trimmed half of AAPL|Bailed on half the AAPL|AAPL not stopped out yet|I haven't sold AAPL|\
+Sold 10 of my 30 AAPL at 440|AAPL almost got stopped out|If AAPL breaks 400 I bail"
+
+
+@pytest.mark.parametrize(
+    ("said", "closed"), [*((said, True) for said in SLANG.split("|")), *((said, False) for said in STAYS.split("|"))]
+)
+def test_an_exit_counts_in_whatever_words_it_is_told_and_a_part_of_it_does_not(lab: Lab, now, said, closed) -> None:
+    tell(lab, now, "Bought 30 AAPL at 422, stop 400.")
+    tell(lab, now, "AAPL looks weak.", said)
+    why = outdated(lab, "Do I still have AAPL?")["Bought 30 AAPL at 422, stop 400."]
+    assert why == ("closed since 2026-03-03" if closed else None)
+
+
 def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     tell(lab, now, "AAPL target 560.")
     tell(lab, now, "A friend says the AAPL target is 900.")
