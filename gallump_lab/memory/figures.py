@@ -5,12 +5,13 @@ candidates apart, where a mark beside a quotation is at stake.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 
 from gallump_lab.lazy import any_of, regex
-from gallump_lab.memory.text import terms, words
+from gallump_lab.memory.text import held, terms
 from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
 from gallump_lab.reading.periods import MONTHS
@@ -55,13 +56,16 @@ _PART = any_of(
     rf"(?:\w+n'?t|not|never) (?:yet |been |get |got |getting )*(?:stopped|{_SOLD}|{OUT})",
 )
 
-_SENTENCE = regex(r"(?<=[.!?])\s+|\n+")
+_SENTENCE = regex(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
 _CLAUSE = regex(
-    r"[;,:](?=\s)|\s+(?:and|but|so|then|w/?|with|while|because|cuz|since)\s+|\s+[-\u2013\u2014]\s+"
-    r"|(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt)\b)",
+    r"[;,:\s](?:(?<=[;,:])(?=\s)|(?<=\s)\s*(?:and|but|so|then|w/?|with|while|because|cuz|since|[-\u2013\u2014])\s+"
+    r"|(?<=\d\s)\s*(?=(?:sl|tp|stop|target|tgt)\b))",
     re.IGNORECASE,
 )
-_IF = regex(r"(?<!sure )(?<!wondering )(?<!wonder )(?<!know )(?<!see )\bif\b|\bhypothetical\w*", re.IGNORECASE)
+"""Each begins with a class of characters, by which `re` skips what cannot match."""
+_IF = regex(
+    r"\bif\b(?<!sure if)(?<!wondering if)(?<!wonder if)(?<!know if)(?<!see if)|\bhypothetical\w*", re.IGNORECASE
+)
 _SUPPOSES = regex(
     r"\b(?:would|i'?d|we'?d|will own|might|could|thinking (?:of|about)|was thinking|tempted|torn|eyeing|considering"
     r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
@@ -112,12 +116,9 @@ _TO = regex(rf"{_ONTO}{_FIGURE}|\bup to {_FIGURE}|\bmak(?:e|ing) (?:it|that|the 
 _BETWEEN = regex(r"\S{0,3}\s+(?:(?:up|down|back) )?to\s[$\u20ac\u00a3]?\s?", re.IGNORECASE)
 _NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
 _YEARS = range(1990, 2100)
-_DATED = regex(
-    rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.? (\d{{1,2}})\b"
-    r"|(?<!\S)(\d{1,2})(?=:\d\d| ?[ap]\.?m\b)|:(\d\d)\b",
-    re.IGNORECASE,
-)
-"""A day of a month, a time of day."""
+_MONTH = regex(rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.? $", re.IGNORECASE)
+_DAY = regex(r"\d{1,2}\b")
+_TIME = regex(r"(?<!\S)\d{1,2}(?=:\d\d| ?[ap]\.?m\b)|(?<=:)\d\d\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -182,15 +183,20 @@ def reports(sentence: str) -> bool:
     return _TELLS.search(sentence) is not None and _REPORTS.search(sentence) is not None
 
 
-@lru_cache(maxsize=20_000)
 def features(text: str) -> frozenset[str]:
     """Return a text's stems; words for one of `NAMED` as that."""
-    return frozenset().union(*map(_feature, words(text)))
+    return frozenset(chain.from_iterable(map(_features, text.split())))
 
 
 @lru_cache(maxsize=100_000)
-def _feature(word: str) -> tuple[str, ...]:
-    return (_NAMES[word],) if word in _NAMES else tuple(terms(folded(word)))
+def _features(run: str) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(_feature(word, terms) for terms, word in held(run) if word))
+
+
+def _feature(word: str, found: Sequence[str]) -> Sequence[str]:
+    if word in _NAMES:
+        return (_NAMES[word],)
+    return found if (name := folded(word)) == word else terms(name)
 
 
 @lru_cache(maxsize=20_000)
@@ -215,15 +221,20 @@ def _pieces(border: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _figures(text: str) -> Iterator[Figure]:
-    dated = {match.start(match.lastindex or 0) for match in _DATED.finditer(text)}
     for number in numbers(text):
-        if number.start in dated:
+        if _dated(text, number.start):
             continue
         digits = "".join(filter(str.isdigit, text[number.start : number.stop]))
         value = float(digits) if number.value is None else number.value
         year = digits == text[number.start : number.stop] and value in _YEARS
         if number.unit or not year:
             yield Figure(str(number) or digits, number.unit, value, number.start, number.stop)
+
+
+def _dated(text: str, place: int) -> bool:
+    """Return whether a day of a month or a time of day stands at a place."""
+    day = _DAY.match(text, place) and _MONTH.search(text, max(place - 12, 0), place)
+    return (day or _TIME.match(text, place)) is not None
 
 
 @lru_cache(maxsize=20_000)

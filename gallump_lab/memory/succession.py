@@ -232,8 +232,10 @@ class _Asked:
 
     def _replaced(self) -> Iterator[_Change]:
         for slot in self._own:
-            read_on = {figure for clause in self._clauses[slot.item_id] for figure in clause.figures}
-            yield from ((slot, olds, new) for olds, new in replaced(slot.text) if new in read_on)
+            keys = {figure.key for clause in read(slot.text) for figure in clause.figures}
+            if any(other is not slot for key in keys for other, *_ in self._figures.get(key, ())):
+                read_on = {figure for clause in self._clauses[slot.item_id] for figure in clause.figures}
+                yield from ((slot, olds, new) for olds, new in replaced(slot.text) if new in read_on)
 
     def _taken_back(self) -> Iterator[_Change]:
         """Find what corrects the message before it: "sorry, 3"."""
@@ -252,9 +254,9 @@ class _Asked:
         for slot in self._own:
             for clause in self._clauses[slot.item_id]:
                 given = [each for each in clause.figures if not percent or each.unit == "%"]
-                if not given or not clause.sure or not self._on_subject(slot):
+                if not given or not self._on_subject(slot):
                     continue
-                if not self._answers(slot, clause, percent=percent):
+                if not self._answers(slot, clause, percent=percent) or not clause.sure:
                     continue
                 new = given[-1]
                 olds = frozenset(
@@ -285,13 +287,13 @@ class _Asked:
         if self._attributes:
             return bool(clause.features & self._attributes) and self._near(slot, clause.features) >= 0.5
         sized = self._sized and "SIZE" in clause.features
-        now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) + sized > 1  # a price now is no change
-        if not now and not CHANGES.search(clause.sentence):
+        told = (percent and clause.around & self._subject) or (
+            (sized if self._sized else clause.around & self._wanted) and self._near(slot, clause.features) >= 0.4
+        )
+        if not told:
             return False
-        if percent and clause.around & self._subject:
-            return True
-        told = sized if self._sized else bool(clause.around & self._wanted)
-        return told and self._near(slot, clause.features) >= 0.4
+        now = len(clause.around & self._wanted) + sized > 1 and _NOW.search(clause.sentence)  # a price now is no change
+        return bool(now or CHANGES.search(clause.sentence))
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
@@ -335,9 +337,9 @@ class _Asked:
                         )
                         and self._on_subject(slot)
                         and not any(
-                            clause.sure
+                            (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
                             and clause.ends
-                            and (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
+                            and clause.sure
                             for clause in self._clauses[slot.item_id]
                         )
                     ):
@@ -345,27 +347,27 @@ class _Asked:
                 return
 
     def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
-        if not clause.sure or (not whether and self._attributes & clause.features):
+        if not whether and self._attributes & clause.features:
             return False
         about = clause.around | self._said[slot.item_id]
         if slot.role == "user" and not about & self._symbols:  # "bailed at 402": of which the message before speaks
             about |= self._taken_up[slot.item_id] & self._symbols
-        ends = any(each.ends for each in self._clauses[slot.item_id] if each.sentence == clause.sentence)
-        return ends and bool(about & self._subject)
+        ends = (each.ends for each in self._clauses[slot.item_id] if each.sentence == clause.sentence)
+        return bool(about & self._subject) and any(ends) and clause.sure
 
     def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
         """Find what others say, and plans, where it is asked what is so."""
         others = _WHO_SAYS.search(_I_SAID.sub("", self._rest)) is not None
-        planned = _SUPPOSED.search(self._rest) is not None
+        states = self._of_state and not _SUPPOSED.search(self._rest)
         for slot in self._live:
             about, clauses = self._on_subject(slot), self._clauses[slot.item_id]
-            own = any(clause.sure and clause.figures and clause.features & self._attributes for clause in clauses)
+            own = any(clause.figures and clause.features & self._attributes and clause.sure for clause in clauses)
             for clause in clauses if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue
-                if clause.reported and not others and not own:
+                if not (others or own) and clause.reported:
                     yield slot, HEARSAY
-                elif clause.supposed and clause.figures and self._of_state and not planned:
+                elif clause.figures and states and clause.supposed:
                     yield slot, PLAN
 
 
