@@ -47,7 +47,7 @@ class Cache:
             life = self._entries[keys[hit]][1]
             self._entries[keys[hit]] = now + life, life
         for mark, life in marks.items():
-            self._entries[keys[mark]] = now + life, life
+            self._entries[keys[mark]] = max((now + life, life), self._entries.get(keys[mark], (0.0, 0)))
         hour = max([read, *(sums[i] for i, life in marks.items() if life == LIVES["1h"])])
         last = max([hour, *(sums[i] for i in marks)])
         return {

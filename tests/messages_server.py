@@ -197,7 +197,7 @@ class MessagesServer:
             deltas = [*map(text_delta, re.findall(r"\s*\S+\s*", kept)), *([citation] if citation else ())]
             yield from block(index, {"type": "text", "text": ""}, *deltas) if kept else ()
             index, written = index + bool(kept), written + len(kept)
-        cut = written < sum(len(words) for words, _ in parts) or thought == room
+        cut = written < sum(len(words) for words, _ in parts)
         if call and not cut:
             yield from tool(call[1], index=index, name=call[0])
         details = {"thinking_tokens": thought} if strict else {}

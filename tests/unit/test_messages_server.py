@@ -144,11 +144,11 @@ def test_automatic_caching_moves_its_breakpoint_along(ask):
 
 @pytest.mark.parametrize(("ttl", "life"), [("5m", 300), ("1h", 3_600)])
 def test_an_entry_lives_from_the_start_of_the_request_that_used_it_last(ask, server, ttl, life):
-    system = [marked(600, ttl=ttl)]
+    asked = [[marked(600, ttl=ttl)], *([part(600), marked(10, i, ttl=ttl)] for i in range(1, 4))]
     seen = []
-    for now in (0, life - 1, 2 * life - 2, 3 * life - 2):
+    for now, content in zip((0, life - 1, 2 * life - 2, 3 * life - 2), asked, strict=True):
         server.clock = lambda now=now: now
-        seen.append(counted(ask("Hello!!!", system=system))[0])
+        seen.append(counted(ask(content))[0])
     assert seen == [0, 600, 600, 0]
 
 
@@ -290,7 +290,10 @@ MANY = {f"field{i}": {"type": ["string", "null"]} for i in range(25)}
             formed(schema(a={"type": "integer", "minimum": 0, "maximum": 9})),
             "output_config.format.schema: For 'integer' type, properties maximum, minimum are not supported",
         ),
-        (strictly(schema(a={"type": "string", "maxLength": 9})), "tools.0.custom: For 'string' type, property 'maxLen"),
+        (
+            strictly(schema(a={"type": "array", "items": {"type": "string", "maxLength": 9}})),
+            "tools.0.custom: For 'string' type, property 'maxLen",
+        ),
         (formed({"type": "object"}), "output_config.format.schema: For 'object' type, 'additionalProperties' must be"),
         (formed(schema(**dict(list(MANY.items())[:17]))), "Schemas contains too many parameters with union types (17"),
         (strictly(schema(**MANY) | {"required": []}), "Schemas contains too many optional parameters (25)"),
