@@ -220,7 +220,8 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
   const told = {
     inspected(message) {
       if (message.of != null) return message.of === of && draw(message);
-      if (message.serial === waiting) waiting = 0;
+      if (message.serial !== waiting) return; // asked before the watchlist came, or of an earlier kernel
+      waiting = 0;
       if (of == null) draw(message);
       if (stale) refresh(0);
     },
