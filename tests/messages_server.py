@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 DROP = object()
-_KNOWN = {"max_tokens", "messages", "model", "stream", "system", "tool_choice", "tools"}
+_KNOWN = {"max_tokens", "messages", "model", "output_config", "stream", "system", "tool_choice", "tools"}
 
 
 @dataclass
@@ -195,6 +195,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Http
 
+    def do_GET(self):
+        self._status(Status(200, {"data": [{"id": "claude-sonnet-5-5", "type": "model"}], "has_more": False}))
+
     def do_POST(self):
         owner = self.server.owner
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -207,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             reply = owner.reply_to(request)
         try:
-            self._status(reply) if isinstance(reply, Status) else self._stream(reply)
+            self._status(reply) if isinstance(reply, Status) else self._stream(reply, body["model"])
         except OSError:
             request.gone.set()
             raise
@@ -224,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(given)
 
-    def _stream(self, steps: Iterable[object]):
+    def _stream(self, steps: Iterable[object], model: str):
         self.close_connection = True
         begun = False
         for step in steps:
@@ -239,6 +242,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.end_headers()
             if step is DROP:
                 return
+            message = step.get("message") if isinstance(step, dict) else None
+            if isinstance(message, dict) and message.get("model") == "scripted":
+                step = step | {"message": message | {"model": model}}
             given = step if isinstance(step, bytes) else f"event: {step['type']}\ndata: {json.dumps(step)}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(given), given))
             if self.server.owner.delay:

@@ -13,7 +13,7 @@ from gallump_lab.store.errors import NotALab, OtherVersion
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 2
+VERSION = 3
 """Of the tables in schema.sql. What changes one after the first release raises it and comes with a migration."""
 
 _THERE = """
