@@ -243,9 +243,12 @@ class _Handler(BaseHTTPRequestHandler):
             if step is DROP:
                 return
             message = step.get("message") if isinstance(step, dict) else None
-            if isinstance(message, dict) and message.get("model") == "scripted":
-                step = step | {"message": message | {"model": model}}
-            given = step if isinstance(step, bytes) else f"event: {step['type']}\ndata: {json.dumps(step)}\n\n".encode()
+            named = isinstance(message, dict) and message.get("model") == "scripted"
+            event = step | {"message": message | {"model": model}} if named else step
+            given = (
+                step if isinstance(step, bytes) else f"event: {step['type']}\ndata: {json.dumps(event)}\n\n".encode()
+            )
+            given = given if isinstance(given, bytes) else given.encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(given), given))
             if self.server.owner.delay:
                 time.sleep(self.server.owner.delay)

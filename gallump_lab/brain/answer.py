@@ -190,7 +190,8 @@ class Answer:
 _NOTICES: Mapping[State, str] = {
     "stopped": "Stopped. What had arrived is kept.",
     "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones.",
-    "refused": "The model declined{category}. Your question is kept, and what had arrived; ask in other words.",
+    "refused": "The model declined to go on{category}. Your question is kept, and what had arrived; "
+    "ask in other words.",
 }
 
 

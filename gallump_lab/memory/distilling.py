@@ -31,11 +31,11 @@ select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
 left join (select session_id, max(seen_message) as seen from distillings
            where (distiller = $distiller or $chats) and state = 'complete' group by session_id) d using (session_id)
+left join (select session_id, seen_message as newest, count(*) as failures from distillings
+           where distiller = $distiller and state = 'failed' group by all) f using (session_id, newest)
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
   and not last_at between $before and $ahead
-  and (not $chats or (exists (from turns t where t.session_id = s.session_id) and $tries > (
-      select count(*) from distillings f where f.session_id = s.session_id and f.distiller = $distiller
-      and f.state = 'failed' and f.seen_message >= newest)))
+  and (not $chats or (coalesce(failures, 0) < $tries and exists (from turns t where t.session_id = s.session_id)))
 order by last_at, session_id
 """
 _NAMED = """

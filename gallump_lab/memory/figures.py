@@ -5,12 +5,13 @@ candidates apart, where a mark beside a quotation is at stake.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 
-from gallump_lab.lazy import regex
-from gallump_lab.memory.text import terms, words
+from gallump_lab.lazy import any_of, regex
+from gallump_lab.memory.text import held, terms
 from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
 from gallump_lab.reading.periods import MONTHS
@@ -33,24 +34,68 @@ NAMED = frozenset(_ONE)
 ATTRIBUTES = frozenset({"STOP", "TARGET", "ENTRY", "ACCOUNT", "LEVERAGE"})
 """Those of which somebody has one at a time: a figure beside one of them is of no other."""
 
-_SENTENCE = regex(r"(?<=[.!?])\s+|\n+")
+SOLD = "sold exited closed covered dumped unloaded offloaded liquidated flattened unwound bailed ditched ejected puked"
+"""Verbs that end a position; of a part of it, where that is said."""
+OUT = (
+    r"(?:stopped|knocked|taken|tagged|kicked|shaken|blown|wicked|flushed|cashed) out|called away|got rid|cut loose"
+    r"|booked (?:it|them|(?:the |my )?(?:profits?|gains?|loss))"
+)
+"""The same in several words."""
+_SOLD = SOLD.replace(" ", "|")
+_ENDS = any_of(
+    OUT,
+    _SOLD,
+    r"stopped|closing|cover(?:ing|s)|cancel\w*|kill(?:ed)?|pull(?:ed|ing)|scratch\w*|expired?|flat|forget|no trade",
+    r"(?:out of|so|i'?m|am|all|got|took \w+|is|was) out|out (?:of|at|completely)|took (?:it|them) off|don'?t want|gone",
+    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|no more|won'?t",
+    r"done with|only a thought|punted (?:it|them|the)|(?:i'?m|am|all|back|everything|went) (?:all )?(?:in|to) cash",
+    r"in cash now|(?:stop|sl) (?:\w+ )?(?:hit|triggered|tagged)|(?:hit|triggered|tagged) my (?:stop|sl)",
+)
+_PART = any_of(
+    r"half|third|quarter|some|part|left|a few|\d[\d,.]* of (?:my|the|\d\S*)|almost|nearly",
+    rf"(?:\w+n'?t|not|never) (?:yet |been |get |got |getting )*(?:stopped|{_SOLD}|{OUT})",
+)
+
+_SENTENCE = regex(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
 _CLAUSE = regex(
-    r"[;,:](?=\s)|\s+(?:and|but|so|then|w/?|with|while|because|cuz|since)\s+|\s+[-\u2013\u2014]\s+"
-    r"|(?<=\d)\s+(?=(?:sl|tp|stop|target|tgt)\b)",
+    r"[;,:\s](?:(?<=[;,:])(?=\s)|(?<=\s)\s*(?:and|but|so|then|w/?|with|while|because|cuz|since|[-\u2013\u2014])\s+"
+    r"|(?<=\d\s)\s*(?=(?:sl|tp|stop|target|tgt)\b))",
     re.IGNORECASE,
 )
-_IF = regex(r"(?<!sure )(?<!wondering )(?<!wonder )(?<!know )(?<!see )\bif\b|\bhypothetical\w*", re.IGNORECASE)
+"""Each begins with a class of characters, by which `re` skips what cannot match."""
+_IF = regex(
+    r"\bif\b(?<!sure if)(?<!wondering if)(?<!wonder if)(?<!know if)(?<!see if)|\bhypothetical\w*", re.IGNORECASE
+)
 _SUPPOSES = regex(
     r"\b(?:would|i'?d|we'?d|will own|might|could|thinking (?:of|about)|was thinking|tempted|torn|eyeing|considering"
     r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
     re.IGNORECASE,
 )
+_SAYS = r"(?:says?|said|swears?|thinks|told|tells|reckons?|reckoned|predicts|tweeted|insists)\b"
+_WHO = (
+    "guys?|gal|buddy|friend|mate|brother|sister|wife|husband|dad|mom|uncle|colleague|neighbou?r|someone|somebody|group"
+)
 _REPORTS = regex(
-    r"\b(?:guy|gal|buddy|friend|mate|someone|somebody|group|podcast|discord|twitter|reddit|brokers?)\b"
-    r".{0,30}\b(?:says?|said|saying|swears?|thinks?|told|claims?|claimed|reckons?|hears?|sold|bought|lists?)\b"
-    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears)\b",
+    rf"\b(?:{_WHO}|podcast|discord|twitter|reddit|boss|guru|analyst|brokers?)\b.{{0,30}}"
+    rf"\b(?:{_SAYS}|(?:saying|claims?|claimed|hears?|lists?)\b)|\b(?:{_WHO})\b.{{0,30}}\b(?:sold|bought)\b"
+    r"|\b(?:my|an?|some) (?:(?!(?:i|we|you|u|as|like|than|that|which)\b)[\w'-]+ ){0,3}"
+    r"(?!(?:plan|rule|note|stop|gut|chart|model|system|journal|view|thesis|screen|risk|accountant|adviser|lawyer)s?\b"
+    rf"|(?:i|we|you|u|as|that|which|unless|was|been|is|be)\b)[\w'-]+ {_SAYS}"
+    r"|\b(?:read|saw|seen) (?:\w+ ){0,3}?(?:tweets?|an article|reddit|twitter|discord|forum|youtube|somewhere|online)\b"
+    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b",
     re.IGNORECASE,
 )
+_TELLS = any_of(
+    "sa(?:id|ys?|ying|w)|s(?:een|old|wears?)|t(?:old|ells|hinks|weeted)|reckon(?:s|ed)|predicts|insists|claim(?:s|ed)",
+    "hea(?:rs?|rd)|lists?|bought|read|rumou?rs?|supposedly|apparently|word is",
+)
+"""A sentence without one of these reports nothing; most have none."""
+_MARKET = regex(
+    r"^(?!.*\b(?:i|i'?m|my|our)\b).*\b(?:consensus|(?:analysts|street)(?:'s)? "
+    rf"(?:at(?= \$?\d)|is|are|has|have|sees?|expects?|{_SAYS}))\b",
+    re.IGNORECASE,
+)
+"""What the market expects."""
 _RUMOUR = regex(r"\brumou?r", re.IGNORECASE)
 _MOVE = (
     "mov|rais|cut|lower|chang|increas|trim|bump|drop|upp?|reduc|tighten|widen|switch|lift|roll|nudg|revis|adjust|slash"
@@ -71,12 +116,9 @@ _TO = regex(rf"{_ONTO}{_FIGURE}|\bup to {_FIGURE}|\bmak(?:e|ing) (?:it|that|the 
 _BETWEEN = regex(r"\S{0,3}\s+(?:(?:up|down|back) )?to\s[$\u20ac\u00a3]?\s?", re.IGNORECASE)
 _NOT = regex(r"\b(?:instead of|rather than|not|from|was) (?=[$\u20ac\u00a3]?\.?\d)", re.IGNORECASE)
 _YEARS = range(1990, 2100)
-_DATED = regex(
-    rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.? (\d{{1,2}})\b"
-    r"|(?<!\S)(\d{1,2})(?=:\d\d| ?[ap]\.?m\b)|:(\d\d)\b",
-    re.IGNORECASE,
-)
-"""A day of a month, a time of day."""
+_MONTH = regex(rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\.? $", re.IGNORECASE)
+_DAY = regex(r"\d{1,2}\b")
+_TIME = regex(r"(?<!\S)\d{1,2}(?=:\d\d| ?[ap]\.?m\b)|(?<=:)\d\d\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -118,7 +160,12 @@ class Clause:
     @cached_property
     def reported(self) -> bool:
         """Whether somebody else says so, who is no part of it."""
-        return self.rumour or _REPORTS.search(self.sentence) is not None
+        return self.rumour or reports(self.sentence) or _MARKET.match(self.text) is not None
+
+    @cached_property
+    def ends(self) -> bool:
+        """Whether it says that a thing is over, the whole of it."""
+        return _ENDS.search(self.text) is not None and _PART.search(self.sentence) is None
 
     @property
     def asks(self) -> bool:
@@ -131,15 +178,25 @@ class Clause:
         return not (self.asks or self.supposed or self.reported)
 
 
-@lru_cache(maxsize=20_000)
+def reports(sentence: str) -> bool:
+    """Return whether a sentence tells what somebody else says, who is no part of it."""
+    return _TELLS.search(sentence) is not None and _REPORTS.search(sentence) is not None
+
+
 def features(text: str) -> frozenset[str]:
     """Return a text's stems; words for one of `NAMED` as that."""
-    return frozenset().union(*map(_feature, words(text)))
+    return frozenset(chain.from_iterable(map(_features, text.split())))
 
 
 @lru_cache(maxsize=100_000)
-def _feature(word: str) -> tuple[str, ...]:
-    return (_NAMES[word],) if word in _NAMES else tuple(terms(folded(word)))
+def _features(run: str) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(_feature(word, terms) for terms, word in held(run) if word))
+
+
+def _feature(word: str, found: Sequence[str]) -> Sequence[str]:
+    if word in _NAMES:
+        return (_NAMES[word],)
+    return found if (name := folded(word)) == word else terms(name)
 
 
 @lru_cache(maxsize=20_000)
@@ -164,15 +221,20 @@ def _pieces(border: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _figures(text: str) -> Iterator[Figure]:
-    dated = {match.start(match.lastindex or 0) for match in _DATED.finditer(text)}
     for number in numbers(text):
-        if number.start in dated:
+        if _dated(text, number.start):
             continue
         digits = "".join(filter(str.isdigit, text[number.start : number.stop]))
         value = float(digits) if number.value is None else number.value
         year = digits == text[number.start : number.stop] and value in _YEARS
         if number.unit or not year:
             yield Figure(str(number) or digits, number.unit, value, number.start, number.stop)
+
+
+def _dated(text: str, place: int) -> bool:
+    """Return whether a day of a month or a time of day stands at a place."""
+    day = _DAY.match(text, place) and _MONTH.search(text, max(place - 12, 0), place)
+    return (day or _TIME.match(text, place)) is not None
 
 
 @lru_cache(maxsize=20_000)

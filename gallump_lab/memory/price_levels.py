@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from gallump_lab.lazy import regex
+from gallump_lab.memory.figures import OUT, SOLD
 from gallump_lab.memory.records import Kind
 from gallump_lab.reading.dates import Named, times
 from gallump_lab.reading.numbers import numbers
@@ -36,7 +37,7 @@ _PHRASES = [
         " _stop ": r"stop[ -]?loss|sell stop|s/l|line in the sand|kill switch|loss limit|bail-?out(?: level)?"
         r"|hard floor|point of no return",
         " _even ": r"break[ -]?even|b/e|(?<=stop )to (?:my )?(?:entry|cost)(?: price)?",
-        " _closed ": r"(?:got (?:me )?|was |were |been )*(?:stopped out|taken out|called away)(?: of)?"
+        " _closed ": rf"(?:got (?:me )?|was |were |been )*(?:{OUT})(?: of)?"
         r"|got (?:me )?stopped|no longer (?:own|hold)|(?:i'?m |i am |am |got )?out of|got out|as of",
         " _part ": r"(?:another |the other )?(?:half|a third|a quarter|two thirds|some|part|most|a few)(?: off)?"
         r"(?: of)?(?: (?:the|my) table)?|(?:by|in|to) half(?: size)?|half size",
@@ -61,7 +62,7 @@ _CLASSES = {
     "remove": "cancel cancelled canceled pull pulled remove removed delete deleted scrap scrapped drop dropped "
     "forget scratch no off",
     "bought": "bought grabbed added own long short shorted hold holding paid acquired filled fill got _bought",
-    "sold": "sold exited closed covered dumped unloaded liquidated flattened flat _closed",
+    "sold": f"{SOLD} flat _closed",
     "reduced": "trimmed lightened reduced halved cut took taken gone closed sold trim",
     "part": "_part",
     "all": "all everything completely entirely it whole _all _closed",
@@ -318,11 +319,10 @@ def _levelled(clause: Clause) -> _Stated | None:
         return None
     if attribute == "stop" and "_hit" in clause.words and value:
         return "position", f"closed at {value}"
-    if attribute == "stop" and not value:
-        if "trail" in means and len(clause.percents) == 1:
-            value = f"{clause.percents[0]}% trailing"
-        elif "even" in means:
-            value = "breakeven"
+    if attribute == "stop" and not value and "trail" in means and len(clause.percents) == 1:
+        value = f"{clause.percents[0]}% trailing"
+    if attribute == "stop" and not value and "even" in means:
+        value = "breakeven"
     if not value and not clause.prices and not clause.percents and "remove" in means:
         value = "none"
     return attribute, value

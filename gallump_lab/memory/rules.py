@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gallump_lab.lazy import any_of, regex
+from gallump_lab.memory.figures import reports
 from gallump_lab.memory.price_levels import RETAKEN, VALUED, Clause, claims
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import FOREIGN, JOKED, READ, Statement, spoken, statements
@@ -20,7 +21,7 @@ from gallump_lab.reading.numbers import numbers
 from gallump_lab.reading.periods import deadline
 from gallump_lab.tokens import count
 
-NAME = "rules-6"
+NAME = "rules-7"
 """Names these rules; it changes whenever the same session would give other insights."""
 
 LABEL = 12
@@ -178,7 +179,7 @@ def _found(messages: Sequence[Message], symbols: Symbols) -> Iterator[_Found]:
             named = symbols.all(whole)
             if named or (len(in_message) > 1 and not statement.follows):
                 about = _sole(named)
-            if (joked or FOREIGN.search(whole)) and (named or TRADED.search(whole)):
+            if (joked or FOREIGN.search(whole) or reports(whole)) and (named or TRADED.search(whole)):
                 continue
             earlier: tuple[int, ...] = ()
             if last and not run and RETAKEN.match(statement.text):  # "actually make it 182", a message later

@@ -56,16 +56,10 @@ _SUPPOSED = any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|conside
 _YOU = any_of("you|your")
 _TOLD = any_of(r"(?:i|we)\b.{0,15}\b(?:give|gave|told?|tell)")
 _I_SAID = any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)")
-_WHO_SAYS = any_of(r"says?|said|told|think|rumou?r|heard|suggest\w*|hear")
-
-_ENDS = any_of(
-    r"stopped|taken out|called away|knocked out|clos(?:ed|ing)|sold|cover(?:ed|ing|s)|cancel\w*|kill(?:ed)?",
-    r"pull(?:ed|ing)|scratch\w*|expired?|exited|liquidated|(?:out of|so|i'?m|am|all|got|took \w+|is|was) out",
-    r"out (?:of|at|completely)|took (?:it|them) off|dumped|unwound|flat|forget|no trade|don'?t want|gone|won'?t",
-    r"not (?:doing|touching|going)|skip(?:ped)?|(?:didn'?t|never|did not) fill\w*|finished|only a thought|no more",
-    "done with",
+_WHO_SAYS = any_of(
+    r"says?|said|told|think|reckons?|rumou?r|heard|suggest\w*|hear|consensus|street|analysts|forecasts?|estimates?"
 )
-_PART = any_of("half|third|quarter|some|part|left")
+
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
     r"|i mean|i meant|scratch that|my mistake|oops|make (?:it|that))\b",
@@ -174,6 +168,7 @@ class _Asked:
         one before it.
         """
         symbols = known_symbols().union(*(features(slot.symbol) for slot in self._slots if slot.symbol))
+        self._symbols = symbols
         asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
@@ -237,8 +232,10 @@ class _Asked:
 
     def _replaced(self) -> Iterator[_Change]:
         for slot in self._own:
-            read_on = {figure for clause in self._clauses[slot.item_id] for figure in clause.figures}
-            yield from ((slot, olds, new) for olds, new in replaced(slot.text) if new in read_on)
+            keys = {figure.key for clause in read(slot.text) for figure in clause.figures}
+            if any(other is not slot for key in keys for other, *_ in self._figures.get(key, ())):
+                read_on = {figure for clause in self._clauses[slot.item_id] for figure in clause.figures}
+                yield from ((slot, olds, new) for olds, new in replaced(slot.text) if new in read_on)
 
     def _taken_back(self) -> Iterator[_Change]:
         """Find what corrects the message before it: "sorry, 3"."""
@@ -257,9 +254,9 @@ class _Asked:
         for slot in self._own:
             for clause in self._clauses[slot.item_id]:
                 given = [each for each in clause.figures if not percent or each.unit == "%"]
-                if not given or not clause.sure or not self._on_subject(slot):
+                if not given or not self._on_subject(slot):
                     continue
-                if not self._answers(slot, clause, percent=percent):
+                if not self._answers(slot, clause, percent=percent) or not clause.sure:
                     continue
                 new = given[-1]
                 olds = frozenset(
@@ -290,13 +287,13 @@ class _Asked:
         if self._attributes:
             return bool(clause.features & self._attributes) and self._near(slot, clause.features) >= 0.5
         sized = self._sized and "SIZE" in clause.features
-        now = _NOW.search(clause.sentence) and len(clause.around & self._wanted) + sized > 1  # a price now is no change
-        if not now and not CHANGES.search(clause.sentence):
+        told = (percent and clause.around & self._subject) or (
+            (sized if self._sized else clause.around & self._wanted) and self._near(slot, clause.features) >= 0.4
+        )
+        if not told:
             return False
-        if percent and clause.around & self._subject:
-            return True
-        told = sized if self._sized else bool(clause.around & self._wanted)
-        return told and self._near(slot, clause.features) >= 0.4
+        now = len(clause.around & self._wanted) + sized > 1 and _NOW.search(clause.sentence)  # a price now is no change
+        return bool(now or CHANGES.search(clause.sentence))
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
@@ -340,9 +337,9 @@ class _Asked:
                         )
                         and self._on_subject(slot)
                         and not any(
-                            clause.sure
-                            and _ENDS.search(clause.sentence)
-                            and (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
+                            (clause.around & self._subject or not self._said[slot.item_id] & self._subject)
+                            and clause.ends
+                            and clause.sure
                             for clause in self._clauses[slot.item_id]
                         )
                     ):
@@ -350,25 +347,27 @@ class _Asked:
                 return
 
     def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
-        clauses = self._clauses[slot.item_id]
-        if not clause.sure or not any(_ENDS.search(c.text) for c in clauses if c.sentence == clause.sentence):
+        if not whether and self._attributes & clause.features:
             return False
-        if _PART.search(clause.sentence) or (not whether and self._attributes & clause.features):
-            return False
-        return bool((clause.around | self._said[slot.item_id]) & self._subject)
+        about = clause.around | self._said[slot.item_id]
+        if slot.role == "user" and not about & self._symbols:  # "bailed at 402": of which the message before speaks
+            about |= self._taken_up[slot.item_id] & self._symbols
+        ends = (each.ends for each in self._clauses[slot.item_id] if each.sentence == clause.sentence)
+        return bool(about & self._subject) and any(ends) and clause.sure
 
     def _unsure(self) -> Iterator[tuple[ContextItem, str]]:
         """Find what others say, and plans, where it is asked what is so."""
         others = _WHO_SAYS.search(_I_SAID.sub("", self._rest)) is not None
-        planned = _SUPPOSED.search(self._rest) is not None
+        states = self._of_state and not _SUPPOSED.search(self._rest)
         for slot in self._live:
-            about = self._on_subject(slot)
-            for clause in self._clauses[slot.item_id] if slot.role == "user" else ():
+            about, clauses = self._on_subject(slot), self._clauses[slot.item_id]
+            own = any(clause.figures and clause.features & self._attributes and clause.sure for clause in clauses)
+            for clause in clauses if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue
-                if clause.reported and not others:
+                if not (others or own) and clause.reported:
                     yield slot, HEARSAY
-                elif clause.supposed and clause.figures and self._of_state and not planned:
+                elif clause.figures and states and clause.supposed:
                     yield slot, PLAN
 
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,7 +60,7 @@ def _stemmer() -> "Stemmer.Stemmer":
     if not hasattr(_LOCAL, "stemmer"):  # one for each thread: they are not to be shared
         import Stemmer
 
-        _LOCAL.stemmer = Stemmer.Stemmer("english")
+        _LOCAL.stemmer = Stemmer.Stemmer("english", 0)
     found: Stemmer.Stemmer = _LOCAL.stemmer
     return found
 
@@ -76,17 +76,17 @@ def terms(text: str) -> list[str]:
     list of str
         In the order of the text, repeated as they repeat.
     """
-    return [term for piece in _pieces(text) for term in _read(piece)[0]]
+    return [term for run in text.split() for terms, _ in held(run) for term in terms]
 
 
 def words(text: str) -> list[str]:
     """Cut a text into the words that say something, in lower case and without accents, and its tickers and numbers."""
-    return [word for piece in _pieces(text) if (word := _read(piece)[1])]
+    return [word for run in text.split() for _, word in held(run) if word]
 
 
 def terms_and_words(text: str) -> tuple[list[str], list[str]]:
     """Return what `terms` and `words` do, in one go."""
-    found = [*map(_read, _pieces(text))]
+    found = [each for run in text.split() for each in held(run)]
     return [term for terms, _ in found for term in terms], [word for _, word in found if word]
 
 
@@ -101,8 +101,7 @@ def statement(text: str) -> str:
 
     A negation is a word, and nothing that tells a plan from a fact, or one direction from another, is a filler.
     """
-    spelt = _NOT.sub(" not", _IS.sub(r"\1", text))
-    return f" {' '.join(filter(None, map(_stated, _pieces(spelt))))} "
+    return f" {' '.join(filter(None, map(_stated, text.split())))} "
 
 
 _NOT = regex(r"n['\u2019]t\b", re.IGNORECASE)
@@ -110,11 +109,16 @@ _IS = regex(r"\b(\w+)['\u2019](?:s|m|re)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=100_000)
-def _stated(piece: str) -> str:
+def _stated(run: str) -> str:
+    spelt = run if run.isalnum() else _NOT.sub(" not", _IS.sub(r"\1", run))
+    return " ".join(term for piece in _pieces(spelt) for term in _said(piece))
+
+
+def _said(piece: str) -> Sequence[str]:
     if _kind(piece) != "word":
-        return " ".join(_read(piece)[0])
+        return _read(piece)[0]
     word = plain(piece.casefold())
-    return "" if word in _FILLERS else _stemmer().stemWord(word)
+    return () if word in _FILLERS else (_stemmer().stemWord(word),)
 
 
 def _pieces(text: str) -> list[str]:
@@ -129,8 +133,13 @@ def _kind(piece: str) -> str:
 
 
 @lru_cache(maxsize=100_000)
+def held(run: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return the terms, and the word, of each piece of what has no white space; that recurs, so they are kept."""
+    return tuple(map(_read, _pieces(run)))
+
+
 def _read(piece: str) -> tuple[tuple[str, ...], str]:
-    """Return a piece's terms, and the piece as `words` does; pieces recur, so they are kept."""
+    """Return a piece's terms, and the piece as `words` does."""
     kind = _kind(piece)
     if kind == "word":
         word = _word(piece)

@@ -1,6 +1,7 @@
 """Dates and times: what one value names (`parse`), and what a text names (`times`) or a question asks for (`spans`)."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
@@ -20,7 +21,7 @@ from gallump_lab.reading.periods import (
 )
 
 _COUNTED = regex(r"\d+(?:\.\d*)?", re.ASCII)
-_SLASHED = regex(r"(\d{4})/(\d\d)/(\d\d)\b")
+_DATED = regex(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T](.*))?", re.ASCII | re.DOTALL)
 _FIRST, _LAST = 946_684_800, 4_102_444_800
 """Seconds since 1970 at which 2000 and 2100 begin: a number is read as a time in between, whatever its unit."""
 
@@ -81,7 +82,9 @@ def instant(value: object, zone: tzinfo = UTC) -> datetime:
 def _text(text: str) -> date | datetime | None:
     if _COUNTED.fullmatch(text):
         return _number(text)
-    text = _SLASHED.sub(r"\1-\2-\3", text, count=1)
+    if found := _DATED.fullmatch(text):
+        clock = found[5] and f"T{found[5].replace(' UTC', 'Z').replace(' ', '')}"
+        text = f"{found[1]}-{found[3]:0>2}-{found[4]:0>2}{clock or ''}"
     for kind in (date, datetime):
         try:
             return kind.fromisoformat(text)
@@ -105,7 +108,6 @@ def _number(digits: str) -> date | datetime | None:
     return None
 
 
-_BAR = regex(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T](\d{2}:\d{2}.*))?", re.ASCII | re.DOTALL)
 _EXCHANGES = {
     13: "NZ",
     11: "AX",
@@ -146,30 +148,21 @@ def exchange_day(text: str, exchange: str = "") -> date:
     ValueError
         If it is no date, or the exchange's day cannot be known; the message goes on from the value's name.
     """
-    found = _BAR.fullmatch(text)
-    try:
-        year, month, day = (int(found[1]), int(found[3]), int(found[4])) if found else (0, 0, 0)
-        written = date(year, month, day)
-        clock = found[5] if found else None
-        moment = datetime.fromisoformat(f"{written}T{clock.replace(' UTC', 'Z').replace(' ', '')}") if clock else None
-    except ValueError:
-        year = 0
-    if year < _OLDEST:
+    found = _text(text)
+    if found is None or found.year < _OLDEST:
         msg = f"must be a day such as 2013-03-01, not {text!r:.60}"
         raise ValueError(msg)
-    if moment is None:
-        return written
-    try:
-        if moment.time() == time(0):
-            return moment.date()
-        if moment.tzinfo is not None:
-            instant = moment.astimezone(UTC)
+    if not isinstance(found, datetime):
+        return found
+    if found.time() == time(0):
+        return found.date()
+    if found.tzinfo is not None:
+        with suppress(OverflowError):  # the last hours of the year 9999
+            at = found.astimezone(UTC)
             if exchange in _HOURS:
-                return (instant + timedelta(hours=_HOURS[exchange])).date()
-            if _SAME_DAY[0] <= instant.time() < _SAME_DAY[1]:
-                return instant.date()
-    except OverflowError:
-        pass  # the last hours of the year 9999
+                return (at + timedelta(hours=_HOURS[exchange])).date()
+            if _SAME_DAY[0] <= at.time() < _SAME_DAY[1]:
+                return at.date()
     msg = f"must be the exchange's day alone such as 2013-03-01, not {text!r:.60}"
     raise ValueError(msg)
 

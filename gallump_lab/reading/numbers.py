@@ -123,6 +123,8 @@ _IN_PROSE = regex(
     re.IGNORECASE,
 )
 
+_FIGURE = regex(r"\d")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
@@ -146,10 +148,9 @@ def numbers(text: str) -> Iterator[Number]:
     A comma before three figures is taken for English thousands; a point before three can be either and has no value,
     unless another number of the text shows its author's way: 1.250,50 or 340,50.
     """
-    found = [*_IN_PROSE.finditer(text)]
-    own = next((sign for match in found if len(each := readings(match["figures"])) == 1 for sign in each), None)
-    for match in found:
-        values = readings(match["figures"])
+    found = [(match, readings(match["figures"])) for match in _in_prose(text)]
+    own = next((sign for _, values in found if len(values) == 1 for sign in values), None)
+    for match, values in found:
         value = values.get(own, None) if own in values else next(iter(values.values()), None)
         if own is None and len({*values.values()}) > 1:
             value = None if "." in match["figures"] else values["."]
@@ -158,3 +159,11 @@ def numbers(text: str) -> Iterator[Number]:
         yield Number(
             start=match.start(), stop=match.end(), value=value, unit=_UNITS.get((match["unit"] or "").lower(), "")
         )
+
+
+def _in_prose(text: str) -> Iterator[re.Match[str]]:
+    """Find the numbers of a text; no more than a sign, a currency and a space stand before the figures of one."""
+    end = 0
+    while (figure := _FIGURE.search(text, end)) and (match := _IN_PROSE.search(text, max(figure.start() - 3, end))):
+        yield match
+        end = match.end()

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import pd, regex
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
-    import pandas as pd
 
 LARGEST_FILE = 1_000_000_000
 """Bytes of a file, or of what a .zip unpacks to, of which no more than a piece is in memory at a time."""
@@ -150,8 +149,6 @@ def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
     ValueError
         If the file is no text; the message goes on from its name.
     """
-    import pandas as pd
-
     numbers, rows = [], []
     limit = csv.field_size_limit(LARGEST_FIELD)
     try:

@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.config import Config, ConfigError
+from gallump_lab.lazy import pd
 from gallump_lab.store import query, times
 from gallump_lab.store.snapshot import Catalogue
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
-    import pandas as pd
     from duckdb import DuckDBPyConnection
 
 GROUNDS = ("study", "retriever", "data_hash", "figures", "words")
@@ -180,8 +180,6 @@ def compare(catalogue: Catalogue, a: int, b: int | None = None) -> "pd.DataFrame
     ValueError
         If there is no such run.
     """
-    import pandas as pd
-
     with catalogue.read() as con:
         runs = [_run(con, each) for each in (a, b)]
     before, after = (

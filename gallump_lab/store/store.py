@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from gallump_lab.lazy import duckdb
 from gallump_lab.store import files, schema
 from gallump_lab.store.errors import LabBusy, NotALab, StoreError, busy, translated
 from gallump_lab.store.locks import Instance, queued
@@ -200,8 +201,6 @@ class Store:
 
     def _end(self, con: "DuckDBPyConnection", how: str) -> None:
         """End the transaction; note where nobody can tell whether it was written."""
-        import duckdb
-
         try:
             con.execute(how)
         except (duckdb.Error, RuntimeError, KeyboardInterrupt) as error:
@@ -213,8 +212,6 @@ class Store:
 
     def _let_go(self, con: "DuckDBPyConnection", *, own: bool) -> bool:  # noqa: ARG002 (a server's stays attached)
         """Detach the file; return whether the instance can be used again."""
-        import duckdb
-
         clean = False
         # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
         with contextlib.suppress(duckdb.Error):
@@ -244,8 +241,6 @@ class Store:
 
     def _attach(self, con: "DuckDBPyConnection", deadline: float, *, write: bool) -> None:
         """Attach the file; for a step that writes, with what a killed process left in its log put into the file."""
-        import duckdb
-
         new = self._look() is None
         while True:
             if self._known is not None and self._look() is None:

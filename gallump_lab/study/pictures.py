@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from gallump_lab.brain.prompt import SECTIONS
+from gallump_lab.lazy import alt
 from gallump_lab.memory.records import TIERS
 
 if TYPE_CHECKING:
@@ -88,9 +89,8 @@ def finished(chart: Any) -> Any:
     )
 
 
-def _picture(chart: Any, words: str, title: str, *subtitle: str, width: int = 520, height: Any = 300) -> Picture:
-    import altair as alt
-
+def picture(chart: Any, words: str, title: str, *subtitle: str, width: int = 520, height: Any = 300) -> Picture:
+    """Return a chart with a title and the looks that all share, and what it shows in words."""
     titled = chart.properties(title=alt.TitleParams(title, subtitle=list(subtitle)), width=width, height=height)
     return Picture(finished(titled), words)
 
@@ -102,8 +102,6 @@ def _held(rows: "pd.DataFrame", name: str, form: str = ".3f") -> str:
 
 def _dots(base: Any, x: Any, **looks: Any) -> Any:
     """Draw a dot a row with its interval, from `low` to `high`."""
-    import altair as alt
-
     ends = base.mark_rule(strokeWidth=2, **looks).encode(x=alt.X("low:Q", title=x["title"]), x2="high:Q")
     return ends + base.mark_point(filled=True, size=70, **looks).encode(x=x)
 
@@ -116,8 +114,6 @@ def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
 
 def front(sweep: "Sweep", objective: str) -> Picture:
     """Draw every configuration's objective against its tokens, the Pareto front, what is applied and the knee."""
-    import altair as alt
-
     frame, best, name = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), NAMES[objective]
     x = alt.X("tokens:Q", title=f"memory a question, mean, {sweep.ranks.unit}")
     y = alt.Y(f"{objective}:Q", title=name, scale=alt.Scale(zero=False))
@@ -150,13 +146,11 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     ]
     line = f"{len(real):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
     dotted = "dotted: a perfect ranking"
-    return _picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
+    return picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
 
 
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
-    import altair as alt
-
     budget, unit, frame = sweep.ranks.config.budget, sweep.ranks.unit, sweep.frame.round(DIGITS)
     for other in set(TIERS) - {tier}:
         nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
@@ -171,7 +165,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     last = frame[frame[tier] == frame[tier].max()]
     most = f"{tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} {unit}"
     unmeasured = "" if sweep.exercised[tier] else f". {tier.upper()} helps no question: it was not measured"
-    return _picture(
+    return picture(
         curve + applied.encode(x="x:Q"),
         f"{NAMES[objective].capitalize()} by {most}: {_held(last, objective)}",
         f"What {tier.upper()}'s tokens bring",
@@ -181,8 +175,6 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
 
 def retrievers(relevance: "Relevance") -> Picture:
     """Draw each retriever's recall within each budget."""
-    import altair as alt
-
     frame, unit, order = relevance.frame.round(DIGITS), relevance.ranks.unit, [*map(str, relevance.at_tokens)]
     parts = []
     for budget in order:
@@ -196,7 +188,7 @@ def retrievers(relevance: "Relevance") -> Picture:
         color=alt.Color("tokens:N", sort=order, title=f"within, {unit}", scale=scale),
         tooltip=["retriever", "tokens", "recall"],
     )
-    return _picture(
+    return picture(
         _dots(base, alt.X("recall:Q", title=NAMES["recall"], scale=alt.Scale(domain=[0, 1]))),
         f"Evidence recall within {relevance.main.split('_')[1]} {unit}: {_held(frame, relevance.main)}",
         "Which retrieval finds the evidence",
@@ -207,14 +199,12 @@ def retrievers(relevance: "Relevance") -> Picture:
 
 def signals(relevance: "Relevance") -> Picture:
     """Draw what is lost without each signal."""
-    import altair as alt
-
     frame = relevance.signals().round(DIGITS)
     y = alt.Y("signal:N", sort=[*frame["signal"]], title=None)
     base = alt.Chart(frame).encode(y=y, tooltip=["signal", "difference", "verdict"])
     title = f"recall lost without it, within {relevance.main.split('_')[1]} {relevance.ranks.unit}"
     zero = alt.Chart(frame.head(1)).mark_rule(strokeDash=[4, 4], color=INK).encode(x=alt.datum(0))
-    return _picture(
+    return picture(
         zero + _dots(base, alt.X("difference:Q", title=title), color=COLOURS["COLD"]),
         f"Recall lost without each signal: {_held(frame, 'difference', '+.3f')}",
         "What each signal is worth",
@@ -225,8 +215,6 @@ def signals(relevance: "Relevance") -> Picture:
 
 def tokens(found: "Tokens") -> Picture:
     """Draw where tokens went over time, stacked."""
-    import altair as alt
-
     long = found.over_time.melt(id_vars=["period"], value_vars=[*SECTIONS], var_name="part", value_name="tokens")
     part, period = long["part"].map(PARTS).fillna("instructions"), long["period"].dt.strftime("%Y-%m-%d")
     spent = long["tokens"].groupby([period, part]).sum().reset_index()
@@ -248,4 +236,4 @@ def tokens(found: "Tokens") -> Picture:
     if counted["estimated"]:
         told = f"The server counted {counted['actual'] / counted['estimated']:.2f} times the estimate."
     title = f"Where tokens went, by {'month' if found.by_month else 'day'}"
-    return _picture(chart, f"{words} {told}", title, told, width=460, height=200)
+    return picture(chart, f"{words} {told}", title, told, width=460, height=200)

@@ -180,9 +180,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     named = model is None or (isinstance(model, str) and model.strip())
     check(named, "model", "a model's name such as 'claude-sonnet-5-5'", model)
     limits = {"hot": hot, "warm": warm, "cold": cold}
-    if not all(isinstance(tokens, int) and tokens >= 0 for tokens in limits.values()):
-        msg = f"hot, warm and cold must be whole numbers of tokens of at least 0, not {hot!r}, {warm!r} and {cold!r}."
-        raise ValueError(msg)
+    for tier, limit in limits.items():
+        check(isinstance(limit, int) and limit >= 0, tier, "a whole number of tokens of at least 0", limit)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows = wanted[(wanted["evidence"].map(len) > 0) | wanted["kind"].isin(NO_ANSWER)]
     rows = rows.assign(sought=rows.get("rewritten", rows["text"]).combine_first(rows["text"]))
@@ -257,18 +256,14 @@ def _newest_first(table: Ints, passages: Mapping[int, ContextItem]) -> Ints:
 def _named(retrievers: object, applied: Recall) -> dict[str, Recall]:
     """Return settings by name, of what a caller gave."""
     known = {"applied": applied} | RETRIEVERS
-    given = ["applied"] if retrievers is None else [retrievers] if isinstance(retrievers, str) else retrievers
+    given: Any = ["applied"] if retrievers is None else [retrievers] if isinstance(retrievers, str) else retrievers
     if isinstance(given, Sequence):
         given = {name: known.get(name) for name in given}
-    if not given or not isinstance(given, Mapping) or not all(isinstance(each, Recall) for each in given.values()):
-        msg = (
-            f"retrievers must be some of {', '.join(map(repr, known))}, or settings by name ({{'mine': Recall(...)}}), "
-            f"not {retrievers!r}."
-        )
-        raise ValueError(msg)
-    if PERFECT in given:
-        msg = f"retrievers: {PERFECT!r} is the name of what every study compares with. Give another name."
-        raise ValueError(msg)
+    good = isinstance(given, Mapping) and given and all(isinstance(each, Recall) for each in given.values())
+    names = f"some of {', '.join(map(repr, known))}"
+    check(good, "retrievers", f"{names}, or settings by name ({{'mine': Recall(...)}})", retrievers)
+    others = f"settings by other names than {PERFECT!r}, which all are compared with"
+    check(PERFECT not in given, "retrievers", others, retrievers)
     return dict(given)
 
 
@@ -280,13 +275,9 @@ def zone_of(con: "DuckDBPyConnection", config: Config) -> tzinfo:
 
 def checked_snapshot(snapshot: object) -> None:
     """Check that a study was given a snapshot; a ValueError says so if not."""
-    if not isinstance(snapshot, Snapshot):
-        msg = f"snapshot must be what lab.snapshot() gives, not {snapshot!r}."
-        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
+    check(isinstance(snapshot, Snapshot), "snapshot", "what lab.snapshot() gives", snapshot)
 
 
 def checked_ranks(ranks: object) -> None:
     """Check that a study was given ranks; a ValueError says so if not."""
-    if not isinstance(ranks, Rankings):
-        msg = f"ranks must be what study.rank(snapshot) gives, not {ranks!r}."
-        raise ValueError(msg)  # noqa: TRY004 (every bad argument is a ValueError)
+    check(isinstance(ranks, Rankings), "ranks", "what study.rank(snapshot) gives", ranks)

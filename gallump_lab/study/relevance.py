@@ -11,7 +11,7 @@ import pandas as pd
 
 from gallump_lab.config import Recall
 from gallump_lab.memory.context import says
-from gallump_lab.memory.records import ContextItem
+from gallump_lab.memory.records import ContextItem, check
 from gallump_lab.memory.signals import SIGNALS
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
@@ -70,12 +70,9 @@ def relevance(ranks: Rankings, at_tokens: Sequence[int] = TOKENS) -> "Relevance"
     checked_ranks(ranks)
     most = ranks.limits["warm"]
     given = set(at_tokens)
-    if not given or not all(isinstance(each, int) and 0 < each <= most for each in given):
-        msg = (
-            f"at_tokens must be whole numbers from 1 to {most:,}, which the ranks reach to, such as [200, 500], not "
-            f"{at_tokens!r}. To go further: study.rank(..., warm=...)."
-        )
-        raise ValueError(msg)
+    good = given and all(isinstance(each, int) and 0 < each <= most for each in given)
+    reach = f"whole numbers from 1 to {most:,}, which the ranks reach to (study.rank(..., warm=...) goes further)"
+    check(good, "at_tokens", f"{reach}, such as [200, 500]", at_tokens)
     return Relevance(ranks, tuple(sorted(given)))
 
 

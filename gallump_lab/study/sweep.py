@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.config import Budget, Config
-from gallump_lab.memory.records import TIERS
+from gallump_lab.memory.records import TIERS, check
 from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.rank import Rankings, checked_ranks
@@ -371,9 +371,7 @@ def _mean(values: Floats) -> Floats:
 
 def _check(objective: str) -> None:
     """Refuse an objective that there is not."""
-    if objective not in TRUE:
-        msg = f"objective must be one of {', '.join(TRUE)}, not {objective!r}."
-        raise ValueError(msg)
+    check(objective in TRUE, "objective", f"one of {', '.join(TRUE)}", objective)
 
 
 def _spoken(objective: str) -> str:

@@ -12,6 +12,7 @@ import traitlets
 from gallump_lab.memory import labels
 from gallump_lab.memory.records import check
 from gallump_lab.memory.text import terms
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import times
 from gallump_lab.study.labelling import Candidate, pool
 from gallump_lab.ui.widget import Widget, cell, insight_entry, joined, parts, plain, records, shared, speaker, visible
@@ -189,7 +190,8 @@ class Labeller(Grader):
         """Count what persons have labelled of the questions at hand."""
         done = [each.question_id for each in self._held() if each.origin == "human"]
         count, of = len(set(done)), len(self._listed)
-        return {"done": count, "of": of, "words": f"{count:,} of {_many(of, 'question')}, {_many(len(done), 'label')}"}
+        words = f"{count:,} of {counted(of, 'questions')}, {counted(len(done), 'labels')}"
+        return {"done": count, "of": of, "words": words}
 
     @property
     def _head(self) -> Row | None:  # type: ignore[override]
@@ -308,7 +310,7 @@ class Reviewer(Grader):
         """Count what has a grade; what was retired needs none."""
         wanted = [row for row in rows or self._rows() if row["wanted"] or row["grade"] is not None]
         graded = sum(row["grade"] is not None for row in wanted)
-        words = f"{graded:,} of {_many(len(wanted), 'insight')} graded"
+        words = f"{graded:,} of {counted(len(wanted), 'insights')} graded"
         return {"done": graded, "of": len(wanted), "words": words}
 
     def _on_open(self, view: str, place: int) -> None:
@@ -347,10 +349,6 @@ class Reviewer(Grader):
 
     def _reword(self, place: int, text: str) -> None:
         self._order[place] = self.lab.insights.edit(self._order[place], text)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _known(lab: "Lab") -> dict[int, Row]:

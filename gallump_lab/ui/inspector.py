@@ -5,6 +5,7 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.lazy import alt, pd
 from gallump_lab.memory import records
 from gallump_lab.memory.kinds import parted
 from gallump_lab.memory.outdated import told
@@ -251,9 +252,6 @@ _GROUPS = {
 
 def prompt_tokens(preview: "Preview") -> Picture:
     """Draw what a question would carry: one bar a section, in the prompt's order, in the model's tokens."""
-    import altair as alt
-    import pandas as pd
-
     spent = {
         tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
         for tier, section_used in records.used(preview.slots).items()

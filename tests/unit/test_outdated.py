@@ -163,6 +163,23 @@ def test_what_is_of_another_thing_or_no_fact_takes_no_place(lab: Lab, now, first
     assert outdated(lab, question)[first] is None
 
 
+SLANG = "AAPL got knocked out at 402|Got tagged out of AAPL|Bailed on AAPL at 402|Ditched my apple|AAPL: punted it|\
+Sold the lot, AAPL at 402|AAPL, booked it at 440|In cash now, AAPL too|Flattened AAPL|Ejected from AAPL|Puked AAPL|\
+AAPL stop got hit at 400|Bailed at 402"
+STAYS = "Trimmed half of AAPL|Bailed on half the AAPL|AAPL not stopped out yet|I haven't sold AAPL|\
+Sold 10 of my 30 AAPL at 440|AAPL almost got stopped out|If AAPL breaks 400 I bail"
+
+
+@pytest.mark.parametrize(
+    ("said", "closed"), [*((said, True) for said in SLANG.split("|")), *((said, False) for said in STAYS.split("|"))]
+)
+def test_an_exit_counts_in_whatever_words_it_is_told_and_a_part_of_it_does_not(lab: Lab, now, said, closed) -> None:
+    tell(lab, now, "Bought 30 AAPL at 422, stop 400.")
+    tell(lab, now, "AAPL looks weak.", said)
+    why = outdated(lab, "Do I still have AAPL?")["Bought 30 AAPL at 422, stop 400."]
+    assert why == ("closed since 2026-03-03" if closed else None)
+
+
 def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     tell(lab, now, "AAPL target 560.")
     tell(lab, now, "A friend says the AAPL target is 900.")
@@ -176,6 +193,40 @@ def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     assert (
         outdated(lab, "What did my friend say about the AAPL target?")["A friend says the AAPL target is 900."] is None
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "My brother in law reckons the AAPL target is 500.",
+        "I read on reddit that the AAPL target is 500.",
+        "My boss told me to put the AAPL target at 500.",
+        "Saw a tweet, AAPL target 500.",
+        "Analysts have an AAPL target of 500.",
+        "The street has AAPL at 500, that is the target.",
+        "AAPL target: consensus 500.",
+    ],
+)
+def test_what_others_say_takes_no_place_whoever_they_are(lab: Lab, now, said) -> None:
+    tell(lab, now, "AAPL target 560.")
+    tell(lab, now, said)
+    assert outdated(lab, "What is my AAPL target?") == {"AAPL target 560.": None, said: "hearsay"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "My broker filled me on AAPL at 522, target 500.",
+        "As I told you, my AAPL target is 500.",
+        "My plan says AAPL target 500.",
+        "My AAPL target is 500, like I said. The street is at 610.",
+    ],
+)
+def test_what_the_analyst_says_is_no_hearsay(lab: Lab, now, said) -> None:
+    tell(lab, now, "AAPL target 560.")
+    tell(lab, now, said)
+    found = outdated(lab, "What is my AAPL target?")
+    assert found == {"AAPL target 560.": "500 since 2026-03-03", said: None}
 
 
 def test_what_was_moved_in_this_session_outdates_what_was_said_in_another(lab: Lab, now) -> None:

@@ -9,32 +9,17 @@ from typing import Any
 
 from gallump_lab.config import Config
 from gallump_lab.memory import ledger
-from gallump_lab.memory.records import Kind, Message
+from gallump_lab.memory.records import Learnt, Message
 from gallump_lab.store import Snapshot, runs, times
-
-_MESSAGE = ("message_id", "session_id", "role", "text", "symbol", "created_at", "state", "speaker")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stated:
-    """One insight as it is judged."""
+class Stated(Learnt):
+    """One insight as it is judged; it holds until its own horizon, or until the day on which another took its place."""
 
     insight_id: int
-    kind: Kind
-    text: str
-    sources: tuple[int, ...]
-    """Ids of the messages that it cites."""
-    symbol: str | None = None
-    speaker: str | None = None
-    """Whose statement it is, by name, where that is recorded; often it stands in the text alone."""
-    attribute: str | None = None
-    """What of its symbol or speaker it states, such as "stop", where its distiller said so; often None."""
-    value: str | None = None
-    """What it states of the attribute, in short."""
     valid_from: datetime
     """Since when it holds, UTC."""
-    valid_until: datetime | None = None
-    """Until when: its own horizon, or the day on which another took its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +78,7 @@ def recorded(snapshot: Snapshot) -> Recorded:
         found = con.execute(ledger.FRAME, ledger.EVER)
         names = [column[0] for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        said = con.execute(f"select {', '.join(_MESSAGE)} from messages order by message_id").fetchall()  # noqa: S608
+        said = con.execute(f"select {Message.COLUMNS} from messages order by message_id").fetchall()  # noqa: S608
         applied = runs.applied(con)
     began = {row["insight_id"]: row["valid_from"] for row in rows}
     insights, gone = [], {}
@@ -101,15 +86,14 @@ def recorded(snapshot: Snapshot) -> Recorded:
         ends = [each for each in (row["valid_until"], began.get(row["superseded_by"])) if each is not None]
         row |= {"valid_from": times.aware(row["valid_from"]), "valid_until": times.aware(min(ends)) if ends else None}
         row["sources"] = tuple(sorted(set(row["sources"])))
-        insights.append(Stated(**{name: row[name] for name in Stated.__dataclass_fields__}))
+        insights.append(Stated(**{name: row[name] for name in Stated.__dataclass_fields__.keys() & row.keys()}))
         if row["retired"] or row["superseded_by"] is not None:
             gone[row["insight_id"]] = "retired" if row["superseded_by"] is None else "superseded"
-    messages = (dict(zip(_MESSAGE, row, strict=True)) for row in said)
     return Recorded(
         insights=insights,
         gone=gone,
         grades={row["insight_id"]: row["grade"] for row in rows if row["grade"] is not None},
-        history=History(Message(**each | {"created_at": times.aware(each["created_at"])}) for each in messages),
+        history=History(map(Message.of, said)),
         config=applied,
     )
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import np, regex
 from gallump_lab.market.broker import CLOSED
 from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
@@ -35,7 +35,6 @@ from gallump_lab.study.scorecard.history import Stated
 from gallump_lab.study.scorecard.reader import read, sentences
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -238,8 +237,6 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
         All daily bars of its symbol, oldest first: date, open, high, low, close, on one split basis, as
         `FileBroker().bars(symbol, 10**6)` gives them.
     """
-    import numpy as np
-
     blank = Outcome(forecast=forecast)
     days = bars["date"].to_numpy("datetime64[D]")
     at = naive(forecast.at, "at")
@@ -311,8 +308,6 @@ def _base_rate(  # noqa: PLR0913 (what the forecast itself is judged by)
 
 def _newest(at: datetime, hour: time) -> "np.datetime64":
     """Return the newest day of which an hour has come."""
-    import numpy as np
-
     return np.datetime64(at.date() if at.time() >= hour else at.date() - timedelta(days=1))
 
 
@@ -366,8 +361,6 @@ def summary(outcomes: Sequence[Outcome]) -> Summary:
 
     Forecasts on one symbol share its bars, and so resemble each other.
     """
-    import numpy as np
-
     decided = [each for each in outcomes if not math.isnan(each.bore_out)]
     whole = [each for each in decided if each.whole]
     rated = [each for each in whole if not math.isnan(each.base_rate)]

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import np, regex
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.statements import spoken
 from gallump_lab.memory.text import plain, terms
@@ -306,6 +306,4 @@ class Reader:
 @lru_cache(maxsize=50_000)
 def _length(word: str) -> float:
     """Return the length of a word's vector."""
-    import numpy as np
-
     return float(np.linalg.norm(BUILT_IN.embed([word])[0].astype(np.float64)))

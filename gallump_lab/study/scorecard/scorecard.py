@@ -5,15 +5,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget
+from gallump_lab.lazy import alt, pd
 from gallump_lab.market.broker import Broker, FileBroker
+from gallump_lab.memory.records import check
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
 from gallump_lab.study import statistics
-from gallump_lab.study.pictures import Picture, finished
-from gallump_lab.study.rank import NothingToMeasure, Rankings, checked_snapshot, rank
+from gallump_lab.study.pictures import Picture, picture
+from gallump_lab.study.rank import NothingToMeasure, Rankings, checked_ranks, checked_snapshot, rank
 from gallump_lab.study.scorecard import outcome
 from gallump_lab.study.scorecard.history import Recorded, Score, Stated, chosen_of, moment_of, recorded
 from gallump_lab.study.scorecard.metrics import METRICS, coverage
@@ -21,9 +24,6 @@ from gallump_lab.study.scorecard.outcome import Outcome, Summary
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.standing import repeated
 from gallump_lab.study.scorecard.utility import Utility, Worth, utility
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ALL_BARS = 10**6
 SUPPORTED = 0.35
@@ -101,7 +101,11 @@ def insights(  # noqa: PLR0913 (what a study may choose)
     >>> card.frame[["text", "verdict", "why"]]
     """
     checked_snapshot(snapshot)
-    _check(ranks, budget, broker)
+    if ranks is not None:
+        checked_ranks(ranks)
+    check(budget is None or isinstance(budget, Budget), "budget", "a Budget, such as Budget(cold=300)", budget)
+    can = broker is None or callable(getattr(broker, "bars", None))
+    check(can, "broker", "a broker with a method bars(symbol, days)", broker)
     found = recorded(snapshot)
     moment = moment_of(found, at)
     judged, left_out = chosen_of(found, chosen, moment)
@@ -209,8 +213,6 @@ class Scorecard:
             coverage_lost (without it, a question's mean where it is shown); outcome (1 bore out, 0 did not) and
             base_rate (of such moves); grade (people's); verdict (see `VERDICTS`); why, in words.
         """
-        import pandas as pd
-
         rows: list[dict[str, Any]] = []
         for place, (each, came) in enumerate(zip(self.insights, self.outcomes, strict=True)):
             scores = {name: found[place] for name, found in self._scores.items()}
@@ -233,8 +235,6 @@ class Scorecard:
 
         Coverage is the share of the session's salient statements that some insight carries; see `coverage`.
         """
-        import pandas as pd
-
         of: dict[str, list[Stated]] = {session: [] for session in self.history.sessions}
         for each in self.known:
             for session in {message.session_id for message in self.history.cited(each)}:
@@ -269,8 +269,6 @@ class Scorecard:
             metric, auc (area under the ROC curve: 1 tells all apart, one half none), low and high (95%, clustered by
             session), n_good, n_bad, unscored; empty without grades.
         """
-        import pandas as pd
-
         rows: list[dict[str, Any]] = []
         graded = [each for each in self.insights if each.insight_id in self._grades]
         sides = [[each for each in graded if (self._grades[each.insight_id] >= 2) == good] for good in (True, False)]
@@ -295,15 +293,13 @@ class Scorecard:
 
     def plot_verdicts(self) -> Picture:
         """Draw how many insights of each kind earn their place, and what is wrong with the others."""
-        import altair as alt
-
-        counted = self.frame.groupby(["kind", "verdict"]).size().rename("insights").reset_index()
-        names = [name for name in VERDICTS if name in set(counted["verdict"])]
-        counted["place"] = counted["verdict"].map(names.index)
-        order = counted.groupby("kind")["insights"].sum().sort_values(ascending=False).index.tolist()
+        found = self.frame.groupby(["kind", "verdict"]).size().rename("insights").reset_index()
+        names = [name for name in VERDICTS if name in set(found["verdict"])]
+        found["place"] = found["verdict"].map(names.index)
+        order = found.groupby("kind")["insights"].sum().sort_values(ascending=False).index.tolist()
         colours = alt.Scale(domain=names, range=[VERDICTS[name] for name in names])
         chart = (
-            alt.Chart(counted)
+            alt.Chart(found)
             .mark_bar()
             .encode(
                 y=alt.Y("kind:N", sort=order, title=None),
@@ -312,14 +308,10 @@ class Scorecard:
                 order=alt.Order("place:Q"),
                 tooltip=["kind", "verdict", "insights"],
             )
-            .properties(
-                title=alt.TitleParams("Which insights earn their place", subtitle="by kind"),
-                width=460,
-                height={"step": 24},
-            )
         )
         totals = self.frame["verdict"].value_counts()
-        return Picture(finished(chart), "Insights: " + ", ".join(f"{totals[name]:,} {name}" for name in names))
+        words = f"Insights: {', '.join(f'{totals[name]:,} {name}' for name in names)}"
+        return picture(chart, words, "Which insights earn their place", "by kind", width=460, height={"step": 24})
 
     def __repr__(self) -> str:
         """Return what the set holds, what it is worth, and what its insights are found to be."""
@@ -336,8 +328,8 @@ class Scorecard:
             for measure, name in (("recall", "evidence recall"), ("coverage", "answer coverage")):
                 more = statistics.shown(self.utility.difference(measure=measure), "+.3f")
                 lines.append(f"{name} against its tokens in WARM: {more}")
-        counted = Counter(self.frame["verdict"])
-        lines.append(", ".join(f"{counted[name]:,} {name}" for name in VERDICTS if counted[name]))
+        totals = Counter(self.frame["verdict"])
+        lines.append(", ".join(f"{totals[name]:,} {name}" for name in VERDICTS if totals[name]))
         return "\n".join(lines)
 
 
@@ -358,19 +350,7 @@ def _verdict(scores: Mapping[str, Score], worth: Worth | None) -> tuple[str, str
         return "nothing against it", f"Scored: {', '.join(scored)}.{lacks}"
     if not worth.shown:
         return "not shown", "No labelled question's prompt holds it."
-    asked = f"{worth.shown:,} question{'s' * (worth.shown != 1)}"
+    asked = counted(worth.shown, "questions")
     if not worth.helped:
         return "shown, helped nobody", f"It stands in the prompts of {asked}, which lose nothing without it."
     return "helps", f"{worth.helped:,} of {asked} would hold less without it."
-
-
-def _check(ranks: object, budget: object, broker: object) -> None:
-    """Refuse arguments of another kind; None is always right."""
-    for name, given, fits, wanted in (
-        ("ranks", ranks, isinstance(ranks, Rankings), "what study.rank(snapshot) gives"),
-        ("budget", budget, isinstance(budget, Budget), "a Budget, such as Budget(cold=300)"),
-        ("broker", broker, callable(getattr(broker, "bars", None)), "a broker with a method bars(symbol, days)"),
-    ):
-        if given is not None and not fits:
-            msg = f"{name} must be {wanted}, not {given!r}; leave it out for the default."
-            raise ValueError(msg)
