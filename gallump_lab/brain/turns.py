@@ -28,7 +28,7 @@ LOST = (
     "The notebook's kernel ended before the reply had, or the lab could not take it in then. What had arrived is kept."
 )
 _TAKE_IN = "delete from drafts where question_id = ? returning question_id"
-_ITEM = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason", "outdated")
+_ITEM = tuple("tier rank kind item_id message_id tokens score kept reason outdated unconfirmed".split())
 
 
 class Turn(locks.Claim):
@@ -336,8 +336,8 @@ def _budget(toml: str) -> dict[str, int]:
 
 
 _SLOTS = """
-select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated, m.role,
-       coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
+select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated, s.unconfirmed,
+       m.role, coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
        coalesce(m.created_at, i.valid_from) as created_at,
        coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text), '') as text
 from slots s

@@ -169,6 +169,8 @@ class ContextItem:
     outdated: str | None = None
     """What holds instead of it, in words ("440 since 2026-03-01"), or why it doesn't hold ("closed since 2026-03-01",
     "hearsay", "a plan"); None where nothing is known against it."""
+    unconfirmed: str | None = None
+    """How long ago a level in it was said last ("not confirmed for 5 months"); None where none is old."""
 
     @cached_property
     def states(self) -> tuple[Hashable, str]:
@@ -181,7 +183,9 @@ Item = tuple[str, int]
 PassedOver = Callable[[ContextItem], Reason | None]
 """Says why a candidate is left out without taking room; None where it is not."""
 
-_COLUMNS = "tier rank kept reason outdated tokens score symbol role created_at message_id kind item_id text".split()
+_COLUMNS = """
+tier rank kept reason outdated unconfirmed tokens score symbol role created_at message_id kind item_id text
+""".split()
 
 
 def used(slots: Sequence[ContextItem]) -> dict[str, int]:

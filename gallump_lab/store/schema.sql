@@ -129,7 +129,8 @@ create table slots (                    -- the items of a turn's prompt
     signals json not null,
     kept boolean not null,
     reason text not null,
-    outdated text                       -- what holds instead of it, in words
+    outdated text,                      -- what holds instead of it, in words
+    unconfirmed text                    -- how long ago a level in it was said last, in words
 );
 create table drafts (                   -- replies that are coming in; one that stays: its kernel died
     question_id bigint not null,

@@ -159,7 +159,7 @@ def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
 
 def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     """Return why an item stands in the prompt, or why it does not."""
-    mark = [told(slot.outdated)] if slot.outdated else []
+    mark = [told(against)] if (against := slot.outdated or slot.unconfirmed) else []
     if not slot.kept:
         silent = slot.reason == "below threshold" and slot.role and not parted(slot.text, slot.role)[0]
         return " \u00b7 ".join([*mark, "states nothing" if silent else _REASONS[slot.reason]])
