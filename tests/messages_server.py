@@ -115,7 +115,7 @@ class MessagesServer:
     delay = 0.0
     """Seconds between two events of a stream."""
 
-    strict = False
+    strict = True
     """Whether it is as the documentation says."""
     clock: Callable[[], float] = staticmethod(time.time)
     """Tells the seconds by which the cache and the batches age."""

@@ -156,11 +156,7 @@ class FileBroker:
 
     def _seen(self, dates: "npt.NDArray[Any]") -> int:
         """Count the days, oldest first, whose bars are known by now."""
-        if self._clock is None:
-            return len(dates)
-        moment = times.naive(self._clock(), "clock")
-        newest = moment.date() if moment.time() >= CLOSED else moment.date() - timedelta(days=1)
-        return int(dates.searchsorted(np.datetime64(newest), side="right"))
+        return len(dates) if self._clock is None else reached(dates, times.naive(self._clock(), "clock"))
 
     def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
         """Return the last bars seen, prices per share and volumes in shares of the last of them."""
@@ -174,6 +170,12 @@ class FileBroker:
             **{name: window[name] * ratio for name in _PRICES},
             "volume": window["volume"] / ratio,
         }
+
+
+def reached(days: "npt.NDArray[Any]", at: datetime, hour: time = CLOSED) -> int:
+    """Count the days, oldest first, of which an hour has come by a moment, UTC; by default, whose bars are known."""
+    newest = at.date() if at.time() >= hour else at.date() - timedelta(days=1)
+    return int(days.searchsorted(np.datetime64(newest), side="right"))
 
 
 @cache

@@ -84,9 +84,9 @@ class InForce:
         self.last = found
         return found
 
-    def forget(self, base_url: str | None) -> None:
-        """Work with what is applied from now on, at this base URL."""
-        self._given, self.base_url = None, base_url
+    def forget(self, applied: Config) -> None:
+        """Work with what is applied from now on, at the base URL of what has just been."""
+        self._given, self.base_url, self.last = None, applied.model.base_url, applied
 
 
 class Applicable(Protocol):

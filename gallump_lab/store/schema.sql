@@ -103,9 +103,13 @@ create table turns (
     output_tokens bigint,
     cache_read_tokens bigint,
     cache_write_tokens bigint,
+    thinking_tokens bigint,             -- of output_tokens
     cost_usd double,
     latency double,                     -- seconds to the end of the reply
     first_text double,                  -- seconds to its first text
+    thinking double,                    -- seconds for which the model thought
+    answered text,                      -- who did, as the server says it
+    sent json,                          -- beside the prompt: max_tokens, effort, without (what the server refuses)
     recommendations json,
     dropped json,                       -- why a recommendation was not valid
     chosen json,                        -- what the analyst pinned and excluded

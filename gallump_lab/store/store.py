@@ -248,8 +248,9 @@ class Store:
                 raise StoreError(msg)
             try:
                 con.execute(f"attach {files.quoted(self.path)} as lab (type duckdb{'' if write else ', read_only'})")
-                if not write or not self._left(con):
-                    break
+                if write and files.log_of(self.path).exists():
+                    con.execute("checkpoint lab")  # the next commit would leave out what an index should get of it
+                break
             except duckdb.Error as error:
                 held = busy(self.path, error, self.wait)
                 if held is not None and time.monotonic() < deadline:
@@ -262,23 +263,6 @@ class Store:
             self.path.chmod(files.PRIVATE)
         if write:
             files.open_log(self.path)
-
-    def _left(self, con: "DuckDBPyConnection") -> bool:
-        """Put a log that was found and read into the file, whoever left it; say whether to attach the file again.
-
-        Else DuckDB puts it there with the next commit, and leaves out what an index should have got. A log that is
-        still there after that was torn in its first step and holds nothing; DuckDB 2.0.0 might go on without it and
-        then find that file and log do not belong together.
-        """
-        log = files.log_of(self.path)
-        if not log.exists():
-            return False
-        con.execute("checkpoint lab")
-        if not log.exists():
-            return False
-        log.unlink()  # the file is ours as long as it is attached
-        con.execute("detach lab")
-        return True
 
     def _look(self) -> tuple[int, ...] | None:
         with contextlib.suppress(OSError):

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from gallump_lab import tokens
@@ -161,15 +161,8 @@ class Scorecard:
     ) -> None:
         self.insights, self.known, self.history = list(judged), found.insights, found.history
         self.at, self.utility, self.left_out, self.trouble = at, utility, dict(left_out), trouble
-        self._grades, self._broker = found.grades, broker
-        self._kept_bars: dict[str, pd.DataFrame] = {}
+        self._grades, self._bars = found.grades, cache(partial(broker.bars, days=ALL_BARS))
         self._reader = Reader(self.history, self._bars)
-
-    def _bars(self, symbol: str) -> "pd.DataFrame":
-        """Return all bars of a symbol, each symbol's once."""
-        if symbol not in self._kept_bars:
-            self._kept_bars[symbol] = self._broker.bars(symbol, ALL_BARS)
-        return self._kept_bars[symbol]
 
     def score(self, metric: str, insight: Stated, at: datetime | None = None) -> Score:
         """Return a metric's score of an insight, also of one that the lab has not, beside those that are judged.
