@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
 
 from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.text import held, terms
@@ -185,12 +184,12 @@ def reports(sentence: str) -> bool:
 
 def features(text: str) -> frozenset[str]:
     """Return a text's stems; words for one of `NAMED` as that."""
-    return frozenset(chain.from_iterable(map(_features, text.split())))
+    return frozenset(" ".join(map(_features, text.split())).split())
 
 
 @lru_cache(maxsize=100_000)
-def _features(run: str) -> tuple[str, ...]:
-    return tuple(chain.from_iterable(_feature(word, terms) for terms, word in held(run) if word))
+def _features(run: str) -> str:
+    return " ".join(feature for terms, word in held(run) if word for feature in _feature(word, terms))
 
 
 def _feature(word: str, found: Sequence[str]) -> Sequence[str]:
