@@ -61,7 +61,7 @@ class Archive:
         wanted = runs.wanted(config)
         self.sessions.corpus.embedder(wanted.recall.embedder)
         runs.apply(self.store, config, self._clock(), force=force)
-        self._in_force.forget(wanted.model.base_url)
+        self._in_force.forget(wanted)
 
     @property
     def runs(self) -> "pd.DataFrame":

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,6 +20,11 @@ from gallump_lab.tokens import OFFLINE
 Template = Literal["default", "guide"]
 Tools = Literal["auto", "always", "never"]
 Distiller = Literal["rules", "model", "nobody"]
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+
+_OWN = re.compile(r"https?://(?:[^/@]*@)?(?:[\w-]+\.)*anthropic\.com(?:[:/]|$)", re.IGNORECASE)
+AUTO, DEFAULT_MODEL, UNNAMED = "auto", "claude-sonnet-5-5", "unnamed-model"
+"""As `Model.name`; whom it means at Anthropic's own server; and at another until that has said which models it has."""
 
 
 class ConfigError(ValueError):
@@ -223,8 +229,14 @@ class Cold(_Settings):
 class Model(_Settings):
     """Which model answers, and within what bounds of time and money."""
 
-    name: str = "claude-sonnet-5-5"
-    """The model's name, as its server knows it. ANTHROPIC_MODEL overrides it where set."""
+    name: str = AUTO
+    """The model's name, as its server knows it. "auto" is Sonnet 5.5, or what a server that is not Anthropic's lists
+    first where it has no Sonnet 5.5. ANTHROPIC_MODEL overrides it where set."""
+    effort: Literal[Effort, "default"] = "medium"
+    """How hard a model that can be told is to try, thinking included; "default" leaves it to the model (Sonnet 5.5:
+    high). For chat the documentation says to begin at medium or low."""
+    thinking: int = _whole(8_000)
+    """Tokens that a model which thinks may do so with, beside `Budget.reply`, which bounds what it writes."""
     base_url: str | None = None
     """A server that speaks the Messages API. Never stored in a lab: a file must not decide where a key is sent."""
     timeout: float = _number(120.0, 0.01, 86_400)
@@ -262,11 +274,23 @@ class Model(_Settings):
         return self.base_url or _environment("ANTHROPIC_BASE_URL")
 
     @property
+    def own_server(self) -> bool:
+        """Whether it is Anthropic's own."""
+        return not self.server or _OWN.match(self.server) is not None
+
+    @property
     def answering(self) -> str:
         """Who answers: the model by its name, or the offline analyst where there is neither a key nor a base URL."""
         if not (self.server or _environment("ANTHROPIC_API_KEY") or _environment("ANTHROPIC_AUTH_TOKEN")):
             return OFFLINE
-        return _environment("ANTHROPIC_MODEL") or self.name
+        chosen = _environment("ANTHROPIC_MODEL") or self.name
+        if chosen != AUTO:
+            return chosen
+        return DEFAULT_MODEL if self.own_server else SERVED.get(self.server, UNNAMED)
+
+
+SERVED: dict[str, str] = {}
+"""Which model "auto" is at a server, by its URL, once that has been asked."""
 
 
 def _environment(name: str) -> str:

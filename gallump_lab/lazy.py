@@ -1,4 +1,4 @@
-"""What takes long to make, made when it is first used: numpy, and regular expressions, of which there are many."""
+"""What takes long to make, made when it is first used: large packages, and regular expressions, of which are many."""
 
 import importlib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["any_of", "np", "regex"]
+__all__ = ["alt", "any_of", "duckdb", "np", "pd", "regex"]
 
 
 class _Lazy:
@@ -29,6 +29,10 @@ def any_of(*words: str) -> re.Pattern[str]:
 
 
 if TYPE_CHECKING:
+    import altair as alt
+    import duckdb
     import numpy as np
+    import pandas as pd
 else:
-    np = _Lazy(partial(importlib.import_module, "numpy"))
+    names = ("altair", "duckdb", "numpy", "pandas")
+    alt, duckdb, np, pd = (_Lazy(partial(importlib.import_module, name)) for name in names)

@@ -3,6 +3,10 @@
 In a test: `server.queue(...)` replies, `server.requests` to look at what was asked. What is queued is a `Status`, or a
 list of steps of a stream: an event (dict), bytes as they are, a `threading.Event` to wait for, or `DROP` to cut the
 connection. Where nothing is queued it chats: it quotes the question and what the prompt holds of earlier talk.
+
+With `strict` it is Claude as documented (`messages_api`): it refuses, thinks first, heeds max_tokens, cites, fits
+a schema, and tells what its cache did. A queued reply is sent as it is, but for the model, id and diagnostics that it
+leaves open; what its prompt counted stands in `Request.usage`. Other endpoints are always there.
 """
 
 import itertools
@@ -14,12 +18,50 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
-DROP = object()
-_KNOWN = {"max_tokens", "messages", "model", "stream", "system", "tool_choice", "tools"}
+import messages_api as api
+import messages_models as models
+from messages_cache import Cache
+from messages_endpoints import Endpoints
+from messages_script import (
+    DROP,
+    RECOMMENDATION,
+    block,
+    cited,
+    end,
+    refuse,
+    say,
+    start,
+    text,
+    text_delta,
+    think,
+    thinking,
+    tool,
+    whole,
+)
+
+__all__ = [  # for the tests, which write their replies with it
+    "DROP",
+    "RECOMMENDATION",
+    "MessagesServer",
+    "Request",
+    "Status",
+    "block",
+    "chat_reply",
+    "cited",
+    "end",
+    "refuse",
+    "say",
+    "start",
+    "text",
+    "think",
+    "thinking",
+    "tool",
+]
 
 
 @dataclass
@@ -44,59 +86,27 @@ class Request:
     headers: dict[str, str]
     body: dict
     gone: threading.Event = field(default_factory=threading.Event)
+    id: str = ""
+    """The reply's."""
+    usage: dict = field(default_factory=dict)
+    """What the prompt counts, with the cache."""
 
     @property
     def prompt(self):
-        return "\n\n".join(
-            [*(block["text"] for block in self.body.get("system", [])), self.body["messages"][0]["content"]]
-        )
+        return "\n\n".join(map(_words, [*_parts(self.body.get("system", [])), *self.talk]))
+
+    @property
+    def talk(self):
+        """The blocks of its messages."""
+        return [part for message in self.body["messages"] for part in _parts(message["content"])]
 
 
-def start(**usage):
-    usage = {"input_tokens": 100, "output_tokens": 1, **usage}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted", "content": []}
-    return {"type": "message_start", "message": {**message, "stop_reason": None, "stop_sequence": None, "usage": usage}}
+def _parts(content):
+    return [{"text": content}] if isinstance(content, str) else content
 
 
-def block(index, opening, *deltas):
-    """One content block: its start, its deltas with whatever stands between them, its end."""
-    yield {"type": "content_block_start", "index": index, "content_block": opening}
-    for delta in deltas:
-        paced = not isinstance(delta, dict)
-        yield delta if paced else {"type": "content_block_delta", "index": index, "delta": delta}
-    yield {"type": "content_block_stop", "index": index}
-
-
-def text(*pieces, index=0):
-    deltas = [{"type": "text_delta", "text": piece} if isinstance(piece, str) else piece for piece in pieces]
-    return block(index, {"type": "text", "text": ""}, *deltas)
-
-
-def thinking(*pieces, index=0):
-    deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
-    return block(index, {"type": "thinking", "thinking": ""}, *deltas, {"type": "signature_delta", "signature": "c2ln"})
-
-
-def tool(given, *, index=1, name="recommend"):
-    """One call of a tool; its input arrives in pieces, as JSON or as the text that is given for it."""
-    source = given if isinstance(given, str) else json.dumps(given)
-    pieces = (source[i : i + 1000] for i in range(0, len(source), 1000))
-    opening = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
-    return block(index, opening, *({"type": "input_json_delta", "partial_json": piece} for piece in pieces))
-
-
-def end(stop_reason="end_turn", **usage):
-    yield {
-        "type": "message_delta",
-        "delta": {"stop_reason": stop_reason, "stop_sequence": None},
-        "usage": {"output_tokens": 20, **usage},
-    }
-    yield {"type": "message_stop"}
-
-
-def say(*pieces, stop_reason="end_turn", usage=None):
-    """Give a whole reply of text alone."""
-    return [start(**(usage or {})), *text(*pieces), *end(stop_reason)]
+def _words(part):
+    return part["text"] if "text" in part else "\n".join(map(_words, _parts(part.get("content", ""))))
 
 
 class MessagesServer:
@@ -105,11 +115,21 @@ class MessagesServer:
     delay = 0.0
     """Seconds between two events of a stream."""
 
+    strict = True
+    """Whether it is as the documentation says."""
+    clock: Callable[[], float] = staticmethod(time.time)
+    """Tells the seconds by which the cache and the batches age."""
+    cites = 2
+    """How many of the search results that it is given are quoted in a chat."""
+
     def __init__(self):
         self.requests: list[Request] = []
+        self.others: list[Request] = []  # to other endpoints than /v1/messages
+        self.models = list(models.MODELS)
+        self.cache, self.endpoints = Cache(), Endpoints(self)
         self.asked = threading.Event()  # set with the first request
         self.closing = threading.Event()
-        self._queued = deque()
+        self._queued, self._ids, self._lock = deque(), itertools.count(1), threading.Lock()
         self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -134,34 +154,84 @@ class MessagesServer:
     def reply_to(self, request):
         return self._queued.popleft() if self._queued else self._chat(request)
 
+    def answer(self, request: Request) -> Status | Iterable[object]:
+        """Refuse a request, or reply to it."""
+        body = request.body
+        unknown = sorted(body.keys() - api.FIELDS)
+        wrong = api.refused(body) if self.strict else f"{request.path} {unknown}" if unknown else None
+        if wrong:
+            return Status.error(400, "invalid_request_error", wrong)
+        with self._lock:
+            request.id = f"msg_{next(self._ids)}"
+            request.usage = self.cache.use(body, self.clock())
+            told = {"id": request.id, "model": body["model"], **self.cache.compare(body, request.id, request.usage)}
+        reply = self.reply_to(request)
+        return reply if isinstance(reply, Status) else (_told(step, told) for step in reply)
+
+    def ask(self, body) -> tuple[int, object]:
+        """Answer a request that is not streamed, by status and body: one of a batch's."""
+        reply = self.answer(Request("/v1/messages", {}, body))
+        return (reply.status, reply.body) if isinstance(reply, Status) else (200, whole(reply))
+
     def _chat(self, request: Request) -> Iterator[object]:
-        prompt = request.body["messages"][0]["content"]
-        question = "".join(re.findall(r"^Current User Input:\n> (.*)", prompt, re.MULTILINE))
-        yield start(input_tokens=len(request.prompt) // 4)
-        words = itertools.count(1) if "without end" in question else (chat_reply(prompt, question),)
-        written = 0
-        yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-        for each in words:
-            for piece in re.findall(r"\S+\s*", f"word {each} " if isinstance(each, int) else each):
-                written += 1
-                yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
-        yield {"type": "content_block_stop", "index": 0}
-        if "recommend" in question.lower() and request.body.get("tools"):
-            yield from tool({"recommendations": [RECOMMENDATION]})
-        yield from end(output_tokens=written)
+        body, strict = request.body, self.strict and bool(models.known(request.body["model"]))
+        prompt, question = "\n\n".join(map(_words, request.talk)), _question(request)
+        room = body["max_tokens"] if strict else sys.maxsize
+        thought = min(models.thinking_tokens(body), room) if strict else 0
+        yield start(**(request.usage if self.strict else {"input_tokens": len(request.prompt) // 4}))
+        if thought:
+            shown = "Thinking it over." if models.thinking_shown(body) else ""
+            yield from ({"type": "ping"}, *thinking(shown), {"type": "ping"})
+        if "without end" in question:
+            yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+            words = (piece for each in itertools.count(1) for piece in ("word ", f"{each} "))
+            yield from ({"type": "content_block_delta", "index": 0, "delta": text_delta(word)} for word in words)
+        parts, call = self._says(body, question) if strict else ([], None)
+        if not parts and not call:
+            parts = [(chat_reply(prompt, question), None)]
+        if "recommend" in question.lower() and body.get("tools"):
+            call = "recommend", {"recommendations": [RECOMMENDATION]}
+        index, written = int(thought > 0), 0
+        for words, citation in parts:
+            kept = words[: 4 * (room - thought) - written]
+            deltas = [*map(text_delta, re.findall(r"\s*\S+\s*", kept)), *([citation] if citation else ())]
+            yield from block(index, {"type": "text", "text": ""}, *deltas) if kept else ()
+            index, written = index + bool(kept), written + len(kept)
+        cut = written < sum(len(words) for words, _ in parts)
+        if call and not cut:
+            yield from tool(call[1], index=index, name=call[0])
+        details = {"thinking_tokens": thought} if strict else {}
+        reason = "max_tokens" if cut else "tool_use" if call else "end_turn"
+        yield from end(reason, output_tokens=thought + api.count("x" * written), **details)
+
+    def _says(self, body, question):
+        """Give texts, each with what it cites, and the call of a tool, where more is asked for than a chat."""
+        if models.forced(body):
+            named = body["tool_choice"].get("name", body["tools"][0]["name"])
+            schema = next(each["input_schema"] for each in body["tools"] if each["name"] == named)
+            return [], (named, api.fitting(schema))
+        asked = (body.get("output_config") or {}).get("format")
+        if asked:
+            return [(json.dumps(api.fitting(asked["schema"])), None)], None
+        parts = [(f"You asked: {question}\n\nOn record: ", None)]
+        for number, result in enumerate(api.cites(body)[: self.cites]):
+            *_, citation, _ = cited("", index=0, result=result, number=number)
+            parts += [(result["content"][0]["text"], citation["delta"]), ("; ", None)]
+        return (parts if len(parts) > 1 else []), None
 
 
-RECOMMENDATION = {
-    "action": "buy",
-    "symbol": "AAPL",
-    "size": "5% of the portfolio",
-    "entry": 430.0,
-    "stop": 400.0,
-    "target": 500.0,
-    "horizon": "3 months",
-    "confidence": 0.6,
-    "rationale": "Scripted.",
-}
+def _told(step, told):
+    """Fill in what a scripted message leaves open."""
+    message = step.get("message") if isinstance(step, dict) else None
+    if not isinstance(message, dict):
+        return step
+    scripted = {name: each for name, each in message.items() if each is not None or name not in told}
+    return {**step, "message": told | scripted}
+
+
+def _question(request):
+    last = "\n\n".join(map(_words, _parts(request.body["messages"][-1]["content"])))
+    return "".join(re.findall(r"^Current User Input:\n> (.*)", last, re.MULTILINE))
 
 
 def chat_reply(prompt, question):
@@ -196,16 +266,25 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Http
 
     def do_POST(self):
+        self._serve(json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or "{}"))
+
+    def do_GET(self):
+        self._serve({})
+
+    def _serve(self, body):
         owner = self.server.owner
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         request = Request(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-        owner.requests.append(request)
+        aside = self.path.startswith(("/v1/messages/", "/v1/models"))
+        (owner.others if aside else owner.requests).append(request)
         owner.asked.set()
-        wrong = sorted(body.keys() - _KNOWN)
-        if self.path != "/v1/messages" or wrong:
-            reply = Status.error(404 if not wrong else 400, "invalid_request_error", f"{self.path} {wrong}")
+        if aside:
+            reply = Status(*owner.endpoints.answer(self.command, self.path, body))
+        elif urlsplit(self.path).path == "/v1/messages":
+            reply = owner.answer(request)
         else:
-            reply = owner.reply_to(request)
+            reply = Status.error(404, "not_found_error", self.path)
+        if not isinstance(reply, Status) and not body.get("stream"):
+            reply = Status(200, whole(reply))
         try:
             self._status(reply) if isinstance(reply, Status) else self._stream(reply)
         except OSError:
@@ -236,6 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream; charset=utf-8")
                 self.send_header("transfer-encoding", "chunked")
+                self.send_header("connection", "close")
                 self.end_headers()
             if step is DROP:
                 return

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,6 +50,8 @@ class Usage:
     """Prompt tokens read from the prompt cache."""
     cache_write_tokens: int = 0
     """Prompt tokens written to the prompt cache."""
+    thinking_tokens: int = 0
+    """Of the output tokens those that the model thought with, shown or not."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -126,6 +128,13 @@ class Answer:
     """Why a recommendation was not valid and is not among them, a sentence each."""
     model: str
     """The model's name, as it was asked for."""
+    answered: str | None = None
+    """The name of who answered, as the server says it."""
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked for beside the prompt: `max_tokens`, `effort`, and under `without` the optional fields that the
+    server refuses and that were left out for it."""
+    told: str | None = None
+    """In words, what the server refused just now, and that it was asked without: said once."""
     usage: Usage | None = None
     """None where the server has not said."""
     cost_usd: float | None = None
@@ -135,15 +144,18 @@ class Answer:
     """Seconds to the end of the reply."""
     first_text: float | None = None
     """Seconds to the first text; None where none came."""
+    thinking: float | None = None
+    """Seconds for which the model thought; None where it did not."""
     stop_reason: str | None = None
-    """Why the model stopped, in the Messages API's words."""
+    """Why the model stopped, in the Messages API's words; a refusal's category stands behind it."""
     state: State
     interruption: BaseException | None = None
     """What was raised while the reply came in (Ctrl-C, an error of `on_text`); the state is "stopped" then."""
     fault: "ModelError | None" = None
     """What went wrong, where the state is "failed"."""
     plain: bool = False
-    """A complete reply of text alone, without tool call or thinking: its usage tells how the model counts text."""
+    """A complete reply of text alone, without tool call: its usage tells how the model counts text, once what it
+    thought, if it did, is counted apart."""
     offline: bool = False
     """The offline analyst answered; no model was asked."""
 
@@ -155,7 +167,10 @@ class Answer:
     @property
     def ending(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
-        return str(self.fault) if self.fault else _NOTICES.get(self.state)
+        if self.fault or self.state not in _NOTICES:
+            return str(self.fault) if self.fault else None
+        category = (self.stop_reason or "").partition(": ")[2]
+        return _NOTICES[self.state].format(category=f" ({category})" if category else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the guide's part of the response: the text, the recommendations, and that a person must confirm them.
@@ -175,7 +190,8 @@ class Answer:
 _NOTICES: Mapping[State, str] = {
     "stopped": "Stopped. What had arrived is kept.",
     "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones.",
-    "refused": "The model declined to go on. Your question is kept, and what had arrived; ask in other words.",
+    "refused": "The model declined to go on{category}. Your question is kept, and what had arrived; "
+    "ask in other words.",
 }
 
 
@@ -198,7 +214,7 @@ class Reply(Answer):
     @property
     def notice(self) -> str | None:
         """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
-        return " ".join(filter(None, (self.session_id.notice, self.trouble))) or None
+        return " ".join(filter(None, (self.session_id.notice, self.trouble, self.told))) or None
 
     @property
     def tokens(self) -> dict[str, int]:
@@ -216,12 +232,15 @@ class Reply(Answer):
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the guide's response, as JSON values; beside it `state`, `notice` and `error` where there is one.
+        """Return the guide's response, as JSON values, and beside it how it came about.
 
-        See `Answer.to_dict`; `notice` also says what there was to say of the session or of the question.
+        That is `state`; `model`, who answered; `usage`, the tokens as the server counted them, thinking and cache among
+        them, where it did; and `notice` or `error` where there is something to say (see `Answer.to_dict`).
         """
         found = {"session_id": str(self.session_id), **super().to_dict(), "context_stats": self.context_stats}
-        notice = " ".join(filter(None, (self.session_id.notice, found.get("notice"))))
+        found |= {"state": self.state, "model": self.answered or self.model}
+        found |= {"usage": asdict(self.usage)} if self.usage else {}
+        notice = " ".join(filter(None, (self.session_id.notice, self.told, found.get("notice"))))
         return found | ({"notice": notice} if notice else {})
 
     def __repr__(self) -> str:

@@ -6,23 +6,23 @@ retries, waiting for the first word, in mid-stream) and the asking thread never 
 
 import contextlib
 import importlib
-import json
+import math
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from functools import cache
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
-from gallump_lab.brain.answer import Answer, State, Usage, clean
-from gallump_lab.brain.prices import price
+from gallump_lab.brain.answer import Answer, State, clean, line
+from gallump_lab.brain.arrived import Arrived, Sent, events
+from gallump_lab.brain.models import facts, price_of_answer, room, tool_tokens
 from gallump_lab.brain.recommendations import Tool
-from gallump_lab.memory.text import storable
+from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED, Effort
 
 if TYPE_CHECKING:
     import ssl
@@ -35,15 +35,18 @@ PATIENCE = 20.0
 """Seconds: what a server asks to be left alone for is waited out up to here; a longer wait is told to the user."""
 
 _POLL = 0.05  # seconds between two looks at whether to stop
-_BILLION = 10**9  # tokens; more than that no call has
-_REFUSES_TOOLS = ("tool", "strict", "schema")  # what a server's refusal speaks of when it cannot do tools
-_CUT = {"max_tokens", "model_context_window_exceeded", "pause_turn"}  # reasons to stop before the end
-_USAGE: Mapping[str, str] = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_tokens": "cache_read_input_tokens",
-    "cache_write_tokens": "cache_creation_input_tokens",
+_QUICK = 3.0  # seconds for which a server may think about which models it has
+_SILENT: set[str] = set()  # servers that have not said
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "effort": ("effort", "output_config"),
+    "format": ("output_config", "output_format", "response_format", "json_schema"),
+    "cache_control": ("cache_control",),
+    "strict": ("strict",),
+    "tools": ("tool", "schema"),
 }
+"""The fields that a request does without where a server refuses them, and what its refusal speaks of then."""
+_UNKNOWN_HERE: dict[tuple[str, str], frozenset[str]] = {}
+"""Which of them a server is known to refuse for a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,27 +56,60 @@ class Request:
     system: str
     user: str
     max_tokens: int
+    """Tokens of what is to be read; where the model thinks it has `Model.thinking` more."""
     tool: Tool | None = None
-    """Through which it may give what is no prose; a server that cannot do tools is asked without."""
-    forced: bool = False
-    """Whether it must call the tool."""
+    """Through which it may give what is no prose."""
+    form: Tool | None = None
+    """Whose input, as JSON, the whole answer is to be."""
+    effort: Effort | None = None
+    """Instead of the model's."""
+    thinking: float = math.inf
+    """Tokens to think with at most, where the model has more."""
 
-    def body(self, model: str, *, tools: bool) -> dict[str, Any]:
-        """Build the JSON that is sent, with or without the tool."""
+    def most(self, model: "Model") -> int:
+        """Return how many tokens the model may write, thinking included."""
+        return self.max_tokens + int(min(self.thinking, room(model)))
+
+    def body(self, model: "Model", without: Collection[str] = ()) -> dict[str, Any]:
+        """Build the JSON that is sent, without the optional fields that are named."""
+        name, known = model.answering, facts(model.answering)
+        stable: dict[str, Any] = {"type": "text", "text": self.system}
+        if "cache_control" not in without:
+            stable["cache_control"] = {"type": "ephemeral"}
+        output: dict[str, Any] = {}
+        wanted = self.effort or (None if model.effort == "default" else model.effort)
+        if known and wanted and (effort := known.effort(wanted)) and "effort" not in without:
+            output["effort"] = effort
+        if self.form and "format" not in without:
+            output["format"] = {"type": "json_schema", "schema": self.form.schema}
         body: dict[str, Any] = {
-            "model": model,
-            "max_tokens": self.max_tokens,
+            "model": name,
+            "max_tokens": self.most(model),
             "messages": [{"role": "user", "content": self.user}],
         }
-        if self.system:
-            body["system"] = [{"type": "text", "text": self.system, "cache_control": {"type": "ephemeral"}}]
-        if tools and self.tool:
-            choice = {"type": "tool", "name": self.tool.name} if self.forced else {"type": "auto"}
-            body |= {"tools": [self.tool.definition], "tool_choice": choice}
+        body |= ({"system": [stable]} if self.system else {}) | ({"output_config": output} if output else {})
+        given_up = without if model.tools == "auto" else ()
+        if self.tool and model.tools != "never" and "tools" not in given_up:
+            tool = self.tool.definition(strict="strict" not in given_up)
+            body |= {"tools": [tool], "tool_choice": {"type": "auto"}}
         return body
 
+    def tokens(self, model: "Model", factor: float) -> int:
+        """Return the model's tokens of all that is sent, as estimated; `factor` of them are one cl100k token."""
+        found = tokens.scaled(tokens.count(self.system + self.user), factor)
+        found += tokens.scaled(self.form.tokens, factor) if self.form else 0
+        wanted = self.tool if model.tools != "never" else None
+        return found + (tool_tokens(wanted.tokens, model.answering, factor) if wanted else 0)
 
-def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], stop: threading.Event) -> Answer:
+
+def ask(
+    request: Request,
+    *,
+    model: "Model",
+    on_text: Callable[[str], None],
+    stop: threading.Event,
+    on_thinking: Callable[[], None] | None = None,
+) -> Answer:
     """Send a request and take what comes until it ends, fails or is stopped.
 
     Parameters
@@ -86,6 +122,8 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
         Gets each piece of text as it arrives, in this thread.
     stop : threading.Event
         Once it is set this returns soon, in whatever phase; the request is ended too.
+    on_thinking : callable, optional
+        Called in this thread once the model begins to think.
 
     Returns
     -------
@@ -93,141 +131,56 @@ def ask(request: Request, *, model: "Model", on_text: Callable[[str], None], sto
         Also where the model or the network failed; its text and calls are cleaned, its recommendations not read yet.
     """
     started, name = time.perf_counter(), model.answering
-    reply = _Arrived(tool=request.tool.name if request.tool else "")
+    reply = Arrived(tool=request.tool.name if request.tool else "")
     sent = not stop.is_set()
     if sent:
-        _receive(request, model, reply, on_text, stop)
+        _receive(request, model, reply, (on_text, on_thinking or (lambda: None)), stop)
+    asked = reply.sent or Sent(max_tokens=request.most(model), effort=None)
     fault = None
     if reply.over and not reply.ended:
         server = _host(model.server or "https://api.anthropic.com")
         fault = answers.failure(reply.error, begun=reply.begun, server=server, model=name, timeout=model.timeout)
+    elif reply.over and reply.state == "cut" and reply.thinking is not None and not reply.text and not reply.calls:
+        fault = answers.EmptyReply(
+            f"{name} spent all of its {asked.max_tokens:,} tokens on thinking and wrote nothing. Ask again with less "
+            "effort (Model.effort), or with more room to think (Model.thinking)."
+        )
     state: State = "stopped" if not reply.over else "failed" if fault else reply.state
-    known, cost = price(name, model.prices), None
+    known, cost = price_of_answer(name, reply.model, model), None
     if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
     elif known:
-        prompt = "".join((request.system, request.user, json.dumps(request.tool.definition) if request.tool else ""))
-        cost = known.cost(reply.billed(prompt, request.max_tokens, tokens.FACTORS[tokens.family(name)]))
+        factor = tokens.FACTORS[tokens.family(name)]
+        cost = known.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor))
     return Answer(
         text=clean(reply.text),
         calls=tuple(map(clean, reply.calls)),
         model=name,
+        answered=reply.model,
+        sent={"max_tokens": asked.max_tokens, "effort": asked.effort, "without": [*asked.without]},
+        told=asked.told,
         usage=reply.told,
         cost_usd=cost,
         latency=time.perf_counter() - started,
         first_text=reply.first_at - started if reply.first_at else None,
+        thinking=reply.thinking,
         stop_reason=reply.stop_reason and clean(reply.stop_reason),
         state=state,
         interruption=reply.interruption,
         fault=fault,
-        plain=state == "complete" and reply.blocks == ["text"],
+        plain=state == "complete" and reply.plain and tokens.family(reply.model or name) == tokens.family(name),
     )
 
 
-@dataclass
-class _Arrived:
-    """What has arrived of a reply. Events are data from outside: any field may be missing or of another type."""
-
-    tool: str
-    """The name of the tool that was offered."""
-    text: str = ""
-    blocks: list[str] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    usage: dict[str, int] = field(default_factory=dict)
-    stop_reason: str | None = None
-    begun: bool = False
-    ended: bool = False
-    """Whether the model ended its reply."""
-    over: bool = False
-    """Whether the stream is over: the reply has ended, or it failed; else nobody listens any more."""
-    error: Exception | None = None
-    interruption: BaseException | None = None
-    first_at: float | None = None
-    """When its first text came, by the performance counter."""
-    gap: str = ""
-    """What stands between a text block before and the next one."""
-    half: str = ""
-    """The first half of a character of two (an emoji) whose second comes with the next piece."""
-
-    @property
-    def state(self) -> State:
-        """What its end says of it."""
-        return "cut" if self.stop_reason in _CUT else "refused" if self.stop_reason == "refusal" else "complete"
-
-    @property
-    def told(self) -> Usage | None:
-        """The usage as far as the server has said it; None where it has not."""
-        return Usage(**self.usage) if {"input_tokens", "output_tokens"} <= self.usage.keys() else None
-
-    def billed(self, prompt: str, allowed: int, factor: float) -> Usage:
-        """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.
-
-        What was written is what came, or, where the model may have thought unseen, all of the `allowed` tokens.
-        `factor` is the model's tokens per cl100k token.
-        """
-        if self.ended and self.told:
-            return self.told
-        came = tokens.scaled(tokens.count("".join((self.text, *self.calls))), factor)
-        unseen = not self.blocks or not {"text", "tool_use"}.issuperset(self.blocks)
-        written = max(came, self.usage.get("output_tokens", 0), allowed if unseen else 0)
-        read = {"input_tokens": 0, "cache_write_tokens": tokens.scaled(tokens.count(prompt), factor)}
-        return Usage(**((self.usage if "input_tokens" in self.usage else read) | {"output_tokens": written}))
-
-    def take(self, event: object) -> str:
-        """Take one event of the stream and return the text that it adds."""
-        kind = _at(event, "type")
-        if kind == "message_start":
-            self.begun = True
-            self._count(_at(event, "message", "usage"))
-        elif kind == "message_delta":
-            reason = _at(event, "delta", "stop_reason")
-            self.stop_reason = reason if isinstance(reason, str) else self.stop_reason
-            self.ended = self.ended or self.stop_reason is not None
-            self._count(_at(event, "usage"))
-        elif kind == "message_stop":
-            self.ended = True
-        elif kind == "content_block_start":
-            block, name = _at(event, "content_block", "type"), _at(event, "content_block", "name")
-            self.blocks.append("unknown tool" if block == "tool_use" and name != self.tool else str(block))
-            self.calls += [""] if self.blocks[-1] == "tool_use" else []
-            self.gap, self.half = "\n\n" if block == "text" and self.text else "", ""
-        elif kind == "content_block_delta":
-            return self._delta(_at(event, "delta"))
-        return ""
-
-    def _delta(self, delta: object) -> str:
-        kind, text, given = _at(delta, "type"), _at(delta, "text"), _at(delta, "partial_json")
-        if kind == "input_json_delta" and isinstance(given, str) and self.blocks[-1:] == ["tool_use"]:
-            self.calls[-1] += given
-        if kind != "text_delta" or not isinstance(text, str) or not text:
-            return ""
-        text = self.half + text
-        self.half = text[-1] if "\ud800" <= text[-1] < "\udc00" else ""
-        if not (text := text.removesuffix(self.half)):
-            return ""
-        self.first_at = self.first_at or time.perf_counter()
-        piece, self.gap = self.gap + storable(text), ""
-        self.text += piece
-        return piece
-
-    def _count(self, usage: object) -> None:
-        for ours, theirs in _USAGE.items():
-            value = _at(usage, theirs)
-            if type(value) is int and 0 <= value < _BILLION:
-                self.usage[ours] = value
-
-
-def _at(value: object, *names: str) -> object:
-    """Return an attribute of an attribute; None where there is none."""
-    for name in names:
-        value = getattr(value, name, None)
-    return value
-
-
 def _receive(
-    request: Request, model: "Model", reply: _Arrived, on_text: Callable[[str], None], stop: threading.Event
+    request: Request,
+    model: "Model",
+    reply: Arrived,
+    hear: tuple[Callable[[str], None], Callable[[], None]],
+    stop: threading.Event,
 ) -> None:
-    """Take events until the stream is over, or is stopped, or `on_text` or a Ctrl-C breaks it off."""
+    """Take events until the stream is over, or is stopped, or who hears of it or a Ctrl-C breaks it off."""
+    on_text, on_thinking = hear
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     hung_up = threading.Event()
     given = (request, model, events.put, hung_up)
@@ -241,8 +194,11 @@ def _receive(
             if event is None or isinstance(event, Exception):
                 reply.over, reply.error = True, event
                 return
+            thought = reply.thinking is not None
             if text := reply.take(event):
                 on_text(text)
+            if reply.thinking is not None and not thought:
+                on_thinking()
     except BaseException as interruption:  # noqa: BLE001 - it goes on in the answer, and is raised once that is recorded
         reply.interruption = interruption
     finally:
@@ -274,7 +230,8 @@ async def _until(hung_up: threading.Event, stream: Coroutine[Any, Any, None]) ->
         await task
 
 
-async def _stream(request: Request, model: "Model", put: Callable[[object], None]) -> None:
+def _client(model: "Model", kind: str, **options: Any) -> Any:
+    """Build a client of the SDK's, "AsyncAnthropic" or "Anthropic"."""
     import anthropic
 
     key, token = (os.environ.get(name, "").strip() for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
@@ -282,23 +239,65 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
         msg = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN holds a character that no key has. Copy the key again."
         raise answers.NoAccess(msg)
     # Said outright, so that the SDK looks for no credentials of its own: a local server gets none.
-    who: dict[str, Any] = {"auth_token": token} if token and not key else {"api_key": key or "none"}
+    who = {"auth_token": token} if token and not key else {"api_key": key or "none"}
     trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    client = anthropic.AsyncAnthropic(
-        **who,
-        base_url=model.server or None,
-        timeout=model.timeout,
-        max_retries=0,
-        http_client=anthropic.DefaultAsyncHttpxClient(verify=trusted),
-    )
-    async with client, await _open(client, request, model) as stream:
+    http = anthropic.DefaultAsyncHttpxClient if kind == "AsyncAnthropic" else anthropic.DefaultHttpxClient
+    given = {"timeout": model.timeout, "max_retries": 0, "http_client": http(verify=trusted)} | options
+    return getattr(anthropic, kind)(**who, base_url=model.server or None, **given)
+
+
+async def _stream(request: Request, model: "Model", put: Callable[[object], None]) -> None:
+    client = _client(model, "AsyncAnthropic")
+    async with client, await _open(client, request, model, put) as stream:
         if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
-            given = await stream.response.aread()
-            for event in _events(json.loads(given, object_hook=lambda found: SimpleNamespace(**found))):
+            for event in events(await stream.response.aread()):
                 put(event)
         else:
             async for event in stream:
                 put(event)
+
+
+def find_model(model: "Model") -> None:
+    """Ask a server that is not Anthropic's, once, whom "auto" means there; what it does not say stays unnamed."""
+    if model.own_server or model.answering != UNNAMED or model.server in _SILENT:
+        return
+    names = models(model)
+    if names:
+        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
+    else:
+        _SILENT.add(model.server)
+
+
+def models(model: "Model") -> tuple[str, ...]:
+    """Return which models a server says it has; none where it does not say, or not within seconds."""
+    try:
+        with _client(model, "Anthropic", timeout=_QUICK) as client:
+            found = client.models.list(limit=100).data
+    except Exception:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
+        return ()
+    names = (line(getattr(each, "id", None)) for each in found or ())
+    return tuple(name for name in names if name and len(name) <= 200)
+
+
+def count(request: Request, model: "Model") -> int:
+    """Ask the server how many tokens a request has (count_tokens); it costs nothing.
+
+    Raises
+    ------
+    ModelError
+        If the server does not say.
+    """
+    import anthropic
+
+    body = request.body(model, _UNKNOWN_HERE.get((model.server, model.answering), ()))
+    del body["max_tokens"]
+    server = _host(model.server or "https://api.anthropic.com")
+    try:
+        with _client(model, "Anthropic") as client:
+            return int(client.messages.count_tokens(**body).input_tokens)
+    except (anthropic.AnthropicError, ValueError, TypeError) as error:
+        name, timeout = model.answering, model.timeout
+        raise answers.failure(error, begun=False, server=server, model=name, timeout=timeout) from None
 
 
 @cache
@@ -309,24 +308,10 @@ def _trusted(*_environment: str | None) -> "ssl.SSLContext":
     return create_ssl_context()
 
 
-def _events(message: object) -> Iterator[SimpleNamespace]:
-    """Return the events of a reply that a server gives at once, though it was asked for a stream."""
-    if _at(message, "type") != "message":
-        return
-    yield SimpleNamespace(type="message_start", message=message)
-    blocks = _at(message, "content")
-    for block in blocks if isinstance(blocks, list) else ():
-        yield SimpleNamespace(type="content_block_start", content_block=block)
-        said, called = _at(block, "text"), json.dumps(_at(block, "input"), default=vars)
-        yield SimpleNamespace(type="content_block_delta", delta=SimpleNamespace(type="text_delta", text=said))
-        delta = SimpleNamespace(type="input_json_delta", partial_json=called)
-        yield SimpleNamespace(type="content_block_delta", delta=delta)
-    yield SimpleNamespace(type="message_delta", delta=message)
-    yield SimpleNamespace(type="message_stop")
-
-
-async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "AsyncStream[Any]":
-    """Send the request, again if that may help, until a stream begins.
+async def _open(
+    client: "AsyncAnthropic", request: Request, model: "Model", put: Callable[[object], None]
+) -> "AsyncStream[Any]":
+    """Send the request, again if that may help, until a stream begins; optional fields that are refused are left out.
 
     A request that was sent and got no answer is not sent again: the server may be at work on it, and bill both. So the
     SDK's own retries, which do that, are off.
@@ -335,15 +320,15 @@ async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "
 
     from anthropic import APIError
 
-    tools, tries = request.tool is not None and model.tools != "never", 0
+    where, tries = (model.server, model.answering), 0
+    known = without = _UNKNOWN_HERE.get(where, frozenset())
     while True:
+        body = request.body(model, without)
         try:
-            stream: AsyncStream[Any] = await client.messages.create(
-                **request.body(model.answering, tools=tools), stream=True
-            )
+            stream: AsyncStream[Any] = await client.messages.create(**body, stream=True)
         except APIError as error:
-            if tools and model.tools == "auto" and _cannot_do_tools(error):
-                tools = False
+            if refused := _refused(error, body, model):
+                without |= refused
                 continue
             wait = _pause(error, tries)
             if wait is None or tries >= model.max_retries:
@@ -351,12 +336,36 @@ async def _open(client: "AsyncAnthropic", request: Request, model: "Model") -> "
             tries += 1
             await asyncio.sleep(wait)
         else:
+            _UNKNOWN_HERE[where] = without
+            put(_sent(body, without, without - known, model))
             return stream
 
 
-def _cannot_do_tools(error: "APIError") -> bool:
-    status = getattr(error, "status_code", 0)
-    return (status in {400, 422} or status >= 500) and any(word in str(error).lower() for word in _REFUSES_TOOLS)
+def _sent(body: Mapping[str, Any], without: Collection[str], new: Collection[str], model: "Model") -> Sent:
+    words = None
+    if new:
+        fields = ", ".join(sorted(new))
+        words = f"{model.answering} at {_host(model.server or 'https://api.anthropic.com')} does not take {fields}"
+        words = f"{words}: asked without, now and from here on."
+    effort = body.get("output_config", {}).get("effort")
+    return Sent(max_tokens=body["max_tokens"], effort=effort, without=tuple(sorted(without)), told=words)
+
+
+def _refused(error: "APIError", body: Mapping[str, Any], model: "Model") -> frozenset[str]:
+    """Return which optional fields of a request a server's refusal speaks of; the narrower where it names two."""
+    status, said = getattr(error, "status_code", 0), str(error).lower()
+    output, tools = body.get("output_config", {}), body.get("tools")
+    has = {
+        "effort": "effort" in output,
+        "format": "format" in output,
+        "cache_control": any("cache_control" in block for block in body.get("system", ())),
+        "strict": tools and model.tools == "auto" and "strict" in tools[0],
+        "tools": tools and model.tools == "auto",
+    }
+    found = [name for name, words in _OPTIONAL.items() if has[name] and any(word in said for word in words)]
+    if status not in {400, 422} and not (status >= 500 and {*found} <= {"strict", "tools"}):
+        return frozenset()
+    return frozenset(found[:1] if "tools" in found else found)
 
 
 def _pause(error: "APIError", tries: int) -> float | None:

@@ -8,32 +8,30 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain import claude, offline, recommendations, rewriting, turns
-from gallump_lab.brain.answer import Answer, EmptyReply, Reply, Usage, clean
+from gallump_lab.brain import claude, rewriting, turns
+from gallump_lab.brain.answer import Reply, Usage
+from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.distiller import AutoDistiller
-from gallump_lab.brain.prices import check_spending, price
+from gallump_lab.brain.models import price, room
+from gallump_lab.brain.prices import check_spending
 from gallump_lab.brain.prompt import Preview, Prompt, PromptBuilder
-from gallump_lab.config import Budget, Config, Model
+from gallump_lab.config import Config, Model
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.market_context import MarketContext
-from gallump_lab.masking import Stream
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import distilling
 from gallump_lab.memory.messages import checked_text
 from gallump_lab.memory.records import NO_OVERRIDES, AsOf, Overrides, SessionContext, check_asked, whole
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.reading.symbols import validate_symbols
-from gallump_lab.store import Store, StoreError
+from gallump_lab.store import Store, StoreError, runs
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-QUESTION_KEPT = "Your question is kept."
-REPLY_KEPT = "Your question is kept, and the part of the reply that had arrived. A new reply costs anew."
 
 
 class Conversation:
@@ -44,6 +42,7 @@ class Conversation:
     _market: ContextBuilder
     _distiller: AutoDistiller
     _clock: Callable[[], datetime]
+    _in_force: runs.InForce
 
     def ask(  # noqa: PLR0913 (the guide's arguments and the seams)
         self,
@@ -53,6 +52,7 @@ class Conversation:
         *,
         overrides: Overrides = NO_OVERRIDES,
         on_text: Callable[[str], None] | None = None,
+        on_thinking: Callable[[], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Reply:
         """Ask a question, and remember it and its reply.
@@ -69,6 +69,8 @@ class Conversation:
             Items of the context to pin or to leave out.
         on_text : callable, optional
             Gets each piece of the reply's text as it arrives, on the calling thread.
+        on_thinking : callable, optional
+            Called on the calling thread once the model begins to think.
         stop : threading.Event, optional
             Once set, the reply ends where it is and is kept so far.
 
@@ -99,8 +101,9 @@ class Conversation:
         'buy'
         """
         symbols = validate_symbols(watchlist)
-        check_asked(overrides, on_text, stop)
+        check_asked(overrides, on_text, stop, on_thinking)
         question = self.sessions.question(prompt, symbols)
+        claude.find_model(self._in_force.last.model)
         with self.store.write() as con:
             config = self.sessions.config(con)
             self._check(con, config, question.draft.text)
@@ -113,7 +116,7 @@ class Conversation:
                     moment = replace(received.moment, seen_insight=memory.newest(con)[1])
                 received = replace(received, moment=moment)
             received = replace(received, trouble=self._distiller.trouble())
-            return self._answer(received, symbols, overrides, on_text, stop)
+            return self._answer(received, symbols, overrides, (on_text, on_thinking), stop)
         except StoreError as error:
             error.add_note(f"The question is kept: lab.retry({received.question_id}) asks it again.")
             raise
@@ -122,7 +125,9 @@ class Conversation:
         self,
         question_id: int,
         *,
+        model: Model | None = None,
         on_text: Callable[[str], None] | None = None,
+        on_thinking: Callable[[], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Reply:
         """Ask a stored question again that got no reply, or one that failed or was stopped; it is not stored twice.
@@ -131,7 +136,9 @@ class Conversation:
         ----------
         question_id : int
             The question's message id; its symbols and overrides are those of its last turn.
-        on_text, stop
+        model : Model, optional
+            Whom to ask and how this time: another model, less effort, more room to think.
+        on_text, on_thinking, stop
             As in `ask`.
 
         Raises
@@ -141,16 +148,18 @@ class Conversation:
         SpendingLimit, PriceUnknown, PromptTooLong, ModelError, StoreError
             As `ask`.
         """
-        check_asked(on_text=on_text, stop=stop)
+        check_asked(on_text=on_text, stop=stop, on_thinking=on_thinking, model=model)
         turns.recover(self.store, self.sessions)
+        claude.find_model(model or self._in_force.last.model)
         with self.store.read() as con:
             config = self.sessions.config(con)
+            config = replace(config, model=model or config.model)
             now = self.sessions.here(config)
             received, symbols, overrides = turns.again(con, config, now, whole(question_id, "question_id"))
             self._check(con, config, received.text)
-        return self._answer(received, symbols, overrides, on_text, stop)
+        return self._answer(received, symbols, overrides, (on_text, on_thinking), stop)
 
-    def preview(
+    def preview(  # noqa: PLR0913 (as asking, and what may be tried)
         self,
         prompt: str,
         watchlist: Sequence[str] = (),
@@ -158,19 +167,24 @@ class Conversation:
         *,
         overrides: Overrides = NO_OVERRIDES,
         config: Config | None = None,
+        exact: bool = False,
     ) -> Preview:
         """Show what a question would send now: the exact prompt, its sections, slots, tokens and cost.
 
         Nothing is sent, nor written but another embedding model's vectors; what the rules will learn of ended sessions
-        before it is asked counts as learnt. `overrides` is as in `ask`; `config` is one to try instead.
+        before it is asked counts as learnt. `overrides` is as in `ask`; `config` is one to try instead. With `exact`
+        the prompt does go to the model's server, to be counted (count_tokens), which costs nothing: `Preview.counted`.
 
         Raises
         ------
         ValueError, PromptTooLong, StoreError
             As `ask`.
+        ModelError
+            If the server was to count and could not.
         """
         check_asked(overrides)
         text, symbols = checked_text(prompt, "prompt"), validate_symbols(watchlist)
+        claude.find_model((config or self._in_force.last).model)
         with self.store.read() as con:
             in_force = self.sessions.config(con)
             config = config or in_force
@@ -190,8 +204,12 @@ class Conversation:
         built = self._prompt(asked, symbols, overrides, learning)
         known, before = price(config.model.answering, config.model.prices), rewriting.most_usd(built, config)
         cost = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=0))
-        most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=config.budget.reply))
+        most = known and known.cost(Usage(input_tokens=built.tokens, output_tokens=_longest(config)))
+        brain, counted = Brain(model=config.model, budget=config.budget), None
+        if exact and not brain.offline:
+            counted = claude.count(brain.request(built), config.model)
         return Preview(
+            counted=counted,
             prompt=built,
             model=config.model.answering,
             budget=config.budget,
@@ -212,7 +230,8 @@ class Conversation:
         """
         factor = memory.learnt_factor(con, config.model.answering, config)
         least = SessionContext(token_factor=factor)
-        PromptBuilder(config.template, config.budget).build_trading_prompt(question, MarketContext(), least)
+        builder = PromptBuilder(config.template, config.budget, config.model)
+        builder.build_trading_prompt(question, MarketContext(), least)
         if config.model.answering != OFFLINE:
             check_spending(con, self._clock(), config.model)
 
@@ -239,35 +258,37 @@ class Conversation:
                 factor=memory.learnt_factor(con, config.model.answering, config),
                 overrides=overrides,
             )
-        return PromptBuilder(config.template, config.budget).build_trading_prompt(question, market, session)
+        builder = PromptBuilder(config.template, config.budget, config.model)
+        return builder.build_trading_prompt(question, market, session)
 
     def _answer(
         self,
         received: Received,
         symbols: Sequence[str],
         overrides: Overrides,
-        on_text: Callable[[str], None] | None,
+        hear: tuple[Callable[[str], None] | None, Callable[[], None] | None],
         stop: threading.Event | None,
     ) -> Reply:
         """Ask, store the reply with its turn, and raise what went wrong once that is done."""
-        config = received.config
+        config, (on_text, on_thinking) = received.config, hear
         built = self._prompt(received, symbols, overrides)
         received, asked = rewriting.ask(self.store, received, built, stop)
         if asked and received.rewritten:
             built = self._prompt(received, symbols, overrides)
         known = price(config.model.answering, config.model.prices)
         # At most: all of the prompt written to the cache, and no word spared.
-        usage = Usage(input_tokens=0, cache_write_tokens=built.tokens, output_tokens=config.budget.reply)
+        usage = Usage(input_tokens=0, cache_write_tokens=built.tokens, output_tokens=_longest(config))
         most_usd = known and known.cost(usage) + (asked.cost_usd or 0.0 if asked else 0.0)
         with turns.Turn(self.store, self.sessions, received, built, symbols, overrides, most_usd) as turn:
 
-            def hear(piece: str) -> None:
+            def heard(piece: str) -> None:
                 turn.hear(piece)
                 if on_text is not None:
                     on_text(piece)
 
             brain = Brain(model=config.model, budget=config.budget)
-            answer = rewriting.followed(asked, lambda: brain.send(built, on_text=hear, stop=stop))
+            sending = partial(brain.send, built, on_text=heard, on_thinking=on_thinking, stop=stop)
+            answer = rewriting.followed(asked, sending)
             turn_id, reply_id = turn.finish(answer)
         reply = Reply(
             **vars(answer),
@@ -286,114 +307,6 @@ class Conversation:
         return reply
 
 
-class Brain:
-    """Answers prompts. It keeps no memory of its own: the session's is in the prompt.
-
-    The key is read from ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN, when a prompt is sent, and is never kept.
-
-    Parameters
-    ----------
-    session_id : str, optional
-        The session that is answered, for whoever asks for it.
-    session_manager : object, optional
-        What keeps that session.
-    model : Model, optional
-        Which model, and within what bounds of time and money; ANTHROPIC_MODEL and ANTHROPIC_BASE_URL fill in.
-    budget : Budget, optional
-        `reply` bounds the answer; the tiers bound the prompt that `converse` builds.
-    """
-
-    def __init__(
-        self,
-        session_id: str | None = None,
-        session_manager: object = None,
-        *,
-        model: Model | None = None,
-        budget: Budget | None = None,
-    ) -> None:
-        self.session_id, self.session_manager = session_id, session_manager
-        self.model, self.budget = model or Model(), budget or Budget()
-
-    @property
-    def model_name(self) -> str:
-        """Who answers: the model's name, or the offline analyst's."""
-        return self.model.answering
-
-    @property
-    def offline(self) -> bool:
-        """Whether there is neither a key nor a base URL, so that the offline analyst answers."""
-        return self.model_name == OFFLINE
-
-    def send(
-        self,
-        prompt: Prompt,
-        *,
-        on_text: Callable[[str], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Answer:
-        """Send a prompt and wait for its answer.
-
-        Parameters
-        ----------
-        prompt : Prompt
-            What is sent.
-        on_text : callable, optional
-            Called in this thread with each piece of text as it arrives; what may be the beginning of a key or a
-            password waits for what follows, and is masked if it is one.
-        stop : threading.Event, optional
-            Once it is set this returns soon, in whatever phase, with what had arrived; the request is ended too.
-
-        Returns
-        -------
-        Answer
-            Also where the model or the network failed: its state is "failed" then, its fault says why, and its text is
-            what had arrived. Where a Ctrl-C or an error of `on_text` broke it off, the state is "stopped"; whoever has
-            kept what had arrived calls `answer.raise_if_failed()`.
-        """
-        heard, stop = Stream(on_text or (lambda _: None)), stop or threading.Event()
-        if self.offline:
-            answer, rest = offline.answer(prompt, on_text=heard.add, stop=stop), ""
-        else:
-            answer, rest = self._ask(prompt, heard.add, stop)
-        answer = replace(answer, text=clean(answer.text))
-        if answer.interruption is None:
-            try:
-                heard.add(rest)
-                heard.end()
-            except BaseException as interruption:  # noqa: BLE001 - raised once the answer is recorded, as any other
-                answer = replace(answer, state="stopped", interruption=interruption)
-        return answer
-
-    def _ask(self, prompt: Prompt, on_text: Callable[[str], None], stop: threading.Event) -> tuple[Answer, str]:
-        """Ask Claude; also return the words that its recommendations add to its own, which remembers them."""
-        room, tool = self.budget.reply, recommendations.RECOMMEND
-        request = claude.Request(system=prompt.system, user=prompt.user, max_tokens=room, tool=tool)
-        answer = claude.ask(request, model=self.model, on_text=on_text, stop=stop)
-        found, dropped = recommendations.read(answer.calls, answer.text)
-        text, said = answer.text, ""
-        if found and answer.calls and answer.state in {"complete", "cut"}:
-            said = f"\n\n{recommendations.prose(found)}" if text.strip() else recommendations.prose(found)
-        state, fault = answer.state, answer.fault
-        if state == "complete" and not (text + said).strip():
-            state, fault = "failed", EmptyReply(f"{answer.model} gave an empty reply. Ask again.")
-        if fault:
-            fault.kept = REPLY_KEPT if text.strip() else QUESTION_KEPT
-        answer = replace(answer, text=text + said, recommendations=found, dropped=dropped, state=state, fault=fault)
-        return answer, said
-
-    def converse(
-        self, user_message: str, market_context: MarketContext, session_context: SessionContext
-    ) -> dict[str, Any]:
-        """Build the prompt, send it, and return the guide's part of the response.
-
-        Raises
-        ------
-        PromptTooLong
-            If the question alone does not fit the window.
-        ModelError
-            If no reply came, or it broke off.
-        """
-        prompt = PromptBuilder(budget=self.budget).build_trading_prompt(user_message, market_context, session_context)
-        answer = self.send(prompt)
-        answer.raise_if_failed()
-        return answer.to_dict()
+def _longest(config: Config) -> int:
+    """Return how many tokens a model may write at most, thinking included."""
+    return config.budget.reply + room(config.model)

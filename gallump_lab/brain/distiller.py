@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab import tokens
 from gallump_lab.brain import model_insights
 from gallump_lab.brain.answer import BrokenReply, EmptyReply, NoAccess
+from gallump_lab.brain.claude import find_model
 from gallump_lab.brain.prices import PriceUnknown, SpendingLimit, check_spending, confirmed
 from gallump_lab.config import Config
 from gallump_lab.memory import distilling, ledger, rules
@@ -114,6 +115,7 @@ class AutoDistiller:
             raise ValueError(msg)
         if by == "model" and config.model.answering == tokens.OFFLINE:
             raise NoAccess(_NOBODY)
+        find_model(config.model)
         name = rules.NAME if by == "rules" else config.model.answering
         with self._store.read() as con:
             if session_id is not None:

@@ -4,7 +4,6 @@ What stood in the session may have talked the model into anything. Believed is a
 very session and holds no figure that stands in none of them; the others are refused with a reason.
 """
 
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from gallump_lab import tokens
 from gallump_lab.brain import claude
 from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, clean, line
-from gallump_lab.brain.prices import price
-from gallump_lab.brain.recommendations import MOST, Tool, short
+from gallump_lab.brain.models import price
+from gallump_lab.brain.recommendations import MOST, Tool, last_json, short
 from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import addresses_model
@@ -46,7 +45,7 @@ CHARACTERS, TOKENS = 400, 100
 _KEPT = "Nothing of the session was stored: it can be distilled again."
 _NOTICES: Mapping[State, str] = {
     "stopped": f"Stopped. {_KEPT}",
-    "cut": f"The answer reached its limit of {REPLY:,} tokens. {_KEPT}",
+    "cut": f"The answer reached its limit. {_KEPT}",
     "refused": f"The model declined to distil the session. {_KEPT}",
 }
 
@@ -98,9 +97,9 @@ same would replace it: "stop", "target", "entry level", "position", "size", "for
 what it gives, in short ("182", "4%"). valid_from and valid_until are dates (2024-05-31), where the session says since \
 or until when; in the text a date stands as said or like this. null where there is none.
 
-Give them through one call of the tool `{REMEMBER.name}` if you have it, else as one fenced ```json block and nothing \
-else: {{"insights": [{{"text": "Ann's stop for AAPL is 182.", "kind": "{"|".join(get_args(Kind))}", "symbol": "AAPL", \
-"speaker": "Ann", "attribute": "stop", "value": "182", "valid_from": null, "valid_until": null, "sources": [3]}}]}}."""
+Answer with one JSON object and nothing else: {{"insights": [{{"text": "Ann's stop for AAPL is 182.", \
+"kind": "{"|".join(get_args(Kind))}", "symbol": "AAPL", "speaker": "Ann", "attribute": "stop", "value": "182", \
+"valid_from": null, "valid_until": null, "sources": [3]}}]}}."""
 """The stable part of the prompt."""
 HINTS = """
 
@@ -161,11 +160,10 @@ def ask(
     fault = got.fault
     found: tuple[Learnt, ...] = ()
     refused: tuple[str, ...] = ()
-    if got.state == "complete" and not got.calls and not got.text.strip():
+    if got.state == "complete" and not got.text.strip():
         fault = EmptyReply(f"{got.model} gave an empty answer.")
     elif got.state == "complete":
-        bare = got.text if "```json" in got.text else f"```json{got.text.strip().strip('`')}"
-        items, wrong = REMEMBER.given(got.calls, bare)
+        items, wrong = REMEMBER.given([last_json(got.text)], "")
         found, refused = read(items, shown)
         found = tuple(each for each in found if hints or not each.hint)
         fault = BrokenReply(f"{got.model} gave no list of insights that can be read.") if wrong else None
@@ -186,13 +184,9 @@ def estimate(messages: Sequence[Message], *, model: "Model", hints: bool = False
         USD at most, with the longest answer and all that may be sent of what is known; None where no price is known.
     """
     request, _ = _request(messages, (), model, hints=hints)
-    factor = _factor(model)
-    tool = json.dumps((HINTING if hints else REMEMBER).definition)
-    stable = tokens.scaled(tokens.count(request.system) + tokens.count(tool), factor)
-    user = tokens.scaled(tokens.count(request.user), factor)
-    found = price(model.answering, model.prices)
-    usage = Usage(input_tokens=user + KNOWN, cache_write_tokens=stable, output_tokens=REPLY)
-    return stable + user, found and found.cost(usage)
+    sent, found = request.tokens(model, _factor(model)), price(model.answering, model.prices)
+    usage = Usage(input_tokens=0, cache_write_tokens=sent + KNOWN, output_tokens=request.most(model))
+    return sent, found and found.cost(usage)
 
 
 def _factor(model: "Model") -> float:
@@ -211,10 +205,10 @@ def _request(
     parts += [f"[{number}] {each}" for number, each in enumerate(told[first:], 1)]
     if kept := lines[: _fitting(lines, KNOWN, factor)]:
         parts += ["\n".join(["=== KNOWN ALREADY ===", *kept])]
-    parts += [f"=== TASK ===\nNote the insights of the session, through `{REMEMBER.name}`."]
-    system, tool = (INSTRUCTIONS + HINTS, HINTING) if hints else (INSTRUCTIONS, REMEMBER)
+    parts += ["=== TASK ===\nNote the insights of the session, as JSON."]
+    system, form = (INSTRUCTIONS + HINTS, HINTING) if hints else (INSTRUCTIONS, REMEMBER)
     user = clean("\n\n".join(parts))
-    request = claude.Request(system=system, user=user, max_tokens=REPLY, tool=tool, forced=True)
+    request = claude.Request(system=system, user=user, max_tokens=REPLY, form=form, effort="low")
     return request, dict(enumerate(messages[first:], 1))
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import clean, usage_line
-from gallump_lab.config import Budget, Template
+from gallump_lab.brain.models import tool_tokens
+from gallump_lab.brain.recommendations import RECOMMEND
+from gallump_lab.config import Budget, Model, Template
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import records
 from gallump_lab.memory.context import in_time
@@ -56,8 +58,11 @@ _NOTES = {
 }
 
 
-SECTIONS = ("header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema")
-"""The sections' names, in the guide's order."""
+SECTIONS = ("header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema", "tools")
+"""The sections' names, in the guide's order; "tools" is what is sent beside the text."""
+
+
+Place = Literal["system", "user", "tools"]
 
 
 class PromptTooLong(ValueError):
@@ -86,7 +91,7 @@ class Section:
     text: str
     tokens: int
     """The model's, as estimated, with the blank line after it."""
-    place: Literal["system", "user"]
+    place: Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +140,13 @@ class Preview:
     model: str
     budget: Budget
     cost_usd: float | None
-    """USD for the prompt alone, at list price or the configured one; None where the price is not known."""
+    """USD for the prompt alone, nothing of it cached; None where the price is not known."""
     most_usd: float | None
-    """USD if the reply is as long as it may be, with what rewriting the question may cost."""
+    """USD if reply and thinking are as long as they may be, with what rewriting the question may cost."""
     rewriting_usd: float | None = 0.0
     """Of that what rewriting may cost at most: 0 where the question is not rewritten."""
+    counted: int | None = None
+    """The prompt's tokens as the model's server counts them, where it was asked (`exact=True`)."""
 
     @property
     def text(self) -> str:
@@ -186,7 +193,8 @@ class Preview:
         else:
             cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
         sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
-        head = f"Preview for {self.model}: {self.tokens:,} tokens ({cost})"
+        known = "" if self.counted is None else f", {self.counted:,} by its server"
+        head = f"Preview for {self.model}: {self.tokens:,} tokens{known} ({cost})"
         lines = [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice]
         return "\n".join(filter(None, lines))
 
@@ -211,10 +219,22 @@ class PromptBuilder:
         "guide": one string, with the integration guide's exact text and cuts.
     budget : Budget
         Its window and reply bound the whole prompt.
+    model : Model, optional
+        Who is asked: the tool that is sent to it counts too. Without one nothing is sent beside the text.
+    answering : str, optional
+        Its name, if it is another than the one that would answer now.
     """
 
-    def __init__(self, template: Template = "default", budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        template: Template = "default",
+        budget: Budget | None = None,
+        model: Model | None = None,
+        answering: str | None = None,
+    ) -> None:
         self._guide, self._budget = template == "guide", budget or Budget()
+        name = answering or (model.answering if model else tokens.OFFLINE)
+        self._tools_for = name if model and model.tools != "never" and name != tokens.OFFLINE else None
         fixed = "\0".join((HEADER, INSTRUCTIONS, SCHEMA, BROKEN_OFF, *(() if self._guide else _NOTES.values())))
         self.template = f"{template}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
 
@@ -281,12 +301,12 @@ class PromptBuilder:
         return f"{speaker}: {message['message'][:200]}" if self._guide else f"{speaker}:{indented(message['message'])}"
 
     def _sections(self, question: str, parts: _Parts, session: SessionContext, factor: float) -> list[Section]:
-        stable: Literal["system", "user"] = "user" if self._guide else "system"
+        stable: Place = "user" if self._guide else "system"
         quoted = question if self._guide else "\n> ".join(question.splitlines())
         listed = {name: self._listed(heading, parts.get(name, ())) for name, heading in _HEADINGS.items()}
         if not session.current_messages:
             listed["hot"] = NEW
-        texts: list[tuple[str, str, Literal["system", "user"]]] = [
+        texts: list[tuple[str, str, Place]] = [
             ("header", HEADER, stable),
             ("hot", listed["hot"] or f"{CURRENT}\n(None of it fits the budget.)", "user"),
             ("question", f"Current User Input:\n> {quoted}", "user"),
@@ -294,12 +314,16 @@ class PromptBuilder:
             ("instructions", INSTRUCTIONS, stable),
             ("schema", SCHEMA, stable),
         ]
-        return [
+        found = [
             Section(name=name, text=safe, tokens=tokens.scaled(count, factor), place=place)
             for name, text, place in texts
             for safe, count in [(_fixed if name in _FIXED else _counted)(text)]
             if safe
         ]
+        if self._tools_for:
+            cost = tool_tokens(RECOMMEND.tokens, self._tools_for, factor)
+            found.append(Section(name="tools", text=RECOMMEND.text, tokens=cost, place="tools"))
+        return found
 
     def _listed(self, heading: str, lines: Sequence[_Line]) -> str:
         note = [_NOTES[heading]] if heading in _NOTES and not self._guide else []

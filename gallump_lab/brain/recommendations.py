@@ -7,9 +7,10 @@ that a reader can see; the rest is kept.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
+from gallump_lab import tokens
 from gallump_lab.brain.answer import Action, Recommendation, clean, line
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST = 20
 """How many items of one answer are looked at."""
 
+_STARTS = 1_000  # places at which JSON is looked for
 _SHOWN = 40  # characters of a wrong value that a reason repeats
 NO_JSON, _NO_LIST = "they are not whole JSON", "they are not a list"
 
@@ -43,11 +45,25 @@ class Tool:
         """The JSON schema of an item."""
         return _object(self.fields)
 
-    @property
-    def definition(self) -> dict[str, Any]:
-        """The tool as the Messages API takes it."""
-        schema = _object({self.items: {"type": "array", "items": self.item}})
-        return {"name": self.name, "description": self.description, "strict": True, "input_schema": schema}
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the list of items."""
+        return _object({self.items: {"type": "array", "items": self.item}})
+
+    def definition(self, *, strict: bool = True) -> dict[str, Any]:
+        """Return the tool as the Messages API takes it, where it can hold a model to the schema (`strict`) or not."""
+        held = {"strict": True} if strict else {}
+        return {"name": self.name, "description": self.description, **held, "input_schema": self.schema}
+
+    @cached_property
+    def text(self) -> str:
+        """The definition as it is sent."""
+        return json.dumps(self.definition())
+
+    @cached_property
+    def tokens(self) -> int:
+        """The definition's cl100k tokens."""
+        return tokens.count(self.text)
 
     def given(self, calls: Sequence[str], text: str) -> tuple[list[Any], list[str]]:
         """Find an answer's items, whatever they are: in tool calls, else in the text's last fenced JSON block.
@@ -87,9 +103,19 @@ class Tool:
         from pydantic import ValidationError
 
         try:
-            return _adapter(record).validate_python(item)
+            return _adapter(record).validate_python(self._cased(item))
         except ValidationError as error:
             raise ValueError(self.sentence(item, _reason(error))) from None
+
+    def _cased(self, item: object) -> object:
+        """Return an item with the words of its enumerations written as these: "Buy" is buy."""
+        if not isinstance(item, dict):
+            return item
+        known = {name: {str(v).casefold(): v for v in schema.get("enum", ())} for name, schema in self.fields.items()}
+        return {
+            name: known.get(name, {}).get(value.strip().casefold(), value) if isinstance(value, str) else value
+            for name, value in item.items()
+        }
 
     def sentence(self, item: object, reason: str) -> str:
         """Note in a sentence that an item was refused, and why."""
@@ -100,6 +126,20 @@ class Tool:
         """Note that so many items were too many to be looked at; nothing if none was."""
         further = number - MOST
         return [f"{further:,} further {self.items} were refused: {MOST} are read."] if further > 0 else []
+
+
+def last_json(text: str) -> str:
+    """Return the last JSON object or list that stands whole in a text, the text itself where there is none."""
+    found, place, decoder = text, 0, json.JSONDecoder()
+    for _ in range(_STARTS):
+        if (start := min((at for at in (text.find("{", place), text.find("[", place)) if at >= 0), default=-1)) < 0:
+            break
+        try:
+            _, place = decoder.raw_decode(text, start)
+            found = text[start:place]
+        except (ValueError, RecursionError):
+            place = start + 1
+    return found
 
 
 @cache

@@ -12,10 +12,10 @@ from dataclasses import asdict, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from gallump_lab import tokens
 from gallump_lab.brain import claude
 from gallump_lab.brain.answer import Answer, Usage, clean, line
-from gallump_lab.brain.prices import SpendingLimit, check_spending, price
+from gallump_lab.brain.models import price
+from gallump_lab.brain.prices import SpendingLimit, check_spending
 from gallump_lab.memory.text import indented
 from gallump_lab.tokens import OFFLINE
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from gallump_lab.memory.sessions import Received
     from gallump_lab.store import Store
 
-REPLY = 1_024
-"""Tokens that an answer may have; a model that thinks does so within them."""
+REPLY, THINKING = 256, 1_024
+"""Tokens that an answer may have, and those that a model may think with before it."""
 SECONDS = 20.0
 """So long it may take."""
 SHOWN = 1_000
@@ -60,7 +60,9 @@ def request(built: "Prompt", config: "Config") -> claude.Request | None:
         f"=== TODAY ===\n {moment.now:%A, %Y-%m-%d}",
         f"=== QUESTION ===\n{indented(question)}",
     )
-    return claude.Request(system=INSTRUCTIONS, user=clean("\n\n".join(parts)), max_tokens=REPLY)
+    return claude.Request(
+        system=INSTRUCTIONS, user=clean("\n\n".join(parts)), max_tokens=REPLY, effort="low", thinking=THINKING
+    )
 
 
 def most_usd(built: "Prompt", config: "Config") -> float | None:
@@ -68,8 +70,8 @@ def most_usd(built: "Prompt", config: "Config") -> float | None:
     wanted, known = request(built, config), price(config.model.answering, config.model.prices)
     if wanted is None:
         return 0.0
-    sent = tokens.scaled(tokens.count(wanted.system + wanted.user), built.session_context.token_factor)
-    return known and known.cost(Usage(input_tokens=0, cache_write_tokens=sent, output_tokens=REPLY))
+    sent = wanted.tokens(config.model, built.session_context.token_factor)
+    return known and known.cost(Usage(input_tokens=0, cache_write_tokens=sent, output_tokens=wanted.most(config.model)))
 
 
 class _InTime(threading.Event):

@@ -28,7 +28,7 @@ LOST = (
     "The notebook's kernel ended before the reply had, or the lab could not take it in then. What had arrived is kept."
 )
 _TAKE_IN = "delete from drafts where question_id = ? returning question_id"
-_ITEM = ("tier", "rank", "kind", "item_id", "message_id", "tokens", "score", "kept", "reason", "outdated")
+_ITEM = tuple("tier rank kind item_id message_id tokens score kept reason outdated unconfirmed".split())
 
 
 class Turn(locks.Claim):
@@ -125,10 +125,11 @@ class Turn(locks.Claim):
         """
         self.end()
         usage = asdict(answer.usage) if answer.usage else dict.fromkeys(each.name for each in fields(Usage))
-        same = ("model", "state", "stop_reason", "plain", "cost_usd", "latency", "first_text")
+        same = ("model", "answered", "state", "stop_reason", "plain", "cost_usd", "latency", "first_text", "thinking")
         row: dict[str, Any] = self._row | {name: getattr(answer, name) for name in same} | usage
         row |= {
             "fault": clean(str(answer.fault)) if answer.fault else None,
+            "sent": _json(dict(answer.sent)),
             "recommendations": _json([each.to_dict() for each in answer.recommendations]),
             "dropped": _json(list(answer.dropped)),
         }
@@ -263,7 +264,9 @@ newest as (
 )
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
        if(t.turn_id is null, null, {
-           turn_id: t.turn_id, question_id: t.question_id, model: t.model, state: t.state, fault: t.fault,
+           turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), state: t.state,
+           stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort', thinking: t.thinking,
+           thinking_tokens: t.thinking_tokens, cache_read_tokens: t.cache_read_tokens,
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
            used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
@@ -299,7 +302,8 @@ def transcript(
     -------
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
-        turn_id, question_id, model, state, fault, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
+        turn_id, question_id, model (who answered), state, stop_reason, fault, effort, thinking (seconds),
+        thinking_tokens, cache_read_tokens, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
         (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
         reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
         decided_at). A turn without a reply stands on its question, the newest where it was tried again.
@@ -332,8 +336,8 @@ def _budget(toml: str) -> dict[str, int]:
 
 
 _SLOTS = """
-select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated, m.role,
-       coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
+select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated, s.unconfirmed,
+       m.role, coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
        coalesce(m.created_at, i.valid_from) as created_at,
        coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text), '') as text
 from slots s

@@ -17,7 +17,8 @@ from gallump_lab.datasets.table import Dataset, DatasetError, dataset
 from gallump_lab.lazy import regex
 from gallump_lab.reading.text_files import LARGEST_JSON, Problems, check_readable
 
-KINDS: Mapping[int, str] = {1: "multi hop", 2: "temporal", 3: "open domain", 4: "single hop", 5: "no answer"}
+NO_ANSWER = "no answer"
+KINDS: Mapping[int, str] = {1: "multi hop", 2: "temporal", 3: "open domain", 4: "single hop", 5: NO_ANSWER}
 """What LoCoMo's category numbers mean: not the order in which the paper lists the kinds, but the one in which its
 evaluation scores them."""
 
@@ -126,21 +127,14 @@ def _locomo_messages(name: str, conversation: Mapping[str, Any], problems: Probl
 
 
 def _locomo_questions(name: str, listed: Sequence[Any], said: Sequence[Row], problems: Problems) -> Iterator[Row]:
-    asked_at = max((message["created_at"] for message in said), default=_UNDATED) + _MINUTE
     for number, question in enumerate(listed, 1):
         where = f"{name}, question {number}"
         asked = _checked(LocomoQuestion, question, where, problems)
         if asked:
             kind = KINDS[asked.category]
-            answered = kind != "no answer"
-            yield {
-                "text": asked.question,
-                "answer": str(asked.answer) if answered and asked.answer is not None else None,
-                "kind": kind,
-                "asked_at": asked_at,
-                "evidence": _evidence(_locomo_keys(asked.evidence) if answered else [], said, where, problems),
-                "conversation": name,
-            }
+            keys = _locomo_keys(asked.evidence) if kind != NO_ANSWER else []
+            evidence = _evidence(keys, said, where, problems)
+            yield _question(asked.question, kind, asked.answer, said) | {"evidence": evidence, "conversation": name}
 
 
 def _locomo_keys(evidence: Any) -> list[str]:
@@ -208,24 +202,27 @@ def _anchor(anchor: Any, where: str, problems: Problems) -> datetime | None:
 
 
 def _beam_questions(name: str, probing: Any, said: Sequence[Row], problems: Problems) -> Iterator[Row]:
-    asked_at = max(message["created_at"] for message in said) + _MINUTE
     for ability, listed in probing.items() if isinstance(probing, dict) else ():
-        kind = "no answer" if ability == "abstention" else ability.replace("_", " ")
+        kind = NO_ANSWER if ability == "abstention" else ability.replace("_", " ")
         for number, question in enumerate(_listed(listed), 1):
             where = f"{name}, {ability} {number}"
             asked = _checked(BeamQuestion, question, where, problems)
             if asked:
                 answers = (asked.answer, asked.ideal_answer, asked.ideal_response, asked.ideal_summary)
-                answer = next((str(each) for each in answers if each), None)
+                answer = next(filter(None, answers), None)
                 keys = [key for node in _objects(question, "source_chat_ids") for key in _ids(node["source_chat_ids"])]
-                yield {
-                    "text": asked.question,
-                    "answer": None if kind == "no answer" else answer,
-                    "kind": kind,
-                    "asked_at": asked_at,
-                    "evidence": _evidence(keys, said, where, problems),
-                    "conversation": name,
-                }
+                evidence = _evidence(keys, said, where, problems)
+                yield _question(asked.question, kind, answer, said) | {"evidence": evidence, "conversation": name}
+
+
+def _question(text: str, kind: str, answer: Any, said: Sequence[Row]) -> Row:
+    """Return a question, asked a minute after the last message; where nothing was said there is no answer."""
+    return {
+        "text": text,
+        "answer": None if answer is None or kind == NO_ANSWER else str(answer),
+        "kind": kind,
+        "asked_at": max((message["created_at"] for message in said), default=_UNDATED) + _MINUTE,
+    }
 
 
 def _objects(node: Any, wanted: str) -> Iterator[Row]:

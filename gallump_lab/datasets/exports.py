@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 from gallump_lab.datasets.table import Dataset, DatasetError, dataset
 from gallump_lab.lazy import regex
 from gallump_lab.reading import dates
-from gallump_lab.reading.text_files import Problems, check_readable, check_unpacked, json_elements
+from gallump_lab.reading.text_files import LARGEST_FILE, Problems, check_readable, json_elements
 
 Service = Literal["claude", "chatgpt"]
 
@@ -141,7 +141,9 @@ def _texts(path: Path) -> Iterator[TextIO]:
         with zipfile.ZipFile(path) as archive:
             found = [info for info in archive.infolist() if _ZIPPED.search(info.filename)]
             files = [info for info in found if "__MACOSX" not in info.filename]
-            check_unpacked(path, files, DatasetError)
+            if (size := sum(info.file_size for info in files)) > LARGEST_FILE:  # a read stops at what was claimed
+                msg = f"{path} would unpack to {size:,} bytes; at most {LARGEST_FILE:,} are read. Unpack and split it."
+                raise DatasetError(msg)
             for info in sorted(files, key=lambda info: info.filename):
                 with archive.open(info) as data, TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:
                     yield text

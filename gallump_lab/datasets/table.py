@@ -5,13 +5,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gallump_lab.lazy import pd
 from gallump_lab.reading import dates
 from gallump_lab.reading.text_files import Problems, check_readable, counted, open_text, read_csv
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
 QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evidence", "stale", "conversation")
@@ -104,8 +102,6 @@ def frame(
     rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...], index: "pd.Index | None" = None
 ) -> "pd.DataFrame":
     """Return rows as a frame of these columns: times are UTC, all else is objects, None where there is nothing."""
-    import pandas as pd
-
     rows = list(rows)
     kinds = {name: "datetime64[us, UTC]" if name in TIMES else object for name in columns}
     series = {name: pd.Series([row.get(name) for row in rows], dtype=kind, index=index) for name, kind in kinds.items()}
@@ -179,8 +175,6 @@ def _checked(
     given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...], problems: Problems, kind: str = ""
 ) -> "pd.DataFrame":
     """Return the rows that can be used; `kind` is what one is of that does not say it."""
-    import pandas as pd
-
     if not isinstance(given, pd.DataFrame):
         msg = f"A pandas DataFrame is needed, a row a record, not {type(given).__name__}."
         raise DatasetError(msg)
@@ -206,8 +200,6 @@ def _checked(
 
 def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...]) -> "dict[str, pd.Series[Any]]":
     """Return each column under its name here, itself named as it is given; None where there is nothing."""
-    import pandas as pd
-
     names = [re.sub(r"[\s-]+", "_", str(name).strip().casefold()) for name in given.columns]
     there = {name: names.index(name) for name in names}
     found: dict[str, pd.Series[Any]] = {}
@@ -280,8 +272,6 @@ def _records(path: Path, problems: Problems) -> "pd.DataFrame":
 
 
 def _json_lines(path: Path, problems: Problems) -> "pd.DataFrame":
-    import pandas as pd
-
     numbers, found = [], []
     try:
         with open_text(path) as text:

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gallump_lab.lazy import duckdb, np, pd
 from gallump_lab.market.market_context import Portfolio, Position, one_line
 from gallump_lab.reading.dates import exchange_day
 from gallump_lab.reading.numbers import NOTHING, decimal_sign, read_number
@@ -15,7 +16,6 @@ from gallump_lab.reading.text_files import Problems, check_readable, counted, re
 from gallump_lab.store import scratch
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
 Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
@@ -68,9 +68,6 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     >>> make_bars(pd.DataFrame([day]), "mine", Problems())["AAPL"]["close"].tolist()
     [186.0]
     """
-    import numpy as np
-    import pandas as pd
-
     cells = _Cells(frame, source, (*_KEY, *_NUMBERS), ("split",))
     symbols = cells.symbols()
     rows = pd.DataFrame({"row": cells.rows, "symbol": symbols, "date": np.array(cells.days(symbols), "datetime64[us]")})
@@ -133,8 +130,6 @@ def make_portfolio(frame: "pd.DataFrame", source: str, problems: Problems) -> Po
     MarketFileError
         If it lacks a column or holds no row that can be used.
     """
-    import numpy as np
-
     cells = _Cells(frame, source, ("symbol", "quantity", "entry"))
     symbols = np.array(cells.symbols(), object)
     quantity, entry = cells.numbers("quantity"), cells.numbers("entry")
@@ -164,9 +159,6 @@ def read_table(path: Path, problems: Problems) -> "pd.DataFrame":
     MarketFileError
         If it cannot be read.
     """
-    import duckdb
-    import pandas as pd
-
     check_readable(path, MarketFileError)
     try:
         if path.suffix.lower() != ".parquet":
@@ -222,8 +214,6 @@ class _Cells:
 
     def numbers(self, name: str) -> "NDArray[Any]":
         """Return a column's numbers; NaN where there is nothing or it is faulty."""
-        import numpy as np
-
         return np.array(self._read(name, self.text[name], lambda cell: read_number(cell, self._sign)), float)
 
     def _read(self, name: str, cells: Sequence[Any], read: Callable[[Any], Any], missing: str = "") -> list[Any]:
@@ -239,16 +229,12 @@ class _Cells:
 
     def check(self, name: str, wrong: "ArrayLike", words: str) -> None:
         """Keep as a fault of a column where something is wrong with a row that has none yet."""
-        import numpy as np
-
         for place in np.flatnonzero(wrong).tolist():
             cell = self.text[name][place]
             self.faults.setdefault(place, f"{name} {words}, not {'empty' if cell is None else repr(cell)[:60]}")
 
     def sound(self) -> "NDArray[Any]":
         """Return for each row whether it has no fault."""
-        import numpy as np
-
         found = np.ones(len(self.rows), bool)
         found[list(self.faults)] = False
         return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.bundled import bundled
+from gallump_lab.lazy import np, pd
 from gallump_lab.market.bars import Bars, make_bars, make_portfolio, read_table, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.reading.symbols import canonical
@@ -17,7 +18,6 @@ from gallump_lab.store import times
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
 CLOSED = time(21)
 """UTC: from then on a day's bar is known; US markets have closed by then, summer and winter."""
@@ -119,8 +119,6 @@ class FileBroker:
 
     @cached_property
     def _dates(self) -> "npt.NDArray[Any]":
-        import numpy as np
-
         return np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
 
     def symbols(self) -> frozenset[str]:
@@ -150,8 +148,6 @@ class FileBroker:
 
     def bars(self, symbol: str, days: int) -> "pd.DataFrame":
         """Return at most the last `days` bars seen, newest last; an unknown symbol has no rows."""
-        import pandas as pd
-
         return pd.DataFrame(self._window(symbol, days))
 
     def portfolio(self) -> Portfolio:
@@ -160,13 +156,7 @@ class FileBroker:
 
     def _seen(self, dates: "npt.NDArray[Any]") -> int:
         """Count the days, oldest first, whose bars are known by now."""
-        import numpy as np
-
-        if self._clock is None:
-            return len(dates)
-        moment = times.naive(self._clock(), "clock")
-        newest = moment.date() if moment.time() >= CLOSED else moment.date() - timedelta(days=1)
-        return int(dates.searchsorted(np.datetime64(newest), side="right"))
+        return len(dates) if self._clock is None else reached(dates, times.naive(self._clock(), "clock"))
 
     def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
         """Return the last bars seen, prices per share and volumes in shares of the last of them."""
@@ -180,6 +170,12 @@ class FileBroker:
             **{name: window[name] * ratio for name in _PRICES},
             "volume": window["volume"] / ratio,
         }
+
+
+def reached(days: "npt.NDArray[Any]", at: datetime, hour: time = CLOSED) -> int:
+    """Count the days, oldest first, of which an hour has come by a moment, UTC; by default, whose bars are known."""
+    newest = at.date() if at.time() >= hour else at.date() - timedelta(days=1)
+    return int(days.searchsorted(np.datetime64(newest), side="right"))
 
 
 @cache

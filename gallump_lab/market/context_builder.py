@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from gallump_lab.lazy import np
 from gallump_lab.market.broker import Broker
 from gallump_lab.market.market_context import MarketContext, Trend, one_line
 from gallump_lab.market.scanner import MarketScanner
@@ -126,8 +127,6 @@ def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
     Trend or None
         None if no row is left. What takes more bars than there are, or is a share of a price of 0 or less, is None.
     """
-    import numpy as np
-
     date, low, high, close = (bars[name].to_numpy() for name in ("date", "low", "high", "close"))
     there = np.flatnonzero(bars["close"].notna().to_numpy() & (close != 0))
     if not len(there):

@@ -4,9 +4,9 @@ import datetime as dt
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import times
@@ -15,28 +15,27 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
-def _checked(record: object, *numbers: str) -> None:
-    """Bring a record's fields to plain types: a broker may hold numpy's floats, Decimal or pandas' timestamps."""
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """Has plain types in its fields: a broker may hold numpy's floats, Decimal or pandas' timestamps."""
 
-    def put(name: str, value: object) -> None:
-        object.__setattr__(record, name, value)
-
-    for name in numbers:
-        value = getattr(record, name)
-        if value is not None:
-            put(name, float(value))
-            if not math.isfinite(float(value)):
-                what = f"{type(record).__name__}.{name}"
-                msg = f"{what} must be a finite number, or None where it may be unknown, not {value!r}."
-                raise ValueError(msg)
-    if hasattr(record, "symbol"):
-        put("symbol", validate_symbol(record.symbol))
-    if isinstance(getattr(record, "date", None), dt.datetime):
-        put("date", record.date.date())  # type: ignore[attr-defined]
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, what = getattr(self, each.name), f"{type(self).__name__}.{each.name}"
+            if value is not None and float in {each.type, *get_args(each.type)}:
+                value = float(value)
+                if not math.isfinite(value):
+                    msg = f"{what} must be a finite number, or None where it may be unknown, not {value!r}."
+                    raise ValueError(msg)
+            elif each.name == "symbol":
+                value = validate_symbol(value)
+            elif isinstance(value, dt.datetime):
+                value = times.aware(times.naive(value, what)) if each.name == "at" else value.date()
+            object.__setattr__(self, each.name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quote:
+class Quote(_Record):
     """The last known price of a symbol, with its date."""
 
     symbol: str
@@ -51,11 +50,6 @@ class Quote:
     at: dt.datetime | None = None
     """When a live broker gave it, UTC; None for a daily close."""
 
-    def __post_init__(self) -> None:
-        _checked(self, "price", "previous", "volume")
-        if self.at is not None:
-            object.__setattr__(self, "at", times.aware(times.naive(self.at, "Quote.at")))
-
     @property
     def change(self) -> float | None:
         """Percent from the close before; None if there is none above 0."""
@@ -63,7 +57,7 @@ class Quote:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trend:
+class Trend(_Record):
     """How a symbol got to its last daily close; what its history is too short for is None."""
 
     symbol: str
@@ -84,12 +78,9 @@ class Trend:
     from_mean_50: float | None = None
     """Percent that the last close stands above the mean of the last 50 closes."""
 
-    def __post_init__(self) -> None:
-        _checked(self, "change_5", "change_20", "change_60", "low", "high", "from_mean_50")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Mover:
+class Mover(_Record):
     """A symbol that the scanner found."""
 
     symbol: str
@@ -97,9 +88,6 @@ class Mover:
     """Percent from the close before."""
     volume_ratio: float | None = None
     """The day's volume over the mean of the 20 bars before; None if unknown."""
-
-    def __post_init__(self) -> None:
-        _checked(self, "change", "volume_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +104,7 @@ class Movers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Position:
+class Position(_Record):
     """What is held of one symbol."""
 
     symbol: str
@@ -125,12 +113,9 @@ class Position:
     entry: float
     """USD paid per share or unit, on the split basis of the last close."""
 
-    def __post_init__(self) -> None:
-        _checked(self, "quantity", "entry")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Portfolio:
+class Portfolio(_Record):
     """Cash and positions."""
 
     cash: float = 0.0
@@ -138,9 +123,6 @@ class Portfolio:
     positions: tuple[Position, ...] = ()
     source: str = ""
     """Where it comes from, in words."""
-
-    def __post_init__(self) -> None:
-        _checked(self, "cash")
 
 
 @dataclass(frozen=True, kw_only=True)

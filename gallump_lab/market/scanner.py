@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
+from gallump_lab.lazy import pd
 from gallump_lab.market.broker import Broker
 from gallump_lab.market.market_context import Mover, Movers
 
@@ -54,8 +55,6 @@ class MarketScanner:
 
     def _mover(self, symbol: str, day: date) -> Mover | None:
         """Return how a symbol moved on a day; None if it has no bar of it or none before with a price above 0."""
-        import pandas as pd
-
         bars = self._broker.bars(symbol, USUAL_BARS + 1)
         if len(bars) < 2 or pd.Timestamp(bars["date"].iloc[-1]).date() != day:
             return None

@@ -361,7 +361,7 @@ def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: 
     if model == tokens.OFFLINE or model in config.model.factors:
         return tokens.learnt_factor(model, 0, 0, config.model.factors)
     billed, counted = con.execute(
-        "select coalesce(sum(output_tokens), 0), coalesce(sum(m.tokens), 0) from "
+        "select coalesce(sum(output_tokens - coalesce(thinking_tokens, 0)), 0), coalesce(sum(m.tokens), 0) from "
         "(select * from turns where model = ? and plain and asked_at <= coalesce(?::timestamp, asked_at) "
         "order by turn_id desc limit 2000) t "
         "join messages m on m.message_id = t.reply_id",

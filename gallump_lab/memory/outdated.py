@@ -1,17 +1,23 @@
 """A question's candidates with what is outdated marked, and what holds instead before it; see `succession`."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
 from gallump_lab import tokens
 from gallump_lab.memory import succession
+from gallump_lab.memory.figures import read
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN
 
 FIRST = 32
 """So many candidates are looked at; the outcome does not depend on how many more there are."""
+LEVELS = frozenset({"STOP", "TARGET"})
+"""What an analyst may have moved since, in words or elsewhere."""
+OLD = 30
+"""After so many days a level that was not said again tells its age."""
+UNCONFIRMED = "not confirmed for"
 
 
 def settle(
@@ -35,7 +41,7 @@ def settle(
     """
     first, rest = candidates[:FIRST], candidates[FIRST:]
     found, earlier = succession.marks(question, first, now, symbols), succession.asks_for_earlier(question)
-    words = {item: mark.words for item, mark in found.items()}
+    words = _unconfirmed(first, now) | {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)
     for item, mark in found.items():
@@ -62,18 +68,39 @@ def brought_near(slot: ContextItem) -> ContextItem:
     return replace(slot, score=slot.score - far, signals=signals) if far else slot
 
 
+def _unconfirmed(slots: Sequence[ContextItem], now: datetime) -> dict[int, str]:
+    """Return how old levels are that analysts stated and did not state again, by candidates' ids, in words."""
+    found, since = dict[int, str](), set[Hashable]()
+    for slot in sorted(slots, key=lambda slot: (slot.created_at, slot.item_id), reverse=True):
+        if slot.role == "user" and slot.symbol and slot.created_at:
+            levels = {
+                (slot.speaker, slot.symbol, name, figure.key)
+                for clause in read(slot.text)
+                if clause.sure
+                for name in clause.features & LEVELS
+                for figure in clause.figures
+            }
+            days = (now - slot.created_at).days
+            if levels - since and days >= OLD:
+                age = f"{days // 7} weeks" if days < 2 * OLD else f"{days // 30} months"
+                found[slot.item_id] = f"{UNCONFIRMED} {age}"
+            since |= levels
+    return found
+
+
 def marked(slot: ContextItem, mark: str | None, factor: float) -> ContextItem:
-    """Return a slot whose line begins with why it is outdated, in words; the slot itself where it is not."""
+    """Return a slot whose line begins with why it is outdated or how old, in words; itself where it is neither."""
     if mark is None:
         return slot
     lead = f"[{told(mark)}] "
     cost = slot.tokens + tokens.scaled(_counted(lead), factor)
-    return replace(slot, outdated=mark, line=lead + slot.line, tokens=cost)
+    marks = (None, mark) if mark.startswith(UNCONFIRMED) else (mark, None)
+    return replace(slot, line=lead + slot.line, tokens=cost, outdated=marks[0], unconfirmed=marks[1])
 
 
 def told(mark: str) -> str:
     """Return a mark as it is shown."""
-    return mark if mark.startswith((CLOSED, HEARSAY, PLAN)) else f"superseded: {mark}"
+    return mark if mark.startswith((CLOSED, HEARSAY, PLAN, UNCONFIRMED)) else f"superseded: {mark}"
 
 
 _counted = lru_cache(maxsize=1_000)(tokens.count)

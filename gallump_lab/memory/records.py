@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from gallump_lab.config import Model
 from gallump_lab.memory.text import statement
 from gallump_lab.reading.symbols import canonical
 
@@ -168,6 +169,8 @@ class ContextItem:
     outdated: str | None = None
     """What holds instead of it, in words ("440 since 2026-03-01"), or why it doesn't hold ("closed since 2026-03-01",
     "hearsay", "a plan"); None where nothing is known against it."""
+    unconfirmed: str | None = None
+    """How long ago a level in it was said last ("not confirmed for 5 months"); None where none is old."""
 
     @cached_property
     def states(self) -> tuple[Hashable, str]:
@@ -180,7 +183,9 @@ Item = tuple[str, int]
 PassedOver = Callable[[ContextItem], Reason | None]
 """Says why a candidate is left out without taking room; None where it is not."""
 
-_COLUMNS = "tier rank kept reason outdated tokens score symbol role created_at message_id kind item_id text".split()
+_COLUMNS = """
+tier rank kept reason outdated unconfirmed tokens score symbol role created_at message_id kind item_id text
+""".split()
 
 
 def used(slots: Sequence[ContextItem]) -> dict[str, int]:
@@ -229,7 +234,13 @@ NO_OVERRIDES = Overrides()
 """Nothing pinned, nothing excluded."""
 
 
-def check_asked(overrides: object = NO_OVERRIDES, on_text: object = None, stop: object = None) -> None:
+def check_asked(
+    overrides: object = NO_OVERRIDES,
+    on_text: object = None,
+    stop: object = None,
+    on_thinking: object = None,
+    model: object = None,
+) -> None:
     """Check what comes with a question, before anything is stored.
 
     Raises
@@ -241,6 +252,8 @@ def check_asked(overrides: object = NO_OVERRIDES, on_text: object = None, stop: 
     check(isinstance(overrides, Overrides), "overrides", given, overrides)
     check(on_text is None or callable(on_text), "on_text", "a function of one text", on_text)
     check(stop is None or isinstance(stop, threading.Event), "stop", "a threading.Event", stop)
+    check(on_thinking is None or callable(on_thinking), "on_thinking", "a function without arguments", on_thinking)
+    check(model is None or isinstance(model, Model), "model", "a Model, such as Model(effort='low')", model)
 
 
 @dataclass(frozen=True, kw_only=True)

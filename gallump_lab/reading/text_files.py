@@ -8,14 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-from gallump_lab.lazy import regex
-
-if TYPE_CHECKING:
-    from zipfile import ZipInfo
-
-    import pandas as pd
+from gallump_lab.lazy import pd, regex
 
 LARGEST_FILE = 1_000_000_000
 """Bytes of a file, or of what a .zip unpacks to, of which no more than a piece is in memory at a time."""
@@ -50,20 +45,6 @@ def check_readable(path: Path, error: type[Exception], *, most: int = LARGEST_FI
         msg = f"{path} has {found.st_size:,} bytes; at most {most:,} are read. Split it."
         raise error(msg)
     return path
-
-
-def check_unpacked(path: Path, members: "list[ZipInfo]", error: type[Exception]) -> None:
-    """Check that what is wanted of a .zip is not too large once unpacked; a read stops at the size that was claimed.
-
-    Raises
-    ------
-    Exception
-        As `error`, if it claims more than `LARGEST_FILE`.
-    """
-    size = sum(member.file_size for member in members)
-    if size > LARGEST_FILE:
-        msg = f"{path} would unpack to {size:,} bytes; at most {LARGEST_FILE:,} are read. Unpack and split it."
-        raise error(msg)
 
 
 def json_elements(file: TextIO) -> Iterator[Any]:
@@ -150,8 +131,6 @@ def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
     ValueError
         If the file is no text; the message goes on from its name.
     """
-    import pandas as pd
-
     numbers, rows = [], []
     limit = csv.field_size_limit(LARGEST_FIELD)
     try:

@@ -92,8 +92,20 @@ class ContextStats(_Model):
     insights_included: int
 
 
+class UsageBody(_Model):
+    """Tokens of one answer."""
+
+    input_tokens: int
+    """Of the prompt, neither read from the prompt cache nor written to it."""
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    thinking_tokens: int
+    """Of the output tokens those that the model thought with."""
+
+
 class AnswerBody(_Model):
-    """The guide's response; `state` and `notice` are there where there is something to say."""
+    """The guide's response, and beside it how it came about; `notice` is there where there is something to say."""
 
     session_id: str
     """Store it, and send it with the next question."""
@@ -106,6 +118,10 @@ class AnswerBody(_Model):
     notice: str = ""
     """A new session began, something in the question was masked, or the reply is not whole: in words."""
     state: Literal["complete", "stopped", "cut", "refused"] = "complete"
+    model: str
+    """Who answered."""
+    usage: UsageBody | None = None
+    """The tokens as the model's server counted them, where it did."""
 
 
 class Problem(_Model):

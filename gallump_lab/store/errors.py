@@ -5,12 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gallump_lab.lazy import regex
-
-if TYPE_CHECKING:
-    import duckdb
+from gallump_lab.lazy import duckdb, regex
 
 
 class StoreError(Exception):
@@ -122,8 +118,6 @@ def busy(path: Path, error: Exception, waited: float) -> LabBusy | None:
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Raise DuckDB's errors about a file as ours, and its way of saying that Ctrl-C was pressed as Python's."""
-    import duckdb
-
     try:
         yield
     except RuntimeError as error:
@@ -142,8 +136,6 @@ def translated(path: Path) -> Iterator[None]:
 
 def _ours(error: "duckdb.Error", path: Path) -> StoreError | None:
     """Return what DuckDB's error says of a file; None where it is about something else."""
-    import duckdb
-
     text = str(error)
     about_file = isinstance(error, (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException))
     unwritten = isinstance(error, duckdb.TransactionException) and _UNWRITTEN.match(text)

@@ -15,7 +15,6 @@ from gallump_lab.lazy import regex
 from gallump_lab.store.errors import DiskFull, NoPermission, NotALab
 
 PRIVATE = 0o600
-_STALE = regex(r"File checkpoint iteration: (\d+), WAL checkpoint iteration: (\d+)")
 _BROKEN = regex(r"Corrupt WAL file: entry at byte position (\d+)")
 
 
@@ -95,19 +94,17 @@ def close_log(path: Path) -> None:
 def mend_log(path: Path, error: Exception) -> bool:
     """Cut a log that keeps its lab from being opened back to what can be used of it, and say so in a warning.
 
-    DuckDB 2.0.0 could leave the torn log of a killed process beside a file that went on; all of it that was ever
-    committed is in the file. One that lost power in a commit is damaged from a record on; what stands before is whole.
+    One that lost power in a commit is damaged from a record on; what stands before is whole.
 
     Returns
     -------
     bool
         Whether the log was the trouble, and is none any more. The whole of it is kept under another name.
     """
-    stale, broken = _STALE.search(str(error)), _BROKEN.search(str(error))
-    if not broken and not (stale and int(stale[2]) < int(stale[1])):
+    broken = _BROKEN.search(str(error))
+    if not broken:
         return False
-    log, number = log_of(path), 1
-    whole = int(broken[1]) if broken else 0
+    log, number, whole = log_of(path), 1, int(broken[1])
     while (kept := log.with_name(f"{log.name}.{number}")).exists():
         number += 1
     try:
@@ -119,7 +116,7 @@ def mend_log(path: Path, error: Exception) -> bool:
         return False
     words = (
         f"A process that used {path} was ended amid a step, and its log could not be read. The lab was mended: "
-        f"{'its last step may be missing' if broken else 'nothing is missing'}. The log is kept as {kept}."
+        f"its last step may be missing. The log is kept as {kept}."
     )
     warnings.warn(words, RuntimeWarning, stacklevel=2)
     return True

@@ -18,13 +18,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from gallump_lab.lazy import duckdb
 from gallump_lab.store.errors import StoreError
 from gallump_lab.store.files import quoted
-
-if TYPE_CHECKING:
-    import duckdb
 
 # Nothing is fetched unasked: no extension is ever installed or loaded by itself; no table is ever a Python variable.
 # A commit of more than a little goes into the file itself, so that there is seldom a log to be read by the next.
@@ -96,8 +94,6 @@ class Instance:
 
 
 def _connect(threads: int | None = None) -> "duckdb.DuckDBPyConnection":
-    import duckdb
-
     own = {} if threads is None else {"threads": threads, "async_threads": 0}
     if duckdb.__version__ < "2":  # a team's lab can run on 1.5, which has no such setting
         own.pop("async_threads", None)

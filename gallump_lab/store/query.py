@@ -19,10 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gallump_lab.lazy import duckdb, np, pd
 from gallump_lab.store.errors import QueryRefused
 
 if TYPE_CHECKING:
-    import pandas as pd
     from duckdb import DuckDBPyConnection
 
     from gallump_lab.store.snapshot import Catalogue
@@ -69,8 +69,6 @@ class _Columns(NamedTuple):
         return cls(arrays, [str(column[1]) for column in con.description or ()])
 
     def frame(self) -> "pd.DataFrame":
-        import pandas as pd
-
         pairs = zip(self.arrays.items(), self.kinds, strict=True)
         columns = {name: _nulls(values, kind) for (name, values), kind in pairs}
         found = pd.DataFrame(columns)
@@ -82,9 +80,6 @@ class _Columns(NamedTuple):
 
 def _nulls(values: Any, kind: str) -> Any:
     """Return a column with pandas' own marks for what is null, so that whole numbers stay whole."""
-    import numpy as np
-    import pandas as pd
-
     if not isinstance(values, np.ma.MaskedArray):
         return values
     mask = np.ma.getmaskarray(values)
@@ -257,8 +252,6 @@ def _answer(asked: _Statement) -> bytes:
 
 def _result(asked: _Statement) -> _Columns:
     """Run one reading statement, once it is seen to be one; the alarm ends this process where it holds the lab long."""
-    import duckdb
-
     kinds = [_kind(statement) for statement in duckdb.extract_statements(asked.sql)]
     if kinds not in (["SELECT"], ["EXPLAIN"]):
         found = ", ".join(kinds) or "nothing"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gallump_lab import masking
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import duckdb, regex
 from gallump_lab.store import schema
 from gallump_lab.store.errors import LabBusy, NoServer, QueryRefused, StoreError, translated
 from gallump_lab.store.files import quoted
@@ -100,8 +100,6 @@ def load(con: "DuckDBPyConnection") -> None:
     StoreError
         If it is not there; nothing is fetched unasked.
     """
-    import duckdb
-
     for name in ("httpfs", "quack"):
         package = find_spec(f"duckdb_extension_{name}")
         root = Path(package.origin).parent if package and package.origin else Path()
@@ -124,8 +122,6 @@ def literal(value: Any) -> str:
     >>> literal("Bob's")
     "'Bob''s'"
     """
-    import duckdb
-
     if isinstance(value, float):
         return f"'{float(value)!r}'::double"  # duckdb 1.5 would write a decimal number
     return str(duckdb.ConstantExpression(value)).replace("\0", "' || chr(0) || '")
@@ -222,8 +218,6 @@ class Remote(Store):
 
         A step that writes waits for its turn.
         """
-        import duckdb
-
         con = ServerConnection(near)
         while True:
             try:
@@ -260,8 +254,6 @@ class Remote(Store):
     @contextmanager
     def _admitted(self, deadline: float, *, write: bool) -> Iterator[None]:  # noqa: ARG002 (`_begun` waits)
         """Raise what is wrong with the server as ours; the error beneath may quote what was sent, so it is left out."""
-        import duckdb
-
         try:
             with translated(self.path):
                 yield

@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gallump_lab.config import Config, ConfigError
+from gallump_lab.lazy import pd
 from gallump_lab.store import query, times
 from gallump_lab.store.snapshot import Catalogue
 from gallump_lab.store.store import Store
 
 if TYPE_CHECKING:
-    import pandas as pd
     from duckdb import DuckDBPyConnection
 
 GROUNDS = ("study", "retriever", "data_hash", "figures", "words")
@@ -84,9 +84,9 @@ class InForce:
         self.last = found
         return found
 
-    def forget(self, base_url: str | None) -> None:
-        """Work with what is applied from now on, at this base URL."""
-        self._given, self.base_url = None, base_url
+    def forget(self, applied: Config) -> None:
+        """Work with what is applied from now on, at the base URL of what has just been."""
+        self._given, self.base_url, self.last = None, applied.model.base_url, applied
 
 
 class Applicable(Protocol):
@@ -180,8 +180,6 @@ def compare(catalogue: Catalogue, a: int, b: int | None = None) -> "pd.DataFrame
     ValueError
         If there is no such run.
     """
-    import pandas as pd
-
     with catalogue.read() as con:
         runs = [_run(con, each) for each in (a, b)]
     before, after = (

@@ -6,14 +6,11 @@ index, for which commits pay.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from gallump_lab.lazy import duckdb
 from gallump_lab.store.errors import NotALab, OtherVersion
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-VERSION = 2
+VERSION = 3
 """Of the tables in schema.sql. What changes one after the first release raises it and comes with a migration."""
 
 _THERE = """
@@ -33,14 +30,14 @@ _CODE = """
     limit 1"""
 
 
-def create(con: "DuckDBPyConnection") -> None:
+def create(con: "duckdb.DuckDBPyConnection") -> None:
     """Create a lab's tables in an empty database, in the caller's transaction."""
     con.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8"))
     con.execute("insert into schema values (?)", [VERSION])
     con.execute("insert into sorting values (0, 0, 0, 0)")
 
 
-def refuse_code(con: "DuckDBPyConnection", path: Path) -> None:
+def refuse_code(con: "duckdb.DuckDBPyConnection", path: Path) -> None:
     """Refuse an attached `lab` that holds more than plain tables.
 
     What computes in a file that someone sent would run as ours: a view can stand where a table should, and a macro be
@@ -52,8 +49,6 @@ def refuse_code(con: "DuckDBPyConnection", path: Path) -> None:
     NotALab
         If it holds anything that computes.
     """
-    import duckdb
-
     found = con.execute(_CODE if duckdb.__version__ < "2" else _TRIGGERS + _CODE).fetchone()
     if found is not None:
         kind, name = found
@@ -64,7 +59,7 @@ def refuse_code(con: "DuckDBPyConnection", path: Path) -> None:
         raise NotALab(msg)
 
 
-def recognize(con: "DuckDBPyConnection", path: Path) -> bool:
+def recognize(con: "duckdb.DuckDBPyConnection", path: Path) -> bool:
     """Return whether a database, which holds plain tables alone, is a lab of this version; False where it is empty.
 
     Raises
@@ -88,6 +83,6 @@ def recognize(con: "DuckDBPyConnection", path: Path) -> bool:
     return True
 
 
-def is_snapshot(con: "DuckDBPyConnection") -> bool:
+def is_snapshot(con: "duckdb.DuckDBPyConnection") -> bool:
     """Return whether a database is a saved snapshot."""
     return ("snapshot",) in con.execute(_THERE).fetchall()

@@ -103,9 +103,13 @@ create table turns (
     output_tokens bigint,
     cache_read_tokens bigint,
     cache_write_tokens bigint,
+    thinking_tokens bigint,             -- of output_tokens
     cost_usd double,
     latency double,                     -- seconds to the end of the reply
     first_text double,                  -- seconds to its first text
+    thinking double,                    -- seconds for which the model thought
+    answered text,                      -- who did, as the server says it
+    sent json,                          -- beside the prompt: max_tokens, effort, without (what the server refuses)
     recommendations json,
     dropped json,                       -- why a recommendation was not valid
     chosen json,                        -- what the analyst pinned and excluded
@@ -125,7 +129,8 @@ create table slots (                    -- the items of a turn's prompt
     signals json not null,
     kept boolean not null,
     reason text not null,
-    outdated text                       -- what holds instead of it, in words
+    outdated text,                      -- what holds instead of it, in words
+    unconfirmed text                    -- how long ago a level in it was said last, in words
 );
 create table drafts (                   -- replies that are coming in; one that stays: its kernel died
     question_id bigint not null,

@@ -8,17 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import duckdb, regex
 from gallump_lab.store import remote
 from gallump_lab.store.errors import StoreError, translated
 from gallump_lab.store.files import quoted
 from gallump_lab.store.locks import Instance
 from gallump_lab.store.store import Store
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 PATIENCE = 15.0
 """Seconds without a statement after which a client in the midst of a step counts as gone; a step takes far less."""
@@ -34,8 +30,6 @@ def may_run(_session: str, sql: str) -> bool:
 
     Nor may it create what computes (views, macros), for which the file would be refused later.
     """
-    import duckdb
-
     text = sql.encode()  # places are counted in bytes
     tokens = duckdb.tokenize(sql)
     for (place, kind), (end, _) in pairwise([*tokens, (len(text), None)]):
@@ -68,7 +62,7 @@ class Server:
         What clients must give.
     """
 
-    def __init__(self, con: "DuckDBPyConnection", address: str, token: str) -> None:
+    def __init__(self, con: "duckdb.DuckDBPyConnection", address: str, token: str) -> None:
         self._con, self.address, self._token = con, address, token
         self._seen: dict[str, tuple[object, float]] = {}
 
@@ -80,8 +74,6 @@ class Server:
         StoreError
             If nothing can listen there.
         """
-        import duckdb
-
         given = [self.address, self._token, not remote.is_local(self.address)]
         try:
             self._con.execute("call quack_serve(?, token => ?, allow_other_hostname => ?)", given).fetchall()

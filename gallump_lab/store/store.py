@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from gallump_lab.lazy import duckdb
 from gallump_lab.store import files, schema
 from gallump_lab.store.errors import LabBusy, NotALab, StoreError, busy, translated
 from gallump_lab.store.locks import Instance, queued
@@ -200,8 +201,6 @@ class Store:
 
     def _end(self, con: "DuckDBPyConnection", how: str) -> None:
         """End the transaction; note where nobody can tell whether it was written."""
-        import duckdb
-
         try:
             con.execute(how)
         except (duckdb.Error, RuntimeError, KeyboardInterrupt) as error:
@@ -213,8 +212,6 @@ class Store:
 
     def _let_go(self, con: "DuckDBPyConnection", *, own: bool) -> bool:  # noqa: ARG002 (a server's stays attached)
         """Detach the file; return whether the instance can be used again."""
-        import duckdb
-
         clean = False
         # On a full disk the log holds what was committed, and whoever attaches the file next finishes the work.
         with contextlib.suppress(duckdb.Error):
@@ -244,8 +241,6 @@ class Store:
 
     def _attach(self, con: "DuckDBPyConnection", deadline: float, *, write: bool) -> None:
         """Attach the file; for a step that writes, with what a killed process left in its log put into the file."""
-        import duckdb
-
         new = self._look() is None
         while True:
             if self._known is not None and self._look() is None:
@@ -253,8 +248,9 @@ class Store:
                 raise StoreError(msg)
             try:
                 con.execute(f"attach {files.quoted(self.path)} as lab (type duckdb{'' if write else ', read_only'})")
-                if not write or not self._left(con):
-                    break
+                if write and files.log_of(self.path).exists():
+                    con.execute("checkpoint lab")  # the next commit would leave out what an index should get of it
+                break
             except duckdb.Error as error:
                 held = busy(self.path, error, self.wait)
                 if held is not None and time.monotonic() < deadline:
@@ -267,23 +263,6 @@ class Store:
             self.path.chmod(files.PRIVATE)
         if write:
             files.open_log(self.path)
-
-    def _left(self, con: "DuckDBPyConnection") -> bool:
-        """Put a log that was found and read into the file, whoever left it; say whether to attach the file again.
-
-        Else DuckDB puts it there with the next commit, and leaves out what an index should have got. A log that is
-        still there after that was torn in its first step and holds nothing; DuckDB 2.0.0 might go on without it and
-        then find that file and log do not belong together.
-        """
-        log = files.log_of(self.path)
-        if not log.exists():
-            return False
-        con.execute("checkpoint lab")
-        if not log.exists():
-            return False
-        log.unlink()  # the file is ours as long as it is attached
-        con.execute("detach lab")
-        return True
 
     def _look(self) -> tuple[int, ...] | None:
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from gallump_lab.brain.prompt import SECTIONS
+from gallump_lab.lazy import alt
 from gallump_lab.memory.records import TIERS
 
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ def finished(chart: Any) -> Any:
 
 def picture(chart: Any, words: str, title: str, *subtitle: str, width: int = 520, height: Any = 300) -> Picture:
     """Return a chart with a title and the looks that all share, and what it shows in words."""
-    import altair as alt
-
     titled = chart.properties(title=alt.TitleParams(title, subtitle=list(subtitle)), width=width, height=height)
     return Picture(finished(titled), words)
 
@@ -103,8 +102,6 @@ def _held(rows: "pd.DataFrame", name: str, form: str = ".3f") -> str:
 
 def _dots(base: Any, x: Any, **looks: Any) -> Any:
     """Draw a dot a row with its interval, from `low` to `high`."""
-    import altair as alt
-
     ends = base.mark_rule(strokeWidth=2, **looks).encode(x=alt.X("low:Q", title=x["title"]), x2="high:Q")
     return ends + base.mark_point(filled=True, size=70, **looks).encode(x=x)
 
@@ -117,8 +114,6 @@ def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
 
 def front(sweep: "Sweep", objective: str) -> Picture:
     """Draw every configuration's objective against its tokens, the Pareto front, what is applied and the knee."""
-    import altair as alt
-
     frame, best, name = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), NAMES[objective]
     x = alt.X("tokens:Q", title=f"memory a question, mean, {sweep.ranks.unit}")
     y = alt.Y(f"{objective}:Q", title=name, scale=alt.Scale(zero=False))
@@ -156,8 +151,6 @@ def front(sweep: "Sweep", objective: str) -> Picture:
 
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
-    import altair as alt
-
     budget, unit, frame = sweep.ranks.config.budget, sweep.ranks.unit, sweep.frame.round(DIGITS)
     for other in set(TIERS) - {tier}:
         nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
@@ -182,8 +175,6 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
 
 def retrievers(relevance: "Relevance") -> Picture:
     """Draw each retriever's recall within each budget."""
-    import altair as alt
-
     frame, unit, order = relevance.frame.round(DIGITS), relevance.ranks.unit, [*map(str, relevance.at_tokens)]
     parts = []
     for budget in order:
@@ -208,8 +199,6 @@ def retrievers(relevance: "Relevance") -> Picture:
 
 def signals(relevance: "Relevance") -> Picture:
     """Draw what is lost without each signal."""
-    import altair as alt
-
     frame = relevance.signals().round(DIGITS)
     y = alt.Y("signal:N", sort=[*frame["signal"]], title=None)
     base = alt.Chart(frame).encode(y=y, tooltip=["signal", "difference", "verdict"])
@@ -226,8 +215,6 @@ def signals(relevance: "Relevance") -> Picture:
 
 def tokens(found: "Tokens") -> Picture:
     """Draw where tokens went over time, stacked."""
-    import altair as alt
-
     long = found.over_time.melt(id_vars=["period"], value_vars=[*SECTIONS], var_name="part", value_name="tokens")
     part, period = long["part"].map(PARTS).fillna("instructions"), long["period"].dt.strftime("%Y-%m-%d")
     spent = long["tokens"].groupby([period, part]).sum().reset_index()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gallump_lab.brain.prices import price
+from gallump_lab.brain.models import price
 from gallump_lab.config import Config, Recall, zone
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, outdated, recall

@@ -169,7 +169,7 @@ class Ranker:
             table[near, 1] -= table[near, -1]
             table[near, -1] = 0
             tables.append(table)
-            marks.append({slot.item_id: slot.outdated for slot in settled if slot.outdated})
+            marks.append({slot.item_id: mark for slot in settled if (mark := slot.outdated or slot.unconfirmed)})
         return Outcome(asked, tables, marks, later=len(known) < len(row.evidence), missing=missing)
 
     def _about(self, view: View, row: Any) -> list[str]:

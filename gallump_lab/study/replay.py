@@ -12,10 +12,10 @@ import pandas as pd
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.answer import Usage
-from gallump_lab.brain.prices import price
+from gallump_lab.brain.models import price
 from gallump_lab.brain.prompt import SECTIONS, Prompt, PromptBuilder, PromptTooLong
 from gallump_lab.brain.turns import chosen_of
-from gallump_lab.config import Config, ConfigError, zone
+from gallump_lab.config import AUTO, Config, ConfigError, zone
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory import recall
 from gallump_lab.memory.context import context, learnt_factor, prepare
@@ -104,7 +104,7 @@ class Past:
         turn's own does.
         """
         own = self.config.model
-        model = model or (self.model if config.model.name == own.name else config.model.name)
+        model = model or (self.model if config.model.name in {own.name, AUTO} else config.model.name)
         if (model, config.model.factors) == (self.model, own.factors):
             return model, self.token_factor
         return model, learnt_factor(con, model, config, times.aware(self.asked_at))
@@ -131,10 +131,10 @@ class Past:
         """Build its prompt from what it saw, in a model's tokens (see `counts_as`); or return why that cannot be."""
         if self.gone:
             return None, self.gone
-        _, factor = self.counts_as(con, config, model)
+        answering, factor = self.counts_as(con, config, model)
         try:
             session = self.context(con, corpus, config, factor)
-            builder = PromptBuilder(config.template, config.budget)
+            builder = PromptBuilder(config.template, config.budget, config.model, answering)
             return builder.build_trading_prompt(self.question or "", self.seen, session), None
         except (PromptTooLong, ConfigError) as error:
             return None, str(error)

@@ -12,8 +12,10 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Answer, Usage
-from gallump_lab.brain.conversation import Brain
-from gallump_lab.brain.prices import confirmed, price
+from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.claude import find_model
+from gallump_lab.brain.models import price, room
+from gallump_lab.brain.prices import confirmed
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config
 from gallump_lab.memory.context import prepare
@@ -152,6 +154,7 @@ def rerun(
     """
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
+    find_model(config.model)
     brain = Brain(model=config.model, budget=config.budget)
     corpus = Corpus(embedders)
     prepare(corpus, snapshot, config.recall.embedder)
@@ -176,7 +179,8 @@ def rerun(
 
 def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
     """Return what asking will take; stop where it may go over the limit."""
-    name, reply, limit = brain.model_name, brain.budget.reply, brain.model.max_usd_per_day
+    name, limit = brain.model_name, brain.model.max_usd_per_day
+    reply = brain.budget.reply + room(brain.model)
     number, known = counted(len(prompts), "turns"), price(name, brain.model.prices)
     if brain.offline:
         return f"The offline analyst answers {number} again, for there is no key: nothing is sent."

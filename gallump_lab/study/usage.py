@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.answer import Usage
-from gallump_lab.brain.prices import Price, price
+from gallump_lab.brain.models import Price, price
 from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.config import Budget, Config, Model
 from gallump_lab.memory import records

@@ -5,6 +5,7 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from gallump_lab.lazy import alt, pd
 from gallump_lab.memory import records
 from gallump_lab.memory.kinds import parted
 from gallump_lab.memory.outdated import told
@@ -158,7 +159,7 @@ def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
 
 def _why(slot: ContextItem, shared: Sequence[str]) -> str:
     """Return why an item stands in the prompt, or why it does not."""
-    mark = [told(slot.outdated)] if slot.outdated else []
+    mark = [told(against)] if (against := slot.outdated or slot.unconfirmed) else []
     if not slot.kept:
         silent = slot.reason == "below threshold" and slot.role and not parted(slot.text, slot.role)[0]
         return " \u00b7 ".join([*mark, "states nothing" if silent else _REASONS[slot.reason]])
@@ -251,9 +252,6 @@ _GROUPS = {
 
 def prompt_tokens(preview: "Preview") -> Picture:
     """Draw what a question would carry: one bar a section, in the prompt's order, in the model's tokens."""
-    import altair as alt
-    import pandas as pd
-
     spent = {
         tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
         for tier, section_used in records.used(preview.slots).items()

@@ -53,7 +53,7 @@ def measure(path: Path, turns: int) -> dict[str, float]:
     """Ask on an existing lab, in this process; warm after the first turns."""
     from gallump_lab import Lab
     from gallump_lab.brain.answer import Answer, Usage
-    from gallump_lab.brain.conversation import Brain
+    from gallump_lab.brain.brain import Brain
 
     def at_once(_self: Brain, _prompt: object, **_: object) -> Answer:
         usage = Usage(input_tokens=900, output_tokens=12)

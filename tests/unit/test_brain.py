@@ -12,7 +12,7 @@ from messages_server import RECOMMENDATION, Status, end, say, start, text, think
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
 from gallump_lab.brain.answer import Recommendation, Usage
-from gallump_lab.brain.conversation import Brain
+from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.config import Budget, Model
 from gallump_lab.market.market_context import MarketContext
@@ -55,7 +55,8 @@ def test_what_is_sent_is_the_prompt_with_its_stable_part_cached_and_a_strict_too
     body, other = (request.body for request in server.requests)
     assert body["system"] == [{"type": "text", "text": sent.system, "cache_control": {"type": "ephemeral"}}]
     assert body["messages"] == [{"role": "user", "content": sent.user}]
-    assert (body["model"], body["max_tokens"], body["stream"]) == ("claude-opus-5-5", 777, True)
+    assert (body["model"], body["max_tokens"], body["stream"]) == ("claude-opus-5-5", 777 + 8_000, True)
+    assert body["output_config"] == {"effort": "medium"}
     assert body["tool_choice"] == {"type": "auto"}
     (offered,) = body["tools"]
     assert offered["strict"]
@@ -92,12 +93,15 @@ def test_a_fenced_block_serves_where_no_tool_was_called_and_stays_in_the_text(se
 
 
 def test_a_server_without_tools_is_asked_once_more_without_them(server):
-    for status, words in ((400, "tools.0.strict: Extra inputs are not permitted"), (500, "tools need --jinja")):
-        server.queue(Status.error(status, "invalid_request_error", words), say("Plainly said."))
-        assert brain(server, max_retries=0).send(prompt()).text == "Plainly said."
+    server.queue(Status.error(500, "invalid_request_error", "tools need --jinja"), say("Plainly said."))
+    answer = brain(server, max_retries=0).send(prompt())
+    assert (answer.text, answer.sent["without"]) == ("Plainly said.", ["tools"])
+    assert "does not take tools: asked without, now and from here on." in answer.told
+    again = brain(server, max_retries=0).send(prompt())
+    assert (again.told, again.sent["without"]) == (None, ["tools"])
     server.queue(Status.error(400, "invalid_request_error", "tools are not supported"))
     assert isinstance(brain(server, tools="always").send(prompt()).fault, faults.BadRequest)
-    assert ["tools" in request.body for request in server.requests] == [True, False, True, False, True]
+    assert ["tools" in request.body for request in server.requests] == [True, False, False, True]
 
 
 def test_usage_and_cost_are_the_servers_figures_at_list_price(server):

@@ -9,7 +9,7 @@ from messages_server import DROP, Status, end, say, start, text, thinking, tool
 from gallump_lab import tokens
 from gallump_lab.brain import answer as faults
 from gallump_lab.brain.answer import Usage
-from gallump_lab.brain.conversation import Brain
+from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.config import Model
 from gallump_lab.market.market_context import MarketContext
@@ -129,7 +129,7 @@ def test_what_a_model_may_have_thought_unseen_counts(server):
     for timeout in (30, 30, 0.3):
         answer = send(server, name="claude-sonnet-5", timeout=timeout)
         assert answer.state == "failed"
-        assert answer.cost_usd == pytest.approx((321 * 2 + 4_096 * 10) / 1e6)
+        assert answer.cost_usd == pytest.approx((321 * 2 + (4_096 + 8_000) * 10) / 1e6)
 
 
 def test_what_was_never_sent_or_was_refused_costs_nothing(server):

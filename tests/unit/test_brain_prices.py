@@ -1,7 +1,7 @@
 import pytest
 
 from gallump_lab.brain.answer import Usage
-from gallump_lab.brain.prices import models, price
+from gallump_lab.brain.models import listed, price
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_long_prompt_costs_what_long_prompts_cost():
 
 
 def test_the_list_says_of_which_day_it_is():
-    assert models()["as_of"] == "2026-10-24"
+    assert listed()["as_of"] == "2026-10-24"

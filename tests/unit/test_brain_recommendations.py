@@ -102,6 +102,6 @@ def test_the_schema_keeps_to_what_strict_tools_allow():
         for part in [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]:
             walk(part)
 
-    schema = RECOMMEND.definition["input_schema"]
+    schema = RECOMMEND.definition()["input_schema"]
     walk(schema)
     assert list(schema["properties"]["recommendations"]["items"]["properties"]) == list(BUY)

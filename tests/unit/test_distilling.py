@@ -1,5 +1,6 @@
 """Distilling: which sessions are due, by whom, once each; what fails is told and tried again."""
 
+import json
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ import duckdb
 import pandas as pd
 import pytest
 from clock import Clock
-from messages_server import DROP, MessagesServer, Status, end, say, start, text, tool
+from messages_server import DROP, MessagesServer, Status, say, start, text
 
 from gallump_lab import Config, Lab, Model
 from gallump_lab.brain import distiller
@@ -37,6 +38,10 @@ STOP = {
 }
 
 
+def distils(request):
+    return "insights" in request.body.get("output_config", {}).get("format", {}).get("schema", {}).get("properties", {})
+
+
 class Distiller(MessagesServer):
     """Chats as ever; what is queued in `distilled` answers whoever asks for insights."""
 
@@ -45,13 +50,12 @@ class Distiller(MessagesServer):
         self.distilled = deque()
 
     def reply_to(self, request):
-        asked = [each["name"] for each in request.body.get("tools", ())]
-        return self.distilled.popleft() if asked == ["remember"] else super().reply_to(request)
+        return self.distilled.popleft() if distils(request) else super().reply_to(request)
 
     @property
     def distillings(self):
         """How often it was asked to distil."""
-        return sum([each["name"] for each in r.body.get("tools", ())] == ["remember"] for r in self.requests)
+        return sum(map(distils, self.requests))
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def asking(lab, clock, server):
 
 
 def called(*insights, **usage):
-    return [start(**usage), *tool({"insights": list(insights)}, index=0, name="remember"), *end("tool_use")]
+    return say(json.dumps({"insights": list(insights)}), usage=usage)
 
 
 def told(lab, words, *, symbol="AAPL", at=START):

@@ -190,20 +190,6 @@ def test_a_log_that_a_kill_tore_anywhere_leaves_a_lab_that_goes_on(killed: Path,
         assert grows(path) == [1, 1000, 1001][: 1 + sum(end <= cut for end in commits)], cut
 
 
-def test_a_lab_that_went_on_beside_a_torn_log_is_mended_and_says_so(killed: Path) -> None:
-    log = log_of(killed).read_bytes()[:100]
-    log_of(killed).unlink()
-    with duckdb.connect(killed) as con:
-        con.execute("insert into cache values ('later', '1', null)")
-    log_of(killed).write_bytes(log)
-    with pytest.raises(duckdb.Error, match="does not match"):
-        duckdb.connect(killed)
-    with pytest.warns(RuntimeWarning, match=r"nothing is missing.*lab\.duckdb\.wal\.1"):
-        assert Lab.open(killed).cache.get("later") == 1
-    assert killed.with_name("lab.duckdb.wal.1").read_bytes() == log
-    assert grows(killed) == [1]
-
-
 def test_a_log_that_power_loss_damaged_counts_up_to_the_damage(killed: Path) -> None:
     damaged = log_of(killed).read_bytes()[:-60] + bytes(60)
     log_of(killed).write_bytes(damaged)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from clock import Clock
-from messages_server import end, say, start, tool
+from messages_server import say
 
 from gallump_lab import Config, Lab, Model, Recall, study
 from gallump_lab.config import Cold
@@ -52,7 +52,7 @@ def configured(server, hints=1.0) -> Config:
 
 
 def distilled(lab, server, *given):
-    server.queue([start(), *tool({"insights": list(given)}, index=0, name="remember"), *end("tool_use")])
+    server.queue(say(json.dumps({"insights": list(given)})))
     return lab.distill(confirm=lambda _: True)
 
 
@@ -63,7 +63,7 @@ def found(lab, question="Where is the giraffe?"):
 def test_off_none_is_asked_for_and_none_is_kept(lab, server):
     lab.apply(configured(server, hints=0.0))
     priced = []
-    server.queue([start(), *tool({"insights": [HINT, FACT]}, index=0, name="remember"), *end("tool_use")])
+    server.queue(say(json.dumps({"insights": [HINT, FACT]})))
     assert lab.distill(confirm=lambda words: priced.append(words) or True).insights == 1
     assert "hint" not in json.dumps(server.requests[0].body)
     assert lab.sql("select * from hints").empty
@@ -73,7 +73,7 @@ def test_off_none_is_asked_for_and_none_is_kept(lab, server):
 def test_a_passage_is_found_by_a_word_that_only_its_hint_has_and_shown_in_its_own_words(lab, server):
     taken = distilled(lab, server, HINT, FACT)
     assert (taken.insights, taken.refused) == (1, ())
-    assert "hint" in json.dumps(server.requests[0].body["tools"])
+    assert "hint" in json.dumps(server.requests[0].body["output_config"])
     (slot,) = found(lab)
     assert (slot.text, slot.signals["hints"]) == (SAID, 1_000_000)
     assert "giraffe" not in slot.line

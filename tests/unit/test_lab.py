@@ -25,7 +25,16 @@ def lab(anew) -> Lab:
 def test_the_guides_response(lab: Lab) -> None:
     reply = lab.ask("Is AAPL worth buying?", watchlist=["AAPL"])
     found = reply.to_dict()
-    assert list(found) == ["session_id", "response", "recommendations", "requires_confirmation", "context_stats"]
+    assert list(found) == [
+        "session_id",
+        "response",
+        "recommendations",
+        "requires_confirmation",
+        "context_stats",
+        "state",
+        "model",
+        "usage",
+    ]
     assert json.loads(json.dumps(found)) == found
     assert found["requires_confirmation"] is True
     assert found["context_stats"] == {"messages_in_session": 1, "relevant_history_loaded": 0, "insights_included": 0}
@@ -89,7 +98,7 @@ def test_preview_tells_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     config = Config(model=Model(name="claude-sonnet-5-5", prices={"claude-sonnet-5-5": (2.0, 10.0)}))
     preview = Lab.open(tmp_path / "lab.duckdb", config=config).preview("Is AAPL cheap?", watchlist=["AAPL"])
     assert preview.cost_usd == pytest.approx(preview.tokens * 2e-6)
-    assert preview.most_usd == pytest.approx(preview.tokens * 2e-6 + 4_096 * 10e-6)
+    assert preview.most_usd == pytest.approx(preview.tokens * 2e-6 + (4_096 + 8_000) * 10e-6)
     unknown = Lab.open(tmp_path / "lab.duckdb", config=Config(model=Model(name="qwen3:8b")))
     assert "price not known" in repr(unknown.preview("Is AAPL cheap?"))
 
@@ -141,7 +150,7 @@ def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_o
 def test_over_the_spending_limit_nothing_is_asked_or_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [NOW]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
-    lab.apply(Config(model=Model(max_usd_per_day=0.06, max_retries=0)))
+    lab.apply(Config(model=Model(max_usd_per_day=0.2, max_retries=0)))
     with MessagesServer() as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         server.queue(*[[start(input_tokens=5_000), *list(thinking(""))[:1], DROP]] * 2)  # no cost is told
@@ -149,7 +158,7 @@ def test_over_the_spending_limit_nothing_is_asked_or_stored(tmp_path: Path, monk
             with pytest.raises(ModelError, match="question is kept"):
                 lab.ask("Is AAPL cheap?")
         before = lab.messages
-        with pytest.raises(SpendingLimit, match=r"\$0\.10 .* \$0.06"):
+        with pytest.raises(SpendingLimit, match=r"\$0\.26 .* \$0.20"):
             lab.ask("Is AAPL cheap?")
         assert lab.messages.equals(before)
         assert lab.turns["output_tokens"].tolist() == [1, 1]  # what the server had said

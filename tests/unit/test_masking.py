@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from messages_server import DROP, Status, end, start, text, tool
+from messages_server import DROP, Status, end, say, start, text, tool
 
 from gallump_lab import Cold, Config, Lab, Model, datasets, masking, study
 from gallump_lab.brain.answer import ModelError
@@ -374,7 +374,7 @@ def test_planted_keys_are_nowhere(opened, server, monkeypatch, caplog, capfd):
     lab.later()
     told = {"text": f"The key is {KEYS['insight']}.", "kind": "fact", "symbol": None, "speaker": None, "sources": [1]}
     told |= {"attribute": "key", "value": KEYS["insight"], "valid_from": None, "valid_until": None}
-    server.queue(*[[start(), *tool({"insights": [told]}, index=0, name="remember"), *end("tool_use")]] * 2)
+    server.queue(*[say(json.dumps({"insights": [told]}))] * 2)
     assert lab.distill(by="model", confirm=lambda _: True).sessions == 2
 
     backup, saved = lab.backup(folder / "backup.duckdb"), folder / "saved.duckdb"

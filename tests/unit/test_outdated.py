@@ -229,6 +229,24 @@ def test_what_the_analyst_says_is_no_hearsay(lab: Lab, now, said) -> None:
     assert found == {"AAPL target 560.": "500 since 2026-03-03", said: None}
 
 
+def test_an_old_level_that_was_not_said_again_tells_its_age_and_is_not_outdated(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.", symbol="AAPL")
+    tell(lab, now, "AAPL target 560, bought 30 of them.", symbol="AAPL")
+    now[0] += timedelta(days=20)
+    tell(lab, now, "The AAPL target of 560 stands.", symbol="AAPL")
+    now[0] += timedelta(days=20)
+    found = {slot.text: slot for slot in lab.recall("What are my AAPL stop and target?").slots}
+    aged = {text: slot.unconfirmed for text, slot in found.items() if slot.unconfirmed}
+    assert aged == {"My stop on AAPL is 420.": "not confirmed for 6 weeks"}
+    stop = found["My stop on AAPL is 420."]
+    assert stop.line.startswith("[not confirmed for 6 weeks] 2026-03-02")
+    assert stop.outdated is None
+    lab.ask("What is my AAPL stop?", watchlist=["AAPL"])
+    (turn,) = lab.turns["turn_id"]
+    assert "not confirmed for 6 weeks" in {slot.unconfirmed for slot in lab.slots(turn)}
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
 def test_what_was_moved_in_this_session_outdates_what_was_said_in_another(lab: Lab, now) -> None:
     tell(lab, now, "My stop on AAPL is 420.")
     session = lab.ask("I moved the AAPL stop to 455.", watchlist=["AAPL"]).session_id

@@ -8,7 +8,7 @@ import pytest
 from messages_server import MessagesServer, Status, say
 
 from gallump_lab import Budget, Config, Lab, Model, study
-from gallump_lab.brain.conversation import Brain
+from gallump_lab.brain.brain import Brain
 
 NOW = datetime(2013, 2, 28, 15, 0, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def test_old_and_new_answers_stand_side_by_side_and_what_anybody_said_is_text(la
     shown = []
     before = lab.messages, lab.turns
     found = study.rerun(lab.snapshot(), [1, 3], at(server), confirm=lambda words: shown.append(words) or True)
-    assert [request.body["max_tokens"] for request in server.requests] == [1_000, 1_000]
+    assert [request.body["max_tokens"] for request in server.requests] == [9_000, 9_000]
     assert "432.10" in server.requests[0].prompt
     assert server.requests[1].prompt == found.turns[1].prompt.text
     frame = found.frame
@@ -48,7 +48,7 @@ def test_old_and_new_answers_stand_side_by_side_and_what_anybody_said_is_text(la
     assert repr(found) == "Rerun of 2 turns: 2 asked again, 2 whole answers by claude-sonnet-5-5; $0.0026"
     assert len(shown) == 1
     assert shown[0].startswith("Asking claude-sonnet-5-5 again for 2 turns: ")
-    assert f"{frame['tokens'].sum():,} tokens of prompts and up to 1,000 of each reply" in shown[0]
+    assert f"{frame['tokens'].sum():,} tokens of prompts and up to 9,000 of each reply" in shown[0]
     page = found._repr_html_()
     assert "<b>IBM" not in page
     assert "New &lt;i&gt;two&lt;/i&gt; costs $5 to $6</pre>" in page
@@ -68,9 +68,9 @@ def test_without_a_yes_to_an_upper_bound_of_the_cost_nothing_is_sent(
         assert found.frame["new"].isna().all()
     assert repr(found).splitlines() == ["Rerun of 2 turns: nothing was asked", "turn 1: not asked", "turn 2: not asked"]
     sections = [section for turn in found.turns for section in turn.prompt.sections]
-    by_place = {place: sum(s.tokens for s in sections if s.place == place) for place in ("system", "user")}
-    least = (by_place["system"] * 1.25 + by_place["user"]) * 1e-3
-    assert f"about ${least:.4f}, with the replies at most ${least + 10:.4f}" in found.words
+    by_place = {place: sum(s.tokens for s in sections if s.place == place) for place in ("system", "user", "tools")}
+    least = (by_place["system"] * 1.25 + by_place["user"] + by_place["tools"]) * 1e-3
+    assert f"about ${least:.4f}, with the replies at most ${least + 90:.4f}" in found.words
     assert study.rerun(lab.snapshot(), [1], at(server)).frame["state"].tolist() == ["complete"]
 
 

@@ -62,7 +62,7 @@ def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analys
     assert "I bought AAPL; a trailing stop it is." in before["messages"][0]["content"]
     assert "Monday, 2026-03-02" in before["messages"][0]["content"]
     assert "tools" not in before
-    assert before["max_tokens"] == rewriting.REPLY
+    assert before["max_tokens"] == rewriting.REPLY + rewriting.THINKING
     assert "Current User Input:\n> Where is it, since last week?" in sent["messages"][0]["content"]
     assert TOLD not in sent["messages"][0]["content"]
     assert "The giraffe rule" in recalled(reply)
@@ -134,8 +134,10 @@ def test_it_is_not_waited_for_beyond_its_time(lab, server, monkeypatch):
 def test_a_preview_tells_what_it_may_cost_and_sends_nothing(lab, server):
     preview = lab.preview("Where is it?")
     assert server.requests == []
-    assert rewriting.REPLY * 10e-6 < preview.rewriting_usd < rewriting.REPLY * 10e-6 + 0.005
-    assert preview.most_usd == pytest.approx(preview.tokens * 2e-6 + 4_096 * 10e-6 + preview.rewriting_usd)
+    longest = rewriting.REPLY + rewriting.THINKING
+    assert longest * 10e-6 < preview.rewriting_usd < longest * 10e-6 + 0.005
+    most = preview.tokens * 2e-6 + (4_096 + 8_000) * 10e-6
+    assert preview.most_usd == pytest.approx(most + preview.rewriting_usd)
     assert f"at most ${preview.rewriting_usd:.4f}" in repr(preview)
     server.queue(say(TOLD), say("At 420."))
     lab.ask("Where is it?")

@@ -125,7 +125,8 @@ def test_it_answers_as_the_guide_says_carries_a_session_on_and_masks_a_key(clien
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert list(first) == ["session_id", "response", "recommendations", "requires_confirmation", "context_stats"]
+    guide = ["session_id", "response", "recommendations", "requires_confirmation", "context_stats"]
+    assert list(first) == [*guide, "state", "model", "usage"]
     assert first["response"].startswith("<b>Buy</b>,\nI think.\n\n- **Buy AAPL**, 5% of the portfolio")
     assert first["recommendations"] == [RECOMMENDATION]
     assert first["context_stats"]["messages_in_session"] == 1

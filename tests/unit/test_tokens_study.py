@@ -11,7 +11,7 @@ from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
 from gallump_lab.study.usage import MONTH
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema"]
+SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema", "tools"]
 SONNET = "claude-sonnet-5-5"
 
 

@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from gallump_lab.lazy import regex
-from gallump_lab.market.broker import CLOSED
+from gallump_lab.lazy import np, regex
+from gallump_lab.market.broker import reached
 from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
@@ -35,7 +35,6 @@ from gallump_lab.study.scorecard.history import Stated
 from gallump_lab.study.scorecard.reader import read, sentences
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -238,13 +237,10 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
         All daily bars of its symbol, oldest first: date, open, high, low, close, on one split basis, as
         `FileBroker().bars(symbol, 10**6)` gives them.
     """
-    import numpy as np
-
     blank = Outcome(forecast=forecast)
     days = bars["date"].to_numpy("datetime64[D]")
     at = naive(forecast.at, "at")
-    known = int(days.searchsorted(_newest(at, CLOSED), side="right"))
-    begin = int(days.searchsorted(_newest(at, OPENS), side="right"))
+    known, begin = reached(days, at), reached(days, at, OPENS)
     stop = int(days.searchsorted(np.datetime64(forecast.until), side="right"))
     if not known or at.date() - days[known - 1].item() > STALE:
         return replace(blank, why=f"{forecast.symbol} has no close of the {STALE.days} days before {at:%Y-%m-%d}.")
@@ -264,10 +260,10 @@ def outcome(forecast: Forecast, bars: "pd.DataFrame") -> Outcome:
     long, gap = max(stop - begin, 0) + missing, begin - known
     base, windows, why = _base_rate(forecast, extremes[:known], close[:known], needed=needed, gap=gap, long=long)
     blank = replace(blank, base_rate=base, windows=windows, bars=long, whole=not missing, why=why)
-    reached = extremes[begin:stop] / close[known - 1] >= needed
-    if stop > begin and (reached.any() or not missing):
-        decided = days[begin:stop][reached.argmax() if reached.any() else -1].item()
-        return replace(blank, bore_out=float(_came(reached, forecast)), decided=decided)
+    touched = extremes[begin:stop] / close[known - 1] >= needed
+    if stop > begin and (touched.any() or not missing):
+        decided = days[begin:stop][touched.argmax() if touched.any() else -1].item()
+        return replace(blank, bore_out=float(_came(touched, forecast)), decided=decided)
     short = f"Bars end on {days[-1].item()}, before {forecast.until}, and it is undecided."
     return replace(blank, why=" ".join(filter(None, (short, why))))
 
@@ -281,9 +277,9 @@ def _ratio(forecast: Forecast, start: float) -> tuple[float, str]:
     return ratio, ""
 
 
-def _came(reached: "NDArray[np.bool_]", forecast: Forecast) -> "NDArray[np.bool_]":
+def _came(touched: "NDArray[np.bool_]", forecast: Forecast) -> "NDArray[np.bool_]":
     """Return whether a forecast comes true where its level is reached on such bars; the last axis is the bars."""
-    found: NDArray[np.bool_] = reached.any(-1) != forecast.denied
+    found: NDArray[np.bool_] = touched.any(-1) != forecast.denied
     return found
 
 
@@ -307,13 +303,6 @@ def _base_rate(  # noqa: PLR0913 (what the forecast itself is judged by)
     windows = known - long - gap
     moves = sliding_window_view(extremes[1 + gap :], long) / close[:windows, None]
     return float(_came(moves >= needed, forecast).mean()), windows, ""
-
-
-def _newest(at: datetime, hour: time) -> "np.datetime64":
-    """Return the newest day of which an hour has come."""
-    import numpy as np
-
-    return np.datetime64(at.date() if at.time() >= hour else at.date() - timedelta(days=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,8 +355,6 @@ def summary(outcomes: Sequence[Outcome]) -> Summary:
 
     Forecasts on one symbol share its bars, and so resemble each other.
     """
-    import numpy as np
-
     decided = [each for each in outcomes if not math.isnan(each.bore_out)]
     whole = [each for each in decided if each.whole]
     rated = [each for each in whole if not math.isnan(each.base_rate)]

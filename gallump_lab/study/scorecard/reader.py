@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import np, regex
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.statements import spoken
 from gallump_lab.memory.text import plain, terms
@@ -185,8 +185,8 @@ class Reader:
         self.history, self._bars = history, bars
         self.kept: dict[Any, Any] = {}
         """What metrics keep of an insight, or of a message by its id."""
-        self._prices: dict[str, tuple[list[date], list[Prices]]] = {}
-        self._mentioned: dict[str, Sequence[str]] = {}
+        self.mentioned = cache(self._mentioned)
+        self._prices = cache(self._read_prices)
 
     def of(self, message: Message) -> Reading:
         """Take a message apart."""
@@ -225,11 +225,9 @@ class Reader:
         messages = [*self.history.messages.values()]
         return spoken(messages, {each.symbol for each in messages if each.symbol})
 
-    def mentioned(self, text: str) -> Sequence[str]:
+    def _mentioned(self, text: str) -> Sequence[str]:
         """Return the symbols that a text names, each once, in its order."""
-        if text not in self._mentioned:
-            self._mentioned[text] = self._symbols.all(text)
-        return self._mentioned[text]
+        return self._symbols.all(text)
 
     def symbols(self, insight: Stated) -> Sequence[str]:
         """Return the symbols that an insight names, and its own."""
@@ -292,20 +290,19 @@ class Reader:
 
     def day(self, symbol: str, day: date) -> Prices | None:
         """Return a symbol's last open, high, low and close up to a day; None without bars of the last days."""
-        if self._bars is None:
-            return None
-        if symbol not in self._prices:
-            frame = self._bars(symbol)
-            rows = frame[["open", "high", "low", "close"]].astype(float).itertuples(index=False, name=None)
-            self._prices[symbol] = ([date(each.year, each.month, each.day) for each in frame["date"]], [*rows])
-        days, prices = self._prices[symbol]
+        days, prices = self._prices(symbol)
         place = bisect_right(days, day) - 1
         return prices[place] if place >= 0 and day - days[place] <= FRESH else None
+
+    def _read_prices(self, symbol: str) -> tuple[list[date], list[Prices]]:
+        if self._bars is None:
+            return [], []
+        frame = self._bars(symbol)
+        rows = frame[["open", "high", "low", "close"]].astype(float).itertuples(index=False, name=None)
+        return [date(each.year, each.month, each.day) for each in frame["date"]], [*rows]
 
 
 @lru_cache(maxsize=50_000)
 def _length(word: str) -> float:
     """Return the length of a word's vector."""
-    import numpy as np
-
     return float(np.linalg.norm(BUILT_IN.embed([word])[0].astype(np.float64)))

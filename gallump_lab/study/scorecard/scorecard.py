@@ -4,11 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property, partial
+from typing import Any
 
 from gallump_lab import tokens
 from gallump_lab.config import Budget
+from gallump_lab.lazy import alt, pd
 from gallump_lab.market.broker import Broker, FileBroker
 from gallump_lab.memory.records import check
 from gallump_lab.reading.text_files import counted
@@ -23,9 +24,6 @@ from gallump_lab.study.scorecard.outcome import Outcome, Summary
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.standing import repeated
 from gallump_lab.study.scorecard.utility import Utility, Worth, utility
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ALL_BARS = 10**6
 SUPPORTED = 0.35
@@ -163,15 +161,8 @@ class Scorecard:
     ) -> None:
         self.insights, self.known, self.history = list(judged), found.insights, found.history
         self.at, self.utility, self.left_out, self.trouble = at, utility, dict(left_out), trouble
-        self._grades, self._broker = found.grades, broker
-        self._kept_bars: dict[str, pd.DataFrame] = {}
+        self._grades, self._bars = found.grades, cache(partial(broker.bars, days=ALL_BARS))
         self._reader = Reader(self.history, self._bars)
-
-    def _bars(self, symbol: str) -> "pd.DataFrame":
-        """Return all bars of a symbol, each symbol's once."""
-        if symbol not in self._kept_bars:
-            self._kept_bars[symbol] = self._broker.bars(symbol, ALL_BARS)
-        return self._kept_bars[symbol]
 
     def score(self, metric: str, insight: Stated, at: datetime | None = None) -> Score:
         """Return a metric's score of an insight, also of one that the lab has not, beside those that are judged.
@@ -215,8 +206,6 @@ class Scorecard:
             coverage_lost (without it, a question's mean where it is shown); outcome (1 bore out, 0 did not) and
             base_rate (of such moves); grade (people's); verdict (see `VERDICTS`); why, in words.
         """
-        import pandas as pd
-
         rows: list[dict[str, Any]] = []
         for place, (each, came) in enumerate(zip(self.insights, self.outcomes, strict=True)):
             scores = {name: found[place] for name, found in self._scores.items()}
@@ -239,8 +228,6 @@ class Scorecard:
 
         Coverage is the share of the session's salient statements that some insight carries; see `coverage`.
         """
-        import pandas as pd
-
         of: dict[str, list[Stated]] = {session: [] for session in self.history.sessions}
         for each in self.known:
             for session in {message.session_id for message in self.history.cited(each)}:
@@ -275,8 +262,6 @@ class Scorecard:
             metric, auc (area under the ROC curve: 1 tells all apart, one half none), low and high (95%, clustered by
             session), n_good, n_bad, unscored; empty without grades.
         """
-        import pandas as pd
-
         rows: list[dict[str, Any]] = []
         graded = [each for each in self.insights if each.insight_id in self._grades]
         sides = [[each for each in graded if (self._grades[each.insight_id] >= 2) == good] for good in (True, False)]
@@ -301,8 +286,6 @@ class Scorecard:
 
     def plot_verdicts(self) -> Picture:
         """Draw how many insights of each kind earn their place, and what is wrong with the others."""
-        import altair as alt
-
         found = self.frame.groupby(["kind", "verdict"]).size().rename("insights").reset_index()
         names = [name for name in VERDICTS if name in set(found["verdict"])]
         found["place"] = found["verdict"].map(names.index)

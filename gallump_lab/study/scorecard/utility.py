@@ -7,9 +7,9 @@ to WARM. A single insight: COLD as it was, against COLD without it, its place ta
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from gallump_lab.config import Budget
+from gallump_lab.lazy import alt, np, pd
 from gallump_lab.memory.cold import passing_over
 from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
@@ -17,14 +17,8 @@ from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
 from gallump_lab.study.pictures import COLOURS, DIGITS, INK, Picture, finished
 from gallump_lab.study.rank import Rankings
-from gallump_lab.study.statistics import shown
+from gallump_lab.study.statistics import Floats, shown
 from gallump_lab.study.tally import measure
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 MEASURES = {"recall": "evidence recall", "coverage": "answer coverage"}
 COLOURS_OF = {"with COLD": COLOURS["COLD"], "its tokens to WARM": COLOURS["WARM"], "without COLD": "#999999"}
@@ -53,7 +47,7 @@ class Utility:
     """What was packed."""
     unit: str
     """Whose tokens these and all others are, in words."""
-    measured: Mapping[str, Mapping[str, "Floats"]]
+    measured: Mapping[str, Mapping[str, Floats]]
     """By way of spending (`WAYS`) and measure, a value a question; NaN is unscored."""
     tokens: Mapping[str, float]
     """By way: memory's tokens a question, the mean."""
@@ -72,9 +66,6 @@ class Utility:
 
     def plot(self) -> Picture:
         """Draw what prompts hold with COLD, with its tokens in WARM's hands, and without it."""
-        import altair as alt
-        import pandas as pd
-
         levels = {(what, way): self.level(way, what) for what in MEASURES for way in WAYS}
         rows = [(MEASURES[what], way, *level) for (what, way), level in levels.items()]
         frame = pd.DataFrame(rows, columns=["measure", "way", "value", "low", "high"]).round(DIGITS)
@@ -129,7 +120,6 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
     ValueError
         If the ranks do not reach so far.
     """
-    import numpy as np
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     name = next(iter(ranks.retrievers))
