@@ -293,7 +293,7 @@ class _Asked:
         if not told:
             return False
         now = len(clause.around & self._wanted) + sized > 1 and _NOW.search(clause.sentence)  # a price now is no change
-        return bool(now or CHANGES.search(clause.sentence))
+        return bool(now or CHANGES(clause.sentence))
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
