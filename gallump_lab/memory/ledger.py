@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, get_a
 
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import AsOf, Kind, Learnt
-from gallump_lab.memory.relation import relation, succession
+from gallump_lab.memory.relation import relation, rivals, succession
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import times
@@ -71,7 +71,7 @@ _ONE = f"with states as ({_STATES} and insight_id = $insight_id group by insight
 _RIVALS = f"""
 with about as (
     select insight_id from insights
-    where list_contains($symbols, coalesce(symbol, '')) and coalesce(attribute = $attribute, true)
+    where list_contains($symbols, coalesce(symbol, '')) and coalesce(list_contains($attributes, attribute), true)
 ), states as ({_STATES} and insight_id in (from about) group by insight_id)
 {_KNOWN} and (ended is null or ended > $known_from or valid_from > $valid_from) order by insight_id
 """  # noqa: S608 (constants)
@@ -227,10 +227,10 @@ def merge(
         As `checked`; nothing is stored.
     """
     new = checked(con, given, known_from, now)
-    about: dict[str, Any] = {"symbols": [new.symbol or ""]}
-    about |= {name: getattr(new, name) for name in ("attribute", "known_from", "valid_from")}
-    rivals = _select(con, _RIVALS, EVER | about)
-    related = [(succession(old, new) if old.ended else relation(old, new), old) for old in rivals]
+    about: dict[str, Any] = {"symbols": [new.symbol or ""], "attributes": rivals(new.attribute)}
+    about |= {name: getattr(new, name) for name in ("known_from", "valid_from")}
+    others = _select(con, _RIVALS, EVER | about)
+    related = [(succession(old, new) if old.ended else relation(old, new), old) for old in others]
     for how, old in reversed(related):
         if how == "same":
             further = {*new.sources} - {*old.sources}

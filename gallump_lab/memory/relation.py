@@ -25,6 +25,8 @@ ALIKE = 0.6
 """From here on two statements speak of the same thing, and may be the opposite of each other."""
 TOGETHER = timedelta(days=1)
 """Of two figures further apart the later one is another reading of the same thing: both may be true."""
+_HELD = frozenset({"stop", "target", "size"})
+"""What goes with a position: once that is closed none of it holds."""
 _OPPOSITES = (
     "above below|over under|buy sell|bought sold|long short|up down|rise fall|higher lower|more less|bullish bearish"
     "|before after"
@@ -89,7 +91,7 @@ def relation(old: Assertion, new: Assertion) -> Relation | None:
     "same", "newer", "older", "contradicts" or None
         "same": the new one says no more than the old one, which so is said again.
         "newer", "older": they state the same attribute, the new one since later or earlier; the one that holds since
-        later takes the other's place.
+        later takes the other's place. A position that is closed takes that of its stop, target and size too.
         "contradicts": both cannot be true, and neither is the later value. They name the same times, and one says the
         opposite of the other or, in the same words and within `TOGETHER`, another number: of several numbers one may
         say which thing is meant. Two trades at different prices are two events.
@@ -115,9 +117,24 @@ def succession(old: Assertion, new: Assertion) -> Literal["newer", "older"] | No
 
     What each says is not compared: a value that comes back is newer than when it was said first.
     """
-    if not _one_subject(old, new) or not _same_attribute(old, new) or old.valid_from == new.valid_from:
+    if not _one_subject(old, new) or old.valid_from == new.valid_from:
         return None
-    return "newer" if old.valid_from < new.valid_from else "older"
+    before, after = sorted((old, new), key=lambda each: each.valid_from)
+    if not _same_attribute(old, new) and not _closes(after, before):
+        return None
+    return "newer" if new is after else "older"
+
+
+def rivals(attribute: str | None) -> list[str] | None:
+    """Return the attributes whose values a value of one may succeed, or give way to; None for all."""
+    if attribute is None:
+        return None
+    return [attribute, *_HELD] if attribute == "position" else [attribute, "position"]
+
+
+def _closes(new: Assertion, old: Assertion) -> bool:
+    """Return whether a position is closed with which an older level of it goes."""
+    return new.attribute == "position" and (new.value or "").startswith("closed") and old.attribute in _HELD
 
 
 def _one_subject(one: Assertion, other: Assertion) -> bool:

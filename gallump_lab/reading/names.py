@@ -99,7 +99,7 @@ class Symbols:
         """Return whether a word may name a symbol: all others are passed over."""
         if word.isalnum():
             return word.lower() in self._names or (word.isupper() and len(word) > 1) or _pair(word) != ""
-        return not word[0].isdigit()
+        return not word.lstrip("$")[0].isdigit()
 
     def _new(self, word: str) -> bool:
         """Return whether a word may be a symbol in the right place."""
@@ -108,10 +108,11 @@ class Symbols:
 
     def _read(self, run: str) -> tuple[str, ...] | None:
         """Return what a text without white space names; None where only what stands around it tells."""
-        for match in _SPELT.finditer(run):
-            if self._new(match[0]) or (match[0] in _those("not_sure") and self._names[match[0]] not in self._sure):
+        words = [match[0] for match in _SPELT.finditer(run)]
+        for word in words:
+            if self._new(word) or (word in _those("not_sure") and self._names[word] not in self._sure):
                 return None
-        return tuple(self.all(run))
+        return tuple(self.all(run)) if any(map(self._tells, words)) else ()
 
     def all(self, text: str) -> list[str]:
         """Return the symbols that a text names, each once, in its order."""

@@ -199,3 +199,31 @@ def test_the_guides_preset_gives_ten_plain_texts_whatever_the_other_tiers_show(l
     assert [slot.line for slot in kept] == [slot.text for slot in kept]
     section = preview.text.split("=== LEARNED PATTERNS ===\n")[1].split("\n\n")[0]
     assert section.splitlines() == [slot.text for slot in kept]
+
+
+SOLD = "Got knocked out of AAPL at 402.|Bailed on AAPL at 402.|Sold the lot, AAPL at 402.|AAPL stopped out at 400."
+
+
+@pytest.mark.parametrize("told", SOLD.split("|"))
+def test_a_stop_goes_with_its_position_once_that_is_closed(anew, told):
+    now = [NOW]
+    lab = anew(clock=lambda: now[0])
+    for said in (["Bought 30 AAPL at 422.", "AAPL stop is 400.", "MSFT stop is 28."], [told], ["AAPL stop is 380."]):
+        session = lab.sessions.get_or_create_session()
+        for text in said:
+            lab.sessions.add_message(session, "user", text)
+            now[0] += timedelta(minutes=1)
+        now[0] += timedelta(days=1)
+        lab.distill()
+        if said == [told]:
+            assert {(each.symbol, each.text) for each in candidates(lab, "Where is my stop?")} == {
+                ("MSFT", "MSFT stop is 28"),
+                ("AAPL", told.rstrip(".")),
+            }
+    assert "AAPL stop is 380" in texts(candidates(lab, "Where is my AAPL stop?"))
+
+
+def test_who_sells_a_part_keeps_the_stop(lab):
+    for text, attribute, value in (("stop 400", "stop", "400"), ("sold half", None, "reduced")):
+        lab.insights.add(f"AAPL {text}", kind="level", symbol="AAPL", attribute=attribute, value=value)
+    assert "AAPL stop 400" in texts(candidates(lab, "Where is my AAPL stop?"))
