@@ -88,7 +88,7 @@ def _unconfirmed(slots: Sequence[ContextItem], now: datetime) -> dict[int, str]:
             levels = {
                 (slot.speaker, slot.symbol, name, figure.key)
                 for clause in read(slot.text)
-                if clause.sure
+                if clause.figures and clause.features & LEVELS and clause.sure
                 for name in clause.features & LEVELS
                 for figure in clause.figures
             }
