@@ -162,12 +162,17 @@ class Answer:
             raise problem
 
     @property
+    def category(self) -> str:
+        """A refusal's category, in brackets behind a space; empty where there is none."""
+        found = (self.stop_reason or "").partition(": ")[2]
+        return f" ({found})" if found else ""
+
+    @property
     def ending(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
         if self.fault or self.state not in _NOTICES:
             return str(self.fault) if self.fault else None
-        category = (self.stop_reason or "").partition(": ")[2]
-        return _NOTICES[self.state].format(category=f" ({category})" if category else "")
+        return _NOTICES[self.state].format(category=self.category)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the guide's part of the response: the text, the recommendations, and that a person must confirm them.

@@ -103,6 +103,13 @@ _FIGURE_ASKED = regex(
 )
 
 
+_LEVEL_ALONE = regex(
+    r"(?:\W*\b(?:and|so|ok|where|what|which|s|wheres|whats|is|was|are|were|did|do|i|we|my|our|the|current|currently|again"
+    r"|now|right|at|still|put|set|have|price|level|(stops?|targets?|tgt|sl|tp|entry)|loss)\b)+\W*",
+    re.IGNORECASE,
+)
+
+
 def states(sentence: str, role: str) -> bool:
     """Return whether a sentence states something; what asks states only what it says before: "long 30 at 522, ok?"."""
     said = _MARKS.sub("", sentence)
@@ -146,6 +153,12 @@ def asks_assistant(question: str) -> bool:
 def asks_many(question: str) -> bool:
     """Return whether a question wants many pieces: a summary, a list, an order of events."""
     return bool(_MANY_ASKED.search(question))
+
+
+def asks_level(question: str) -> bool:
+    """Return whether a question wants a level, and no word of it says of what: "where is my stop?"."""
+    found = _LEVEL_ALONE.fullmatch(question)
+    return found is not None and found[1] is not None
 
 
 def asks_figure(question: str) -> bool:

@@ -150,12 +150,14 @@ def wishes(asked: Asked, places: "Places") -> "Ints":
 def symbol(asked: Asked, places: "Places") -> "Ints":
     """Return a million to a passage that names a symbol of the question, half of it where only its message does.
 
-    A message that names none counts as being about the one that was given with it.
+    A message that names none counts as being about the one that was given with it. Where nothing else tells of what a
+    level is asked for, it is `BARE` times as much.
     """
     view, naming = asked.view, asked.naming
     message = _among(view.message_id[places], view.message_id[naming])
     message |= np.isin(view.symbol[places], np.array(asked.symbols, np.uint64))
-    found: Ints = MILLION // 2 * (message.astype(np.int64) + _among(places, naming))
+    half = MILLION // 2 * (BARE if asked.bare else 1)
+    found: Ints = half * (message.astype(np.int64) + _among(places, naming))
     return found
 
 
@@ -201,6 +203,8 @@ ABOUT = ("words", "meaning", "speaker", "symbol", "dates", "answered", "hints")
 """The signals that tell whether a passage has to do with the question at all."""
 COLUMNS = (*SIGNALS, "message", "far")
 """What a passage's score is the sum of: the signals, what its message's best passage lends it, and `FAR`."""
+BARE = 10
+"""How much more the symbol counts for "where is my stop?" than beside words that say more."""
 FAR = -100 * MILLION
 """Put to the score of what has too little to do with the question, or too much less than the best."""
 BESIDE_BEST = 150_000

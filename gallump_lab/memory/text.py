@@ -84,12 +84,6 @@ def words(text: str) -> list[str]:
     return [word for run in text.split() for _, word in _kept(run) if word]
 
 
-def terms_and_words(text: str) -> tuple[list[str], list[str]]:
-    """Return what `terms` and `words` do, in one go."""
-    found = [each for run in text.split() for each in _kept(run)]
-    return [term for terms, _ in found for term in terms], [word for _, word in found if word]
-
-
 def runs(text: str) -> list[str]:
     """Cut a text at its white space, over which no word or term reaches."""
     return unicodedata.normalize("NFKC", text).split()

@@ -14,6 +14,8 @@ VERSION = "names-1"
 
 _SAME = {"FB": "META", "GOOGL": "GOOG"}
 """What is traded under two symbols, or was."""
+_RENAMED = frozenset(_SAME.values())
+"""Who writes one of these means it, though the other be known."""
 TRADED = regex(
     r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
     r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
@@ -90,7 +92,7 @@ class Symbols:
         words = [match for match in _SPELT.finditer(text) if self._tells(match[0])]
         guessed = {*self._guessed(text)} if any(self._new(match[0]) for match in words) else set[int]()
         return [
-            (match.start(), match.end(), self._listed.get(symbol, symbol))
+            (match.start(), match.end(), symbol if match[0] in _RENAMED else self._listed.get(symbol, symbol))
             for match in words
             for symbol in self._named(match, guessed)
         ]
