@@ -18,7 +18,7 @@ from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
 from gallump_lab.brain.answer import Answer, State, clean, line
 from gallump_lab.brain.arrived import Arrived, Sent, events
-from gallump_lab.brain.models import price_of_answer
+from gallump_lab.brain.models import facts, price_of_answer
 from gallump_lab.brain.request import Request
 from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED
 
