@@ -13,6 +13,7 @@ from gallump_lab.memory.text import storable
 
 _BILLION = 10**9  # tokens; more than that no call has
 _CUT = {"max_tokens", "model_context_window_exceeded", "pause_turn"}  # reasons to stop before the end
+_CITES = 1_000  # citations; no reply has more
 _THINKS = {"thinking", "redacted_thinking"}
 _USAGE: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("input_tokens",),
@@ -45,7 +46,13 @@ class Arrived:
     text: str = ""
     blocks: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    cites: list[tuple[int, int]] = field(default_factory=list)
+    """Which search result is cited, and in which block."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """Where in the text each block ends."""
     usage: dict[str, int] = field(default_factory=dict)
+    counted: bool = False
+    """Whether it is said how much was written in the end: what a message begins with is no more than a beginning."""
     model: str | None = None
     """Who answers, as the server says it."""
     stop_reason: str | None = None
@@ -75,7 +82,8 @@ class Arrived:
     @property
     def told(self) -> Usage | None:
         """The usage as far as the server has said it; None where it has not."""
-        return Usage(**self.usage) if {"input_tokens", "output_tokens"} <= self.usage.keys() else None
+        known = {"input_tokens", "output_tokens"} <= self.usage.keys() and (self.counted or not self.ended)
+        return Usage(**self.usage) if known else None
 
     @property
     def thinking(self) -> float | None:
@@ -83,11 +91,17 @@ class Arrived:
         return self._thought() if _THINKS & {*self.blocks} else None
 
     @property
+    def cited(self) -> list[tuple[int, int]]:
+        """Which search results are cited, and behind how many characters of the text."""
+        return [(result, self.ends[block]) for result, block in self.cites if block in self.ends]
+
+    @property
     def plain(self) -> bool:
         """Whether its usage tells how the model counts text: one block of it, and what was thought counted apart."""
         thought = bool(_THINKS & {*self.blocks})
-        written = [block for block in self.blocks if block not in _THINKS]
-        return self.state == "complete" and written == ["text"] and (not thought or "thinking_tokens" in self.usage)
+        written = {block for block in self.blocks if block not in _THINKS}
+        known = self.counted and (not thought or "thinking_tokens" in self.usage)
+        return self.state == "complete" and written == {"text"} and known
 
     def billed(self, prompt: int, allowed: int, factor: float) -> Usage:
         """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.
@@ -114,7 +128,7 @@ class Arrived:
             self._count(_at(event, "message", "usage"))
         elif kind == "message_delta":
             self._end(_at(event, "delta"))
-            self._count(_at(event, "usage"))
+            self.counted |= "output_tokens" in self._count(_at(event, "usage"))
         elif kind == "message_stop":
             self.ended = True
         elif kind == "content_block_start":
@@ -126,14 +140,15 @@ class Arrived:
     def _end(self, delta: object) -> None:
         reason, category = _at(delta, "stop_reason"), line(_at(delta, "stop_details", "category"))
         if isinstance(reason, str):
-            self.stop_reason, self.ended = f"{reason}: {category[:60]}" if category else reason, True
+            self.stop_reason, self.ended = ": ".join(each[:60] for each in (line(reason), category) if each), True
 
     def _block(self, block: object) -> None:
         kind, name = _at(block, "type"), _at(block, "name")
         mine = isinstance(name, str) and name.casefold() == self.tool.casefold()
         self.blocks.append("unknown tool" if kind == "tool_use" and not mine else str(kind))
         self.calls += [""] if self.blocks[-1] == "tool_use" else []
-        self.gap, self.half = "\n\n" if kind == "text" and self.text else "", ""
+        goes_on = self.blocks[-2:] == ["text", "text"]  # a citation splits a sentence into blocks
+        self.gap, self.half = "\n\n" if kind == "text" and self.text and not goes_on else "", ""
         self.thought, self.thinks_since = self._thought(), time.perf_counter() if kind in _THINKS else None
 
     def _thought(self) -> float:
@@ -143,6 +158,9 @@ class Arrived:
         kind, text, given = _at(delta, "type"), _at(delta, "text"), _at(delta, "partial_json")
         if kind == "input_json_delta" and isinstance(given, str) and self.blocks[-1:] == ["tool_use"]:
             self.calls[-1] += given
+        result = _at(delta, "citation", "search_result_index")
+        if kind == "citations_delta" and type(result) is int and len(self.cites) < _CITES:
+            self.cites.append((result, len(self.blocks)))
         if kind != "text_delta" or not isinstance(text, str) or not text:
             return ""
         text = self.half + text
@@ -152,13 +170,14 @@ class Arrived:
         self.first_at = self.first_at or time.perf_counter()
         piece, self.gap = self.gap + storable(text), ""
         self.text += piece
+        self.ends[len(self.blocks)] = len(self.text)
         return piece
 
-    def _count(self, usage: object) -> None:
-        for ours, theirs in _USAGE.items():
-            value = _at(usage, *theirs)
-            if type(value) is int and 0 <= value < _BILLION:
-                self.usage[ours] = value
+    def _count(self, usage: object) -> dict[str, int]:
+        said = {ours: _at(usage, *theirs) for ours, theirs in _USAGE.items()}
+        found = {name: value for name, value in said.items() if type(value) is int and 0 <= value < _BILLION}
+        self.usage |= found
+        return found
 
 
 def _at(value: object, *names: str) -> object:
@@ -181,5 +200,5 @@ def events(text: bytes) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(type="content_block_delta", delta=SimpleNamespace(type="text_delta", text=said))
         delta = SimpleNamespace(type="input_json_delta", partial_json=called)
         yield SimpleNamespace(type="content_block_delta", delta=delta)
-    yield SimpleNamespace(type="message_delta", delta=message)
+    yield SimpleNamespace(type="message_delta", delta=message, usage=_at(message, "usage"))
     yield SimpleNamespace(type="message_stop")

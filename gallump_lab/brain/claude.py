@@ -6,13 +6,11 @@ retries, waiting for the first word, in mid-stream) and the asking thread never 
 
 import contextlib
 import importlib
-import math
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,9 @@ from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
 from gallump_lab.brain.answer import Answer, State, clean, line
 from gallump_lab.brain.arrived import Arrived, Sent, events
-from gallump_lab.brain.models import facts, price_of_answer, room, tool_tokens
-from gallump_lab.brain.recommendations import Tool
-from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED, Effort
+from gallump_lab.brain.models import facts, price_of_answer
+from gallump_lab.brain.request import Request
+from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED
 
 if TYPE_CHECKING:
     import ssl
@@ -36,70 +34,18 @@ PATIENCE = 20.0
 
 _POLL = 0.05  # seconds between two looks at whether to stop
 _QUICK = 3.0  # seconds for which a server may think about which models it has
-_SILENT: set[str] = set()  # servers that have not said
+_SILENT: set[str] = set()  # servers that took longer
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "effort": ("effort", "output_config"),
-    "format": ("output_config", "output_format", "response_format", "json_schema"),
+    "effort": ("effort",),
+    "format": ("format", "json_schema"),
     "cache_control": ("cache_control",),
+    "citations": ("search_result", "citations"),
     "strict": ("strict",),
     "tools": ("tool", "schema"),
 }
 """The fields that a request does without where a server refuses them, and what its refusal speaks of then."""
 _UNKNOWN_HERE: dict[tuple[str, str], frozenset[str]] = {}
 """Which of them a server is known to refuse for a model."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a model is asked, whether for a chat's reply or for anything else."""
-
-    system: str
-    user: str
-    max_tokens: int
-    """Tokens of what is to be read; where the model thinks it has `Model.thinking` more."""
-    tool: Tool | None = None
-    """Through which it may give what is no prose."""
-    form: Tool | None = None
-    """Whose input, as JSON, the whole answer is to be."""
-    effort: Effort | None = None
-    """Instead of the model's."""
-    thinking: float = math.inf
-    """Tokens to think with at most, where the model has more."""
-
-    def most(self, model: "Model") -> int:
-        """Return how many tokens the model may write, thinking included."""
-        return self.max_tokens + int(min(self.thinking, room(model)))
-
-    def body(self, model: "Model", without: Collection[str] = ()) -> dict[str, Any]:
-        """Build the JSON that is sent, without the optional fields that are named."""
-        name, known = model.answering, facts(model.answering)
-        stable: dict[str, Any] = {"type": "text", "text": self.system}
-        if "cache_control" not in without:
-            stable["cache_control"] = {"type": "ephemeral"}
-        output: dict[str, Any] = {}
-        wanted = self.effort or (None if model.effort == "default" else model.effort)
-        if known and wanted and (effort := known.effort(wanted)) and "effort" not in without:
-            output["effort"] = effort
-        if self.form and "format" not in without:
-            output["format"] = {"type": "json_schema", "schema": self.form.schema}
-        body: dict[str, Any] = {
-            "model": name,
-            "max_tokens": self.most(model),
-            "messages": [{"role": "user", "content": self.user}],
-        }
-        body |= ({"system": [stable]} if self.system else {}) | ({"output_config": output} if output else {})
-        given_up = without if model.tools == "auto" else ()
-        if self.tool and model.tools != "never" and "tools" not in given_up:
-            tool = self.tool.definition(strict="strict" not in given_up)
-            body |= {"tools": [tool], "tool_choice": {"type": "auto"}}
-        return body
-
-    def tokens(self, model: "Model", factor: float) -> int:
-        """Return the model's tokens of all that is sent, as estimated; `factor` of them are one cl100k token."""
-        found = tokens.scaled(tokens.count(self.system + self.user), factor)
-        found += tokens.scaled(self.form.tokens, factor) if self.form else 0
-        wanted = self.tool if model.tools != "never" else None
-        return found + (tool_tokens(wanted.tokens, model.answering, factor) if wanted else 0)
 
 
 def ask(
@@ -140,18 +86,19 @@ def ask(
     if reply.over and not reply.ended:
         server = _host(model.server or "https://api.anthropic.com")
         fault = answers.failure(reply.error, begun=reply.begun, server=server, model=name, timeout=model.timeout)
-    elif reply.over and reply.state == "cut" and reply.thinking is not None and not reply.text and not reply.calls:
-        fault = answers.EmptyReply(
-            f"{name} spent all of its {asked.max_tokens:,} tokens on thinking and wrote nothing. Ask again with less "
-            "effort (Model.effort), or with more room to think (Model.thinking)."
-        )
+    elif reply.over and reply.state == "cut" and reply.thinking is not None and not (reply.text.strip() or reply.calls):
+        mend = "less effort (Model.effort), or with more room to think (Model.thinking)"
+        if (known := facts(name)) is None or not known.thinks:  # it is given no room of its own
+            mend = "more room (Budget.reply)"
+        words = f"{name} spent all of its {asked.max_tokens:,} tokens on thinking and wrote nothing."
+        fault = answers.EmptyReply(f"{words} Ask again with {mend}.")
     state: State = "stopped" if not reply.over else "failed" if fault else reply.state
-    known, cost = price_of_answer(name, reply.model, model), None
+    rate, cost = price_of_answer(name, reply.model, model), None
     if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
-    elif known:
+    elif rate:
         factor = tokens.FACTORS[tokens.family(name)]
-        cost = known.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor))
+        cost = rate.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor))
     return Answer(
         text=clean(reply.text),
         calls=tuple(map(clean, reply.calls)),
@@ -159,6 +106,7 @@ def ask(
         answered=reply.model,
         sent={"max_tokens": asked.max_tokens, "effort": asked.effort, "without": [*asked.without]},
         told=asked.told,
+        cited=tuple((result, len(clean(reply.text[:place]))) for result, place in reply.cited),
         usage=reply.told,
         cost_usd=cost,
         latency=time.perf_counter() - started,
@@ -258,24 +206,22 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
 
 
 def find_model(model: "Model") -> None:
-    """Ask a server that is not Anthropic's, once, whom "auto" means there; what it does not say stays unnamed."""
+    """Ask a server that is not Anthropic's whom "auto" means there, until it says so; till then it stays unnamed."""
     if model.own_server or model.answering != UNNAMED or model.server in _SILENT:
         return
-    names = models(model)
-    if names:
+    if names := models(model):
         SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
-    else:
-        _SILENT.add(model.server)
 
 
 def models(model: "Model") -> tuple[str, ...]:
     """Return which models a server says it has; none where it does not say, or not within seconds."""
     try:
         with _client(model, "Anthropic", timeout=_QUICK) as client:
-            found = client.models.list(limit=100).data
-    except Exception:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
+            names = [line(getattr(each, "id", None)) for each in client.models.list(limit=100).data or ()]
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
+        if type(error).__name__ == "APITimeoutError":
+            _SILENT.add(model.server)
         return ()
-    names = (line(getattr(each, "id", None)) for each in found or ())
     return tuple(name for name in names if name and len(name) <= 200)
 
 
@@ -287,17 +233,18 @@ def count(request: Request, model: "Model") -> int:
     ModelError
         If the server does not say.
     """
-    import anthropic
-
-    body = request.body(model, _UNKNOWN_HERE.get((model.server, model.answering), ()))
-    del body["max_tokens"]
-    server = _host(model.server or "https://api.anthropic.com")
-    try:
-        with _client(model, "Anthropic") as client:
-            return int(client.messages.count_tokens(**body).input_tokens)
-    except (anthropic.AnthropicError, ValueError, TypeError) as error:
-        name, timeout = model.answering, model.timeout
-        raise answers.failure(error, begun=False, server=server, model=name, timeout=timeout) from None
+    server, name = _host(model.server or "https://api.anthropic.com"), model.answering
+    without = _UNKNOWN_HERE.get((model.server, name), frozenset())
+    while True:
+        body = request.body(model, without)
+        del body["max_tokens"]
+        try:
+            with _client(model, "Anthropic") as client:
+                return int(client.messages.count_tokens(**body).input_tokens)
+        except Exception as error:  # noqa: BLE001 - what a server sends may be anything
+            if not (refused := _refused(error, body, model)):
+                raise answers.failure(error, begun=False, server=server, model=name, timeout=model.timeout) from None
+            without |= refused
 
 
 @cache
@@ -336,7 +283,7 @@ async def _open(
             tries += 1
             await asyncio.sleep(wait)
         else:
-            _UNKNOWN_HERE[where] = without
+            _UNKNOWN_HERE[where] = _UNKNOWN_HERE.get(where, known) | without  # another thread may know more
             put(_sent(body, without, without - known, model))
             return stream
 
@@ -351,7 +298,7 @@ def _sent(body: Mapping[str, Any], without: Collection[str], new: Collection[str
     return Sent(max_tokens=body["max_tokens"], effort=effort, without=tuple(sorted(without)), told=words)
 
 
-def _refused(error: "APIError", body: Mapping[str, Any], model: "Model") -> frozenset[str]:
+def _refused(error: Exception, body: Mapping[str, Any], model: "Model") -> frozenset[str]:
     """Return which optional fields of a request a server's refusal speaks of; the narrower where it names two."""
     status, said = getattr(error, "status_code", 0), str(error).lower()
     output, tools = body.get("output_config", {}), body.get("tools")
@@ -359,10 +306,13 @@ def _refused(error: "APIError", body: Mapping[str, Any], model: "Model") -> froz
         "effort": "effort" in output,
         "format": "format" in output,
         "cache_control": any("cache_control" in block for block in body.get("system", ())),
+        "citations": any(isinstance(each["content"], list) and len(each["content"]) > 1 for each in body["messages"]),
         "strict": tools and model.tools == "auto" and "strict" in tools[0],
         "tools": tools and model.tools == "auto",
     }
     found = [name for name, words in _OPTIONAL.items() if has[name] and any(word in said for word in words)]
+    if not found and "output_config" in said:
+        found = [name for name in ("effort", "format") if has[name]]
     if status not in {400, 422} and not (status >= 500 and {*found} <= {"strict", "tools"}):
         return frozenset()
     return frozenset(found[:1] if "tools" in found else found)
@@ -389,4 +339,4 @@ def _is_unbilled(error: Exception) -> bool:
 
 def _host(url: str) -> str:
     """Return a server's host and port, for a message: a base URL may hold a password."""
-    return url.partition("//")[2].partition("/")[0].rpartition("@")[2] or "the server"
+    return url.partition("//")[2].rpartition("@")[2].partition("/")[0] or "the server"

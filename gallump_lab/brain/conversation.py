@@ -12,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import claude, rewriting, turns
-from gallump_lab.brain.answer import Reply, Usage
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.brain.models import price, room
+from gallump_lab.brain.preview import Preview
 from gallump_lab.brain.prices import check_spending
-from gallump_lab.brain.prompt import Preview, Prompt, PromptBuilder
+from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.reply import Reply
 from gallump_lab.config import Config, Model
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.market_context import MarketContext
@@ -137,7 +139,8 @@ class Conversation:
         question_id : int
             The question's message id; its symbols and overrides are those of its last turn.
         model : Model, optional
-            Whom to ask and how this time: another model, less effort, more room to think.
+            Whom to ask and how this time: another model, less effort, more room to think. Where it names none, server
+            and day's limit are the lab's.
         on_text, on_thinking, stop
             As in `ask`.
 
@@ -150,10 +153,20 @@ class Conversation:
         """
         check_asked(on_text=on_text, stop=stop, on_thinking=on_thinking, model=model)
         turns.recover(self.store, self.sessions)
-        claude.find_model(model or self._in_force.last.model)
         with self.store.read() as con:
             config = self.sessions.config(con)
-            config = replace(config, model=model or config.model)
+        if model is not None:
+            lab = config.model
+            model = replace(
+                model,
+                base_url=model.base_url or lab.base_url,
+                max_usd_per_day=lab.max_usd_per_day if model.max_usd_per_day is None else model.max_usd_per_day,
+                prices={**lab.prices, **model.prices},
+                factors={**lab.factors, **model.factors},
+            )
+            config = replace(config, model=model)
+        claude.find_model(config.model)
+        with self.store.read() as con:
             now = self.sessions.here(config)
             received, symbols, overrides = turns.again(con, config, now, whole(question_id, "question_id"))
             self._check(con, config, received.text)
@@ -230,7 +243,7 @@ class Conversation:
         """
         factor = memory.learnt_factor(con, config.model.answering, config)
         least = SessionContext(token_factor=factor)
-        builder = PromptBuilder(config.template, config.budget, config.model)
+        builder = PromptBuilder.of(config)
         builder.build_trading_prompt(question, MarketContext(), least)
         if config.model.answering != OFFLINE:
             check_spending(con, self._clock(), config.model)
@@ -258,7 +271,7 @@ class Conversation:
                 factor=memory.learnt_factor(con, config.model.answering, config),
                 overrides=overrides,
             )
-        builder = PromptBuilder(config.template, config.budget, config.model)
+        builder = PromptBuilder.of(config)
         return builder.build_trading_prompt(question, market, session)
 
     def _answer(

@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
+from gallump_lab.brain import citations
 from gallump_lab.brain.answer import Answer, Usage, clean
+from gallump_lab.brain.citations import Citation
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config
 from gallump_lab.memory import messages, recall, records
@@ -93,6 +95,7 @@ class Turn(locks.Claim):
             "rewritten": received.rewritten,
             "rewriting": received.rewriting,
         }
+        self._prompt = prompt
         self._items = [[*(getattr(s, name) for name in _ITEM), _json(dict(s.signals))] for s in prompt.slots]
 
     def hear(self, piece: str) -> None:
@@ -124,21 +127,32 @@ class Turn(locks.Claim):
             The turn's id, and the reply's message id or None if there is no text.
         """
         self.end()
+        notes = citations.read(answer.cited, self._prompt.results)
         usage = asdict(answer.usage) if answer.usage else dict.fromkeys(each.name for each in fields(Usage))
         same = ("model", "answered", "state", "stop_reason", "plain", "cost_usd", "latency", "first_text", "thinking")
         row: dict[str, Any] = self._row | {name: getattr(answer, name) for name in same} | usage
         row |= {
             "fault": clean(str(answer.fault)) if answer.fault else None,
             "sent": _json(dict(answer.sent)),
+            "citations": _json(citations.recorded(notes)) if notes else None,
             "recommendations": _json([each.to_dict() for each in answer.recommendations]),
             "dropped": _json(list(answer.dropped)),
         }
+        asked = self._prompt.results if "citations" not in answer.sent.get("without", ()) else ()
+        could, did = ({(each.tier, each.item_id) for each in some} for some in (asked, self._cited(notes)))
+        which = [(slot.tier, slot.item_id) for slot in self._prompt.slots]
+        items = [[*item, each in did if each in could else None] for item, each in zip(self._items, which, strict=True)]
         reply = _reply(self._sessions, answer.text, row, answer.state)
         with self._store.write() as con:
             runs.keep(con, self._config)
             if self._drafted:
                 con.execute(_TAKE_IN, [row["question_id"]])
-            return _write(con, row, self._items, reply)
+            return _write(con, row, items, reply)
+
+    def _cited(self, notes: Sequence[Citation]) -> list[ContextItem]:
+        """Return what of the prompt a reply cites."""
+        items = {(note.kind, note.item_id) for note in notes}
+        return [slot for slot in self._prompt.results if (slot.kind, slot.item_id) in items]
 
 
 def _reply(sessions: SessionManager, text: str, row: dict[str, Any], state: messages.State) -> messages.Batch | None:
@@ -158,7 +172,7 @@ def _write(
     ).fetchone() or (0,)
     if items:
         columns = [list(column) for column in zip(*items, strict=True)]
-        names, values = ", ".join((*_ITEM, "signals")), ", ".join(["unnest(?)"] * len(columns))
+        names, values = ", ".join((*_ITEM, "signals", "cited")), ", ".join(["unnest(?)"] * len(columns))
         con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
     return int(turn_id), reply_id
 
@@ -177,7 +191,7 @@ def recover(store: Store, sessions: SessionManager) -> int:
         reply = _reply(sessions, text, row, "stopped")
         with store.write() as con:
             if con.execute(_TAKE_IN, [row["question_id"]]).fetchall():
-                _write(con, row | outcome, items, reply)
+                _write(con, row | outcome, [[*item, None] for item in items], reply)
     return len(orphans)
 
 
@@ -264,6 +278,7 @@ newest as (
 )
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
        if(t.turn_id is null, null, {
+           citations: t.citations::text,
            turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), state: t.state,
            stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort', thinking: t.thinking,
            thinking_tokens: t.thinking_tokens, cache_read_tokens: t.cache_read_tokens,
@@ -304,9 +319,10 @@ def transcript(
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
         turn_id, question_id, model (who answered), state, stop_reason, fault, effort, thinking (seconds),
         thinking_tokens, cache_read_tokens, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
-        (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
-        reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
-        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
+        (seconds), citations (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold), budget
+        (these, window and reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by
+        position: verdict, note, decided_at). A turn without a reply stands on its question, the newest where it was
+        tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -317,6 +333,8 @@ def transcript(
     for turn in turns.values():
         turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
         turn |= {"budget": _budget(turn["budget"]), "decisions": {}}
+        noted = json.loads(turn["citations"] or "[]")
+        turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
     for turn_id, position, verdict, note, at in decided:
         decision = {"verdict": verdict, "note": note, "decided_at": times.aware(at)}
         turns[turn_id]["decisions"][position] = decision
@@ -329,6 +347,10 @@ def _rows(con: "DuckDBPyConnection", sql: str, given: Any) -> list[dict[str, Any
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
+def _items(catalogue: Catalogue, turn_id: int) -> dict[tuple[str, int], ContextItem]:
+    return {(slot.kind, slot.item_id): slot for slot in slots(catalogue, turn_id) if slot.text}
+
+
 @lru_cache(maxsize=64)
 def _budget(toml: str) -> dict[str, int]:
     budget = Config.from_toml(toml).budget
@@ -336,7 +358,8 @@ def _budget(toml: str) -> dict[str, int]:
 
 
 _SLOTS = """
-select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated, s.unconfirmed,
+select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated,
+       s.cited, s.unconfirmed,
        m.role, coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
        coalesce(m.created_at, i.valid_from) as created_at,
        coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text), '') as text

@@ -66,7 +66,8 @@ def _told_otherwise(slots: Sequence[ContextItem]) -> set[int]:
     """Return what shares most with the best candidate, a change, where nothing older is near: what held before it."""
     new, in_time = slots[0], sorted(slots, key=when)
     older = [slot for slot in in_time[: in_time.index(new)] if slot.role == new.role == "user"]
-    if not older or not CHANGES(new.text) or any("far" not in slot.signals for slot in older):
+    near = ["far" not in slot.signals for slot in (new, *older)]
+    if not older or not near[0] or any(near[1:]) or not CHANGES(new.text):
         return set()
     said = features(new.text)
     best = max(older, key=lambda slot: len(said & features(slot.text)))

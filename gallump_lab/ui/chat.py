@@ -23,7 +23,7 @@ from gallump_lab.ui.inspector import Inspecting, carried
 from gallump_lab.ui.widget import Growing, entry, file_name, joined, page, plain, records, visible, words
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.answer import Reply
+    from gallump_lab.brain.reply import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100
