@@ -71,7 +71,8 @@ const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined"
 const UNFINISHED = new Set(["stopped", "failed"]); // replies to a question that may be asked again
 const NOTES = {
   stopped: "Stopped. What had arrived is kept.",
-  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones.",
+  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones, " +
+    "smaller tiers do where the model's own context is full.",
   refused: "The model declined to go on. What had arrived is kept; ask in other words.",
 };
 
