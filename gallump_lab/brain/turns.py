@@ -195,6 +195,14 @@ def recover(store: Store, sessions: SessionManager) -> int:
     return len(orphans)
 
 
+def last_message(con: "DuckDBPyConnection", session_id: str) -> str | None:
+    """Return the id that a server gave a session's newest reply."""
+    found = con.execute(
+        "select sent->>'message' from turns where session_id = ? order by turn_id desc limit 1", [session_id]
+    ).fetchone()
+    return found[0] if found else None
+
+
 _AGAIN = """
 select q.session_id, q.text, q.symbol, t.watchlist::text, t.chosen::text, t.rewritten,
        exists (from drafts where question_id = $id) or exists (
@@ -282,6 +290,7 @@ select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.sta
            turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), state: t.state,
            stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort', thinking: t.thinking,
            thinking_tokens: t.thinking_tokens, cache_read_tokens: t.cache_read_tokens,
+           missed: t.sent->>'missed',
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
            used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
@@ -318,11 +327,11 @@ def transcript(
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
         turn_id, question_id, model (who answered), state, stop_reason, fault, effort, thinking (seconds),
-        thinking_tokens, cache_read_tokens, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
-        (seconds), citations (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold), budget
-        (these, window and reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by
-        position: verdict, note, decided_at). A turn without a reply stands on its question, the newest where it was
-        tried again.
+        thinking_tokens, cache_read_tokens, missed (why the cache was), input_tokens (the whole prompt's),
+        output_tokens, cost_usd, latency (seconds), citations (its notes), tokens (estimated, by section), used (tokens
+        of hot, warm and cold), budget (these, window and reply), recommendations, dropped, rewritten (what recall
+        looked for) and decisions (by position: verdict, note, decided_at). A turn without a reply stands on its
+        question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})

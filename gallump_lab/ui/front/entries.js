@@ -38,9 +38,7 @@ function card(idea, decide) {
   const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)));
   const terms = figures.map(([term, figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, figure)));
   const why = idea.rationale ? make("p", { class: "gl-text", dir: "auto" }, idea.rationale) : null;
-  const made = make("div", { class: "gl-card", role: "group", "aria-label": name });
-  made.append(head, make("dl", {}, ...terms), ...(why ? [why] : []), decision(idea, decide));
-  return made;
+  return make("div", { class: "gl-card", role: "group", "aria-label": name }, head, make("dl", {}, ...terms), why, decision(idea, decide));
 }
 
 /** The line under a reply: what it cost and which share of each tier's budget it carried. */
@@ -73,7 +71,8 @@ const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined"
 const UNFINISHED = new Set(["stopped", "failed"]); // replies to a question that may be asked again
 const NOTES = {
   stopped: "Stopped. What had arrived is kept.",
-  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones.",
+  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones, " +
+    "smaller tiers do where the model's own context is full.",
   refused: "The model declined to go on. What had arrived is kept; ask in other words.",
 };
 
