@@ -261,22 +261,22 @@ def find_model(model: "Model") -> None:
     """Ask a server that is not Anthropic's, once, whom "auto" means there; what it does not say stays unnamed."""
     if model.own_server or model.answering != UNNAMED or model.server in _SILENT:
         return
-    names = models(model)
-    if names:
-        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
-    else:
+    if not models(model):
         _SILENT.add(model.server)
 
 
 def models(model: "Model") -> tuple[str, ...]:
-    """Return which models a server says it has; none where it does not say, or not within seconds."""
+    """Return which models a server says it has, whom "auto" means among them; none where it does not say in seconds."""
     try:
         with _client(model, "Anthropic", timeout=_QUICK) as client:
             found = client.models.list(limit=100).data
     except Exception:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
         return ()
     names = (line(getattr(each, "id", None)) for each in found or ())
-    return tuple(name for name in names if name and len(name) <= 200)
+    found = tuple(name for name in names if name and len(name) <= 200)
+    if found and not model.own_server:
+        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
+    return found
 
 
 def count(request: Request, model: "Model") -> int:

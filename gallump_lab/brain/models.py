@@ -73,6 +73,8 @@ class Facts:
     """Whether it thinks without being asked to."""
     efforts: tuple[Effort, ...]
     """What effort may be asked of it; empty where it takes none."""
+    own_effort: Effort
+    """How hard it tries where nothing is asked of it."""
     tool_tokens: int
     """The hidden prompt that tools bring."""
     cache_from: int
@@ -82,6 +84,10 @@ class Facts:
         """Return the effort to ask for: the one that is wanted, or the next lower one that it takes; None for none."""
         levels = get_args(Effort)
         return next((e for e in reversed(self.efforts) if levels.index(e) <= levels.index(wanted)), None)
+
+    def lower(self, asked: Effort | None) -> Effort | None:
+        """Return the effort below the one that was asked for, or below its own; None where there is none."""
+        return dict(zip(self.efforts[1:], self.efforts, strict=False)).get(asked or self.own_effort)
 
 
 @cache
@@ -102,6 +108,7 @@ def facts(model: str) -> Facts | None:
         price=_price(row["price"]),
         thinks=row.get("thinks", False),
         efforts=tuple(row.get("efforts", ())),
+        own_effort=row.get("effort", "high"),
         tool_tokens=row.get("tools", 0),
         cache_from=row.get("cache", 0),
     )

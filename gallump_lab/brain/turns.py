@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
 from gallump_lab.brain.answer import Answer, Usage, clean
+from gallump_lab.brain.models import price_of_answer
 from gallump_lab.brain.prompt import Prompt
-from gallump_lab.config import Config
+from gallump_lab.config import Config, Model
 from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, ContextItem, Overrides, check
@@ -264,9 +265,10 @@ newest as (
 )
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
        if(t.turn_id is null, null, {
-           turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), state: t.state,
-           stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort', thinking: t.thinking,
-           thinking_tokens: t.thinking_tokens, cache_read_tokens: t.cache_read_tokens,
+           turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), asked: t.model,
+           state: t.state, stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort',
+           max_tokens: (t.sent->>'max_tokens')::int, thinking: t.thinking, thinking_tokens: t.thinking_tokens,
+           cache_read_tokens: t.cache_read_tokens,
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
            used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
@@ -302,11 +304,12 @@ def transcript(
     -------
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
-        turn_id, question_id, model (who answered), state, stop_reason, fault, effort, thinking (seconds),
-        thinking_tokens, cache_read_tokens, input_tokens (the whole prompt's), output_tokens, cost_usd, latency
-        (seconds), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
-        reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
-        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
+        turn_id, question_id, model (who answered), asked (who was asked), state, stop_reason, fault, effort, max_tokens
+        (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens,
+        input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), tokens (estimated, by section),
+        used (tokens of hot, warm and cold), budget (these, window and reply), recommendations, dropped, rewritten (what
+        recall looked for) and decisions (by position: verdict, note, decided_at). A turn without a reply stands on its
+        question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -316,7 +319,8 @@ def transcript(
         entry["created_at"] = times.aware(entry["created_at"])
     for turn in turns.values():
         turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
-        turn |= {"budget": _budget(turn["budget"]), "decisions": {}}
+        config = _config(turn["budget"])
+        turn |= {"budget": _budget(config), "decisions": {}, "thinking_usd": _thinking_usd(turn, config.model)}
     for turn_id, position, verdict, note, at in decided:
         decision = {"verdict": verdict, "note": note, "decided_at": times.aware(at)}
         turns[turn_id]["decisions"][position] = decision
@@ -329,10 +333,20 @@ def _rows(con: "DuckDBPyConnection", sql: str, given: Any) -> list[dict[str, Any
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-@lru_cache(maxsize=64)
-def _budget(toml: str) -> dict[str, int]:
-    budget = Config.from_toml(toml).budget
-    return {name: getattr(budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
+_config = lru_cache(maxsize=64)(Config.from_toml)
+
+
+def _budget(config: Config) -> dict[str, int]:
+    return {name: getattr(config.budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
+
+
+def _thinking_usd(turn: dict[str, Any], model: Model) -> float | None:
+    """Return what a turn's thinking cost, as the output that it is billed as."""
+    known, thought = price_of_answer(turn["asked"], turn["model"], model), turn["thinking_tokens"]
+    if not known or not thought:
+        return None
+    prompt = Usage(input_tokens=turn["input_tokens"], output_tokens=0)  # its length decides on the price
+    return known.cost(replace(prompt, output_tokens=thought)) - known.cost(prompt)
 
 
 _SLOTS = """
