@@ -40,7 +40,7 @@ def _words(model: Model) -> str:
     """Say who a model is and what it costs."""
     name, price = model.answering, models.price(model.answering, model.prices)
     words = f"{name} (auto)" if model.name == AUTO else name
-    return f"{words} · ${price.input:g} / ${price.output:g}" if price else words
+    return f"{words} · ${price.input:.2f} / ${price.output:.2f}".replace(".00", "") if price else words
 
 
 def ways(turn: Mapping[str, Any]) -> list[dict[str, Any]]:

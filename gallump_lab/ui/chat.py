@@ -155,9 +155,14 @@ class ChatWidget(Inspecting):
     def _who(self, config: Config) -> dict[str, Any] | None:
         return plain(who(config.model, self._listed or ()))  # type: ignore[no-any-return]
 
-    def _tell_who(self, by: str | None = None) -> None:
+    def _tell_who(self, by: str | None = None, **chosen: Any) -> None:
+        """Tell every view who answers, once what a reader chose is in force; a question that follows waits for it."""
         with self._lock:
-            self.send({"type": "applied", "by": by, "who": self._who(self.lab.config)})
+            config = self.lab.config
+            if chosen:
+                config = replace(config, model=replace(config.model, **chosen))
+                self.lab.apply(config)
+            self.send({"type": "applied", "by": by, "who": self._who(config)})
 
     def _spending(self, config: Config) -> dict[str, float] | None:
         """Return what the day's replies cost and may cost, USD, where a limit is set."""
@@ -232,9 +237,7 @@ class ChatWidget(Inspecting):
 
     def _on_choose(self, view: str, name: str, effort: Any) -> None:
         """Ask another model from now on, or with another effort."""
-        config = self.lab.config
-        self.lab.apply(replace(config, model=replace(config.model, name=name, effort=effort)))
-        self._tell_who(view)
+        self._tell_who(view, name=name, effort=effort)
 
     def _on_export(self, view: str, session: str) -> None:
         text, name = visible(self.lab.export(session)), file_name(self._session(session)["title"] or "")

@@ -36,7 +36,7 @@ def test_a_header_names_who_answers_what_they_cost_and_which_effort_they_take(mo
     monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
     told = who(Model(effort="xhigh", prices={"claude-opus-5-5": (1, 2.5)}))
     assert told["models"]["auto"] == "claude-sonnet-5-5 (auto) · $2 / $10"
-    assert told["models"]["claude-opus-5-5"] == "claude-opus-5-5 · $1 / $2.5"
+    assert told["models"]["claude-opus-5-5"] == "claude-opus-5-5 · $1 / $2.50"
     assert (told["asked"], told["efforts"]) == ("xhigh", ["default", "low", "medium", "high", "xhigh", "max"])
     assert who(Model(name="claude-sonnet-4-6", effort="xhigh"))["asked"] == "high"
     assert who(Model(effort="default"))["asked"] == "default"

@@ -31,7 +31,8 @@ function render({ model, el }) {
   const context = button("Context", () => inspect(seen.root.hidden), { "aria-expanded": "false" });
   const fresh = button("New session", () => tell({ type: "new" }));
   const [llm, effort] = ["Model", "Effort"].map((name) => make("select", { "aria-label": name }));
-  const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, llm, effort, spending, past, fresh, context);
+  const views = make("span", { class: "gl-views" }, past, fresh, context);
+  const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, spending, llm, effort, views);
   const search = make("input", { type: "search", placeholder: "Search all that was said", "aria-label": "Search sessions" });
   const list = make("ul", {});
   const drawer = make("aside", { class: "gl-drawer", "aria-label": "Sessions", hidden: "" }, search, list);
