@@ -3,11 +3,13 @@
 import fcntl
 import os
 import shutil
+import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
+from messages_models import MODELS
 
 # They run with the DuckDB that has a server, see unit/test_team.py.
 collect_ignore = [] if find_spec("duckdb_extension_quack") else ["team"]
@@ -23,6 +25,28 @@ def server():
 
     with MessagesServer() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _strangers():
+    """Let no test meet a server as one before it had its port."""
+    yield
+    for module, names in {
+        "gallump_lab.brain.claude": ("_UNKNOWN_HERE", "_SILENT"),
+        "gallump_lab.config": ("SERVED",),
+    }.items():
+        if module in sys.modules:
+            for name in names:
+                getattr(sys.modules[module], name).clear()
+
+
+@pytest.fixture(params=[*MODELS, "qwen3:8b"])
+def model(request, server):
+    """Give each model's `Model.name` in turn: one of Claude's, or whatever a local server has, which is only this."""
+    if request.param in MODELS:
+        return request.param
+    server.models = [request.param]
+    return "auto"
 
 
 @pytest.fixture(scope="session")

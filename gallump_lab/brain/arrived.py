@@ -46,6 +46,8 @@ class Arrived:
     blocks: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=dict)
+    counted: bool = False
+    """Whether it is said how much was written in the end: what a message begins with is no more than a beginning."""
     model: str | None = None
     """Who answers, as the server says it."""
     stop_reason: str | None = None
@@ -75,7 +77,8 @@ class Arrived:
     @property
     def told(self) -> Usage | None:
         """The usage as far as the server has said it; None where it has not."""
-        return Usage(**self.usage) if {"input_tokens", "output_tokens"} <= self.usage.keys() else None
+        known = {"input_tokens", "output_tokens"} <= self.usage.keys() and (self.counted or not self.ended)
+        return Usage(**self.usage) if known else None
 
     @property
     def thinking(self) -> float | None:
@@ -87,7 +90,8 @@ class Arrived:
         """Whether its usage tells how the model counts text: one block of it, and what was thought counted apart."""
         thought = bool(_THINKS & {*self.blocks})
         written = [block for block in self.blocks if block not in _THINKS]
-        return self.state == "complete" and written == ["text"] and (not thought or "thinking_tokens" in self.usage)
+        known = self.counted and (not thought or "thinking_tokens" in self.usage)
+        return self.state == "complete" and written == ["text"] and known
 
     def billed(self, prompt: int, allowed: int, factor: float) -> Usage:
         """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.
@@ -114,7 +118,7 @@ class Arrived:
             self._count(_at(event, "message", "usage"))
         elif kind == "message_delta":
             self._end(_at(event, "delta"))
-            self._count(_at(event, "usage"))
+            self.counted |= "output_tokens" in self._count(_at(event, "usage"))
         elif kind == "message_stop":
             self.ended = True
         elif kind == "content_block_start":
@@ -126,7 +130,7 @@ class Arrived:
     def _end(self, delta: object) -> None:
         reason, category = _at(delta, "stop_reason"), line(_at(delta, "stop_details", "category"))
         if isinstance(reason, str):
-            self.stop_reason, self.ended = f"{reason}: {category[:60]}" if category else reason, True
+            self.stop_reason, self.ended = ": ".join(each[:60] for each in (line(reason), category) if each), True
 
     def _block(self, block: object) -> None:
         kind, name = _at(block, "type"), _at(block, "name")
@@ -154,11 +158,11 @@ class Arrived:
         self.text += piece
         return piece
 
-    def _count(self, usage: object) -> None:
-        for ours, theirs in _USAGE.items():
-            value = _at(usage, *theirs)
-            if type(value) is int and 0 <= value < _BILLION:
-                self.usage[ours] = value
+    def _count(self, usage: object) -> dict[str, int]:
+        said = {ours: _at(usage, *theirs) for ours, theirs in _USAGE.items()}
+        found = {name: value for name, value in said.items() if type(value) is int and 0 <= value < _BILLION}
+        self.usage |= found
+        return found
 
 
 def _at(value: object, *names: str) -> object:
@@ -181,5 +185,5 @@ def events(text: bytes) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(type="content_block_delta", delta=SimpleNamespace(type="text_delta", text=said))
         delta = SimpleNamespace(type="input_json_delta", partial_json=called)
         yield SimpleNamespace(type="content_block_delta", delta=delta)
-    yield SimpleNamespace(type="message_delta", delta=message)
+    yield SimpleNamespace(type="message_delta", delta=message, usage=_at(message, "usage"))
     yield SimpleNamespace(type="message_stop")

@@ -36,10 +36,10 @@ PATIENCE = 20.0
 
 _POLL = 0.05  # seconds between two looks at whether to stop
 _QUICK = 3.0  # seconds for which a server may think about which models it has
-_SILENT: set[str] = set()  # servers that have not said
+_SILENT: set[str] = set()  # servers that took longer
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "effort": ("effort", "output_config"),
-    "format": ("output_config", "output_format", "response_format", "json_schema"),
+    "effort": ("effort",),
+    "format": ("format", "json_schema"),
     "cache_control": ("cache_control",),
     "strict": ("strict",),
     "tools": ("tool", "schema"),
@@ -140,18 +140,19 @@ def ask(
     if reply.over and not reply.ended:
         server = _host(model.server or "https://api.anthropic.com")
         fault = answers.failure(reply.error, begun=reply.begun, server=server, model=name, timeout=model.timeout)
-    elif reply.over and reply.state == "cut" and reply.thinking is not None and not reply.text and not reply.calls:
-        fault = answers.EmptyReply(
-            f"{name} spent all of its {asked.max_tokens:,} tokens on thinking and wrote nothing. Ask again with less "
-            "effort (Model.effort), or with more room to think (Model.thinking)."
-        )
+    elif reply.over and reply.state == "cut" and reply.thinking is not None and not (reply.text.strip() or reply.calls):
+        mend = "less effort (Model.effort), or with more room to think (Model.thinking)"
+        if (known := facts(name)) is None or not known.thinks:  # it is given no room of its own
+            mend = "more room (Budget.reply)"
+        words = f"{name} spent all of its {asked.max_tokens:,} tokens on thinking and wrote nothing."
+        fault = answers.EmptyReply(f"{words} Ask again with {mend}.")
     state: State = "stopped" if not reply.over else "failed" if fault else reply.state
-    known, cost = price_of_answer(name, reply.model, model), None
+    rate, cost = price_of_answer(name, reply.model, model), None
     if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
-    elif known:
+    elif rate:
         factor = tokens.FACTORS[tokens.family(name)]
-        cost = known.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor))
+        cost = rate.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor))
     return Answer(
         text=clean(reply.text),
         calls=tuple(map(clean, reply.calls)),
@@ -258,21 +259,20 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
 
 
 def find_model(model: "Model") -> None:
-    """Ask a server that is not Anthropic's, once, whom "auto" means there; what it does not say stays unnamed."""
-    if model.own_server or model.answering != UNNAMED or model.server in _SILENT:
-        return
-    if not models(model):
-        _SILENT.add(model.server)
+    """Ask a server that is not Anthropic's whom "auto" means there, until it says so; till then it stays unnamed."""
+    if not model.own_server and model.answering == UNNAMED and model.server not in _SILENT:
+        models(model)
 
 
 def models(model: "Model") -> tuple[str, ...]:
-    """Return which models a server says it has, whom "auto" means among them; none where it does not say in seconds."""
+    """Return which models a server says it has, the one that "auto" means among them; none unless it says so soon."""
     try:
         with _client(model, "Anthropic", timeout=_QUICK) as client:
-            found = client.models.list(limit=100).data
-    except Exception:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
+            names = [line(getattr(each, "id", None)) for each in client.models.list(limit=100).data or ()]
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
+        if type(error).__name__ == "APITimeoutError":
+            _SILENT.add(model.server)
         return ()
-    names = (line(getattr(each, "id", None)) for each in found or ())
     found = tuple(name for name in names if name and len(name) <= 200)
     if found and not model.own_server:
         SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
@@ -287,17 +287,18 @@ def count(request: Request, model: "Model") -> int:
     ModelError
         If the server does not say.
     """
-    import anthropic
-
-    body = request.body(model, _UNKNOWN_HERE.get((model.server, model.answering), ()))
-    del body["max_tokens"]
-    server = _host(model.server or "https://api.anthropic.com")
-    try:
-        with _client(model, "Anthropic") as client:
-            return int(client.messages.count_tokens(**body).input_tokens)
-    except (anthropic.AnthropicError, ValueError, TypeError) as error:
-        name, timeout = model.answering, model.timeout
-        raise answers.failure(error, begun=False, server=server, model=name, timeout=timeout) from None
+    server, name = _host(model.server or "https://api.anthropic.com"), model.answering
+    without = _UNKNOWN_HERE.get((model.server, name), frozenset())
+    while True:
+        body = request.body(model, without)
+        del body["max_tokens"]
+        try:
+            with _client(model, "Anthropic") as client:
+                return int(client.messages.count_tokens(**body).input_tokens)
+        except Exception as error:  # noqa: BLE001 - what a server sends may be anything
+            if not (refused := _refused(error, body, model)):
+                raise answers.failure(error, begun=False, server=server, model=name, timeout=model.timeout) from None
+            without |= refused
 
 
 @cache
@@ -336,7 +337,7 @@ async def _open(
             tries += 1
             await asyncio.sleep(wait)
         else:
-            _UNKNOWN_HERE[where] = without
+            _UNKNOWN_HERE[where] = _UNKNOWN_HERE.get(where, known) | without  # another thread may know more
             put(_sent(body, without, without - known, model))
             return stream
 
@@ -351,7 +352,7 @@ def _sent(body: Mapping[str, Any], without: Collection[str], new: Collection[str
     return Sent(max_tokens=body["max_tokens"], effort=effort, without=tuple(sorted(without)), told=words)
 
 
-def _refused(error: "APIError", body: Mapping[str, Any], model: "Model") -> frozenset[str]:
+def _refused(error: Exception, body: Mapping[str, Any], model: "Model") -> frozenset[str]:
     """Return which optional fields of a request a server's refusal speaks of; the narrower where it names two."""
     status, said = getattr(error, "status_code", 0), str(error).lower()
     output, tools = body.get("output_config", {}), body.get("tools")
@@ -363,6 +364,8 @@ def _refused(error: "APIError", body: Mapping[str, Any], model: "Model") -> froz
         "tools": tools and model.tools == "auto",
     }
     found = [name for name, words in _OPTIONAL.items() if has[name] and any(word in said for word in words)]
+    if not found and "output_config" in said:
+        found = [name for name in ("effort", "format") if has[name]]
     if status not in {400, 422} and not (status >= 500 and {*found} <= {"strict", "tools"}):
         return frozenset()
     return frozenset(found[:1] if "tools" in found else found)
@@ -389,4 +392,4 @@ def _is_unbilled(error: Exception) -> bool:
 
 def _host(url: str) -> str:
     """Return a server's host and port, for a message: a base URL may hold a password."""
-    return url.partition("//")[2].partition("/")[0].rpartition("@")[2] or "the server"
+    return url.partition("//")[2].rpartition("@")[2].partition("/")[0] or "the server"

@@ -137,7 +137,8 @@ class Conversation:
         question_id : int
             The question's message id; its symbols and overrides are those of its last turn.
         model : Model, optional
-            Whom to ask and how this time: another model, less effort, more room to think.
+            Whom to ask and how this time: another model, less effort, more room to think. Where it names none, server
+            and day's limit are the lab's.
         on_text, on_thinking, stop
             As in `ask`.
 
@@ -150,10 +151,20 @@ class Conversation:
         """
         check_asked(on_text=on_text, stop=stop, on_thinking=on_thinking, model=model)
         turns.recover(self.store, self.sessions)
-        claude.find_model(model or self._in_force.last.model)
         with self.store.read() as con:
             config = self.sessions.config(con)
-            config = replace(config, model=model or config.model)
+        if model is not None:
+            lab = config.model
+            model = replace(
+                model,
+                base_url=model.base_url or lab.base_url,
+                max_usd_per_day=lab.max_usd_per_day if model.max_usd_per_day is None else model.max_usd_per_day,
+                prices={**lab.prices, **model.prices},
+                factors={**lab.factors, **model.factors},
+            )
+            config = replace(config, model=model)
+        claude.find_model(config.model)
+        with self.store.read() as con:
             now = self.sessions.here(config)
             received, symbols, overrides = turns.again(con, config, now, whole(question_id, "question_id"))
             self._check(con, config, received.text)

@@ -46,7 +46,7 @@ _KEPT = "Nothing of the session was stored: it can be distilled again."
 _NOTICES: Mapping[State, str] = {
     "stopped": f"Stopped. {_KEPT}",
     "cut": f"The answer reached its limit. {_KEPT}",
-    "refused": f"The model declined to distil the session. {_KEPT}",
+    "refused": f"The model declined to distil the session{{category}}. {_KEPT}",
 }
 
 _OPTIONAL = {
@@ -124,7 +124,8 @@ class Distilled:
     @property
     def notice(self) -> str | None:
         """What to tell a reader about a session that was not distilled, in a sentence or two; None if it was."""
-        return str(self.answer.fault) if self.answer.fault else _NOTICES.get(self.answer.state)
+        told = _NOTICES.get(self.answer.state, "").format(category=self.answer.category)
+        return str(self.answer.fault) if self.answer.fault else told or None
 
 
 def ask(

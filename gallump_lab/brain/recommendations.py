@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST = 20
 """How many items of one answer are looked at."""
 
-_STARTS = 1_000  # places at which JSON is looked for
+_STARTS, _READ = 1_000, 10**7  # places at which JSON is looked for, and characters that are read in vain for it
 _SHOWN = 40  # characters of a wrong value that a reason repeats
 NO_JSON, _NO_LIST = "they are not whole JSON", "they are not a list"
 
@@ -129,17 +129,19 @@ class Tool:
 
 
 def last_json(text: str) -> str:
-    """Return the last JSON object or list that stands whole in a text, the text itself where there is none."""
-    found, place, decoder = text, 0, json.JSONDecoder()
+    """Return the last JSON that stands whole in a text: what holds an object, else a list; else the text itself."""
+    found, place, left, decoder = "", 0, _READ, json.JSONDecoder()
     for _ in range(_STARTS):
-        if (start := min((at for at in (text.find("{", place), text.find("[", place)) if at >= 0), default=-1)) < 0:
+        start = min((at for at in (text.find("{", place), text.find("[", place)) if at >= 0), default=-1)
+        if start < 0 or left < 0:
             break
         try:
             _, place = decoder.raw_decode(text, start)
-            found = text[start:place]
-        except (ValueError, RecursionError):
-            place = start + 1
-    return found
+            whole = text[start:place]
+            found = whole if "{" in whole or "{" not in found else found
+        except (ValueError, RecursionError) as error:
+            place, left = start + 1, left - getattr(error, "pos", start) + start
+    return found or text
 
 
 @cache

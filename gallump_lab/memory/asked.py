@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import text, vectors
-from gallump_lab.memory.kinds import ASKED, asks_assistant, asks_figure, asks_many, parted
+from gallump_lab.memory.kinds import ASKED, asks_assistant, asks_figure, asks_level, asks_many, parted
 from gallump_lab.memory.text import term_id, terms
 from gallump_lab.reading import dates, names
 from gallump_lab.store.times import microseconds
@@ -84,6 +84,8 @@ class Asked:
     """Whether it wants many pieces."""
     figure: bool
     """Whether it wants a figure."""
+    bare: bool
+    """Whether it wants a level, and its words do not say of what: then the symbol that was given with it tells."""
     strange: bool
     """Whether it names a symbol, or another name, that nobody has spoken of but to ask."""
     weights: "Mapping[str, int]"
@@ -205,6 +207,7 @@ def ask(  # noqa: PLR0913 (a question's givens)
         of_assistant=asks_assistant(question),
         many=asks_many(question),
         figure=asks_figure(question),
+        bare=not called and asks_level(question),
         strange=strange,
         weights={term: round(1e6 * idf(word)) for word in kept for term in terms(word)},
         answered={},

@@ -57,9 +57,10 @@ where model = $model and passage_id > $after and passage_id <= $last order by pa
 """  # noqa: S608 (only constants)
 _LAST = ("passage_id", "message_id", "terms", "created_at")
 _NEWS = """
-select (select count(*) from forgotten), (select coalesce(max(passage_id), 0) from passages),
-exists (from passages where passage_id = $passage_id and terms = $terms),
+select (select count(*) from forgotten), coalesce(max(passage_id), 0),
+coalesce(bool_or(passage_id = $passage_id and terms = $terms), false),
 exists (from messages where message_id = $message_id and epoch_us(created_at) = $created_at)
+from passages where passage_id >= $passage_id
 """
 """What has been forgotten, what is new, and whether the last passage that is known is still the one that it was."""
 _NAMES = """
@@ -248,11 +249,9 @@ class Corpus:
         """
         last = {name: int(self._columns[name][self._length - 1]) if self._length else 0 for name in _LAST}
         forgotten, newest, *same = con.execute(_NEWS, last).fetchone() or (0, 0)
-        if forgotten != self._forgotten:
+        if forgotten != self._forgotten or (self._length and not all(same)):  # or another file is there now
             self._clear()
             self._forgotten = forgotten
-        elif self._length and not all(same):
-            self._clear()  # another file is there now
             return True
         begin, end = self._until, min(self._until + STEP, newest)
         if begin < end:

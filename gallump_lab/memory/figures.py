@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
 
-from gallump_lab.lazy import any_of, regex
+from gallump_lab.lazy import finder, finder_of, regex
 from gallump_lab.memory.text import held, terms
 from gallump_lab.reading.names import folded
 from gallump_lab.reading.numbers import Unit, numbers
@@ -42,7 +41,7 @@ OUT = (
 )
 """The same in several words."""
 _SOLD = SOLD.replace(" ", "|")
-_ENDS = any_of(
+_ENDS = finder_of(
     OUT,
     _SOLD,
     r"stopped|closing|cover(?:ing|s)|cancel\w*|kill(?:ed)?|pull(?:ed|ing)|scratch\w*|expired?|flat|forget|no trade",
@@ -51,7 +50,7 @@ _ENDS = any_of(
     r"done with|only a thought|punted (?:it|them|the)|(?:i'?m|am|all|back|everything|went) (?:all )?(?:in|to) cash",
     r"in cash now|(?:stop|sl) (?:\w+ )?(?:hit|triggered|tagged)|(?:hit|triggered|tagged) my (?:stop|sl)",
 )
-_PART = any_of(
+_PART = finder_of(
     r"half|third|quarter|some|part|left|a few|\d[\d,.]* of (?:my|the|\d\S*)|almost|nearly",
     rf"(?:\w+n'?t|not|never) (?:yet |been |get |got |getting )*(?:stopped|{_SOLD}|{OUT})",
 )
@@ -63,29 +62,25 @@ _CLAUSE = regex(
     re.IGNORECASE,
 )
 """Each begins with a class of characters, by which `re` skips what cannot match."""
-_IF = regex(
-    r"\bif\b(?<!sure if)(?<!wondering if)(?<!wonder if)(?<!know if)(?<!see if)|\bhypothetical\w*", re.IGNORECASE
-)
-_SUPPOSES = regex(
+_IF = finder(r"\bif\b(?<!sure if)(?<!wondering if)(?<!wonder if)(?<!know if)(?<!see if)|\bhypothetical\w*")
+_SUPPOSES = finder(
     r"\b(?:would|i'?d|we'?d|will own|might|could|thinking (?:of|about)|was thinking|tempted|torn|eyeing|considering"
-    r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b",
-    re.IGNORECASE,
+    r"|(?:i|i'm|im) wait(?:ing)?|looking at|was gonna|should i|shall i|want to|looks? ok)\b"
 )
 _SAYS = r"(?:says?|said|swears?|thinks|told|tells|reckons?|reckoned|predicts|tweeted|insists)\b"
 _WHO = (
     "guys?|gal|buddy|friend|mate|brother|sister|wife|husband|dad|mom|uncle|colleague|neighbou?r|someone|somebody|group"
 )
-_REPORTS = regex(
+_REPORTS = finder(
     rf"\b(?:{_WHO}|podcast|discord|twitter|reddit|boss|guru|analyst|brokers?)\b.{{0,30}}"
     rf"\b(?:{_SAYS}|(?:saying|claims?|claimed|hears?|lists?)\b)|\b(?:{_WHO})\b.{{0,30}}\b(?:sold|bought)\b"
     r"|\b(?:my|an?|some) (?:(?!(?:i|we|you|u|as|like|than|that|which)\b)[\w'-]+ ){0,3}"
     r"(?!(?:plan|rule|note|stop|gut|chart|model|system|journal|view|thesis|screen|risk|accountant|adviser|lawyer)s?\b"
     rf"|(?:i|we|you|u|as|that|which|unless|was|been|is|be)\b)[\w'-]+ {_SAYS}"
     r"|\b(?:read|saw|seen) (?:\w+ ){0,3}?(?:tweets?|an article|reddit|twitter|discord|forum|youtube|somewhere|online)\b"
-    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b",
-    re.IGNORECASE,
+    r"|\b(?:rumou?rs?|heard|supposedly|apparently|word is|swears|reckons|i was told)\b"
 )
-_TELLS = any_of(
+_TELLS = finder_of(
     "sa(?:id|ys?|ying|w)|s(?:een|old|wears?)|t(?:old|ells|hinks|weeted)|reckon(?:s|ed)|predicts|insists|claim(?:s|ed)",
     "hea(?:rs?|rd)|lists?|bought|read|rumou?rs?|supposedly|apparently|word is",
 )
@@ -105,11 +100,10 @@ _FIGURE = r"(?=[$\u20ac\u00a3]?\d)"
 _ONTO = (
     rf"\b(?:{_MOVE}|go|went|back|bring|brought|tak|took|mak|push|shift|trail)\w*(?: [a-z']+){{0,4}}? to (?:the |a )?"
 )
-CHANGES = regex(
+CHANGES = finder(
     r"\b(?:going forward|from now|instead|any ?more|mak(?:e|ing)|sorry|sry|typo|correction|meant|mixed|actually"
     r"|(?:back|goes) to|updat\w+|total|again with|still|left"
-    rf"|(?:{_MOVE})(?:e|ed|d|s|es|ing|ping|ped|ting|ming|med)?)\b|{_ONTO}{_FIGURE}",
-    re.IGNORECASE,
+    rf"|(?:{_MOVE})(?:e|ed|d|s|es|ing|ping|ped|ting|ming|med)?)\b|{_ONTO}{_FIGURE}"
 )
 """A sentence with one of these says how something stands from then on."""
 _TO = regex(rf"{_ONTO}{_FIGURE}|\bup to {_FIGURE}|\bmak(?:e|ing) (?:it|that|the \w+) {_FIGURE}", re.IGNORECASE)
@@ -155,7 +149,7 @@ class Clause:
     @cached_property
     def supposed(self) -> bool:
         """Whether it is a plan, a condition, a wish."""
-        return _IF.search(self.sentence) is not None or _SUPPOSES.search(self.text) is not None
+        return _IF(self.sentence) or _SUPPOSES(self.text)
 
     @cached_property
     def reported(self) -> bool:
@@ -165,7 +159,7 @@ class Clause:
     @cached_property
     def ends(self) -> bool:
         """Whether it says that a thing is over, the whole of it."""
-        return _ENDS.search(self.text) is not None and _PART.search(self.sentence) is None
+        return _ENDS(self.text) and not _PART(self.sentence)
 
     @property
     def asks(self) -> bool:
@@ -180,17 +174,17 @@ class Clause:
 
 def reports(sentence: str) -> bool:
     """Return whether a sentence tells what somebody else says, who is no part of it."""
-    return _TELLS.search(sentence) is not None and _REPORTS.search(sentence) is not None
+    return _TELLS(sentence) and _REPORTS(sentence)
 
 
 def features(text: str) -> frozenset[str]:
     """Return a text's stems; words for one of `NAMED` as that."""
-    return frozenset(chain.from_iterable(map(_features, text.split())))
+    return frozenset(" ".join(map(_features, text.split())).split())
 
 
 @lru_cache(maxsize=100_000)
-def _features(run: str) -> tuple[str, ...]:
-    return tuple(chain.from_iterable(_feature(word, terms) for terms, word in held(run) if word))
+def _features(run: str) -> str:
+    return " ".join(feature for terms, word in held(run) if word for feature in _feature(word, terms))
 
 
 def _feature(word: str, found: Sequence[str]) -> Sequence[str]:

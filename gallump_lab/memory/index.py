@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.lazy import np
 from gallump_lab.memory import vectors
 from gallump_lab.memory.kinds import ASKED
-from gallump_lab.memory.text import runs, symbol_id, term_id, terms_and_words
+from gallump_lab.memory.text import held, runs, symbol_id, term_id
 from gallump_lab.reading.names import Symbols, calls, key
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def indexed(
 @lru_cache(maxsize=100_000)
 def _held(run: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the built-in embedder's tokens and the terms' numbers of what recurs more than texts do."""
-    terms, words = terms_and_words(run)
-    return tuple(vectors.tokens_of(words)), tuple(map(term_id, terms))
+    pieces = held(run)
+    words = (word for _, word in pieces if word)
+    return tuple(vectors.tokens_of(words)), tuple(term_id(term) for terms, _ in pieces for term in terms)
 
 
 def _spread(

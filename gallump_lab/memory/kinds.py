@@ -6,7 +6,7 @@ is written, and a turn records by which version; what a question asks for is rea
 
 import re
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import finder, regex
 from gallump_lab.memory.text import sentences, terms
 
 VERSION = "kinds-1"
@@ -42,14 +42,13 @@ _WANTS = regex(
     r"|calculate|compute|find|look up|recap)\b",
     re.IGNORECASE,
 )
-_CANNOT = regex(
+_CANNOT = finder(
     r"\b(?:(?:can['\u2019]?t|cannot|can not|couldn['\u2019]?t|not able to|unable to"
     r"|(?:do|does|did)(?:n['\u2019]?t| not))\s+(?:\w+\s+){0,2}?(?:see|have|view|access|know|find|recall|remember"
     r"|retrieve|look|quote|tell)|no (?:record|access|memory|trace|sight|note)\b"
     r"|(?:is(?:n['\u2019]?t| not)|not)\s+(?:in|among|part of)\s+(?:this|today|the|our|my)|only (?:see|have|know)\b"
     r"|in view\b|(?:this|today['\u2019]s|our current) (?:conversation|chat|session|exchange|messages|thread)"
-    r"|(?:earlier|previous|prior|past|other) (?:conversations?|chats?|sessions?))",
-    re.IGNORECASE,
+    r"|(?:earlier|previous|prior|past|other) (?:conversations?|chats?|sessions?))"
 )
 """What an assistant says that does not know what was said before."""
 _NICE = regex(
@@ -67,11 +66,10 @@ _FIGURE = regex(r"\d")
 _OWN = regex(r"\b(?:i|i'?m|i'?ve|my|we|our)\b", re.IGNORECASE)
 _BREAK = regex(r"[,;:]\s+|\s+[-\u2013\u2014]+\s+")
 _MARKS = regex(r"^[\s*_`#>\u2022-]+|[*_`\"')\u201d\s]+$")
-_WISH = regex(
+_WISH = finder(
     r"\b(?:always|from now on|going forward|whenever|(?:when|if|every time|each time|any ?time) (?:i|we) (?:ask"
     r"|talk|want|discuss|mention|inquire)|i(?:['\u2019]d)? (?:really |would |strongly |generally |usually )?prefer"
-    r"|make sure)\b",
-    re.IGNORECASE,
+    r"|make sure)\b"
 )
 _GAVE = (
     r"(?:suggested|recommended|proposed|advised|said|told|gave|thought|mentioned|listed|called|named|calculated|computed"
@@ -105,6 +103,13 @@ _FIGURE_ASKED = regex(
 )
 
 
+_LEVEL_ALONE = regex(
+    r"(?:\W*\b(?:and|so|ok|where|what|which|s|wheres|whats|is|was|are|were|did|do|i|we|my|our|the|current|currently|again"
+    r"|now|right|at|still|put|set|have|price|level|(stops?|targets?|tgt|sl|tp|entry)|loss)\b)+\W*",
+    re.IGNORECASE,
+)
+
+
 def states(sentence: str, role: str) -> bool:
     """Return whether a sentence states something; what asks states only what it says before: "long 30 at 522, ok?"."""
     said = _MARKS.sub("", sentence)
@@ -118,7 +123,7 @@ def states(sentence: str, role: str) -> bool:
         heads = [] if asks else _BREAK.split(said)[:-1]
         return any(_FIGURE.search(head) or (len(head.split()) > 3 and _OWN.search(head)) for head in heads)
     if role == "assistant":
-        return not _CANNOT.search(said)
+        return not _CANNOT(said)
     if len(said) > _SHORT or _FIGURE.search(said):
         return True
     return bool(terms(_NICE.sub("", said, count=1)))
@@ -126,7 +131,7 @@ def states(sentence: str, role: str) -> bool:
 
 def parted(passage: str, role: str) -> tuple[str, str]:
     """Return a passage's sentences that state something, and those that do not, each on a line."""
-    if role == "assistant" and "?" not in passage and "\uff1f" not in passage and not _CANNOT.search(passage):
+    if role == "assistant" and "?" not in passage and "\uff1f" not in passage and not _CANNOT(passage):
         return passage, ""
     found: tuple[list[str], list[str]] = [], []
     for start, stop in sentences(passage):
@@ -137,7 +142,7 @@ def parted(passage: str, role: str) -> tuple[str, str]:
 
 def traits(stated: str, role: str) -> int:
     """Return the traits, `FIGURES` and `WISH`, of what a passage states."""
-    return FIGURES * bool(_FIGURE.search(stated)) | WISH * bool(role == "user" and _WISH.search(stated))
+    return FIGURES * bool(_FIGURE.search(stated)) | WISH * (role == "user" and _WISH(stated))
 
 
 def asks_assistant(question: str) -> bool:
@@ -148,6 +153,12 @@ def asks_assistant(question: str) -> bool:
 def asks_many(question: str) -> bool:
     """Return whether a question wants many pieces: a summary, a list, an order of events."""
     return bool(_MANY_ASKED.search(question))
+
+
+def asks_level(question: str) -> bool:
+    """Return whether a question wants a level, and no word of it says of what: "where is my stop?"."""
+    found = _LEVEL_ALONE.fullmatch(question)
+    return found is not None and found[1] is not None
 
 
 def asks_figure(question: str) -> bool:

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from gallump_lab import tokens
 from gallump_lab.memory import succession
-from gallump_lab.memory.figures import read
+from gallump_lab.memory.figures import CHANGES, features, read
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN
+from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN, when
 
 FIRST = 32
 """So many candidates are looked at; the outcome does not depend on how many more there are."""
@@ -54,11 +54,24 @@ def settle(
 
     # What takes the place of something near the question is as near.
     near = {mark.successor for item, mark in found.items() if "far" not in first[place[item]].signals}
-    if earlier:  # and what something near the question has taken the place of
+    if earlier and first:  # and what something near the question has taken the place of
         news = {item: first[place[mark.successor]] for item, mark in found.items() if mark.successor is not None}
         near |= {item for item, new in news.items() if "far" not in new.signals}
+        near |= set() if found else _told_otherwise(first)
     first = [brought_near(slot) if slot.item_id in near else slot for slot in first]
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
+
+
+def _told_otherwise(slots: Sequence[ContextItem]) -> set[int]:
+    """Return what shares most with the best candidate, a change, where nothing older is near: what held before it."""
+    new, in_time = slots[0], sorted(slots, key=when)
+    older = [slot for slot in in_time[: in_time.index(new)] if slot.role == new.role == "user"]
+    near = ["far" not in slot.signals for slot in (new, *older)]
+    if not older or not near[0] or any(near[1:]) or not CHANGES(new.text):
+        return set()
+    said = features(new.text)
+    best = max(older, key=lambda slot: len(said & features(slot.text)))
+    return {best.item_id} if said & features(best.text) else set()
 
 
 def brought_near(slot: ContextItem) -> ContextItem:
@@ -71,16 +84,16 @@ def brought_near(slot: ContextItem) -> ContextItem:
 def _unconfirmed(slots: Sequence[ContextItem], now: datetime) -> dict[int, str]:
     """Return how old levels are that analysts stated and did not state again, by candidates' ids, in words."""
     found, since = dict[int, str](), set[Hashable]()
-    for slot in sorted(slots, key=lambda slot: (slot.created_at, slot.item_id), reverse=True):
-        if slot.role == "user" and slot.symbol and slot.created_at:
+    for slot in sorted(slots, key=when, reverse=True):
+        if slot.role == "user" and slot.symbol:
             levels = {
                 (slot.speaker, slot.symbol, name, figure.key)
                 for clause in read(slot.text)
-                if clause.sure
+                if clause.figures and clause.features & LEVELS and clause.sure
                 for name in clause.features & LEVELS
                 for figure in clause.figures
             }
-            days = (now - slot.created_at).days
+            days = (now - when(slot)[0]).days
             if levels - since and days >= OLD:
                 age = f"{days // 7} weeks" if days < 2 * OLD else f"{days // 30} months"
                 found[slot.item_id] = f"{UNCONFIRMED} {age}"

@@ -1,9 +1,10 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
@@ -14,7 +15,7 @@ from gallump_lab.memory.asked import Asked, ask, needed
 from gallump_lab.memory.corpus import View
 from gallump_lab.memory.kinds import VERSION as KINDS
 from gallump_lab.memory.lately import Lately
-from gallump_lab.memory.records import AsOf, ContextItem, Message, Tier, frame
+from gallump_lab.memory.records import AsOf, ContextItem, Message, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line
@@ -45,7 +46,7 @@ ENOUGH, STRANGE = 2, 4
 MANY = 0.7
 """So much of `Recall.share` is enough where many pieces are asked for, and for what was said when the question says."""
 
-VERSION = f"{TEXT} {KINDS} signals-6 {FIRST} outdated-3 insights-3"
+VERSION = f"{TEXT} {KINDS} signals-7 {FIRST} outdated-3 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
@@ -119,11 +120,12 @@ class Ranked:
     signals: Mapping[str, list[int]]
     """By signal, a value a passage, in millionths; a passage's score is their sum."""
 
-    def gained(self, place: int) -> dict[str, int]:
-        """Return what each signal gave to the passage at a place."""
-        return {
+    def given(self, place: int) -> dict[str, Any]:
+        """Return rank, score and signals, what each gave, of the passage at a place."""
+        gained = {
             name: column[place] for name, column in self.signals.items() if column[place] or name in signals.SIGNALS
         }
+        return {"rank": place + 1, "score": self.scores[place], "signals": gained}
 
 
 def rank(  # noqa: PLR0913 (a moment's givens)
@@ -304,11 +306,7 @@ def candidates(  # noqa: PLR0913 (what a line is made of)
     first = ranked.passage_ids[: min(most, len(ranked.passage_ids)) - max(far - FAR_TOO, 0)]
     message_ids = view.message_id[view.places[first]].tolist()
     spans = [*zip(message_ids, first, *view.spans[first].T.tolist(), strict=True)]
-    found = _slots(con, view.lately, spans, factor, zone)
-    return [
-        replace(found[item], rank=place + 1, score=ranked.scores[place], signals=ranked.gained(place))
-        for place, item in enumerate(first)
-    ]
+    return _slots(con, view.lately, spans, factor, zone, further=map(ranked.given, range(len(first))))
 
 
 def slots(
@@ -319,38 +317,44 @@ def slots(
         "select message_id, passage_id, start, stop, tokens from passages where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
-    return _slots(con, Lately(), spans, factor, zone)
+    return {item.item_id: item for item in _slots(con, Lately(), spans, factor, zone)}
 
 
-def _slots(
-    con: "DuckDBPyConnection", lately: Lately, spans: Sequence[Sequence[int]], factor: float, zone: tzinfo | None
-) -> dict[int, ContextItem]:
-    """Return slots of passages whose message ids and spans (see `slot`) are known."""
+def _slots(  # noqa: PLR0913 (what a line is made of)
+    con: "DuckDBPyConnection",
+    lately: Lately,
+    spans: Sequence[Sequence[int]],
+    factor: float,
+    zone: tzinfo | None,
+    *,
+    further: Iterable[Mapping[str, Any]] = repeat({}),
+) -> list[ContextItem]:
+    """Return slots of passages whose message ids and spans (see `slot`) are known, each with its further fields."""
     rows = lately.messages(con, [message_id for message_id, *_ in spans])
     said = {message_id: Message.of(row, zone) for message_id, row in rows.items()}
-    found = {}
-    for message_id, *span in spans:
+    found = []
+    for (message_id, *span), given in zip(spans, further, strict=False):
         message = said[message_id]
         by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
-        found[span[0]] = slot(message, span, " ".join(by) + ":", factor)
+        found.append(slot(message, span, " ".join(by) + ":", factor, **given))
     return found
 
 
-def slot(  # noqa: PLR0913 (what a line is made of)
-    message: Message, span: Sequence[int], label: str, factor: float, *, tier: Tier = "warm", rank: int = 0
-) -> ContextItem:
-    """Return a passage of a message as a slot; `span` is its id, start, stop and cl100k tokens, `label` leads it."""
+def slot(message: Message, span: Sequence[int], label: str, factor: float, **given: Any) -> ContextItem:
+    """Return a passage of a message as a slot; `span` is its id, start, stop and cl100k tokens, `label` leads it.
+
+    It is one of WARM's where the further fields, `given`, do not say otherwise.
+    """
     item, start, stop, cost = span
     end, more = ending(message.state, message.text[stop:])
     said = message.text[start:stop]
     return message.item(
         said,
-        tier=tier,
         kind="passage",
         item_id=item,
-        rank=rank,
         line=label + indented(said) + end,
         tokens=tokens.scaled(_counted(label) + cost + more, factor),
+        **{"tier": "warm", "rank": 0} | given,
     )
 
 

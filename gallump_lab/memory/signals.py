@@ -13,11 +13,11 @@ from gallump_lab.config import Recall
 from gallump_lab.lazy import np
 from gallump_lab.memory import vectors
 from gallump_lab.memory.asked import Asked, Spans
-from gallump_lab.memory.corpus import ASSISTANT, NONE, USER
+from gallump_lab.memory.corpus import ASSISTANT, USER
 from gallump_lab.memory.kinds import FIGURES, WISH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,10 +62,7 @@ def words(asked: Asked, places: "Places") -> "Ints":
     worths = [
         asked.settings.neighbours * worth * part for worth, part in zip(WORDS_BESIDE.values(), across, strict=True)
     ]
-    needed, where = np.unique(np.concatenate(around), return_inverse=True)
-    where = where.reshape(len(around), len(places))
-    wanted = np.zeros(len(view), bool)
-    wanted[needed[needed != NONE]] = True
+    needed, where, wanted = _distinct(around, len(view))
     for found in asked.found:
         held = np.flatnonzero(wanted[found.places])
         at = found.places[held]
@@ -78,6 +75,15 @@ def words(asked: Asked, places: "Places") -> "Ints":
             best = np.maximum(best, worth * shares[rows])
         score += np.rint(MILLION * found.idf / total * best).astype(np.int64)
     return score
+
+
+def _distinct(around: "Sequence[Places]", size: int) -> "tuple[Places, NDArray[np.int32], NDArray[np.bool_]]":
+    """Return the different ones of some places in order, `NONE` as `size`, the row of each, and which they are."""
+    given, there, row = np.stack(around), np.zeros(size + 1, bool), np.empty(size + 1, np.int32)
+    there[given] = True
+    needed = np.flatnonzero(there)
+    row[needed] = np.arange(len(needed))
+    return needed, row[given], there
 
 
 def _across(view: "View", places: "Places", side: "Places") -> "NDArray[np.float64]":
@@ -100,10 +106,9 @@ def meaning(asked: Asked, places: "Places") -> "Ints":
     """
     view, question = asked.view, asked.vector().astype(np.float64)
     sides = [view.beside(places, steps) for steps in MEANING_BESIDE]
-    needed, where = np.unique(np.concatenate([places, *sides]), return_inverse=True)
-    decoded = vectors.decode(view.codes[needed])
-    decoded[needed == NONE] = 0
-    where = where.reshape(len(sides) + 1, len(places))
+    needed, where, _ = _distinct([places, *sides], len(view))
+    decoded = vectors.decode(view.codes[np.minimum(needed, len(view) - 1)])
+    decoded[needed == len(view)] = 0
     mixed = 20 * decoded[where[0]]
     for part, side, rows in zip(MEANING_BESIDE.values(), sides, where[1:], strict=True):
         lent = np.rint(2 * asked.settings.neighbours * part * _across(view, places, side)).astype(np.int16)
@@ -145,12 +150,14 @@ def wishes(asked: Asked, places: "Places") -> "Ints":
 def symbol(asked: Asked, places: "Places") -> "Ints":
     """Return a million to a passage that names a symbol of the question, half of it where only its message does.
 
-    A message that names none counts as being about the one that was given with it.
+    A message that names none counts as being about the one that was given with it. Where nothing else tells of what a
+    level is asked for, it is `BARE` times as much.
     """
     view, naming = asked.view, asked.naming
     message = _among(view.message_id[places], view.message_id[naming])
     message |= np.isin(view.symbol[places], np.array(asked.symbols, np.uint64))
-    found: Ints = MILLION // 2 * (message.astype(np.int64) + _among(places, naming))
+    half = MILLION // 2 * (BARE if asked.bare else 1)
+    found: Ints = half * (message.astype(np.int64) + _among(places, naming))
     return found
 
 
@@ -196,6 +203,8 @@ ABOUT = ("words", "meaning", "speaker", "symbol", "dates", "answered", "hints")
 """The signals that tell whether a passage has to do with the question at all."""
 COLUMNS = (*SIGNALS, "message", "far")
 """What a passage's score is the sum of: the signals, what its message's best passage lends it, and `FAR`."""
+BARE = 10
+"""How much more the symbol counts for "where is my stop?" than beside words that say more."""
 FAR = -100 * MILLION
 """Put to the score of what has too little to do with the question, or too much less than the best."""
 BESIDE_BEST = 150_000

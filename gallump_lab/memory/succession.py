@@ -120,8 +120,8 @@ class _Asked:
     def __init__(self, question: str, slots: Sequence[ContextItem], now: datetime) -> None:
         spans, rest = dates.spans(question, now)
         self._rest = rest
-        ends = [end for begin, end in spans if any(begin <= _when(slot)[0] < end for slot in slots)]
-        self._live = [slot for slot in slots if not ends or _when(slot)[0] < max(ends)]
+        ends = [end for begin, end in spans if any(begin <= when(slot)[0] < end for slot in slots)]
+        self._live = [slot for slot in slots if not ends or when(slot)[0] < max(ends)]
         self._slots = sorted(slots, key=lambda slot: slot.item_id)
         wanted = features(_BEFORE.sub("", rest)) - _IDLE
         self._sized = "SIZE" in wanted or _MANY.search(rest) is not None
@@ -141,7 +141,7 @@ class _Asked:
         self._total = sum(self._weights.values())
         self._you = _YOU.search(rest) is not None and not _TOLD.search(rest)
         self._role = "assistant" if self._you else "user"
-        self._own = sorted((slot for slot in self._live if slot.role == self._role), key=_when, reverse=True)
+        self._own = sorted((slot for slot in self._live if slot.role == self._role), key=when, reverse=True)
         self._said, self._taken_up = dict[int, frozenset[str]](), dict[int, frozenset[str]]()
         self._context()
         self._figures: dict[str, list[tuple[ContextItem, Clause, Figure]]] = {}
@@ -293,7 +293,7 @@ class _Asked:
         if not told:
             return False
         now = len(clause.around & self._wanted) + sized > 1 and _NOW.search(clause.sentence)  # a price now is no change
-        return bool(now or CHANGES.search(clause.sentence))
+        return bool(now or CHANGES(clause.sentence))
 
     def _old(self, new: ContextItem, olds: frozenset[str], figure: Figure) -> Iterator[ContextItem]:
         """Find the candidates that state an old figure of what is asked for."""
@@ -379,16 +379,17 @@ def _last(found: Mapping[int, Mark], mark: Mark) -> Mark:
 
 
 def _mark(words: str, new: ContextItem) -> Mark:
-    return Mark(words=f"{words} since {_when(new)[0]:%Y-%m-%d}", successor=new.item_id)
+    return Mark(words=f"{words} since {when(new)[0]:%Y-%m-%d}", successor=new.item_id)
 
 
 def _later(new: ContextItem, old: ContextItem) -> bool:
     """Return whether what one states may take the place of another: it is of the same speaker, or of no analyst."""
     same = new.speaker == old.speaker or new.role != old.role
-    return same and new.message_id != old.message_id and _when(new) > _when(old)
+    return same and new.message_id != old.message_id and when(new) > when(old)
 
 
-def _when(slot: ContextItem) -> tuple[datetime, int]:
+def when(slot: ContextItem) -> tuple[datetime, int]:
+    """Return when a passage was said, and its place among those of one moment."""
     if slot.created_at is None:
         msg = f"passage {slot.item_id} has no time"
         raise ValueError(msg)

@@ -76,18 +76,12 @@ def terms(text: str) -> list[str]:
     list of str
         In the order of the text, repeated as they repeat.
     """
-    return [term for run in text.split() for terms, _ in held(run) for term in terms]
+    return [term for run in text.split() for terms, _ in _kept(run) for term in terms]
 
 
 def words(text: str) -> list[str]:
     """Cut a text into the words that say something, in lower case and without accents, and its tickers and numbers."""
-    return [word for run in text.split() for _, word in held(run) if word]
-
-
-def terms_and_words(text: str) -> tuple[list[str], list[str]]:
-    """Return what `terms` and `words` do, in one go."""
-    found = [each for run in text.split() for each in held(run)]
-    return [term for terms, _ in found for term in terms], [word for _, word in found if word]
+    return [word for run in text.split() for _, word in _kept(run) if word]
 
 
 def runs(text: str) -> list[str]:
@@ -132,10 +126,13 @@ def _kind(piece: str) -> str:
     return (found and found.lastgroup) or ""
 
 
-@lru_cache(maxsize=100_000)
 def held(run: str) -> tuple[tuple[tuple[str, ...], str], ...]:
-    """Return the terms, and the word, of each piece of what has no white space; that recurs, so they are kept."""
+    """Return the terms, and the word, of each piece of what has no white space."""
     return tuple(map(_read, _pieces(run)))
+
+
+_kept = lru_cache(maxsize=100_000)(held)
+"""What is said recurs."""
 
 
 def _read(piece: str) -> tuple[tuple[str, ...], str]:

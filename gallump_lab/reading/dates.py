@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import any_of, regex
 from gallump_lab.reading.periods import (
     DAY,
     LENGTH,
@@ -171,7 +171,7 @@ _ASKED_YEAR = regex(YEARS, re.IGNORECASE)
 _ASKED_MONTH = regex(r"\b(?:in|during|of|since|by|last|this|early|late|mid|until|around)\s+$|\bmid-$", re.IGNORECASE)
 _ASKED_PART = regex(r"\b(?:in|during|since)\s+(?:the\s+)?$", re.IGNORECASE)
 _AHEAD = regex(r"\b(?:by|until|till|next|come|before|through|this)\s+(?:the\s+)?(?:end\s+of\s+)?$", re.IGNORECASE)
-_PAST = regex(r"\b(?:did|was|were|had|said|told)\b", re.IGNORECASE)
+_PAST = any_of("did|was|were|had|said|told")
 _LEAD = regex(r"\b(on|since|before|after|between|from|and|to)\s+$", re.IGNORECASE)
 
 

@@ -14,6 +14,8 @@ VERSION = "names-1"
 
 _SAME = {"FB": "META", "GOOGL": "GOOG"}
 """What is traded under two symbols, or was."""
+_RENAMED = frozenset(_SAME.values())
+"""Who writes one of these means it, though the other be known."""
 TRADED = regex(
     r"\b(?:stops?|stop-?loss|sl|tp|tgt|targets?|bought|sold|buy(?:ing)?|sell(?:ing)?|long|short(?:ed)?|shares?|stock"
     r"|position|earnings|calls?|puts|price|entry|cheap|expensive|trim(?:med)?|dividend|valuation|trading"
@@ -90,7 +92,7 @@ class Symbols:
         words = [match for match in _SPELT.finditer(text) if self._tells(match[0])]
         guessed = {*self._guessed(text)} if any(self._new(match[0]) for match in words) else set[int]()
         return [
-            (match.start(), match.end(), self._listed.get(symbol, symbol))
+            (match.start(), match.end(), symbol if match[0] in _RENAMED else self._listed.get(symbol, symbol))
             for match in words
             for symbol in self._named(match, guessed)
         ]
@@ -99,7 +101,7 @@ class Symbols:
         """Return whether a word may name a symbol: all others are passed over."""
         if word.isalnum():
             return word.lower() in self._names or (word.isupper() and len(word) > 1) or _pair(word) != ""
-        return not word[0].isdigit()
+        return not word.lstrip("$")[0].isdigit()
 
     def _new(self, word: str) -> bool:
         """Return whether a word may be a symbol in the right place."""
@@ -108,10 +110,11 @@ class Symbols:
 
     def _read(self, run: str) -> tuple[str, ...] | None:
         """Return what a text without white space names; None where only what stands around it tells."""
-        for match in _SPELT.finditer(run):
-            if self._new(match[0]) or (match[0] in _those("not_sure") and self._names[match[0]] not in self._sure):
+        words = [match[0] for match in _SPELT.finditer(run)]
+        for word in words:
+            if self._new(word) or (word in _those("not_sure") and self._names[word] not in self._sure):
                 return None
-        return tuple(self.all(run))
+        return tuple(self.all(run)) if any(map(self._tells, words)) else ()
 
     def all(self, text: str) -> list[str]:
         """Return the symbols that a text names, each once, in its order."""

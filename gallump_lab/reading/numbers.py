@@ -32,6 +32,7 @@ _WAYS: Mapping[Decimal, re.Pattern[str]] = {
     ),
     ",": regex(rf"\d+(?:,\d*)?|,\d+|\d{{1,3}}([.{_SPACES}])\d{{3}}(?:\1\d{{3}})*(?:,\d*)?", re.ASCII),
 }
+_PLAINLY = {".": str.maketrans("", "", "," + _SPACES), ",": str.maketrans(",", ".", "." + _SPACES)}
 
 
 def readings(text: str) -> dict[Decimal, float]:
@@ -53,9 +54,8 @@ def readings(text: str) -> dict[Decimal, float]:
     values: dict[Decimal, float] = {}
     for sign, way in _WAYS.items():
         if way.fullmatch(body):
-            other = "," if sign == "." else "."
-            value = float(body.translate(str.maketrans(sign, ".", other + _SPACES)))
-            if math.isfinite(value) and not body.startswith("0" + other):  # 0,567 has no thousands
+            value = float(body.translate(_PLAINLY[sign]))
+            if math.isfinite(value) and not body.startswith(("0,", "0.")[sign == ","]):  # 0,567 has no thousands
                 values[sign] = _scaled(-value if signs in ("(", "-") else value, scale[1] if scale else "")
     return values
 

@@ -49,11 +49,10 @@ def keep(con: "DuckDBPyConnection", config: Config) -> str:
 def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
     """Return the configuration that was put in force last, or last before a run; the defaults if none was."""
     found = con.execute(
-        "select toml from runs join configs using (config_id) where run_id < coalesce(?, run_id + 1) "
-        "order by run_id desc limit 1",
+        "select max_by(toml, run_id) from runs join configs using (config_id) where run_id < coalesce(?, run_id + 1)",
         [before],
     ).fetchone()
-    return _read(found[0] if found else "")
+    return _read((found and found[0]) or "")
 
 
 _read = lru_cache(maxsize=64)(Config.from_toml)

@@ -51,7 +51,12 @@ from gallump_lab.study.rank import RETRIEVERS, checked_snapshot, zone_of
 
 DEPTH = 10
 """So many messages of each retriever are candidates."""
-_FOUND = "select message_id, start, stop from passages where passage_id in (select unnest(?)) order by passage_id"
+_FOUND = f"""
+select {Message.COLUMNS}, (
+    select list((start, stop) order by passage_id) from passages p
+    where p.message_id = messages.message_id and passage_id in (select unnest($passages)))
+from messages where message_id in (select unnest($messages))
+"""  # noqa: S608 (constant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +105,8 @@ def pool(catalogue: Catalogue, corpus: Corpus, asked: Question, also: Collection
         messages.update(first)
         marked.update(first.values() if settings.words or settings.meaning else ())
     with catalogue.read() as con:
-        rows = con.execute(
-            f"select {Message.COLUMNS} from messages where message_id in (select unnest(?))",  # noqa: S608 (constant)
-            [list(messages)],
-        ).fetchall()
-        best_of: dict[int, list[tuple[int, int]]] = {}
-        for message_id, start, stop in con.execute(_FOUND, [list(marked)]).fetchall():
-            best_of.setdefault(message_id, []).append((start, stop))
-    found = [Candidate(message=each, found=tuple(best_of.get(each.message_id, ()))) for each in map(Message.of, rows)]
+        rows = con.execute(_FOUND, {"messages": [*messages], "passages": [*marked]}).fetchall()
+    found = [Candidate(message=Message.of(row), found=tuple(row[-1] or ())) for row in rows]
     return sorted(found, key=lambda each: term_id(f"{asked.text}\n{each.message.message_id}"))
 
 

@@ -28,15 +28,8 @@ SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 INK = "#333333"
 DIGITS = 4
 """So exact are the figures in a chart: the same on every machine."""
-NAMES = {
-    "recall": "evidence recall",
-    "hit_rate": "hit rate",
-    "full_recall": "full recall",
-    "partial_recall": "partial recall",
-    "coverage": "answer coverage",
-    "ndcg": "nDCG@10",
-    "precision": "precision",
-}
+NAMES = {"recall": "evidence recall", "coverage": "answer coverage", "ndcg": "nDCG@10"}
+"""Of measures; the others go by their own."""
 PARTS = {tier: tier.upper() for tier in TIERS} | {"market": "market", "portfolio": "market", "question": "question"}
 """The part of a prompt that each of its sections is drawn as; the others are instructions."""
 _HINTS = ["retriever", *TIERS]
@@ -95,6 +88,10 @@ def picture(chart: Any, words: str, title: str, *subtitle: str, width: int = 520
     return Picture(finished(titled), words)
 
 
+def _name(measure: str) -> str:
+    return NAMES.get(measure, measure.replace("_", " "))
+
+
 def _held(rows: "pd.DataFrame", name: str, form: str = ".3f") -> str:
     """Return a figure of each row in words, by the row's first column."""
     return ", ".join(f"{label} {value:{form}}" for label, value in zip(rows.iloc[:, 0], rows[name], strict=True))
@@ -114,7 +111,7 @@ def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
 
 def front(sweep: "Sweep", objective: str) -> Picture:
     """Draw every configuration's objective against its tokens, the Pareto front, what is applied and the knee."""
-    frame, best, name = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), NAMES[objective]
+    frame, best, name = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), _name(objective)
     x = alt.X("tokens:Q", title=f"memory a question, mean, {sweep.ranks.unit}")
     y = alt.Y(f"{objective}:Q", title=name, scale=alt.Scale(zero=False))
     columns = [*_HINTS, "tokens", objective]
@@ -159,7 +156,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     names = [*frame["retriever"].unique()]
     colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(range=SERIES))
     x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, {unit}", axis=alt.Axis(tickCount=8))
-    y = alt.Y(f"{objective}:Q", title=NAMES[objective], scale=alt.Scale(domain=[0, 1]))  # so that tiers compare
+    y = alt.Y(f"{objective}:Q", title=_name(objective), scale=alt.Scale(domain=[0, 1]))  # so that tiers compare
     curve = _curve(alt.Chart(frame[columns]).encode(color=colour, tooltip=columns), x, y, objective)
     applied = alt.Chart(pd.DataFrame({"x": [getattr(budget, tier)]})).mark_rule(strokeDash=[4, 4], color=INK)
     last = frame[frame[tier] == frame[tier].max()]
@@ -167,7 +164,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     unmeasured = "" if sweep.exercised[tier] else f". {tier.upper()} helps no question: it was not measured"
     return picture(
         curve + applied.encode(x="x:Q"),
-        f"{NAMES[objective].capitalize()} by {most}: {_held(last, objective)}",
+        f"{_name(objective).capitalize()} by {most}: {_held(last, objective)}",
         f"What {tier.upper()}'s tokens bring",
         f"95% intervals by conversation; the dashed line is what is applied{unmeasured}",
     )

@@ -13,7 +13,7 @@ from gallump_lab.memory.recall import why
 from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, terms
 from gallump_lab.store import StoreError
-from gallump_lab.study.pictures import COLOURS, Picture
+from gallump_lab.study.pictures import COLOURS, INK, PARTS, Picture, picture
 from gallump_lab.ui.widget import Widget, entry, joined, plain, shared, visible, words
 
 if TYPE_CHECKING:
@@ -237,55 +237,50 @@ class Explorer(Inspecting):
         self.send({"type": "question", "view": view, "budget": budget, **self._asked})
 
 
-_GROUPS = {
-    "hot": ("HOT", "the current session"),
-    "warm": ("WARM", "relevant earlier talk"),
-    "cold": ("COLD", "insights"),
-    "market": ("market", "market data"),
-    "portfolio": ("market", "portfolio"),
-    "question": ("question", "the question"),
-    "header": ("instructions", "header"),
-    "instructions": ("instructions", "instructions"),
-    "schema": ("instructions", "recommendation schema"),
+_LABELS = {
+    "hot": "the current session",
+    "warm": "relevant earlier talk",
+    "cold": "insights",
+    "market": "market data",
+    "question": "the question",
+    "schema": "recommendation schema",
 }
+"""Of a prompt's sections; the others go by their names."""
 
 
 def prompt_tokens(preview: "Preview") -> Picture:
     """Draw what a question would carry: one bar a section, in the prompt's order, in the model's tokens."""
-    spent = {
-        tier: f"{section_used:,} of {getattr(preview.budget, tier):,} used"
-        for tier, section_used in records.used(preview.slots).items()
-    }
+    used = records.used(preview.slots)
+    spent = {tier: f"  ({number:,} of {getattr(preview.budget, tier):,} used)" for tier, number in used.items()}
     rows = [
         {
-            "section": _GROUPS[section.name][1],
-            "part": _GROUPS[section.name][0],
+            "section": _LABELS.get(section.name, section.name),
+            "part": PARTS.get(section.name, "instructions"),
             "tokens": section.tokens,
-            "label": f"{section.tokens:,}" + (f"  ({spent[section.name]})" if section.name in spent else ""),
+            "label": f"{section.tokens:,}{spent.get(section.name, '')}",
         }
         for section in preview.prompt.sections
     ]
-    frame = pd.DataFrame(rows)
+    frame, plain = pd.DataFrame(rows), alt.Axis(grid=False)
+    room = alt.Scale(domainMax=1.5 * frame["tokens"].max())
     bars = (
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X(
-                "tokens:Q",
-                title="tokens, headings included",
-                axis=alt.Axis(grid=False),
-                scale=alt.Scale(domainMax=1.5 * frame["tokens"].max()),
-            ),
-            y=alt.Y("section:N", sort=None, title=None),
+            x=alt.X("tokens:Q", title="tokens, headings included", axis=plain, scale=room),
+            y=alt.Y("section:N", sort=None, title=None, axis=plain),
             color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[*COLOURS], range=[*COLOURS.values()])),
             tooltip=["section", "part", "tokens"],
         )
     )
-    labels = bars.mark_text(align="left", dx=4).encode(text="label:N", color=alt.value("#333333"))
-    left = preview.budget.window - preview.budget.reply - preview.tokens
-    title = alt.TitleParams(
-        f"This question would carry {preview.tokens:,} tokens", subtitle=f"{left:,} of the window's tokens stay free"
-    )
-    chart = (bars + labels).properties(title=title, width=460, height=24 * len(rows)).configure(background="white")
+    labels = bars.mark_text(align="left", dx=4).encode(text="label:N", color=alt.value(INK))
     words = ", ".join(f"{row['section']} {row['tokens']:,}" for row in rows)
-    return Picture(chart, f"Tokens by section: {words}")
+    left = preview.budget.window - preview.budget.reply - preview.tokens
+    return picture(
+        bars + labels,
+        f"Tokens by section: {words}",
+        f"This question would carry {preview.tokens:,} tokens",
+        f"{left:,} of the window's tokens stay free",
+        width=460,
+        height=24 * len(rows),
+    )

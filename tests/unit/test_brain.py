@@ -14,7 +14,7 @@ from gallump_lab.brain import answer as faults
 from gallump_lab.brain.answer import Recommendation, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.config import Budget, Model
+from gallump_lab.config import Budget, ConfigError, Model
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
@@ -249,3 +249,28 @@ def test_a_character_in_two_halves_is_one_and_half_of_one_can_be_stored(server):
     seen = []
     assert brain(server).send(prompt(), on_text=seen.append).text == "".join(seen) == "up \U0001f680 and \U0001f680away"
     assert brain(server).send(prompt()).text == "up \ufffd down"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "sent"),
+    [
+        ("claude-sonnet-5-5", "xhigh", "xhigh"),
+        ("claude-sonnet-4-6", "xhigh", "high"),
+        ("claude-sonnet-4-6", "max", "max"),
+        ("claude-opus-4-5", "max", "high"),
+        ("claude-haiku-4-5", "max", None),
+        ("qwen3:8b", "max", None),
+        ("claude-opus-5-5", "default", None),
+    ],
+)
+def test_effort_is_the_next_lower_one_that_a_model_takes(server, name, wanted, sent):
+    server.queue(say("Yes."))
+    assert brain(server, name=name, effort=wanted).send(prompt()).sent["effort"] == sent
+    assert server.requests[0].body.get("output_config", {}).get("effort") == sent
+
+
+def test_an_effort_that_is_none_is_refused_in_words():
+    with pytest.raises(
+        ConfigError, match=r"Model\.effort must be one of low, medium, high, xhigh, max, default, not 'bad'"
+    ):
+        Model(effort="bad")

@@ -61,6 +61,13 @@ def test_what_one_knows_counts_in_lower_case_and_under_its_own_listing():
     assert symbols.all("qzxt and allianz, btc, ALV; now what") == ["QZXT", "ALV.DE", "BTC-USD"]
 
 
+def test_a_company_goes_by_the_symbol_that_one_knows_of_two_unless_the_other_is_written():
+    assert Symbols(["FB"]).all("Facebook stop 300, facebook at 310") == ["FB"]
+    assert Symbols(["FB"]).all("META stop 300") == ["META"]
+    assert Symbols(["GOOGL"]).all("google at 190, GOOG at 191, GOOGL at 192") == ["GOOGL", "GOOG"]
+    assert Symbols().all("Facebook at 310") == ["META"]
+
+
 def test_a_messages_symbol_is_the_first_that_it_names_and_only_else_the_given_one(lab):
     say(lab, ("Thesis for IBM: cloud. Better than MSFT.", "AAPL"), ("My stop is 430.", "AAPL"), ("fine", None))
     rows = [("user", "micron stop 274", "NVDA"), ("user", "trimmed crwd", "NVDA"), ("assistant", "Noted.", "CRWD")]
@@ -79,6 +86,13 @@ def test_recall_prefers_what_names_the_questions_symbol_in_whatever_words(lab):
     assert recalled(lab, "the stop of $ALL?", "NVDA")[0] == "ALL stop at 180, all fine"
     given = {slot.symbol: slot.signals["symbol"] for slot in lab.recall("where did all my stops go?", "NVDA").slots}
     assert given["NVDA"] > given["ALL"] == given["MU"] == 0
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "GOOG", "NVDA"])
+def test_who_asks_for_a_level_alone_means_that_of_the_symbol_given_with_it(lab, symbol):
+    say(lab, ("My stop is 60, on the big account.", "GOOG"), ("My stop on MSFT is 380, hard stop.", None))
+    say(lab, ("Bought 30 AAPL at 422, I keep the stop at 400.", None), ("The stop on NVDA is 181.", None))
+    assert lab.recall("What is my stop?", symbol).slots[0].symbol == symbol
 
 
 def test_what_was_said_in_lower_case_is_found_once_the_lab_knows_the_symbol(lab):

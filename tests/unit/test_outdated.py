@@ -81,6 +81,28 @@ def test_whoever_asks_what_was_before_gets_the_old_one_first_and_marked(lab: Lab
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "question"),
+    [
+        (
+            "I never hold through earnings.",
+            "From now on I may hold half through earnings, new rule.",
+            "What was my rule on earnings before I changed it?",
+        ),
+        (
+            "No trades after 1am.",
+            "The cutoff is midnight from now on, not 1am.",
+            "What was my cutoff before I changed it?",
+        ),
+    ],
+)
+def test_what_was_before_is_recalled_in_whatever_words_it_was_told(anew, now, old, new, question) -> None:
+    lab = anew(clock=lambda: now[0])
+    for said in (old, "Oil looks heavy.", "I think rates stay here.", "Lunch with Ada.", new, "Gold is dull."):
+        tell(lab, now, said)
+    assert {old, new} <= outdated(lab, question).keys()
+
+
+@pytest.mark.parametrize(
     ("first", "then", "question", "why"),
     [
         (

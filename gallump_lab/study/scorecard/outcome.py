@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from gallump_lab.lazy import np, regex
+from gallump_lab.lazy import any_of, np, regex
 from gallump_lab.market.broker import reached
 from gallump_lab.reading.periods import FIRM, horizons
 from gallump_lab.store.times import naive
@@ -75,11 +75,11 @@ _OPEN = regex(
     re.IGNORECASE,
 )
 """A condition, what is usual, a hedge, a plan, the past."""
-_ELSEWHERE = regex(r"\b(?:stay|hold|remain|keep|clos|end|finish|settl)(?:e?s|ing|e)?\b", re.IGNORECASE)
+_ELSEWHERE = any_of(r"(?:stay|hold|remain|keep|clos|end|finish|settl)(?:e?s|ing|e)?")
 _KEPT = frozenset({"until", "till", "til", "through", "at", "on", "ends"})
 """What leads to a time through which, or on which, something holds."""
 _STAYS = "It tells where the price stays or ends, not which level it reaches."
-_DENIAL = regex(r"\b(?:not|never|wont|dont|cannot|\w+n['\u2019]t)\b", re.IGNORECASE)
+_DENIAL = any_of(r"not|never|wont|dont|cannot|\w+n['\u2019]t")
 _FUTURE = regex(
     r"\b(?:will|shall|should|would|going to|likely|expect\w*|forecasts?|predict\w*|sees?|bets?|thinks?|believ\w+"
     r"|targets?|never|cannot)\b|['\u2019]ll\b|\bwon['\u2019]t\b",

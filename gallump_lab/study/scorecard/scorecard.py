@@ -23,7 +23,7 @@ from gallump_lab.study.scorecard.metrics import METRICS, coverage
 from gallump_lab.study.scorecard.outcome import Outcome, Summary
 from gallump_lab.study.scorecard.reader import Reader
 from gallump_lab.study.scorecard.standing import repeated
-from gallump_lab.study.scorecard.utility import Utility, Worth, utility
+from gallump_lab.study.scorecard.utility import MEASURES, Utility, Worth, utility
 
 ALL_BARS = 10**6
 SUPPORTED = 0.35
@@ -318,7 +318,7 @@ class Scorecard:
         if self.utility is None:
             lines.append(f"utility was not measured: {self.trouble}")
         else:
-            for measure, name in (("recall", "evidence recall"), ("coverage", "answer coverage")):
+            for measure, name in MEASURES.items():
                 more = statistics.shown(self.utility.difference(measure=measure), "+.3f")
                 lines.append(f"{name} against its tokens in WARM: {more}")
         totals = Counter(self.frame["verdict"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.records import Message
 from gallump_lab.memory.relation import TOGETHER, relation
 from gallump_lab.study.scorecard.history import Score, Stated
@@ -31,16 +31,13 @@ NEAR = 0.05
 """A deal that is over was made so near the day's prices, as a share of them."""
 _COUNTED = regex(r"(?:shares?|days?|weeks?|months?|sessions?)\b", re.IGNORECASE)
 _UNTIL = regex(r"\b(?:by|until|till|before|through|to)\s+(?:the\s+)?(?:end of\s+)?$", re.IGNORECASE)
-_SOLD = regex(
-    r"\b(?:sold|out|gone|flat\w*|closed|exited|left|stopped|liquidated|reali[sz]ed|executed|done)\b", re.IGNORECASE
-)
+_SOLD = any_of(r"sold|out|gone|flat\w*|closed|exited|left|stopped|liquidated|reali[sz]ed|executed|done")
 """Says of a deal that it is over."""
 _PARTLY = regex(r"\b(?:half|some|part|trim\w*|if|when|unless|would|should|will|plan|want)\b|%", re.IGNORECASE)
 """Says of a sale that some is left, or that it is not made."""
-_ROLE = regex(
-    r"\b(?:(?P<deal>bought|sold|paid|filled|added|shorted|covered|closed|exited|trimmed|own|hold)|(?P<entry>buy)"
-    r"|(?P<target>targets?)|(?P<stop>stop))\b",
-    re.IGNORECASE,
+_ROLE = any_of(
+    r"(?P<deal>bought|sold|paid|filled|added|shorted|covered|closed|exited|trimmed|own|hold)",
+    r"(?P<entry>buy)|(?P<target>targets?)|(?P<stop>stop)",
 )
 """Says of a number beside it that it is the price or the size of a deal, or the level of a plan."""
 

@@ -15,12 +15,12 @@ from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
-from gallump_lab.study.pictures import COLOURS, DIGITS, INK, Picture, finished
+from gallump_lab.study.pictures import COLOURS, DIGITS, INK, NAMES, Picture, finished
 from gallump_lab.study.rank import Rankings
 from gallump_lab.study.statistics import Floats, shown
 from gallump_lab.study.tally import measure
 
-MEASURES = {"recall": "evidence recall", "coverage": "answer coverage"}
+MEASURES = {name: NAMES[name] for name in ("recall", "coverage")}
 COLOURS_OF = {"with COLD": COLOURS["COLD"], "its tokens to WARM": COLOURS["WARM"], "without COLD": "#999999"}
 WAYS = tuple(COLOURS_OF)
 
@@ -130,7 +130,6 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
         msg = f"The ranks do not reach to these budgets; rank again: study.rank(..., {asked})."
         raise ValueError(msg)
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    used: dict[str, list[int]] = {way: [] for way in WAYS}
     losses: dict[int, list[tuple[float, float]]] = {}
     for place, asked_one in enumerate(tqdm(ranks.asked, desc="Packing", unit=" questions", delay=2)):
         needs = asked_one.needs
@@ -146,8 +145,7 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
         before = [*_kept(hot), *_kept(warm)]
         ways = {WAYS[0]: [*before, *cold], WAYS[1]: [*_kept(hot), *_kept(more)], WAYS[2]: before}
         for way, kept in ways.items():
-            found[way].append(measure(needs, kept))
-            used[way].append(sum(slot.tokens for slot in kept))
+            found[way].append(measure(needs, kept) | {"tokens": sum(slot.tokens for slot in kept)})
         whole = found[WAYS[0]][-1]
         for slot in cold:
             rest = _kept(pack([each for each in insights if each.item_id != slot.item_id], budget.cold))
@@ -161,7 +159,7 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
             way: {name: np.array([row[name] for row in rows], np.float64) for name in MEASURES}
             for way, rows in found.items()
         },
-        tokens={way: float(np.mean(each)) if each else float("nan") for way, each in used.items()},
+        tokens={way: sum(row["tokens"] for row in rows) / (len(rows) or math.nan) for way, rows in found.items()},
         worth={insight_id: _worth(rows) for insight_id, rows in losses.items()},
         conversations=[each.conversation for each in ranks.asked if each.needs.evidence],
     )
