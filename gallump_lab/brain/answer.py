@@ -165,11 +165,6 @@ class Answer:
             raise problem
 
     @property
-    def category(self) -> str:
-        """A refusal's category, in brackets behind a space; empty where there is none."""
-        return _category(self.stop_reason)
-
-    @property
     def ending(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
         return str(self.fault) if self.fault else ending(self.state, self.stop_reason)
@@ -199,10 +194,11 @@ _NOTICES: Mapping[str, str] = {
 
 def ending(state: str, stop_reason: str | None) -> str | None:
     """Return what to tell a reader of a state, in a sentence or two, with a refusal's category; None for most."""
-    return _NOTICES[state].format(category=_category(stop_reason)) if state in _NOTICES else None
+    return _NOTICES[state].format(category=category(stop_reason)) if state in _NOTICES else None
 
 
-def _category(stop_reason: str | None) -> str:
+def category(stop_reason: str | None) -> str:
+    """Return a refusal's category, in brackets behind a space; nothing where there is none."""
     found = (stop_reason or "").partition(": ")[2]
     return f" ({found})" if found else ""
 
