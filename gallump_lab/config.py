@@ -18,6 +18,7 @@ import tomli_w
 from gallump_lab.tokens import OFFLINE
 
 Template = Literal["default", "guide"]
+Layout = Literal["single", "conversation"]
 Tools = Literal["auto", "always", "never"]
 Distiller = Literal["rules", "model", "nobody"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
@@ -113,6 +114,9 @@ class Budget(_Settings):
     """The longest reply, in tokens; it is kept free in the window."""
     hot_messages: int | None = _whole(None, 1)
     """At most so many of the session's newest messages (the guide: 5); None for no such bound."""
+    hot_step: int = _whole(1_000, 1)
+    """In the layout "conversation" HOT begins at a question, and only at every so many cl100k tokens of the session, so
+    that what is sent begins alike, and is read from the prompt cache, for several turns."""
     hot_characters: int | None = _whole(None, 1)
     """Each of the session's messages cut to so many characters (the guide: 200); None for whole sentences that fit."""
     cold_insights: int | None = _whole(None, 1)
@@ -245,6 +249,9 @@ class Model(_Settings):
     """How often a request that may succeed later (429, 500, 529, no connection) is sent again."""
     tools: Tools = "auto"
     """Recommendations through a strict tool ("always"), a fenced JSON block ("never"), or whichever the server can."""
+    citations: bool = False
+    """Whether recalled passages and insights are sent as search results, so that replies cite them. Not tried on a live
+    model, nor whether strict tools go along with it (`tools="never"` does without); a server without it gets text."""
     max_usd_per_day: float | None = _number(None, high=1e9)
     """No call starts once the UTC day's recorded costs have reached this; None for no limit."""
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -317,6 +324,9 @@ class Config(_Settings):
     its dates in full. That costs a call more; `lab.preview` tells how much, and the turn records what came."""
     template: Template = "default"
     """Which prompt template: "default", or "guide" for the integration guide's text."""
+    layout: Layout = "single"
+    """How a prompt is laid out: "single", all of it in one message; or "conversation", the session as the turns that it
+    had, with what changes from turn to turn after it."""
     session_minutes: float = _number(30, 0.01, 60 * 24 * 366)
     """Minutes without a message after which a session has ended."""
     time_zone: str | None = None
@@ -324,6 +334,10 @@ class Config(_Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check(
+            self.template == "default" or self.layout == "single",
+            'Config.layout must be "single" with the template "guide", whose text is one string.',
+        )
         if self.time_zone is not None:
             zone(self.time_zone)
 

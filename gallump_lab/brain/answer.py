@@ -1,23 +1,18 @@
 """What comes of asking: an answer, what it recommends and cost, or an error that says what to do."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from gallump_lab.masking import masked
-from gallump_lab.memory import records
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
 
 if TYPE_CHECKING:
     from anthropic import APIError, APIStatusError
 
-    from gallump_lab.brain.prompt import Prompt
-    from gallump_lab.config import Budget
-    from gallump_lab.memory.records import ContextItem
-    from gallump_lab.memory.sessions import SessionId
 
 Action = Literal["buy", "sell", "hold", "short", "cover"]
 State = Literal["complete", "stopped", "cut", "refused", "failed"]
@@ -123,6 +118,8 @@ class Answer:
     """What the model wrote, as it was streamed; a fenced JSON block at its end is left in it."""
     calls: tuple[str, ...] = ()
     """The JSON of each call of the tool that was offered."""
+    cited: tuple[tuple[int, int], ...] = ()
+    """Which of the search results that were sent the text cites, from 0, and behind how many of its characters."""
     recommendations: tuple[Recommendation, ...] = ()
     dropped: tuple[str, ...] = ()
     """Why a recommendation was not valid and is not among them, a sentence each."""
@@ -201,65 +198,6 @@ def category(stop_reason: str | None) -> str:
     """Return a refusal's category, in brackets behind a space; nothing where there is none."""
     found = (stop_reason or "").partition(": ")[2]
     return f" ({found})" if found else ""
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Reply(Answer):
-    """A reply, as `lab.ask` gives it: the answer and its turn; everything in it stands in the lab too."""
-
-    prompt: "Prompt"
-    session_id: "SessionId"
-    trouble: str | None = None
-    """In words, why past sessions could not be distilled or the question not rewritten: for whoever runs the lab."""
-    rewritten: str | None = None
-    """What recall looked for instead of the question as asked, where `Config.rewrite` is on."""
-    turn_id: int
-    question_id: int
-    reply_id: int | None
-    """Message ids; None for a reply without text."""
-    budget: "Budget"
-
-    @property
-    def notice(self) -> str | None:
-        """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
-        return " ".join(filter(None, (self.session_id.notice, self.trouble, self.told))) or None
-
-    @property
-    def tokens(self) -> dict[str, int]:
-        """The model's tokens of each section of the prompt, as estimated, and of the whole (`prompt`)."""
-        return {section.name: section.tokens for section in self.prompt.sections} | {"prompt": self.prompt.tokens}
-
-    @property
-    def context_stats(self) -> dict[str, int]:
-        """The guide's three counts."""
-        kept = [slot.tier for slot in self.prompt.slots if slot.kept]
-        return {
-            "messages_in_session": self.prompt.session_context.messages_in_session,
-            "relevant_history_loaded": kept.count("warm"),
-            "insights_included": kept.count("cold"),
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the guide's response, as JSON values, and beside it how it came about.
-
-        That is `state`; `model`, who answered; `usage`, the tokens as the server counted them, thinking and cache among
-        them, where it did; and `notice` or `error` where there is something to say (see `Answer.to_dict`).
-        """
-        found = {"session_id": str(self.session_id), **super().to_dict(), "context_stats": self.context_stats}
-        found |= {"state": self.state, "model": self.answered or self.model}
-        found |= {"usage": asdict(self.usage)} if self.usage else {}
-        notice = " ".join(filter(None, (self.session_id.notice, self.told, found.get("notice"))))
-        return found | ({"notice": notice} if notice else {})
-
-    def __repr__(self) -> str:
-        """Show the text and a line of figures."""
-        return f"{self.text}\n\n[{self.model}, {self.state}; {usage_line(self.prompt.slots, self.budget)}]"
-
-
-def usage_line(slots: "Sequence[ContextItem]", budget: "Budget") -> str:
-    """Return in words how much of each tier's budget is used."""
-    used = records.used(slots).items()
-    return f"{', '.join(f'{tier.upper()} {spent:,} of {getattr(budget, tier):,}' for tier, spent in used)} tokens"
 
 
 class ModelError(Exception):

@@ -13,6 +13,7 @@ from gallump_lab.memory.text import storable
 
 _BILLION = 10**9  # tokens; more than that no call has
 _CUT = {"max_tokens", "model_context_window_exceeded", "pause_turn"}  # reasons to stop before the end
+_CITES = 1_000  # citations; no reply has more
 _THINKS = {"thinking", "redacted_thinking"}
 _USAGE: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("input_tokens",),
@@ -45,6 +46,10 @@ class Arrived:
     text: str = ""
     blocks: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    cites: list[tuple[int, int]] = field(default_factory=list)
+    """Which search result is cited, and in which block."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """Where in the text each block ends."""
     usage: dict[str, int] = field(default_factory=dict)
     counted: bool = False
     """Whether it is said how much was written in the end: what a message begins with is no more than a beginning."""
@@ -86,12 +91,17 @@ class Arrived:
         return self._thought() if _THINKS & {*self.blocks} else None
 
     @property
+    def cited(self) -> list[tuple[int, int]]:
+        """Which search results are cited, and behind how many characters of the text."""
+        return [(result, self.ends[block]) for result, block in self.cites if block in self.ends]
+
+    @property
     def plain(self) -> bool:
         """Whether its usage tells how the model counts text: one block of it, and what was thought counted apart."""
         thought = bool(_THINKS & {*self.blocks})
-        written = [block for block in self.blocks if block not in _THINKS]
+        written = {block for block in self.blocks if block not in _THINKS}
         known = self.counted and (not thought or "thinking_tokens" in self.usage)
-        return self.state == "complete" and written == ["text"] and known
+        return self.state == "complete" and written == {"text"} and known
 
     def billed(self, prompt: int, allowed: int, factor: float) -> Usage:
         """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.
@@ -137,7 +147,8 @@ class Arrived:
         mine = isinstance(name, str) and name.casefold() == self.tool.casefold()
         self.blocks.append("unknown tool" if kind == "tool_use" and not mine else str(kind))
         self.calls += [""] if self.blocks[-1] == "tool_use" else []
-        self.gap, self.half = "\n\n" if kind == "text" and self.text else "", ""
+        goes_on = self.blocks[-2:] == ["text", "text"]  # a citation splits a sentence into blocks
+        self.gap, self.half = "\n\n" if kind == "text" and self.text and not goes_on else "", ""
         self.thought, self.thinks_since = self._thought(), time.perf_counter() if kind in _THINKS else None
 
     def _thought(self) -> float:
@@ -147,6 +158,9 @@ class Arrived:
         kind, text, given = _at(delta, "type"), _at(delta, "text"), _at(delta, "partial_json")
         if kind == "input_json_delta" and isinstance(given, str) and self.blocks[-1:] == ["tool_use"]:
             self.calls[-1] += given
+        result = _at(delta, "citation", "search_result_index")
+        if kind == "citations_delta" and type(result) is int and len(self.cites) < _CITES:
+            self.cites.append((result, len(self.blocks)))
         if kind != "text_delta" or not isinstance(text, str) or not text:
             return ""
         text = self.half + text
@@ -156,6 +170,7 @@ class Arrived:
         self.first_at = self.first_at or time.perf_counter()
         piece, self.gap = self.gap + storable(text), ""
         self.text += piece
+        self.ends[len(self.blocks)] = len(self.text)
         return piece
 
     def _count(self, usage: object) -> dict[str, int]:

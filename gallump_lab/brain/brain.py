@@ -8,7 +8,8 @@ from typing import Any
 from gallump_lab.brain import claude, offline, recommendations
 from gallump_lab.brain.answer import Answer, EmptyReply, clean
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
-from gallump_lab.config import Budget, Model
+from gallump_lab.brain.request import Request
+from gallump_lab.config import Budget, Config, Model
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.masking import Stream
 from gallump_lab.memory.records import SessionContext
@@ -101,10 +102,13 @@ class Brain:
                 answer = replace(answer, state="stopped", interruption=interruption)
         return answer
 
-    def request(self, prompt: Prompt) -> claude.Request:
+    def request(self, prompt: Prompt) -> Request:
         """Return what is sent for a prompt."""
         tool = recommendations.RECOMMEND
-        return claude.Request(system=prompt.system, user=prompt.user, max_tokens=self.budget.reply, tool=tool)
+        said, plain = prompt.messages, [{"role": role, "content": text} for role, text in prompt.turns]
+        plain.append({"role": "user", "content": prompt.user})
+        room = self.budget.reply
+        return Request(system=prompt.system, messages=plain, citing=said, max_tokens=room, tool=tool)
 
     def _ask(
         self,
@@ -140,7 +144,7 @@ class Brain:
         ModelError
             If no reply came, or it broke off.
         """
-        builder = PromptBuilder(budget=self.budget, model=self.model)
+        builder = PromptBuilder.of(Config(budget=self.budget, model=self.model))
         prompt = builder.build_trading_prompt(user_message, market_context, session_context)
         answer = self.send(prompt)
         answer.raise_if_failed()

@@ -6,13 +6,11 @@ retries, waiting for the first word, in mid-stream) and the asking thread never 
 
 import contextlib
 import importlib
-import math
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,9 @@ from gallump_lab import tokens
 from gallump_lab.brain import answer as answers
 from gallump_lab.brain.answer import Answer, State, clean, line
 from gallump_lab.brain.arrived import Arrived, Sent, events
-from gallump_lab.brain.models import facts, price_of_answer, room, tool_tokens
-from gallump_lab.brain.recommendations import Tool
-from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED, Effort
+from gallump_lab.brain.models import facts, price_of_answer
+from gallump_lab.brain.request import Request
+from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED
 
 if TYPE_CHECKING:
     import ssl
@@ -41,65 +39,13 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "effort": ("effort",),
     "format": ("format", "json_schema"),
     "cache_control": ("cache_control",),
+    "citations": ("search_result", "citations"),
     "strict": ("strict",),
     "tools": ("tool", "schema"),
 }
 """The fields that a request does without where a server refuses them, and what its refusal speaks of then."""
 _UNKNOWN_HERE: dict[tuple[str, str], frozenset[str]] = {}
 """Which of them a server is known to refuse for a model."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a model is asked, whether for a chat's reply or for anything else."""
-
-    system: str
-    user: str
-    max_tokens: int
-    """Tokens of what is to be read; where the model thinks it has `Model.thinking` more."""
-    tool: Tool | None = None
-    """Through which it may give what is no prose."""
-    form: Tool | None = None
-    """Whose input, as JSON, the whole answer is to be."""
-    effort: Effort | None = None
-    """Instead of the model's."""
-    thinking: float = math.inf
-    """Tokens to think with at most, where the model has more."""
-
-    def most(self, model: "Model") -> int:
-        """Return how many tokens the model may write, thinking included."""
-        return self.max_tokens + int(min(self.thinking, room(model)))
-
-    def body(self, model: "Model", without: Collection[str] = ()) -> dict[str, Any]:
-        """Build the JSON that is sent, without the optional fields that are named."""
-        name, known = model.answering, facts(model.answering)
-        stable: dict[str, Any] = {"type": "text", "text": self.system}
-        if "cache_control" not in without:
-            stable["cache_control"] = {"type": "ephemeral"}
-        output: dict[str, Any] = {}
-        wanted = self.effort or (None if model.effort == "default" else model.effort)
-        if known and wanted and (effort := known.effort(wanted)) and "effort" not in without:
-            output["effort"] = effort
-        if self.form and "format" not in without:
-            output["format"] = {"type": "json_schema", "schema": self.form.schema}
-        body: dict[str, Any] = {
-            "model": name,
-            "max_tokens": self.most(model),
-            "messages": [{"role": "user", "content": self.user}],
-        }
-        body |= ({"system": [stable]} if self.system else {}) | ({"output_config": output} if output else {})
-        given_up = without if model.tools == "auto" else ()
-        if self.tool and model.tools != "never" and "tools" not in given_up:
-            tool = self.tool.definition(strict="strict" not in given_up)
-            body |= {"tools": [tool], "tool_choice": {"type": "auto"}}
-        return body
-
-    def tokens(self, model: "Model", factor: float) -> int:
-        """Return the model's tokens of all that is sent, as estimated; `factor` of them are one cl100k token."""
-        found = tokens.scaled(tokens.count(self.system + self.user), factor)
-        found += tokens.scaled(self.form.tokens, factor) if self.form else 0
-        wanted = self.tool if model.tools != "never" else None
-        return found + (tool_tokens(wanted.tokens, model.answering, factor) if wanted else 0)
 
 
 def ask(
@@ -160,6 +106,7 @@ def ask(
         answered=reply.model,
         sent={"max_tokens": asked.max_tokens, "effort": asked.effort, "without": [*asked.without]},
         told=asked.told,
+        cited=tuple((result, len(clean(reply.text[:place]))) for result, place in reply.cited),
         usage=reply.told,
         cost_usd=cost,
         latency=time.perf_counter() - started,
@@ -360,6 +307,7 @@ def _refused(error: Exception, body: Mapping[str, Any], model: "Model") -> froze
         "effort": "effort" in output,
         "format": "format" in output,
         "cache_control": any("cache_control" in block for block in body.get("system", ())),
+        "citations": any(isinstance(each["content"], list) and len(each["content"]) > 1 for each in body["messages"]),
         "strict": tools and model.tools == "auto" and "strict" in tools[0],
         "tools": tools and model.tools == "auto",
     }

@@ -12,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import claude, rewriting, turns
-from gallump_lab.brain.answer import Reply, Usage
+from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.brain.models import price, room
+from gallump_lab.brain.preview import Preview
 from gallump_lab.brain.prices import check_spending
-from gallump_lab.brain.prompt import Preview, Prompt, PromptBuilder
+from gallump_lab.brain.prompt import Prompt, PromptBuilder
+from gallump_lab.brain.reply import Reply
 from gallump_lab.config import Config, Model
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.market_context import MarketContext
@@ -241,7 +243,7 @@ class Conversation:
         """
         factor = memory.learnt_factor(con, config.model.answering, config)
         least = SessionContext(token_factor=factor)
-        builder = PromptBuilder(config.template, config.budget, config.model)
+        builder = PromptBuilder.of(config)
         builder.build_trading_prompt(question, MarketContext(), least)
         if config.model.answering != OFFLINE:
             check_spending(con, self._clock(), config.model)
@@ -269,7 +271,7 @@ class Conversation:
                 factor=memory.learnt_factor(con, config.model.answering, config),
                 overrides=overrides,
             )
-        builder = PromptBuilder(config.template, config.budget, config.model)
+        builder = PromptBuilder.of(config)
         return builder.build_trading_prompt(question, market, session)
 
     def _answer(

@@ -18,6 +18,7 @@ from gallump_lab.brain import claude
 from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, category, clean, line
 from gallump_lab.brain.models import price
 from gallump_lab.brain.recommendations import MOST, Tool, last_json, short
+from gallump_lab.brain.request import Request, single
 from gallump_lab.lazy import regex
 from gallump_lab.memory.records import Kind, Learnt, Message
 from gallump_lab.memory.statements import addresses_model
@@ -196,7 +197,7 @@ def _factor(model: "Model") -> float:
 
 def _request(
     messages: Sequence[Message], known: Sequence["Known"], model: "Model", *, hints: bool
-) -> tuple[claude.Request, Mapping[int, Message]]:
+) -> tuple[Request, Mapping[int, Message]]:
     """Return the request, and the messages that it shows by the numbers that it shows them under."""
     factor = _factor(model)
     told = [*map(_shown, messages)]
@@ -209,7 +210,8 @@ def _request(
     parts += ["=== TASK ===\nNote the insights of the session, as JSON."]
     system, form = (INSTRUCTIONS + HINTS, HINTING) if hints else (INSTRUCTIONS, REMEMBER)
     user = clean("\n\n".join(parts))
-    request = claude.Request(system=system, user=user, max_tokens=REPLY, form=form, effort="low")
+    asked = single(user)
+    request = Request(system=system, messages=asked, max_tokens=REPLY, form=form, effort="low")
     return request, dict(enumerate(messages[first:], 1))
 
 

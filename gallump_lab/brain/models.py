@@ -7,7 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, final, get_args
 
@@ -147,6 +147,15 @@ def price_of_answer(asked: str, answered: str | None, model: Model) -> Price | N
     """Find the price of a reply: by whom its server says that it is, else by whom was asked."""
     names = (asked, answered) if answered is None or _found(asked, model.prices) else (answered, asked)
     return next(filter(None, (price(name, model.prices) for name in names if name)), None)
+
+
+def thinking_usd(turn: Mapping[str, Any], model: Model) -> float | None:
+    """Return what the thinking of a turn of the transcript cost, as the output that it is billed as; None for none."""
+    known, thought = price_of_answer(turn["asked"], turn["model"], model), turn["thinking_tokens"]
+    if not known or not thought:
+        return None
+    prompt = Usage(input_tokens=turn["input_tokens"], output_tokens=0)  # its length decides on the price
+    return known.cost(replace(prompt, output_tokens=thought)) - known.cost(prompt)
 
 
 def room(model: Model) -> int:

@@ -1,24 +1,24 @@
 """The prompt: sections in the guide's order, held to the window, with every token accounted for."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from itertools import dropwhile
+from typing import Any, Literal, NamedTuple, Self
 
 from gallump_lab import tokens
-from gallump_lab.brain.answer import clean, usage_line
+from gallump_lab.brain.answer import clean
+from gallump_lab.brain.citations import titled
 from gallump_lab.brain.models import tool_tokens
 from gallump_lab.brain.recommendations import RECOMMEND
-from gallump_lab.config import Budget, Model, Template
+from gallump_lab.config import Budget, Config, Layout, Template
 from gallump_lab.market.market_context import MarketContext
-from gallump_lab.memory import records
 from gallump_lab.memory.context import in_time
-from gallump_lab.memory.records import ContextItem, SessionContext
+from gallump_lab.memory.hot import TURN
+from gallump_lab.memory.records import ContextItem, Role, SessionContext
 from gallump_lab.memory.text import BROKEN_OFF, indented, one_line
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HEADER = """\
 You are a research assistant to an analyst of financial markets, who works in a notebook.
@@ -51,6 +51,7 @@ LEARNED = "=== LEARNED PATTERNS ==="
 MARKET = "=== MARKET DATA ==="
 PORTFOLIO = "=== PORTFOLIO ==="
 _HEADINGS = {"hot": CURRENT, "market": MARKET, "portfolio": PORTFOLIO, "warm": HISTORY, "cold": LEARNED}
+_RECORDS = ("market", "portfolio", "warm", "cold")
 _NOTES = {
     CURRENT: "(What was said in this session, oldest first; a long entry may break off.)",
     HISTORY: "(Quoted from earlier talk, oldest first: date, symbol, speaker.)",
@@ -62,7 +63,9 @@ SECTIONS = ("header", "hot", "question", "market", "portfolio", "warm", "cold", 
 """The sections' names, in the guide's order; "tools" is what is sent beside the text."""
 
 
-Place = Literal["system", "user", "tools"]
+Place = Literal["system", "turns", "user", "tools"]
+Turn = tuple[Role, str]
+"""Who said it, and what."""
 
 
 class PromptTooLong(ValueError):
@@ -101,7 +104,11 @@ class Prompt:
     sections: tuple[Section, ...]
     slots: tuple[ContextItem, ...]
     template: str
-    """The template's name and a hash of its fixed text."""
+    """The template's name and a hash of its fixed text; a layout that is not the default's stands in it too."""
+    turns: tuple[Turn, ...] = ()
+    """The session's turns that are sent as such, oldest first."""
+    cites: bool = False
+    """Whether what is recalled is sent as search results."""
     user_message: str
     market_context: MarketContext
     session_context: SessionContext
@@ -113,13 +120,36 @@ class Prompt:
 
     @property
     def user(self) -> str:
-        """The part that changes from turn to turn."""
+        """The part that changes from turn to turn: the last message, as text."""
         return "\n\n".join(section.text for section in self.sections if section.place == "user")
 
     @property
+    def results(self) -> tuple[ContextItem, ...]:
+        """What is sent as search results, in their order."""
+        kept = [slot for slot in self.slots if slot.kept and self.cites]
+        cold = (slot for slot in kept if slot.tier == "cold")
+        return (*in_time([slot for slot in kept if slot.tier == "warm"]), *cold)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The messages as they are sent to a server that knows search results, where these are wanted."""
+        content: str | list[dict[str, Any]] = self.user
+        if self.results:
+            content, text = [], ""
+            for section in (section for section in self.sections if section.place == "user"):
+                found = [slot for slot in self.results if slot.tier == section.name]
+                text = "\n\n".join(filter(None, (text, _headed(section.text) if found else section.text)))
+                if found:
+                    content += [{"type": "text", "text": text}, *map(_result, found)]
+                    text = ""
+            content += [{"type": "text", "text": text}] if text else []
+        return [*({"role": role, "content": said} for role, said in self.turns), {"role": "user", "content": content}]
+
+    @property
     def text(self) -> str:
-        """System and user part together, for reading."""
-        return "\n\n".join(filter(None, (self.system, self.user)))
+        """System and user part together, and the turns between them, for reading."""
+        said = (f"{role.capitalize()}: {text}" for role, text in self.turns)
+        return "\n\n".join(filter(None, (self.system, *said, self.user)))
 
     @property
     def tokens(self) -> int:
@@ -128,75 +158,27 @@ class Prompt:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the bytes that are sent: system part, a zero byte, user part."""
-        return hashlib.sha256(f"{self.system}\0{self.user}".encode()).hexdigest()
+        """The SHA-256 of what is sent, as canonical JSON: system, tool and messages."""
+        tools = "".join(section.text for section in self.sections if section.place == "tools")
+        sent = {"system": self.system, "tools": tools, "messages": self.messages}
+        return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preview:
-    """What a question would send, before anything is sent."""
+def _headed(text: str) -> str:
+    """Return a section's heading and note, without what it lists."""
+    heading, _, rest = text.partition("\n")
+    note = rest.partition("\n")[0]
+    return f"{heading}\n{note}" if note in _NOTES.values() else heading
 
-    prompt: Prompt
-    model: str
-    budget: Budget
-    cost_usd: float | None
-    """USD for the prompt alone, nothing of it cached; None where the price is not known."""
-    most_usd: float | None
-    """USD if reply and thinking are as long as they may be, with what rewriting the question may cost."""
-    rewriting_usd: float | None = 0.0
-    """Of that what rewriting may cost at most: 0 where the question is not rewritten."""
-    counted: int | None = None
-    """The prompt's tokens as the model's server counts them, where it was asked (`exact=True`)."""
 
-    @property
-    def text(self) -> str:
-        """The exact prompt, system part first."""
-        return self.prompt.text
+def _result(slot: ContextItem) -> dict[str, Any]:
+    """Return a passage or an insight as a search result of one block."""
+    found = {"source": f"{slot.kind} {slot.item_id}", "title": titled(slot), "citations": {"enabled": True}}
+    return {"type": "search_result", **found, "content": [{"type": "text", "text": clean(slot.line)}]}
 
-    @property
-    def tokens(self) -> int:
-        """The model's tokens, as estimated."""
-        return self.prompt.tokens
 
-    @property
-    def slots(self) -> tuple[ContextItem, ...]:
-        """Every candidate that would be kept, and the first 20 of each tier that would not."""
-        return self.prompt.slots
-
-    @property
-    def notice(self) -> str | None:
-        """In words, what is not embedded yet, and that another question than this one is recalled."""
-        cost = "the price is not known" if self.rewriting_usd is None else f"at most ${self.rewriting_usd:.4f}"
-        words = f"The question is rewritten first, {cost}; then other passages may be recalled than these."
-        return " ".join(filter(None, (self.prompt.session_context.notice, words * (self.rewriting_usd != 0)))) or None
-
-    @property
-    def sections(self) -> "pd.DataFrame":
-        """One row a section: name, tokens, share of the prompt."""
-        import pandas as pd
-
-        rows = [(section.name, section.place, section.tokens) for section in self.prompt.sections]
-        found = pd.DataFrame(rows, columns=["section", "place", "tokens"])
-        return found.assign(share=(found["tokens"] / max(self.tokens, 1)).round(3))
-
-    @property
-    def frame(self) -> "pd.DataFrame":
-        """One row a slot: what would stand in the prompt, what would not, and why."""
-        return records.frame(self.slots)
-
-    def __repr__(self) -> str:
-        """Show tokens, cost and the use of each tier."""
-        if self.model == tokens.OFFLINE:
-            cost = "free: nothing is sent"
-        elif self.cost_usd is None:
-            cost = "price not known"
-        else:
-            cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
-        sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
-        known = "" if self.counted is None else f", {self.counted:,} by its server"
-        head = f"Preview for {self.model}: {self.tokens:,} tokens{known} ({cost})"
-        lines = [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice]
-        return "\n".join(filter(None, lines))
+def _turn(slot: ContextItem) -> Turn:
+    return slot.role or "user", clean(slot.line)
 
 
 class _Line(NamedTuple):
@@ -219,24 +201,28 @@ class PromptBuilder:
         "guide": one string, with the integration guide's exact text and cuts.
     budget : Budget
         Its window and reply bound the whole prompt.
-    model : Model, optional
-        Who is asked: the tool that is sent to it counts too. Without one nothing is sent beside the text.
-    answering : str, optional
-        Its name, if it is another than the one that would answer now.
+    layout : {"single", "conversation"}
+        "single": all of it in one message; "conversation": HOT as the turns that it was, and the records after it.
     """
 
-    def __init__(
-        self,
-        template: Template = "default",
-        budget: Budget | None = None,
-        model: Model | None = None,
-        answering: str | None = None,
-    ) -> None:
-        self._guide, self._budget = template == "guide", budget or Budget()
-        name = answering or (model.answering if model else tokens.OFFLINE)
-        self._tools_for = name if model and model.tools != "never" and name != tokens.OFFLINE else None
-        fixed = "\0".join((HEADER, INSTRUCTIONS, SCHEMA, BROKEN_OFF, *(() if self._guide else _NOTES.values())))
-        self.template = f"{template}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
+    def __init__(self, template: Template = "default", budget: Budget | None = None, layout: Layout = "single") -> None:
+        self._guide, self._budget, self._turns = template == "guide", budget or Budget(), layout == "conversation"
+        self._tools_for: str | None = None
+        self._cites = False
+        self._header = HEADER.replace("The user's turn", "The user's last turn") if self._turns else HEADER
+        fixed = "\0".join((self._header, INSTRUCTIONS, SCHEMA, BROKEN_OFF, *(() if self._guide else _NOTES.values())))
+        name = f"{template}-{layout}" if self._turns else template
+        self.template = f"{name}-{hashlib.sha256(fixed.encode()).hexdigest()[:8]}"
+
+    @classmethod
+    def of(cls, config: Config, answering: str | None = None) -> Self:
+        """Return the builder of a configuration's prompts; what is sent beside the text is as who answers takes it."""
+        made = cls(config.template, config.budget, config.layout)
+        name = answering or config.model.answering
+        if name != tokens.OFFLINE:
+            made._tools_for = name if config.model.tools != "never" else None
+            made._cites = config.model.citations and not made._guide
+        return made
 
     @classmethod
     def guide(cls, budget: Budget | None = None) -> Self:
@@ -267,10 +253,15 @@ class PromptBuilder:
                 raise PromptTooLong(total, limit)
             cut.update(gone)
             sections = self._sections(user_message, parts, session_context, factor)
+        said = self._said_in(parts, session_context)
+        if self._turns:  # what stands before the first question left goes too
+            cut |= {("hot", slot.rank) for slot in session_context.slots if slot.tier == "hot" and slot not in said}
         return Prompt(
             sections=tuple(sections),
+            turns=tuple(map(_turn, said)),
+            cites=self._cites,
             slots=tuple(
-                replace(slot, kept=False, reason="over window") if (slot.tier, slot.rank) in cut else slot
+                replace(slot, kept=False, reason="over window") if slot.kept and (slot.tier, slot.rank) in cut else slot
                 for slot in session_context.slots
             ),
             template=self.template,
@@ -306,24 +297,34 @@ class PromptBuilder:
         listed = {name: self._listed(heading, parts.get(name, ())) for name, heading in _HEADINGS.items()}
         if not session.current_messages:
             listed["hot"] = NEW
-        texts: list[tuple[str, str, Place]] = [
-            ("header", HEADER, stable),
-            ("hot", listed["hot"] or f"{CURRENT}\n(None of it fits the budget.)", "user"),
-            ("question", f"Current User Input:\n> {quoted}", "user"),
-            *((name, listed[name], "user") for name in ("market", "portfolio", "warm", "cold")),
-            ("instructions", INSTRUCTIONS, stable),
-            ("schema", SCHEMA, stable),
-        ]
+        asked: tuple[str, str, Place] = ("question", f"Current User Input:\n> {quoted}", "user")
+        records: list[tuple[str, str, Place]] = [(name, listed[name], "user") for name in _RECORDS]
+        fixed: list[tuple[str, str, Place]] = [("instructions", INSTRUCTIONS, stable), ("schema", SCHEMA, stable)]
+        if self._turns:
+            texts = [("header", self._header, stable), *fixed, *records, asked]
+        else:
+            hot = listed["hot"] or f"{CURRENT}\n(None of it fits the budget.)"
+            texts = [("header", self._header, stable), ("hot", hot, "user"), asked, *records, *fixed]
         found = [
             Section(name=name, text=safe, tokens=tokens.scaled(count, factor), place=place)
             for name, text, place in texts
             for safe, count in [(_fixed if name in _FIXED else _counted)(text)]
             if safe
         ]
+        if said := [*map(_turn, self._said_in(parts, session))]:
+            text = "\n\n".join(f"{role.capitalize()}: {words}" for role, words in said)
+            cost = sum(tokens.scaled(tokens.count(words) + TURN, factor) for _, words in said)
+            found.insert(len(fixed) + 1, Section(name="hot", text=text, tokens=cost, place="turns"))
         if self._tools_for:
             cost = tool_tokens(RECOMMEND.tokens, self._tools_for, factor)
             found.append(Section(name="tools", text=RECOMMEND.text, tokens=cost, place="tools"))
         return found
+
+    def _said_in(self, parts: _Parts, session: SessionContext) -> list[ContextItem]:
+        """Return what is sent as turns: what HOT keeps, from a question of the analyst's on."""
+        left = {line.rank for line in parts["hot"] if line.text.strip()} if self._turns else ()
+        said = [slot for slot in session.slots if slot.tier == "hot" and slot.kept and slot.rank in left]
+        return [*dropwhile(lambda slot: slot.role != "user", sorted(said, key=lambda slot: slot.item_id))]
 
     def _listed(self, heading: str, lines: Sequence[_Line]) -> str:
         note = [_NOTES[heading]] if heading in _NOTES and not self._guide else []

@@ -12,10 +12,12 @@ from dataclasses import asdict, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from gallump_lab import tokens
 from gallump_lab.brain import claude
 from gallump_lab.brain.answer import Answer, Usage, clean, line
 from gallump_lab.brain.models import price
 from gallump_lab.brain.prices import SpendingLimit, check_spending
+from gallump_lab.brain.request import Request, single
 from gallump_lab.memory.text import indented
 from gallump_lab.tokens import OFFLINE
 
@@ -46,13 +48,13 @@ now. Add no fact and no guess at the answer.
 Reply with the rewritten question and these words on one line, and with nothing else."""
 
 
-def request(built: "Prompt", config: "Config") -> claude.Request | None:
+def request(built: "Prompt", config: "Config") -> Request | None:
     """Return what is sent before a question whose prompt is built for it as asked; None where it is not rewritten."""
     moment, question = built.session_context.moment, built.user_message
     if not (config.rewrite and moment) or config.model.answering == OFFLINE or len(question) > LONGEST:
         return None
     hot = [slot for slot in built.slots if slot.tier == "hot" and slot.kept]  # the newest message first
-    sums = accumulate(slot.tokens for slot in hot)
+    sums = accumulate(tokens.scaled(tokens.count(slot.line), built.session_context.token_factor) for slot in hot)
     newest = [slot for slot, total in zip(hot, sums, strict=True) if total <= SHOWN]
     said = [indented(slot.line) for slot in sorted(newest, key=lambda slot: (slot.message_id or 0, slot.item_id))]
     parts = (
@@ -60,9 +62,8 @@ def request(built: "Prompt", config: "Config") -> claude.Request | None:
         f"=== TODAY ===\n {moment.now:%A, %Y-%m-%d}",
         f"=== QUESTION ===\n{indented(question)}",
     )
-    return claude.Request(
-        system=INSTRUCTIONS, user=clean("\n\n".join(parts)), max_tokens=REPLY, effort="low", thinking=THINKING
-    )
+    asked = single(clean("\n\n".join(parts)))
+    return Request(system=INSTRUCTIONS, messages=asked, max_tokens=REPLY, effort="low", thinking=THINKING)
 
 
 def most_usd(built: "Prompt", config: "Config") -> float | None:

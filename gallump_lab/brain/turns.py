@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
+from gallump_lab.brain import citations
 from gallump_lab.brain.answer import Answer, Usage, clean
-from gallump_lab.brain.models import price_of_answer
+from gallump_lab.brain.citations import Citation
+from gallump_lab.brain.models import thinking_usd
 from gallump_lab.brain.prompt import Prompt
-from gallump_lab.config import Config, Model
+from gallump_lab.config import Config
 from gallump_lab.memory import messages, recall, records
 from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, ContextItem, Overrides, check
@@ -94,6 +96,7 @@ class Turn(locks.Claim):
             "rewritten": received.rewritten,
             "rewriting": received.rewriting,
         }
+        self._prompt = prompt
         self._items = [[*(getattr(s, name) for name in _ITEM), _json(dict(s.signals))] for s in prompt.slots]
 
     def hear(self, piece: str) -> None:
@@ -125,21 +128,32 @@ class Turn(locks.Claim):
             The turn's id, and the reply's message id or None if there is no text.
         """
         self.end()
+        notes = citations.read(answer.cited, self._prompt.results)
         usage = asdict(answer.usage) if answer.usage else dict.fromkeys(each.name for each in fields(Usage))
         same = ("model", "answered", "state", "stop_reason", "plain", "cost_usd", "latency", "first_text", "thinking")
         row: dict[str, Any] = self._row | {name: getattr(answer, name) for name in same} | usage
         row |= {
             "fault": clean(str(answer.fault)) if answer.fault else None,
             "sent": _json(dict(answer.sent)),
+            "citations": _json(citations.recorded(notes)) if notes else None,
             "recommendations": _json([each.to_dict() for each in answer.recommendations]),
             "dropped": _json(list(answer.dropped)),
         }
+        asked = self._prompt.results if "citations" not in answer.sent.get("without", ()) else ()
+        could, did = ({(each.tier, each.item_id) for each in some} for some in (asked, self._cited(notes)))
+        which = [(slot.tier, slot.item_id) for slot in self._prompt.slots]
+        items = [[*item, each in did if each in could else None] for item, each in zip(self._items, which, strict=True)]
         reply = _reply(self._sessions, answer.text, row, answer.state)
         with self._store.write() as con:
             runs.keep(con, self._config)
             if self._drafted:
                 con.execute(_TAKE_IN, [row["question_id"]])
-            return _write(con, row, self._items, reply)
+            return _write(con, row, items, reply)
+
+    def _cited(self, notes: Sequence[Citation]) -> list[ContextItem]:
+        """Return what of the prompt a reply cites."""
+        items = {(note.kind, note.item_id) for note in notes}
+        return [slot for slot in self._prompt.results if (slot.kind, slot.item_id) in items]
 
 
 def _reply(sessions: SessionManager, text: str, row: dict[str, Any], state: messages.State) -> messages.Batch | None:
@@ -159,7 +173,7 @@ def _write(
     ).fetchone() or (0,)
     if items:
         columns = [list(column) for column in zip(*items, strict=True)]
-        names, values = ", ".join((*_ITEM, "signals")), ", ".join(["unnest(?)"] * len(columns))
+        names, values = ", ".join((*_ITEM, "signals", "cited")), ", ".join(["unnest(?)"] * len(columns))
         con.execute(f"insert into slots (turn_id, {names}) select ?, {values}", [turn_id, *columns])
     return int(turn_id), reply_id
 
@@ -178,7 +192,7 @@ def recover(store: Store, sessions: SessionManager) -> int:
         reply = _reply(sessions, text, row, "stopped")
         with store.write() as con:
             if con.execute(_TAKE_IN, [row["question_id"]]).fetchall():
-                _write(con, row | outcome, items, reply)
+                _write(con, row | outcome, [[*item, None] for item in items], reply)
     return len(orphans)
 
 
@@ -265,6 +279,7 @@ newest as (
 )
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
        if(t.turn_id is null, null, {
+           citations: t.citations::text,
            turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), asked: t.model,
            state: t.state, stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort',
            max_tokens: (t.sent->>'max_tokens')::int, thinking: t.thinking, thinking_tokens: t.thinking_tokens,
@@ -306,10 +321,10 @@ def transcript(
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
         turn_id, question_id, model (who answered), asked (who was asked), state, stop_reason, fault, effort, max_tokens
         (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens,
-        input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), tokens (estimated, by section),
-        used (tokens of hot, warm and cold), budget (these, window and reply), recommendations, dropped, rewritten (what
-        recall looked for) and decisions (by position: verdict, note, decided_at). A turn without a reply stands on its
-        question, the newest where it was tried again.
+        input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), citations (its notes), tokens
+        (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and reply), recommendations,
+        dropped, rewritten (what recall looked for) and decisions (by position: verdict, note, decided_at). A turn
+        without a reply stands on its question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -320,7 +335,9 @@ def transcript(
     for turn in turns.values():
         turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
         config = _config(turn["budget"])
-        turn |= {"budget": _budget(config), "decisions": {}, "thinking_usd": _thinking_usd(turn, config.model)}
+        turn |= {"budget": _budget(config), "decisions": {}, "thinking_usd": thinking_usd(turn, config.model)}
+        noted = json.loads(turn["citations"] or "[]")
+        turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
     for turn_id, position, verdict, note, at in decided:
         decision = {"verdict": verdict, "note": note, "decided_at": times.aware(at)}
         turns[turn_id]["decisions"][position] = decision
@@ -333,6 +350,10 @@ def _rows(con: "DuckDBPyConnection", sql: str, given: Any) -> list[dict[str, Any
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
+def _items(catalogue: Catalogue, turn_id: int) -> dict[tuple[str, int], ContextItem]:
+    return {(slot.kind, slot.item_id): slot for slot in slots(catalogue, turn_id) if slot.text}
+
+
 _config = lru_cache(maxsize=64)(Config.from_toml)
 
 
@@ -340,17 +361,9 @@ def _budget(config: Config) -> dict[str, int]:
     return {name: getattr(config.budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
 
 
-def _thinking_usd(turn: dict[str, Any], model: Model) -> float | None:
-    """Return what a turn's thinking cost, as the output that it is billed as."""
-    known, thought = price_of_answer(turn["asked"], turn["model"], model), turn["thinking_tokens"]
-    if not known or not thought:
-        return None
-    prompt = Usage(input_tokens=turn["input_tokens"], output_tokens=0)  # its length decides on the price
-    return known.cost(replace(prompt, output_tokens=thought)) - known.cost(prompt)
-
-
 _SLOTS = """
-select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated, s.unconfirmed,
+select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated,
+       s.cited, s.unconfirmed,
        m.role, coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
        coalesce(m.created_at, i.valid_from) as created_at,
        coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text), '') as text

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 from gallump_lab import tokens
 from gallump_lab.config import Config
 from gallump_lab.masking import masked
-from gallump_lab.memory import cold, ledger, messages, outdated, recall, text, vectors
+from gallump_lab.memory import cold, hot, ledger, messages, outdated, recall, text, vectors
 from gallump_lab.memory.asked import about
-from gallump_lab.memory.corpus import Corpus, View
+from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import (
     NO_OVERRIDES,
     AsOf,
     ContextItem,
     Item,
-    Message,
     Overrides,
     PassedOver,
     Reason,
@@ -34,8 +33,6 @@ from gallump_lab.store import Catalogue, Store, times
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LEAST = 40
-"""So many of a session's newest messages are candidates at least, and as many more as the budget may hold."""
 NEAR_MISSES = 20
 FIRST = 60
 """So many candidates change places among each other; the order does not depend on how many more are looked at."""
@@ -85,7 +82,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     """
     budget, plain = config.budget, config.template == "guide"
     view = corpus.at(con, moment, config.recall.embedder)
-    said, number, found = hot(con, view, session_id, moment, config, factor)
+    said, number, found = hot.hot(con, view, session_id, moment, config, factor, overrides.excluded)
     standing = pack(
         found, sys.maxsize if budget.hot_messages else budget.hot, most=budget.hot_messages, excluded=overrides.excluded
     )
@@ -139,64 +136,6 @@ def context(  # noqa: PLR0913 (a moment's givens)
 
 _FURTHER = ("message_id", "symbol", "created_at", "state", "speaker")
 """What a current message tells beside the guide's keys."""
-
-
-def hot(  # noqa: PLR0913, PLR0917 (a moment's givens)
-    con: "DuckDBPyConnection", view: View, session_id: str | None, moment: AsOf, config: Config, factor: float
-) -> tuple[list[Message], int, list[ContextItem]]:
-    """Return what HOT has: the session's newest messages, oldest first, how many it has in all, and the candidates.
-
-    Candidates are the messages' passages: the newest message first, within one from its first passage on, so that a
-    message that does not fit whole is shown up to the sentence where the budget ends. With `hot_characters` a message
-    is one part, cut to so many characters, as the guide cuts it.
-    """
-    if session_id is None:
-        return [], 0, []
-    budget = config.budget
-    rows = con.execute(
-        f"select {Message.COLUMNS}, count(*) over () from messages "  # noqa: S608 (constant)
-        "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
-        "window newer as (order by message_id desc) "
-        "qualify row_number() over newer <= ? or sum(tokens) over newer - tokens <= ? order by message_id desc",
-        [
-            session_id,
-            moment.seen_message,
-            moment.as_of and times.naive(moment.as_of),
-            LEAST,
-            round(budget.hot / min(factor, 1)),
-        ],
-    ).fetchall()
-    newest = [Message.of(row, moment.at.tzinfo) for row in rows]
-    shown = newest[: budget.hot_messages or None]
-    items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(view, shown, factor)
-    return newest[::-1], rows[0][-1] if rows else 0, items
-
-
-def _passages(view: View, newest: Sequence[Message], factor: float) -> list[ContextItem]:
-    """Return messages' passages as candidates; the first of each begins with the speaker's role."""
-    items: list[ContextItem] = []
-    for message in newest:
-        label = f"{message.role.capitalize()}:"
-        for item in view.of_message(message.message_id):
-            span = (item, *view.spans[item].tolist())
-            items.append(recall.slot(message, span, label, factor, tier="hot", rank=len(items) + 1))
-            label = ""
-    return items
-
-
-def _cut(newest: Sequence[Message], characters: int, factor: float) -> list[ContextItem]:
-    """Return messages as candidates, each cut to so many characters."""
-    items = []
-    for rank, message in enumerate(newest, 1):
-        said, rest = message.text[:characters], message.text[characters:]
-        line = f"{message.role.capitalize()}: {said}{text.ending(message.state, rest)[0]}"
-        cost = tokens.scaled(tokens.count(f"{line}\n"), factor)
-        items.append(
-            message.item(
-                said, tier="hot", kind="message", item_id=message.message_id, rank=rank, line=line, tokens=cost
-            )
-        )
-    return items
 
 
 def recalled(  # noqa: PLR0913 (a moment's givens)

@@ -172,6 +172,9 @@ class ContextItem:
     unconfirmed: str | None = None
     """How long ago a level in it was said last ("not confirmed for 5 months"); None where none is old."""
 
+    cited: bool | None = None
+    """Of a past turn, whether its reply cites it; None where nobody was asked to."""
+
     @cached_property
     def states(self) -> tuple[Hashable, str]:
         """Who speaks of which symbol, and what is stated: equal where one item repeats another."""
@@ -184,7 +187,7 @@ PassedOver = Callable[[ContextItem], Reason | None]
 """Says why a candidate is left out without taking room; None where it is not."""
 
 _COLUMNS = """
-tier rank kept reason outdated unconfirmed tokens score symbol role created_at message_id kind item_id text
+tier rank kept reason outdated unconfirmed cited tokens score symbol role created_at message_id kind item_id text
 """.split()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Int, Unicode, default
 
-from gallump_lab.brain.answer import Reply
+from gallump_lab.brain.reply import Reply
 from gallump_lab.lab import Lab
 from gallump_lab.server.handlers import DescriptionHandler, Failure, GenerateHandler, StreamHandler
 from gallump_lab.server.openapi import DESCRIPTION, GENERATE, STREAM, QuestionBody

@@ -29,7 +29,7 @@ from gallump_lab.store import StoreError, times
 if TYPE_CHECKING:
     from logging import Logger
 
-    from gallump_lab.brain.answer import Reply
+    from gallump_lab.brain.reply import Reply
     from gallump_lab.server.app import Answers
 
 _RAISED = {code.raised: name for name, code in CODES.items() if code.raised}

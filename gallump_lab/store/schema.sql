@@ -110,6 +110,7 @@ create table turns (
     thinking double,                    -- seconds for which the model thought
     answered text,                      -- who did, as the server says it
     sent json,                          -- beside the prompt: max_tokens, effort, without (what the server refuses)
+    citations json,                     -- the reply's notes: of which item, and where in its text
     recommendations json,
     dropped json,                       -- why a recommendation was not valid
     chosen json,                        -- what the analyst pinned and excluded
@@ -130,6 +131,7 @@ create table slots (                    -- the items of a turn's prompt
     kept boolean not null,
     reason text not null,
     outdated text,                      -- what holds instead of it, in words
+    cited boolean,                      -- whether the reply cites it; null where nobody was asked to
     unconfirmed text                    -- how long ago a level in it was said last, in words
 );
 create table drafts (                   -- replies that are coming in; one that stays: its kernel died

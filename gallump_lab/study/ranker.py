@@ -11,6 +11,7 @@ import numpy as np
 from gallump_lab.config import Config, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
+from gallump_lab.memory import hot as newest
 from gallump_lab.memory import ledger, outdated, recall
 from gallump_lab.memory.asked import about, needed
 from gallump_lab.memory.corpus import Corpus, View
@@ -123,7 +124,7 @@ class Ranker:
             recall.rank(con, views[each.embedder], row.sought, symbols=symbols, moment=moment, settings=each, memo=memo)
             for each in self.task.retrievers.values()
         ]
-        _, _, hot = memory.hot(con, any_view, session, moment, config, factor)
+        _, _, hot = newest.hot(con, any_view, session, moment, config, factor)
         cold = learnt.candidates(
             con,
             row.sought,

@@ -134,7 +134,7 @@ class Past:
         answering, factor = self.counts_as(con, config, model)
         try:
             session = self.context(con, corpus, config, factor)
-            builder = PromptBuilder(config.template, config.budget, config.model, answering)
+            builder = PromptBuilder.of(config, answering)
             return builder.build_trading_prompt(self.question or "", self.seen, session), None
         except (PromptTooLong, ConfigError) as error:
             return None, str(error)

@@ -17,7 +17,7 @@ from gallump_lab.study.pictures import COLOURS, INK, PARTS, Picture, picture
 from gallump_lab.ui.widget import Widget, entry, joined, plain, shared, visible, words
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.prompt import Preview
+    from gallump_lab.brain.preview import Preview
     from gallump_lab.lab import Lab
 
 SNIPPET = 300

@@ -13,7 +13,7 @@ from gallump_lab.memory.records import NO_OVERRIDES, Overrides
 from gallump_lab.ui.widget import Growing, visible
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.answer import Reply
+    from gallump_lab.brain.reply import Reply
     from gallump_lab.lab import Lab
 
 NEW = "new"

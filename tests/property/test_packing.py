@@ -1,8 +1,17 @@
-"""The laws of packing: nested, never over budget, nothing twice."""
+"""The laws of packing: nested, never over budget, nothing twice; and what is sent keeps to the window."""
 
-from hypothesis import given
+import json
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from messages_models import MODELS, known
 
+from gallump_lab import Budget, Config, Lab, Model, tokens
+from gallump_lab.brain.brain import Brain
+from gallump_lab.brain.prompt import PromptTooLong
 from gallump_lab.memory.context import FIRST, NEAR_MISSES, already_said, newest_first, pack, shown
 from gallump_lab.memory.records import ContextItem
 
@@ -77,3 +86,59 @@ def test_the_first_that_does_not_fit_ends_it(found: list[ContextItem], budget: i
     if len(kept(packed)) < len(packed):
         assert sum(slot.tokens for slot in packed[: len(kept(packed)) + 1]) > budget
         assert packed[len(kept(packed))].reason == "over budget"
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Give a lab with sixty messages, half of them in the session `new`, and thirty lessons."""
+    now = datetime(2013, 2, 28, 15, tzinfo=UTC)
+    lab = Lab.open(tmp_path_factory.mktemp("talk") / "lab.duckdb", clock=lambda: now)
+    texts = [
+        f"Thought {i}: the AAPL stop belongs under {400 + i} \u2013 \u0110\u00e9j\u00e0 vu?! "
+        + "No, wait:\n\n- why?  " * (i % 5)
+        for i in range(60)
+    ]
+    said = pd.DataFrame({"text": texts, "session_id": ["old"] * 30 + ["new"] * 30})
+    lab.import_messages(said.assign(role="user", created_at=now))
+    for i in range(30):
+        lab.insights.add(f"Lesson {i}: AAPL stops under round numbers get hit at {300 + i}.")
+    return lab
+
+
+@st.composite
+def budgets(draw: st.DrawFn) -> Budget:
+    tiers = {tier: draw(st.integers(0, most)) for tier, most in {"hot": 1_500, "warm": 800, "cold": 400}.items()}
+    reply = draw(st.integers(1, 4_096))
+    most = draw(st.none() | st.integers(1, 5))
+    window = reply + max(sum(tiers.values()), draw(st.integers(800, 3_500)))
+    return Budget(**tiers, reply=reply, window=window, cold_insights=most)
+
+
+@settings(max_examples=60)
+@given(budgets(), st.sampled_from([*MODELS, "qwen3:8b"]), st.floats(0.5, 2), st.sampled_from(["default", "guide"]))
+def test_what_is_sent_keeps_to_the_window_whatever_the_model_and_each_tier_to_its_budget(
+    talk: Lab, budget: Budget, name: str, factor: float, template: str
+) -> None:
+    model = Model(name=name, base_url="http://127.0.0.1:9", factors={name: factor})
+    config, limit = Config(budget=budget, model=model, template=template), budget.window - budget.reply
+    try:
+        prompt = talk.preview("Where is my AAPL stop?", ["AAPL"], "new", config=config).prompt
+    except PromptTooLong:
+        reject()
+    body, facts = Brain(model=model, budget=budget).request(prompt).body(model), known(name)
+    texts = [
+        *(part["text"] for part in body.get("system", ())),
+        body["messages"][0]["content"],
+        json.dumps(body["tools"][0]),
+    ]
+    hidden = facts.tools_prompt if facts else 0
+    assert hidden + sum(tokens.scaled(tokens.count(text), factor) for text in texts) <= prompt.tokens <= limit
+    assert body["max_tokens"] == budget.reply + (model.thinking if facts and facts.thinks else 0)
+    for tier in ("hot", "warm", "cold"):
+        kept = [slot for slot in prompt.slots if slot.tier == tier and slot.kept]
+        assert all(slot.line in prompt.text for slot in kept)
+        if tier != "cold" or budget.cold_insights is None:
+            lines = "\n".join(slot.line for slot in kept)
+            assert (
+                tokens.scaled(tokens.count(lines), factor) <= sum(slot.tokens for slot in kept) <= getattr(budget, tier)
+            )

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from messages_models import known
 from messages_server import RECOMMENDATION, Status, end, say, start, text, thinking, tool
 
 from gallump_lab import tokens
@@ -31,7 +32,7 @@ def prompt(question="Is AAPL worth buying?", template="default"):
     return builder.build_trading_prompt(question, MarketContext(symbols=("AAPL",)), SessionContext())
 
 
-def test_text_arrives_while_the_reply_is_still_being_written(server):
+def test_text_arrives_while_the_reply_is_still_being_written(server, model):
     first_seen = threading.Event()
     server.queue([start(), *text("Perhaps", first_seen, ", below $190.", index=0), *end()])
     pieces = []
@@ -40,7 +41,7 @@ def test_text_arrives_while_the_reply_is_still_being_written(server):
         pieces.append(piece)
         first_seen.set()  # only now does the server go on
 
-    answer = brain(server).send(prompt(), on_text=on_text)
+    answer = brain(server, name=model).send(prompt(), on_text=on_text)
     assert pieces == ["Perhaps", ", below $190."]
     assert answer.text == "Perhaps, below $190."
     assert (answer.state, answer.stop_reason, answer.fault, answer.offline) == ("complete", "end_turn", None, False)
@@ -48,15 +49,18 @@ def test_text_arrives_while_the_reply_is_still_being_written(server):
     assert 0 < answer.first_text <= answer.latency
 
 
-def test_what_is_sent_is_the_prompt_with_its_stable_part_cached_and_a_strict_tool(server):
+def test_what_is_sent_is_the_prompt_with_its_stable_part_cached_and_a_strict_tool(server, model):
     sent, guide = prompt(), prompt(template="guide")
-    brain(server, budget=Budget(reply=777), name="claude-opus-5-5").send(sent)
-    brain(server).send(guide)
+    asked = brain(server, budget=Budget(reply=777), name=model)
+    asked.send(sent)
+    brain(server, name=model).send(guide)
     body, other = (request.body for request in server.requests)
+    facts = known(body["model"])
     assert body["system"] == [{"type": "text", "text": sent.system, "cache_control": {"type": "ephemeral"}}]
     assert body["messages"] == [{"role": "user", "content": sent.user}]
-    assert (body["model"], body["max_tokens"], body["stream"]) == ("claude-opus-5-5", 777 + 8_000, True)
-    assert body["output_config"] == {"effort": "medium"}
+    assert (body["model"], body["stream"]) == (asked.model_name, True)
+    assert body["max_tokens"] == 777 + (8_000 if facts and facts.thinks else 0)
+    assert body.get("output_config") == ({"effort": "medium"} if facts and facts.efforts else None)
     assert body["tool_choice"] == {"type": "auto"}
     (offered,) = body["tools"]
     assert offered["strict"]
@@ -65,10 +69,10 @@ def test_what_is_sent_is_the_prompt_with_its_stable_part_cached_and_a_strict_too
     assert other["messages"] == [{"role": "user", "content": guide.text}]
 
 
-def test_a_recommendation_is_put_into_words_and_an_invalid_one_is_refused_with_a_reason(server):
+def test_a_recommendation_is_put_into_words_and_an_invalid_one_is_refused_with_a_reason(server, model):
     wrong = BUY | {"symbol": "MSFT", "stop": 550.0}
     server.queue([start(), *text("Two ideas."), *tool({"recommendations": [wrong, BUY]}), *end("tool_use")])
-    answer = brain(server).send(prompt())
+    answer = brain(server, name=model).send(prompt())
     assert answer.text == f"Two ideas.\n\n{IN_WORDS} Scripted."  # in words, so that it is remembered
     assert (answer.recommendations, answer.state, answer.plain) == ((Recommendation(**BUY),), "complete", False)
     (reason,) = answer.dropped
@@ -77,30 +81,34 @@ def test_a_recommendation_is_put_into_words_and_an_invalid_one_is_refused_with_a
 
     server.queue([start(), *tool({"recommendations": [BUY]}, index=0), *end("tool_use")])
     pieces = []
-    assert brain(server).send(prompt(), on_text=pieces.append).text == "".join(pieces) == f"{IN_WORDS} Scripted."
+    assert (
+        brain(server, name=model).send(prompt(), on_text=pieces.append).text
+        == "".join(pieces)
+        == f"{IN_WORDS} Scripted."
+    )
 
     server.queue([start(), *text("Done."), *tool({"recommendations": [BUY]}, name="place_order"), *end("tool_use")])
-    other = brain(server).send(prompt())  # of a tool that was not offered
+    other = brain(server, name=model).send(prompt())  # of a tool that was not offered
     assert (other.recommendations, other.text) == ((), "Done.")
 
 
-def test_a_fenced_block_serves_where_no_tool_was_called_and_stays_in_the_text(server):
+def test_a_fenced_block_serves_where_no_tool_was_called_and_stays_in_the_text(server, model):
     words = f"Buy.\n\n```json\n{json.dumps({'recommendations': [BUY]})}\n```"
     server.queue(say(words))
-    answer = brain(server, tools="never").send(prompt())
+    answer = brain(server, name=model, tools="never").send(prompt())
     assert (answer.text, answer.recommendations) == (words, (Recommendation(**BUY),))
     assert "tools" not in server.requests[0].body
 
 
-def test_a_server_without_tools_is_asked_once_more_without_them(server):
+def test_a_server_without_tools_is_asked_once_more_without_them(server, model):
     server.queue(Status.error(500, "invalid_request_error", "tools need --jinja"), say("Plainly said."))
-    answer = brain(server, max_retries=0).send(prompt())
+    answer = brain(server, name=model, max_retries=0).send(prompt())
     assert (answer.text, answer.sent["without"]) == ("Plainly said.", ["tools"])
     assert "does not take tools: asked without, now and from here on." in answer.told
-    again = brain(server, max_retries=0).send(prompt())
+    again = brain(server, name=model, max_retries=0).send(prompt())
     assert (again.told, again.sent["without"]) == (None, ["tools"])
     server.queue(Status.error(400, "invalid_request_error", "tools are not supported"))
-    assert isinstance(brain(server, tools="always").send(prompt()).fault, faults.BadRequest)
+    assert isinstance(brain(server, name=model, tools="always").send(prompt()).fault, faults.BadRequest)
     assert ["tools" in request.body for request in server.requests] == [True, False, False, True]
 
 
@@ -130,20 +138,20 @@ def test_a_configured_price_is_used_without_one_no_cost_is_claimed_and_without_u
     assert estimated.cost_usd > (tokens.count(prompt().text) * 2 + tokens.count("Yes.") * 10) / 1e6
 
 
-def test_thinking_is_no_part_of_the_text_and_half_a_character_can_be_stored(server):
+def test_thinking_is_no_part_of_the_text_and_half_a_character_can_be_stored(server, model):
     blocks = [*thinking("Let me see. "), *text("Buy \ud83d.", index=1), *thinking("hm", index=2)]
     server.queue([start(), *blocks, *text("Now.", index=3), *end(output_tokens=900)])
     pieces = []
-    answer = brain(server).send(prompt(), on_text=pieces.append)
+    answer = brain(server, name=model).send(prompt(), on_text=pieces.append)
     assert (answer.text, answer.state, answer.plain) == ("Buy \ufffd.\n\nNow.", "complete", False)
     assert "".join(pieces) == answer.text
 
 
-def test_how_the_model_ended_is_told_and_the_text_kept(server):
+def test_how_the_model_ended_is_told_and_the_text_kept(server, model):
     states = {"max_tokens": "cut", "model_context_window_exceeded": "cut", "pause_turn": "cut"}
     for reason, state in (states | {"refusal": "refused", "stop_sequence": "complete"}).items():
         server.queue(say("As far as it came", stop_reason=reason))
-        answer = brain(server).send(prompt())
+        answer = brain(server, name=model).send(prompt())
         found = (answer.text, answer.state, answer.stop_reason, answer.fault)
         assert found == ("As far as it came", state, reason, None)
         assert (answer.ending is None) == (state == "complete")
@@ -215,20 +223,20 @@ def test_questions_at_once_get_each_its_own_reply_inside_a_running_event_loop_to
     assert found == [f"You asked: Who is {name}?" for name in names]
 
 
-def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server):
+def test_what_on_text_raises_ends_the_request_and_keeps_what_had_arrived(server, model):
     server.queue([start(), *text("One.", threading.Event(), "Two."), *end()])
 
     def broken(_):
         raise KeyboardInterrupt
 
-    answer = brain(server).send(prompt(), on_text=broken)
+    answer = brain(server, name=model).send(prompt(), on_text=broken)
     assert (answer.state, answer.text) == ("stopped", "One.")
     with pytest.raises(KeyboardInterrupt):
         answer.raise_if_failed()
     assert server.requests[0].gone.wait(30)
 
 
-def test_a_reply_that_comes_at_once_is_a_reply(server):
+def test_a_reply_that_comes_at_once_is_a_reply(server, model):
     content = [
         {"type": "text", "text": "Buy. \U0001f680"},
         {"type": "tool_use", "id": "toolu_1", "name": "recommend", "input": {"recommendations": [BUY]}},
@@ -237,7 +245,7 @@ def test_a_reply_that_comes_at_once_is_a_reply(server):
     usage = {"input_tokens": 1_000, "output_tokens": 50}
     server.queue(Status(200, {**message, "stop_reason": "max_tokens", "stop_sequence": None, "usage": usage}))
     seen = []
-    answer = brain(server).send(prompt(), on_text=seen.append)
+    answer = brain(server, name=model).send(prompt(), on_text=seen.append)
     assert answer.text == "".join(seen)
     assert answer.text.startswith("Buy. \U0001f680")
     assert (answer.state, answer.stop_reason, answer.fault) == ("cut", "max_tokens", None)

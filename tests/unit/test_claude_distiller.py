@@ -4,22 +4,17 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from messages_server import DROP, MessagesServer, Status, say
+from messages_server import DROP, Status, say
 
 from gallump_lab import tokens
 from gallump_lab.brain import answer, model_insights
 from gallump_lab.brain.answer import Usage
+from gallump_lab.brain.models import price
 from gallump_lab.config import Model
 from gallump_lab.memory.records import Learnt, Message
 
 KEY = "sk-ant-planted-0123456789abcdef"
 BEGIN = datetime(2024, 5, 30, 14, 5, tzinfo=UTC)
-
-
-@pytest.fixture
-def server():
-    with MessagesServer() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -67,9 +62,9 @@ def read(*items, said=SAID):
     return model_insights.read(items, dict(enumerate(said, 1)))
 
 
-def test_an_insight_comes_back_with_the_sessions_message_ids_and_what_it_cost(server):
+def test_an_insight_comes_back_with_the_sessions_message_ids_and_what_it_cost(server, model):
     server.queue(called(STOP, input_tokens=1_000, cache_read_input_tokens=10_000))
-    found = ask(server)
+    found = ask(server, name=model)
     assert found.learnt == (
         Learnt(
             text="Ann's stop for AAPL is 338.",
@@ -84,8 +79,9 @@ def test_an_insight_comes_back_with_the_sessions_message_ids_and_what_it_cost(se
         ),
     )
     assert (found.answer.state, found.refused, found.notice) == ("complete", (), None)
-    assert found.answer.usage == Usage(input_tokens=1_000, output_tokens=20, cache_read_tokens=10_000)
-    assert found.answer.cost_usd == pytest.approx((1_000 * 2 + 10_000 * 0.2 + 20 * 10) / 1e6)
+    used, known = found.answer.usage, price(found.answer.model)
+    assert used == Usage(input_tokens=1_000, output_tokens=20, cache_read_tokens=10_000)
+    assert found.answer.cost_usd == (known and pytest.approx(known.cost(used)))
 
 
 def test_the_session_is_sent_as_data_that_cannot_pass_for_headings_or_other_messages(server):
@@ -280,18 +276,18 @@ def test_what_cannot_be_read_is_a_failure_and_the_session_can_be_distilled_again
         json.dumps({"insights": [STOP]}),
     ],
 )
-def test_a_server_without_structured_outputs_gives_them_in_its_text(server, words):
+def test_a_server_without_structured_outputs_gives_them_in_its_text(server, model, words):
     refusal = "output_config.format: Extra inputs are not permitted"
     server.queue(Status.error(400, "invalid_request_error", refusal), say(words))
-    found = ask(server)
+    found = ask(server, name=model)
     assert [each.text for each in found.learnt] == [STOP["text"]]
     assert ["format" in request.body.get("output_config", {}) for request in server.requests] == [True, False]
 
 
 @pytest.mark.parametrize(("reason", "state"), [("max_tokens", "cut"), ("refusal", "refused")])
-def test_an_answer_that_did_not_come_to_its_end_is_not_believed(server, reason, state):
+def test_an_answer_that_did_not_come_to_its_end_is_not_believed(server, model, reason, state):
     server.queue(say(json.dumps({"insights": [STOP]}), stop_reason=reason))
-    found = ask(server)
+    found = ask(server, name=model)
     assert (found.answer.state, found.learnt, found.answer.fault) == (state, (), None)
     assert found.notice.endswith("it can be distilled again.")
 
@@ -337,11 +333,13 @@ def test_of_a_long_session_the_newest_messages_are_shown_and_cited_by_their_own_
     assert tokens.scaled(tokens.count(shown), 1.55) < 4_200
 
 
-def test_the_estimate_is_of_what_is_sent_what_is_known_and_the_longest_answer(server):
-    sent, most = model_insights.estimate(SAID, model=Model(base_url=server.url, name="claude-sonnet-5"))
+def test_the_estimate_is_of_what_is_sent_what_is_known_and_the_longest_answer(server, model):
+    sent, most = model_insights.estimate(SAID, model=Model(base_url=server.url, name=model))
     server.queue(called())
-    ask(server)
+    ask(server, name=model)
     body = server.requests[0].body
     texts = (body["system"][0]["text"], body["messages"][0]["content"], json.dumps(body["output_config"]["format"]))
-    assert 1 <= sent / (sum(map(tokens.count, texts)) * 1.55) < 1.05
-    assert most == pytest.approx(((sent + model_insights.KNOWN) * 2 * 1.25 + body["max_tokens"] * 10) / 1e6)
+    known, factor = price(body["model"]), tokens.FACTORS[tokens.family(body["model"])]
+    assert 1 <= sent / (sum(map(tokens.count, texts)) * factor) < 1.05
+    longest = Usage(input_tokens=0, cache_write_tokens=sent + model_insights.KNOWN, output_tokens=body["max_tokens"])
+    assert most == (known and pytest.approx(known.cost(longest)))

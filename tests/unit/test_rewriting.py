@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from clock import Clock
+from messages_models import MODELS, known
 from messages_server import DROP, Status, say, start, text
 
 from gallump_lab import Config, ConfigError, Lab, Model, study
@@ -14,7 +15,7 @@ from gallump_lab.brain.answer import ModelError
 from gallump_lab.ui.inspector import carried
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-PRICED = {"claude-sonnet-5-5": (2.0, 10.0)}
+PRICED = dict.fromkeys([*MODELS, "qwen3:8b"], (2.0, 10.0))
 TOLD = "Where is my stop on AAPL? giraffe"
 
 
@@ -54,7 +55,8 @@ def test_off_it_sends_the_question_alone(lab, server):
     assert carried(lab, reply.reply_id)["notice"] is None
 
 
-def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analysts_own(lab, server):
+def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analysts_own(lab, server, model):
+    lab.apply(configured(server, name=model))
     first = lab.ask("I bought AAPL; a trailing stop it is.")
     server.queue(say(f"\n{TOLD}\n", usage={"input_tokens": 300}), say("At 420.", usage={"input_tokens": 1_000}))
     reply = lab.ask("Where is it, since last week?", session_id=first.session_id)
@@ -62,7 +64,9 @@ def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analys
     assert "I bought AAPL; a trailing stop it is." in before["messages"][0]["content"]
     assert "Monday, 2026-03-02" in before["messages"][0]["content"]
     assert "tools" not in before
-    assert before["max_tokens"] == rewriting.REPLY + rewriting.THINKING
+    facts = known(before["model"])
+    assert before["max_tokens"] == rewriting.REPLY + (rewriting.THINKING if facts and facts.thinks else 0)
+    assert before.get("output_config") == ({"effort": "low"} if facts and facts.efforts else None)
     assert "Current User Input:\n> Where is it, since last week?" in sent["messages"][0]["content"]
     assert TOLD not in sent["messages"][0]["content"]
     assert "The giraffe rule" in recalled(reply)
@@ -142,7 +146,7 @@ def test_a_preview_tells_what_it_may_cost_and_sends_nothing(lab, server):
     server.queue(say(TOLD), say("At 420."))
     lab.ask("Where is it?")
     assert lab.spent_today < preview.most_usd
-    lab.apply(configured(server, name="qwen3:8b"))
+    lab.apply(configured(server, name="llama3.2"))
     assert "rewritten first, the price is not known" in lab.preview("Where is it?").notice
 
 

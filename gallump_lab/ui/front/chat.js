@@ -49,10 +49,7 @@ function render({ model, el }) {
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
   const form = make("form", {}, box, make("div", { class: "gl-buttons" }, send, stop));
-  // JupyterLab must not take what is typed here, neither by its shortcuts (`apart`) nor by the guard that it puts on a
-  // field inside a cell, which forbids line breaks and undoing.
   const root = make("section", { class: "gl-chat", "aria-label": "Chat" });
-  root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
   root.append(top, bar, middle, notice, chosen, form, heard);
   tell.inspect = (message) => (inspect(true), seen.look(message));
   el.append(root);
@@ -185,15 +182,9 @@ function render({ model, el }) {
     const next = place.live
       ? "Your next question goes on with this session."
       : "This session has ended. Your next question begins a new one that goes on from it.";
-    const back = place.continues
-      ? button("What it goes on from", () => tell({ type: "show", session: place.continues }))
-      : null;
-    bar.replaceChildren(
-      make("b", { dir: "auto" }, place.title ?? "Untitled"),
-      make("span", {}, next),
-      ...(back ? [back] : []),
-      button("All messages", () => tell({ type: "show", session: null })),
-    );
+    bar.replaceChildren(make("b", { dir: "auto" }, place.title ?? "Untitled"), make("span", {}, next));
+    if (place.continues) bar.append(button("What it goes on from", () => tell({ type: "show", session: place.continues })));
+    bar.append(button("All messages", () => tell({ type: "show", session: null })));
   }
 
   /** Take away what stands for the turn that is running; the kernel tells what has come of it. */
@@ -327,7 +318,7 @@ function render({ model, el }) {
       if (message.view !== view) return;
       if (!seen.root.hidden) seen.look(reply.role === "assistant" && !box.value ? reply.message_id : null);
       if (!box.value) box.value = restore;
-      fit();
+      fit(box);
     },
     refused(message) {
       if (message.view !== view) return;
@@ -368,12 +359,7 @@ function render({ model, el }) {
     clearTimeout(sent?.timer);
     sent = null;
     say();
-    fit();
-  }
-
-  function fit() {
-    box.style.height = "auto";
-    box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
+    fit(box);
   }
 
   function submit() {
@@ -399,7 +385,7 @@ function render({ model, el }) {
     }
   });
   box.addEventListener("input", () => {
-    fit();
+    fit(box);
     if (seen.of != null) seen.look(null);
     else seen.refresh();
   });

@@ -38,9 +38,7 @@ function card(idea, decide) {
   const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)));
   const terms = figures.map(([term, figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, figure)));
   const why = idea.rationale ? make("p", { class: "gl-text", dir: "auto" }, idea.rationale) : null;
-  const made = make("div", { class: "gl-card", role: "group", "aria-label": name });
-  made.append(head, make("dl", {}, ...terms), ...(why ? [why] : []), decision(idea, decide));
-  return made;
+  return make("div", { class: "gl-card", role: "group", "aria-label": name }, head, make("dl", {}, ...terms), why, decision(idea, decide));
 }
 
 const seconds = (time) => (time < 0.1 ? "under 0.1 s" : `${time.toFixed(time < 10 ? 1 : 0)} s`);

@@ -61,8 +61,6 @@ function render({ model, el }) {
   acts.append(...(insights ? [pin, retire, edit, undo] : [undo]));
   const foot = make("footer", { class: "gl-foot" }, group, acts, make("p", { class: "gl-why" }, kind.keys));
   const root = make("section", { class: "gl-chat gl-grader gl-empty", "aria-label": kind.name });
-  // JupyterLab puts a guard on fields inside a cell, which forbids undoing in them.
-  root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
   root.append(top, asked, list, notice, foot, heard);
   el.append(root);
 
@@ -288,11 +286,7 @@ function render({ model, el }) {
       mark(row);
       tell({ type: "edit", place: row.place, text: given });
     };
-    const fit = () => {
-      box.style.height = "auto";
-      box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
-    };
-    box.addEventListener("input", fit);
+    box.addEventListener("input", () => fit(box));
     box.addEventListener("keydown", (event) => {
       if (event.isComposing || event.keyCode === 229) return; // an input method is at work: its Enter picks a word
       if (event.key !== "Enter" && event.key !== "Escape") return;
@@ -305,7 +299,7 @@ function render({ model, el }) {
     row.editor.addEventListener("submit", (event) => event.preventDefault());
     const focused = row.button === document.activeElement;
     row.button.replaceWith(row.editor);
-    fit();
+    fit(box);
     box.setSelectionRange(box.value.length, box.value.length);
     if (focused) box.focus({ preventScroll: true });
   }

@@ -114,7 +114,6 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
   }
 
   function slot(item) {
-    const made = make("li", { class: "gl-slot", "data-key": keyOf(item) });
     const open = () => {
       from = keyOf(item);
       (item.kind !== "insight" && reveal(item.message_id)) || tell({ type: "source", kind: item.kind, item: item.item_id, message: item.message_id });
@@ -124,13 +123,14 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     const pin = button("Pin", () => choose(pinned, excluded, item), { "aria-pressed": "false", "aria-label": "Pin for the next question" });
     const out = button("Exclude", () => choose(excluded, pinned, item), { "aria-pressed": "false", "aria-label": "Exclude from the next question" });
     pin.hidden = item.kind === "message"; // the guide's template shows whole messages, which have no rank to gain
-    made.append(
+    return make(
+      "li",
+      { class: "gl-slot", "data-key": keyOf(item) },
       make("p", { class: "gl-facts" }, ...head),
       button(item.text, open, { class: "gl-open", dir: "auto", title: "Show where this was said" }),
       make("p", { class: "gl-why" }, item.why),
       make("p", { class: "gl-actions" }, pin, out),
     );
-    return made;
   }
 
   function group(tier, { slots, nothing }, part) {

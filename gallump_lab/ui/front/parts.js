@@ -113,8 +113,18 @@ function clock(moment) {
   return today ? hour.format(moment) : `${day.format(moment)}, ${hour.format(moment)}`;
 }
 
-/** Keep what is typed here from JupyterLab's shortcuts (x on a button would cut the cell); saving stays JupyterLab's. */
+/** Make a field as high as its text. */
+function fit(box) {
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
+}
+
+/**
+ * Keep what is typed here from JupyterLab: from its shortcuts (x on a button would cut the cell; saving stays
+ * JupyterLab's), and from the guard that it puts on a field inside a cell, which forbids line breaks and undoing.
+ */
 function apart(root, el) {
+  root.addEventListener("beforeinput", (event) => event.stopPropagation(), true);
   root.addEventListener("keydown", (event) => {
     event.stopPropagation();
     if (!(event.ctrlKey || event.metaKey) || event.altKey || event.key.toLowerCase() !== "s") return;

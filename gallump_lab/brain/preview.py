@@ -1,0 +1,81 @@
+"""What a question would send, before anything is sent."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.brain.prompt import Prompt
+from gallump_lab.brain.reply import usage_line
+from gallump_lab.config import Budget
+from gallump_lab.memory import records
+from gallump_lab.memory.records import ContextItem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a question would send, before anything is sent."""
+
+    prompt: Prompt
+    model: str
+    budget: Budget
+    cost_usd: float | None
+    """USD for the prompt alone, nothing of it cached; None where the price is not known."""
+    most_usd: float | None
+    """USD if reply and thinking are as long as they may be, with what rewriting the question may cost."""
+    rewriting_usd: float | None = 0.0
+    """Of that what rewriting may cost at most: 0 where the question is not rewritten."""
+    counted: int | None = None
+    """The prompt's tokens as the model's server counts them, where it was asked (`exact=True`)."""
+
+    @property
+    def text(self) -> str:
+        """The exact prompt, system part first."""
+        return self.prompt.text
+
+    @property
+    def tokens(self) -> int:
+        """The model's tokens, as estimated."""
+        return self.prompt.tokens
+
+    @property
+    def slots(self) -> tuple[ContextItem, ...]:
+        """Every candidate that would be kept, and the first 20 of each tier that would not."""
+        return self.prompt.slots
+
+    @property
+    def notice(self) -> str | None:
+        """In words, what is not embedded yet, and that another question than this one is recalled."""
+        cost = "the price is not known" if self.rewriting_usd is None else f"at most ${self.rewriting_usd:.4f}"
+        words = f"The question is rewritten first, {cost}; then other passages may be recalled than these."
+        return " ".join(filter(None, (self.prompt.session_context.notice, words * (self.rewriting_usd != 0)))) or None
+
+    @property
+    def sections(self) -> "pd.DataFrame":
+        """One row a section: name, tokens, share of the prompt."""
+        import pandas as pd
+
+        rows = [(section.name, section.place, section.tokens) for section in self.prompt.sections]
+        found = pd.DataFrame(rows, columns=["section", "place", "tokens"])
+        return found.assign(share=(found["tokens"] / max(self.tokens, 1)).round(3))
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a slot: what would stand in the prompt, what would not, and why."""
+        return records.frame(self.slots)
+
+    def __repr__(self) -> str:
+        """Show tokens, cost and the use of each tier."""
+        if self.model == tokens.OFFLINE:
+            cost = "free: nothing is sent"
+        elif self.cost_usd is None:
+            cost = "price not known"
+        else:
+            cost = f"${self.cost_usd:.4f}, at most ${self.most_usd:.4f} with the reply"
+        sections = ", ".join(f"{section.name} {section.tokens}" for section in self.prompt.sections)
+        known = "" if self.counted is None else f", {self.counted:,} by its server"
+        head = f"Preview for {self.model}: {self.tokens:,} tokens{known} ({cost})"
+        lines = [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice]
+        return "\n".join(filter(None, lines))

@@ -1,0 +1,123 @@
+"""HOT: the newest of the current session, as passages of a section or as the turns that it had."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gallump_lab import tokens
+from gallump_lab.config import Config
+from gallump_lab.memory import recall, text
+from gallump_lab.memory.corpus import View
+from gallump_lab.memory.records import AsOf, ContextItem, Item, Message
+from gallump_lab.store import times
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LEAST = 40
+"""So many of a session's newest messages are candidates at least, and as many more as the budget may hold."""
+
+
+def hot(  # noqa: PLR0913, PLR0917 (a moment's givens)
+    con: "DuckDBPyConnection",
+    view: View,
+    session_id: str | None,
+    moment: AsOf,
+    config: Config,
+    factor: float,
+    excluded: Collection[Item] = (),
+) -> tuple[list[Message], int, list[ContextItem]]:
+    """Return what HOT has: the session's newest messages, oldest first, how many it has in all, and the candidates.
+
+    Candidates are the messages' passages: the newest message first, within one from its first passage on, so that a
+    message that does not fit whole is shown up to the sentence where the budget ends. With `hot_characters` a message
+    is one part, cut to so many characters, as the guide cuts it.
+    """
+    if session_id is None:
+        return [], 0, []
+    budget, until = config.budget, moment.as_of and times.naive(moment.as_of)
+    rows = con.execute(
+        f"select {Message.COLUMNS}, count(*) over () from messages "  # noqa: S608 (constant)
+        "where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) "
+        "window newer as (order by message_id desc) "
+        "qualify row_number() over newer <= ? or sum(tokens) over newer - tokens <= ? order by message_id desc",
+        [
+            session_id,
+            moment.seen_message,
+            until,
+            LEAST,
+            round(budget.hot / min(factor, 1)),
+        ],
+    ).fetchall()
+    newest = [Message.of(row, moment.at.tzinfo) for row in rows]
+    shown = newest[: budget.hot_messages or None]
+    if config.layout == "conversation":
+        given = {"session": session_id, "step": budget.hot_step, "seen": moment.seen_message, "as_of": until}
+        starts = {start for (start,) in con.execute(_STARTS, given).fetchall()}
+        items = _turns(shown, starts, factor, excluded)
+    else:
+        items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(view, shown, factor)
+    return newest[::-1], rows[0][-1] if rows else 0, items
+
+
+_STARTS = """
+with said as (
+    select message_id, role, (sum(tokens) over (order by message_id) - tokens) // $step as step
+    from messages where session_id = $session and message_id <= $seen and created_at <= coalesce($as_of, created_at)
+)
+select message_id from said where role = 'user'
+qualify step > coalesce(max(step) over (order by message_id rows between unbounded preceding and 1 preceding), -1)
+"""
+"""The questions at which HOT may begin: the first after every so many tokens of the session."""
+TURN = 4
+"""The cl100k tokens that a turn takes beside its text."""
+
+
+def _turns(
+    newest: Sequence[Message], starts: Collection[int], factor: float, excluded: Collection[Item]
+) -> list[ContextItem]:
+    """Return messages as candidates for turns, the newest first.
+
+    Those between two starts stand in the prompt together or not at all: the newest of them costs what all do, and the
+    others nothing more.
+    """
+    items: list[ContextItem] = []
+    together: list[ContextItem] = []
+    for message in newest:
+        line = f"{message.text}{text.ending(message.state, '')[0]}"
+        cost = tokens.scaled(tokens.count(line) + TURN, factor)
+        given = {"tier": "hot", "kind": "message", "item_id": message.message_id, "line": line}
+        together.append(message.item(message.text, rank=len(items) + len(together) + 1, tokens=cost, **given))
+        if message.message_id in starts:
+            paid = [item for item in together if ("message", item.item_id) not in excluded]
+            whole = sum(item.tokens for item in paid)
+            items += [replace(item, tokens=whole if item is paid[0] else 0) if paid else item for item in together]
+            together = []
+    return items
+
+
+def _passages(view: View, newest: Sequence[Message], factor: float) -> list[ContextItem]:
+    """Return messages' passages as candidates; the first of each begins with the speaker's role."""
+    items: list[ContextItem] = []
+    for message in newest:
+        label = f"{message.role.capitalize()}:"
+        for item in view.of_message(message.message_id):
+            span = (item, *view.spans[item].tolist())
+            items.append(recall.slot(message, span, label, factor, tier="hot", rank=len(items) + 1))
+            label = ""
+    return items
+
+
+def _cut(newest: Sequence[Message], characters: int, factor: float) -> list[ContextItem]:
+    """Return messages as candidates, each cut to so many characters."""
+    items = []
+    for rank, message in enumerate(newest, 1):
+        said, rest = message.text[:characters], message.text[characters:]
+        line = f"{message.role.capitalize()}: {said}{text.ending(message.state, rest)[0]}"
+        cost = tokens.scaled(tokens.count(f"{line}\n"), factor)
+        items.append(
+            message.item(
+                said, tier="hot", kind="message", item_id=message.message_id, rank=rank, line=line, tokens=cost
+            )
+        )
+    return items

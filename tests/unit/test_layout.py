@@ -1,0 +1,160 @@
+"""A prompt laid out as the conversation that it continues, and replies that cite what was recalled."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from clock import Clock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from messages_server import MessagesServer, Status, cited, end, say, start
+
+from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key-of-the-environment")
+    with MessagesServer() as running:
+        yield running
+
+
+@pytest.fixture
+def clock():
+    return Clock(START)
+
+
+def opened(tmp_path, server, clock, *, citations=False, layout="conversation", hot=2_000, step=100):
+    server.clock = lambda: clock().timestamp()
+    budget = Budget(hot=hot, hot_step=step)
+    config = Config(layout=layout, budget=budget, model=Model(base_url=server.url, citations=citations))
+    return Lab.open(tmp_path / "lab.duckdb", clock=clock, config=config)
+
+
+def chat(lab, clock, turns, *, days=1):
+    """Chat for some days, so many turns a day, two minutes apart."""
+    for day in range(days):
+        session = None
+        for turn in range(turns):
+            stop, more = 400 + 10 * day + turn, "Long words. " * turn
+            reply = lab.ask(f"My AAPL stop is {stop}. Where was it before? {more}", ["AAPL"], session_id=session)
+            session = reply.session_id
+            clock.now += timedelta(minutes=2)
+        clock.now += timedelta(days=1)
+    return reply
+
+
+def test_the_session_is_sent_as_its_turns_and_the_records_after_it(tmp_path, server, clock):
+    reply = chat(opened(tmp_path, server, clock), clock, 3)
+    *turns, last = server.requests[-1].body["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2
+    assert turns[0]["content"].startswith("My AAPL stop is 400.")
+    assert turns[-1]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert last["content"].startswith("=== MARKET DATA ===")
+    assert last["content"].splitlines()[-2:][0] == "Current User Input:"
+    assert "CURRENT CONVERSATION" not in reply.prompt.text
+    assert reply.prompt.tokens == sum(section.tokens for section in reply.prompt.sections)
+
+
+def test_the_cache_is_read_for_as_long_as_the_session_begins_alike(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, hot=20_000)
+    session = chat(lab, clock, 6).session_id
+    read = [request.usage["cache_read_input_tokens"] for request in server.requests]
+    kept = [a["cache_read_input_tokens"] + a["cache_creation_input_tokens"] for a in (r.usage for r in server.requests)]
+    assert read[1:] == kept[:-1]  # each turn reads all that the one before it had written
+    clock.now += timedelta(minutes=8) - timedelta(days=1)
+    late = lab.ask("And now?", session_id=session)
+    assert (late.usage.cache_read_tokens, late.usage.cache_write_tokens > 0) == (0, True)  # it lasts five minutes
+
+
+def test_the_guides_template_is_one_string():
+    with pytest.raises(ConfigError, match='template "guide", whose text is one string'):
+        Config(layout="conversation", template="guide")
+
+
+@pytest.mark.parametrize("citations", [False, True])
+@pytest.mark.parametrize("layout", ["single", "conversation"])
+def test_every_turn_replays_to_what_was_sent_and_what_if_in_another_layout(tmp_path, server, clock, layout, citations):
+    lab = opened(tmp_path, server, clock, layout=layout, citations=citations)
+    chat(lab, clock, 3, days=2)
+    snapshot = lab.snapshot()
+    assert study.replay(snapshot).frame["identical"].all()
+    other = replace(lab.config, layout="single" if layout == "conversation" else "conversation")
+    tried = study.replay(snapshot, config=other)
+    assert tried.frame["problem"].isna().all()
+
+
+@given(budgets=st.lists(st.integers(0, 3_000), min_size=2, max_size=2).map(sorted), step=st.integers(1, 400))
+@settings(max_examples=20, deadline=None)
+def test_a_larger_budget_keeps_all_that_a_smaller_one_does_and_begins_at_a_question(talked, budgets, step):
+    kept = []
+    for hot in budgets:
+        config = replace(talked.config, budget=Budget(hot=hot, hot_step=step))
+        found = talked.preview("And now?", session_id=talked.sid, config=config)
+        said = [slot for slot in found.slots if slot.tier == "hot" and slot.kept]
+        assert sum(slot.tokens for slot in said) <= hot
+        assert len(found.prompt.turns) == len(said)
+        assert not said or found.prompt.turns[0][0] == "user"
+        kept.append({slot.item_id for slot in said})
+    assert kept[0] <= kept[1]
+
+
+@pytest.fixture(scope="module")
+def talked(tmp_path_factory):
+    clock = Clock(START)
+    lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=clock, config=Config(layout="conversation"))
+    lab.sid = chat(lab, clock, 12).session_id
+    clock.now -= timedelta(days=1)
+    return lab
+
+
+def test_a_reply_says_what_it_rests_on_and_its_items_tell(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, citations=True)
+    chat(lab, clock, 2)
+    content = lab.preview("Where was my AAPL stop?", ["AAPL"]).prompt.messages[-1]["content"]
+    result = [part for part in content if part["type"] == "search_result"][1]
+    server.queue([start(), *cited("It stood at 401", index=0, result=result, number=1), *say(", as you said.")[1:]])
+    reply = lab.ask("Where was my AAPL stop?", ["AAPL"])
+    (note,) = reply.citations
+    slot = reply.prompt.results[1]
+    assert (note.number, note.kind, note.item_id, note.message_id) == (1, "passage", slot.item_id, slot.message_id)
+    assert reply.text == "It stood at 401, as you said."  # no blank line where a sentence was split
+    assert "It stood at 401[1], as you said.\n\n[1] 2026-03-0" in repr(reply)
+    assert reply.to_dict()["citations"][0]["places"] == (15,)
+    told = {slot.item_id: slot.cited for slot in lab.slots(reply.turn_id) if slot.tier == "warm" and slot.kept}
+    assert told == {each.item_id: each.item_id == note.item_id for each in reply.prompt.results}
+    assert lab.transcript(limit=1)[0]["turn"]["citations"] == [note]
+    assert lab.messages["text"].iloc[-1] == reply.text
+    lab.forget(message_id=note.message_id)
+    assert lab.transcript(limit=1)[0]["turn"]["citations"] == []
+
+
+def test_a_server_that_knows_no_search_results_gets_text_and_nobody_counts_as_uncited(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, citations=True, layout="single")
+    chat(lab, clock, 2)
+    server.queue(Status.error(400, "invalid_request_error", "messages.0.content.1: unknown type search_result"))
+    reply = lab.ask("Where was my AAPL stop?", ["AAPL"])
+    assert "does not take citations" in reply.notice
+    assert "My AAPL stop is 400." in server.requests[-1].body["messages"][0]["content"]
+    assert {slot.cited for slot in lab.slots(reply.turn_id)} == {None}
+
+
+def test_hostile_citations_are_passed_over(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, citations=True)
+    chat(lab, clock, 2)
+    odd = [
+        {"type": "citations_delta", "citation": {"search_result_index": place}} for place in (99, -1, "1", None, True)
+    ]
+    server.queue([start(), *cited_block("Yes.", odd), *end()])
+    reply = lab.ask("Where was my AAPL stop?", ["AAPL"])
+    assert (reply.text, reply.citations) == ("Yes.", ())
+
+
+def cited_block(text, deltas):
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    for delta in ({"type": "text_delta", "text": text}, *deltas):
+        yield {"type": "content_block_delta", "index": 0, "delta": json.loads(json.dumps(delta))}
+    yield {"type": "content_block_stop", "index": 0}
