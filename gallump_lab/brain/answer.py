@@ -129,7 +129,8 @@ class Answer:
     """The name of who answered, as the server says it."""
     sent: Mapping[str, Any] = field(default_factory=dict)
     """What was asked for beside the prompt: `max_tokens`, `effort`, and under `without` the optional fields that the
-    server refuses and that were left out for it."""
+    server refuses and that were left out for it; and what it said beside the reply: its id (`message`), and why its
+    cache was missed by how many tokens (`missed`)."""
     told: str | None = None
     """In words, what the server refused just now, and that it was asked without: said once."""
     usage: Usage | None = None

@@ -55,6 +55,10 @@ class Arrived:
     """Whether it is said how much was written in the end: what a message begins with is no more than a beginning."""
     model: str | None = None
     """Who answers, as the server says it."""
+    message: str | None = None
+    """The id that the server gave it."""
+    missed: str | None = None
+    """Why its cache was missed, and by how many tokens, as the server says it."""
     stop_reason: str | None = None
     begun: bool = False
     ended: bool = False
@@ -125,6 +129,8 @@ class Arrived:
         kind = _at(event, "type")
         if kind == "message_start":
             self.begun, self.model = True, line(_at(event, "message", "model"))[:200] or None
+            self.message = line(_at(event, "message", "id"))[:200] or None
+            self.missed = _missed(_at(event, "message", "diagnostics", "cache_miss_reason"))
             self._count(_at(event, "message", "usage"))
         elif kind == "message_delta":
             self._end(_at(event, "delta"))
@@ -178,6 +184,14 @@ class Arrived:
         found = {name: value for name, value in said.items() if type(value) is int and 0 <= value < _BILLION}
         self.usage |= found
         return found
+
+
+def _missed(reason: object) -> str | None:
+    """Return in words why the cache was missed; None where it was not, or nobody says."""
+    kind, number = line(_at(reason, "type"))[:60], _at(reason, "cache_missed_input_tokens")
+    if not kind or (type(number) is int and number <= 0):
+        return None
+    return kind.replace("_", " ") + (f", {number:,} tokens" if type(number) is int else "")
 
 
 def _at(value: object, *names: str) -> object:

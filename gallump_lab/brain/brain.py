@@ -108,7 +108,9 @@ class Brain:
         said, plain = prompt.messages, [{"role": role, "content": text} for role, text in prompt.turns]
         plain.append({"role": "user", "content": prompt.user})
         room = self.budget.reply
-        return Request(system=prompt.system, messages=plain, citing=said, max_tokens=room, tool=tool)
+        return Request(
+            system=prompt.system, messages=plain, citing=said, previous=prompt.previous, max_tokens=room, tool=tool
+        )
 
     def _ask(
         self,

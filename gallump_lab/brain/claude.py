@@ -40,6 +40,7 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "format": ("format", "json_schema"),
     "cache_control": ("cache_control",),
     "citations": ("search_result", "citations"),
+    "diagnostics": ("diagnostics",),
     "strict": ("strict",),
     "tools": ("tool", "schema"),
 }
@@ -104,7 +105,13 @@ def ask(
         calls=tuple(map(clean, reply.calls)),
         model=name,
         answered=reply.model,
-        sent={"max_tokens": asked.max_tokens, "effort": asked.effort, "without": [*asked.without]},
+        sent={
+            "max_tokens": asked.max_tokens,
+            "effort": asked.effort,
+            "without": [*asked.without],
+            "message": reply.message,
+            "missed": reply.missed,
+        },
         told=asked.told,
         cited=tuple((result, len(clean(reply.text[:place]))) for result, place in reply.cited),
         usage=reply.told,
@@ -238,7 +245,8 @@ def count(request: Request, model: "Model") -> int:
     without = _UNKNOWN_HERE.get((model.server, name), frozenset())
     while True:
         body = request.body(model, without)
-        del body["max_tokens"]
+        for name in ("max_tokens", "diagnostics"):
+            body.pop(name, None)
         try:
             with _client(model, "Anthropic") as client:
                 return int(client.messages.count_tokens(**body).input_tokens)
@@ -307,6 +315,7 @@ def _refused(error: Exception, body: Mapping[str, Any], model: "Model") -> froze
         "effort": "effort" in output,
         "format": "format" in output,
         "cache_control": any("cache_control" in block for block in body.get("system", ())),
+        "diagnostics": "diagnostics" in body,
         "citations": any(isinstance(each["content"], list) and len(each["content"]) > 1 for each in body["messages"]),
         "strict": tools and model.tools == "auto" and "strict" in tools[0],
         "tools": tools and model.tools == "auto",

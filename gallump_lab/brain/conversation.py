@@ -271,8 +271,9 @@ class Conversation:
                 factor=memory.learnt_factor(con, config.model.answering, config),
                 overrides=overrides,
             )
+            before = turns.last_message(con, received.session_id)
         builder = PromptBuilder.of(config)
-        return builder.build_trading_prompt(question, market, session)
+        return replace(builder.build_trading_prompt(question, market, session), previous=before)
 
     def _answer(
         self,

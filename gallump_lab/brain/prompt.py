@@ -107,6 +107,8 @@ class Prompt:
     """The template's name and a hash of its fixed text; a layout that is not the default's stands in it too."""
     turns: tuple[Turn, ...] = ()
     """The session's turns that are sent as such, oldest first."""
+    previous: str | None = None
+    """The id that a server gave the session's reply before."""
     cites: bool = False
     """Whether what is recalled is sent as search results."""
     user_message: str

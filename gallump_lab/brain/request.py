@@ -24,6 +24,8 @@ class Request:
     """Through which it may give what is no prose."""
     citing: Sequence[Mapping[str, Any]] = ()
     """The messages with what is recalled as search results, if it is to be cited; for a server that knows these."""
+    previous: str | None = None
+    """The id that the server gave the session's reply before, so that it can say why its cache was missed."""
     form: Tool | None = None
     """Whose input, as JSON, the whole answer is to be."""
     effort: Effort | None = None
@@ -56,6 +58,8 @@ class Request:
             before = body["messages"][-2]
             block = {"type": "text", "text": before["content"], "cache_control": {"type": "ephemeral"}}
             body["messages"][-2] = {**before, "content": [block]}
+        if known and "diagnostics" not in without:
+            body["diagnostics"] = {"previous_message_id": self.previous}
         body |= ({"system": [stable]} if self.system else {}) | ({"output_config": output} if output else {})
         given_up = without if model.tools == "auto" else ()
         if self.tool and model.tools != "never" and "tools" not in given_up:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
@@ -196,6 +195,14 @@ def recover(store: Store, sessions: SessionManager) -> int:
     return len(orphans)
 
 
+def last_message(con: "DuckDBPyConnection", session_id: str) -> str | None:
+    """Return the id that a server gave a session's newest reply."""
+    found = con.execute(
+        "select sent->>'message' from turns where session_id = ? order by turn_id desc limit 1", [session_id]
+    ).fetchone()
+    return found[0] if found else None
+
+
 _AGAIN = """
 select q.session_id, q.text, q.symbol, t.watchlist::text, t.chosen::text, t.rewritten,
        exists (from drafts where question_id = $id) or exists (
@@ -283,7 +290,7 @@ select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.sta
            turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), asked: t.model,
            state: t.state, stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort',
            max_tokens: (t.sent->>'max_tokens')::int, thinking: t.thinking, thinking_tokens: t.thinking_tokens,
-           cache_read_tokens: t.cache_read_tokens,
+           cache_read_tokens: t.cache_read_tokens, missed: t.sent->>'missed',
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
            used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
@@ -320,11 +327,11 @@ def transcript(
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
         turn_id, question_id, model (who answered), asked (who was asked), state, stop_reason, fault, effort, max_tokens
-        (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens,
-        input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), citations (its notes), tokens
-        (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and reply), recommendations,
-        dropped, rewritten (what recall looked for) and decisions (by position: verdict, note, decided_at). A turn
-        without a reply stands on its question, the newest where it was tried again.
+        (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens, missed
+        (why the cache was), input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), citations
+        (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
+        reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
+        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -334,7 +341,7 @@ def transcript(
         entry["created_at"] = times.aware(entry["created_at"])
     for turn in turns.values():
         turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
-        config = _config(turn["budget"])
+        config = runs.read(turn["budget"])
         turn |= {"budget": _budget(config), "decisions": {}, "thinking_usd": thinking_usd(turn, config.model)}
         noted = json.loads(turn["citations"] or "[]")
         turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
@@ -352,9 +359,6 @@ def _rows(con: "DuckDBPyConnection", sql: str, given: Any) -> list[dict[str, Any
 
 def _items(catalogue: Catalogue, turn_id: int) -> dict[tuple[str, int], ContextItem]:
     return {(slot.kind, slot.item_id): slot for slot in slots(catalogue, turn_id) if slot.text}
-
-
-_config = lru_cache(maxsize=64)(Config.from_toml)
 
 
 def _budget(config: Config) -> dict[str, int]:

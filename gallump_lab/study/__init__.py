@@ -1,6 +1,7 @@
 """What-if on a snapshot of recorded conversations."""
 
 from gallump_lab.store import Snapshot
+from gallump_lab.study.cited import Cited, cited
 from gallump_lab.study.labelling import Silver, silver
 from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, Rankings, rank
 from gallump_lab.study.relevance import Relevance, ablations, relevance
@@ -14,6 +15,7 @@ __all__ = [
     "GRID",
     "RETRIEVERS",
     "Best",
+    "Cited",
     "NothingToMeasure",
     "OverLimit",
     "Rankings",
@@ -27,6 +29,7 @@ __all__ = [
     "Sweep",
     "Tokens",
     "ablations",
+    "cited",
     "insights",
     "rank",
     "relevance",

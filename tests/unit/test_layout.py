@@ -158,3 +158,36 @@ def cited_block(text, deltas):
     for delta in ({"type": "text_delta", "text": text}, *deltas):
         yield {"type": "content_block_delta", "index": 0, "delta": json.loads(json.dumps(delta))}
     yield {"type": "content_block_stop", "index": 0}
+
+
+def test_the_share_of_cited_tokens_is_told_by_tier_signal_and_insight(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, citations=True)
+    chat(lab, clock, 2, days=6)
+    found = study.cited(lab.snapshot())
+    shown = [(slot, reply) for reply in lab.turns["turn_id"] for slot in lab.slots(reply) if slot.cited is not None]
+    warm = found.shares("tier").loc["warm"]
+    mine = [slot for slot, _ in shown if slot.tier == "warm"]
+    assert warm["tokens"] == sum(slot.tokens for slot in mine)
+    assert warm["share"] == pytest.approx(sum(slot.tokens for slot in mine if slot.cited) / warm["tokens"])
+    assert 0 <= warm["low"] < warm["share"] < warm["high"] <= 1
+    assert warm["sessions"] >= 5
+    assert found.by == "citations"
+    assert "tier warm: " in repr(found)
+    with pytest.raises(ValueError, match="group must be one of tier, kind, signal, insight"):
+        found.shares("colour")
+
+
+def test_without_citations_shared_words_stand_in_and_are_named(talked):
+    found = study.cited(talked.snapshot())
+    assert (found.by, set(found.frame["tier"])) == ("shared words", {"hot", "warm"})
+    assert "no reply was asked to cite" in repr(found)
+
+
+def test_why_the_cache_was_missed_is_recorded(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, layout="conversation")
+    session = chat(lab, clock, 2).session_id
+    clock.now -= timedelta(days=1)
+    lab.apply(replace(lab.config, model=replace(lab.config.model, tools="never")))
+    lab.ask("And now?", session_id=session)
+    turn = lab.transcript(limit=1)[0]["turn"]
+    assert turn["missed"].startswith("tools changed, ")
