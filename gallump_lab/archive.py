@@ -107,7 +107,7 @@ class Archive:
 
     def export(self, session_id: str) -> str:
         """Return a session as a Markdown document."""
-        return history.markdown(self.store, session_id)
+        return history.markdown(self.store, session_id, turns.noted(self.store, session_id))
 
     def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
         """Delete a message or a session for good, and all that rests on it alone; see `memory.history.forget`."""
