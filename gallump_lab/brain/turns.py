@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
 from gallump_lab.brain import citations
 from gallump_lab.brain.answer import Answer, Usage, clean
 from gallump_lab.brain.citations import Citation
+from gallump_lab.brain.models import thinking_usd
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.config import Config
 from gallump_lab.memory import messages, recall, records
@@ -287,10 +287,10 @@ newest as (
 select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
        if(t.turn_id is null, null, {
            citations: t.citations::text,
-           turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), state: t.state,
-           stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort', thinking: t.thinking,
-           thinking_tokens: t.thinking_tokens, cache_read_tokens: t.cache_read_tokens,
-           missed: t.sent->>'missed',
+           turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), asked: t.model,
+           state: t.state, stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort',
+           max_tokens: (t.sent->>'max_tokens')::int, thinking: t.thinking, thinking_tokens: t.thinking_tokens,
+           cache_read_tokens: t.cache_read_tokens, missed: t.sent->>'missed',
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
            used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
@@ -326,12 +326,12 @@ def transcript(
     -------
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
-        turn_id, question_id, model (who answered), state, stop_reason, fault, effort, thinking (seconds),
-        thinking_tokens, cache_read_tokens, missed (why the cache was), input_tokens (the whole prompt's),
-        output_tokens, cost_usd, latency (seconds), citations (its notes), tokens (estimated, by section), used (tokens
-        of hot, warm and cold), budget (these, window and reply), recommendations, dropped, rewritten (what recall
-        looked for) and decisions (by position: verdict, note, decided_at). A turn without a reply stands on its
-        question, the newest where it was tried again.
+        turn_id, question_id, model (who answered), asked (who was asked), state, stop_reason, fault, effort, max_tokens
+        (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens, missed
+        (why the cache was), input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), citations
+        (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
+        reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
+        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -341,7 +341,8 @@ def transcript(
         entry["created_at"] = times.aware(entry["created_at"])
     for turn in turns.values():
         turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
-        turn |= {"budget": _budget(turn["budget"]), "decisions": {}}
+        config = runs.read(turn["budget"])
+        turn |= {"budget": _budget(config), "decisions": {}, "thinking_usd": thinking_usd(turn, config.model)}
         noted = json.loads(turn["citations"] or "[]")
         turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
     for turn_id, position, verdict, note, at in decided:
@@ -360,10 +361,8 @@ def _items(catalogue: Catalogue, turn_id: int) -> dict[tuple[str, int], ContextI
     return {(slot.kind, slot.item_id): slot for slot in slots(catalogue, turn_id) if slot.text}
 
 
-@lru_cache(maxsize=64)
-def _budget(toml: str) -> dict[str, int]:
-    budget = Config.from_toml(toml).budget
-    return {name: getattr(budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
+def _budget(config: Config) -> dict[str, int]:
+    return {name: getattr(config.budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
 
 
 _SLOTS = """
