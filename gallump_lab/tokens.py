@@ -106,7 +106,7 @@ def family(model: str) -> str:
     """
     if model == OFFLINE:
         return "offline"
-    name = model.lower()
+    name = model.lower().rpartition("/")[2]  # a local file may lie anywhere
     if "claude" not in name:
         return "other"
     found = re.search(r"(opus|sonnet|haiku)-(\d{1,2})(?:-(\d{1,2}))?(?!\d)", name)

@@ -1,11 +1,13 @@
 """What comes of asking: an answer, what it recommends and cost, or an error that says what to do."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from gallump_lab.lazy import regex
 from gallump_lab.masking import masked
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
@@ -184,7 +186,8 @@ class Answer:
 
 _NOTICES: Mapping[str, str] = {
     "stopped": "Stopped. What had arrived is kept.",
-    "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones.",
+    "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones, "
+    "or lower the budget's tiers where the model's own context is full.",
     "refused": "The model declined to go on{category}. Your question is kept, and what had arrived; "
     "ask in other words.",
 }
@@ -272,6 +275,7 @@ _WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
     529: (ServerTrouble, "{server} is overloaded", "Ask again {when}."),
 }
 _REFUSED = (BadRequest, "{server} refused the request", "Lower the budget if it is too long, or mend the settings.")
+_TOO_LONG = regex(r"(?:prompt|input|request) is too l|context\W*(?:size|length|window|limit)", re.IGNORECASE)
 _TROUBLE = (ServerTrouble, "{server} failed", "Ask again {when}.")
 
 
@@ -313,10 +317,12 @@ def failure(error: Exception | None, *, begun: bool, server: str, model: str, ti
 def _status_failure(error: "APIStatusError", *, server: str, model: str) -> ModelError:
     """Turn the SDK's error for a status or an error event into ours."""
     status = error.status_code if error.status_code != 200 else _MID_STREAM.get(error.type, 500)
-    kind, what, mend = _WORDS.get(status, _REFUSED if status < 500 else _TROUBLE)
+    said = _said(error.body)
+    known = 413 if status == 400 and _TOO_LONG.search(said) else status
+    kind, what, mend = _WORDS.get(known, _REFUSED if status < 500 else _TROUBLE)
     wait = retry_after(error)
     when = "in a minute or two" if wait is None else f"in {math.ceil(wait)} seconds"
-    reason = ": ".join(filter(None, (str(status), _said(error.body))))
+    reason = ": ".join(filter(None, (str(status), said)))
     words = f"{what.format(server=server, model=model)} ({reason}). {mend.format(when=when)}"
     return kind(words, status=status, retry_after=wait)
 

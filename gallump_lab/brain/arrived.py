@@ -81,7 +81,9 @@ class Arrived:
     def state(self) -> State:
         """What its end says of it."""
         reason = (self.stop_reason or "").partition(":")[0]
-        return "cut" if reason in _CUT else "refused" if reason == "refusal" else "complete"
+        # Some proxies call a reply ended that has used up all its tokens.
+        full = self.sent is not None and self.usage.get("output_tokens") == self.sent.max_tokens
+        return "refused" if reason == "refusal" else "cut" if full or reason in _CUT else "complete"
 
     @property
     def told(self) -> Usage | None:

@@ -303,8 +303,10 @@ def learnt_factor(con: "DuckDBPyConnection", model: str, config: Config, as_of: 
         "select coalesce(sum(output_tokens - coalesce(thinking_tokens, 0)), 0), coalesce(sum(m.tokens), 0) from "
         "(select * from turns where model = ? and plain and asked_at <= coalesce(?::timestamp, asked_at) "
         "order by turn_id desc limit 2000) t "
-        "join messages m on m.message_id = t.reply_id",
-        [model, as_of and times.naive(as_of)],
+        "join messages m on m.message_id = t.reply_id "
+        "where output_tokens - coalesce(thinking_tokens, 0) <= ? * m.tokens",
+        # Some servers count what was thought unseen as text, or make the count up: that is no text alone.
+        [model, as_of and times.naive(as_of), 3 * tokens.FACTORS[tokens.family(model)]],
     ).fetchone() or (0, 0)
     return tokens.learnt_factor(model, int(billed), int(counted), config.model.factors)
 

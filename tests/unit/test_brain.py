@@ -155,6 +155,9 @@ def test_how_the_model_ended_is_told_and_the_text_kept(server, model):
         found = (answer.text, answer.state, answer.stop_reason, answer.fault)
         assert found == ("As far as it came", state, reason, None)
         assert (answer.ending is None) == (state == "complete")
+    allowed = server.requests[-1].body["max_tokens"]
+    server.queue([start(), *text("All its tokens, and"), *end("end_turn", output_tokens=allowed)])
+    assert brain(server, name=model).send(prompt()).state == "cut"
 
 
 def test_the_environment_names_model_server_and_key(server, monkeypatch):

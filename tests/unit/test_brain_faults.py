@@ -66,6 +66,23 @@ def test_each_refusal_has_its_own_words_and_keeps_the_question(server, model):
         assert answer.ending.endswith("Your question is kept.")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "request (1267 tokens) exceeds the available context size (1024 tokens), try increasing it",
+        "litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException",
+        "This model's maximum context length is 8192 tokens.",
+    ],
+)
+def test_a_prompt_that_the_models_context_cannot_hold_is_called_too_large(server, said):
+    server.queue(Status.error(400, "invalid_request_error", said))
+    fault = send(server).fault
+    assert (type(fault), fault.status) == (faults.BadRequest, 400)
+    assert str(fault).startswith("The prompt is too large for 127.0.0.1")
+    assert "Lower the budget's tiers or its window." in str(fault)
+
+
 def test_a_rate_limit_says_when_to_ask_again(server):
     for value, seconds in {"90": 90, "soon": None, "nan": None, "1e300": None}.items():
         server.queue(Status.error(429, "rate_limit_error", "slow down", retry_after=value))

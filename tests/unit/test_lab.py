@@ -238,6 +238,9 @@ def test_the_token_factor_is_learnt_from_plain_replies(tmp_path: Path, monkeypat
     monkeypatch.setenv("ANTHROPIC_API_KEY", "planted-key")
     factor = lab.preview("And now?").prompt.session_context.token_factor
     assert factor == round((1.55 * 2_000 + 2 * counted) / (2_000 + counted), 3)
+    with lab.store.write() as con:  # that is not the text's alone, whatever the server says
+        con.execute("update turns set output_tokens = ?", [10 * counted])
+    assert lab.preview("And now?").prompt.session_context.token_factor == 1.55
     with lab.store.read() as con:
         before = learnt_factor(con, "claude-sonnet-5-5", Config(), NOW - timedelta(days=1))
     assert before == 1.55

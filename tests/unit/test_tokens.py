@@ -56,7 +56,9 @@ def test_counting_works_without_network_from_the_first_run(monkeypatch: pytest.M
         ("claude-haiku-5-5", "claude-newer"),
         ("claude-3-5-sonnet-20241022", "claude-older"),
         ("us.anthropic.claude-sonnet-4-5-v1:0", "claude-older"),
+        ("anthropic/claude-sonnet-4-6", "claude-older"),
         ("qwen3:8b", "other"),
+        ("/home/claude/models/SmolLM2-135M-Instruct.gguf", "other"),
         (tokens.OFFLINE, "offline"),
     ],
 )
