@@ -203,18 +203,24 @@ def _at(value: object, *names: str) -> object:
     return value
 
 
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def events(text: bytes) -> Iterator[SimpleNamespace]:
     """Return the events of a reply that a server gives at once, as JSON, though it was asked for a stream."""
     message: Any = json.loads(text, object_hook=lambda found: SimpleNamespace(**found))
     if _at(message, "type") != "message":
         return
     yield SimpleNamespace(type="message_start", message=message)
-    blocks = _at(message, "content")
-    for block in blocks if isinstance(blocks, list) else ():
+    for block in _list(_at(message, "content")):
         yield SimpleNamespace(type="content_block_start", content_block=block)
         said, called = _at(block, "text"), json.dumps(_at(block, "input"), default=vars)
         yield SimpleNamespace(type="content_block_delta", delta=SimpleNamespace(type="text_delta", text=said))
         delta = SimpleNamespace(type="input_json_delta", partial_json=called)
         yield SimpleNamespace(type="content_block_delta", delta=delta)
+        for each in _list(_at(block, "citations")):
+            delta = SimpleNamespace(type="citations_delta", citation=each)
+            yield SimpleNamespace(type="content_block_delta", delta=delta)
     yield SimpleNamespace(type="message_delta", delta=message, usage=_at(message, "usage"))
     yield SimpleNamespace(type="message_stop")

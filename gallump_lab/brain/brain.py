@@ -118,10 +118,13 @@ class Brain:
         hear: tuple[Callable[[str], None], Callable[[], None] | None],
         stop: threading.Event,
     ) -> tuple[Answer, str]:
-        """Ask Claude; also return the words that its recommendations add to its own, which remembers them."""
+        """Ask Claude; also return the words that its recommendations add to its own."""
         on_text, on_thinking = hear
         request = self.request(prompt)
-        answer = claude.ask(request, model=self.model, on_text=on_text, on_thinking=on_thinking, stop=stop)
+        return self.told(claude.ask(request, model=self.model, on_text=on_text, on_thinking=on_thinking, stop=stop))
+
+    def told(self, answer: Answer) -> tuple[Answer, str]:
+        """Read what a model's answer recommends; also return the words that this adds to its own."""
         found, dropped = recommendations.read(answer.calls, answer.text)
         text, said = answer.text, ""
         if found and answer.calls and answer.state in {"complete", "cut"}:

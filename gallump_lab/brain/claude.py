@@ -77,16 +77,33 @@ def ask(
     Answer
         Also where the model or the network failed; its text and calls are cleaned, its recommendations not read yet.
     """
-    started, name = time.perf_counter(), model.answering
+    started, sent = time.perf_counter(), not stop.is_set()
     reply = Arrived(tool=request.tool.name if request.tool else "")
-    sent = not stop.is_set()
     if sent:
         _receive(request, model, reply, (on_text, on_thinking or (lambda: None)), stop)
-    asked = reply.sent or Sent(max_tokens=request.most(model), effort=None)
+    return answered(request, model, reply, started, share=float(sent))
+
+
+def answered(request: Request, model: "Model", reply: Arrived, started: float, *, share: float = 1.0) -> Answer:
+    """Judge and price what has arrived of a reply.
+
+    Parameters
+    ----------
+    request : Request
+        What was sent.
+    model : Model
+        Who was asked.
+    reply : Arrived
+        What came.
+    started : float
+        When it was asked, by the performance counter; NaN where that tells nothing.
+    share : float
+        What it costs, as a share of the price; 0 where nothing was sent.
+    """
+    name, asked = model.answering, reply.sent or Sent(max_tokens=request.most(model), effort=None)
     fault = None
     if reply.over and not reply.ended:
-        server = _host(model.server or "https://api.anthropic.com")
-        fault = answers.failure(reply.error, begun=reply.begun, server=server, model=name, timeout=model.timeout)
+        fault = failure(reply.error, model, begun=reply.begun)
     elif reply.over and reply.state == "cut" and reply.thinking is not None and not (reply.text.strip() or reply.calls):
         mend = "less effort (Model.effort), or with more room to think (Model.thinking)"
         if (known := facts(name)) is None or not known.thinks:  # it is given no room of its own
@@ -95,11 +112,11 @@ def ask(
         fault = answers.EmptyReply(f"{words} Ask again with {mend}.")
     state: State = "stopped" if not reply.over else "failed" if fault else reply.state
     rate, cost = price_of_answer(name, reply.model, model), None
-    if not sent or (reply.error and not reply.begun and _is_unbilled(reply.error)):
+    if not share or (reply.error and not reply.begun and _is_unbilled(reply.error)):
         cost = 0.0
     elif rate:
         factor = tokens.FACTORS[tokens.family(name)]
-        cost = rate.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor))
+        cost = rate.cost(reply.billed(request.tokens(model, factor), asked.max_tokens, factor)) * share
     return Answer(
         text=clean(reply.text),
         calls=tuple(map(clean, reply.calls)),
@@ -185,7 +202,7 @@ async def _until(hung_up: threading.Event, stream: Coroutine[Any, Any, None]) ->
         await task
 
 
-def _client(model: "Model", kind: str, **options: Any) -> Any:
+def connect(model: "Model", kind: str, **options: Any) -> Any:
     """Build a client of the SDK's, "AsyncAnthropic" or "Anthropic"."""
     import anthropic
 
@@ -202,7 +219,7 @@ def _client(model: "Model", kind: str, **options: Any) -> Any:
 
 
 async def _stream(request: Request, model: "Model", put: Callable[[object], None]) -> None:
-    client = _client(model, "AsyncAnthropic")
+    client = connect(model, "AsyncAnthropic")
     async with client, await _open(client, request, model, put) as stream:
         if stream.response.headers.get("content-type", "").startswith("application/json"):  # it knows no streams
             for event in events(await stream.response.aread()):
@@ -214,22 +231,23 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
 
 def find_model(model: "Model") -> None:
     """Ask a server that is not Anthropic's whom "auto" means there, until it says so; till then it stays unnamed."""
-    if model.own_server or model.answering != UNNAMED or model.server in _SILENT:
-        return
-    if names := models(model):
-        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
+    if not model.own_server and model.answering == UNNAMED and model.server not in _SILENT:
+        models(model)
 
 
 def models(model: "Model") -> tuple[str, ...]:
-    """Return which models a server says it has; none where it does not say, or not within seconds."""
+    """Return which models a server says it has, the one that "auto" means among them; none unless it says so soon."""
     try:
-        with _client(model, "Anthropic", timeout=_QUICK) as client:
+        with connect(model, "Anthropic", timeout=_QUICK) as client:
             names = [line(getattr(each, "id", None)) for each in client.models.list(limit=100).data or ()]
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the server, the question is told it
         if type(error).__name__ == "APITimeoutError":
             _SILENT.add(model.server)
         return ()
-    return tuple(name for name in names if name and len(name) <= 200)
+    found = tuple(name for name in names if name and len(name) <= 200)
+    if found and not model.own_server:
+        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
+    return found
 
 
 def count(request: Request, model: "Model") -> int:
@@ -240,18 +258,17 @@ def count(request: Request, model: "Model") -> int:
     ModelError
         If the server does not say.
     """
-    server, name = _host(model.server or "https://api.anthropic.com"), model.answering
-    without = _UNKNOWN_HERE.get((model.server, name), frozenset())
+    without = _UNKNOWN_HERE.get((model.server, model.answering), frozenset())
     while True:
         body = request.body(model, without)
         for name in ("max_tokens", "diagnostics"):
             body.pop(name, None)
         try:
-            with _client(model, "Anthropic") as client:
+            with connect(model, "Anthropic") as client:
                 return int(client.messages.count_tokens(**body).input_tokens)
         except Exception as error:  # noqa: BLE001 - what a server sends may be anything
             if not (refused := _refused(error, body, model)):
-                raise answers.failure(error, begun=False, server=server, model=name, timeout=model.timeout) from None
+                raise failure(error, model) from None
             without |= refused
 
 
@@ -285,7 +302,7 @@ async def _open(
             if refused := _refused(error, body, model):
                 without |= refused
                 continue
-            wait = _pause(error, tries)
+            wait = pause(error, tries)
             if wait is None or tries >= model.max_retries:
                 raise
             tries += 1
@@ -296,11 +313,18 @@ async def _open(
             return stream
 
 
+def prepared(request: Request, model: "Model") -> tuple[dict[str, Any], Sent]:
+    """Return what is sent, without the optional fields that the server is known to refuse, and what to tell of it."""
+    without = _UNKNOWN_HERE.get((model.server, model.answering), frozenset())
+    body = request.body(model, without)
+    return body, _sent(body, without, (), model)
+
+
 def _sent(body: Mapping[str, Any], without: Collection[str], new: Collection[str], model: "Model") -> Sent:
     words = None
     if new:
         fields = ", ".join(sorted(new))
-        words = f"{model.answering} at {_host(model.server or 'https://api.anthropic.com')} does not take {fields}"
+        words = f"{model.answering} at {host(model)} does not take {fields}"
         words = f"{words}: asked without, now and from here on."
     effort = body.get("output_config", {}).get("effort")
     return Sent(max_tokens=body["max_tokens"], effort=effort, without=tuple(sorted(without)), told=words)
@@ -327,7 +351,7 @@ def _refused(error: Exception, body: Mapping[str, Any], model: "Model") -> froze
     return frozenset(found[:1] if "tools" in found else found)
 
 
-def _pause(error: "APIError", tries: int) -> float | None:
+def pause(error: "APIError", tries: int) -> float | None:
     """Return the seconds to wait before the request is sent again; None if that would not help or take too long."""
     status: int | None = getattr(error, "status_code", None)
     again = _is_unsent(error) if status is None else status >= 500 or status in {408, 409, 429}
@@ -346,6 +370,12 @@ def _is_unbilled(error: Exception) -> bool:
     return isinstance(error, answers.ModelError) or hasattr(error, "status_code") or _is_unsent(error)
 
 
-def _host(url: str) -> str:
+def failure(error: Exception | None, model: "Model", *, begun: bool = False) -> answers.ModelError:
+    """Name what went wrong between this machine and a model's server."""
+    return answers.failure(error, begun=begun, server=host(model), model=model.answering, timeout=model.timeout)
+
+
+def host(model: "Model") -> str:
     """Return a server's host and port, for a message: a base URL may hold a password."""
+    url = model.server or "https://api.anthropic.com"
     return url.partition("//")[2].rpartition("@")[2].partition("/")[0] or "the server"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude
-from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, clean, line
+from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, category, clean, line
 from gallump_lab.brain.models import price
 from gallump_lab.brain.recommendations import MOST, Tool, last_json, short
 from gallump_lab.brain.request import Request, single
@@ -125,7 +125,7 @@ class Distilled:
     @property
     def notice(self) -> str | None:
         """What to tell a reader about a session that was not distilled, in a sentence or two; None if it was."""
-        told = _NOTICES.get(self.answer.state, "").format(category=self.answer.category)
+        told = _NOTICES.get(self.answer.state, "").format(category=category(self.answer.stop_reason))
         return str(self.answer.fault) if self.answer.fault else told or None
 
 
@@ -157,20 +157,23 @@ def ask(
     Distilled
         Also where the model or the network failed: its answer's state is "failed" then, and its fault says why.
     """
-    request, shown = _request(messages, known, model, hints=hints)
+    request, shown = requested(messages, known, model, hints=hints)
     got = claude.ask(request, model=model, on_text=lambda _: None, stop=stop or threading.Event())
-    fault = got.fault
-    found: tuple[Learnt, ...] = ()
-    refused: tuple[str, ...] = ()
+    return believed(got, shown, hints=hints)
+
+
+def believed(got: Answer, shown: Mapping[int, Message], *, hints: bool) -> Distilled:
+    """Take what can be believed of an answer about the messages that it was shown; see `ask`."""
+    fault, given = got.fault, Distilled(answer=got)
     if got.state == "complete" and not got.text.strip():
         fault = EmptyReply(f"{got.model} gave an empty answer.")
     elif got.state == "complete":
         items, wrong = REMEMBER.given([last_json(got.text)], "")
         found, refused = read(items, shown)
-        found = tuple(each for each in found if hints or not each.hint)
+        given = replace(given, learnt=tuple(each for each in found if hints or not each.hint), refused=refused)
         fault = BrokenReply(f"{got.model} gave no list of insights that can be read.") if wrong else None
     if fault is None:
-        return Distilled(answer=got, learnt=found, refused=refused)
+        return given
     fault.kept = _KEPT
     return Distilled(answer=replace(got, state="failed", fault=fault))
 
@@ -185,7 +188,7 @@ def estimate(messages: Sequence[Message], *, model: "Model", hints: bool = False
     float or None
         USD at most, with the longest answer and all that may be sent of what is known; None where no price is known.
     """
-    request, _ = _request(messages, (), model, hints=hints)
+    request, _ = requested(messages, (), model, hints=hints)
     sent, found = request.tokens(model, _factor(model)), price(model.answering, model.prices)
     usage = Usage(input_tokens=0, cache_write_tokens=sent + KNOWN, output_tokens=request.most(model))
     return sent, found and found.cost(usage)
@@ -195,7 +198,7 @@ def _factor(model: "Model") -> float:
     return tokens.learnt_factor(model.answering, 0, 0, model.factors)
 
 
-def _request(
+def requested(
     messages: Sequence[Message], known: Sequence["Known"], model: "Model", *, hints: bool
 ) -> tuple[Request, Mapping[int, Message]]:
     """Return the request, and the messages that it shows by the numbers that it shows them under."""
