@@ -40,6 +40,9 @@ def test_model_and_effort_are_chosen_in_the_header_asked_from_then_on_and_stand_
     expect(model).to_have_attribute("title", "ANTHROPIC_MODEL says who answers.")
     notebook.open(f"del os.environ['ANTHROPIC_MODEL']\n{OPEN}")
     expect(model).to_be_enabled()
+    notebook.open(f"del os.environ['ANTHROPIC_BASE_URL']\n{OPEN}")
+    expect(notebook.chat.get_by_text("Offline analyst: no model is asked")).to_be_visible()
+    expect(model).to_be_hidden()
 
 
 def test_thinking_is_counted_also_in_a_view_that_opens_meanwhile_and_is_stopped(notebook, claude):
