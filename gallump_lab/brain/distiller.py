@@ -228,7 +228,7 @@ class AutoDistiller:
                     distilling.end(con, number, None, **outcome)
                 raise
         if found:
-            return replace(found, left=-1, cost_usd=answer.cost_usd), False
+            return replace(found, left=-1, cost_usd=answer.cost_usd, told=tuple(filter(None, (answer.told,)))), False
         failed = Distillation(distiller=name, failed=(f"Session {session_id}: {fault}",), cost_usd=answer.cost_usd)
         unreadable = answer.fault is None or isinstance(answer.fault, BrokenReply | EmptyReply)
         return failed, stop.is_set() or bool(answer.interruption) or not unreadable

@@ -160,7 +160,9 @@ def test_what_a_server_refuses_is_left_out_told_once_and_recorded(asking, clock,
         clock.now += timedelta(hours=1)
         server.requests.clear()
         server.queue(error(400, words), say('{"insights": []}'))
-        assert lab.distill(by="model", confirm=lambda _: True).failed == ()
+        done = lab.distill(by="model", confirm=lambda _: True)
+        assert (done.sessions, done.failed) == (1, ())
+        assert told in repr(done)
         first, second = (request.body.get("output_config", {}) for request in server.requests)
         assert first.keys() - second.keys() == {*fields.split(", ")}
         return
