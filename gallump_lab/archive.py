@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain import prices, turns
+from gallump_lab.brain import prices, transcript, turns
 from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
 from gallump_lab.memory import history, imports, labels, messages
@@ -94,12 +94,12 @@ class Archive:
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the newest messages, oldest first, each reply with its turn; see `brain.turns.transcript`."""
-        return turns.transcript(self.store, whole(limit, "limit", 1), before, session_id)
+        """Return the newest messages, oldest first, each reply with its turn; see `brain.transcript`."""
+        return transcript.transcript(self.store, whole(limit, "limit", 1), before, session_id)
 
     def slots(self, turn_id: int) -> list[ContextItem]:
         """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
-        return turns.slots(self.store, whole(turn_id, "turn_id"))
+        return transcript.slots(self.store, whole(turn_id, "turn_id"))
 
     def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
         """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
@@ -107,7 +107,7 @@ class Archive:
 
     def export(self, session_id: str) -> str:
         """Return a session as a Markdown document."""
-        return history.markdown(self.store, session_id)
+        return history.markdown(self.store, session_id, transcript.noted(self.store, session_id))
 
     def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
         """Delete a message or a session for good, and all that rests on it alone; see `memory.history.forget`."""

@@ -165,17 +165,9 @@ class Answer:
             raise problem
 
     @property
-    def category(self) -> str:
-        """A refusal's category, in brackets behind a space; empty where there is none."""
-        found = (self.stop_reason or "").partition(": ")[2]
-        return f" ({found})" if found else ""
-
-    @property
     def ending(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
-        if self.fault or self.state not in _NOTICES:
-            return str(self.fault) if self.fault else None
-        return _NOTICES[self.state].format(category=self.category)
+        return str(self.fault) if self.fault else ending(self.state, self.stop_reason)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the guide's part of the response: the text, the recommendations, and that a person must confirm them.
@@ -192,13 +184,24 @@ class Answer:
         return found
 
 
-_NOTICES: Mapping[State, str] = {
+_NOTICES: Mapping[str, str] = {
     "stopped": "Stopped. What had arrived is kept.",
     "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones, "
     "or lower the budget's tiers where the model's own context is full.",
     "refused": "The model declined to go on{category}. Your question is kept, and what had arrived; "
     "ask in other words.",
 }
+
+
+def ending(state: str, stop_reason: str | None) -> str | None:
+    """Return what to tell a reader of a state, in a sentence or two, with a refusal's category; None for most."""
+    return _NOTICES[state].format(category=category(stop_reason)) if state in _NOTICES else None
+
+
+def category(stop_reason: str | None) -> str:
+    """Return a refusal's category, in brackets behind a space; nothing where there is none."""
+    found = (stop_reason or "").partition(": ")[2]
+    return f" ({found})" if found else ""
 
 
 class ModelError(Exception):

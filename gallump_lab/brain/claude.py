@@ -231,14 +231,12 @@ async def _stream(request: Request, model: "Model", put: Callable[[object], None
 
 def find_model(model: "Model") -> None:
     """Ask a server that is not Anthropic's whom "auto" means there, until it says so; till then it stays unnamed."""
-    if model.own_server or model.answering != UNNAMED or model.server in _SILENT:
-        return
-    if names := models(model):
-        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
+    if not model.own_server and model.answering == UNNAMED and model.server not in _SILENT:
+        models(model)
 
 
 def models(model: "Model") -> tuple[str, ...]:
-    """Return which models a server says it has; none where it does not say, or not within seconds."""
+    """Return which models a server says it has, the one that "auto" means among them; none unless it says so soon."""
     try:
         with connect(model, "Anthropic", timeout=_QUICK) as client:
             names = [line(getattr(each, "id", None)) for each in client.models.list(limit=100).data or ()]
@@ -246,7 +244,10 @@ def models(model: "Model") -> tuple[str, ...]:
         if type(error).__name__ == "APITimeoutError":
             _SILENT.add(model.server)
         return ()
-    return tuple(name for name in names if name and len(name) <= 200)
+    found = tuple(name for name in names if name and len(name) <= 200)
+    if found and not model.own_server:
+        SERVED[model.server] = DEFAULT_MODEL if DEFAULT_MODEL in found else found[0]
+    return found
 
 
 def count(request: Request, model: "Model") -> int:

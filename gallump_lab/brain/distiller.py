@@ -145,7 +145,7 @@ class AutoDistiller:
         told = (
             f"{distilling.counted(n)} wait in batch {name}: lab.distill(batch={name!r})." for name, n in waiting.items()
         )
-        return replace(found, failed=(*found.failed, *told))
+        return replace(found, told=(*found.told, *told))
 
     def by_rules(self, config: Config, waiting: Sequence[str]) -> "list[tuple[Session, Sequence[Learnt]]]":
         """Return what the rules find in sessions; nothing of it is kept yet."""
@@ -243,7 +243,7 @@ class AutoDistiller:
             raise ValueError(msg)
         asked = [_request(config, number, session) for number, session, _ in held]
         took = batches.ask({key: request for key, request, _ in asked}, config.model, batch=batch, stop=stop)
-        total = Distillation(distiller=held[0][2], left=len(held), failed=(took.left,) if took.left else ())
+        total = Distillation(distiller=held[0][2], left=len(held), told=(took.left,) if took.left else ())
         for (number, session, name), (key, _, shown) in () if took.left else zip(held, asked, strict=True):
             if key in took.answers:
                 got = model_insights.believed(took.answers[key], shown, hints=config.recall.hints > 0)
@@ -324,9 +324,10 @@ class AutoDistiller:
                 found = replace(found, refused=got.refused + found.refused)
             distilling.end(con, number, found, **_paid(got.answer), fault=fault)
         if found:
-            return replace(found, left=-1, cost_usd=got.answer.cost_usd)
-        told = f"Session {session.session_id}: {fault}"
-        return Distillation(distiller=name, failed=(told,), cost_usd=got.answer.cost_usd)
+            told = tuple(filter(None, (got.answer.told,)))
+            return replace(found, left=-1, cost_usd=got.answer.cost_usd, told=told)
+        failed = (f"Session {session.session_id}: {fault}",)
+        return Distillation(distiller=name, failed=failed, cost_usd=got.answer.cost_usd)
 
     def _renew(self, name: str) -> None:
         with self._store.write() as con:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain import claude
-from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, clean, line
+from gallump_lab.brain.answer import Answer, BrokenReply, EmptyReply, State, Usage, category, clean, line
 from gallump_lab.brain.models import price
 from gallump_lab.brain.recommendations import MOST, Tool, last_json, short
 from gallump_lab.brain.request import Request, single
@@ -125,7 +125,7 @@ class Distilled:
     @property
     def notice(self) -> str | None:
         """What to tell a reader about a session that was not distilled, in a sentence or two; None if it was."""
-        told = _NOTICES.get(self.answer.state, "").format(category=self.answer.category)
+        told = _NOTICES.get(self.answer.state, "").format(category=category(self.answer.stop_reason))
         return str(self.answer.fault) if self.answer.fault else told or None
 
 

@@ -7,7 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, final, get_args
 
@@ -73,6 +73,8 @@ class Facts:
     """Whether it thinks without being asked to."""
     efforts: tuple[Effort, ...]
     """What effort may be asked of it; empty where it takes none."""
+    own_effort: Effort
+    """How hard it tries where nothing is asked of it."""
     tool_tokens: int
     """The hidden prompt that tools bring."""
     cache_from: int
@@ -82,6 +84,10 @@ class Facts:
         """Return the effort to ask for: the one that is wanted, or the next lower one that it takes; None for none."""
         levels = get_args(Effort)
         return next((e for e in reversed(self.efforts) if levels.index(e) <= levels.index(wanted)), None)
+
+    def lower(self, asked: Effort | None) -> Effort | None:
+        """Return the effort below the one that was asked for, or below its own; None where there is none."""
+        return dict(zip(self.efforts[1:], self.efforts, strict=False)).get(asked or self.own_effort)
 
 
 @cache
@@ -102,6 +108,7 @@ def facts(model: str) -> Facts | None:
         price=_price(row["price"]),
         thinks=row.get("thinks", False),
         efforts=tuple(row.get("efforts", ())),
+        own_effort=row.get("effort", "high"),
         tool_tokens=row.get("tools", 0),
         cache_from=row.get("cache", 0),
     )
@@ -140,6 +147,15 @@ def price_of_answer(asked: str, answered: str | None, model: Model) -> Price | N
     """Find the price of a reply: by whom its server says that it is, else by whom was asked."""
     names = (asked, answered) if answered is None or _found(asked, model.prices) else (answered, asked)
     return next(filter(None, (price(name, model.prices) for name in names if name)), None)
+
+
+def thinking_usd(turn: Mapping[str, Any], model: Model) -> float | None:
+    """Return what the thinking of a turn of the transcript cost, as the output that it is billed as; None for none."""
+    known, thought = price_of_answer(turn["asked"], turn["model"], model), turn["thinking_tokens"]
+    if not known or not thought:
+        return None
+    prompt = Usage(input_tokens=turn["input_tokens"], output_tokens=0)  # its length decides on the price
+    return known.cost(replace(prompt, output_tokens=thought)) - known.cost(prompt)
 
 
 def room(model: Model) -> int:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gallump_lab import masking
@@ -18,7 +17,7 @@ from gallump_lab.memory.context import newest
 from gallump_lab.memory.records import AsOf, ContextItem, Overrides, check
 from gallump_lab.memory.sessions import Received, SessionId, SessionManager
 from gallump_lab.memory.text import storable
-from gallump_lab.store import Catalogue, Store, locks, runs, times
+from gallump_lab.store import Store, locks, runs, times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -273,127 +272,3 @@ def decide(  # noqa: PLR0913 (a decision's fields)
             "insert into decisions values (nextval('decision_ids'), ?, ?, ?, ?, ?, ?)",
             [turn_id, position, given[position]["symbol"], verdict, clean(note), times.naive(now)],
         )
-
-
-_SAID = """
-with said as (
-    from messages where message_id < coalesce($before::bigint, message_id + 1)
-    and session_id = coalesce($session, session_id) order by message_id desc limit $limit
-),
-newest as (
-    from (from turns qualify row_number() over (partition by question_id order by turn_id desc) = 1)
-    select question_id, turn_id where reply_id is null
-)
-select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.state, s.speaker,
-       if(t.turn_id is null, null, {
-           citations: t.citations::text,
-           turn_id: t.turn_id, question_id: t.question_id, model: coalesce(t.answered, t.model), state: t.state,
-           stop_reason: t.stop_reason, fault: t.fault, effort: t.sent->>'effort', thinking: t.thinking,
-           thinking_tokens: t.thinking_tokens, cache_read_tokens: t.cache_read_tokens,
-           missed: t.sent->>'missed',
-           input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
-           output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
-           used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
-           rewritten: t.rewritten
-       }) as turn
-from said s
-left join newest n on s.role = 'user' and n.question_id = s.message_id
-left join turns t on (s.role = 'assistant' and t.reply_id = s.message_id) or t.turn_id = n.turn_id
-left join configs c using (config_id)
-order by s.message_id
-"""
-_DECIDED = """
-select turn_id, position, verdict, note, decided_at from decisions
-where turn_id in (select unnest(?)) order by decision_id
-"""
-
-
-def transcript(
-    catalogue: Catalogue, limit: int = 200, before: int | None = None, session_id: str | None = None
-) -> list[dict[str, Any]]:
-    """Return the newest messages of a lab, oldest first, each reply with its turn.
-
-    Parameters
-    ----------
-    limit : int
-        At most so many messages.
-    before : int, optional
-        Only messages with a smaller id.
-    session_id : str, optional
-        Only messages of this session.
-
-    Returns
-    -------
-    list of dict
-        message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
-        turn_id, question_id, model (who answered), state, stop_reason, fault, effort, thinking (seconds),
-        thinking_tokens, cache_read_tokens, missed (why the cache was), input_tokens (the whole prompt's),
-        output_tokens, cost_usd, latency (seconds), citations (its notes), tokens (estimated, by section), used (tokens
-        of hot, warm and cold), budget (these, window and reply), recommendations, dropped, rewritten (what recall
-        looked for) and decisions (by position: verdict, note, decided_at). A turn without a reply stands on its
-        question, the newest where it was tried again.
-    """
-    with catalogue.read() as con:
-        found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
-        turns = {entry["turn"]["turn_id"]: entry["turn"] for entry in found if entry["turn"]}
-        decided = con.execute(_DECIDED, [list(turns)]).fetchall() if turns else []
-    for entry in found:
-        entry["created_at"] = times.aware(entry["created_at"])
-    for turn in turns.values():
-        turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
-        turn |= {"budget": _budget(turn["budget"]), "decisions": {}}
-        noted = json.loads(turn["citations"] or "[]")
-        turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
-    for turn_id, position, verdict, note, at in decided:
-        decision = {"verdict": verdict, "note": note, "decided_at": times.aware(at)}
-        turns[turn_id]["decisions"][position] = decision
-    return found
-
-
-def _rows(con: "DuckDBPyConnection", sql: str, given: Any) -> list[dict[str, Any]]:
-    found = con.execute(sql, given)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def _items(catalogue: Catalogue, turn_id: int) -> dict[tuple[str, int], ContextItem]:
-    return {(slot.kind, slot.item_id): slot for slot in slots(catalogue, turn_id) if slot.text}
-
-
-@lru_cache(maxsize=64)
-def _budget(toml: str) -> dict[str, int]:
-    budget = Config.from_toml(toml).budget
-    return {name: getattr(budget, name) for name in ("hot", "warm", "cold", "window", "reply")}
-
-
-_SLOTS = """
-select s.tier, s.kind, s.item_id, s.message_id, s.rank, s.tokens, s.score, s.kept, s.reason, s.outdated,
-       s.cited, s.unconfirmed,
-       m.role, coalesce(m.symbol, i.symbol) as symbol, m.session_id, s.signals::text as signals,
-       coalesce(m.created_at, i.valid_from) as created_at,
-       coalesce(i.text, if(s.kind = 'passage', m.text[p.start + 1 : p.stop], m.text), '') as text
-from slots s
-left join messages m on m.message_id = s.message_id
-left join passages p on s.kind = 'passage' and p.passage_id = s.item_id
-left join insights i on s.kind = 'insight' and i.insight_id = s.item_id
-where s.turn_id = ? order by array_position(['hot', 'warm', 'cold'], s.tier), s.rank
-"""
-
-
-def slots(catalogue: Catalogue, turn_id: int) -> list[ContextItem]:
-    """Return what a past turn carried and what it passed over; `line` is the text alone, as the prompt is not kept.
-
-    Raises
-    ------
-    ValueError
-        If there is no such turn.
-    """
-    with catalogue.read() as con:
-        found = _rows(con, _SLOTS, [turn_id])
-        if not found and not con.execute("select 1 from turns where turn_id = ?", [turn_id]).fetchone():
-            msg = f"turn_id {turn_id!r} is not in this lab; lab.turns lists them."
-            raise ValueError(msg)
-    for item in found:
-        item |= {"signals": json.loads(item["signals"]), "line": item["text"]}
-        item["created_at"] = item["created_at"] and times.aware(item["created_at"])
-    return [ContextItem(**item) for item in found]

@@ -77,6 +77,8 @@ class Distillation:
     """Why each of the others was not taken, in words."""
     failed: tuple[str, ...] = ()
     """Which sessions could not be distilled and why; they are tried again next time."""
+    told: tuple[str, ...] = ()
+    """What the model's server was found not to take, and what waits in batches, in words."""
     left: int = 0
     """Sessions that are still to be distilled."""
     cost_usd: float | None = 0.0
@@ -85,7 +87,7 @@ class Distillation:
     def __add__(self, other: "Distillation") -> "Distillation":
         """Return what both brought together."""
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
-        names = ("sessions", "insights", "merged", "refused", "failed", "left")
+        names = ("sessions", "insights", "merged", "refused", "failed", "told", "left")
         return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names}, cost_usd=cost)
 
     def __repr__(self) -> str:
@@ -96,7 +98,7 @@ class Distillation:
         )
         head += f", {self.left:,} to be done" if self.left else ""
         head += "" if self.cost_usd == 0 else "; cost not known" if self.cost_usd is None else f"; ${self.cost_usd:.4f}"
-        told = [*self.refused, *self.failed]
+        told = [*self.told, *self.refused, *self.failed]
         more = [f"... and {len(told) - NAMED:,} more."] if len(told) > NAMED else []
         return "\n".join([head, *told[:NAMED], *more])
 

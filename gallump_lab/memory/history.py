@@ -1,6 +1,8 @@
 """Past sessions at hand: find them, hand them on as Markdown, forget them for good."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gallump_lab.masking import masked
@@ -103,8 +105,10 @@ def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.Dat
     return found.assign(title=found["title"].map(masked, na_action="ignore"))  # a lab may be older than masking
 
 
-def markdown(catalogue: Catalogue, session_id: str) -> str:
+def markdown(catalogue: Catalogue, session_id: str, instead: Mapping[int, str] = MappingProxyType({})) -> str:
     """Return a session as a Markdown document: title, then every message with its speaker and time.
+
+    `instead` are texts to show of some messages, by id: those with notes.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
             "select title, symbol, created_at, continues from sessions where session_id = ?", [session_id]
         ).fetchone()
         said = con.execute(
-            "select coalesce(speaker, role), text, created_at, state from messages where session_id = ? "
+            "select coalesce(speaker, role), text, created_at, state, message_id from messages where session_id = ? "
             "order by message_id",
             [session_id],
         ).fetchall()
@@ -126,7 +130,8 @@ def markdown(catalogue: Catalogue, session_id: str) -> str:
     title, symbol, began, continues = session
     facts = [f"{began:%Y-%m-%d %H:%M} UTC", symbol and f"about {symbol}", continues and f"continues {continues}"]
     parts = [f"# {title or 'Session'}", ", ".join(filter(None, facts))]
-    for speaker, text, at, state in said:
+    for speaker, as_said, at, state, message_id in said:
+        text = instead.get(message_id, as_said)
         broken = "" if state == "complete" else f", {state}"
         open_fence = sum(line.lstrip().startswith("```") for line in text.splitlines()) % 2
         closed = f"{text}\n```" if open_fence else text  # else it would swallow what follows

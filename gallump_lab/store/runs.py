@@ -52,10 +52,11 @@ def applied(con: "DuckDBPyConnection", before: int | None = None) -> Config:
         "select max_by(toml, run_id) from runs join configs using (config_id) where run_id < coalesce(?, run_id + 1)",
         [before],
     ).fetchone()
-    return _read((found and found[0]) or "")
+    return read((found and found[0]) or "")
 
 
-_read = lru_cache(maxsize=64)(Config.from_toml)
+read = lru_cache(maxsize=64)(Config.from_toml)
+"""Read a configuration from its TOML."""
 
 
 class InForce:

@@ -1,29 +1,29 @@
 """The chat: a transcript and an input in a notebook's output."""
 
 import importlib
-import math
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.answer import ModelError
+from gallump_lab.brain.claude import models
 from gallump_lab.brain.prices import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
-from gallump_lab.memory.records import NO_OVERRIDES, TIERS, Overrides
+from gallump_lab.memory.records import TIERS, Overrides
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
+from gallump_lab.ui.answering import who
 from gallump_lab.ui.inspector import Inspecting, carried
-from gallump_lab.ui.widget import Growing, entry, file_name, joined, page, plain, records, visible, words
+from gallump_lab.ui.running_turn import NEW, RunningTurn
+from gallump_lab.ui.widget import entry, file_name, joined, page, plain, records, visible, words
 
 if TYPE_CHECKING:
-    from gallump_lab.brain.reply import Reply
     from gallump_lab.lab import Lab
 
 HISTORY = 100
@@ -32,9 +32,6 @@ REPAINTS = 20
 """How often a second a growing reply is painted at most; the notebook's channel drops floods."""
 REST = 4
 """A repaint's pause is at least so many times as long as it took: a long table is rendered anew each time."""
-NEW = "new"
-"""Stands for the session that a question is about to begin."""
-
 COMING = "A reply is still coming: stop it or wait for it."
 
 
@@ -92,6 +89,7 @@ class ChatWidget(Inspecting):
         self.shown: str | None = None
         self.session_id = session_id or self._newest_live()
         self._notice = ""
+        self._listed: tuple[str, ...] | None = None  # the server's models, once it was asked
         if session_id and not (lab.sessions.live(session_id) or lab.transcript(limit=1, session_id=session_id)):
             self.session_id = None
             self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
@@ -121,7 +119,11 @@ class ChatWidget(Inspecting):
         with suppress(StoreError, ConfigError):  # told with the question
             for package in ("pandas",) if self.lab.config.model.answering == OFFLINE else ("pandas", "anthropic"):
                 importlib.import_module(package)
-            prepare(self.lab.sessions.corpus, self.lab.store, self.lab.config.recall.embedder)
+            config = self.lab.config
+            prepare(self.lab.sessions.corpus, self.lab.store, config.recall.embedder)
+            if self._listed is None and config.model.answering != OFFLINE and not config.model.own_server:
+                self._listed = models(config.model)
+                self._tell_who()
 
     def _tell_history(self, view: str | None, by: str | None = None) -> None:
         """Send what there is to show: a view that has just been drawn, or all, once one of them changed it."""
@@ -147,8 +149,20 @@ class ChatWidget(Inspecting):
             "minutes": config.session_minutes,
             "budget": {tier: getattr(config.budget, tier) for tier in TIERS},
             "spending": self._spending(config),
-            "offline": config.model.answering == OFFLINE,
+            "who": self._who(config),
         }
+
+    def _who(self, config: Config) -> dict[str, Any] | None:
+        return plain(who(config.model, self._listed or ()))  # type: ignore[no-any-return]
+
+    def _tell_who(self, by: str | None = None, **chosen: Any) -> None:
+        """Tell every view who answers, once what a reader chose is in force; a question that follows waits for it."""
+        with self._lock:
+            config = self.lab.config
+            if chosen:
+                config = replace(config, model=replace(config.model, **chosen))
+                self.lab.apply(config)
+            self.send({"type": "applied", "by": by, "who": self._who(config)})
 
     def _spending(self, config: Config) -> dict[str, float] | None:
         """Return what the day's replies cost and may cost, USD, where a limit is set."""
@@ -221,6 +235,10 @@ class ChatWidget(Inspecting):
         self.lab.apply(replace(config, budget=replace(config.budget, **budget)))
         self.send({"type": "applied", "by": view, "budget": dict(budget)})
 
+    def _on_choose(self, view: str, name: str, effort: Any) -> None:
+        """Ask another model from now on, or with another effort."""
+        self._tell_who(view, name=name, effort=effort)
+
     def _on_export(self, view: str, session: str) -> None:
         text, name = visible(self.lab.export(session)), file_name(self._session(session)["title"] or "")
         self.send({"type": "exported", "view": view, "name": name, "text": text})
@@ -253,14 +271,14 @@ class ChatWidget(Inspecting):
             symbol = next(iter(self.watchlist), None)
             self._begin(RunningTurn(view, text, symbol=symbol, overrides=Overrides(**chosen)))
 
-    def _on_retry(self, view: str, question: int) -> None:
-        self._begin(RunningTurn(view, "", question_id=question))
+    def _on_retry(self, view: str, question: int, how: Mapping[str, Any] | None = None) -> None:
+        self._begin(RunningTurn(view, "", question_id=question, how=how))
 
     def _on_stop(self, _view: str) -> None:
         if turn := self._turn:
             turn.stop.set()
 
-    def _begin(self, turn: "RunningTurn") -> None:
+    def _begin(self, turn: RunningTurn) -> None:
         with self._lock:
             if self._turn:
                 self._refuse(turn.view, f"{COMING} Your text stays here.")
@@ -269,7 +287,7 @@ class ChatWidget(Inspecting):
         self._run(lambda: self._converse(turn))
         self._run(lambda: self._paint(turn))
 
-    def _converse(self, turn: "RunningTurn") -> None:
+    def _converse(self, turn: RunningTurn) -> None:
         """Put the question, and tell how it ended: every way ends in entries that the reader sees."""
         reply, self.error = None, None
         more: dict[str, Any] = {}
@@ -283,13 +301,14 @@ class ChatWidget(Inspecting):
                     turn.text, turn.session = asked["text"], asked["session_id"]
                 self.send({"type": "started", "view": turn.view, **turn.describe()})
             try:
-                reply = turn.put(self.lab, self.watchlist, self.session_id)
+                reply = turn.put(self.lab, self.watchlist, self.session_id, lambda: self._think(turn))
             except ModelError as fault:
                 self.error, reply = fault, fault.reply
             ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
             # As the lab stored them, so that a reopened chat shows the same.
             entries = [entry(row) for each in ids for row in self._message(each)]
-            more = {"spending": self._spending(self.lab.config)}
+            config = self.lab.config
+            more = {"spending": self._spending(config), "who": self._who(config)}
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             self.error = error
             entries = [{**self._unanswered(turn), "fault": words(error)}]
@@ -308,7 +327,12 @@ class ChatWidget(Inspecting):
             told = {"entries": entries, "place": place, "notice": notice, "restore": restore, **more}
             self.send({"type": "done", "view": turn.view, **told})
 
-    def _unanswered(self, turn: "RunningTurn") -> dict[str, Any]:
+    def _think(self, turn: RunningTurn) -> None:
+        with self._lock:
+            turn.thinks_since = time.monotonic()
+            self.send({"type": "thinking", "seconds": 0})
+
+    def _unanswered(self, turn: RunningTurn) -> dict[str, Any]:
         """Return the question of a turn that failed: as the lab holds it, or as it was typed where the lab does not."""
         with suppress(StoreError):  # the reader is told of the turn's own failure
             for row in self.lab.transcript(limit=HISTORY):
@@ -317,7 +341,7 @@ class ChatWidget(Inspecting):
                     return entry(row)
         return turn.question() | {"session_id": None}
 
-    def _paint(self, turn: "RunningTurn") -> None:
+    def _paint(self, turn: RunningTurn) -> None:
         while turn.fresh.wait() and not turn.over.is_set():
             turn.fresh.clear()
             begun = time.perf_counter()
@@ -325,53 +349,6 @@ class ChatWidget(Inspecting):
                 if self._turn is turn:
                     self.send({"type": "grown", **turn.grow()})
             turn.over.wait(max(1 / REPAINTS, REST * (time.perf_counter() - begun)))
-
-
-class RunningTurn:
-    """A question under way: what has come of its reply, and the signals between its threads."""
-
-    def __init__(
-        self,
-        view: str,
-        text: str,
-        *,
-        symbol: str | None = None,
-        overrides: Overrides = NO_OVERRIDES,
-        question_id: int | None = None,
-    ) -> None:
-        self.view, self.text, self.symbol, self.overrides = view, text, symbol, overrides
-        self.question_id = question_id  # of a stored question that is asked again
-        self.session: str | None = NEW
-        self.after: float = math.inf  # the lab's newest message before this turn
-        self.stop, self.fresh, self.over = threading.Event(), threading.Event(), threading.Event()
-        self._deltas: deque[str] = deque()
-        self._reply = Growing()
-
-    def put(self, lab: "Lab", watchlist: Sequence[str], session_id: str | None) -> "Reply":
-        """Ask the question, or ask it again; see `Lab.ask` and `Lab.retry`."""
-        if self.question_id is not None:
-            return lab.retry(self.question_id, on_text=self.take, stop=self.stop)
-        return lab.ask(self.text, watchlist, session_id, overrides=self.overrides, on_text=self.take, stop=self.stop)
-
-    def take(self, delta: str) -> None:
-        """Take a piece of the reply, on the asking thread."""
-        self._deltas.append(delta)
-        self.fresh.set()
-
-    def grow(self) -> dict[str, str]:
-        """Render what has come since; return the finished blocks that are new, and the open one."""
-        gained = self._reply.add("".join(self._deltas.popleft() for _ in range(len(self._deltas))))
-        return {"settled": gained, "open": self._reply.open}
-
-    def question(self) -> dict[str, Any]:
-        """Return the question as an entry, as the lab is about to store it."""
-        return {"role": "user", "text": visible(masked(self.text)), "symbol": self.symbol, "session_id": self.session}
-
-    def describe(self) -> dict[str, Any]:
-        """Return the question, unless it stands in the transcript, and all that has been painted of its reply."""
-        question = self.question() if self.question_id is None else None
-        painted = {"settled": self._reply.settled, "open": self._reply.open}
-        return {"question": question, "session": self.session, **painted}
 
 
 def _symbols(given: str | Iterable[str]) -> tuple[str, ...]:

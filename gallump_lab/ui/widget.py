@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 
-from gallump_lab.brain.answer import Recommendation
+from gallump_lab.brain.answer import Recommendation, ending
 from gallump_lab.brain.recommendations import prose
 from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms
+from gallump_lab.ui.answering import ways
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,10 +217,11 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
         cards = [
             idea.to_dict() | {"risk": risk(idea), "decision": turn["decisions"].get(i)} for i, idea in enumerate(ideas)
         ]
-        turn = {**turn, "recommendations": cards}
+        turn = {**turn, "recommendations": cards, "ways": ways(turn)}
     reply = row["role"] == "assistant"
     state = turn["state"] if turn and not reply else row["state"]
-    found: dict[str, Any] = plain({**row, "turn": turn, "text": text, "state": state})
+    note = ending(state, turn and turn["stop_reason"])
+    found: dict[str, Any] = plain({**row, "turn": turn, "text": text, "state": state, "note": note})
     return found | ({"html": render(text)} if reply else {})
 
 

@@ -29,7 +29,7 @@ def test_a_question_shows_what_it_would_carry_as_it_is_typed_or_why_it_cannot_be
     panel = inspector(notebook)
     claude.queue(say("It stands at 459."))
     expect(panel).to_contain_text("Room left: 9")
-    expect(panel).to_contain_text("at most $0.0")
+    expect(panel).to_contain_text("at most $0.1")
     expect(panel.get_by_role("img").first).to_have_accessible_name(re.compile("WARM [1-9]"))
     expect(kept(panel, "warm").first).to_contain_text("shares stop")
     expect(kept(panel, "cold")).to_contain_text("Waits for two closes before any exit.")

@@ -346,13 +346,13 @@ def test_who_stops_waiting_takes_the_batch_up_in_another_process_and_nobody_pays
         patch.setattr(batches, "wait", interrupted)
         left = mine.distill(by="model", batch=True, confirm=yes)
     assert (left.sessions, left.left) == (0, 3)
-    assert "batch='msgbatch_1' takes up its answers" in left.failed[0]
+    assert "batch='msgbatch_1' takes up its answers" in left.told[0]
     assert recorded(mine)["owner"].tolist() == ["msgbatch_1"] * 3
     assert mine.spent_today > 0  # at most
     lab.clock.now += timedelta(days=2)
     later = lab()
     again = later.distill(by="model", confirm=never)
-    assert again.failed == ("3 sessions wait in batch msgbatch_1: lab.distill(batch='msgbatch_1').",)
+    assert again.told == ("3 sessions wait in batch msgbatch_1: lab.distill(batch='msgbatch_1').",)
     monkeypatch.setattr(server.endpoints, "polls", 0)
     found = later.distill(batch="msgbatch_1", confirm=never)
     assert (found.sessions, found.insights, found.left, found.failed) == (3, 3, 0, ())

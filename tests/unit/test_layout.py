@@ -191,3 +191,9 @@ def test_why_the_cache_was_missed_is_recorded(tmp_path, server, clock):
     lab.ask("And now?", session_id=session)
     turn = lab.transcript(limit=1)[0]["turn"]
     assert turn["missed"].startswith("tools changed, ")
+
+
+def test_an_export_lists_the_notes_of_a_reply(tmp_path, server, clock):
+    lab = opened(tmp_path, server, clock, citations=True)
+    session = chat(lab, clock, 1, days=2).session_id
+    assert "[1] 2026-03-02, AAPL, user: My AAPL stop is 400." in lab.export(session)

@@ -21,6 +21,7 @@ function render({ model, el }) {
   let syncing = null;
   let newest = 0; // the message up to which everything new has been asked for
   let opener = null; // what opened the inspector
+  let answerer; // who answers, as the kernel told it last; null for the offline analyst
 
   const watchlist = make("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: "AAPL, MSFT" });
   const tell = (content) => model.send({ view, ...content });
@@ -29,7 +30,9 @@ function render({ model, el }) {
   const past = button("Sessions", () => show(drawer.hidden), { "aria-expanded": "false" });
   const context = button("Context", () => inspect(seen.root.hidden), { "aria-expanded": "false" });
   const fresh = button("New session", () => tell({ type: "new" }));
-  const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, spending, past, fresh, context);
+  const [llm, effort] = ["Model", "Effort"].map((name) => make("select", { "aria-label": name, hidden: "" }));
+  const views = make("span", { class: "gl-views" }, past, fresh, context);
+  const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, spending, llm, effort, views);
   const search = make("input", { type: "search", placeholder: "Search all that was said", "aria-label": "Search sessions" });
   const list = make("ul", {});
   const drawer = make("aside", { class: "gl-drawer", "aria-label": "Sessions", hidden: "" }, search, list);
@@ -103,6 +106,23 @@ function render({ model, el }) {
     spending.title = "By the UTC day. model.max_usd_per_day sets the limit.";
   }
 
+  /** Show who answers, and who else could; what the reader is about to choose from is left alone. */
+  function answered(by) {
+    if (by === undefined || JSON.stringify(by) === JSON.stringify(answerer)) return;
+    answerer = by;
+    root.classList.toggle("gl-is-offline", !by);
+    llm.hidden = !by;
+    effort.hidden = !by?.efforts.length;
+    if (!by) return;
+    llm.replaceChildren(...Object.entries(by.models).map(([name, words]) => new Option(words, name)));
+    llm.value = by.name;
+    llm.disabled = by.fixed;
+    llm.title = by.fixed ? "ANTHROPIC_MODEL says who answers." : "Who answers, with USD per million tokens in / out";
+    effort.replaceChildren(...by.efforts.map((level) => new Option(`${level} effort`, level)));
+    effort.value = by.asked;
+    effort.title = "How hard the model tries, thinking included; default leaves it to the model";
+  }
+
   /** Ask whether another notebook has added to the lab meanwhile. */
   function sync() {
     clearTimeout(syncing);
@@ -169,22 +189,37 @@ function render({ model, el }) {
 
   /** Take away what stands for the turn that is running; the kernel tells what has come of it. */
   function clear() {
+    clearInterval(running?.counting);
     running?.question?.remove();
     running?.reply.remove();
     running = null;
     root.classList.remove("gl-busy");
   }
 
-  function begin({ question, session, settled, open }) {
+  /** Count the seconds for which the model has thought. */
+  function think(thought) {
+    const [mark, since] = [running.reply.querySelector(".gl-mark"), Date.now() - 1000 * thought];
+    const say = () => (mark.textContent = `thinking, ${count.format(Math.round((Date.now() - since) / 1000))} s`);
+    running.counting = setInterval(say, 1000);
+    say();
+  }
+
+  function write() {
+    clearInterval(running.counting);
+    running.reply.querySelector(".gl-mark").textContent = "writing …";
+  }
+
+  function begin({ question, session, settled, open, seconds: thought }) {
     clear();
     const reply = make("article", { class: "gl-reply", "aria-busy": "true" });
     const body = make("div", { class: "gl-text" }, html("gl-part", settled), html("gl-part", open));
-    reply.append(make("header", {}, make("b", {}, "Analyst"), make("span", { class: "gl-mark" }, "writing …")), body);
+    reply.append(make("header", {}, make("b", {}, "Analyst"), make("span", { class: "gl-mark" })), body);
     reply.session = session;
     reply.moment = new Date();
     running = { question: question && article(question, tell), reply, body };
     if (question) log.append(running.question);
     log.append(reply);
+    thought == null ? write() : think(thought);
     root.classList.add("gl-busy");
   }
 
@@ -195,12 +230,12 @@ function render({ model, el }) {
       drawn = true;
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
-      root.classList.toggle("gl-is-offline", message.offline);
       watchlist.value = message.watchlist;
       older.hidden = !message.earlier;
       loading = false;
       stand(message.place);
       spent(message.spending);
+      answered(message.who);
       seen.start(message.budget);
       say(message.notice);
       newest = Math.max(0, ...message.entries.map((entry) => entry.message_id));
@@ -246,7 +281,8 @@ function render({ model, el }) {
     inspected: (message) => message.view === view && seen.told.inspected(message),
     source: (message) => message.view === view && seen.told.source(message),
     applied(message) {
-      seen.told.applied(message);
+      if (message.budget) seen.told.applied(message);
+      answered(message.who);
       if (message.by === view) say("In force for the questions to come, in every notebook that uses this lab.");
     },
     decided(message) {
@@ -261,8 +297,10 @@ function render({ model, el }) {
       settle();
       follow = true;
     },
+    thinking: () => running && think(0),
     grown({ settled, open }) {
       if (!running) return;
+      write();
       if (settled) running.body.lastChild.before(html("gl-part", settled));
       running.body.lastChild.replaceWith(html("gl-part", open));
     },
@@ -271,6 +309,7 @@ function render({ model, el }) {
       entries.forEach((entry) => put(log, entry, tell));
       stand(message.place);
       spent(message.spending);
+      answered(message.who);
       say(message.notice);
       const reply = entries.at(-1);
       announce(reply);
@@ -289,6 +328,7 @@ function render({ model, el }) {
     trouble(message) {
       if (message.view !== view) return;
       loading = false;
+      if (answerer) [llm.value, effort.value] = [answerer.name, answerer.asked]; // what was chosen is not in force
       say(message.words);
     },
     watchlist(message) {
@@ -363,6 +403,9 @@ function render({ model, el }) {
     box.focus();
     if (event.detail < 2) tell({ type: "stop" }); // a double click on Send must not stop what it sent
   });
+  const choose = (change) => tell({ type: "choose", name: answerer.name, effort: answerer.effort, ...change });
+  llm.addEventListener("change", () => choose({ name: llm.value }));
+  effort.addEventListener("change", () => choose({ effort: effort.value }));
   watchlist.addEventListener("change", () => tell({ type: "watchlist", text: watchlist.value }));
   watchlist.addEventListener("input", () => seen.refresh());
   search.addEventListener("input", () => {
@@ -381,6 +424,7 @@ function render({ model, el }) {
   function lost() {
     if (!drawn) return;
     if (running) {
+      clearInterval(running.counting);
       running.reply.querySelector(".gl-mark").textContent = "broken off";
       running.reply.removeAttribute("aria-busy");
       running = null;
@@ -396,6 +440,7 @@ function render({ model, el }) {
   const line = connect(model, view, { receive, late, lost });
   return () => {
     line.close();
+    clearInterval(running?.counting);
     if (box.value.trim()) globalThis.gallumpLabDraft = { text: box.value, at: Date.now() };
     resized.disconnect();
     document.removeEventListener("visibilitychange", sync);

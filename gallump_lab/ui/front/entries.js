@@ -41,14 +41,19 @@ function card(idea, decide) {
   return make("div", { class: "gl-card", role: "group", "aria-label": name }, head, make("dl", {}, ...terms), why, decision(idea, decide));
 }
 
-/** The line under a reply: what it cost and which share of each tier's budget it carried. */
+const seconds = (time) => (time < 0.1 ? "under 0.1 s" : `${time.toFixed(time < 10 ? 1 : 0)} s`);
+
+/** The line under a reply: who answered, what it cost and which share of each tier's budget it carried. */
 function facts(turn, inspect) {
+  const [tokens, cached, thought] = [turn.input_tokens, turn.cache_read_tokens, turn.thinking_tokens];
+  const thinking = [`thought ${seconds(turn.thinking)}`, thought && `${count.format(thought)} tokens`, turn.thinking_usd && cost(turn.thinking_usd)];
   const said = [
-    turn.model,
-    turn.input_tokens == null ? null : `${count.format(turn.input_tokens)} tokens in`,
+    turn.effort ? `${turn.model}, ${turn.effort} effort` : turn.model,
+    turn.thinking == null ? null : thinking.filter(Boolean).join(", "),
+    cached ? `${count.format(cached)} of ${count.format(tokens)} tokens from cache` : tokens == null ? null : `${count.format(tokens)} tokens in`,
     turn.output_tokens == null ? null : `${count.format(turn.output_tokens)} out`,
     turn.cost_usd == null ? null : cost(turn.cost_usd),
-    turn.latency < 0.1 ? "under 0.1 s" : `${turn.latency.toFixed(1)} s`,
+    seconds(turn.latency),
   ];
   const tiers = ["hot", "warm", "cold"].map((tier) => {
     const [name, used, budget] = [tier.toUpperCase(), turn.used[tier], turn.budget[tier]];
@@ -69,12 +74,6 @@ function facts(turn, inspect) {
 
 const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined", failed: "failed" };
 const UNFINISHED = new Set(["stopped", "failed"]); // replies to a question that may be asked again
-const NOTES = {
-  stopped: "Stopped. What had arrived is kept.",
-  cut: "The reply reached its limit and is kept as far as it came. A larger budget.reply makes room for longer ones, " +
-    "smaller tiers do where the model's own context is full.",
-  refused: "The model declined to go on. What had arrived is kept; ask in other words.",
-};
 
 /** Show one message: who, when, what, and for a reply what came with it. `tell` takes what the reader does with it. */
 function article(entry, tell) {
@@ -120,12 +119,14 @@ function article(entry, tell) {
   }
   const fault = entry.fault ?? turn?.fault;
   if (fault) made.append(make("p", { class: "gl-fault" }, fault));
-  else if (NOTES[entry.state]) made.append(make("p", { class: "gl-aside" }, NOTES[entry.state]));
+  else if (entry.note) made.append(make("p", { class: "gl-aside" }, entry.note));
   const question = reply ? turn?.question_id : id;
   if (question != null && (!reply || UNFINISHED.has(entry.state))) {
     const why = reply || fault || entry.state !== "complete" ? null : "No reply is recorded. ";
-    const retry = button("Retry", (event) => event.detail < 2 && tell({ type: "retry", question }));
-    made.append(make("p", { class: "gl-retry" }, why, retry));
+    const ways = [{ words: "Retry" }, ...(turn?.ways ?? [])].map(({ words, title, how }) =>
+      button(words, (event) => event.detail < 2 && tell({ type: "retry", question, how }), { title }),
+    );
+    made.append(make("p", { class: "gl-retry" }, why, ...ways));
   }
   const inspect = reply && tell.inspect ? () => tell.inspect(id) : null;
   if (turn?.latency != null) made.append(facts(turn, inspect));
