@@ -25,14 +25,15 @@ LOST = (
 NAMED = 10
 """So many refusals and failures are told one by one; the rest are counted."""
 TRIES = 2
-"""So often a session is tried unasked."""
+"""So often a session is tried unasked; what cost nothing, as where there was no network, does not count."""
 _DUE = """
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
 left join (select session_id, max(seen_message) as seen from distillings
            where (distiller = $distiller or $chats) and state = 'complete' group by session_id) d using (session_id)
 left join (select session_id, seen_message as newest, count(*) as failures from distillings
-           where distiller = $distiller and state = 'failed' group by all) f using (session_id, newest)
+           where distiller = $distiller and state = 'failed' and cost_usd is distinct from 0 group by all) f
+    using (session_id, newest)
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
   and not last_at between $before and $ahead
   and (not $chats or (coalesce(failures, 0) < $tries and exists (from turns t where t.session_id = s.session_id)))
@@ -132,7 +133,7 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     chats : bool
         What is distilled unasked: only sessions with turns of this lab's own chat, none that was imported, and none
         that any distiller has distilled, so that another distiller does not go through all the past again; nor one
-        at which this one has failed `TRIES` times since its newest message, for each try may cost.
+        at which this one has failed `TRIES` times since its newest message, where that may have cost.
     wanted : sequence of str, optional
         Only these sessions.
     """
