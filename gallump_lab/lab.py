@@ -222,7 +222,7 @@ class Lab(Conversation, Archive):
         batch : bool or str
             Whether to ask the model in a batch: at half the price, answered within a day, most within an hour. A Ctrl-C
             ends the waiting alone: the sessions stay the batch's until its id, which is shown, takes its answers up,
-            for 29 days.
+            for 29 days. `brain.batches.cancel` cancels one.
         confirm : callable, optional
             Gets the words about the model's price and says whether to go on; by default the user is asked.
         stop : threading.Event, optional
