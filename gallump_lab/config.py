@@ -262,7 +262,9 @@ class Model(_Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         known = self.base_url is None or str(self.base_url).startswith(("http://", "https://"))
-        _check(known, f"Model.base_url must start with http:// or https://, not {self.base_url!r}.")
+        _check(
+            known, f"Model.base_url must start with http:// or https://, not {str(self.base_url).rpartition('@')[2]!r}."
+        )
         for model, price in self.prices.items():
             given = f"Model.prices[{model!r}]"
             pair = isinstance(price, (list, tuple)) and len(price) == 2

@@ -104,10 +104,10 @@ class Arrived:
     @property
     def plain(self) -> bool:
         """Whether its usage tells how the model counts text: one block of it, and what was thought counted apart."""
-        thought = bool(_THINKS & {*self.blocks})
-        written = {block for block in self.blocks if block not in _THINKS}
-        known = self.counted and (not thought or "thinking_tokens" in self.usage)
-        return self.state == "complete" and written == {"text"} and known
+        kinds, told = {*self.blocks}, self.told
+        if self.state != "complete" or kinds - _THINKS != {"text"} or told is None:
+            return False
+        return told.output_tokens > told.thinking_tokens and (not kinds & _THINKS or "thinking_tokens" in self.usage)
 
     def billed(self, prompt: int, allowed: int, factor: float) -> Usage:
         """Return the usage, estimated from above where the server has not said all of it: a limit must hold then too.

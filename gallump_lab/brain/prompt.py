@@ -179,6 +179,14 @@ def _result(slot: ContextItem) -> dict[str, Any]:
     return {"type": "search_result", **found, "content": [{"type": "text", "text": clean(slot.line)}]}
 
 
+def _around(section: Section, parts: "_Parts", session: SessionContext, factor: float) -> int:
+    """Return the tokens of what search results are called, beside their texts."""
+    left = {line.rank for line in parts[section.name]} if section.name in {"warm", "cold"} else ()
+    shown = (slot for slot in session.slots if slot.kept and slot.tier == section.name and slot.rank in left)
+    named = (f"{found['source']}\n{found['title']}\n" for found in map(_result, shown))
+    return sum(tokens.scaled(tokens.count(name), factor) for name in named)
+
+
 def _turn(slot: ContextItem) -> Turn:
     return slot.role or "user", clean(slot.line)
 
@@ -313,6 +321,8 @@ class PromptBuilder:
             for safe, count in [(_fixed if name in _FIXED else _counted)(text)]
             if safe
         ]
+        if self._cites:
+            found = [replace(each, tokens=each.tokens + _around(each, parts, session, factor)) for each in found]
         if said := [*map(_turn, self._said_in(parts, session))]:
             text = "\n\n".join(f"{role.capitalize()}: {words}" for role, words in said)
             cost = sum(tokens.scaled(tokens.count(words) + TURN, factor) for _, words in said)

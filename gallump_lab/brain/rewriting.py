@@ -136,7 +136,8 @@ def followed(asked: Answer | None, send: Callable[[], Answer]) -> Answer:
         return replace(asked, text="", usage=None)
     reply = send()
     costs = (asked.cost_usd, reply.cost_usd)
-    return replace(reply, cost_usd=None if None in costs else sum(filter(None, costs)))
+    told = " ".join(filter(None, (asked.told, reply.told))) or None
+    return replace(reply, told=told, cost_usd=None if None in costs else sum(filter(None, costs)))
 
 
 def _as_asked(received: "Received", why: str) -> "Received":

@@ -32,14 +32,15 @@ def ablations(settings: Recall | None = None) -> dict[str, Recall]:
     Parameters
     ----------
     settings : Recall, optional
-        The whole; the default's by default. Signals that it has off are left out.
+        The whole; the default's by default. Signals that it has off are left out, and `answered`, which a what-if is
+        without.
 
     Examples
     --------
     >>> study.relevance(study.rank(snapshot, study.ablations())).signals()
     """
     whole = settings or Recall()
-    on = [name for name in (*SIGNALS, "neighbours") if getattr(whole, name)]
+    on = [name for name in (*SIGNALS, "neighbours") if name != "answered" and getattr(whole, name)]
     return {"all signals": whole} | {f"{WITHOUT}{name}": _without(whole, name) for name in on}
 
 

@@ -11,12 +11,13 @@ from playwright.sync_api import expect
 def test_model_and_effort_are_chosen_in_the_header_asked_from_then_on_and_stand_in_a_reopened_chat(
     notebook, claude, keyboard
 ):
-    claude.models = ["claude-sonnet-5-5", "qwen-local"]
+    local = f"qwen-{'long-' * 20}local"
+    claude.models = ["claude-sonnet-5-5", local]
     notebook.open(OPEN)
     model, effort = (notebook.chat.get_by_role("combobox", name=name) for name in ("Model", "Effort"))
     expect(model).to_have_value("auto")
     expect(model.locator("option:checked")).to_have_text("claude-sonnet-5-5 (auto) · $2 / $10")
-    expect(model.locator("option", has_text="qwen-local")).to_be_attached()
+    expect(model.locator("option", has_text=local)).to_be_attached()
     expect(effort).to_have_value("medium")
     model.select_option("claude-opus-5-5")
     status = notebook.chat.get_by_role("status")
@@ -31,7 +32,7 @@ def test_model_and_effort_are_chosen_in_the_header_asked_from_then_on_and_stand_
     notebook.open(OPEN)
     expect(model).to_have_value("claude-opus-5-5")
     expect(effort).to_have_value("low")
-    model.select_option("qwen-local")
+    model.select_option(local)
     expect(effort).to_be_hidden()
     notebook.narrow(400)
     assert notebook.chat.evaluate(OUTSIDE) == []
@@ -40,6 +41,9 @@ def test_model_and_effort_are_chosen_in_the_header_asked_from_then_on_and_stand_
     expect(model).to_have_attribute("title", "ANTHROPIC_MODEL says who answers.")
     notebook.open(f"del os.environ['ANTHROPIC_MODEL']\n{OPEN}")
     expect(model).to_be_enabled()
+    notebook.open(f"del os.environ['ANTHROPIC_BASE_URL']\n{OPEN}")
+    expect(notebook.chat.get_by_text("Offline analyst: no model is asked")).to_be_visible()
+    expect(model).to_be_hidden()
 
 
 def test_thinking_is_counted_also_in_a_view_that_opens_meanwhile_and_is_stopped(notebook, claude):

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 OVERFLOWS = "log => [log, ...log.querySelectorAll('article')].some(each => each.scrollWidth > each.clientWidth)"
 
-NAMELESS = """chat => [...chat.querySelectorAll("button, input, textarea, [role]")].filter((each) =>
+NAMELESS = """chat => [...chat.querySelectorAll("button, input, textarea, select, [role]")].filter((each) =>
   !(each.ariaLabel || each.labels?.length || each.textContent || each.role === "status" || !each.checkVisibility())
 ).map((each) => each.outerHTML)"""
 

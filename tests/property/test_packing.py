@@ -114,25 +114,36 @@ def budgets(draw: st.DrawFn) -> Budget:
     return Budget(**tiers, reply=reply, window=window, cold_insights=most)
 
 
-@settings(max_examples=60)
-@given(budgets(), st.sampled_from([*MODELS, "qwen3:8b"]), st.floats(0.5, 2), st.sampled_from(["default", "guide"]))
+def texts(value: object) -> list[str]:
+    """Return every text of a message's content."""
+    if isinstance(value, dict):
+        return texts([each for name, each in value.items() if name not in {"type", "cache_control"}])
+    return [text for each in value for text in texts(each)] if isinstance(value, list) else [str(value)]
+
+
+FORMS = [("default", "single"), ("default", "conversation"), ("guide", "single")]
+
+
+@settings(max_examples=80)
+@given(budgets(), st.sampled_from([*MODELS, "qwen3:8b"]), st.floats(0.5, 2), st.sampled_from(FORMS))
 def test_what_is_sent_keeps_to_the_window_whatever_the_model_and_each_tier_to_its_budget(
-    talk: Lab, budget: Budget, name: str, factor: float, template: str
+    talk: Lab, budget: Budget, name: str, factor: float, form: tuple[str, str]
 ) -> None:
-    model = Model(name=name, base_url="http://127.0.0.1:9", factors={name: factor})
-    config, limit = Config(budget=budget, model=model, template=template), budget.window - budget.reply
+    model = Model(name=name, base_url="http://127.0.0.1:9", factors={name: factor}, citations=budget.reply % 2 == 1)
+    template, layout = form
+    config = Config(budget=budget, model=model, template=template, layout=layout)  # type: ignore[arg-type]
+    limit = budget.window - budget.reply
     try:
         prompt = talk.preview("Where is my AAPL stop?", ["AAPL"], "new", config=config).prompt
     except PromptTooLong:
         reject()
     body, facts = Brain(model=model, budget=budget).request(prompt).body(model), known(name)
-    texts = [
-        *(part["text"] for part in body.get("system", ())),
-        body["messages"][0]["content"],
+    sent = [
+        *texts([body.get("system", []), *(each["content"] for each in body["messages"])]),
         json.dumps(body["tools"][0]),
     ]
     hidden = facts.tools_prompt if facts else 0
-    assert hidden + sum(tokens.scaled(tokens.count(text), factor) for text in texts) <= prompt.tokens <= limit
+    assert hidden + tokens.scaled(sum(map(tokens.count, sent)), factor) <= prompt.tokens <= limit
     assert body["max_tokens"] == budget.reply + (model.thinking if facts and facts.thinks else 0)
     for tier in ("hot", "warm", "cold"):
         kept = [slot for slot in prompt.slots if slot.tier == tier and slot.kept]

@@ -4,10 +4,11 @@ import json
 import math
 from itertools import pairwise
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gallump_lab.brain.recommendations import MOST, read
+from gallump_lab.brain.recommendations import MOST, last_json, read
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
@@ -59,3 +60,27 @@ def test_any_list_gives_sense_or_a_reason_for_each(items):
 def test_any_call_and_any_text_can_be_read(source, text):
     check(*read([source], text))
     check(*read([], f"{text}```json\n{source}\n```{text}"))
+
+
+PROSE = st.text(st.characters(exclude_characters="[]{}"), max_size=40)
+OBJECTS = st.dictionaries(st.text(max_size=8), ANYTHING, max_size=4)
+
+
+@given(PROSE, OBJECTS | st.lists(OBJECTS, min_size=1, max_size=4), PROSE, st.lists(st.integers(), max_size=3), PROSE)
+@example("", {}, "", [3], "")
+def test_the_last_json_of_an_answer_is_found_in_whatever_stands_around_it(before, answer, between, cited, after):
+    wanted = json.dumps(answer)
+    assert last_json(f"{before}[1] {json.dumps([answer])}{between}{wanted}{between}{cited}{after}") == wanted
+
+
+@given(st.text() | st.text('[]{}",: 1e\\\\', max_size=200))
+def test_what_is_found_stands_whole_in_the_text(text):
+    found = last_json(text)
+    assert found in text
+    assert found == text or isinstance(json.loads(found), (dict, list))
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', "[1, ", '["', "{", '[[{"a": [', "[" * 999 + "1, "])
+def test_what_never_ends_is_soon_given_up(opening):
+    text = f"{opening * 999}{'1, ' * 100_000}"
+    assert last_json(text) == text

@@ -12,7 +12,7 @@ from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.models import price
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.config import Model
+from gallump_lab.config import ConfigError, Model
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
@@ -203,6 +203,9 @@ def test_a_base_url_that_is_none_or_answers_not_is_said_without_its_password(ser
     server.queue(Status.error(401, "authentication_error", "no"))
     with_password = server.url.replace("//", "//me:password@")
     assert "password" not in send(server, base_url=with_password).ending
+    assert "word" not in send(server, base_url=with_password.replace("pass", "pass/")).ending
+    with pytest.raises(ConfigError, match="not 'localhost'"):
+        Model(base_url="me:password@localhost")
     server.close()
     for url in (None, server.url, "http://", "http://[::1"):
         answer = send(server, base_url=url)

@@ -18,7 +18,7 @@ from gallump_lab.config import Cold
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
-SONNET = "claude-sonnet-5-5"
+SONNET, WORDS = "claude-sonnet-5-5", "Quite so, as ever. " * 200
 
 
 @pytest.fixture
@@ -83,10 +83,7 @@ def test_a_reply_that_thinking_ate_says_so_is_priced_and_can_be_asked_for_with_m
     assert (reply.state, reply.question_id) == ("complete", failed.question_id)
     assert reply.text.startswith("You asked: Is AAPL worth buying?")
     sent = [json.loads(each) for each in lab.turns["sent"]]
-    assert sent == [
-        {"max_tokens": 700, "effort": "high", "without": []},
-        {"max_tokens": 16_200, "effort": "low", "without": []},
-    ]
+    assert [(each["max_tokens"], each["effort"]) for each in sent] == [(700, "high"), (16_200, "low")]
     server.queue(think(usage={"input_tokens": 10_000}))
     with pytest.raises(EmptyReply) as again:
         lab.ask("And now?")
@@ -106,19 +103,14 @@ def test_a_model_that_is_given_no_room_to_think_needs_a_longer_reply(asking, ser
 
 def test_the_token_factor_is_learnt_from_what_was_written_and_not_from_what_was_thought(asking, server):
     lab = asking()
-    before, words = lab.preview("Well?").prompt.session_context.token_factor, "Quite so, as ever. " * 200
-    uncounted = [*think(words)[:-2], *end(output_tokens=9_000)]
-    unsaid = [*say(words)[:-2], {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}]
-    server.queue(uncounted, unsaid)
-    for question in ("Well?", "Is that so?"):
-        lab.ask(question)
+    before = lab.preview("Well?").prompt.session_context.token_factor
+    server.queue([*think(WORDS)[:-2], *end(output_tokens=9_000)], think(WORDS, tokens=5_000))
+    lab.ask("Well?")  # of which the server does not say how much was thought
     assert lab.preview("Well?").prompt.session_context.token_factor == before
-    assert lab.turns["plain"].tolist() == [False, False]
-    server.queue(think(words, tokens=5_000))
     reply = lab.ask("Well?")
     (counted,) = lab.sql("select tokens from messages where message_id = ?", [reply.reply_id])["tokens"]
     written = reply.usage.output_tokens - 5_000
-    assert lab.turns[["plain", "thinking_tokens"]].iloc[2].tolist() == [True, 5_000]
+    assert lab.turns[["plain", "thinking_tokens"]].iloc[1].tolist() == [True, 5_000]
     learnt = lab.preview("Well?").prompt.session_context.token_factor
     assert learnt == round((before * 2_000 + written) / (2_000 + counted), 3) != before
     (shown,) = study.tokens(lab.snapshot()).by_model["learnt_factor"]
@@ -153,6 +145,7 @@ REFUSED = {
     "effort": "This model does not support the effort parameter.",
     "format": "output_config.format: Extra inputs are not permitted",
     "strict": "tools.0.custom.strict: Extra inputs are not permitted",
+    "diagnostics": "diagnostics: Extra inputs are not permitted",
     "cache_control": "system.0.text.cache_control: Extra inputs are not permitted",
     "tools": "tool use is not supported by this model",
     "effort, format": "output_config: Extra inputs are not permitted",
@@ -167,7 +160,9 @@ def test_what_a_server_refuses_is_left_out_told_once_and_recorded(asking, clock,
         clock.now += timedelta(hours=1)
         server.requests.clear()
         server.queue(error(400, words), say('{"insights": []}'))
-        assert lab.distill(by="model", confirm=lambda _: True).failed == ()
+        done = lab.distill(by="model", confirm=lambda _: True)
+        assert (done.sessions, done.failed) == (1, ())
+        assert told in repr(done)
         first, second = (request.body.get("output_config", {}) for request in server.requests)
         assert first.keys() - second.keys() == {*fields.split(", ")}
         return
@@ -310,9 +305,28 @@ def test_a_replys_dict_tells_state_model_and_usage(asking, server):
     assert found.keys() >= {"response", "recommendations", "requires_confirmation", "context_stats", "session_id"}
 
 
-def test_what_a_server_does_not_count_in_the_end_is_estimated_and_not_taken_for_what_it_began_with(asking, server):
-    words = "Quite so, as ever. " * 200
-    server.queue([*say(words)[:-2], {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}])
-    reply = asking().ask("Well?")
-    assert (reply.state, reply.usage) == ("complete", None)
-    assert reply.cost_usd > 1_000 * 10 / 1e6
+@pytest.mark.parametrize(
+    "reply",
+    [
+        [*text(WORDS), *end()],
+        [start(), *text(WORDS), {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}],
+        [start(), *text(WORDS), {"type": "message_stop"}],
+        [start(), *text(WORDS), *end(output_tokens=-5)],
+    ],
+    ids=["no beginning", "no usage", "no end", "no count"],
+)
+def test_what_a_server_does_not_count_is_estimated_and_not_taken_for_what_it_began_with(asking, server, reply):
+    server.queue(reply)
+    lab = asking()
+    answer = lab.ask("Well?")
+    assert (answer.text, answer.state, answer.usage, answer.plain) == (WORDS, "complete", None, False)
+    assert answer.cost_usd > 1_000 * 10 / 1e6
+
+
+@pytest.mark.parametrize("counted", [{"output_tokens": 0}, {"output_tokens": 10, "thinking_tokens": 4_000}])
+def test_counts_that_cannot_be_teach_nothing(asking, server, counted):
+    server.queue([start(), *text(WORDS), *end(**counted)])
+    lab = asking()
+    before = lab.preview("Well?").prompt.session_context.token_factor
+    lab.ask("Well?")
+    assert lab.preview("Well?").prompt.session_context.token_factor == before

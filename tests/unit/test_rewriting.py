@@ -150,6 +150,14 @@ def test_a_preview_tells_what_it_may_cost_and_sends_nothing(lab, server):
     assert "rewritten first, the price is not known" in lab.preview("Where is it?").notice
 
 
+def test_what_a_server_refuses_of_the_question_before_is_told_with_the_answer(lab, server):
+    server.queue(Status.error(400, "invalid_request_error", "unknown field effort"), say(TOLD), say("At 420."))
+    reply = lab.ask("Where is it?")
+    assert "does not take effort: asked without, now and from here on." in reply.notice
+    server.queue(say(TOLD), say("At 421."))
+    assert lab.ask("And now?", session_id=reply.session_id).notice is None
+
+
 def test_within_the_days_limit_the_answer_comes_first(lab, server):
     lab.apply(configured(server, max_usd_per_day=0.005))
     reply = lab.ask("Where is the giraffe?")

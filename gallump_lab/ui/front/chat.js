@@ -21,7 +21,7 @@ function render({ model, el }) {
   let syncing = null;
   let newest = 0; // the message up to which everything new has been asked for
   let opener = null; // what opened the inspector
-  let answerer = null; // who answers, as the kernel told it last
+  let answerer; // who answers, as the kernel told it last; null for the offline analyst
 
   const watchlist = make("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: "AAPL, MSFT" });
   const tell = (content) => model.send({ view, ...content });
@@ -30,7 +30,7 @@ function render({ model, el }) {
   const past = button("Sessions", () => show(drawer.hidden), { "aria-expanded": "false" });
   const context = button("Context", () => inspect(seen.root.hidden), { "aria-expanded": "false" });
   const fresh = button("New session", () => tell({ type: "new" }));
-  const [llm, effort] = ["Model", "Effort"].map((name) => make("select", { "aria-label": name }));
+  const [llm, effort] = ["Model", "Effort"].map((name) => make("select", { "aria-label": name, hidden: "" }));
   const views = make("span", { class: "gl-views" }, past, fresh, context);
   const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, spending, llm, effort, views);
   const search = make("input", { type: "search", placeholder: "Search all that was said", "aria-label": "Search sessions" });
