@@ -200,7 +200,7 @@ def test_why_the_cache_was_missed_is_recorded(tmp_path, server, clock):
     turn = lab.transcript(limit=1)[0]["turn"]
     assert turn["missed"].startswith("tools changed, ")
     read = lab.transcript(limit=3)[0]["turn"]
-    assert read["saved_usd"] == pytest.approx(read["cache_read_tokens"] * (2 - 0.2) / 1e6)
+    assert read["saved_usd"] == pytest.approx(read["cache_read_tokens"] * (2 - 0.1) / 1e6)
     assert turn["saved_usd"] is None
 
 
