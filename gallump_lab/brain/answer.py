@@ -262,16 +262,7 @@ class EmptyReply(ModelError):
     """The model ended its reply without a word and without a valid recommendation."""
 
 
-_STATUS: Mapping[object, int] = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "overloaded_error": 529,
-}
+_STATUS: Mapping[object, int] = {"invalid_request_error": 400, "rate_limit_error": 429, "overloaded_error": 529}
 """Which status an error in mid-stream or of a batch stands for; any other is the server's trouble."""
 
 _WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
@@ -331,11 +322,9 @@ def _status_failure(error: "APIStatusError", *, server: str, model: str) -> Mode
 
 def told(error: object, *, server: str, model: str) -> ModelError:
     """Name an error that is told as JSON, as that of one request of a batch."""
-    kind = error
-    while isinstance(kind, dict):
-        kind = kind.get("error") or kind.get("type")
-    status = _STATUS.get(kind, 500) if isinstance(kind, str) else 500
-    return _named(status, error, server=server, model=model)
+    detail = error.get("error") if isinstance(error, dict) else None
+    kind = detail.get("type") if isinstance(detail, dict) else None
+    return _named(_STATUS.get(str(kind), 500), error, server=server, model=model)
 
 
 def _named(status: int, body: object, *, server: str, model: str, wait: float | None = None) -> ModelError:

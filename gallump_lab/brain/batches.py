@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import answer as answers
-from gallump_lab.brain.answer import Answer, ModelError, line
+from gallump_lab.brain.answer import Answer, line
 from gallump_lab.brain.arrived import Arrived, events
 from gallump_lab.brain.claude import answered, connect, failure, host, pause, prepared
 from gallump_lab.brain.models import listed
@@ -91,46 +91,38 @@ def ask(
     if model.answering == OFFLINE:
         msg = "There is neither a key nor a base URL, so there are no batches."
         raise answers.NoAccess(msg)
-    ids = [] if batch is None else [batch]
+    stop = stop or threading.Event()
+    batch = batch or submit(requests, model, stop)
     try:
-        if not ids:
-            submit(requests, model, ids.append)
-        if wait(ids[0], model, stop):
-            return Batch(id=ids[0], answers=results(ids[0], requests, model))
+        if wait(batch, model, stop):
+            return Batch(id=batch, answers=results(batch, requests, model))
         why = "Stopped."
     except KeyboardInterrupt:
-        if not ids:
-            raise
         why = "Interrupted."
     except _DOWN as error:
-        if not ids:
-            raise
         why = str(error)
-    goes_on = f"Batch {ids[0]} goes on; batch={ids[0]!r} takes up its answers, which are kept for {DAYS} days."
-    return Batch(id=ids[0], answers={}, left=f"{why} {goes_on}")
+    goes_on = f"Batch {batch} goes on; batch={batch!r} takes up its answers, which are kept for {DAYS} days."
+    return Batch(id=batch, answers={}, left=f"{why} {goes_on}")
 
 
-def submit(requests: Mapping[str, Request], model: "Model", begun: Callable[[str], object]) -> None:
-    """Submit a batch and pass its id on, for what is paid for must not be lost to a Ctrl-C."""
+def submit(requests: Mapping[str, Request], model: "Model", stop: threading.Event) -> str:
+    """Submit a batch and return its id; a Ctrl-C meanwhile is a stop, lest what is paid for be lost."""
     sent = [{"custom_id": each, "params": prepared(request, model)[0]} for each, request in requests.items()]
 
     def create(batches: Any) -> str:
-        found = line(batches.create(requests=sent).id)
-        if not re.fullmatch(r"\S{1,200}", found):
-            msg = f"What {host(model)} sent is no batch: it has no id."
-            raise answers.BrokenReply(msg)
-        return found
+        (found,) = re.findall(r"^\S{1,200}$", line(batches.create(requests=sent).id))
+        return str(found)
 
-    missing = f"{host(model)} has no batches. Ask without batch=True, at the full price."
     with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(_call, model, create, missing)
+        made = pool.submit(_call, model, create)
         try:
             made.exception()
-        finally:
-            begun(made.result())
+        except KeyboardInterrupt:
+            stop.set()
+    return str(made.result())
 
 
-def wait(batch: str, model: "Model", stop: threading.Event | None = None) -> bool:
+def wait(batch: str, model: "Model", stop: threading.Event) -> bool:
     """Wait until a batch has ended, with a bar; return whether it has, for else it was stopped."""
     from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -140,11 +132,11 @@ def wait(batch: str, model: "Model", stop: threading.Event | None = None) -> boo
         done = counts.succeeded + counts.errored + counts.canceled + counts.expired
         return found.processing_status == "ended", done, done + counts.processing
 
-    stop, down, seconds = stop or threading.Event(), 0, PAUSES[0]
+    down, seconds = 0, PAUSES[0]
     with tqdm(desc=f"Batch {batch}", unit=" requests") as bar:
         while True:
             try:
-                (ended, bar.n, bar.total), down = _call(model, look, _missing(batch, model)), 0
+                (ended, bar.n, bar.total), down = _call(model, look, batch), 0
                 bar.refresh()
                 if ended:
                     return True
@@ -164,13 +156,13 @@ def results(batch: str, requests: Mapping[str, Request], model: "Model") -> dict
         with batches.with_streaming_response.results(batch) as response:
             return [json.loads(each) for each in response.iter_lines() if each.strip()]
 
-    given = {each["custom_id"]: each["result"] for each in _call(model, read, _missing(batch, model))}
+    given = {each["custom_id"]: each["result"] for each in _call(model, read, batch)}
     return {each: _answer(given[each], request, model) for each, request in requests.items() if each in given}
 
 
 def cancel(batch: str, model: "Model") -> None:
     """Cancel a batch. What was answered by then is kept and billed; the rest is not."""
-    _call(model, lambda batches: batches.cancel(batch), _missing(batch, model))
+    _call(model, lambda batches: batches.cancel(batch), batch)
 
 
 def _answer(result: Mapping[str, Any], request: Request, model: "Model") -> Answer:
@@ -183,29 +175,26 @@ def _answer(result: Mapping[str, Any], request: Request, model: "Model") -> Answ
     elif kind == "errored":
         reply.error = answers.told(result.get("error"), server=host(model), model=model.answering)
     else:
-        why = "was canceled before this was answered" if kind == "canceled" else "ended before this was answered"
-        reply.error = answers.ServerTrouble(f"The batch {why}. That costs nothing; ask again.")
+        why = f"The batch ended before this was answered ({line(kind)}). That costs nothing; ask again."
+        reply.error = answers.ServerTrouble(why)
     return answered(request, model, reply, math.nan, share=share())
 
 
-def _missing(batch: str, model: "Model") -> str:
-    kept = f"answers are kept for {DAYS} days"
-    return f"{host(model)} has no batch {batch}; {kept}. Check the id, the key and the base URL."
-
-
-def _call(model: "Model", do: Callable[[Any], Any], missing: str) -> Any:
+def _call(model: "Model", do: Callable[[Any], Any], batch: str | None = None) -> Any:
     """Do something with the server's batches, again where that may help; name what goes wrong."""
-    tries = 0
+    tries, missing = 0, f"{host(model)} has no batches. Ask without batch=True, at the full price."
+    if batch:
+        kept = f"they are kept for {DAYS} days"
+        missing = f"{host(model)} has no batch {batch}; {kept}. Check the id, the key and the base URL."
     while True:
         try:
             with connect(model, "Anthropic") as client:
                 return do(client.messages.batches)
         except Exception as error:  # noqa: BLE001 - what a server sends may be anything
-            seconds = pause(error, tries)
+            seconds, fault = pause(error, tries), failure(error, model)
+            if fault.status in {404, 405, 501}:
+                raise answers.BadRequest(missing, status=fault.status) from None
             if seconds is None or tries >= model.max_retries:
-                fault: ModelError = failure(error, model)
-                if fault.status in {404, 405, 501}:
-                    fault = answers.BadRequest(missing, status=fault.status)
                 raise fault from None
         tries += 1
         time.sleep(seconds)

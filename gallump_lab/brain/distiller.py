@@ -77,7 +77,7 @@ class AutoDistiller:
             go_on = threading.Event()
             self._thread = threading.Thread(
                 target=self._attempt,
-                args=(lambda: self._by_model(config, waiting, confirm=lambda _: True, stop=go_on, quiet=True),),
+                args=(lambda: self._by_model(config, waiting, go_on, quiet=True),),
                 name="gallump-distiller",
                 daemon=True,
             )
@@ -140,12 +140,16 @@ class AutoDistiller:
             waiting = Counter(batch for *_, batch in distilling.held(con))
         if by == "rules":
             return self._by_rules(config, sessions)
-        distil = self._by_batch if batch else self._by_model
-        found = distil(config, sessions, confirm=confirm or confirmed, stop=stop)
-        told = (
-            f"{distilling.counted(n)} wait in batch {name}: lab.distill(batch={name!r})." for name, n in waiting.items()
-        )
-        return replace(found, told=(*found.told, *told))
+        sent = sessions[:TOGETHER] if batch else sessions
+        words, most = self._price(config, sent, batched=batch) if sent else ("", None)
+        if sent and not (confirm or confirmed)(words):
+            found = Distillation(distiller=name, left=len(sent), failed=(_REFUSED,))
+        elif batch:
+            found = self._by_batch(config, sent, most, stop)
+        else:
+            found = self._by_model(config, sent, stop)
+        told = (f"Batch {b} holds {distilling.counted(n)}: lab.distill(batch={b!r})." for b, n in waiting.items())
+        return replace(found, left=found.left + len(sessions) - len(sent), told=(*found.told, *told))
 
     def by_rules(self, config: Config, waiting: Sequence[str]) -> "list[tuple[Session, Sequence[Learnt]]]":
         """Return what the rules find in sessions; nothing of it is kept yet."""
@@ -172,17 +176,9 @@ class AutoDistiller:
         return total
 
     def _by_model(
-        self,
-        config: Config,
-        sessions: Sequence[str],
-        *,
-        confirm: Callable[[str], bool],
-        stop: threading.Event,
-        quiet: bool = False,
+        self, config: Config, sessions: Sequence[str], stop: threading.Event, *, quiet: bool = False
     ) -> Distillation:
         total = Distillation(distiller=config.model.answering, left=len(sessions))
-        if sessions and not confirm(self._price(config, sessions)[0]):
-            return replace(total, failed=(_REFUSED,))
         for session_id in _progress(sessions, quiet=quiet):
             try:
                 found, over = self._one(config, session_id, stop)
@@ -194,41 +190,25 @@ class AutoDistiller:
         return total
 
     def _by_batch(
-        self, config: Config, sessions: Sequence[str], *, confirm: Callable[[str], bool], stop: threading.Event
+        self, config: Config, sessions: Sequence[str], most: float | None, stop: threading.Event
     ) -> Distillation:
-        """Submit sessions as one batch, each of which it holds from then on, and wait for what it brings."""
-        total, sent = Distillation(distiller=config.model.answering, left=len(sessions)), sessions[:TOGETHER]
-        words, most = self._price(config, sent, batched=True)
-        if not sent or not confirm(words):
-            return replace(total, failed=(_REFUSED,) if sent else ())
-        ids: list[str] = []
+        """Submit sessions as one batch, which holds them and may cost so many USD, and wait for what it brings."""
+        total = Distillation(distiller=config.model.answering, left=len(sessions))
+        batch = ""
         with locks.Claim(self._renew) as claim:
-
-            def hold(batch: str) -> None:
-                with self._store.write() as con:
-                    cost = None if most is None else most / len(asked)
-                    distilling.hand_over(con, claim.name, batch, batches.DAYS, cost)
-                ids.append(batch)
-
             try:
-                with self._store.read() as con:
-                    check_spending(con, self._clock(), config.model, most or 0.0)
-                begun = filter(None, (self._begin(config, each, claim.name) for each in sent))
-                asked = {key: request for key, request, _ in (_request(config, *each) for each in begun)}
-                if asked:
-                    batches.submit(asked, config.model, hold)
+                begun = (self._begin(config, each, claim.name, most or 0.0) for each in sessions)
+                asked = dict(_request(config, *each)[:2] for each in begun if each)
+                if asked and not stop.is_set():
+                    batch = batches.submit(asked, config.model, stop)
+                    with self._store.write() as con:
+                        distilling.hand_over(con, claim.name, batch, batches.DAYS, most and most / len(asked))
             except (SpendingLimit, PriceUnknown, ModelError) as error:
                 return replace(total, failed=(str(error),))
-            except KeyboardInterrupt:
-                if not ids:
-                    raise
-                stop.set()
             finally:
-                if not ids:
-                    with self._store.write() as con:
-                        distilling.release(con, claim.name)
-        found = self._take_up(config, ids[0], stop) if ids else replace(total, left=0)
-        return replace(found, left=found.left + len(sessions) - len(sent))
+                with self._store.write() as con:
+                    distilling.release(con, claim.name)
+        return self._take_up(config, batch, stop) if batch else replace(total, left=len(asked))
 
     def _take_up(self, config: Config, batch: str, stop: threading.Event) -> Distillation:
         """Wait for a batch and take what it brings; a session of which nothing can be taken is free again."""
@@ -242,7 +222,7 @@ class AutoDistiller:
             msg = f"No session of this lab waits in batch {batch!r}."
             raise ValueError(msg)
         asked = [_request(config, number, session) for number, session, _ in held]
-        took = batches.ask({key: request for key, request, _ in asked}, config.model, batch=batch, stop=stop)
+        took = batches.ask(dict(each[:2] for each in asked), config.model, batch=batch, stop=stop)
         total = Distillation(distiller=held[0][2], left=len(held), told=(took.left,) if took.left else ())
         for (number, session, name), (key, _, shown) in () if took.left else zip(held, asked, strict=True):
             if key in took.answers:
@@ -260,13 +240,12 @@ class AutoDistiller:
         name = config.model.answering
         read = self._read(config, name, sessions)
         hints = config.recall.hints > 0
-        estimates = [model_insights.estimate(each.messages, model=config.model, hints=hints) for each in read]
-        costs = [cost for _, cost in estimates if cost is not None]
-        most = None if len(costs) < len(estimates) else sum(costs) * (batches.share() if batched else 1)
+        estimates = (model_insights.estimate(each.messages, model=config.model, hints=hints) for each in read)
+        sent, costs = zip(*estimates, strict=True)
+        most = None if None in costs else sum(costs) * (batches.share() if batched else 1)
         words = "the price is not known" if most is None else f"at most ${most:.4f}"
         what = f"{distilling.counted(len(sessions))} with {name}" + (f" {batches.terms()}" if batched else "")
-        sent = sum(each for each, _ in estimates)
-        return f"Distilling {what}: {sent:,} tokens of prompts, as estimated: {words}.", most
+        return f"Distilling {what}: {sum(sent):,} tokens of prompts, as estimated: {words}.", most
 
     def _one(self, config: Config, session_id: str, stop: threading.Event) -> tuple[Distillation, bool]:
         """Distil one session by the model; a failure is recorded with its cost and leaves it to be tried again.
@@ -300,11 +279,16 @@ class AutoDistiller:
         over = stop.is_set() or bool(answer.interruption) or not unreadable
         return found, not found.sessions and over
 
-    def _begin(self, config: Config, session_id: str, claim: str) -> "tuple[int, Session, Sequence[Known]] | None":
-        """Claim a session, if it is still due; return the record's number, the session and what is known already."""
+    def _begin(
+        self, config: Config, session_id: str, claim: str, coming: float = 0.0
+    ) -> "tuple[int, Session, Sequence[Known]] | None":
+        """Claim a session, if it is still due; return the record's number, the session and what is known already.
+
+        Nothing is claimed that the day's limit has no room for, with `coming` USD.
+        """
         name, minutes, now = config.model.answering, config.session_minutes, times.here(self._clock, config.time_zone)
         with self._store.write() as con:
-            check_spending(con, now, config.model)
+            check_spending(con, now, config.model, coming)
             if not distilling.due(con, name, now, minutes, wanted=[session_id]):
                 return None
             session = distilling.read(con, session_id, name, minutes, now)

@@ -244,7 +244,7 @@ def hand_over(con: "DuckDBPyConnection", owned_by: str, batch: str, days: int, c
 
 
 def release(con: "DuckDBPyConnection", owned_by: str) -> None:
-    """Give up a claim of which nothing was sent."""
+    """Give up what a claim still holds."""
     con.execute("delete from distillings where owner = ?", [owned_by])
 
 

@@ -93,7 +93,11 @@ class Rerun:
         who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
         whole = sum(answer.state == "complete" for answer in new)
         cost = "cost not known" if self.cost is None else f"${self.cost:.4f}"
-        said = f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}" if new else "nothing was asked"
+        said = (
+            f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}"
+            if new
+            else f"nothing was {'answered yet' if self.notice else 'asked'}"
+        )
         problems = (f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)
         return "\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice]), *problems])
 
@@ -174,10 +178,10 @@ def rerun(  # noqa: PLR0913 (what may be asked for)
     wanted = [Answered(past=turn, prompt=prompt, problem=why) for turn, (prompt, why) in chosen]
     ready = [turn.prompt for turn in wanted if turn.prompt]
     taken = batch if isinstance(batch, str) else None
-    batched = taken is not None or (batch and not brain.offline)
-    words = f"Batch {taken} was agreed to before." if taken is not None else "None of these turns can be asked again."
-    if ready and taken is None:
-        words = _estimate(ready, brain, batched=bool(batched))
+    batched = taken is not None or (batch is True and not brain.offline)
+    words = "None of these turns can be asked again."
+    if ready:
+        words = _estimate(ready, brain, batched=batched) if taken is None else f"Batch {taken} was agreed to before."
     found: list[Answered] = []
     if ready and (taken is not None or brain.offline or (confirm or confirmed)(words)):
         if batched:

@@ -134,8 +134,8 @@ def test_what_was_not_answered_says_why_and_costs_nothing(asked, server):
     words = {name: str(each.fault) for name, each in found.items()}
     assert "refused the request (400: Odd)" in words["wrong"]
     assert "is overloaded (529: Busy)" in words["busy"]
-    assert words["gone"].startswith("The batch was canceled before")
-    assert words["late"].startswith("The batch ended before")
+    assert words["gone"] == "The batch ended before this was answered (canceled). That costs nothing; ask again."
+    assert "(expired)" in words["late"]
 
 
 @pytest.mark.parametrize("given", [{}, {"type": ["message"]}, {"type": "error"}])
@@ -148,9 +148,8 @@ def test_a_result_that_is_none_is_a_failure(asked, server, monkeypatch, given):
 
 def test_a_batch_is_taken_up_by_its_id_and_answers_to_others_are_passed_over(asked, server):
     server.queue(say("One."), say("Two."))
-    ids = []
-    batches.submit(requests("one", "two"), asked(), ids.append)
-    took = batches.ask(requests("two", "three"), asked(), batch=ids[0])
+    batch = batches.submit(requests("one", "two"), asked(), threading.Event())
+    took = batches.ask(requests("two", "three"), asked(), batch=batch)
     assert {name: each.text for name, each in took.answers.items()} == {"two": "Two."}
     assert len(submitted(server)) == 1
 
@@ -175,22 +174,21 @@ def test_who_is_interrupted_is_told_how_to_go_on(asked, server, monkeypatch):
 
 
 def test_a_batch_that_is_canceled_keeps_what_was_answered(asked):
-    ids = []
-    batches.submit(requests("one", "two"), asked(), ids.append)
-    batches.cancel(ids[0], asked())
-    found = batches.ask(requests("one", "two"), asked(), batch=ids[0]).answers
+    batch = batches.submit(requests("one", "two"), asked(), threading.Event())
+    batches.cancel(batch, asked())
+    found = batches.ask(requests("one", "two"), asked(), batch=batch).answers
     assert [each.state for each in found.values()] == ["complete", "failed"]
 
 
 def test_a_network_that_comes_back_is_waited_for_and_one_that_does_not_is_told(asked, monkeypatch):
     real, down = batches._call, []
 
-    def flaky(model, do, missing):
+    def flaky(model, do, batch=None):
         if do.__name__ == "look" and len(down) < most:
             down.append(1)
             msg = "No answer."
             raise ConnectionLost(msg)
-        return real(model, do, missing)
+        return real(model, do, batch)
 
     monkeypatch.setattr(batches, "_call", flaky)
     most = batches.LOOKS - 1
@@ -201,7 +199,7 @@ def test_a_network_that_comes_back_is_waited_for_and_one_that_does_not_is_told(a
 
 
 def test_a_server_without_batches_or_without_this_one_is_told_in_clear_words(asked, server):
-    with pytest.raises(BadRequest, match=r"has no batch msgbatch_9; answers are kept for 29 days\. Check the id"):
+    with pytest.raises(BadRequest, match=r"has no batch msgbatch_9; they are kept for 29 days\. Check the id"):
         batches.ask(requests("one"), asked(), batch="msgbatch_9")
     server.models = ["qwen3:8b"]
     with pytest.raises(BadRequest, match=r"has no batches\. Ask without batch=True, at the full price\.") as missing:
@@ -211,7 +209,7 @@ def test_a_server_without_batches_or_without_this_one_is_told_in_clear_words(ask
 
 def test_an_id_that_is_none_is_no_batch(asked, server, monkeypatch):
     monkeypatch.setattr(server.endpoints, "answer", lambda *_: (200, {"id": {"a": "b c"}}))
-    with pytest.raises(BrokenReply, match="no batch: it has no id"):
+    with pytest.raises(BrokenReply, match="is no reply of the Messages API"):
         batches.ask(requests("one"), asked())
 
 
@@ -252,7 +250,7 @@ def test_a_rerun_that_is_interrupted_goes_on_by_the_batchs_id(talk, config, serv
     with monkeypatch.context() as patch:
         patch.setattr(batches, "wait", interrupted)
         left = study.rerun(talk, [1, 2], config(), batch=True, confirm=yes)
-    assert "batch='msgbatch_1' takes up its answers" in repr(left)
+    assert repr(left).startswith("Rerun of 2 turns: nothing was answered yet\nInterrupted. Batch msgbatch_1 goes on")
     assert [turn.problem for turn in left.turns] == ["waits in batch msgbatch_1"] * 2
     claude._UNKNOWN_HERE.clear()  # as in a new process
     found = study.rerun(talk, [1, 2], config(), batch="msgbatch_1", confirm=never)
@@ -352,7 +350,7 @@ def test_who_stops_waiting_takes_the_batch_up_in_another_process_and_nobody_pays
     lab.clock.now += timedelta(days=2)
     later = lab()
     again = later.distill(by="model", confirm=never)
-    assert again.told == ("3 sessions wait in batch msgbatch_1: lab.distill(batch='msgbatch_1').",)
+    assert again.told == ("Batch msgbatch_1 holds 3 sessions: lab.distill(batch='msgbatch_1').",)
     monkeypatch.setattr(server.endpoints, "polls", 0)
     found = later.distill(batch="msgbatch_1", confirm=never)
     assert (found.sessions, found.insights, found.left, found.failed) == (3, 3, 0, ())
@@ -397,6 +395,9 @@ def test_what_cannot_be_submitted_leaves_the_sessions_free(lab, server, monkeypa
     server.models = ["qwen3:8b"]
     found = mine.distill(by="model", batch=True, confirm=yes)
     assert "has no batches. Ask without batch=True" in found.failed[0]
+    stop = threading.Event()
+    stop.set()
+    assert mine.distill(by="model", batch=True, confirm=yes, stop=stop).left == 3
     monkeypatch.setattr(batches, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mine.distill(by="model", batch=True, confirm=yes)
