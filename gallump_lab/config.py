@@ -111,7 +111,8 @@ class Budget(_Settings):
     window: int = _whole(100_000, 1)
     """Tokens for the whole prompt and the reply together."""
     reply: int = _whole(4_096, 1)
-    """The longest reply, in tokens; it is kept free in the window."""
+    """The longest reply that is to be read, in tokens; it is kept free in the window. What a model thinks with comes on
+    top (`Model.thinking`)."""
     hot_messages: int | None = _whole(None, 1)
     """At most so many of the session's newest messages (the guide: 5); None for no such bound."""
     hot_step: int = _whole(1_000, 1)

@@ -205,6 +205,7 @@ class Lab(Conversation, Archive):
         session_id: str | None = None,
         *,
         by: str | None = None,
+        batch: bool | str = False,
         confirm: Callable[[str], bool] | None = None,
         stop: threading.Event | None = None,
     ) -> Distillation:
@@ -219,19 +220,25 @@ class Lab(Conversation, Archive):
             Only this session; by default every one that has ended and has not been distilled.
         by : {"rules", "model"}, optional
             Fixed rules, which cost and send nothing, or the model that answers; what is configured by default.
+        batch : bool or str
+            Whether to ask the model in a batch: at half the price, answered within a day, most within an hour. A Ctrl-C
+            ends the waiting alone: the sessions stay the batch's until its id, which is shown, takes its answers up,
+            for 29 days. `brain.batches.cancel` cancels one.
         confirm : callable, optional
             Gets the words about the model's price and says whether to go on; by default the user is asked.
         stop : threading.Event, optional
-            Once set, the model is not asked any further.
+            Once set, the model is not asked any further, nor waited for.
 
         Raises
         ------
         ValueError
-            If there is no such session, or it has not ended, or `by` is neither.
+            If there is no such session, or it has not ended, or `by` is neither, or no session waits in the batch.
         NoAccess
             If the model is to distil and there is nobody to ask.
+        ModelError
+            If a batch that was submitted before cannot be had.
         """
-        return self._distiller.run(self.config, session_id, by=by, confirm=confirm, stop=stop)
+        return self._distiller.run(self.config, session_id, by=by, batch=batch, confirm=confirm, stop=stop)
 
     def chat(
         self, watchlist: Sequence[str] = (), session_id: str | None = None, *, static: bool = False

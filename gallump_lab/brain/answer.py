@@ -13,7 +13,7 @@ from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
 
 if TYPE_CHECKING:
-    from anthropic import APIError, APIStatusError
+    from anthropic import APIStatusError
 
 
 Action = Literal["buy", "sell", "hold", "short", "cover"]
@@ -262,8 +262,8 @@ class EmptyReply(ModelError):
     """The model ended its reply without a word and without a valid recommendation."""
 
 
-_MID_STREAM: Mapping[str | None, int] = {"rate_limit_error": 429, "overloaded_error": 529}
-"""Which status an error event in mid-stream stands for; any other is the server's trouble."""
+_STATUS: Mapping[object, int] = {"invalid_request_error": 400, "rate_limit_error": 429, "overloaded_error": 529}
+"""Which status an error in mid-stream or of a batch stands for; any other is the server's trouble."""
 
 _WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
     401: (NoAccess, "{server} refused the key", "Check ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN."),
@@ -316,18 +316,28 @@ def failure(error: Exception | None, *, begun: bool, server: str, model: str, ti
 
 def _status_failure(error: "APIStatusError", *, server: str, model: str) -> ModelError:
     """Turn the SDK's error for a status or an error event into ours."""
-    status = error.status_code if error.status_code != 200 else _MID_STREAM.get(error.type, 500)
-    said = _said(error.body)
+    status = error.status_code if error.status_code != 200 else _STATUS.get(error.type, 500)
+    return _named(status, error.body, server=server, model=model, wait=retry_after(error))
+
+
+def told(error: object, *, server: str, model: str) -> ModelError:
+    """Name an error that is told as JSON, as that of one request of a batch."""
+    detail = error.get("error") if isinstance(error, dict) else None
+    kind = detail.get("type") if isinstance(detail, dict) else None
+    return _named(_STATUS.get(str(kind), 500), error, server=server, model=model)
+
+
+def _named(status: int, body: object, *, server: str, model: str, wait: float | None = None) -> ModelError:
+    said = _said(body)
     known = 413 if status == 400 and _TOO_LONG.search(said) else status
     kind, what, mend = _WORDS.get(known, _REFUSED if status < 500 else _TROUBLE)
-    wait = retry_after(error)
     when = "in a minute or two" if wait is None else f"in {math.ceil(wait)} seconds"
     reason = ": ".join(filter(None, (str(status), said)))
     words = f"{what.format(server=server, model=model)} ({reason}). {mend.format(when=when)}"
     return kind(words, status=status, retry_after=wait)
 
 
-def retry_after(error: "APIError") -> float | None:
+def retry_after(error: Exception) -> float | None:
     """Read how many seconds a server wants to be left alone (`Retry-After`); None if it does not say."""
     headers = error.response.headers if hasattr(error, "response") else {}
     try:

@@ -134,8 +134,8 @@ class Brain:
             state, fault = "failed", EmptyReply(f"{answer.model} gave an empty reply. Ask again.")
         if fault:
             fault.kept = REPLY_KEPT if text.strip() else QUESTION_KEPT
-        answer = replace(answer, text=text + said, recommendations=found, dropped=dropped, state=state, fault=fault)
-        return answer, said
+        answer = replace(answer, text=clean(text + said), recommendations=found, dropped=dropped)
+        return replace(answer, state=state, fault=fault), said
 
     def converse(
         self, user_message: str, market_context: MarketContext, session_context: SessionContext

@@ -29,6 +29,9 @@ class Citation:
     places: tuple[int, ...]
     """Where in the reply's text the note stands: behind so many characters."""
 
+    def __str__(self) -> str:
+        return f"[{self.number}] {self.title}: {self.text}"
+
 
 def read(cited: Iterable[tuple[int, int]], results: Sequence[ContextItem]) -> tuple[Citation, ...]:
     """Return the notes of a reply, from the places of the search results that it cites and its own places."""
@@ -72,13 +75,18 @@ def again(given: Iterable[Mapping[str, Any]], items: Mapping[tuple[str, int], Co
 
 def marked(text: str, notes: Sequence[Citation]) -> str:
     """Return a reply's text with the numbers of its notes in brackets where they belong."""
-    at = sorted({(place, note.number) for note in notes for place in note.places}, reverse=True)
-    for place, number in at:
+    for place, number in placed(text, notes):
         text = f"{text[:place]}[{number}]{text[place:]}"
     return text
 
 
+def placed(text: str, notes: Sequence[Citation]) -> list[tuple[int, int]]:
+    """Return where numbers of notes belong in a reply's text, right behind a word, with these; the last comes first."""
+    at = {(len(text[:place].rstrip()), note.number) for note in notes for place in note.places}
+    return sorted(at, reverse=True)
+
+
 def noted(text: str, notes: Sequence[Citation]) -> str:
     """Return a reply's text with its notes listed under it; as it is where there are none."""
-    listed = "\n".join(f"[{note.number}] {note.title}: {note.text}" for note in notes)
+    listed = "\n".join(map(str, notes))
     return f"{marked(text, notes)}\n\n{listed}" if notes else text

@@ -25,7 +25,7 @@ from gallump_lab.config import DEFAULT_MODEL, SERVED, UNNAMED
 if TYPE_CHECKING:
     import ssl
 
-    from anthropic import APIError, AsyncAnthropic, AsyncStream
+    from anthropic import AsyncAnthropic, AsyncStream
 
     from gallump_lab.config import Model
 
@@ -351,7 +351,7 @@ def _refused(error: Exception, body: Mapping[str, Any], model: "Model") -> froze
     return frozenset(found[:1] if "tools" in found else found)
 
 
-def pause(error: "APIError", tries: int) -> float | None:
+def pause(error: Exception, tries: int) -> float | None:
     """Return the seconds to wait before the request is sent again; None if that would not help or take too long."""
     status: int | None = getattr(error, "status_code", None)
     again = _is_unsent(error) if status is None else status >= 500 or status in {408, 409, 429}

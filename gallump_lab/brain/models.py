@@ -158,6 +158,16 @@ def thinking_usd(turn: Mapping[str, Any], model: Model) -> float | None:
     return known.cost(replace(prompt, output_tokens=thought)) - known.cost(prompt)
 
 
+def saved_usd(turn: Mapping[str, Any], model: Model) -> float | None:
+    """Return what a turn of the transcript would have cost more, had nothing come from the cache; None for nothing."""
+    known, read = price_of_answer(turn["asked"], turn["model"], model), turn["cache_read_tokens"]
+    if not known or not read:
+        return None
+    fresh = Usage(input_tokens=turn["input_tokens"], output_tokens=0)
+    cached = replace(fresh, input_tokens=fresh.input_tokens - read, cache_read_tokens=read)
+    return known.cost(fresh) - known.cost(cached)
+
+
 def room(model: Model) -> int:
     """Return how many tokens a model may think beside its reply; 0 for one that is not known to."""
     known = facts(model.answering)

@@ -29,10 +29,11 @@ class SpendingLimit(RuntimeError):
         USD.
     """
 
-    def __init__(self, spent: float, limit: float) -> None:
+    def __init__(self, spent: float, limit: float, coming: float = 0.0) -> None:
         self.spent, self.limit = spent, limit
+        more = f"this may cost {_usd(coming)} more, " if coming else ""
         super().__init__(
-            f"Today's replies cost {_usd(spent)} (UTC day), the limit is {_usd(limit)}. "
+            f"Today's replies cost {_usd(spent)} (UTC day), {more}the limit is {_usd(limit)}. "
             "Raise model.max_usd_per_day, or wait for tomorrow; nothing was asked."
         )
 
@@ -61,7 +62,7 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model, comin
         )
         raise PriceUnknown(msg)
     if (spent := spent_today(con, now)) + coming >= limit:
-        raise SpendingLimit(spent, limit)
+        raise SpendingLimit(spent, limit, coming)
 
 
 def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:

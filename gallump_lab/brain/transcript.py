@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import citations
-from gallump_lab.brain.models import thinking_usd
+from gallump_lab.brain.models import saved_usd, thinking_usd
 from gallump_lab.config import Config
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.store import Catalogue, runs, times
@@ -64,11 +64,12 @@ def transcript(
     list of dict
         message_id, session_id, role, text, created_at (UTC), symbol, state, speaker and turn: None, or a dict of
         turn_id, question_id, model (who answered), asked (who was asked), state, stop_reason, fault, effort, max_tokens
-        (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens, missed
-        (why the cache was), input_tokens (the whole prompt's), output_tokens, cost_usd, latency (seconds), citations
-        (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold), budget (these, window and
-        reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
-        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
+        (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens,
+        saved_usd (by these), missed (why the cache was), input_tokens (the whole prompt's), output_tokens, cost_usd,
+        latency (seconds), citations (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold),
+        budget (these, window and reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by
+        position: verdict, note, decided_at). A turn without a reply stands on its question, the newest where it was
+        tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -79,7 +80,8 @@ def transcript(
     for turn in turns.values():
         turn |= {name: json.loads(turn[name]) for name in ("tokens", "used", "recommendations", "dropped")}
         config = runs.read(turn["budget"])
-        turn |= {"budget": _budget(config), "decisions": {}, "thinking_usd": thinking_usd(turn, config.model)}
+        turn |= {"thinking_usd": thinking_usd(turn, config.model), "saved_usd": saved_usd(turn, config.model)}
+        turn |= {"budget": _budget(config), "decisions": {}}
         noted = json.loads(turn["citations"] or "[]")
         turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
     for turn_id, position, verdict, note, at in decided:

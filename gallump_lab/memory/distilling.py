@@ -25,14 +25,15 @@ LOST = (
 NAMED = 10
 """So many refusals and failures are told one by one; the rest are counted."""
 TRIES = 2
-"""So often a session is tried unasked."""
+"""So often a session is tried unasked; what cost nothing, as where there was no network, does not count."""
 _DUE = """
 select session_id from sessions s
 left join (select session_id, max(message_id) as newest from messages group by session_id) m using (session_id)
 left join (select session_id, max(seen_message) as seen from distillings
            where (distiller = $distiller or $chats) and state = 'complete' group by session_id) d using (session_id)
 left join (select session_id, seen_message as newest, count(*) as failures from distillings
-           where distiller = $distiller and state = 'failed' group by all) f using (session_id, newest)
+           where distiller = $distiller and state = 'failed' and cost_usd is distinct from 0 group by all) f
+    using (session_id, newest)
 where messages > 0 and newest > coalesce(seen, 0) and ($wanted::text[] is null or list_contains($wanted, session_id))
   and not last_at between $before and $ahead
   and (not $chats or (coalesce(failures, 0) < $tries and exists (from turns t where t.session_id = s.session_id)))
@@ -78,7 +79,7 @@ class Distillation:
     failed: tuple[str, ...] = ()
     """Which sessions could not be distilled and why; they are tried again next time."""
     told: tuple[str, ...] = ()
-    """What the model's server was found not to take, in words."""
+    """What the model's server was found not to take, and what waits in batches, in words."""
     left: int = 0
     """Sessions that are still to be distilled."""
     cost_usd: float | None = 0.0
@@ -132,7 +133,7 @@ def due(  # noqa: PLR0913 (what may be asked of them)
     chats : bool
         What is distilled unasked: only sessions with turns of this lab's own chat, none that was imported, and none
         that any distiller has distilled, so that another distiller does not go through all the past again; nor one
-        at which this one has failed `TRIES` times since its newest message, for each try may cost.
+        at which this one has failed `TRIES` times since its newest message, where that may have cost.
     wanted : sequence of str, optional
         Only these sessions.
     """
@@ -219,11 +220,36 @@ def renew(con: "DuckDBPyConnection", owned_by: str) -> None:
     con.execute(f"update distillings set renewed_at = {locks.NOW} where owner = ?", [owned_by])  # noqa: S608
 
 
+def hand_over(con: "DuckDBPyConnection", owned_by: str, batch: str, days: int, cost_usd: float | None) -> None:
+    """Leave what one claim holds to a batch, for as many days as its answers are kept.
+
+    `cost_usd` is what each session costs at most, which counts as spent until more is known.
+    """
+    con.execute(
+        f"update distillings set owner = ?, renewed_at = {locks.NOW} + to_days(?), cost_usd = ? where owner = ?",  # noqa: S608
+        [batch, days, cost_usd, owned_by],
+    )
+
+
+def release(con: "DuckDBPyConnection", owned_by: str) -> None:
+    """Give up what a claim still holds."""
+    con.execute("delete from distillings where owner = ?", [owned_by])
+
+
+def held(con: "DuckDBPyConnection", batch: str | None = None) -> list[tuple[int, str, str, int, str]]:
+    """Return what waits in batches, or one: the record's number, session, distiller, newest message, and the batch."""
+    return con.execute(  # a claim of a process has spaces in its name
+        "select distilling_id, session_id, distiller, seen_message, owner from distillings "
+        "where state = 'running' and owner = coalesce(?, owner) and owner not like '% %' order by distilling_id",
+        [batch],
+    ).fetchall()
+
+
 def is_kept(con: "DuckDBPyConnection", number: int, session: Session) -> bool:
     """Return whether a session that was distilled outside of a step is still this process's, and still whole."""
     ids = [message.message_id for message in session.messages]
     (kept,) = con.execute(
-        "select exists (from distillings where distilling_id = ?) "
+        "select exists (from distillings where distilling_id = ? and state = 'running') "
         "and (select count(*) from messages where message_id in (select unnest(?))) = len(?)",
         [number, ids, ids],
     ).fetchone() or (False,)
@@ -270,7 +296,7 @@ def end(con: "DuckDBPyConnection", number: int, taken: Distillation | None, **ou
         values |= {"insights": taken.insights, "merged": taken.merged, "refused": json.dumps(list(taken.refused))}
     names = ", ".join(f"{name} = ${name}" for name in values)
     con.execute(
-        f"update distillings set {names} where distilling_id = $number",  # noqa: S608 (names of columns)
+        f"update distillings set {names} where distilling_id = $number and state = 'running'",  # noqa: S608 (names of columns)
         values | {"number": number},
     )
 

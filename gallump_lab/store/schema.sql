@@ -192,7 +192,7 @@ create table distillings (              -- which session was distilled, by whom,
     seen_message bigint not null,       -- the session's newest message that was read
     began_at timestamp not null,
     state text not null,                -- running, complete or failed
-    owner text,                         -- the machine and process that is at it
+    owner text,                         -- the machine and process that is at it, or the batch that it waits in
     insights integer,                   -- new ones
     merged integer,                     -- those that said no more than one that was there
     refused json,                       -- why each of the others was not taken

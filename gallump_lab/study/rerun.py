@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab import tokens
+from gallump_lab.brain import batches
 from gallump_lab.brain.answer import Answer, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.claude import find_model
@@ -57,6 +58,8 @@ class Rerun:
     """Who was asked."""
     words: str
     """What was shown before anything was sent."""
+    notice: str | None = None
+    """Why a batch was not waited for until it had ended, and how to go on, in words."""
 
     @property
     def cost(self) -> float | None:
@@ -90,9 +93,10 @@ class Rerun:
         who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
         whole = sum(answer.state == "complete" for answer in new)
         cost = "cost not known" if self.cost is None else f"${self.cost:.4f}"
-        said = f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}" if new else "nothing was asked"
+        asked = "answered yet" if self.notice else "asked"
+        said = f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}" if new else f"nothing was {asked}"
         problems = (f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)
-        return "\n".join([f"Rerun of {number}: {said}", *problems])
+        return "\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice]), *problems])
 
     def _repr_html_(self) -> str:
         """Return both answers as a table: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
@@ -113,11 +117,12 @@ class Rerun:
         )
 
 
-def rerun(
+def rerun(  # noqa: PLR0913 (what may be asked for)
     snapshot: Snapshot,
     turns: Sequence[int],
     config: Config,
     *,
+    batch: bool | str = False,
     confirm: Callable[[str], bool] | None = None,
     embedders: Iterable[Embedder] = (),
 ) -> Rerun:
@@ -135,6 +140,10 @@ def rerun(
         Turn ids.
     config : Config
         Budget, recall, template and model to ask with; its base URL counts, too.
+    batch : bool or str
+        Whether to ask in a batch: at half the price, answered within a day, most within an hour. A Ctrl-C ends the
+        waiting alone; the id of the batch, which is shown, then takes its answers up, in another process too, for the
+        same turns and configuration. `brain.batches.cancel` cancels one.
     confirm : callable, optional
         Gets the words about the cost and says whether to go on; by default the user is asked.
     embedders : iterable of Embedder
@@ -147,10 +156,13 @@ def rerun(
         names none that is known.
     OverLimit
         If `config.model.max_usd_per_day` is set, and the estimate is above it or not known.
+    ModelError
+        If a batch cannot be had: the server has none, or none of this id, or refuses it.
 
     Examples
     --------
     >>> study.rerun(lab.snapshot(), [3, 7], best.config)
+    >>> study.rerun(lab.snapshot(), [3, 7], best.config, batch=True)
     """
     checked_snapshot(snapshot)
     config = getattr(config, "config", config)
@@ -162,9 +174,15 @@ def rerun(
         chosen = [(turn, turn.build(con, corpus, config, brain.model_name)) for turn in past_turns(con, turns)]
     wanted = [Answered(past=turn, prompt=prompt, problem=why) for turn, (prompt, why) in chosen]
     ready = [turn.prompt for turn in wanted if turn.prompt]
-    words = _estimate(ready, brain) if ready else "None of these turns can be asked again."
+    taken = batch if isinstance(batch, str) else None
+    batched = taken is not None or (batch is True and not brain.offline)
+    words = "None of these turns can be asked again."
+    if ready:
+        words = _estimate(ready, brain, batched=batched) if taken is None else f"Batch {taken} was agreed to before."
     found: list[Answered] = []
-    if ready and (brain.offline or (confirm or confirmed)(words)):
+    if ready and (taken is not None or brain.offline or (confirm or confirmed)(words)):
+        if batched:
+            return _batched(wanted, brain, words, taken)
         with contextlib.suppress(KeyboardInterrupt):
             for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
                 answer = brain.send(turn.prompt) if turn.prompt else None
@@ -177,7 +195,21 @@ def rerun(
     return Rerun(turns=(*found, *rest), model=brain.model_name, words=words)
 
 
-def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
+def _batched(wanted: Sequence[Answered], brain: Brain, words: str, batch: str | None) -> Rerun:
+    """Ask in a batch, or take one up."""
+    asked = {turn.past.turn_id: brain.request(turn.prompt) for turn in wanted if turn.prompt}
+    names = {turn: batches.name(turn, request.body(brain.model)) for turn, request in asked.items()}
+    took = batches.ask({names[turn]: request for turn, request in asked.items()}, brain.model, batch=batch)
+    missing = f"waits in batch {took.id}" if took.left else f"not in batch {took.id}, or asked otherwise there"
+    found = []
+    for turn in wanted:
+        given = took.answers.get(names.get(turn.past.turn_id, ""))
+        answer = given and brain.told(given)[0]
+        found.append(replace(turn, answer=answer, problem=answer.ending if answer else turn.problem or missing))
+    return Rerun(turns=tuple(found), model=brain.model_name, words=words, notice=took.left)
+
+
+def _estimate(prompts: Sequence[Prompt], brain: Brain, *, batched: bool) -> str:
     """Return what asking will take; stop where it may go over the limit."""
     name, limit = brain.model_name, brain.model.max_usd_per_day
     reply = brain.budget.reply + room(brain.model)
@@ -185,8 +217,11 @@ def _estimate(prompts: Sequence[Prompt], brain: Brain) -> str:
     if brain.offline:
         return f"The offline analyst answers {number} again, for there is no key: nothing is sent."
     what, cost, most = f"Asking {name} again for {number}", "the price is not known", math.inf
+    what += f" {batches.terms()}" if batched else ""
+    share = batches.share() if batched else 1
     if known:
-        least, most = (sum(known.cost(_usage(prompt, output)) for prompt in prompts) for output in (0, reply))
+        costs = ([known.cost(_usage(prompt, output)) for prompt in prompts] for output in (0, reply))
+        least, most = (share * sum(each) for each in costs)
         cost = f"about ${least:.4f}, with the replies at most ${most:.4f}"
     if limit is not None and most > limit:
         msg = (

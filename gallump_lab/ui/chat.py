@@ -137,7 +137,7 @@ class ChatWidget(Inspecting):
 
     def _history(self) -> dict[str, Any]:
         config, turn = self.lab.config, self._turn
-        rows = self.lab.transcript(limit=HISTORY, session_id=self.shown)
+        rows = self._shown()
         return {
             # What the lab has stored of the turn under way is part of `running`.
             "entries": [entry(row) for row in rows if turn is None or row["message_id"] <= turn.after],
@@ -185,12 +185,14 @@ class ChatWidget(Inspecting):
         with self._lock:
             if self._turn:
                 return
-            rows = self.lab.transcript(limit=HISTORY, session_id=self.shown)
-            found = [entry(row) for row in rows if row["message_id"] > newest]
+            found = [entry(row) for row in self._shown() if row["message_id"] > newest]
             if 0 < len(found) < HISTORY:
                 self.send({"type": "fresh", "view": view, "entries": found})
         if len(found) == HISTORY:  # there may be more of them
             self._tell_history(None)
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return self.lab.transcript(limit=HISTORY, session_id=self.shown)
 
     def _on_earlier(self, view: str, before: int) -> None:
         rows = self.lab.transcript(limit=HISTORY, before=before, session_id=self.shown)
@@ -247,11 +249,13 @@ class ChatWidget(Inspecting):
         with self._lock:
             if self._turn:
                 raise ValueError(COMING)
+            citing = {row["message_id"] for row in self._shown() if row["turn"] and row["turn"]["citations"]}
             self.lab.forget(message_id=message, session_id=session)
             if session and session == self.session_id:
                 self.session_id = None
             if not session or session != self.shown:
-                self.send({"type": "forgotten", "message": message, "session": session})
+                entries = [entry(row) for row in self._shown() if row["message_id"] in citing]
+                self.send({"type": "forgotten", "message": message, "session": session, "entries": entries})
                 return
         self._show(view, None, self._newest_live())
 

@@ -170,6 +170,8 @@ def _why(slot: ContextItem, shared: Sequence[str]) -> str:
         said = ["pinned by you"]
     if shared and slot.tier != "hot":
         said.append(f"shares {', '.join(shared[:6])}")
+    if slot.cited is not None:
+        said.append("cited" if slot.cited else "not cited")
     return " \u00b7 ".join([*mark, *said])
 
 

@@ -6,16 +6,18 @@ Records keep the lab's own names; text is made visible, and Markdown becomes san
 import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from html import escape
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 
 from gallump_lab.brain.answer import Recommendation, ending
+from gallump_lab.brain.citations import Citation, placed
 from gallump_lab.brain.recommendations import prose
 from gallump_lab.lazy import regex
 from gallump_lab.memory.text import terms
@@ -24,14 +26,19 @@ from gallump_lab.ui.answering import ways
 if TYPE_CHECKING:
     import pandas as pd
     from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
 
 _FRONT = Path(__file__).with_name("front")
 _TAGS = frozenset(
-    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul".split()
+    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong sup table tbody td th thead tr ul".split()
 )
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}}
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _WORD = regex(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
+_END = regex(r"(?<=\S)(?!\S)")
+_SIGN, _NUMBER = regex(r"\{\ue000(\d+)\ue001\}"), regex(r"<sup>\[\d+\]</sup>")
+_NEAR = 9
+"""A note's number stands at its place or behind one of so many words, less one."""
 _CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
 _HIDDEN = (0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _VISIBLE = _CONTROLS | dict.fromkeys(_HIDDEN, 0xFFFD)
@@ -157,14 +164,28 @@ def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
     # An image would fetch from the net as soon as it is shown; its link stays.
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    made.inline.ruler.push("note", _note)
+    made.add_render_rule("note", lambda _self, tokens, i, _options, _env: f"<sup>[{tokens[i].content}]</sup>")
+    return made
 
 
-def _html(text: str) -> str:
+def _note(state: "StateInline", silent: bool) -> bool:  # noqa: FBT001 (as the parser calls it)
+    """Read a note's sign, outside links and where there are notes at all."""
+    found = _SIGN.match(state.src, state.pos, state.posMax) if "notes" in state.env and not state.linkLevel else None
+    if found is None:
+        return False
+    if not silent:
+        state.push("note", "sup", 0).content = found[1]
+    state.pos = found.end()
+    return True
+
+
+def _html(text: str, **env: bool) -> str:
     import nh3
 
     return nh3.clean(
-        _parser().render(visible(text)),
+        _parser().render(visible(text), env),
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
         url_schemes=set(_SCHEMES),
@@ -176,9 +197,21 @@ def _html(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def render(text: str) -> str:
-    """Render Markdown as sanitised HTML: allowed tags only, absolute http, https and mailto links, nothing fetched."""
-    return _html(text)
+def render(text: str, notes: Sequence[Citation] = ()) -> str:
+    """Render Markdown as sanitised HTML: allowed tags only, absolute http, https and mailto links, nothing fetched.
+
+    The number of a note stands where the HTML is the same but for it: at its place or behind a word that soon follows,
+    or nowhere, as its place may be in code, in a link or within what Markdown is made of.
+    """
+    html = plain = _html(text)
+    for place, number in placed(text, notes):
+        ends = (found.start() for found in _END.finditer(text, place + 1))
+        for end in islice(chain([place], ends), _NEAR):
+            tried = f"{text[:end]}{{\ue000{number}\ue001}}{text[end:]}"
+            if _NUMBER.sub("", found := _html(tried, notes=True)) == plain:
+                text, html = tried, found
+                break
+    return html
 
 
 class Growing:
@@ -209,7 +242,7 @@ class Growing:
 
 def entry(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message of `lab.transcript`, a reply's text as HTML too, with what each recommendation risks."""
-    turn, text = row["turn"], row["text"]
+    turn, text, notes = row["turn"], row["text"], tuple[Citation, ...]()
     if turn:
         ideas = [Recommendation(**each) for each in turn["recommendations"]]
         # Cards show the recommendations, so not also the words that they are remembered by.
@@ -217,12 +250,14 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
         cards = [
             idea.to_dict() | {"risk": risk(idea), "decision": turn["decisions"].get(i)} for i, idea in enumerate(ideas)
         ]
-        turn = {**turn, "recommendations": cards, "ways": ways(turn)}
+        notes = tuple(turn["citations"])
+        cited = [asdict(each) | {"words": str(each)} for each in notes]
+        turn = {**turn, "recommendations": cards, "ways": ways(turn), "citations": cited}
     reply = row["role"] == "assistant"
     state = turn["state"] if turn and not reply else row["state"]
     note = ending(state, turn and turn["stop_reason"])
     found: dict[str, Any] = plain({**row, "turn": turn, "text": text, "state": state, "note": note})
-    return found | ({"html": render(text)} if reply else {})
+    return found | ({"html": render(text, notes)} if reply else {})
 
 
 def risk(idea: Recommendation) -> dict[str, float] | None:
@@ -273,7 +308,9 @@ def page(entries: Sequence[Mapping[str, Any]]) -> str:
         body = each.get("html") or f'<p style="white-space: pre-wrap">{escape(each["text"])}</p>'
         fault = each["turn"] and each["turn"]["fault"]
         note = f"<p><em>{escape(fault)}</em></p>" if fault else ""
-        said.append(f"<article><h4>{escape(head)}</h4>{body}{note}</article>")
+        cited = [escape(note["words"]) for note in each["turn"]["citations"]] if each["turn"] else []
+        notes = f"<p>{'<br>'.join(cited)}</p>" if cited else ""
+        said.append(f"<article><h4>{escape(head)}</h4>{body}{notes}{note}</article>")
     return "\n".join(said)
 
 

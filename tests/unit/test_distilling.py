@@ -424,12 +424,14 @@ def test_in_the_background_the_model_distils_what_was_chatted_and_failures_are_t
 def test_unasked_a_session_is_tried_twice_and_once_more_when_that_is_told(lab, asking, clock, server):
     session = lab.ask("My stop is 420. Is that wise?", ["AAPL"]).session_id
     mine = asking()
+    free, paid = Status.error(503, "api_error", "down"), say("I note nothing.")
     for _ in range(distilling.TRIES + 2):
         clock.now += LATER
-        server.distilled += [say("I note nothing.")] * 5
+        server.distilled = deque([paid if server.distillings else free] * 5)
         mine.ask("Good evening")
         mine._distiller.wait()
-    assert sum(distils(request) and "420" in request.prompt for request in server.requests) == distilling.TRIES
+    tries = sum(distils(request) and "420" in request.prompt for request in server.requests)
+    assert tries == 1 + distilling.TRIES  # the first cost nothing
     server.distilled = deque([called(STOP)])
     assert mine.distill(session, confirm=lambda _: True).insights == 1
 

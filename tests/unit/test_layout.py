@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from messages_server import MessagesServer, Status, cited, end, say, start
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab.ui.inspector import carried
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -79,7 +80,7 @@ def test_the_guides_template_is_one_string():
 @pytest.mark.parametrize("layout", ["single", "conversation"])
 def test_every_turn_replays_to_what_was_sent_and_what_if_in_another_layout(tmp_path, server, clock, layout, citations):
     lab = opened(tmp_path, server, clock, layout=layout, citations=citations)
-    chat(lab, clock, 3, days=2)
+    chat(lab, clock, 10, days=4)
     snapshot = lab.snapshot()
     assert study.replay(snapshot).frame["identical"].all()
     other = replace(lab.config, layout="single" if layout == "conversation" else "conversation")
@@ -126,10 +127,16 @@ def test_a_reply_says_what_it_rests_on_and_its_items_tell(tmp_path, server, cloc
     assert reply.to_dict()["citations"][0]["places"] == (15,)
     told = {slot.item_id: slot.cited for slot in lab.slots(reply.turn_id) if slot.tier == "warm" and slot.kept}
     assert told == {each.item_id: each.item_id == note.item_id for each in reply.prompt.results}
+    why = {each["item_id"]: each["why"] for each in carried(lab, reply.reply_id)["slots"] if each["tier"] == "warm"}
+    assert {item: why[item].split(" \u00b7 ")[-1] == "cited" for item in told} == told
     assert lab.transcript(limit=1)[0]["turn"]["citations"] == [note]
     assert lab.messages["text"].iloc[-1] == reply.text
+    static = lab.chat(static=True)._repr_mimebundle_()[0]["text/html"]
+    assert "It stood at 401<sup>[1]</sup>, as you said." in static
+    assert f"<p>{note}</p>" in static
     lab.forget(message_id=note.message_id)
     assert lab.transcript(limit=1)[0]["turn"]["citations"] == []
+    assert "[1]" not in lab.chat(static=True)._repr_mimebundle_()[0]["text/html"]
 
 
 def test_a_server_that_knows_no_search_results_gets_text_and_nobody_counts_as_uncited(tmp_path, server, clock):
@@ -140,6 +147,7 @@ def test_a_server_that_knows_no_search_results_gets_text_and_nobody_counts_as_un
     assert "does not take citations" in reply.notice
     assert "My AAPL stop is 400." in server.requests[-1].body["messages"][0]["content"]
     assert {slot.cited for slot in lab.slots(reply.turn_id)} == {None}
+    assert "cited" not in str(carried(lab, reply.reply_id)["slots"])
 
 
 def test_hostile_citations_are_passed_over(tmp_path, server, clock):
@@ -191,6 +199,9 @@ def test_why_the_cache_was_missed_is_recorded(tmp_path, server, clock):
     lab.ask("And now?", session_id=session)
     turn = lab.transcript(limit=1)[0]["turn"]
     assert turn["missed"].startswith("tools changed, ")
+    read = lab.transcript(limit=3)[0]["turn"]
+    assert read["saved_usd"] == pytest.approx(read["cache_read_tokens"] * (2 - 0.1) / 1e6)
+    assert turn["saved_usd"] is None
 
 
 def test_an_export_lists_the_notes_of_a_reply(tmp_path, server, clock):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gallump_lab.brain.citations import Citation
 from gallump_lab.ui.widget import Growing, render, visible
 
 
@@ -84,6 +85,40 @@ def test_a_growing_reply_ends_as_the_whole_would(pieces: list[str]) -> None:
         settled += growing.add(piece)
         assert settled == growing.settled
     assert _joined(growing.settled + growing.open) == _joined(render("".join(pieces)))
+
+
+def _note(number: int, *places: int) -> Citation:
+    return Citation(number=number, kind="passage", item_id=1, message_id=1, title="", text="", places=places)
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("It is 400^, as said", "It is 400*, as said"),
+        ("First.\n\n^- an item", "First.*</p>"),
+        ("**400.*^* It holds", "<strong>400.</strong>* It"),
+        ("`AA^PL` and", "<code>AAPL</code>* and"),
+        ("```\na^ b\n```\nThe end", "<p>The* end"),
+        ("[as s^aid](https://a.example) then", "as said</a>* then"),
+        ("[as said](https://a.exa^mple 'a title') then", "as said</a>* then"),
+        ("a &am^p; b", "a &amp;* b"),
+        ("| a | b |\n|---|-^--|\n| 1 | 2 |", "<td>1*</td>"),
+        ("See [a].^\n\n[a]: https://a.example", "a</a>.*</p>"),
+        ("```\nno^thing but code", "<code>nothing but code</code>"),
+        ("{\ue0001\ue001} is no note^", "is no note</p>"),
+    ],
+)
+def test_a_notes_number_stands_behind_its_words_and_not_in_code_or_a_link(text: str, noted: str) -> None:
+    found = render(text.replace("^", ""), (_note(1, text.index("^")),))
+    assert noted.replace("*", "<sup>[1]</sup>") in found
+    assert found.count("<sup>") == noted.count("*")
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(_PIECES, max_size=20).map("".join), st.lists(st.integers(0, 60), max_size=4))
+def test_notes_change_nothing_of_a_replys_rendering_but_for_their_numbers(text: str, places: list[int]) -> None:
+    notes = tuple(_note(number, place) for number, place in enumerate(places, 1))
+    assert re.sub(r"<sup>\[[1-4]\]</sup>", "", render(text, notes)) == render(text)
 
 
 def test_finished_blocks_are_not_rendered_again() -> None:

@@ -52,6 +52,7 @@ function render({ model, el }) {
   const root = make("section", { class: "gl-chat", "aria-label": "Chat" });
   root.append(top, bar, middle, notice, chosen, form, heard);
   tell.inspect = (message) => (inspect(true), seen.look(message));
+  tell.note = (message, note) => (inspect(true), seen.note(message, note));
   el.append(root);
 
   const say = (words = "") => (notice.textContent = words);
@@ -269,6 +270,8 @@ function render({ model, el }) {
       const at = all.findIndex((each) => gone(each) && each.contains(document.activeElement));
       const next = all.slice(at).find((each) => !gone(each)) ?? all.findLast((each) => !gone(each));
       all.filter(gone).forEach((each) => each.remove());
+      const left = message.entries.filter((entry) => log.querySelector(`[data-id="${entry.message_id}"]`));
+      left.forEach((entry) => put(log, entry, tell)); // without the notes that lead to what has gone
       if (at >= 0) next ? goTo(next) : box.focus();
       if (!drawer.hidden) tell({ type: "sessions", search: search.value });
     },

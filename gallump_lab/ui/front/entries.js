@@ -47,10 +47,12 @@ const seconds = (time) => (time < 0.1 ? "under 0.1 s" : `${time.toFixed(time < 1
 function facts(turn, inspect) {
   const [tokens, cached, thought] = [turn.input_tokens, turn.cache_read_tokens, turn.thinking_tokens];
   const thinking = [`thought ${seconds(turn.thinking)}`, thought && `${count.format(thought)} tokens`, turn.thinking_usd && cost(turn.thinking_usd)];
+  const saved = turn.saved_usd ? `, ${cost(turn.saved_usd)} saved` : "";
   const said = [
     turn.effort ? `${turn.model}, ${turn.effort} effort` : turn.model,
     turn.thinking == null ? null : thinking.filter(Boolean).join(", "),
-    cached ? `${count.format(cached)} of ${count.format(tokens)} tokens from cache` : tokens == null ? null : `${count.format(tokens)} tokens in`,
+    cached ? `${count.format(cached)} of ${count.format(tokens)} tokens from cache${saved}` : tokens == null ? null : `${count.format(tokens)} tokens in`,
+    turn.missed ? `cache missed: ${turn.missed}` : null,
     turn.output_tokens == null ? null : `${count.format(turn.output_tokens)} out`,
     turn.cost_usd == null ? null : cost(turn.cost_usd),
     seconds(turn.latency),
@@ -70,6 +72,17 @@ function facts(turn, inspect) {
   const spoken = said.filter(Boolean).map((words) => make("span", {}, words));
   const open = inspect && button("Context", inspect, { "aria-label": "Context of this reply" });
   return make("p", { class: "gl-facts", role: "group", "aria-label": "Tokens, cost, time and memory" }, ...spoken, ...tiers, open);
+}
+
+/** Make the numbers in a reply lead to where what they cite was said, and list what was cited. */
+function cite(text, notes, open) {
+  const lead = (note, words, attributes) => (open ? button(words, () => open(note), { class: "gl-note", ...attributes }) : words);
+  for (const mark of text.querySelectorAll("sup")) {
+    const note = notes.find((each) => `[${each.number}]` === mark.textContent);
+    mark.replaceChildren(lead(note, mark.textContent, { title: note.words, "aria-label": `Note ${note.words}` }));
+  }
+  const list = notes.map((note) => make("li", {}, lead(note, note.words, { dir: "auto", title: "Show where this was said" })));
+  return make("ul", { class: "gl-notes", "aria-label": "Notes" }, ...list);
 }
 
 const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined", failed: "failed" };
@@ -94,6 +107,7 @@ function article(entry, tell) {
   const name = `${reply ? "Analyst" : "You"}, ${clock(moment)}`;
   const made = make("article", { class: reply ? "gl-reply" : "gl-question", "data-id": id, "aria-label": name }, head);
   made.append(reply ? html("gl-text", entry.html) : make("div", { class: "gl-text", dir: "auto" }, entry.text));
+  if (turn?.citations.length) made.append(cite(made.lastChild, turn.citations, tell.note && ((note) => tell.note(id, note))));
   for (const code of made.querySelectorAll(".gl-text pre")) {
     const around = make("div", { class: "gl-code" });
     code.replaceWith(around);

@@ -113,13 +113,19 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     }
   }
 
-  function slot(item) {
-    const open = () => {
-      from = keyOf(item);
-      (item.kind !== "insight" && reveal(item.message_id)) || tell({ type: "source", kind: item.kind, item: item.item_id, message: item.message_id });
-    };
+  /** Show where an item was said. */
+  function lead(item) {
+    from = keyOf(item);
+    tell({ type: "source", kind: item.kind, item: item.item_id, message: item.message_id });
+  }
+
+  function slot(item, i, all) {
+    const open = () => (item.kind !== "insight" && reveal(item.message_id)) || lead(item);
+    // Turns that stand in the prompt together or not at all are counted with the newest of them.
+    const more = item.kept && all[i + 1]?.tokens === 0 ? ", with the turns below" : "";
+    const size = item.tokens ? `${count.format(item.tokens)} tokens${more}` : item.kept && "counted with the turn above";
     const about = [item.symbol, item.created_at?.slice(0, 10), item.role === "assistant" ? "Analyst" : item.role && "You"];
-    const head = [...about, `${count.format(item.tokens)} tokens`].filter(Boolean).map((said) => make("span", {}, said));
+    const head = [...about, size].filter(Boolean).map((said) => make("span", {}, said));
     const pin = button("Pin", () => choose(pinned, excluded, item), { "aria-pressed": "false", "aria-label": "Pin for the next question" });
     const out = button("Exclude", () => choose(excluded, pinned, item), { "aria-pressed": "false", "aria-label": "Exclude from the next question" });
     pin.hidden = item.kind === "message"; // the guide's template shows whole messages, which have no rank to gain
@@ -257,6 +263,8 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     refresh,
     look,
     choice,
+    /** Show where a note of a reply was said. */
+    note: (message, note) => (look(message), lead(note)),
     /** Take the lab's budgets; what was asked of an earlier kernel will not be answered. */
     start(budget) {
       inForce = budget;
