@@ -29,7 +29,6 @@ _IDLE = features(
 """Words of a question that do not say what it is about."""
 _SIDES = features("long short")
 
-
 _EARLIER = any_of(
     r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
     r"at the (?:very )?(?:start|beginning|outset)",
@@ -94,14 +93,19 @@ def marks(
     """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
 
     Where it is asked why, when or whether ever, nothing is: all that was said tells. "Where is my stop?" is about the
-    symbols that were given with it.
+    symbols that were given with it. Of several symbols that it names, each is decided by itself.
     """
     if not candidates or _REASON.search(question):
         return {}
-    asked = _Asked(question, candidates, now)
+    each = {features(slot.symbol) for slot in candidates if slot.symbol}
+    named = sorted((symbol for symbol in each if symbol <= features(question)), key=sorted)
+    if len(named) > 1:
+        others = [frozenset[str]().union(*named) - symbol for symbol in named]
+        return dict(pair for those in others for pair in _Asked(question, candidates, now, those).marks().items())
+    asked = _Asked(question, candidates, now, frozenset())
     found = asked.marks()
     if not found and not asked.names_subject:
-        return _Asked(" ".join((question, *symbols)), candidates, now).marks()
+        return _Asked(" ".join((question, *symbols)), candidates, now, frozenset()).marks()
     return found
 
 
@@ -117,13 +121,13 @@ _Change = tuple[ContextItem, frozenset[str], Figure]
 class _Asked:
     """A question among its candidates."""
 
-    def __init__(self, question: str, slots: Sequence[ContextItem], now: datetime) -> None:
+    def __init__(self, question: str, slots: Sequence[ContextItem], now: datetime, others: frozenset[str]) -> None:
         spans, rest = dates.spans(question, now)
         self._rest = rest
         ends = [end for begin, end in spans if any(begin <= when(slot)[0] < end for slot in slots)]
         self._live = [slot for slot in slots if not ends or when(slot)[0] < max(ends)]
         self._slots = sorted(slots, key=lambda slot: slot.item_id)
-        wanted = features(_BEFORE.sub("", rest)) - _IDLE
+        wanted = features(_BEFORE.sub("", rest)) - _IDLE - others
         self._sized = "SIZE" in wanted or _MANY.search(rest) is not None
         wanted -= {"SIZE"}
         self._clauses = {slot.item_id: read(slot.text) for slot in slots}

@@ -202,6 +202,18 @@ def test_an_exit_counts_in_whatever_words_it_is_told_and_a_part_of_it_does_not(l
     assert why == ("closed since 2026-03-03" if closed else None)
 
 
+@pytest.mark.parametrize("question", ["NVDA and AMD stops?", "What are my stops on AMD and NVDA?", "AMD vs NVDA stop?"])
+def test_of_several_symbols_each_is_decided_by_itself(lab: Lab, now, question) -> None:
+    for said in ("NVDA stop 110.", "AMD stop 149.", "I moved my AMD stop to 155", "I raised the NVDA stop to 117"):
+        tell(lab, now, said)
+    assert outdated(lab, question) == {
+        "NVDA stop 110.": "117 since 2026-03-05",
+        "AMD stop 149.": "155 since 2026-03-04",
+        "I moved my AMD stop to 155": None,
+        "I raised the NVDA stop to 117": None,
+    }
+
+
 def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     tell(lab, now, "AAPL target 560.")
     tell(lab, now, "A friend says the AAPL target is 900.")
