@@ -1,5 +1,6 @@
 """What a lab holds, as frames; what goes in by bulk and out for good; which configuration is in force."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +42,9 @@ class Archive:
     def apply(self, config: Config | Applicable, *, force: bool = False) -> None:
         """Put a configuration in force, for the next turn of every notebook that uses the lab; `runs` records it.
 
-        Its base URL holds for this object alone: a lab file never decides where a key is sent.
+        All of it holds, its defaults too: to change one setting give `replace(lab.config, ...)`. You are warned if a
+        daily limit holds no longer. A base URL holds for this object alone, for a lab file never decides where a key is
+        sent, and until another one is applied.
 
         Parameters
         ----------
@@ -60,6 +63,10 @@ class Archive:
         """
         wanted = runs.wanted(config)
         self.sessions.corpus.embedder(wanted.recall.embedder)
+        limit = self.config.model.max_usd_per_day
+        if limit is not None and wanted.model.max_usd_per_day is None:
+            msg = f"No daily limit holds any more: it was ${limit:,.2f} (Model.max_usd_per_day)."
+            warnings.warn(msg, stacklevel=2)
         runs.apply(self.store, config, self._clock(), force=force)
         self._in_force.forget(wanted)
 
@@ -86,9 +93,7 @@ class Archive:
         ValueError
             If there is no such run.
         """
-        url = self._in_force.base_url
         self.apply(runs.before(self.store, run_id))
-        self._in_force.base_url = url
         return self.config
 
     def transcript(

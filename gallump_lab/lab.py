@@ -17,7 +17,7 @@ from gallump_lab.brain import turns
 from gallump_lab.brain.conversation import Conversation
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
-from gallump_lab.market.broker import Broker, FileBroker
+from gallump_lab.market.broker import Broker, served
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
@@ -60,7 +60,7 @@ class Lab(Conversation, Archive):
         store: Store,
         *,
         config: Config | None = None,
-        broker: Broker | None = None,
+        broker: "Broker | pd.DataFrame | None" = None,
         clock: Callable[[], datetime] = times.now,
         ids: Callable[[], str] = new_id,
         embedders: Iterable[Embedder] = (),
@@ -71,9 +71,9 @@ class Lab(Conversation, Archive):
             self.cache, store, clock=clock, ids=ids, config=self._in_force, embedders=embedders
         )
         self.insights = Insights(store, clock)
-        broker = broker or FileBroker(clock=clock)
-        self._market = ContextBuilder(broker, self.cache)
-        self._distiller = AutoDistiller(store, clock, broker.symbols)
+        market = served(broker, clock)
+        self._market = ContextBuilder(market, self.cache)
+        self._distiller = AutoDistiller(store, clock, market.symbols)
 
     @classmethod
     def open(  # noqa: PLR0913 (each is a seam that a test or a user replaces)
@@ -81,7 +81,7 @@ class Lab(Conversation, Archive):
         path: str | Path | None = None,
         *,
         config: Config | None = None,
-        broker: Broker | None = None,
+        broker: "Broker | pd.DataFrame | None" = None,
         clock: Callable[[], datetime] | None = None,
         ids: Callable[[], str] | None = None,
         embedders: Iterable[Embedder] = (),
@@ -97,8 +97,9 @@ class Lab(Conversation, Archive):
             names, else lab.duckdb here.
         config : Config, optional
             In force for this object alone; by default the one that was applied to the lab last.
-        broker : Broker, optional
-            Where quotes, bars and positions come from; the bundled daily bars and sample portfolio by default.
+        broker : Broker or pandas.DataFrame, optional
+            Where quotes, bars and positions come from, or daily bars as `FrameBroker` takes them; the bundled bars and
+            sample portfolio by default.
         clock : callable, optional
             Tells the time, with a time zone. Where `Config.time_zone` names none, the days are those of the clock's
             (`zoneinfo.ZoneInfo`; any other counts as UTC), the machine's by default.
@@ -222,7 +223,7 @@ class Lab(Conversation, Archive):
         batch : bool or str
             Whether to ask the model in a batch: at half the price, answered within a day, most within an hour. A Ctrl-C
             ends the waiting alone: the sessions stay the batch's until its id, which is shown, takes its answers up,
-            for 29 days.
+            for 29 days. `brain.batches.cancel` cancels one.
         confirm : callable, optional
             Gets the words about the model's price and says whether to go on; by default the user is asked.
         stop : threading.Event, optional

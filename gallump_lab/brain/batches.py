@@ -152,11 +152,12 @@ def wait(batch: str, model: "Model", stop: threading.Event) -> bool:
 def results(batch: str, requests: Mapping[str, Request], model: "Model") -> dict[str, Answer]:
     """Return the answers of a batch that has ended, by the names of their requests, in whatever order they come."""
 
-    def read(batches: Any) -> list[dict[str, Any]]:
+    def read(batches: Any) -> dict[str, dict[str, Any]]:
         with batches.with_streaming_response.results(batch) as response:
-            return [json.loads(each) for each in response.iter_lines() if each.strip()]
+            found = (json.loads(each) for each in response.iter_lines() if each.strip())
+            return {each["custom_id"]: dict(each["result"]) for each in found}
 
-    given = {each["custom_id"]: each["result"] for each in _call(model, read, batch)}
+    given = _call(model, read, batch)
     return {each: _answer(given[each], request, model) for each, request in requests.items() if each in given}
 
 

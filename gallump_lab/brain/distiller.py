@@ -214,10 +214,11 @@ class AutoDistiller:
         """Wait for a batch and take what it brings; a session of which nothing can be taken is free again."""
         minutes, now = config.session_minutes, times.here(self._clock, config.time_zone)
         with self._store.read() as con:
-            held = [
-                (number, distilling.read(con, session_id, name, minutes, now, seen=seen), name)
-                for number, session_id, name, seen, _ in distilling.held(con, batch)
-            ]
+            held = []
+            for number, session_id, name, seen, _ in distilling.held(con, batch):
+                session = distilling.read(con, session_id, name, minutes, now)
+                sent = [each for each in session.messages if each.message_id <= seen]
+                held.append((number, replace(session, messages=sent), name))
         if not held:
             msg = f"No session of this lab waits in batch {batch!r}."
             raise ValueError(msg)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gallump_lab.lazy import pd
 from gallump_lab.reading import dates
+from gallump_lab.reading.columns import places
 from gallump_lab.reading.text_files import Problems, check_readable, counted, open_text, read_csv
 
 MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
@@ -200,19 +201,16 @@ def _checked(
 
 def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str, ...]) -> "dict[str, pd.Series[Any]]":
     """Return each column under its name here, itself named as it is given; None where there is nothing."""
-    names = [re.sub(r"[\s-]+", "_", str(name).strip().casefold()) for name in given.columns]
-    there = {name: names.index(name) for name in names}
+    there = places(given.columns, {name: _SYNONYMS.get(name, ()) for name in columns})
     found: dict[str, pd.Series[Any]] = {}
     for name in columns:
-        known = (name, *_SYNONYMS.get(name, ()))
-        place = next((there.pop(each) for each in known if each in there), None)
-        if place is not None:
-            column = given.iloc[:, place]
+        if name in there:
+            column = given.iloc[:, there[name]]
             found[name] = column.astype(object).where(column.notna(), None)
         elif name not in needed:
             found[name] = pd.Series([None] * len(given), dtype=object, name=name)
         else:
-            others = f" (or {', '.join(known[1:])})" if known[1:] else ""
+            others = f" (or {', '.join(_SYNONYMS[name])})" if name in _SYNONYMS else ""
             has = ", ".join(map(str, given.columns)) or "no columns"
             msg = f"A column {name}{others} is missing; there is: {has}."
             raise DatasetError(msg)

@@ -1,7 +1,7 @@
 """The guide's market context: bars, quotes, portfolio and scanner for a prompt."""
 
 from gallump_lab.market.bars import MarketFileError
-from gallump_lab.market.broker import Broker, FileBroker
+from gallump_lab.market.broker import Broker, FileBroker, FrameBroker
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
 from gallump_lab.market.scanner import MarketScanner
@@ -11,6 +11,7 @@ __all__ = [
     "Broker",
     "ContextBuilder",
     "FileBroker",
+    "FrameBroker",
     "MarketContext",
     "MarketFileError",
     "MarketScanner",

@@ -1,16 +1,20 @@
 """Bars and positions from a frame, whatever it comes from, or from a file: what cannot be used is left out and told."""
 
 import glob
-import math
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from zipfile import BadZipFile
 
 from gallump_lab.lazy import duckdb, np, pd
-from gallump_lab.market.market_context import Portfolio, Position, one_line
+from gallump_lab.market.frames import ADJUSTED, BARS, a_row_a_bar
+from gallump_lab.market.market_context import one_line
+from gallump_lab.reading.columns import Names, places, plain
 from gallump_lab.reading.dates import exchange_day
-from gallump_lab.reading.numbers import NOTHING, decimal_sign, read_number
+from gallump_lab.reading.numbers import NOTHING, Decimal, decimal_sign, read_number
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
 from gallump_lab.reading.text_files import Problems, check_readable, counted, read_csv
 from gallump_lab.store import scratch
@@ -24,6 +28,13 @@ Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
 _KEY = ["symbol", "date"]
 _PRICES = ["open", "high", "low", "close"]
 _NUMBERS = [*_PRICES, "volume"]
+_WORDS = {*_KEY, "kind", "name", "currency", "account", "side"}
+_MEND = (
+    "Bars have a row for each symbol and day with the columns symbol, date and close; or days in the index, and the "
+    'symbol given by symbol="AAPL"; or two-level columns; or closes, a column a symbol.'
+)
+_BASIS = ("the close as traded, not adjusted for dividends", "the close adjusted for dividends")
+_EXCEL = frozenset({".xlsx", ".xlsm", ".xls"})
 ROUNDED = 0.005
 """An open or a close may lie outside the day's range by so much of it, as sources round."""
 
@@ -32,7 +43,9 @@ class MarketFileError(ValueError):
     """A source of bars or positions cannot be used; the message names it, column and row, and how to mend it."""
 
 
-def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
+def make_bars(
+    frame: "pd.DataFrame | pd.Series[Any]", source: str, problems: Problems, symbol: str | None = None
+) -> Bars:
     """Make daily bars from a frame.
 
     A row that cannot be used (no symbol or date, an unreadable number, a price of 0, a high below its low, a symbol's
@@ -41,13 +54,17 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     Parameters
     ----------
     frame : pandas.DataFrame
-        The columns symbol, date, open, high, low, close (USD) and volume, in any order; a row without a close is passed
-        over. An optional column `split` says that prices before that day are per old share: 2 on the day of a
-        two-for-one split, 1 or empty otherwise. Without it prices are taken as they are.
+        In any of the forms of `FrameBroker`: symbol, date, close (USD), and perhaps open, high, low (the close stands
+        for them) and volume; a row without a close is passed over. Of `Close` and `Adj Close` the first is taken, as it
+        is on the basis of the others; if there is only the second, it alone. An optional column `split` says that
+        prices before that day are per old share: 2 on the day of a two-for-one split, 1 or empty otherwise. Without it
+        prices are taken as they are.
     source : str
         What it is called in messages.
     problems : Problems
-        Takes what was left out.
+        Takes what was left out, and what was understood.
+    symbol : str, optional
+        What the bars are of, where the frame does not say it.
 
     Returns
     -------
@@ -68,9 +85,11 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     >>> make_bars(pd.DataFrame([day]), "mine", Problems())["AAPL"]["close"].tolist()
     [186.0]
     """
-    cells = _Cells(frame, source, (*_KEY, *_NUMBERS), ("split",))
+    cells = _bar_cells(frame, source, problems, symbol)
     symbols = cells.symbols()
-    rows = pd.DataFrame({"row": cells.rows, "symbol": symbols, "date": np.array(cells.days(symbols), "datetime64[us]")})
+    rows = pd.DataFrame(
+        {"row": range(len(symbols)), "symbol": symbols, "date": np.array(cells.days(symbols), "datetime64[us]")}
+    )
     rows["split"] = cells.numbers("split")
     cells.check("split", rows["split"] <= 0, "must be above 0")
     told = rows[cells.sound() & rows["split"].notna()]
@@ -78,7 +97,7 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     cells.check("split", first.notna() & (first != rows["split"]), "must be that of the day's other rows")
     for place in sorted(cells.faults):
         if cells.text["split"][place] is not None and rows["split"][place] != 1:
-            where = f"{source}, {cells.label} {cells.rows[place]}"
+            where = f"{source}, {cells.where(place)}"
             msg = f"{where}: {cells.faults[place]}. All earlier prices rest on the split of that day."
             raise MarketFileError(msg)
     for name in _NUMBERS:
@@ -94,7 +113,7 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     bars = rows[cells.sound() & rows["close"].notna()].drop_duplicates([*_KEY, *_NUMBERS])
     twice = bars.duplicated(_KEY, keep=False)
     for row in bars.loc[twice, "row"]:
-        problems.leave_out(f"{cells.label} {row}", "it must be the only row of its symbol and day, not one of several")
+        problems.leave_out(cells.where(row), "it must be the only row of its symbol and day, not one of several")
     # A day whose row was left out keeps its split.
     splits = told.drop_duplicates(_KEY)[[*_KEY, "split"]]
     bars = bars[~twice].drop(columns="split").merge(splits, how="outer", on=_KEY).sort_values(_KEY)
@@ -109,50 +128,31 @@ def make_bars(frame: "pd.DataFrame", source: str, problems: Problems) -> Bars:
     return {str(symbol): {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
 
 
-def make_portfolio(frame: "pd.DataFrame", source: str, problems: Problems) -> Portfolio:
-    """Make a portfolio from a frame.
-
-    A row that cannot be used is left out, told, and counted in the portfolio's source.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        The columns symbol, quantity and entry (USD per share, 0 if nothing was paid). In a row with the symbol CASH, or
-        USD with no other entry than 1 (there is a fund of that symbol), the quantity is USD. A symbol may have several
-        rows, one for each lot.
-    source : str
-        Where it comes from, in words.
-    problems : Problems
-        Takes what was left out.
-
-    Raises
-    ------
-    MarketFileError
-        If it lacks a column or holds no row that can be used.
-    """
-    cells = _Cells(frame, source, ("symbol", "quantity", "entry"))
-    symbols = np.array(cells.symbols(), object)
-    quantity, entry = cells.numbers("quantity"), cells.numbers("entry")
-    paid = ~np.isnan(entry) & ~np.isin(entry, (0, 1))
-    is_cash = (symbols == "CASH") | ((symbols == "USD") & ~paid)
-    cells.check("quantity", np.isnan(quantity), "must be a number")
-    cells.check("entry", is_cash & paid, "must be empty for cash")
-    cells.check("entry", ~is_cash & np.isnan(entry), "must be the price paid in USD, or 0 if nothing was paid")
-    cells.check("entry", entry < 0, "must be 0 or more")
-    cells.leave_out(problems)
-    cash = quantity[cells.sound() & is_cash]
-    held = [each[cells.sound() & ~is_cash] for each in (symbols, quantity, entry)]
-    positions = tuple(
-        Position(symbol=symbol, quantity=number, entry=price) for symbol, number, price in zip(*held, strict=True)
-    )
-    if problems.left_out and not (len(cash) or positions):
-        msg = " ".join([f"{source} holds no position that can be used.", *problems.describe()[:3]])
+def _bar_cells(frame: Any, source: str, problems: Problems, symbol: str | None) -> "Cells":
+    """Return the cells of a frame of bars, and tell what was understood."""
+    if not isinstance(frame, (pd.DataFrame, pd.Series)):
+        msg = f"{source} must be a pandas DataFrame of daily bars, or FileBroker(path) for a file, not {frame!r:.60}."
         raise MarketFileError(msg)
-    return Portfolio(cash=math.fsum(cash), positions=positions, source=source_name(source, problems))
+    frame = a_row_a_bar(frame, symbol)
+    names = [plain(name) for name in frame.columns]
+    there, adjusted = places(names, BARS), not {*names}.isdisjoint(ADJUSTED)
+    alone = adjusted and names[there["close"]] in ADJUSTED
+    if alone:  # the day's range is on another basis
+        frame = frame.iloc[:, [place for place in range(len(names)) if place not in map(there.get, _PRICES[:3])]]
+    cells = Cells(frame, source, BARS, (*_KEY, "close"), _MEND)
+    closes = ", ".join(name for name in _PRICES if name not in cells.names)
+    said = [cells.understood(), _BASIS[alone] if adjusted else "", f"the close stands for {closes}" if closes else ""]
+    problems.read.append("; ".join(filter(None, said)) + ".")
+    return cells
 
 
-def read_table(path: Path, problems: Problems) -> "pd.DataFrame":
-    """Read the cells of a CSV or parquet file as texts; the frame's index numbers its lines or rows.
+def read_table(
+    path: Path, problems: Problems, is_header: Callable[[Iterable[object]], bool] | None = None
+) -> "pd.DataFrame":
+    """Read the cells of a CSV, parquet or Excel file as texts; the frame's index numbers its lines or rows.
+
+    Of a workbook the first sheet is read; `is_header` tells the header of CSV and Excel, which otherwise is their first
+    line.
 
     Raises
     ------
@@ -160,9 +160,10 @@ def read_table(path: Path, problems: Problems) -> "pd.DataFrame":
         If it cannot be read.
     """
     check_readable(path, MarketFileError)
+    kind = path.suffix.lower()
     try:
-        if path.suffix.lower() != ".parquet":
-            return read_csv(path, problems)
+        if kind != ".parquet":
+            return read_csv(_sheet(path) if kind in _EXCEL else path, problems, is_header)
         with scratch() as con:
             con.execute("set timezone = 'UTC'")
             file = con.read_parquet(glob.escape(str(path)))
@@ -174,33 +175,68 @@ def read_table(path: Path, problems: Problems) -> "pd.DataFrame":
     return frame.set_index(pd.RangeIndex(1, len(frame) + 1, name="row"))
 
 
+def _sheet(path: Path) -> io.StringIO:
+    """Return the first sheet of a workbook as CSV, each row on the line of its number."""
+    try:
+        sheet = pd.read_excel(path, header=None, dtype=object)
+    except ImportError as error:
+        msg = "is an Excel file, which pandas reads with openpyxl: pip install openpyxl. Or save it as CSV"
+        raise ValueError(msg) from error
+    except (BadZipFile, KeyError, ValueError) as error:
+        msg = f"cannot be read as Excel: {str(error).rstrip('.')}. Save it as .xlsx or CSV"
+        raise ValueError(msg) from error
+    return io.StringIO(sheet.to_csv(header=False, index=False))
+
+
 def source_name(source: str, problems: Problems) -> str:
     """Return a source's name, with the number of its rows that were left out."""
     source = one_line(source)  # a file's name may hold bytes that are no text
     return f"{source}, {counted(problems.left_out, 'rows')} left out" if problems.left_out else source
 
 
-class _Cells:
+class Cells:
     """A frame's cells as texts by column, and the first fault of each row that cannot be used."""
 
-    def __init__(self, frame: "pd.DataFrame", source: str, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
-        own = {str(name).strip().lower(): place for place, name in reversed([*enumerate(frame.columns)])}
+    def __init__(self, frame: "pd.DataFrame", source: str, known: Names, needed: Sequence[str], mend: str) -> None:
+        own = places(frame.columns, known)
         if absent := [name for name in needed if name not in own]:
             has = ", ".join(map(str, frame.columns)) or "nothing"
-            msg = f"{source} lacks the column{'s' * (len(absent) > 1)} {', '.join(absent)}; it has {has:.500}."
+            msg = f"{source} lacks the column{'s' * (len(absent) > 1)} {', '.join(absent)}; it has {has:.500}. {mend}"
             raise MarketFileError(msg)
         self.label = str(frame.index.name or "row")
         """What a row is called."""
         self.rows: list[Any] = frame.index.tolist()
         """The number of each row in its source."""
+        self.names = {name: str(frame.columns[place]).strip() for name, place in own.items()}
+        """By column: what it is called in the frame."""
+        self.unused = [str(name) for place, name in enumerate(frame.columns) if place not in own.values() and str(name)]
         self.text: dict[str, list[str | None]] = {
-            name: [*map(_given, frame.iloc[:, own[name]])] if name in own else [None] * len(frame)
-            for name in (*needed, *optional)
+            name: [*map(given, frame.iloc[:, own[name]])] if name in own else [None] * len(frame) for name in known
         }
         self.faults: dict[int, str] = {}
         """By a row's place: what is wrong with it."""
-        figures = {cell for name, cells in self.text.items() if name not in _KEY for cell in cells if cell is not None}
-        self._sign = decimal_sign(figures)
+
+    def understood(self) -> str:
+        """Return in words which columns are taken under another name, and which are not used."""
+        taken = [f"{name} is {self.names[name]!r}" for name in self.names if name != self._called(name)]
+        unused = f"not used: {', '.join(self.unused):.300}" if self.unused else ""
+        return "; ".join(filter(None, [", ".join(taken), unused])) or f"columns {', '.join(self.names)}"
+
+    def _called(self, name: str) -> str:
+        own = self.names.get(name, name)
+        return name if own.lower() == name else own
+
+    def where(self, place: int) -> str:
+        """Return in words where a row stands in its source."""
+        row = self.rows[place]
+        parts = [str(part).removesuffix(" 00:00:00") for part in (row if isinstance(row, tuple) else (row,))]
+        return f"{self.label} {' '.join(parts)}"
+
+    @cached_property
+    def _sign(self) -> Decimal | None:
+        """The decimal sign of all its numbers."""
+        figures = (cells for name, cells in self.text.items() if name not in _WORDS)
+        return decimal_sign({cell for cells in figures for cell in cells if cell is not None})
 
     def symbols(self) -> list[str | None]:
         """Return each row's symbol; None where it is faulty."""
@@ -224,14 +260,16 @@ class _Cells:
             except ValueError as error:
                 values[cell], faults[cell] = None, str(error)
         for place in [place for place, cell in enumerate(cells) if cell in faults] if faults else ():
-            self.faults.setdefault(place, f"{name} {faults[cells[place]]}")
+            self.faults.setdefault(place, f"{self._called(name)} {faults[cells[place]]}")
         return [values[cell] for cell in cells]
 
     def check(self, name: str, wrong: "ArrayLike", words: str) -> None:
         """Keep as a fault of a column where something is wrong with a row that has none yet."""
         for place in np.flatnonzero(wrong).tolist():
             cell = self.text[name][place]
-            self.faults.setdefault(place, f"{name} {words}, not {'empty' if cell is None else repr(cell)[:60]}")
+            self.faults.setdefault(
+                place, f"{self._called(name)} {words}, not {'empty' if cell is None else repr(cell)[:60]}"
+            )
 
     def sound(self) -> "NDArray[Any]":
         """Return for each row whether it has no fault."""
@@ -242,10 +280,11 @@ class _Cells:
     def leave_out(self, problems: Problems) -> None:
         """Tell of the rows that have a fault."""
         for place, why in sorted(self.faults.items()):
-            problems.leave_out(f"{self.label} {self.rows[place]}", why)
+            problems.leave_out(self.where(place), why)
 
 
-def _given(cell: object) -> str | None:
+def given(cell: object) -> str | None:
+    """Return a cell as text; None where it holds nothing."""
     text = "" if cell is None else str(cell).strip()
     return None if text.lower() in NOTHING else text
 

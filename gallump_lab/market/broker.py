@@ -2,18 +2,19 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gallump_lab.bundled import bundled
 from gallump_lab.lazy import np, pd
-from gallump_lab.market.bars import Bars, make_bars, make_portfolio, read_table, source_name
+from gallump_lab.market.bars import Bars, make_bars, read_table, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
+from gallump_lab.market.positions import is_header, make_portfolio
 from gallump_lab.reading.symbols import canonical
-from gallump_lab.reading.text_files import Problems
+from gallump_lab.reading.text_files import Problems, counted
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
@@ -58,63 +59,82 @@ class Broker(Protocol):
         """Return cash and positions."""
 
 
-class FileBroker:
-    """Daily bars and positions from files, each read once; by default the bundled bars and a sample portfolio.
+class FrameBroker:
+    """Daily bars and positions from frames; what was understood is in `read`, what was left out in `problems`.
 
-    Prices are adjusted for the splits up to the last bar seen, and for nothing else (no dividends). Rows that cannot be
-    used are left out: a warning names them, `problems` holds them, and the prompt is told how many they are.
+    Each of these is understood, whatever the case and spacing of the names ("Adj Close", adjClose):
+
+    - a row a bar: symbol (ticker), date, open, high, low, close, volume; all but symbol, date and close may be missing;
+    - one symbol: the same without a symbol, the days in a column or the index, and `symbol="AAPL"`;
+    - two-level columns as yfinance gives them, fields and symbols in either order, the days in the index;
+    - closes: a column a symbol, the days in a column or the index.
+
+    Prices are adjusted for the splits up to the last bar seen, if a column `split` tells them (see `bars.make_bars`),
+    and for nothing else; of Close and Adj Close the first is taken.
 
     Parameters
     ----------
-    bars : path, optional
-        CSV or parquet with the columns symbol, date, open, high, low, close and volume (see `bars.make_bars`); None for
-        the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to 2013-03-01.
-    positions : path, optional
-        CSV or parquet with the columns symbol, quantity and entry (see `bars.make_portfolio`). None for the sample
-        portfolio with the bundled bars, and for an empty one with your own.
+    bars : pandas.DataFrame
+        Daily bars in USD.
+    positions : pandas.DataFrame, optional
+        The columns symbol, quantity and entry (Average Cost, Cost Basis, ...; see `positions.make_portfolio`).
+    symbol : str, optional
+        What the bars are of, where nothing in them tells.
+    rates : mapping of str to float, optional
+        USD per unit of the currencies of positions, {"EUR": 1.08}; what has no rate is left out.
     clock : callable, optional
         Tells the time, UTC: a bar is seen once its day's market has closed (`CLOSED`), so that nothing later than the
-        moment is known. None for every bar of the file.
+        moment is known. None for every bar.
 
     Raises
     ------
     MarketFileError
-        If a file cannot be used; the message names file, column and row.
+        If a frame cannot be used; the message names its columns, and how to mend it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> FrameBroker(pd.DataFrame({"AAPL": [185.64, 184.25]}, index=pd.to_datetime(["2024-01-02", "2024-01-03"])))
+    <FrameBroker 'your bars': 1 symbol, bars up to 2024-01-03>
+    your bars: columns symbol, date, close; the close stands for open, high, low.
     """
 
     live = False
 
     def __init__(
         self,
-        bars: str | Path | None = None,
-        positions: str | Path | None = None,
+        bars: "pd.DataFrame | pd.Series[Any]",
+        positions: "pd.DataFrame | pd.Series[Any] | None" = None,
         *,
+        symbol: str | None = None,
+        rates: Mapping[str, float] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self._clock, self.name = clock, "bundled sample of daily bars"
-        faults, others = Problems(), Problems()
-        if bars is not None:
-            self._bars = make_bars(read_table(Path(bars), faults), str(bars), faults)
-            self.name = source_name(Path(bars).name, faults)
+        self._clock, faults, others = clock, Problems(), Problems()
+        self._bars, self._portfolio = make_bars(bars, "your bars", faults, symbol), Portfolio()
         if positions is not None:
-            self._portfolio = make_portfolio(read_table(Path(positions), others), Path(positions).name, others)
-        else:
-            self._portfolio = _sample_portfolio() if bars is None else Portfolio()
-        self.problems = tuple(
-            f"{path}, {words}" for path, told in ((bars, faults), (positions, others)) for words in told.describe()
-        )
-        """What was left out of the files or taken otherwise, in words."""
+            self._portfolio = make_portfolio(positions, "your positions", others, rates)
+        self.name = source_name("your bars", faults)
+        self._tell({"your bars": faults, "your positions": others})
+
+    def _tell(self, told: Mapping[str, Problems]) -> None:
+        """Keep what was understood and what was left out of each source; the latter warns."""
+        self.read = tuple(f"{source}: {words}" for source, found in told.items() for words in found.read)
+        """What was understood, in words."""
+        self.problems = tuple(f"{source}, {words}" for source, found in told.items() for words in found.describe())
+        """What was left out or taken otherwise, in words."""
         if self.problems:
-            warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)
+            warnings.warn("\n".join(self.problems), UserWarning, stacklevel=3)
 
     def __repr__(self) -> str:
-        """Return what it serves, then what was left out."""
-        head = f"<FileBroker {self.name!r}: {len(self._bars)} symbols, bars up to {self.data_date()}>"
-        return "\n".join([head, *self.problems])
+        """Return what it serves, what was understood, and what was left out."""
+        count = counted(len(self._bars), "symbols")
+        head = f"<{type(self).__name__} {self.name!r}: {count}, bars up to {self.data_date()}>"
+        return "\n".join([head, *self.read, *self.problems])
 
     @cached_property
     def _bars(self) -> Bars:
-        """The bundled bars, read when they are first asked for; a file's are read, and judged, at once."""
+        """The bundled bars, read when they are first asked for, where no others were given."""
         return _sample_bars()
 
     @cached_property
@@ -170,6 +190,59 @@ class FileBroker:
             **{name: window[name] * ratio for name in _PRICES},
             "volume": window["volume"] / ratio,
         }
+
+
+class FileBroker(FrameBroker):
+    """Daily bars and positions from files, each read once; by default the bundled bars and a sample portfolio.
+
+    What a file may hold, and what of it is taken, is as with `FrameBroker`. Rows that cannot be used are left out: a
+    warning names them, `problems` holds them, and the prompt is told how many they are.
+
+    Parameters
+    ----------
+    bars : path, optional
+        CSV, parquet or Excel (with openpyxl); None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
+        2013-03-01.
+    positions : path, optional
+        CSV, parquet or Excel, as a broker may have written it: lines before the header and after the last position are
+        passed over. None for the sample portfolio with the bundled bars, and for an empty one with your own.
+    symbol, rates, clock
+        See `FrameBroker`.
+
+    Raises
+    ------
+    MarketFileError
+        If a file cannot be used; the message names file, column and row.
+    """
+
+    def __init__(
+        self,
+        bars: str | Path | None = None,
+        positions: str | Path | None = None,
+        *,
+        symbol: str | None = None,
+        rates: Mapping[str, float] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._clock, self.name = clock, "bundled sample of daily bars"
+        faults, others = Problems(), Problems()
+        if bars is not None:
+            self._bars = make_bars(read_table(Path(bars), faults), str(bars), faults, symbol)
+            self.name = source_name(Path(bars).name, faults)
+        if positions is not None:
+            rows = read_table(Path(positions), others, is_header)
+            self._portfolio = make_portfolio(rows, Path(positions).name, others, rates)
+        else:
+            self._portfolio = _sample_portfolio() if bars is None else Portfolio()
+        self._tell({str(bars): faults, str(positions): others})
+
+
+def served(source: "Broker | pd.DataFrame | None", clock: Callable[[], datetime]) -> Broker:
+    """Return a broker as it is, a frame's bars as one, and the bundled one for None."""
+    if source is None:
+        return FileBroker(clock=clock)
+    known = callable(getattr(source, "quotes", None))  # a frame may have a column of that name
+    return cast("Broker", source) if known else FrameBroker(cast("pd.DataFrame", source), clock=clock)
 
 
 def reached(days: "npt.NDArray[Any]", at: datetime, hour: time = CLOSED) -> int:

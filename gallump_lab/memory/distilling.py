@@ -175,23 +175,11 @@ def check_ended(con: "DuckDBPyConnection", session_id: str, now: datetime, minut
         raise ValueError(msg)
 
 
-def read(  # noqa: PLR0913 (what may be asked of it)
-    con: "DuckDBPyConnection",
-    session_id: str,
-    distiller: str,
-    minutes: float,
-    now: datetime,
-    *,
-    seen: int | None = None,
-) -> Session:
-    """Read a session's messages, at a time in the time zone whose days they speak of ("by Friday").
-
-    With `seen` they are those that it had when that message was its newest.
-    """
+def read(con: "DuckDBPyConnection", session_id: str, distiller: str, minutes: float, now: datetime) -> Session:
+    """Read a session's messages, at a time in the time zone whose days they speak of ("by Friday")."""
     rows = con.execute(
-        f"select {Message.COLUMNS} from messages where session_id = ? and message_id <= coalesce(?, message_id) "  # noqa: S608
-        "order by message_id",
-        [session_id, seen],
+        f"select {Message.COLUMNS} from messages where session_id = ? order by message_id",  # noqa: S608 (constants)
+        [session_id],
     ).fetchall()
     said = [Message.of(row, now.tzinfo) for row in rows]
     (after,) = con.execute(

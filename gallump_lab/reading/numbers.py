@@ -34,6 +34,30 @@ _WAYS: Mapping[Decimal, re.Pattern[str]] = {
 }
 _PLAINLY = {".": str.maketrans("", "", "," + _SPACES), ",": str.maketrans(",", ".", "." + _SPACES)}
 
+_SIGNS = {
+    "\u20ac": "EUR", "\u00a3": "GBP", "\u00a5": "JPY", "\u20b9": "INR", "US$": "USD", "C$": "CAD", "CA$": "CAD",
+    "A$": "AUD", "AU$": "AUD", "HK$": "HKD", "NZ$": "NZD", "S$": "SGD", "R$": "BRL", "GBp": "GBX",
+}  # fmt: skip
+CURRENCIES = frozenset(
+    "USD EUR GBP GBX JPY CHF CAD AUD NZD HKD SGD CNY INR KRW TWD SEK NOK DKK PLN CZK HUF ILS ZAR BRL MXN TRY".split()
+)
+_CURRENCY = regex(
+    rf"(?<![A-Za-z])(?:[A-Z]{{1,2}}\$|[\u20ac\u00a3\u00a5\u20b9]|(?:GBp|{'|'.join(sorted(CURRENCIES))})(?![A-Za-z]))"
+)
+
+
+def currency(text: str) -> tuple[str, str]:
+    """Return a text without the currency that it names, and its code; empty where it names none, or a bare $.
+
+    >>> currency("1.234,56 \u20ac"), currency("(C$50)"), currency("$7")
+    (('1.234,56', 'EUR'), ('(50)', 'CAD'), ('$7', ''))
+    """
+    found = _CURRENCY.search(text)
+    code = _SIGNS.get(found[0], found[0]) if found else ""
+    if found is None or code not in CURRENCIES:
+        return text, ""
+    return (text[: found.start()] + text[found.end() :]).strip(), code
+
 
 def readings(text: str) -> dict[Decimal, float]:
     """Return what a text may mean, by the decimal sign that this takes for granted; empty where it is no number.

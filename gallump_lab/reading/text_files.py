@@ -5,8 +5,8 @@ import json
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -114,11 +114,14 @@ def open_text(path: Path) -> Iterator[TextIO]:
         yield text
 
 
-def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
-    """Read a CSV file: a header, and below it a row a record.
+def read_csv(
+    path: Path | TextIO, problems: "Problems", is_header: Callable[[list[str]], bool] | None = None
+) -> "pd.DataFrame":
+    """Read a CSV file or text: a header, and below it a row a record.
 
     Commas, semicolons or tabs separate; the header tells which. What cannot be read is left out and told; a quote that
-    is not closed takes the lines up to the next one with it.
+    is not closed takes the lines up to the next one with it. The header is the first line that `is_header` takes for
+    one; where it is not given, or there is none such, the first line of all.
 
     Returns
     -------
@@ -134,12 +137,11 @@ def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
     numbers, rows = [], []
     limit = csv.field_size_limit(LARGEST_FIELD)
     try:
-        with open_text(path) as text:
-            header = text.readline()
-            names, by = max(
-                ((next(csv.reader([header], delimiter=by), []), by) for by in SEPARATORS), key=lambda each: len(each[0])
-            )
-            for first, last, row in _records(csv.reader(text, delimiter=by, strict=True)):
+        with open_text(path) if isinstance(path, Path) else nullcontext(path) as text:
+            names, by, line = _header(text, is_header or bool)
+            for first, last, row in _records(csv.reader(text, delimiter=by, strict=True), line):
+                while is_header and len(row) > len(names) and isinstance(row, list) and not row[-1].strip():
+                    row.pop()  # a separator at the end of each line
                 where = f"line {first}" if first == last else f"lines {first} to {last}"
                 if isinstance(row, str):
                     opened = ": a quote is open on the first of them" if first < last else ""
@@ -157,17 +159,32 @@ def read_csv(path: Path, problems: "Problems") -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=names, index=pd.Index(numbers, name="line", dtype="int64"), dtype=object)
 
 
-def _records(reader: Any) -> Iterator[tuple[int, int, list[str] | str]]:
-    """Yield each record after the header with its first and last line: its fields, or why it cannot be read."""
+def _header(text: TextIO, is_header: Callable[[list[str]], bool]) -> tuple[list[str], str, int]:
+    """Read up to the header, and return its names, what separates them, and its line."""
+    for number, line in enumerate(iter(text.readline, ""), 1):
+        names, by = _split(line)
+        if is_header(names):
+            return names, by, number
+    text.seek(0)
+    return *_split(text.readline()), 1
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    ways = ((next(csv.reader([line], delimiter=by), []), by) for by in SEPARATORS)
+    return max(ways, key=lambda each: len(each[0]))
+
+
+def _records(reader: Any, header: int) -> Iterator[tuple[int, int, list[str] | str]]:
+    """Yield each record after the header's line with its first and last line: its fields, or why it cannot be read."""
     while True:
-        first = reader.line_num + 2
+        first = reader.line_num + header + 1
         try:
             row: list[str] | str = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             row = str(error)
-        yield first, reader.line_num + 1, row
+        yield first, reader.line_num + header, row
 
 
 def counted(number: int, what: str) -> str:
@@ -197,6 +214,8 @@ class Problems:
     def __init__(self) -> None:
         self.left_out = 0
         """How many records could not be used."""
+        self.read: list[str] = []
+        """What was understood of the whole, in words; no problem."""
         self._first: dict[tuple[str, str], tuple[str, str]] = {}
         self._counts = Counter[tuple[str, str]]()
 

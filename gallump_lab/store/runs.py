@@ -85,8 +85,9 @@ class InForce:
         return found
 
     def forget(self, applied: Config) -> None:
-        """Work with what is applied from now on, at the base URL of what has just been."""
-        self._given, self.base_url, self.last = None, applied.model.base_url, applied
+        """Work with what is applied from now on, at the base URL as before where it names none."""
+        self.base_url = applied.model.base_url or self.base_url
+        self._given, self.last = None, applied
 
 
 class Applicable(Protocol):

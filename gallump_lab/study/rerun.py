@@ -93,11 +93,8 @@ class Rerun:
         who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
         whole = sum(answer.state == "complete" for answer in new)
         cost = "cost not known" if self.cost is None else f"${self.cost:.4f}"
-        said = (
-            f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}"
-            if new
-            else f"nothing was {'answered yet' if self.notice else 'asked'}"
-        )
+        asked = "answered yet" if self.notice else "asked"
+        said = f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}" if new else f"nothing was {asked}"
         problems = (f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)
         return "\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice]), *problems])
 
@@ -146,7 +143,7 @@ def rerun(  # noqa: PLR0913 (what may be asked for)
     batch : bool or str
         Whether to ask in a batch: at half the price, answered within a day, most within an hour. A Ctrl-C ends the
         waiting alone; the id of the batch, which is shown, then takes its answers up, in another process too, for the
-        same turns and configuration.
+        same turns and configuration. `brain.batches.cancel` cancels one.
     confirm : callable, optional
         Gets the words about the cost and says whether to go on; by default the user is asked.
     embedders : iterable of Embedder

@@ -146,6 +146,19 @@ def test_a_result_that_is_none_is_a_failure(asked, server, monkeypatch, given):
     assert found.cost_usd > 0  # at most: it may have been billed
 
 
+@pytest.mark.parametrize(
+    "given", [b'{"custom_id": [], "result": {}}', b'{"custom_id": "one", "result": "x"}', b"<html>"]
+)
+def test_results_that_are_none_are_told(asked, server, monkeypatch, given):
+    monkeypatch.setattr(server.endpoints, "polls", 0)
+    batch, real = batches.submit(requests("one"), asked(), threading.Event()), server.endpoints.answer
+    monkeypatch.setattr(
+        server.endpoints, "answer", lambda *asked: (200, given) if asked[1].endswith("/results") else real(*asked)
+    )
+    with pytest.raises(BrokenReply):
+        batches.ask(requests("one"), asked(), batch=batch)
+
+
 def test_a_batch_is_taken_up_by_its_id_and_answers_to_others_are_passed_over(asked, server):
     server.queue(say("One."), say("Two."))
     batch = batches.submit(requests("one", "two"), asked(), threading.Event())
@@ -347,6 +360,7 @@ def test_who_stops_waiting_takes_the_batch_up_in_another_process_and_nobody_pays
     assert "batch='msgbatch_1' takes up its answers" in left.told[0]
     assert recorded(mine)["owner"].tolist() == ["msgbatch_1"] * 3
     assert mine.spent_today > 0  # at most
+    assert mine.sql("select min(renewed_at) > now()::timestamp + interval 27 days from distillings").iloc[0, 0]
     lab.clock.now += timedelta(days=2)
     later = lab()
     again = later.distill(by="model", confirm=never)

@@ -27,7 +27,8 @@ from gallump_lab.market import (
     Trend,
     validate_symbol,
 )
-from gallump_lab.market.bars import make_bars, make_portfolio
+from gallump_lab.market.bars import make_bars
+from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.symbols import symbols_in
 from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import Cache, Store
@@ -242,13 +243,12 @@ def test_lines_give_each_price_with_its_day_and_say_that_it_is_not_live(builder)
 
 
 def test_own_positions_short_fractional_and_without_data(tmp_path):
-    rows = "symbol,quantity,entry\nfb,-10,30\nXYZ,1.5,200\nIBM,2,200\nIBM,1,210\nCASH,100,\ncash,-50.5,\n"
+    rows = "symbol,quantity,entry\nfb,-10,30\nXYZ,1.5,200\nIBM,2,200\nIBM,2,210\nCASH,100,\ncash,-50.5,\n"
     broker = FileBroker(positions=written(tmp_path, rows))
     assert ContextBuilder(broker).build([], "", []).portfolio_lines() == (
-        "Portfolio (prices.csv): total 380.43 USD, cash 49.50, positions 330.93, not counting XYZ",
-        "IBM: 2 at entry 200.00, 202.91 at the close of 2013-03-01, value 405.82, unrealised +5.82 USD (+1.5%)",
+        "Portfolio (prices.csv): total 583.34 USD, cash 49.50, positions 533.84, not counting XYZ",
+        "IBM: 4 at entry 205.00, 202.91 at the close of 2013-03-01, value 811.64, unrealised -8.36 USD (-1.0%)",
         "FB: -10 at entry 30.00, 27.78 at the close of 2013-03-01, value -277.80, unrealised +22.20 USD (+7.4%)",
-        "IBM: 1 at entry 210.00, 202.91 at the close of 2013-03-01, value 202.91, unrealised -7.09 USD (-3.4%)",
         "XYZ: 1.5 at entry 200.00; no data, value unknown",
     )
 
@@ -317,7 +317,7 @@ def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("symbol,date,close\nA,2024-01-01,1\n", "lacks the columns open, high, low, volume"),
+        ("symbol,open\nA,1\n", "lacks the columns date, close; it has symbol, open. Bars have a row for"),
         (
             HEADER + "A,24-01-02,1,1,1,1,1\n",
             "no row with a close.* line 2: date must be a day such as 2013-03-01",
@@ -475,7 +475,7 @@ def test_the_day_of_a_bar_is_read_as_written_or_refused(tmp_path, symbol, text, 
         ("A,1,\n", "line 3: entry must be the price paid in USD, or 0 if nothing was paid, not empty"),
         ("A,1,-1\n", "line 3: entry must be 0 or more, not '-1'"),
         ("CASH,100,44.5\n", "line 3: entry must be empty for cash, not '44.5'"),
-        ("Cash & more,100,\n", "line 3: symbol must be a symbol such as AAPL, BRK.B or ^GSPC, not 'Cash & more'"),
+        ("Coins & more,100,\n", "line 3: symbol must be a symbol such as AAPL, BRK.B or ^GSPC, not 'Coins & more'"),
     ],
 )
 def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row, problem):
@@ -493,12 +493,11 @@ def test_positions_as_brokers_write_them(tmp_path):
     rows += "ES1!,(2),5000\nAAPL240119C00190000,1,2.5\nTCS.NS,2 lakh,3.4k\n"
     path = written(tmp_path, "Symbol,Quantity,Entry\n" + rows + "CASH,1000,\nCASH,300,1\n")
     portfolio = FileBroker(positions=path).portfolio()
-    assert portfolio.cash == 1350
+    assert portfolio.cash == 1650
     assert [(held.symbol, held.quantity, held.entry) for held in portfolio.positions] == [
         ("USD", 10, 75.5),
         ("GEV", 25, 0),
         ("BRK.B", 1000.5, 1234.56),
-        ("SPAXX", 300, 1),
         ("ES1!", -2, 5000),
         ("AAPL240119C00190000", 1, 2.5),
         ("TCS.NS", 200_000, 3_400),

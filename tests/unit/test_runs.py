@@ -97,7 +97,15 @@ def test_a_configuration_given_to_the_object_gives_way_and_its_server_stays(tmp_
     lab.apply(Config(model=mine.model))
     assert lab.revert().budget.warm == 100
     assert lab.config.model.base_url == "http://127.0.0.1:9"
+    lab.apply(Config())
+    assert lab.config.model.base_url == "http://127.0.0.1:9"
     assert not lab.sql("from configs where contains(toml, '127.0.0.1')")["toml"].tolist()
+
+
+def test_a_daily_limit_is_not_lost_without_a_word(lab: Lab) -> None:
+    lab.apply(Config(model=Model(max_usd_per_day=5)))
+    with pytest.warns(UserWarning, match=r"No daily limit holds any more: it was \$5\.00"):
+        lab.apply(Config(budget=Budget(warm=100)))
 
 
 def test_what_is_no_finding_is_refused(lab: Lab) -> None:

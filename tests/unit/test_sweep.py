@@ -137,7 +137,7 @@ def test_retrievers_are_compared_in_pairs_and_a_signals_worth_is_what_is_lost_wi
     assert row["verdict"] == "worse, beyond chance"
     assert len(pairs) == len(recall) * (len(recall) - 1) / 2
     signals = relevance.signals().set_index("signal")
-    assert set(signals.index) == {*SIGNALS, "neighbours"} - {"hints"}  # off by default
+    assert set(signals.index) == {*SIGNALS, "neighbours"} - {"hints", "answered"}  # off
     assert (signals["retriever"] == "all signals").all()
     for name, row in signals.iterrows():
         assert row["difference"] == pytest.approx(recall["all signals"] - recall[f"without {name}"])
