@@ -163,7 +163,7 @@ class Answer:
     @property
     def at_most(self) -> bool:
         """Whether the cost is estimated from above, as the server has not said all of the usage."""
-        return bool(self.cost_usd) and (self.usage is None or self.state in {"stopped", "failed"})
+        return bool(self.cost_usd) and None in {self.usage, self.stop_reason}
 
     def raise_if_failed(self) -> None:
         """Raise what interrupted the reply, or what went wrong with it, if anything did."""

@@ -140,6 +140,7 @@ def test_a_connection_lost_in_mid_stream_keeps_the_partial_reply_and_its_usage(s
     assert answer.usage == Usage(input_tokens=321, output_tokens=1)
     written = tokens.scaled(tokens.count("Half a reply"), tokens.FACTORS[tokens.family(answer.model)])
     assert answer.cost_usd == cost(answer.model, written)  # the server had not said how much it wrote
+    assert answer.at_most == (answer.cost_usd is not None)
     assert "the part of the reply that had arrived" in answer.ending
     assert not answer.plain
 

@@ -100,11 +100,12 @@ def test_an_interrupt_keeps_the_answers_that_came(
     lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls, real = [], Brain.send
+    broken = {"state": "stopped", "stop_reason": None, "interruption": KeyboardInterrupt()}
 
     def interrupted(brain, prompt):
         calls.append(1)
         answer = real(brain, prompt)
-        return replace(answer, state="stopped", interruption=KeyboardInterrupt()) if len(calls) == 2 else answer
+        return replace(answer, **broken) if len(calls) == 2 else answer
 
     monkeypatch.setattr(Brain, "send", interrupted)
     found = study.rerun(lab.snapshot(), [1, 2, 3], at(server), confirm=lambda _: True)
