@@ -32,6 +32,7 @@ def _strangers():
     """Let no test meet a server as one before it had its port."""
     yield
     for module, names in {
+        "gallump_lab.brain.brain": ("_SAID",),
         "gallump_lab.brain.claude": ("_UNKNOWN_HERE", "_SILENT"),
         "gallump_lab.config": ("SERVED",),
     }.items():

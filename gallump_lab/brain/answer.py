@@ -11,6 +11,7 @@ from gallump_lab.lazy import regex
 from gallump_lab.masking import masked
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
+from gallump_lab.reading.text_files import counted
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError
@@ -134,7 +135,7 @@ class Answer:
     server refuses and that were left out for it; and what it said beside the reply: its id (`message`), and why its
     cache was missed by how many tokens (`missed`)."""
     told: str | None = None
-    """In words, what the server refused just now, and that it was asked without: said once."""
+    """In words, each said once: what the server refused and was asked without, who was not asked, another effort."""
     usage: Usage | None = None
     """None where the server has not said."""
     cost_usd: float | None = None
@@ -159,6 +160,11 @@ class Answer:
     offline: bool = False
     """The offline analyst answered; no model was asked."""
 
+    @property
+    def at_most(self) -> bool:
+        """Whether the cost is estimated from above, as the server has not said all of the usage."""
+        return bool(self.cost_usd) and None in {self.usage, self.stop_reason}
+
     def raise_if_failed(self) -> None:
         """Raise what interrupted the reply, or what went wrong with it, if anything did."""
         if problem := self.interruption or self.fault:
@@ -167,7 +173,7 @@ class Answer:
     @property
     def ending(self) -> str | None:
         """What to tell a reader about a reply that did not come to its end, in a sentence or three; None if it did."""
-        return str(self.fault) if self.fault else ending(self.state, self.stop_reason)
+        return str(self.fault) if self.fault else ending(self.state, self.stop_reason, came=bool(self.text))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the guide's part of the response: the text, the recommendations, and that a person must confirm them.
@@ -188,14 +194,14 @@ _NOTICES: Mapping[str, str] = {
     "stopped": "Stopped. What had arrived is kept.",
     "cut": "The reply reached its limit and is kept as far as it came. Raise budget.reply for longer ones, "
     "or lower the budget's tiers where the model's own context is full.",
-    "refused": "The model declined to go on{category}. Your question is kept, and what had arrived; "
-    "ask in other words.",
+    "refused": "The model declined to go on{category}. Your question is kept{came}; ask in other words.",
 }
 
 
-def ending(state: str, stop_reason: str | None) -> str | None:
-    """Return what to tell a reader of a state, in a sentence or two, with a refusal's category; None for most."""
-    return _NOTICES[state].format(category=category(stop_reason)) if state in _NOTICES else None
+def ending(state: str, stop_reason: str | None, *, came: bool) -> str | None:
+    """Return what to tell a reader of a state, with a refusal's category and whether text came; None for most."""
+    given = {"category": category(stop_reason), "came": ", and what had arrived" if came else ""}
+    return _NOTICES[state].format(**given) if state in _NOTICES else None
 
 
 def category(stop_reason: str | None) -> str:
@@ -275,7 +281,11 @@ _WORDS: Mapping[int, tuple[type[ModelError], str, str]] = {
     529: (ServerTrouble, "{server} is overloaded", "Ask again {when}."),
 }
 _REFUSED = (BadRequest, "{server} refused the request", "Lower the budget if it is too long, or mend the settings.")
-_TOO_LONG = regex(r"(?:prompt|input|request) is too l|context\W*(?:size|length|window|limit)", re.IGNORECASE)
+_MEANT = {
+    402: regex(r"credit balance", re.IGNORECASE),
+    413: regex(r"(?:prompt|input|request) is too l|context\W*(?:size|length|window|limit)", re.IGNORECASE),
+}
+"""What a 400 is meant as, by its words."""
 _TROUBLE = (ServerTrouble, "{server} failed", "Ask again {when}.")
 
 
@@ -329,9 +339,9 @@ def told(error: object, *, server: str, model: str) -> ModelError:
 
 def _named(status: int, body: object, *, server: str, model: str, wait: float | None = None) -> ModelError:
     said = _said(body)
-    known = 413 if status == 400 and _TOO_LONG.search(said) else status
-    kind, what, mend = _WORDS.get(known, _REFUSED if status < 500 else _TROUBLE)
-    when = "in a minute or two" if wait is None else f"in {math.ceil(wait)} seconds"
+    meant = next((code for code, words in _MEANT.items() if words.search(said)), status) if status == 400 else status
+    kind, what, mend = _WORDS.get(meant, _REFUSED if status < 500 else _TROUBLE)
+    when = "in a minute or two" if wait is None else f"in {counted(math.ceil(wait), 'seconds')}"
     reason = ": ".join(filter(None, (str(status), said)))
     words = f"{what.format(server=server, model=model)} ({reason}). {mend.format(when=when)}"
     return kind(words, status=status, retry_after=wait)

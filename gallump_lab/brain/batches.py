@@ -89,7 +89,7 @@ def ask(
         If there is nobody to ask, or the server has no batches, or none of this id, or refuses it.
     """
     if model.answering == OFFLINE:
-        msg = "There is neither a key nor a base URL, so there are no batches."
+        msg = "There is neither a key (ANTHROPIC_API_KEY) nor a base URL (ANTHROPIC_BASE_URL), so there are no batches."
         raise answers.NoAccess(msg)
     stop = stop or threading.Event()
     batch = batch or submit(requests, model, stop)

@@ -1,7 +1,8 @@
 """The brain: it answers prompts, with a model or with the offline analyst, and keeps no memory of its own."""
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from gallump_lab.brain import claude, offline, recommendations
 from gallump_lab.brain.answer import Answer, EmptyReply, clean
 from gallump_lab.brain.prompt import Prompt, PromptBuilder
 from gallump_lab.brain.request import Request
-from gallump_lab.config import Budget, Config, Model
+from gallump_lab.config import AUTO, UNNAMED, Budget, Config, Model
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.masking import Stream
 from gallump_lab.memory.records import SessionContext
@@ -17,6 +18,7 @@ from gallump_lab.tokens import OFFLINE
 
 QUESTION_KEPT = "Your question is kept."
 REPLY_KEPT = "Your question is kept, and the part of the reply that had arrived. A new reply costs anew."
+_SAID: set[str] = set()  # what is said once in a process
 
 
 class Brain:
@@ -89,7 +91,7 @@ class Brain:
         heard, stop = Stream(on_text or (lambda _: None)), stop or threading.Event()
         claude.find_model(self.model)
         if self.offline:
-            answer, rest = offline.answer(prompt, on_text=heard.add, stop=stop), ""
+            answer, rest = _once(offline.answer(prompt, on_text=heard.add, stop=stop), self.model), ""
         else:
             hear = (heard.add, on_thinking)
             answer, rest = self._ask(prompt, hear, stop)
@@ -135,7 +137,7 @@ class Brain:
         if fault:
             fault.kept = REPLY_KEPT if text.strip() else QUESTION_KEPT
         answer = replace(answer, text=clean(text + said), recommendations=found, dropped=dropped)
-        return replace(answer, state=state, fault=fault), said
+        return _once(replace(answer, state=state, fault=fault), self.model), said
 
     def converse(
         self, user_message: str, market_context: MarketContext, session_context: SessionContext
@@ -154,3 +156,25 @@ class Brain:
         answer = self.send(prompt)
         answer.raise_if_failed()
         return answer.to_dict()
+
+
+def _once(answer: Answer, model: Model) -> Answer:
+    """Tell with an answer what this process has not been told yet."""
+    words = [each for each in _otherwise(answer, model) if each not in _SAID]
+    _SAID.update(words)
+    return replace(answer, told=" ".join(filter(None, (answer.told, *words))) or None)
+
+
+def _otherwise(answer: Answer, model: Model) -> Iterator[str]:
+    """Say in what an answer is another than was wished for: by whom, and with what effort."""
+    chosen = os.environ.get("ANTHROPIC_MODEL", "").strip() or model.name
+    if answer.offline and chosen != AUTO:
+        yield f"{chosen} was not asked: there is no key (ANTHROPIC_API_KEY) and no base URL (ANTHROPIC_BASE_URL)."
+    if answer.offline or answer.state in {"stopped", "failed"}:
+        return
+    if answer.model == UNNAMED:
+        yield f"{claude.host(model)} does not say which models it has: name one (ANTHROPIC_MODEL or Model.name)."
+    effort = answer.sent.get("effort")
+    if model.effort not in {"default", Model.effort, effort} and "effort" not in answer.sent.get("without", ()):
+        how = f"with {effort} effort" if effort else "without effort, which it is not known to take"
+        yield f"{answer.model} was asked {how}, not {model.effort}."

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain import claude, rewriting, turns
-from gallump_lab.brain.answer import Usage
+from gallump_lab.brain.answer import EmptyReply, Usage
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.brain.models import price, room
@@ -102,6 +102,7 @@ class Conversation:
         >>> reply.recommendations[0].action
         'buy'
         """
+        checked_text(prompt, "prompt")
         symbols = validate_symbols(watchlist)
         check_asked(overrides, on_text, stop, on_thinking)
         question = self.sessions.question(prompt, symbols)
@@ -222,6 +223,7 @@ class Conversation:
         if exact and not brain.offline:
             counted = claude.count(brain.request(built), config.model)
         return Preview(
+            exact=exact,
             counted=counted,
             prompt=built,
             model=config.model.answering,
@@ -303,6 +305,8 @@ class Conversation:
             brain = Brain(model=config.model, budget=config.budget)
             sending = partial(brain.send, built, on_text=heard, on_thinking=on_thinking, stop=stop)
             answer = rewriting.followed(asked, sending)
+            if isinstance(answer.fault, EmptyReply):
+                answer.fault.kept += f" lab.retry({received.question_id}, model=...) asks it again."
             turn_id, reply_id = turn.finish(answer)
         reply = Reply(
             **vars(answer),

@@ -123,7 +123,8 @@ class AutoDistiller:
         """
         by = by or ("model" if batch or config.cold.distiller == "model" else "rules")
         if by not in {"rules", "model"} or (batch and by == "rules"):
-            msg = f"by must be 'rules' or 'model', not {by!r}; only the model is asked in batches."
+            known = "batch needs by='model'" if batch else "by must be 'rules' or 'model'"
+            msg = f"{known}, not {by!r}."
             raise ValueError(msg)
         if by == "model" and config.model.answering == tokens.OFFLINE:
             raise NoAccess(_NOBODY)

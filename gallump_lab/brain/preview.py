@@ -27,8 +27,10 @@ class Preview:
     """USD if reply and thinking are as long as they may be, with what rewriting the question may cost."""
     rewriting_usd: float | None = 0.0
     """Of that what rewriting may cost at most: 0 where the question is not rewritten."""
+    exact: bool = False
+    """Whether the model's server was to count."""
     counted: int | None = None
-    """The prompt's tokens as the model's server counts them, where it was asked (`exact=True`)."""
+    """The prompt's tokens as the model's server counts them, where it was asked."""
 
     @property
     def text(self) -> str:
@@ -47,10 +49,13 @@ class Preview:
 
     @property
     def notice(self) -> str | None:
-        """In words, what is not embedded yet, and that another question than this one is recalled."""
+        """In words, what is not embedded yet, that another question is recalled than this one, that nobody counted."""
         cost = "the price is not known" if self.rewriting_usd is None else f"at most ${self.rewriting_usd:.4f}"
         words = f"The question is rewritten first, {cost}; then other passages may be recalled than these."
-        return " ".join(filter(None, (self.prompt.session_context.notice, words * (self.rewriting_usd != 0)))) or None
+        said = [self.prompt.session_context.notice, words * (self.rewriting_usd != 0)]
+        if self.exact and self.counted is None:
+            said.append("Nobody counted the tokens: there is neither a key (ANTHROPIC_API_KEY) nor a base URL.")
+        return " ".join(filter(None, said)) or None
 
     @property
     def sections(self) -> "pd.DataFrame":

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 def confirmed(words: str) -> bool:
     """Show the user what asking a model will take, and return whether to go on; the way to ask where none is given."""
-    return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
+    try:
+        return input(f"{words}\nGo on? [y/N] ").strip().lower() in {"y", "yes"}
+    except (EOFError, NotImplementedError):  # a script without a terminal; a kernel that nobody sits at
+        msg = f"{words} Nobody is there to say yes: pass confirm=lambda words: True to go on. Nothing was asked."
+        raise RuntimeError(msg) from None
 
 
 class PriceUnknown(RuntimeError):
@@ -58,7 +62,8 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model, comin
     if price(name, model.prices) is None:
         msg = (
             f"No price is known for {name}, so model.max_usd_per_day cannot be kept; nothing was asked. "
-            f"Set model.prices[{name!r}] = (USD in, USD out), per million tokens."
+            "Say, per million tokens: lab.apply(replace(lab.config, model=replace(lab.config.model, "
+            f"prices={{{name!r}: (USD in, USD out)}})))"
         )
         raise PriceUnknown(msg)
     if (spent := spent_today(con, now)) + coming >= limit:

@@ -38,7 +38,12 @@ class Reply(Answer):
 
     @property
     def notice(self) -> str | None:
-        """In words: another session than the given one was used, something in the question was masked, or `trouble`."""
+        """In words, what there is to say: `aside`, and how a reply ended that is not whole (`ending`)."""
+        return " ".join(filter(None, (self.aside, self.ending))) or None
+
+    @property
+    def aside(self) -> str | None:
+        """In words: the session is another, something in the question was masked, `trouble`, or what was `told`."""
         return " ".join(filter(None, (self.session_id.notice, self.trouble, self.told))) or None
 
     @property
@@ -71,9 +76,9 @@ class Reply(Answer):
         return found | ({"notice": notice} if notice else {})
 
     def __repr__(self) -> str:
-        """Show the text and a line of figures."""
-        said = citations.noted(self.text, self.citations)
-        return f"{said}\n\n[{self.answered or self.model}, {self.state}; {usage_line(self.prompt.slots, self.budget)}]"
+        """Show the text, how it ended if it is not whole, and a line of figures."""
+        facts = f"[{self.answered or self.model}, {self.state}; {usage_line(self.prompt.slots, self.budget)}]"
+        return "\n\n".join(filter(None, (citations.noted(self.text, self.citations), self.ending, facts)))
 
 
 def usage_line(slots: Sequence[ContextItem], budget: Budget) -> str:

@@ -120,8 +120,10 @@ def markdown(catalogue: Catalogue, session_id: str, instead: Mapping[int, str] =
             "select title, symbol, created_at, continues from sessions where session_id = ?", [session_id]
         ).fetchone()
         said = con.execute(
-            "select coalesce(speaker, role), text, created_at, state, message_id from messages where session_id = ? "
-            "order by message_id",
+            "select coalesce(speaker, role), text, created_at, coalesce((select arg_max_null("
+            "if(reply_id is null and t.state != 'complete', 'no reply, ' || t.state, null), turn_id) "
+            "from turns t where question_id = message_id), state), message_id "
+            "from messages where session_id = ? order by message_id",
             [session_id],
         ).fetchall()
     if session is None:

@@ -82,6 +82,8 @@ class Recalled:
         head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
         if self.slots and all(slot.reason == "below threshold" for slot in self.slots):
             head = f"Nothing matches well: all {len(self.slots)} candidates have too little to do with the question"
+        if hot := sum(slot.reason == "in HOT" for slot in self.slots):
+            head += f"; HOT shows {hot} of them already"
         lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)
         return "\n".join([head, *filter(None, [self.notice]), *lines])
 

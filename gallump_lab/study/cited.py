@@ -94,7 +94,7 @@ def cited(snapshot: Snapshot) -> Cited:
         shown = con.execute(_SHOWN).df()
     told = shown["cited"].notna()
     if by_citation := bool(told.any()):
-        found = shown[told].astype({"cited": bool})
+        found = shown[told].astype({"cited": bool}).reset_index(drop=True)
     else:
         used = silver(snapshot).frame[["turn_id", "tier", "item_id", "used"]].rename(columns={"used": "cited"})
         found = shown.drop(columns="cited").merge(used, on=["turn_id", "tier", "item_id"])

@@ -298,9 +298,12 @@ class Replay:
         """Count the turns, and sum up what is other than it was, and why."""
         count = counted(len(self.turns), "turns")
         why = Counter(
-            reason for turn in self.turns for reason in (turn.problem and "not built", *turn.changed) if reason
+            reason
+            for turn in self.turns
+            for reason in (turn.problem and "not built", *(f"with {each}" for each in turn.changed))
+            if reason
         )
-        reasons = "".join(f"; {number} with {reason}" for reason, number in sorted(why.items()))
+        reasons = "".join(f"; {number} {reason}" for reason, number in sorted(why.items()))
         if self.config is None:
             same = sum(turn.identical for turn in self.turns)
             return f"<Replay of {count}, {same} byte for byte as sent{reasons}>"

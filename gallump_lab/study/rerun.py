@@ -92,11 +92,14 @@ class Rerun:
         new, number = [turn.answer for turn in self.turns if turn.answer], counted(len(self.turns), "turns")
         who = "the offline analyst, no model was asked" if self.model == tokens.OFFLINE else self.model
         whole = sum(answer.state == "complete" for answer in new)
-        cost = "cost not known" if self.cost is None else f"${self.cost:.4f}"
+        most = "at most " * any(answer.at_most for answer in new)
+        cost = "cost not known" if self.cost is None else f"{most}${self.cost:.4f}"
         asked = "answered yet" if self.notice else "asked"
-        said = f"{len(new):,} asked again, {whole:,} whole answers by {who}; {cost}" if new else f"nothing was {asked}"
+        again = f"{len(new):,} asked again, {counted(whole, 'whole answers')}"
+        said = f"{again} by {who}; {cost}" if new else f"nothing was {asked}"
         problems = (f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)
-        return "\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice]), *problems])
+        told = dict.fromkeys(answer.told for answer in new)
+        return "\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice, *told]), *problems])
 
     def _repr_html_(self) -> str:
         """Return both answers as a table: plain text, escaped; inside `pre` no dollar sign becomes a formula."""

@@ -326,7 +326,7 @@ class ChatWidget(Inspecting):
             if stored:
                 self.session_id = entries[0]["session_id"]
                 self.shown = self.shown and self.session_id
-            notice, place = (reply and reply.notice) or "", self._place()
+            notice, place = (reply and reply.aside) or "", self._place()
             restore = "" if stored else masked(turn.text)  # what was not stored goes back to where it was typed
             told = {"entries": entries, "place": place, "notice": notice, "restore": restore, **more}
             self.send({"type": "done", "view": turn.view, **told})

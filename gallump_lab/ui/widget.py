@@ -255,7 +255,7 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
         turn = {**turn, "recommendations": cards, "ways": ways(turn), "citations": cited}
     reply = row["role"] == "assistant"
     state = turn["state"] if turn and not reply else row["state"]
-    note = ending(state, turn and turn["stop_reason"])
+    note = ending(state, turn and turn["stop_reason"], came=reply)
     found: dict[str, Any] = plain({**row, "turn": turn, "text": text, "state": state, "note": note})
     return found | ({"html": render(text, notes)} if reply else {})
 

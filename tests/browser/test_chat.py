@@ -40,6 +40,7 @@ def test_a_reply_is_stopped_while_a_cell_runs_another_streams_in_and_a_page_load
     expect(notebook.box).to_have_value("What is a fair range for AAPL?")
     stop.click()
     expect(notebook.replies).to_contain_text("stopped")
+    expect(notebook.replies).to_contain_text("at most $")
     expect(notebook.replies.locator(".gl-text")).to_have_text("Half of")
     expect(notebook.box).to_be_focused()
     (notebook.folder / "go").touch()

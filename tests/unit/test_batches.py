@@ -283,7 +283,7 @@ def test_one_turns_failure_in_a_batch_does_not_lose_the_others(talk, config, ser
     found = study.rerun(talk, [1, 2, 3], config(), batch="msgbatch_1")
     assert found.frame["state"].tolist() == ["failed", "failed", "complete"]
     assert found.frame["cost"].tolist()[:2] == [0, 0]
-    assert "3 asked again, 1 whole answers" in repr(found)
+    assert "3 asked again, 1 whole answer by" in repr(found)
 
 
 def test_no_yes_no_batch_and_the_limit_counts_half(talk, config, server):
@@ -302,7 +302,7 @@ def test_no_yes_no_batch_and_the_limit_counts_half(talk, config, server):
 def test_without_anybody_to_ask_the_offline_analyst_answers_and_no_batch_is_looked_for(talk):
     offline = Config(budget=Budget(hot=0, warm=0))
     assert "nothing is sent" in study.rerun(talk, [2], offline, batch=True, confirm=never).words
-    with pytest.raises(NoAccess, match="neither a key nor a base URL"):
+    with pytest.raises(NoAccess, match="ANTHROPIC_BASE_URL"):
         study.rerun(talk, [2], offline, batch="msgbatch_1")
 
 
@@ -416,7 +416,7 @@ def test_what_cannot_be_submitted_leaves_the_sessions_free(lab, server, monkeypa
     with pytest.raises(KeyboardInterrupt):
         mine.distill(by="model", batch=True, confirm=yes)
     assert recorded(mine).empty
-    with pytest.raises(ValueError, match="only the model is asked in batches"):
+    with pytest.raises(ValueError, match="batch needs by='model', not 'rules'"):
         mine.distill(by="rules", batch=True)
 
 

@@ -10,7 +10,7 @@ from messages_models import MODELS, known
 from messages_server import RECOMMENDATION, Status, end, refuse, say, start, text, think, tool
 
 from gallump_lab import Budget, Config, Lab, Model, study
-from gallump_lab.brain.answer import EmptyReply, ModelError
+from gallump_lab.brain.answer import EmptyReply, ModelError, NoAccess
 from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.models import price
 from gallump_lab.brain.prompt import PromptBuilder
@@ -77,6 +77,7 @@ def test_a_reply_that_thinking_ate_says_so_is_priced_and_can_be_asked_for_with_m
         lab.ask("Is AAPL worth buying?")
     assert "less effort (Model.effort), or with more room to think (Model.thinking)" in str(eaten.value)
     failed = eaten.value.reply
+    assert f"lab.retry({failed.question_id}, model=...) asks it again." in str(eaten.value)
     assert (failed.state, failed.reply_id, failed.usage.output_tokens) == ("failed", None, 700)
     assert failed.cost_usd == pytest.approx(price(SONNET).cost(failed.usage))
     reply = lab.retry(failed.question_id, model=Model(effort="low", thinking=16_000))  # at the lab's server
@@ -219,6 +220,33 @@ def test_who_really_answered_is_recorded_and_priced(asking, server):
     assert lab.transcript()[-1]["turn"]["model"] == reply.answered
 
 
+def test_a_question_without_a_reply_says_why_where_it_is_printed_told_and_exported(asking, server):
+    lab = asking()
+    server.queue(refuse("cyber"), error(400, "Your credit balance is too low to access the Anthropic API."))
+    reply = lab.ask("Well?")
+    assert reply.ending == "The model declined to go on (cyber). Your question is kept; ask in other words."
+    assert reply.notice == reply.to_dict()["notice"] == reply.ending
+    assert repr(reply).startswith(reply.ending)
+    with pytest.raises(NoAccess, match="Check the account's billing and credit") as unpaid:
+        lab.ask("And now?", session_id=reply.session_id)
+    assert unpaid.value.reply.notice == str(unpaid.value)
+    said = lab.export(reply.session_id)
+    assert (said.count("no reply, refused)"), said.count("no reply, failed)")) == (1, 1)
+    lab.retry(unpaid.value.reply.question_id)
+    assert "no reply, failed" not in lab.export(reply.session_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("claude-sonnet-4-6", "with high effort"), ("claude-haiku-4-5", "without effort")]
+)
+def test_an_effort_that_a_model_does_not_take_is_told_once(asking, name, how):
+    lab = asking(name, effort="xhigh")
+    first = lab.ask("Well?")
+    assert f"{name} was asked {how}" in first.notice
+    assert lab.ask("And?", session_id=first.session_id).notice is None
+    assert asking(name).ask("Well?").notice is None
+
+
 def test_a_refusal_names_its_category(asking, clock, server):
     lab = asking(cold=Cold(distiller="model"))
     server.queue(refuse("cyber", "As far as"))
@@ -259,7 +287,7 @@ def test_auto_is_what_a_foreign_server_lists_first(server, monkeypatch, listed, 
     answer = brain.send(prompt)
     assert (answer.model, server.requests[0].body["model"]) == (expected, expected)
     assert (answer.cost_usd is None) == (price(expected) is None)
-    assert (answer.state, answer.told) == ("complete", None)
+    assert (answer.state, bool(answer.told)) == ("complete", expected == "unnamed-model")
     assert KEY not in repr(answer)
     monkeypatch.setenv("ANTHROPIC_MODEL", "of-the-environment")
     assert brain.send(prompt).model == "of-the-environment"
@@ -268,7 +296,10 @@ def test_auto_is_what_a_foreign_server_lists_first(server, monkeypatch, listed, 
 def test_a_local_server_may_be_started_after_the_notebook(asking, server):
     server.models = []
     lab = asking("auto")
-    assert lab.ask("Well?").model == "unnamed-model"
+    first = lab.ask("Well?")
+    assert first.model == "unnamed-model"
+    assert "name one (ANTHROPIC_MODEL or Model.name)" in first.notice
+    assert lab.ask("Well?").notice is None
     server.models = ["qwen3:8b", "llama3.2"]
     assert lab.ask("Well?").model == "qwen3:8b"
 

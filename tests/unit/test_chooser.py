@@ -116,4 +116,6 @@ def test_a_field_that_a_server_refuses_and_the_category_of_a_refusal_are_told(fr
     front.say("ask", text="Why?", watchlist="")
     assert "does not take effort" in front.until("done")[1]["notice"]
     front.say("ask", text="And how?", watchlist="")
-    assert "declined to go on (cyber)" in ended(front)["note"]
+    done = front.until("done")[1]
+    assert "declined to go on (cyber)" in done["entries"][-1]["note"]
+    assert not done["notice"]  # it stands on the reply already

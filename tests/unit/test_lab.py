@@ -1,6 +1,7 @@
 """The front door: ask, preview, recall, insights, and what a turn leaves behind."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -73,6 +74,9 @@ def test_what_hot_shows_is_not_recalled_again_and_its_overflow_is(tmp_path: Path
     recalled = {slot.text: slot.reason for slot in slots if slot.tier == "warm"}
     assert recalled["My giraffe stop is at 180."] == "kept"
     assert recalled["Something else entirely, and at some length, number 5."] == "in HOT"
+    found = lab.recall("Something else, number 5?", session_id=session)
+    hot = sum(slot.reason == "in HOT" for slot in found.slots)
+    assert f"; HOT shows {hot} of them already" in repr(found)
 
 
 def test_preview_shows_exactly_what_is_then_sent_and_recorded_and_stores_nothing(lab: Lab) -> None:
@@ -126,16 +130,29 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_stored(lab: Lab, mon
             lab.ask("Is it cheap?", watchlist=watchlist)
     for text in ("", " \n", None, "x" * 200_001):
         for action in (lab.ask, lab.preview):
-            with pytest.raises(ValueError, match=r"characters|words to remember"):
+            with pytest.raises(ValueError, match=r"^prompt (has .* characters|must be words to remember)"):
                 action(text)
     with pytest.raises(PromptTooLong, match="Shorten the question"):
         lab.ask("\u5e02\u573a" * 100_000)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
     lab.apply(Config(model=Model(name="qwen3:8b", max_usd_per_day=1)))
-    with pytest.raises(PriceUnknown, match=r"model\.prices\['qwen3:8b'\]"):
+    with pytest.raises(PriceUnknown) as unknown:
         lab.ask("Is AAPL cheap?")
     assert lab.messages.empty
     assert lab.history().empty
+    advice = str(unknown.value).rpartition(": lab.apply(")[2].replace("(USD in, USD out)", "(1, 2)")
+    lab.apply(eval(advice.removesuffix(")"), {"replace": replace, "lab": lab}))  # noqa: S307 - our own words
+    assert lab.config.model.prices == {"qwen3:8b": (1, 2)}
+
+
+def test_it_is_told_once_that_a_chosen_model_was_not_asked_for_want_of_a_key(anew) -> None:
+    lab = anew(config=Config(model=Model(name="claude-x")))
+    counted = lab.preview("Is AAPL cheap?", exact=True)
+    assert (counted.counted, "Nobody counted the tokens" in counted.notice) == (None, True)
+    assert lab.preview("Is AAPL cheap?").notice is None
+    first = lab.ask("Is AAPL cheap?")
+    assert first.notice.startswith("claude-x was not asked: there is no key (ANTHROPIC_API_KEY)")
+    assert lab.ask("And IBM?", session_id=first.session_id).notice is None
 
 
 def test_a_configuration_that_is_applied_holds_for_every_notebook_and_the_next_one(lab: Lab) -> None:

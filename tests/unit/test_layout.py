@@ -180,6 +180,7 @@ def test_the_share_of_cited_tokens_is_told_by_tier_signal_and_insight(tmp_path, 
     assert 0 <= warm["low"] < warm["share"] < warm["high"] <= 1
     assert warm["sessions"] >= 5
     assert found.by == "citations"
+    assert found.frame.index.tolist() == [*range(len(shown))]
     assert "tier warm: " in repr(found)
     with pytest.raises(ValueError, match="group must be one of tier, kind, signal, insight"):
         found.shares("colour")

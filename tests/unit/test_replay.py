@@ -181,7 +181,7 @@ def test_what_cannot_be_built_is_said_and_does_not_stop_the_others(tmp_path: Pat
     assert found.frame["tokens_before"].isna().tolist() == [True, False]
     assert repr(found) == (
         "<Replay of 2 turns under another configuration: tokens not known and price not known a prompt; "
-        "0 items came in, 0 fell out; 1 with forgotten messages; 2 with not built>"
+        "0 items came in, 0 fell out; 2 not built; 1 with forgotten messages>"
     )
     assert "cannot be compared: its question was forgotten" in repr(found.turn(1))
     assert "the window leaves 299" in repr(found.turn(2))

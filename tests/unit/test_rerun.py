@@ -60,7 +60,14 @@ def test_without_a_yes_to_an_upper_bound_of_the_cost_nothing_is_sent(
     lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, answers = [], ["", "no", "maybe", " Yes"]
-    monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answers[len(asked) - 1])
+
+    def answered(words):
+        asked.append(words)
+        if len(asked) > len(answers):
+            raise EOFError
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr("builtins.input", answered)
     for _ in answers[:-1]:
         found = study.rerun(lab.snapshot(), [1, 2], at(server, prices={"claude": (1_000, 5_000)}))
         assert not server.requests
@@ -72,6 +79,8 @@ def test_without_a_yes_to_an_upper_bound_of_the_cost_nothing_is_sent(
     least = (by_place["system"] * 1.25 + by_place["user"] + by_place["tools"]) * 1e-3
     assert f"about ${least:.4f}, with the replies at most ${least + 90:.4f}" in found.words
     assert study.rerun(lab.snapshot(), [1], at(server)).frame["state"].tolist() == ["complete"]
+    with pytest.raises(RuntimeError, match="pass confirm=lambda words: True"):
+        study.rerun(lab.snapshot(), [1], at(server))  # its answers are at an end, as without a terminal
 
 
 def test_a_fault_of_one_turn_does_not_lose_the_others(lab: Lab, server: MessagesServer) -> None:
@@ -91,16 +100,18 @@ def test_an_interrupt_keeps_the_answers_that_came(
     lab: Lab, server: MessagesServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls, real = [], Brain.send
+    broken = {"state": "stopped", "stop_reason": None, "interruption": KeyboardInterrupt()}
 
     def interrupted(brain, prompt):
         calls.append(1)
         answer = real(brain, prompt)
-        return replace(answer, state="stopped", interruption=KeyboardInterrupt()) if len(calls) == 2 else answer
+        return replace(answer, **broken) if len(calls) == 2 else answer
 
     monkeypatch.setattr(Brain, "send", interrupted)
     found = study.rerun(lab.snapshot(), [1, 2, 3], at(server), confirm=lambda _: True)
     assert [turn.problem for turn in found.turns] == [None, "interrupted", "not asked"]
     assert found.turns[0].answer.text
+    assert "; at most $" in repr(found)  # nobody tells how much the interrupted one would have thought
 
 
 def test_over_the_limit_or_without_a_price_nothing_is_asked(lab: Lab, server: MessagesServer) -> None:
@@ -126,7 +137,7 @@ def test_the_offline_analyst_answers_and_says_so(lab: Lab) -> None:
     found = study.rerun(lab.snapshot(), [2], Config(budget=Budget(hot=0, warm=0)))
     assert "offline analyst" in found.frame["new"].iloc[0].lower()
     assert repr(found) == (
-        "Rerun of 1 turn: 1 asked again, 1 whole answers by the offline analyst, no model was asked; $0.0000"
+        "Rerun of 1 turn: 1 asked again, 1 whole answer by the offline analyst, no model was asked; $0.0000"
     )
     assert "nothing is sent" in found.words
 

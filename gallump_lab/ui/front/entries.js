@@ -54,7 +54,7 @@ function facts(turn, inspect) {
     cached ? `${count.format(cached)} of ${count.format(tokens)} tokens from cache${saved}` : tokens == null ? null : `${count.format(tokens)} tokens in`,
     turn.missed ? `cache missed: ${turn.missed}` : null,
     turn.output_tokens == null ? null : `${count.format(turn.output_tokens)} out`,
-    turn.cost_usd == null ? null : cost(turn.cost_usd),
+    turn.cost_usd == null ? null : `${turn.cost_usd && (turn.output_tokens == null || turn.stop_reason == null) ? "at most " : ""}${cost(turn.cost_usd)}`,
     seconds(turn.latency),
   ];
   const tiers = ["hot", "warm", "cold"].map((tier) => {
