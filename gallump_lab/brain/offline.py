@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
-from gallump_lab.memory.kinds import asks_assistant, parted
+from gallump_lab.memory.kinds import asks_assistant, asks_earlier, parted
 from gallump_lab.memory.outdated import told
-from gallump_lab.memory.succession import asks_for_earlier
 from gallump_lab.memory.text import NOTE, one_line
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ def _remembered(prompt: "Prompt") -> list[str]:
     Recall ranks and marks what stands in HOT as all else, so both are chosen by it, and what is outdated only where it
     is asked for or stands alone. Where it found nothing, the session's last words are quoted.
     """
-    earlier = asks_for_earlier(prompt.user_message)
+    earlier = asks_earlier(prompt.user_message)
     wanted = "assistant" if asks_assistant(prompt.user_message) else "user"
     ranked = [slot for slot in prompt.slots if slot.tier == "warm" and (slot.kept or _stands(slot))]
     ranked.sort(key=lambda slot: ((slot.outdated is None) == earlier, slot.role != wanted, slot.rank))

@@ -6,7 +6,7 @@ is written, and a turn records by which version; what a question asks for is rea
 
 import re
 
-from gallump_lab.lazy import finder, regex
+from gallump_lab.lazy import any_of, finder, regex
 from gallump_lab.memory.text import sentences, terms
 
 VERSION = "kinds-1"
@@ -109,6 +109,11 @@ _LEVEL_ALONE = regex(
     re.IGNORECASE,
 )
 
+_EARLIER = any_of(
+    r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
+    r"at the (?:very )?(?:start|beginning|outset)",
+)
+
 
 def states(sentence: str, role: str) -> bool:
     """Return whether a sentence states something; what asks states only what it says before: "long 30 at 522, ok?"."""
@@ -164,3 +169,8 @@ def asks_level(question: str) -> bool:
 def asks_figure(question: str) -> bool:
     """Return whether a question wants a figure."""
     return bool(_FIGURE_ASKED.search(question))
+
+
+def asks_earlier(question: str) -> bool:
+    """Return whether a question asks what held before something changed."""
+    return bool(_EARLIER.search(question))

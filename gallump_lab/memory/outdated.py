@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from gallump_lab import tokens
-from gallump_lab.memory import succession
+from gallump_lab.memory import kinds, succession
 from gallump_lab.memory.figures import CHANGES, features, read
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN, when
@@ -40,7 +40,7 @@ def settle(
         What the question is about.
     """
     first, rest = candidates[:FIRST], candidates[FIRST:]
-    found, earlier = succession.marks(question, first, now, symbols), succession.asks_for_earlier(question)
+    found, earlier = succession.marks(question, first, now, symbols), kinds.asks_earlier(question)
     words = _unconfirmed(first, now) | {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)

@@ -29,10 +29,6 @@ _IDLE = features(
 """Words of a question that do not say what it is about."""
 _SIDES = features("long short")
 
-_EARLIER = any_of(
-    r"before|first|original(?:ly)?|initial(?:ly)?|used to|old|previous(?:ly)?|prior|earlier|former(?:ly)?|back then",
-    r"at the (?:very )?(?:start|beginning|outset)",
-)
 _BEFORE = any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
 _ALL = any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
@@ -100,8 +96,9 @@ def marks(
     each = {features(slot.symbol) for slot in candidates if slot.symbol}
     named = sorted((symbol for symbol in each if symbol <= features(question)), key=sorted)
     if len(named) > 1:
-        others = [frozenset[str]().union(*named) - symbol for symbol in named]
-        return dict(pair for those in others for pair in _Asked(question, candidates, now, those).marks().items())
+        every = frozenset[str]().union(*named)
+        by = {symbol: _Asked(question, candidates, now, every - symbol).marks() for symbol in named}
+        return {slot.item_id: mark for slot in candidates if (mark := _of_each(slot, by))}
     asked = _Asked(question, candidates, now, frozenset())
     found = asked.marks()
     if not found and not asked.names_subject:
@@ -109,9 +106,12 @@ def marks(
     return found
 
 
-def asks_for_earlier(question: str) -> bool:
-    """Return whether it is asked what held before something changed."""
-    return _EARLIER.search(question) is not None
+def _of_each(slot: ContextItem, by: Mapping[frozenset[str], Mapping[int, Mark]]) -> Mark | None:
+    """Return a candidate's mark, if it is outdated of every symbol that it speaks of."""
+    own = features(slot.symbol) if slot.symbol else None
+    spoken = [symbol for symbol in by if symbol <= features(slot.text)] or [symbol for symbol in by if symbol == own]
+    found = [by[symbol].get(slot.item_id) for symbol in spoken or by]
+    return found[-1] if all(found) else None
 
 
 _Change = tuple[ContextItem, frozenset[str], Figure]

@@ -214,6 +214,15 @@ def test_of_several_symbols_each_is_decided_by_itself(lab: Lab, now, question) -
     }
 
 
+def test_what_states_two_levels_is_outdated_once_neither_holds(lab: Lab, now) -> None:
+    both = "NVDA stop 181, AMD stop 204."
+    tell(lab, now, both)
+    tell(lab, now, "Moved the AMD stop to 210.")
+    assert outdated(lab, "NVDA and AMD stops?")[both] is None
+    tell(lab, now, "Moved the NVDA stop to 190.")
+    assert outdated(lab, "NVDA and AMD stops?")[both] is not None
+
+
 def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     tell(lab, now, "AAPL target 560.")
     tell(lab, now, "A friend says the AAPL target is 900.")
