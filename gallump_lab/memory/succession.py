@@ -27,7 +27,6 @@ _IDLE = features(
     "evening both gimme since until after before under over thing also per still allow myself out near early late"
 ) | frozenset(terms("level levels"))
 """Words of a question that do not say what it is about."""
-_SIDES = features("long short")
 
 _BEFORE = any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
@@ -43,8 +42,7 @@ _WHETHER = regex(
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
     re.IGNORECASE,
 )
-_NOW = any_of("now")
-_DID = any_of("did|was|were|had")
+_NOW, _DID = any_of("now"), any_of("did|was|were|had")
 _PERCENT = regex(r"%|\b(?:pct|percent|weight|share)\b", re.IGNORECASE)
 _MANY = any_of(r"how many|how much\b.*\b(?:hold|left|own)")
 _SUPPOSED = any_of(r"plan\w*|would|i'?d|wait\w*|want\w*|idea|if|thinking|consider\w*|maybe|condition\w*|hypothe\w*")
@@ -139,7 +137,7 @@ class _Asked:
         self._weights = {each: round(1_000 * rarity(len(slots), number)) for each, number in held.items() if number}
         self._wanted = frozenset(self._weights)
         self._attributes = self._wanted & ATTRIBUTES
-        things = self._wanted - NAMED - _SIDES or self._wanted - NAMED
+        things = self._wanted - NAMED - features("long short") or self._wanted - NAMED
         rarest = max((self._weights[each] for each in things), default=0)
         self._subject = frozenset(each for each in things if self._weights[each] >= 0.6 * rarest)
         self._total = sum(self._weights.values())
@@ -328,10 +326,9 @@ class _Asked:
         now = self._attributes and not _DID.search(self._rest)
         if not self._subject or not (whether or now):
             return
-        for new in self._own:
-            if self._on_subject(new) and any(
-                self._ends(new, clause, whether=whether) for clause in self._clauses[new.item_id]
-            ):
+        for new in filter(self._on_subject, self._own):
+            clauses = self._clauses[new.item_id]
+            if any(self._ends(new, clause, whether=whether) for clause in clauses):
                 for slot in self._live:
                     if (
                         _later(new, slot)
@@ -349,6 +346,9 @@ class _Asked:
                     ):
                         yield slot, new
                 return
+            sets = (each.sure and each.figures and each.features & self._attributes for each in clauses)
+            if not whether and any(sets) and not any(each.ends for each in clauses):
+                return  # what ended before has begun anew
 
     def _ends(self, slot: ContextItem, clause: Clause, *, whether: bool) -> bool:
         if not whether and self._attributes & clause.features:

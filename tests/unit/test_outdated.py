@@ -214,6 +214,15 @@ def test_of_several_symbols_each_is_decided_by_itself(lab: Lab, now, question) -
     }
 
 
+def test_after_buying_again_the_new_stop_holds_and_not_the_sale(lab: Lab, now) -> None:
+    for said in ("NVDA stop at 117.", "Sold all my NVDA at 150.", "Bought NVDA again at 131, stop 124."):
+        tell(lab, now, said)
+    found = outdated(lab, "Where's my NVDA stop?")
+    assert found["NVDA stop at 117."].startswith("124 since")
+    order = [slot.text for slot in lab.recall("Where's my NVDA stop?").slots]
+    assert order.index("Bought NVDA again at 131, stop 124.") < order.index("NVDA stop at 117.")
+
+
 def test_what_states_two_levels_is_outdated_once_neither_holds(lab: Lab, now) -> None:
     both = "NVDA stop 181, AMD stop 204."
     tell(lab, now, both)
