@@ -80,7 +80,7 @@ def test_the_guides_template_is_one_string():
 @pytest.mark.parametrize("layout", ["single", "conversation"])
 def test_every_turn_replays_to_what_was_sent_and_what_if_in_another_layout(tmp_path, server, clock, layout, citations):
     lab = opened(tmp_path, server, clock, layout=layout, citations=citations)
-    chat(lab, clock, 10, days=4)
+    chat(lab, clock, 10, days=5)
     snapshot = lab.snapshot()
     assert study.replay(snapshot).frame["identical"].all()
     other = replace(lab.config, layout="single" if layout == "conversation" else "conversation")
