@@ -225,8 +225,10 @@ def _whence(slot: "ContextItem") -> str:
 
 
 def _age(market: "MarketContext", at: datetime | None) -> str:
-    if market.live or market.data_date is None:
+    if market.live or (market.data_date is None and market.problems):
         return ""
+    if market.data_date is None:
+        return f"Market data: {market.source}."
     days = (at.date() - market.data_date).days if at else 0
     before = f", {days:,} day{'s' * (days > 1)} before this question" if days > 0 else ""
     return f"Prices are daily closes up to {market.data_date}{before}; they are not live."

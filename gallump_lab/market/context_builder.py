@@ -59,7 +59,7 @@ class ContextBuilder:
         problems: list[str] = []
         universe = self._ask("its symbols", self._broker.symbols, problems) or ()
         own = {canonical(symbol): symbol for symbol in universe}
-        named = (symbol for symbol in reader(frozenset(universe)).all(user_prompt) if symbol in own)
+        named = reader(frozenset(universe)).all(user_prompt)
         asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
