@@ -72,7 +72,7 @@ class Lab(Conversation, Archive):
         )
         self.insights = Insights(store, clock)
         market = served(broker, clock)
-        self._market = ContextBuilder(market, self.cache)
+        self._market = ContextBuilder(market, self.cache, clock=clock)
         self._distiller = AutoDistiller(store, clock, market.symbols)
 
     @classmethod

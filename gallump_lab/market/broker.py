@@ -205,7 +205,7 @@ class FileBroker(FrameBroker):
     Parameters
     ----------
     bars : path, optional
-        CSV, parquet or Excel (with openpyxl); None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
+        CSV, parquet or Excel (the extra `excel`); None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
         2013-03-01.
     positions : path, optional
         CSV, parquet or Excel, as a broker may have written it: lines before the header and after the last position are

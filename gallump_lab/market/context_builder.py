@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,7 @@ from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.masking import masked
 from gallump_lab.reading.names import reader
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
+from gallump_lab.store import times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +40,18 @@ class ContextBuilder:
         Keeps a live broker's quotes for a minute.
     scanner : MarketScanner, optional
         Finds the movers; by default one on the same broker.
+    clock : callable, optional
+        Tells the time that prices' ages count from.
     """
 
-    def __init__(self, broker: Broker, cache: "Cache | None" = None, scanner: MarketScanner | None = None) -> None:
-        self._broker, self._cache = broker, cache
+    def __init__(
+        self,
+        broker: Broker,
+        cache: "Cache | None" = None,
+        scanner: MarketScanner | None = None,
+        clock: Callable[[], datetime] = times.now,
+    ) -> None:
+        self._broker, self._cache, self._clock = broker, cache, clock
         self._scanner = scanner or MarketScanner(broker)
 
     def build(self, symbols: Sequence[str], user_prompt: str, watchlist: Sequence[str]) -> MarketContext:
@@ -71,6 +81,7 @@ class ContextBuilder:
             portfolio=portfolio,
             movers=self._ask("the day's movers", self._scanner.scan, problems),
             data_date=self._ask("the date of its data", self._broker.data_date, problems),
+            at=times.aware(times.naive(self._clock(), "clock")),
             live=self._broker.live,
             source=self._broker.name,
             problems=(*problems, *prices.problems),

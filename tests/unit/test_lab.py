@@ -346,6 +346,6 @@ def test_the_sample_stands_in_the_time_of_its_data(tmp_path):
     lab = Lab.sample()
     reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
     assert [idea.action for idea in reply.recommendations] == ["sell"]
-    assert reply.text.splitlines()[-1] == "Prices are daily closes up to 2013-03-01; they are not live."
+    assert reply.text.splitlines()[-1] == "Prices are daily closes, not live; the newest is the close of 2013-03-01."
     (asked,) = lab.turns["asked_at"]
     assert f"{asked:%Y-%m-%d}" == "2013-03-01"

@@ -72,7 +72,7 @@ def test_it_says_the_close_its_date_and_the_trend():
         "Trend: +1.0% over 5 bars, +4.0% over 20 bars, +9.0% over 60 bars, range of 52 weeks $80.00 to $120.00" in text
     )
     assert "10.0% above the mean of 50 closes" in text
-    assert "Prices are daily closes up to 2026-03-02, 1 day before this question; they are not live." in text
+    assert "Prices are daily closes, not live; the newest is the close of 2026-03-02." in text
 
 
 def test_a_live_quote_has_its_time():
