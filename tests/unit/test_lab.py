@@ -342,7 +342,7 @@ def test_a_lab_of_ones_own_without_prices_says_in_a_line_how_to_bring_some_and_s
     assert study.replay(lab.snapshot()).turns[0].identical
 
 
-def test_the_sample_stands_in_the_time_of_its_data(tmp_path):
+def test_the_sample_stands_in_the_time_of_its_data():
     lab = Lab.sample()
     reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
     assert [idea.action for idea in reply.recommendations] == ["sell"]
