@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +17,7 @@ from gallump_lab.brain import turns
 from gallump_lab.brain.conversation import Conversation
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
-from gallump_lab.market.broker import Broker, served
+from gallump_lab.market.broker import SAMPLE_TIME, Broker, served
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
@@ -75,7 +75,7 @@ class Lab(Conversation, Archive):
         )
         self.insights = Insights(store, clock)
         market = served(broker, clock)
-        self._market = ContextBuilder(market, self.cache)
+        self._market = ContextBuilder(market, self.cache, clock=clock)
         self._distiller = AutoDistiller(store, clock, market.symbols)
 
     @classmethod
@@ -101,8 +101,8 @@ class Lab(Conversation, Archive):
         config : Config, optional
             In force for this object alone; by default the one that was applied to the lab last.
         broker : Broker or pandas.DataFrame, optional
-            Where quotes, bars and positions come from, or daily bars as `FrameBroker` takes them; the bundled bars and
-            sample portfolio by default.
+            Where quotes, bars and positions come from, or daily bars as `FrameBroker` takes them; without it there are
+            no prices, unless the clock stands in the time of the bundled bars and sample portfolio, up to March 2013.
         clock : callable, optional
             Tells the time, with a time zone. Where `Config.time_zone` names none, the days are those of the clock's
             (`zoneinfo.ZoneInfo`; any other counts as UTC), the machine's by default.
@@ -139,12 +139,11 @@ class Lab(Conversation, Archive):
 
         It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
         questions with answer and evidence (`lab.questions`). `insights=False` leaves the insights out, to distil one's
-        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message, in
-        UTC on every machine.
+        own. `options` are those of `open`; unless a clock is given, the lab stands in its data's own time: its clock
+        begins on 1 March 2013, 22:00 UTC, after the last of its prices.
         """
-        talk = datasets.sample()
-        begins, now = talk.messages["created_at"].max().to_pydatetime() + timedelta(days=1), times.now()
-        options.setdefault("clock", lambda: begins + (times.now() - now))
+        talk, now = datasets.sample(), times.now()
+        options.setdefault("clock", lambda: SAMPLE_TIME + (times.now() - now))
         folder = tempfile.mkdtemp(prefix="gallump-sample-")
         lab = cls.open(Path(folder) / "sample.duckdb", **options)
         weakref.finalize(lab, shutil.rmtree, folder, ignore_errors=True)

@@ -3,7 +3,16 @@
 from gallump_lab.market.bars import MarketFileError
 from gallump_lab.market.broker import Broker, FileBroker, FrameBroker
 from gallump_lab.market.context_builder import ContextBuilder
-from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.market.market_context import (
+    MarketContext,
+    Mover,
+    Movers,
+    Portfolio,
+    Position,
+    Quote,
+    Trend,
+    freshness,
+)
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.reading.symbols import SymbolError, validate_symbol, validate_symbols
 
@@ -22,6 +31,7 @@ __all__ = [
     "Quote",
     "SymbolError",
     "Trend",
+    "freshness",
     "validate_symbol",
     "validate_symbols",
 ]

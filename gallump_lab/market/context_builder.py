@@ -40,10 +40,18 @@ class ContextBuilder:
         Keeps a live broker's quotes for a minute.
     scanner : MarketScanner, optional
         Finds the movers; by default one on the same broker.
+    clock : callable, optional
+        Tells the time that prices' ages count from.
     """
 
-    def __init__(self, broker: Broker, cache: "Cache | None" = None, scanner: MarketScanner | None = None) -> None:
-        self._broker, self._cache = broker, cache
+    def __init__(
+        self,
+        broker: Broker,
+        cache: "Cache | None" = None,
+        scanner: MarketScanner | None = None,
+        clock: Callable[[], datetime] = times.now,
+    ) -> None:
+        self._broker, self._cache, self._clock = broker, cache, clock
         self._scanner = scanner or MarketScanner(broker)
 
     def build(self, symbols: Sequence[str], user_prompt: str, watchlist: Sequence[str]) -> MarketContext:
@@ -61,7 +69,7 @@ class ContextBuilder:
         problems: list[str] = []
         universe = self._ask("its symbols", self._broker.symbols, problems) or ()
         own = {canonical(symbol): symbol for symbol in universe}
-        named = (symbol for symbol in reader(frozenset(universe)).all(user_prompt) if symbol in own)
+        named = reader(frozenset(universe)).all(user_prompt)
         asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
@@ -73,6 +81,7 @@ class ContextBuilder:
             portfolio=portfolio,
             movers=self._ask("the day's movers", self._scanner.scan, problems),
             data_date=self._ask("the date of its data", self._broker.data_date, problems),
+            at=times.aware(times.naive(self._clock(), "clock")),
             live=self._broker.live,
             source=self._broker.name,
             problems=(*problems, *prices.problems),

@@ -23,8 +23,8 @@ def needed(*groups):
     project = PROJECT["project"]
     texts = [
         *project["dependencies"],
-        *project["optional-dependencies"]["minilm"],
-        *(t for g in groups for t in group(g)),
+        *(text for extra in project["optional-dependencies"].values() for text in extra),
+        *(text for name in groups for text in group(name)),
     ]
     return [Requirement(text) for text in texts]
 
