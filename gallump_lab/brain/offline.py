@@ -223,8 +223,10 @@ def _whence(slot: "ContextItem") -> str:
 
 
 def _age(market: "MarketContext", at: datetime | None) -> str:
-    if market.live or market.data_date is None:
+    if market.live or (market.data_date is None and market.problems):
         return ""
+    if market.data_date is None:
+        return f"Market data: {market.source}."
     newest = close_age(market.data_date, at)[0] if at else f"close of {market.data_date}"
     return f"Prices are daily closes, not live; the newest is the {newest}."
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gallump_lab.lazy import np
-from gallump_lab.market.broker import Broker
-from gallump_lab.market.market_context import MarketContext, Quote, Trend, one_line
+from gallump_lab.market.broker import CLOSED, Broker, reached
+from gallump_lab.market.market_context import MarketContext, Position, Quote, Trend, one_line
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.masking import masked
 from gallump_lab.reading.names import reader
@@ -68,7 +68,7 @@ class ContextBuilder:
         problems: list[str] = []
         own = self._own(problems)
         universe = frozenset(own.values())
-        named = (symbol for symbol in reader(universe).all(user_prompt) if symbol in own)
+        named = reader(universe).all(user_prompt)
         asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
@@ -131,6 +131,28 @@ class ContextBuilder:
 
     def _trend(self, symbol: str, own: str) -> Trend | None:
         return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))
+
+    def daily(self, symbol: str, days: int, now: datetime) -> "tuple[pd.DataFrame, Position | None]":
+        """Return a symbol's last daily bars as known at a moment, newest last, and what is held of it.
+
+        Raises
+        ------
+        ValueError
+            If there are none; the message says how to bring some.
+        """
+        own = {canonical(each): each for each in self._broker.symbols()}.get(symbol, symbol)
+        bars = self._broker.bars(own, days).dropna(subset="close")
+        hour = time(0) if self._broker.live else CLOSED
+        bars = bars.iloc[: reached(bars["date"].to_numpy("datetime64[D]"), times.naive(now), hour)]
+        if bars.empty:
+            msg = (
+                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} in {self._broker.name}. Bring some, as "
+                "Lab.open(broker=frame) with the columns symbol, date and close; see help(FrameBroker)."
+            )
+            raise ValueError(msg)
+        portfolio = self._ask("the portfolio", self._broker.portfolio, [])
+        held = (each for each in portfolio.positions if each.symbol == symbol) if portfolio else iter(())
+        return bars, next(held, None)
 
     def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
         try:

@@ -213,6 +213,8 @@ class MarketContext:
         return tuple(map(one_line, found))
 
     def _basis(self) -> str:
+        if not (self.live or self.data_date or self.quotes):
+            return f"Source: {self.source}."
         newest = f" The newest is of {self.data_date}." if self.data_date else ""
         if self.live:
             return f"Source: {self.source}. Last trades, each at the time given, in USD.{newest}"

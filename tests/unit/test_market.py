@@ -206,8 +206,9 @@ def test_a_clock_hides_every_bar_whose_day_has_not_closed():
 # Building a context
 
 
-def test_a_prompt_names_symbols_in_whatever_words_and_of_those_without_bars_none_is_asked_for(builder):
-    assert builder.build([], "is facebook cheaper than google, msft or palantir?", []).symbols == ("FB", "GOOG", "MSFT")
+def test_a_prompt_names_symbols_in_whatever_words_and_is_told_of_those_without_bars(builder):
+    found = builder.build([], "is facebook cheaper than google, msft or palantir?", [])
+    assert (found.symbols, found.missing) == (("FB", "GOOG", "MSFT", "PLTR"), ("PLTR",))
 
 
 def test_a_turn_s_market_is_the_watchlist_s_then_what_the_prompt_names(builder):
