@@ -26,7 +26,8 @@ COLOURS = {
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 """Okabe and Ito's colours, for things without a colour of their own."""
 INK = "#808080"
-"""Reads on white and in the dark; text is left to the theme."""
+FAINT = "#80808040"
+"""Both read on white and in the dark."""
 DIGITS = 4
 """So exact are the figures in a chart: the same on every machine."""
 NAMES = {"recall": "evidence recall", "coverage": "answer coverage", "ndcg": "nDCG@10"}
@@ -67,22 +68,24 @@ class Picture:
         return self.words
 
     def spec(self) -> dict[str, Any]:
-        """Return the chart as Vega-Lite 5, which JupyterLab 4 draws; in its own theme, as no ink is given."""
+        """Return the chart as Vega-Lite 5, which JupyterLab 4 draws."""
         drawn: dict[str, Any] = self.chart.to_dict()
         return drawn | {"$schema": "https://vega.github.io/schema/vega-lite/v5.json"}
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         shown = {"text/plain": self.words, "image/png": self.png(), VEGALITE: self.spec()}
-        return shown, {VEGALITE: {"embed_options": {"renderer": "svg"}}}  # a canvas is grey in the dark
+        return shown, {VEGALITE: {"embed_options": {"renderer": "svg"}}}  # that follows the theme
 
 
 def finished(chart: Any) -> Any:
-    """Return a chart with the looks that all share: on whatever is behind it, so that it follows the theme."""
+    """Return a chart with the looks that all share: ink and ground are those of the page, so it follows the theme."""
+    ink = {"labelColor": "currentColor", "titleColor": "currentColor"}
     return (
         chart.configure(background="transparent", padding=12)
-        .configure_axis(grid=True, gridColor="#80808040")
-        .configure_title(anchor="start", subtitleColor=INK)
-        .configure_legend(titleLimit=400)
+        .configure_view(stroke=FAINT)
+        .configure_axis(grid=True, gridColor=FAINT, domainColor=INK, tickColor=INK, **ink)
+        .configure_title(anchor="start", color="currentColor", subtitleColor=INK)
+        .configure_legend(titleLimit=400, **ink)
     )
 
 

@@ -25,7 +25,7 @@ BARS = {"up": "#a6a6a6", "down": "#707070"}
 MARK = "#CC79A7"
 DASHES = {"holds": [1, 0], "ended": [1, 0], "idea": [5, 4]}
 PALE = 0.4
-WIDTH, HEIGHT = 640, 300
+WIDTH, HEIGHT = 520, 280
 LONGEST = 160
 """Characters of a statement that are shown."""
 
