@@ -19,6 +19,7 @@ from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
 from gallump_lab.market.broker import Broker, served
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.live import LiveBroker
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.distilling import Distillation
@@ -72,6 +73,8 @@ class Lab(Conversation, Archive):
         )
         self.insights = Insights(store, clock)
         market = served(broker, clock)
+        if isinstance(market, LiveBroker):
+            market.attach(store, clock)
         self._market = ContextBuilder(market, self.cache)
         self._distiller = AutoDistiller(store, clock, market.symbols)
 

@@ -3,8 +3,10 @@
 from gallump_lab.market.bars import MarketFileError
 from gallump_lab.market.broker import Broker, FileBroker, FrameBroker
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.live import LiveBroker
 from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
 from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.yahoo import YahooBroker
 from gallump_lab.reading.symbols import SymbolError, validate_symbol, validate_symbols
 
 __all__ = [
@@ -12,6 +14,7 @@ __all__ = [
     "ContextBuilder",
     "FileBroker",
     "FrameBroker",
+    "LiveBroker",
     "MarketContext",
     "MarketFileError",
     "MarketScanner",
@@ -22,6 +25,7 @@ __all__ = [
     "Quote",
     "SymbolError",
     "Trend",
+    "YahooBroker",
     "validate_symbol",
     "validate_symbols",
 ]

@@ -92,6 +92,7 @@ class ContextBuilder:
             trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)
             if trend is not None:
                 trends[symbol] = trend
+        problems += map(masked, getattr(self._broker, "trouble", ()))
         found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
         if cache and not problems:
             cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
@@ -104,11 +105,15 @@ class ContextBuilder:
         try:
             return call()
         except Exception as error:  # noqa: BLE001 - a broker is foreign code: whatever it raises, the turn goes on
-            # An address may carry a key, and this text is sent to the model.
-            words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
-            said = f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200})."
-            problems.append(masked(said))
+            problems.append(failure(self._broker.name, what, error))
             return None
+
+
+def failure(source: str, what: str, error: Exception) -> str:
+    """Return in words what a source could not give, and why."""
+    # An address may carry a key, and this text is sent to the model.
+    words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
+    return masked(f"{source} could not give {what} ({type(error).__name__}: {words:.200}).")
 
 
 def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:
