@@ -47,7 +47,7 @@ data: | $(filter .tools/bin/uv,$(UV)) ## Build data/ again, byte for byte, from 
 	$(UV) run --no-project --python '$(RANGE)' --with duckdb==2.0.0 python data/make_sample.py
 
 lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.toml; newer versions: make lock ARGS=--upgrade
-	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --extra live --extra minilm --group dev --generate-hashes \
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version $(LOWEST) --all-extras --group dev --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 	$(UV) pip compile tests/team/requirements.in --quiet --universal --python-version $(LOWEST) --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --output-file tests/team/requirements.txt $(ARGS)

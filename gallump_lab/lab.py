@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,15 +17,16 @@ from gallump_lab.brain import turns
 from gallump_lab.brain.conversation import Conversation
 from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
-from gallump_lab.market.broker import Broker, served
+from gallump_lab.market.broker import SAMPLE_TIME, Broker, served
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.live import LiveBroker
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.distilling import Distillation
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import AsOf
+from gallump_lab.memory.records import AsOf, whole
 from gallump_lab.memory.sessions import SessionManager, new_id
+from gallump_lab.memory.stated import stated
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Cache, Store, connect, times
@@ -34,6 +35,8 @@ from gallump_lab.store.runs import InForce
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gallump_lab.brain.answer import Recommendation
+    from gallump_lab.study.pictures import Picture
     from gallump_lab.ui.chat import ChatWidget
     from gallump_lab.ui.grader import Labeller, Reviewer
     from gallump_lab.ui.inspector import Explorer
@@ -75,7 +78,7 @@ class Lab(Conversation, Archive):
         market = served(broker, clock)
         if isinstance(market, LiveBroker):
             market.attach(store, clock)
-        self._market = ContextBuilder(market, self.cache)
+        self._market = ContextBuilder(market, self.cache, clock=clock)
         self._distiller = AutoDistiller(store, clock, market.symbols)
 
     @classmethod
@@ -101,8 +104,8 @@ class Lab(Conversation, Archive):
         config : Config, optional
             In force for this object alone; by default the one that was applied to the lab last.
         broker : Broker or pandas.DataFrame, optional
-            Where quotes, bars and positions come from, or daily bars as `FrameBroker` takes them; the bundled bars and
-            sample portfolio by default.
+            Where quotes, bars and positions come from, or daily bars as `FrameBroker` takes them; without it there are
+            no prices, unless the clock stands in the time of the bundled bars and sample portfolio, up to March 2013.
         clock : callable, optional
             Tells the time, with a time zone. Where `Config.time_zone` names none, the days are those of the clock's
             (`zoneinfo.ZoneInfo`; any other counts as UTC), the machine's by default.
@@ -139,12 +142,11 @@ class Lab(Conversation, Archive):
 
         It holds two years of synthetic talk by six analysts over real daily bars, insights with their sources, and
         questions with answer and evidence (`lab.questions`). `insights=False` leaves the insights out, to distil one's
-        own. `options` are those of `open`; unless a clock is given, the lab's begins a day after the newest message, in
-        UTC on every machine.
+        own. `options` are those of `open`; unless a clock is given, the lab stands in its data's own time: its clock
+        begins on 1 March 2013, 22:00 UTC, after the last of its prices.
         """
-        talk = datasets.sample()
-        begins, now = talk.messages["created_at"].max().to_pydatetime() + timedelta(days=1), times.now()
-        options.setdefault("clock", lambda: begins + (times.now() - now))
+        talk, now = datasets.sample(), times.now()
+        options.setdefault("clock", lambda: SAMPLE_TIME + (times.now() - now))
         folder = tempfile.mkdtemp(prefix="gallump-sample-")
         lab = cls.open(Path(folder) / "sample.duckdb", **options)
         weakref.finalize(lab, shutil.rmtree, folder, ignore_errors=True)
@@ -202,6 +204,35 @@ class Lab(Conversation, Archive):
                     config=config,
                     tokens=tokens,
                 )
+
+    def chart(self, symbol: str, days: int = 250, *, idea: "Recommendation | None" = None) -> "Picture":
+        """Draw a symbol's daily bars, and on them what is held and what was said of it, as far as it is known now.
+
+        A level that was stated is a line from then until another took its place; every statement is a mark on its day's
+        close. Rest the pointer on either for its words and whether it still holds.
+
+        Parameters
+        ----------
+        symbol : str
+            What to draw.
+        days : int
+            So many bars, the last ones.
+        idea : Recommendation, optional
+            Its entry, stop and target are drawn too.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used, or the broker has no bars of the symbol.
+        """
+        from gallump_lab.study.price_chart import price_chart
+
+        symbol, days = validate_symbol(symbol), whole(days, "days", 1)
+        with self.store.read() as con:
+            now = self.sessions.here(self._in_force(con))
+            said = stated(con, symbol, now)
+        bars, held = self._market.daily(symbol, days, now)
+        return price_chart(symbol, bars, held, said, now=now, idea=idea)
 
     def distill(
         self,

@@ -32,12 +32,17 @@ SHOW = """async path => {
   await commands.execute("docmanager:open", { path });
   delete window.gallumpLabDraft; // what another spec left in its chat
 }"""
-OPEN = "from gallump_lab import Lab\nlab = Lab.open('lab.duckdb')\nlab.chat(watchlist=['AAPL'])"
+OPEN = """
+from gallump_lab import Lab
+from gallump_lab.market import FileBroker
+lab = Lab.open('lab.duckdb', broker=FileBroker())
+lab.chat(watchlist=['AAPL'])"""
 CLOCKED = """
 from datetime import datetime
 from pathlib import Path
 from gallump_lab import Lab
-lab = Lab.open('lab.duckdb', clock=lambda: datetime.fromisoformat(Path('clock').read_text()))
+from gallump_lab.market import FileBroker
+lab = Lab.open('lab.duckdb', broker=FileBroker(), clock=lambda: datetime.fromisoformat(Path('clock').read_text()))
 lab.chat()"""
 
 
@@ -47,7 +52,8 @@ def remembering(sessions: int, where: str) -> str:
 from datetime import datetime, timedelta, UTC
 import pandas as pd
 from gallump_lab import Lab
-lab = Lab.open('lab.duckdb')
+from gallump_lab.market import FileBroker
+lab = Lab.open('lab.duckdb', broker=FileBroker())
 said = lambda i: (('user', f'My AAPL stop number {{i}} stands {where}.', 0), ('assistant', f'Noted, {{i}}.', 1))
 lab.import_messages(pd.DataFrame([
     {{'role': role, 'text': text, 'symbol': 'AAPL', 'key': f'{{role}} {{i}}', 'conversation': str(i),

@@ -9,11 +9,12 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Action, Answer, Recommendation, Usage
+from gallump_lab.market.market_context import close_age, freshness
 from gallump_lab.memory.kinds import asks_assistant, asks_earlier, parted
 from gallump_lab.memory.outdated import told
 from gallump_lab.memory.text import NOTE, one_line
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 OPENING = (
     f"{NOTE} Fixed rules made this note from the records in the prompt; of your question they read the symbols alone."
 )
-FRESH = timedelta(days=7)
-"""On an older price no trade is recommended."""
-
 _SYMBOLS, _QUOTED = 5, 240  # so many symbols are looked at; so many characters of a record are quoted
 _RISK, _SHARE = 0.01, 0.10  # of the portfolio: what a trade may lose at its stop, and what it may cost
 _CONFIDENCE = 0.3  # a rule without judgement
@@ -77,7 +75,7 @@ def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
         What the trend rule gives for the symbols that were asked for.
     """
     market, moment = prompt.market_context, prompt.session_context.moment
-    at = moment.at if moment else None
+    at = market.at or (moment.at if moment else None)
     parts: list[str] = [OPENING]
     found: list[Recommendation] = []
     for symbol in market.symbols[:_SYMBOLS]:
@@ -141,7 +139,7 @@ def _verdict(
     if not up and not down:
         return "By rule: no trade, 20 bars, 60 bars and the 50-bar mean do not point the same way.", None
     way = f"20 bars, 60 bars and the 50-bar mean all point {'up' if up else 'down'}"
-    if at is not None and at.date() - quote.date > FRESH:
+    if at is not None and freshness(quote, at)[1] == "stale":
         return f"By rule: {way}, but on a price this old no trade is recommended.", None
     quantity = math.fsum(each.quantity for each in _lots(market, quote.symbol))
     if down and not quantity:
@@ -225,11 +223,12 @@ def _whence(slot: "ContextItem") -> str:
 
 
 def _age(market: "MarketContext", at: datetime | None) -> str:
-    if market.live or market.data_date is None:
+    if market.live or (market.data_date is None and market.problems):
         return ""
-    days = (at.date() - market.data_date).days if at else 0
-    before = f", {days:,} day{'s' * (days > 1)} before this question" if days > 0 else ""
-    return f"Prices are daily closes up to {market.data_date}{before}; they are not live."
+    if market.data_date is None:
+        return f"Market data: {market.source}."
+    newest = close_age(market.data_date, at)[0] if at else f"close of {market.data_date}"
+    return f"Prices are daily closes, not live; the newest is the {newest}."
 
 
 def _quoted(text: str) -> str:

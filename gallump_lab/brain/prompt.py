@@ -31,7 +31,8 @@ never does."""
 INSTRUCTIONS = """\
 === INSTRUCTIONS ===
 - Answer in Markdown: the answer first, then the reasons with figures and their dates. Be brief.
-- Say what is missing or out of date. Prices are as of the dates given and are not live; invent none.
+- Say what is missing or out of date. Prices are as of the times given; one that is marked stale is not \
+current: say so, and base no entry, stop or target on it. Invent none.
 - Where the records disagree, the newer one holds; say that it changed.
 - Recommend a trade only where the data supports one, with entry, stop and target. Every recommendation is a proposal \
 that the analyst confirms; nothing is sent to a broker."""

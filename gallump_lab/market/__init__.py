@@ -4,7 +4,16 @@ from gallump_lab.market.bars import MarketFileError
 from gallump_lab.market.broker import Broker, FileBroker, FrameBroker
 from gallump_lab.market.context_builder import ContextBuilder
 from gallump_lab.market.live import LiveBroker
-from gallump_lab.market.market_context import MarketContext, Mover, Movers, Portfolio, Position, Quote, Trend
+from gallump_lab.market.market_context import (
+    MarketContext,
+    Mover,
+    Movers,
+    Portfolio,
+    Position,
+    Quote,
+    Trend,
+    freshness,
+)
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.market.yahoo import YahooBroker
 from gallump_lab.reading.symbols import SymbolError, validate_symbol, validate_symbols
@@ -26,6 +35,7 @@ __all__ = [
     "SymbolError",
     "Trend",
     "YahooBroker",
+    "freshness",
     "validate_symbol",
     "validate_symbols",
 ]

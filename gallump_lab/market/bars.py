@@ -180,7 +180,7 @@ def _sheet(path: Path) -> io.StringIO:
     try:
         sheet = pd.read_excel(path, header=None, dtype=object)
     except ImportError as error:
-        msg = "is an Excel file, which pandas reads with openpyxl: pip install openpyxl. Or save it as CSV"
+        msg = "is an Excel file, which takes an extra: pip install 'gallump-lab[excel]'. Or save it as CSV"
         raise ValueError(msg) from error
     except (BadZipFile, KeyError, ValueError) as error:
         msg = f"cannot be read as Excel: {str(error).rstrip('.')}. Save it as .xlsx or CSV"

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 CLOSED = time(21)
 """UTC: from then on a day's bar is known; US markets have closed by then, summer and winter."""
+SAMPLE_TIME = datetime(2013, 3, 1, 22, tzinfo=UTC)
+"""The evening of the last bundled bars."""
+_SAMPLE_FOR = timedelta(days=31)
+"""So long after it the bundled bars are prices still; later they would only mislead."""
 
 _PRICES = ("open", "high", "low", "close")
 
@@ -201,7 +205,7 @@ class FileBroker(FrameBroker):
     Parameters
     ----------
     bars : path, optional
-        CSV, parquet or Excel (with openpyxl); None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
+        CSV, parquet or Excel (the extra `excel`); None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
         2013-03-01.
     positions : path, optional
         CSV, parquet or Excel, as a broker may have written it: lines before the header and after the last position are
@@ -237,10 +241,37 @@ class FileBroker(FrameBroker):
         self._tell({str(bars): faults, str(positions): others})
 
 
+class NoPrices:
+    """Serves no market data: what an own lab has until its analyst names a source."""
+
+    name = "no prices yet; bring yours by Lab.open(broker=df), or FileBroker or YahooBroker of gallump_lab.market"
+    live = False
+
+    def symbols(self) -> frozenset[str]:
+        """Return none."""
+        return frozenset()
+
+    def data_date(self) -> None:
+        """Return None."""
+
+    def quotes(self, _symbols: Iterable[str]) -> dict[str, Quote]:
+        """Return none."""
+        return {}
+
+    def bars(self, _symbol: str, _days: int) -> "pd.DataFrame":
+        """Return no rows."""
+        return pd.DataFrame(columns=["date", *_PRICES, "volume"])
+
+    def portfolio(self) -> Portfolio:
+        """Return an empty one."""
+        return Portfolio()
+
+
 def served(source: "Broker | pd.DataFrame | None", clock: Callable[[], datetime]) -> Broker:
-    """Return a broker as it is, a frame's bars as one, and the bundled one for None."""
+    """Return a broker as it is, a frame's bars as one; for None the bundled one if the clock stands in its time."""
     if source is None:
-        return FileBroker(clock=clock)
+        sample = times.naive(clock(), "clock") < times.naive(SAMPLE_TIME + _SAMPLE_FOR)
+        return FileBroker(clock=clock) if sample else NoPrices()
     known = callable(getattr(source, "quotes", None))  # a frame may have a column of that name
     return cast("Broker", source) if known else FrameBroker(cast("pd.DataFrame", source), clock=clock)
 

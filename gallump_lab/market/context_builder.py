@@ -3,16 +3,18 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, time
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gallump_lab.lazy import np
-from gallump_lab.market.broker import Broker
-from gallump_lab.market.market_context import MarketContext, Trend, one_line
+from gallump_lab.market.broker import CLOSED, Broker, reached
+from gallump_lab.market.market_context import MarketContext, Position, Trend, one_line
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.masking import masked
 from gallump_lab.reading.names import reader
 from gallump_lab.reading.symbols import canonical, symbols_in, validate_symbols
+from gallump_lab.store import times
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +40,18 @@ class ContextBuilder:
         Keeps a live broker's quotes for a minute.
     scanner : MarketScanner, optional
         Finds the movers; by default one on the same broker.
+    clock : callable, optional
+        Tells the time that prices' ages count from.
     """
 
-    def __init__(self, broker: Broker, cache: "Cache | None" = None, scanner: MarketScanner | None = None) -> None:
-        self._broker, self._cache = broker, cache
+    def __init__(
+        self,
+        broker: Broker,
+        cache: "Cache | None" = None,
+        scanner: MarketScanner | None = None,
+        clock: Callable[[], datetime] = times.now,
+    ) -> None:
+        self._broker, self._cache, self._clock = broker, cache, clock
         self._scanner = scanner or MarketScanner(broker)
 
     def build(self, symbols: Sequence[str], user_prompt: str, watchlist: Sequence[str]) -> MarketContext:
@@ -59,7 +69,7 @@ class ContextBuilder:
         problems: list[str] = []
         universe = self._ask("its symbols", self._broker.symbols, problems) or ()
         own = {canonical(symbol): symbol for symbol in universe}
-        named = (symbol for symbol in reader(frozenset(universe)).all(user_prompt) if symbol in own)
+        named = reader(frozenset(universe)).all(user_prompt)
         asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
@@ -71,6 +81,7 @@ class ContextBuilder:
             portfolio=portfolio,
             movers=self._ask("the day's movers", self._scanner.scan, problems),
             data_date=self._ask("the date of its data", self._broker.data_date, problems),
+            at=times.aware(times.naive(self._clock(), "clock")),
             live=self._broker.live,
             source=self._broker.name,
             problems=(*problems, *prices.problems),
@@ -92,7 +103,8 @@ class ContextBuilder:
             trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)
             if trend is not None:
                 trends[symbol] = trend
-        problems += map(masked, getattr(self._broker, "trouble", ()))
+        told = getattr(self._broker, "trouble", None)  # what a LiveBroker says of itself
+        problems += map(masked, told if isinstance(told, tuple) else ())
         found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
         if cache and not problems:
             cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
@@ -100,6 +112,28 @@ class ContextBuilder:
 
     def _trend(self, symbol: str, own: str) -> Trend | None:
         return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))
+
+    def daily(self, symbol: str, days: int, now: datetime) -> "tuple[pd.DataFrame, Position | None]":
+        """Return a symbol's last daily bars as known at a moment, newest last, and what is held of it.
+
+        Raises
+        ------
+        ValueError
+            If there are none; the message says how to bring some.
+        """
+        own = {canonical(each): each for each in self._broker.symbols()}.get(symbol, symbol)
+        bars = self._broker.bars(own, days).dropna(subset="close")
+        hour = time(0) if self._broker.live else CLOSED
+        bars = bars.iloc[: reached(bars["date"].to_numpy("datetime64[D]"), times.naive(now), hour)]
+        if bars.empty:
+            msg = (
+                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} in {self._broker.name}. Bring some, as "
+                "Lab.open(broker=frame) with the columns symbol, date and close; see help(FrameBroker)."
+            )
+            raise ValueError(msg)
+        portfolio = self._ask("the portfolio", self._broker.portfolio, [])
+        held = (each for each in portfolio.positions if each.symbol == symbol) if portfolio else iter(())
+        return bars, next(held, None)
 
     def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
         try:

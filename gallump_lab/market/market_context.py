@@ -6,13 +6,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from gallump_lab.lazy import np
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import times
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+Level = Literal["fresh", "old", "stale"]
+
+TRADE_MINUTES = 20
+"""So long a last trade is fresh, beside what its source lags."""
+STALE_DAYS = 5
+"""A price is stale once more business days have passed since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +56,9 @@ class Quote(_Record):
     volume: float | None = None
     """Units traded that day; None if unknown."""
     at: dt.datetime | None = None
-    """When a live broker gave it, UTC; None for a daily close."""
+    """When it was made, the last trade, UTC; None for a daily close."""
+    delay: float | None = None
+    """Minutes that the source says it lags; None if it says nothing."""
 
     @property
     def change(self) -> float | None:
@@ -144,6 +154,8 @@ class MarketContext:
     movers: Movers | None = None
     data_date: dt.date | None = None
     """The newest bar's day in the whole universe."""
+    at: dt.datetime | None = None
+    """When it was gathered, UTC: what prices' ages count from; None in records that do not tell them."""
     live: bool = False
     """Whether quotes are a live broker's last trades; else they are daily closes."""
     source: str = ""
@@ -168,7 +180,8 @@ class MarketContext:
         """
         if not (self.symbols or self.movers or self.problems):
             return ()
-        found = [self._basis(), *(_quote(self.quotes[symbol]) for symbol in self.symbols if symbol in self.quotes)]
+        quotes = (self.quotes[symbol] for symbol in self.symbols if symbol in self.quotes)
+        found = [self._basis(), *(_quote(quote, self.at) for quote in quotes)]
         if self.missing:
             found.append(f"No data for {', '.join(self.missing)}: the price is not known here.")
         found += [f"Trouble: {problem}" for problem in self.problems]
@@ -192,7 +205,7 @@ class MarketContext:
         priced = [(held, self.quotes[held.symbol]) for held in portfolio.positions if held.symbol in self.quotes]
         priced.sort(key=lambda pair: -abs(pair[0].quantity * pair[1].price))
         unpriced = [held for held in portfolio.positions if held.symbol not in self.quotes]
-        found = [_total(portfolio, priced, unpriced), *(_position(held, quote) for held, quote in priced)]
+        found = [_total(portfolio, priced, unpriced), *(_position(held, quote, self.at) for held, quote in priced)]
         found += [
             f"{held.symbol}: {_number(held.quantity)} at entry {_usd(held.entry)}; no data, value unknown"
             for held in unpriced
@@ -200,10 +213,43 @@ class MarketContext:
         return tuple(map(one_line, found))
 
     def _basis(self) -> str:
+        if not (self.live or self.data_date or self.quotes):
+            return f"Source: {self.source}."
         newest = f" The newest is of {self.data_date}." if self.data_date else ""
         if self.live:
             return f"Source: {self.source}. Last trades, each at the time given, in USD.{newest}"
         return f"Source: {self.source}. Daily closes of the dates given, in USD, not live prices.{newest}"
+
+
+def freshness(quote: Quote, now: dt.datetime) -> tuple[str, Level]:
+    """Say how old a price is, in words, and whether it can stand for the current one.
+
+    A last trade is fresh for 20 minutes and what its source lags, a daily close until a business day has passed since
+    (see `close_age`). Then a price is old, and after 5 business days stale.
+    """
+    closed, level = close_age(quote.date, now)
+    if quote.at is None:
+        return closed, level
+    minutes = max(int((now - quote.at).total_seconds() // 60), 0)
+    hours = minutes // 60
+    age = f"{minutes or 'under 1'} min" if hours < 1 else f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
+    if now - quote.at <= dt.timedelta(minutes=TRADE_MINUTES + (quote.delay or 0)):
+        level = "fresh"
+    elif level == "fresh":
+        level = "old"
+    return f"{age} old", level
+
+
+def close_age(day: dt.date, now: dt.datetime) -> tuple[str, Level]:
+    """Say how old a daily close is: fresh as long as it can be the newest, for no business day has passed whole since.
+
+    Days are UTC's. Holidays are not known: after one, the newest close is old.
+    """
+    today = now.astimezone(dt.UTC).date()
+    passed = np.busday_count(day, today) - np.is_busday(day)
+    level: Level = "fresh" if passed <= 0 else "old" if passed <= STALE_DAYS else "stale"
+    days = (today - day).days
+    return f"close of {day}" + (f", {days:,} days old" if level != "fresh" else ""), level
 
 
 @cache
@@ -219,8 +265,8 @@ def one_line(text: str) -> str:
     return " ".join(printable.split())
 
 
-def _quote(quote: Quote) -> str:
-    words = f"{quote.symbol}: {_usd(quote.price)} {_when(quote)}"
+def _quote(quote: Quote, now: dt.datetime | None) -> str:
+    words = f"{quote.symbol}: {_usd(quote.price)} {_when(quote, now)}"
     if quote.change is not None and quote.previous is not None:
         words += f", {_percent(quote.change)} from {_usd(quote.previous)} the close before"
     if quote.volume is not None:
@@ -228,8 +274,12 @@ def _quote(quote: Quote) -> str:
     return words
 
 
-def _when(quote: Quote) -> str:
-    return f"at {quote.at:%Y-%m-%d %H:%M} UTC" if quote.at else f"at the close of {quote.date}"
+def _when(quote: Quote, now: dt.datetime | None) -> str:
+    words, level = freshness(quote, now) if now else ("", None)
+    stale = " (stale: not a current price)" if level == "stale" else ""
+    if quote.at:
+        return ", ".join(filter(None, (f"at {quote.at:%Y-%m-%d %H:%M} UTC", words))) + stale
+    return f"at the {words or f'close of {quote.date}'}{stale}"
 
 
 def _trend(trend: Trend) -> str:
@@ -254,13 +304,14 @@ def _total(portfolio: Portfolio, priced: list[tuple[Position, Quote]], unpriced:
     return f"{title}: total {total} USD, cash {cash}, positions {_usd(value)}{without}"
 
 
-def _position(held: Position, quote: Quote) -> str:
+def _position(held: Position, quote: Quote, now: dt.datetime | None) -> str:
     gain = held.quantity * (quote.price - held.entry)
     paid = abs(held.quantity) * held.entry
     percent = f" ({_percent(100 * gain / paid)})" if paid else ""
     return (
-        f"{held.symbol}: {_number(held.quantity)} at entry {_usd(held.entry)}, {_usd(quote.price)} {_when(quote)}, "
-        f"value {_usd(held.quantity * quote.price)}, unrealised {_usd(gain, sign='+')} USD{percent}"
+        f"{held.symbol}: {_number(held.quantity)} at entry {_usd(held.entry)}, "
+        f"{_usd(quote.price)} {_when(quote, now)}, value {_usd(held.quantity * quote.price)}, "
+        f"unrealised {_usd(gain, sign='+')} USD{percent}"
     )
 
 

@@ -3,12 +3,12 @@
 import importlib
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gallump_lab.brain.answer import ModelError
+from gallump_lab.brain.answer import ModelError, Recommendation
 from gallump_lab.brain.claude import models
 from gallump_lab.brain.prices import SpendingLimit
 from gallump_lab.config import Config, ConfigError
@@ -21,7 +21,7 @@ from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.answering import who
 from gallump_lab.ui.inspector import Inspecting, carried
 from gallump_lab.ui.running_turn import NEW, RunningTurn
-from gallump_lab.ui.widget import entry, file_name, joined, page, plain, records, visible, words
+from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, plain, records, visible, words
 
 if TYPE_CHECKING:
     from gallump_lab.lab import Lab
@@ -266,6 +266,15 @@ class ChatWidget(Inspecting):
         (row,) = self._message(message)
         idea = entry(row)["turn"]["recommendations"][position]
         self.send({"type": "decided", "by": view, "message": message, "position": position, "idea": idea})
+
+    def _on_chart(self, view: str, place: Sequence[int], embed: bool) -> None:  # noqa: FBT001 (a message's field)
+        """Draw a recommendation's symbol; what draws in the browser goes along where its page has not got it."""
+        message, position = place
+        (row,) = self._message(message)
+        idea = Recommendation(**row["turn"]["recommendations"][position])
+        picture = self.lab.chart(idea.symbol, idea=idea)
+        drawn = {"words": picture.words, "spec": plain(picture.chart.to_dict()), "source": drawing() if embed else None}
+        self.send({"type": "chart", "view": view, "place": place, **drawn})
 
     def _message(self, message_id: int) -> list[dict[str, Any]]:
         return self.lab.transcript(limit=1, before=message_id + 1)

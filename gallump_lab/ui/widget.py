@@ -49,6 +49,14 @@ def joined(*names: str) -> str:
     return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)
 
 
+@cache
+def drawing() -> str:
+    """Return the JavaScript module that draws a Vega-Lite chart, whole, so that a page fetches nothing."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("export default vegaEmbed;"))
+
+
 class Widget(anywidget.AnyWidget):
     """A widget whose state is the lab's: everything travels as custom messages, so none of it is saved in a notebook.
 

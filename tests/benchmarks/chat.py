@@ -160,7 +160,8 @@ def measure(notebook: Notebook, script: Script, arguments: argparse.Namespace) -
     """Chat, and give the figures."""
     dice, page = random.Random(2), notebook.page
     notebook.open(
-        f"from gallump_lab import Lab\nlab = Lab.open({str(arguments.lab)!r})\nlab.chat(watchlist=['AAPL', 'MSFT'])"
+        "from gallump_lab import Lab\nfrom gallump_lab.market import FileBroker\n"
+        f"lab = Lab.open({str(arguments.lab)!r}, broker=FileBroker())\nlab.chat(watchlist=['AAPL', 'MSFT'])"
     )
     notebook.log.locator("article").last.wait_for()
     page.evaluate(f"() => {{ {PROBES} }}")

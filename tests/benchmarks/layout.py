@@ -29,13 +29,17 @@ def day(layout: str, hot: int, step: int, turns: int, words: int) -> dict[str, f
     from gallump_lab import Budget, Config, Lab, Model
     from gallump_lab.brain.answer import Usage
     from gallump_lab.brain.models import price
+    from gallump_lab.market import FileBroker
 
     dice, now = random.Random(1), [datetime(2026, 3, 2, 9, tzinfo=UTC)]
     with tempfile.TemporaryDirectory() as folder, MessagesServer() as server:
         server.clock = lambda: max(now).timestamp()
         budget = Budget(hot=hot, hot_step=step)
         config = Config(budget=budget, layout=layout, model=Model(base_url=server.url, name="claude-sonnet-5-5"))
-        lab, session = Lab.open(Path(folder) / "lab.duckdb", clock=lambda: now[0], config=config), None
+        lab, session = (
+            Lab.open(Path(folder) / "lab.duckdb", clock=lambda: now[0], broker=FileBroker(), config=config),
+            None,
+        )
         for turn in range(turns):
             server.queue(say(" ".join(dice.choices(WORDS, k=words)) + "."))
             asked = f"Is the AAPL {' '.join(dice.choices(WORDS, k=20))} of {turn} still right?"

@@ -54,6 +54,7 @@ def measure(path: Path, turns: int) -> dict[str, float]:
     from gallump_lab import Lab
     from gallump_lab.brain.answer import Answer, Usage
     from gallump_lab.brain.brain import Brain
+    from gallump_lab.market import FileBroker
 
     def at_once(_self: Brain, _prompt: object, **_: object) -> Answer:
         usage = Usage(input_tokens=900, output_tokens=12)
@@ -62,7 +63,7 @@ def measure(path: Path, turns: int) -> dict[str, float]:
         )
 
     Brain.send = at_once  # type: ignore[method-assign,assignment]
-    lab = Lab.open(path)
+    lab = Lab.open(path, broker=FileBroker())
     dice = random.Random(2)
     session, times_ms = None, []
     for turn in range(turns + 5):

@@ -1,7 +1,7 @@
 """Laws of the market room: a recorded context comes back exactly, its lines are lines, and nobody looks ahead."""
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 from hypothesis import given, settings
@@ -16,6 +16,7 @@ from gallump_lab.market import (
     Position,
     Quote,
     Trend,
+    freshness,
     validate_symbol,
 )
 
@@ -33,6 +34,7 @@ def listed(strategy):
     return st.lists(strategy, max_size=3).map(tuple)
 
 
+MOMENTS = st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 QUOTES = st.builds(
     Quote,
     symbol=SYMBOLS,
@@ -40,7 +42,8 @@ QUOTES = st.builds(
     price=PRICES,
     previous=perhaps(PRICES),
     volume=perhaps(PRICES),
-    at=perhaps(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
+    at=perhaps(MOMENTS),
+    delay=perhaps(st.floats(0, 60)),
 )
 TRENDS = st.builds(
     Trend,
@@ -68,6 +71,7 @@ def contexts(draw):
         portfolio=draw(perhaps(st.builds(Portfolio, cash=NUMBERS, positions=listed(holding), source=TEXTS))),
         movers=draw(perhaps(st.builds(Movers, date=st.dates(), gainers=MOVERS, losers=MOVERS, unusual=RATED))),
         data_date=draw(perhaps(st.dates())),
+        at=draw(perhaps(MOMENTS)),
         live=draw(st.booleans()),
         source=draw(TEXTS),
         problems=draw(listed(TEXTS)),
@@ -85,6 +89,18 @@ def test_a_recorded_context_comes_back_exactly_and_says_the_same_in_single_lines
     for line in context.market_lines() + context.portfolio_lines():
         assert line.isprintable()
         assert line == line.strip() != ""
+
+
+@given(QUOTES, st.lists(MOMENTS, min_size=2, max_size=5).map(sorted))
+def test_a_price_never_gets_fresher_as_time_goes_by(quote, moments):
+    levels = ["fresh", "old", "stale"]
+    found = [freshness(quote, now) for now in moments]
+    assert [levels.index(level) for _, level in found] == sorted(levels.index(level) for _, level in found)
+    assert all(words.isprintable() and words for words, _ in found)
+    at_once = quote.at or datetime.combine(quote.date, time(21), UTC)
+    assert freshness(quote, at_once)[1] == "fresh"
+    if at_once < datetime(9999, 1, 1, tzinfo=UTC):
+        assert freshness(quote, max(at_once, datetime.combine(quote.date, time(), UTC)) + timedelta(11))[1] == "stale"
 
 
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2013, 4, 1)))  # noqa: DTZ001

@@ -15,6 +15,7 @@ from gallump_lab.brain.brain import Brain
 from gallump_lab.brain.models import price
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.config import Cold
+from gallump_lab.market import FileBroker
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import SessionContext
 
@@ -32,7 +33,9 @@ def asking(anew, clock, server):
 
     def opened(name=SONNET, *, cold=None, budget=None, **model) -> Lab:
         asked = Model(**{"name": name, "base_url": server.url, "max_retries": 0, "timeout": 30} | model)
-        return anew(clock=clock, config=Config(model=asked, cold=cold or Cold(), budget=budget or Budget()))
+        return anew(
+            clock=clock, broker=FileBroker(), config=Config(model=asked, cold=cold or Cold(), budget=budget or Budget())
+        )
 
     return opened
 

@@ -14,6 +14,7 @@ from nbconvert import HTMLExporter
 
 from gallump_lab import Budget, Config, Lab, Model
 from gallump_lab.brain.answer import Recommendation
+from gallump_lab.market import FileBroker
 from gallump_lab.reading.symbols import SymbolError
 from gallump_lab.ui.chat import HISTORY, REPAINTS, ChatWidget
 from gallump_lab.ui.widget import file_name, risk
@@ -40,7 +41,7 @@ def claude(monkeypatch):
 
 @pytest.fixture
 def lab(anew):
-    return anew(config=Config(model=Model(max_retries=0)))
+    return anew(broker=FileBroker(), config=Config(model=Model(max_retries=0)))
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ def needed(*groups):
     project = PROJECT["project"]
     texts = [
         *project["dependencies"],
-        *(text for extra in ("live", "minilm") for text in project["optional-dependencies"][extra]),
-        *(t for g in groups for t in group(g)),
+        *(text for extra in project["optional-dependencies"].values() for text in extra),
+        *(text for name in groups for text in group(name)),
     ]
     return [Requirement(text) for text in texts]
 
@@ -44,7 +44,7 @@ def test_conda_and_pyproject_name_the_same_packages_in_the_same_versions(conda):
 
 def test_conda_installs_the_checkout_itself_and_what_its_tests_need_of_pypi(conda):
     others = [f"{one.name} {one.specifier}" for one in map(Requirement, group("test"))]
-    assert conda[1] == {"pip": ["-e .[live,minilm]", *(each for each in others if each.split()[0] in ONLY_ON_PYPI)]}
+    assert conda[1] == {"pip": ["-e .[minilm]", *(each for each in others if each.split()[0] in ONLY_ON_PYPI)]}
 
 
 def test_the_lock_holds_a_fitting_version_of_everything():

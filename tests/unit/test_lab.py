@@ -331,3 +331,21 @@ def test_a_preview_writes_nothing_and_knows_what_is_learnt_before_it_is_asked(tm
     assert (lab.snapshot().hash, lab.sql("select * from distillings").empty) == before
     assert "cold" in {slot.tier for slot in preview.slots}
     assert lab.ask("Where is my stop?", watchlist=["AAPL"]).prompt.sha256 == preview.prompt.sha256
+
+
+def test_a_lab_of_ones_own_without_prices_says_in_a_line_how_to_bring_some_and_shows_none_of_2013(tmp_path):
+    lab = Lab.open(tmp_path / "lab.duckdb")
+    reply = lab.ask("Is nvda or AAPL cheap?", watchlist=["AAPL"])
+    assert "**NVDA**: there is no market data for it here" in reply.text
+    assert reply.text.splitlines()[-1].startswith("Market data: no prices yet; bring yours by Lab.open(broker=df)")
+    assert "2013" not in reply.prompt.text
+    assert study.replay(lab.snapshot()).turns[0].identical
+
+
+def test_the_sample_stands_in_the_time_of_its_data():
+    lab = Lab.sample()
+    reply = lab.ask("Is AAPL cheap?", watchlist=["AAPL"])
+    assert [idea.action for idea in reply.recommendations] == ["sell"]
+    assert reply.text.splitlines()[-1] == "Prices are daily closes, not live; the newest is the close of 2013-03-01."
+    (asked,) = lab.turns["asked_at"]
+    assert f"{asked:%Y-%m-%d}" == "2013-03-01"

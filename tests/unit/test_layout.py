@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from messages_server import MessagesServer, Status, cited, end, say, start
 
 from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab.market import FileBroker
 from gallump_lab.ui.inspector import carried
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -32,7 +33,7 @@ def opened(tmp_path, server, clock, *, citations=False, layout="conversation", h
     server.clock = lambda: clock().timestamp()
     budget = Budget(hot=hot, hot_step=step)
     config = Config(layout=layout, budget=budget, model=Model(base_url=server.url, citations=citations))
-    return Lab.open(tmp_path / "lab.duckdb", clock=clock, config=config)
+    return Lab.open(tmp_path / "lab.duckdb", clock=clock, broker=FileBroker(), config=config)
 
 
 def chat(lab, clock, turns, *, days=1):
@@ -106,7 +107,8 @@ def test_a_larger_budget_keeps_all_that_a_smaller_one_does_and_begins_at_a_quest
 @pytest.fixture(scope="module")
 def talked(tmp_path_factory):
     clock = Clock(START)
-    lab = Lab.open(tmp_path_factory.mktemp("lab") / "lab.duckdb", clock=clock, config=Config(layout="conversation"))
+    path, config = tmp_path_factory.mktemp("lab") / "lab.duckdb", Config(layout="conversation")
+    lab = Lab.open(path, clock=clock, broker=FileBroker(), config=config)
     lab.sid = chat(lab, clock, 12).session_id
     clock.now -= timedelta(days=1)
     return lab

@@ -69,7 +69,7 @@ def test_a_prompt_has_the_last_trade_with_its_time_and_the_close_before_from_one
     context = seen(lab, "How is nvidia?", [])
     assert context.market_lines() == (
         "Source: Yahoo Finance. Last trades, each at the time given, in USD.",
-        "NVDA: 199.00 at 2024-06-10 14:59 UTC, +1.0% from 197.00 the close before, volume 5,000",
+        "NVDA: 199.00 at 2024-06-10 14:59 UTC, 1 min old, +1.0% from 197.00 the close before, volume 5,000",
         "NVDA trend to 2024-06-07: range since 2024-06-05 194.50 to 197.00",
     )
     assert [symbol for symbol, _ in charts.asked] == ["NVDA"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from gallump_lab.market import (
     Quote,
     SymbolError,
     Trend,
+    freshness,
     validate_symbol,
 )
 from gallump_lab.market.bars import make_bars
@@ -93,7 +95,7 @@ def bundled_broker():
 
 @pytest.fixture(scope="module")
 def builder(bundled_broker):
-    return ContextBuilder(bundled_broker)
+    return ContextBuilder(bundled_broker, clock=at(2013, 3, 1))
 
 
 # Symbols
@@ -204,8 +206,9 @@ def test_a_clock_hides_every_bar_whose_day_has_not_closed():
 # Building a context
 
 
-def test_a_prompt_names_symbols_in_whatever_words_and_of_those_without_bars_none_is_asked_for(builder):
-    assert builder.build([], "is facebook cheaper than google, msft or palantir?", []).symbols == ("FB", "GOOG", "MSFT")
+def test_a_prompt_names_symbols_in_whatever_words_and_is_told_of_those_without_bars(builder):
+    found = builder.build([], "is facebook cheaper than google, msft or palantir?", [])
+    assert (found.symbols, found.missing) == (("FB", "GOOG", "MSFT", "PLTR"), ("PLTR",))
 
 
 def test_a_turn_s_market_is_the_watchlist_s_then_what_the_prompt_names(builder):
@@ -245,7 +248,7 @@ def test_lines_give_each_price_with_its_day_and_say_that_it_is_not_live(builder)
 def test_own_positions_short_fractional_and_without_data(tmp_path):
     rows = "symbol,quantity,entry\nfb,-10,30\nXYZ,1.5,200\nIBM,2,200\nIBM,2,210\nCASH,100,\ncash,-50.5,\n"
     broker = FileBroker(positions=written(tmp_path, rows))
-    assert ContextBuilder(broker).build([], "", []).portfolio_lines() == (
+    assert ContextBuilder(broker, clock=at(2013, 3, 1)).build([], "", []).portfolio_lines() == (
         "Portfolio (prices.csv): total 583.34 USD, cash 49.50, positions 533.84, not counting XYZ",
         "IBM: 4 at entry 205.00, 202.91 at the close of 2013-03-01, value 811.64, unrealised -8.36 USD (-1.0%)",
         "FB: -10 at entry 30.00, 27.78 at the close of 2013-03-01, value -277.80, unrealised +22.20 USD (+7.4%)",
@@ -539,7 +542,7 @@ def test_a_live_quote_is_used_again_for_a_minute(tmp_path):
     moment = [datetime(2026, 11, 20, 15, 31, tzinfo=UTC)]
     broker = LiveBroker()
     cache = Cache(Store.open(tmp_path / "lab.duckdb"), lambda: moment[0])
-    builder = ContextBuilder(broker, cache)
+    builder = ContextBuilder(broker, cache, clock=lambda: moment[0])
     first = builder.build([], "", ["AAPL"])
     broker.price = 200.0
     assert builder.build([], "", ["AAPL"]) == first
@@ -548,7 +551,7 @@ def test_a_live_quote_is_used_again_for_a_minute(tmp_path):
     assert builder.build([], "", ["AAPL"]).quotes["AAPL"].price == 200.0
     assert first.market_lines() == (
         "Source: wire. Last trades, each at the time given, in USD.",
-        "AAPL: 100.00 at 2026-11-20 15:31 UTC",
+        "AAPL: 100.00 at 2026-11-20 15:31 UTC, under 1 min old",
     )
 
 
@@ -572,6 +575,59 @@ def test_a_broker_that_fails_becomes_a_problem_and_is_asked_again(tmp_path):
     assert "Quote.price must be a finite number" in builder.build([], "", ["AAPL"]).problems[0]
     broker.price = 1.0
     assert builder.build([], "", ["AAPL"]).problems == ()
+
+
+# Freshness
+
+NOW = datetime(2026, 11, 27, 16, tzinfo=UTC)  # a Friday
+
+
+def closed(day):
+    return Quote(symbol="AAPL", date=date(2026, 11, day), price=270.0)
+
+
+def traded(**ago):
+    made = NOW - timedelta(**ago)
+    return Quote(symbol="AAPL", date=made.date(), price=270.0, at=made)
+
+
+@pytest.mark.parametrize(
+    ("quote", "words", "level"),
+    [
+        (closed(27), "close of 2026-11-27", "fresh"),
+        (closed(26), "close of 2026-11-26", "fresh"),
+        (closed(25), "close of 2026-11-25, 2 days old", "old"),
+        (closed(19), "close of 2026-11-19, 8 days old", "old"),
+        (closed(18), "close of 2026-11-18, 9 days old", "stale"),
+        (traded(seconds=59), "under 1 min old", "fresh"),
+        (traded(minutes=20), "20 min old", "fresh"),
+        (traded(minutes=21), "21 min old", "old"),
+        (replace(traded(minutes=35), delay=15), "35 min old", "fresh"),
+        (traded(hours=2, minutes=59), "2 h old", "old"),
+        (traded(days=8), "8 days old", "old"),
+        (traded(days=9), "9 days old", "stale"),
+        (traded(minutes=-5), "under 1 min old", "fresh"),  # clocks differ
+    ],
+)
+def test_how_old_a_price_is_is_told_in_words_and_a_level(quote, words, level):
+    assert freshness(quote, NOW) == (words, level)
+
+
+def test_over_a_weekend_fridays_close_is_the_newest_there_can_be():
+    now = NOW.replace(day=30, hour=23)
+    assert freshness(closed(27), now) == ("close of 2026-11-27", "fresh")
+    assert freshness(closed(27), now + timedelta(hours=1)) == ("close of 2026-11-27, 4 days old", "old")
+
+
+def test_a_price_tells_its_age_in_the_prompt_and_a_stale_one_says_so():
+    held = Portfolio(positions=(Position(symbol="AAPL", quantity=1, entry=270),))
+    context = MarketContext(symbols=("AAPL",), quotes={"AAPL": closed(2)}, portfolio=held, at=NOW)
+    words = "AAPL: 270.00 at the close of 2026-11-02, 25 days old (stale: not a current price)"
+    assert context.market_lines()[1] == words
+    assert words.removeprefix("AAPL: ") in context.portfolio_lines()[1]
+    assert replace(context, at=None).market_lines()[1] == "AAPL: 270.00 at the close of 2026-11-02"
+    context = replace(context, quotes={"AAPL": traded(hours=3)})
+    assert context.market_lines()[1] == "AAPL: 270.00 at 2026-11-27 13:00 UTC, 3 h old"
 
 
 # The record

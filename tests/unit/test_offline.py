@@ -9,6 +9,7 @@ from gallump_lab import Lab, study, tokens
 from gallump_lab.brain import offline
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.prompt import PromptBuilder
+from gallump_lab.market import FileBroker
 from gallump_lab.market.market_context import MarketContext, Portfolio, Position, Quote, Trend
 from gallump_lab.memory.records import AsOf, ContextItem, SessionContext
 
@@ -71,7 +72,7 @@ def test_it_says_the_close_its_date_and_the_trend():
         "Trend: +1.0% over 5 bars, +4.0% over 20 bars, +9.0% over 60 bars, range of 52 weeks $80.00 to $120.00" in text
     )
     assert "10.0% above the mean of 50 closes" in text
-    assert "Prices are daily closes up to 2026-03-02, 1 day before this question; they are not live." in text
+    assert "Prices are daily closes, not live; the newest is the close of 2026-03-02." in text
 
 
 def test_a_live_quote_has_its_time():
@@ -116,7 +117,7 @@ def test_a_position_is_judged_by_the_same_rule(trend, quantity, action):
 
 
 def test_of_a_note_only_what_it_found_is_remembered(tmp_path):
-    lab = Lab.open(tmp_path / "lab.duckdb")
+    lab = Lab.open(tmp_path / "lab.duckdb", broker=FileBroker())
     first = lab.ask("My stop on AAPL is at 430.", watchlist=["AAPL", "MSFT"])
     found = [
         line.split(" Trend:")[0].removesuffix(" This is a proposal to confirm or reject.")
@@ -158,7 +159,7 @@ def test_any_question_gets_the_same_careful_note():
 
 
 def test_of_the_session_it_quotes_what_states_something_of_the_question_and_still_holds(tmp_path):
-    lab, session = Lab.open(tmp_path / "lab.duckdb"), None
+    lab, session = Lab.open(tmp_path / "lab.duckdb", broker=FileBroker()), None
     for text in (
         "My stop on AAPL is 400, hard.",
         "Where is my stop on AAPL?",
@@ -207,7 +208,7 @@ def test_it_comes_in_pieces_and_its_usage_is_counted():
 
 
 def test_of_a_note_that_was_stopped_what_it_had_found_is_marked_in_the_next_prompt(tmp_path):
-    lab, stop, heard = Lab.open(tmp_path / "lab.duckdb"), threading.Event(), []
+    lab, stop, heard = Lab.open(tmp_path / "lab.duckdb", broker=FileBroker()), threading.Event(), []
 
     def hear(piece):
         heard.append(piece)

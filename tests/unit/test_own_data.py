@@ -266,9 +266,10 @@ def test_excel_is_read_where_pandas_can_and_else_the_error_says_how(tmp_path, mo
         FileBroker(positions=path)
     with zipfile.ZipFile(path, "w") as workbook:
         workbook.writestr("xl/workbook.xml", "")
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(MarketFileError, match=re.escape("pip install openpyxl. Or save it as CSV")):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)  # as where the extra is not installed
+    with pytest.raises(MarketFileError, match=re.escape("pip install 'gallump-lab[excel]'. Or save it as CSV")):
         FileBroker(positions=path)
+    monkeypatch.undo()
     rows = [["My positions", None, None], ["Symbol", "Qty", "Avg Cost"], ["KO", 10, 50.5]]
-    monkeypatch.setattr("gallump_lab.market.bars.pd.read_excel", lambda *_, **__: pd.DataFrame(rows))
+    pd.DataFrame(rows).to_excel(path, header=False, index=False)
     assert held(FileBroker(positions=path)) == {"KO": (10, 50.5)}

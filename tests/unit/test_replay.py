@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gallump_lab import Budget, Config, Lab, Model, Overrides, Recall, study
+from gallump_lab.market import FileBroker, Quote
 
 START = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
 SECTIONS = ["header", "hot", "question", "market", "portfolio", "warm", "cold", "instructions", "schema"]
@@ -71,6 +72,22 @@ def test_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) ->
     assert held["tier"].tolist() == ["cold", "hot", "warm"]  # every tier was at work
     assert held["n"].min() > 5
     assert snapshot.sql("select count(distinct config_id) as n from turns")["n"].tolist() == [len(CONFIGS)]
+
+
+def test_the_age_of_a_price_is_that_of_its_turn_whenever_it_is_replayed(tmp_path: Path) -> None:
+    class Delayed(FileBroker):
+        name, live = "wire", True
+
+        def quotes(self, symbols):
+            return {each: Quote(symbol=each, date=START.date(), price=400.0, at=START, delay=15) for each in symbols}
+
+    now = [START]
+    lab = Lab.open(tmp_path / "lab.duckdb", broker=Delayed(), clock=lambda: now[0])
+    for minutes, words in ((30, "30 min old"), (30, "1 h old"), (60 * 24 * 12, "12 days old (stale: not a current")):
+        now[0] += timedelta(minutes=minutes)
+        assert f"AAPL: 400.00 at 2012-01-03 15:00 UTC, {words}" in lab.ask("AAPL?", watchlist=["AAPL"]).prompt.text
+    now[0] += timedelta(days=999)
+    assert study.replay(Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0]).snapshot()).frame["identical"].all()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 from clock import Clock
 
 from gallump_lab import Config, Recall, study
+from gallump_lab.market import FileBroker
 from gallump_lab.study.labelling import marks
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -22,7 +23,7 @@ SAID = (
 def lab(anew):
     """Give a lab that remembers four sessions of one sentence each."""
     everything = Config(recall=Recall(least=0.0, share=0.0))
-    lab = anew(clock=Clock(START + timedelta(days=4)), config=everything)
+    lab = anew(clock=Clock(START + timedelta(days=4)), broker=FileBroker(), config=everything)
     said = {"text": SAID, "session_id": SAID, "created_at": [START + timedelta(days=day) for day in range(4)]}
     lab.import_messages(pd.DataFrame(said).assign(role="user"))
     return lab

@@ -291,6 +291,7 @@ function render({ model, el }) {
     decided(message) {
       log.querySelector(`[data-id="${message.message}"]`)?.redraw(message.position, message.idea);
     },
+    chart: (message) => message.view === view && log.querySelector(`[data-id="${message.place[0]}"]`)?.plot(message.place[1], message),
     started(message) {
       begin(message);
       if (message.view !== view) return;
@@ -330,6 +331,7 @@ function render({ model, el }) {
     },
     trouble(message) {
       if (message.view !== view) return;
+      if (message.of === "chart") return told.chart(message);
       loading = false;
       if (answerer) [llm.value, effort.value] = [answerer.name, answerer.asked]; // what was chosen is not in force
       say(message.words);
