@@ -23,8 +23,9 @@ from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall
 from gallump_lab.memory.distilling import Distillation
 from gallump_lab.memory.insights import Insights
-from gallump_lab.memory.records import AsOf
+from gallump_lab.memory.records import AsOf, whole
 from gallump_lab.memory.sessions import SessionManager, new_id
+from gallump_lab.memory.stated import stated
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Cache, Store, connect, times
@@ -33,6 +34,8 @@ from gallump_lab.store.runs import InForce
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gallump_lab.brain.answer import Recommendation
+    from gallump_lab.study.pictures import Picture
     from gallump_lab.ui.chat import ChatWidget
     from gallump_lab.ui.grader import Labeller, Reviewer
     from gallump_lab.ui.inspector import Explorer
@@ -198,6 +201,35 @@ class Lab(Conversation, Archive):
                     config=config,
                     tokens=tokens,
                 )
+
+    def chart(self, symbol: str, days: int = 250, *, idea: "Recommendation | None" = None) -> "Picture":
+        """Draw a symbol's daily bars, and on them what is held and what was said of it, as far as it is known now.
+
+        A level that was stated is a line from then until another took its place; every statement is a mark on its day's
+        close. Rest the pointer on either for its words and whether it still holds.
+
+        Parameters
+        ----------
+        symbol : str
+            What to draw.
+        days : int
+            So many bars, the last ones.
+        idea : Recommendation, optional
+            Its entry, stop and target are drawn too.
+
+        Raises
+        ------
+        ValueError
+            If an argument cannot be used, or the broker has no bars of the symbol.
+        """
+        from gallump_lab.study.price_chart import price_chart
+
+        symbol, days = validate_symbol(symbol), whole(days, "days", 1)
+        with self.store.read() as con:
+            now = self.sessions.here(self._in_force(con))
+            said = stated(con, symbol, now)
+        bars, held = self._market.daily(symbol, days, now)
+        return price_chart(symbol, bars, held, said, now=now, idea=idea)
 
     def distill(
         self,

@@ -68,6 +68,10 @@ from insights i join states using (insight_id) where added
 """
 _STANDING = f"with states as ({_STATES} group by insight_id) {_KNOWN} and ended is null order by insight_id"
 _ONE = f"with states as ({_STATES} and insight_id = $insight_id group by insight_id) {_KNOWN}"
+_ABOUT = f"""
+with states as ({_STATES} group by insight_id) {_KNOWN} and symbol = $symbol and valid_from <= $as_of
+order by insight_id
+"""
 _RIVALS = f"""
 with about as (
     select insight_id from insights
@@ -104,6 +108,11 @@ def standing(con: "DuckDBPyConnection", moment: AsOf | None = None) -> list[Know
         return _select(con, _STANDING, EVER)
     as_of = moment.as_of and times.naive(moment.as_of)
     return _select(con, _STANDING, {"seen": moment.seen_insight, "as_of": as_of})
+
+
+def about(con: "DuckDBPyConnection", symbol: str, at: datetime) -> list[Known]:
+    """Return all insights about a symbol as they were known at a time, naive UTC, whatever became of them by then."""
+    return _select(con, _ABOUT, {"seen": EVER["seen"], "as_of": at, "symbol": symbol})
 
 
 def find(con: "DuckDBPyConnection", insight_id: object) -> Known:

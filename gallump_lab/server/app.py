@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
+from traitlets import Any as AnyTrait
 from traitlets import Float, Int, Unicode, default
 
 from gallump_lab.brain.reply import Reply
@@ -27,6 +28,9 @@ class GallumpLab(ExtensionApp):
         "By default what the environment's GALLUMP_LAB names, else lab.duckdb in the server's root_dir."
     ).tag(config=True)
     token_file = Unicode(help="A file that holds the token of a lab that is served; empty for none.").tag(config=True)
+    broker = AnyTrait(help="Where prices and positions come from, as Lab.open takes it; none by default.").tag(
+        config=True
+    )
     answers = Int(8, min=1, help="So many questions are answered at once; a further one gets 503.").tag(config=True)
     most_bytes = Int(3_000_000, min=1, help="So many bytes a request's body may have; a longer one gets 413.").tag(
         config=True
@@ -54,7 +58,7 @@ class GallumpLab(ExtensionApp):
         ]
 
     def _open(self) -> Lab:
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"broker": self.broker}
         try:
             if self.token_file:
                 options["token"] = Path(self.token_file).read_text().strip()

@@ -23,15 +23,18 @@ COLOURS = {
     "instructions": "#999999",
 }
 """Of the tiers and the other parts of a prompt: Okabe and Ito's (for the colour-blind)."""
-SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 """Okabe and Ito's colours, for things without a colour of their own."""
-INK = "#333333"
+INK = "#808080"
+FAINT = "#80808040"
+"""Both read on white and in the dark."""
 DIGITS = 4
 """So exact are the figures in a chart: the same on every machine."""
 NAMES = {"recall": "evidence recall", "coverage": "answer coverage", "ndcg": "nDCG@10"}
 """Of measures; the others go by their own."""
 PARTS = {tier: tier.upper() for tier in TIERS} | {"market": "market", "portfolio": "market", "question": "question"}
 """The part of a prompt that each of its sections is drawn as; the others are instructions."""
+VEGALITE = "application/vnd.vegalite.v5+json"
 _HINTS = ["retriever", *TIERS]
 
 
@@ -50,10 +53,10 @@ class Picture:
         self.chart, self.words = chart, words
 
     def png(self) -> bytes:
-        """Draw the chart as a PNG image."""
+        """Draw the chart as a PNG image, on white."""
         import vl_convert
 
-        drawn: bytes = vl_convert.vegalite_to_png(self.chart.to_json(), scale=2)
+        drawn: bytes = vl_convert.vegalite_to_png(self.chart.to_dict() | {"background": "white"}, scale=2)
         return drawn
 
     def save(self, path: str | Path) -> None:
@@ -64,21 +67,25 @@ class Picture:
         """Return in words what the chart shows."""
         return self.words
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {
-            "text/plain": self.words,
-            "image/png": self.png(),
-            "application/vnd.vegalite.v6+json": self.chart.to_dict(),
-        }
+    def spec(self) -> dict[str, Any]:
+        """Return the chart as Vega-Lite 5, which JupyterLab 4 draws."""
+        drawn: dict[str, Any] = self.chart.to_dict()
+        return drawn | {"$schema": "https://vega.github.io/schema/vega-lite/v5.json"}
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown = {"text/plain": self.words, "image/png": self.png(), VEGALITE: self.spec()}
+        return shown, {VEGALITE: {"embed_options": {"renderer": "svg"}}}  # that follows the theme
 
 
 def finished(chart: Any) -> Any:
-    """Return a chart with the looks that all share: on white, so that it reads in a dark theme too."""
+    """Return a chart with the looks that all share: ink and ground are those of the page, so it follows the theme."""
+    ink = {"labelColor": "currentColor", "titleColor": "currentColor"}
     return (
-        chart.configure(background="white", padding=12)
-        .configure_axis(grid=True, gridColor="#eeeeee")
-        .configure_title(anchor="start", subtitleColor="#666666")
-        .configure_legend(titleLimit=400)
+        chart.configure(background="transparent", padding=12)
+        .configure_view(stroke=FAINT)
+        .configure_axis(grid=True, gridColor=FAINT, domainColor=INK, tickColor=INK, **ink)
+        .configure_title(anchor="start", color="currentColor", subtitleColor=INK)
+        .configure_legend(titleLimit=400, **ink)
     )
 
 
@@ -178,7 +185,7 @@ def retrievers(relevance: "Relevance") -> Picture:
         names = [f"recall_{budget}{end}" for end in ("", "_low", "_high")]
         part = frame[["retriever", *names]].set_axis(["retriever", "recall", "low", "high"], axis=1)
         parts.append(part.assign(tokens=budget))
-    scale = alt.Scale(domain=order, range=["#9ecae1", "#4292c6", "#08306b"] if len(order) <= 3 else SERIES)
+    scale = alt.Scale(domain=order, range=["#9ecae1", "#4292c6", "#2166ac"] if len(order) <= 3 else SERIES)
     base = alt.Chart(pd.concat(parts)).encode(
         y=alt.Y("retriever:N", sort=[*relevance.measured], title=None),
         yOffset=alt.YOffset("tokens:N", sort=order),

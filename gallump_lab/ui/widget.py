@@ -20,8 +20,10 @@ from gallump_lab.brain.answer import Recommendation, ending
 from gallump_lab.brain.citations import Citation, placed
 from gallump_lab.brain.recommendations import prose
 from gallump_lab.lazy import regex
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.text import terms
 from gallump_lab.ui.answering import ways
+from gallump_lab.ui.strip import priced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +49,14 @@ _VISIBLE = _CONTROLS | dict.fromkeys(_HIDDEN, 0xFFFD)
 def joined(*names: str) -> str:
     """Join the front end's files into the one module, or style sheet, that the browser loads."""
     return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)
+
+
+@cache
+def drawing() -> str:
+    """Return the JavaScript module that draws a Vega-Lite chart, whole, so that a page fetches nothing."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("export default vegaEmbed;"))
 
 
 class Widget(anywidget.AnyWidget):
@@ -247,12 +257,16 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
         ideas = [Recommendation(**each) for each in turn["recommendations"]]
         # Cards show the recommendations, so not also the words that they are remembered by.
         text = text.removesuffix(prose(ideas)).rstrip()
+        market = turn["market"] or MarketContext()
         cards = [
-            idea.to_dict() | {"risk": risk(idea), "decision": turn["decisions"].get(i)} for i, idea in enumerate(ideas)
+            idea.to_dict()
+            | {"risk": risk(idea), "decision": turn["decisions"].get(i)}
+            | {"made_at": priced(market.quotes.get(idea.symbol), market.at)}
+            for i, idea in enumerate(ideas)
         ]
         notes = tuple(turn["citations"])
         cited = [asdict(each) | {"words": str(each)} for each in notes]
-        turn = {**turn, "recommendations": cards, "ways": ways(turn), "citations": cited}
+        turn = {**turn, "recommendations": cards, "ways": ways(turn), "citations": cited, "market": None}
     reply = row["role"] == "assistant"
     state = turn["state"] if turn and not reply else row["state"]
     note = ending(state, turn and turn["stop_reason"], came=reply)

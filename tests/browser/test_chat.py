@@ -1,5 +1,6 @@
 """A person chats in JupyterLab: one behaviour a spec."""
 
+import re
 import threading
 
 from messages_server import DROP, Status, end, say, start, text, tool
@@ -131,6 +132,33 @@ def test_a_reopened_chat_has_cards_to_accept_or_reject_and_asks_again_what_faile
     expect(notebook.replies.nth(1)).to_contain_text("Half of")
     expect(retry).to_have_count(0)
     assert len(claude.requests) == 4
+
+
+def test_a_card_opens_a_chart_with_what_was_said_and_what_is_recommended(notebook, claude):
+    idea = {"action": "buy", "symbol": "AAPL", "size": "5%", "entry": 450, "stop": 400, "target": 500}
+    idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It holds its mean."}
+    claude.queue([start(), *text("Two."), *tool({"recommendations": [idea, idea | {"symbol": "ZZZ"}]}), *end()])
+    notebook.open("from gallump_lab import Lab\nlab = Lab.sample()\nlab.chat(watchlist=['AAPL'])")
+    asked = []
+    notebook.page.on("request", lambda request: asked.append(request.url))
+    notebook.ask("Any idea? My AAPL stop is 420.")
+    card, unknown = (notebook.replies.get_by_role("group", name=name, exact=True) for name in ("buy AAPL", "buy ZZZ"))
+    chart = card.get_by_role("group", name=re.compile("^AAPL closed at"))
+    card.get_by_role("button", name="Chart").press("Enter")
+    expect(chart).to_contain_text("AAPL closed at")
+    for words in ("stop 420", "entry 450", "stop 400", "target 500"):
+        expect(chart.get_by_text(words, exact=True)).to_be_visible()
+    chart.locator(".mark-symbol path").last.hover()
+    expect(notebook.page.locator("#vg-tooltip-element")).to_contain_text("My AAPL stop is 420")
+    assert not [url for url in asked if not url.startswith((notebook.jupyter.url, "blob:"))]
+    card.get_by_role("button", name="Accept").click()
+    expect(card).to_contain_text("Accepted")
+    expect(chart).to_be_visible()
+    notebook.picture()
+    card.get_by_role("button", name="Chart", expanded=True).click()
+    expect(chart).to_have_count(0)
+    unknown.get_by_role("button", name="Chart", expanded=False).click()
+    expect(unknown).to_contain_text("no daily bars of ZZZ")
 
 
 def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):

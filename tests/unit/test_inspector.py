@@ -161,7 +161,7 @@ def test_the_explorer_shows_one_question_under_any_budget_and_applies_nothing(la
 def test_a_prompts_picture_shows_every_section_with_its_tokens(lab, tmp_path):
     question = lab.preview("Is AAPL cheap?", watchlist=["AAPL"])
     picture = prompt_tokens(question)
-    spec = picture._repr_mimebundle_()["application/vnd.vegalite.v6+json"]
+    spec = picture.spec()
     (rows,) = spec["datasets"].values()
     assert [row["tokens"] for row in rows] == question.sections["tokens"].tolist()
     assert repr(picture).startswith("Tokens by section: header ")

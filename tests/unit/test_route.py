@@ -46,6 +46,7 @@ class Denying(AllowAllAuthorizer):
     def is_authorized(self, handler, user, action, resource):
         return f"{action} {resource}" != handler.request.headers.get("X-Deny")
 """
+SETTINGS = "from gallump_lab.market import FileBroker\nc.GallumpLab.broker = FileBroker()\n"
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +59,11 @@ def claude():
 def server(tmp_path_factory, claude):
     folder = tmp_path_factory.mktemp("route")
     (folder / "denying.py").write_text(AUTHORIZER)
+    (folder / "jupyter_server_config.py").write_text(SETTINGS)
     options = ["--GallumpLab.answers=2", "--GallumpLab.keep_alive=0.1", "--GallumpLab.most_bytes=500000"]
     options += ["--GallumpLab.path=later/lab.duckdb", "--ServerApp.authorizer_class=denying.Denying"]
     model = {"ANTHROPIC_BASE_URL": claude.url, "ANTHROPIC_API_KEY": KEY, "PYTHONPATH": str(folder)}
+    model |= {"JUPYTER_CONFIG_DIR": str(folder)}
     with serving(folder, *options, base="/desk", **model) as running:
         yield running
 
@@ -123,6 +126,7 @@ def test_a_lab_that_cannot_be_opened_is_told_and_tried_again_with_the_next_quest
 def test_it_answers_as_the_guide_says_carries_a_session_on_and_masks_a_key(client, claude, lab):
     claude.queue([start(), *text("<b>Buy</b>,\nI think."), *tool({"recommendations": [RECOMMENDATION]}), *end()])
     answer = ask(client, "My stop on AAPL is 400.", watchlist=["aapl", "MSFT"])
+    assert "AAPL: 430.47 at the close of 2013-03-01" in claude.requests[-1].prompt
     first = answer.json()
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"

@@ -21,12 +21,44 @@ function decision(idea, decide) {
   return place;
 }
 
-function card(idea, decide) {
-  const figures = [
-    ["Entry", idea.entry],
-    ["Stop", idea.stop],
-    ["Target", idea.target],
-  ].map(([name, value]) => [name, value == null ? "–" : price.format(value)]);
+/**
+ * Draw what the kernel told of a chart, by a module that it sends once a page: nothing is fetched from elsewhere.
+ * Inks are the page's, so it follows the theme; wider than its place it shrinks.
+ */
+async function plot(place, { words, spec, source }) {
+  place.setAttribute("aria-label", words);
+  if (!spec) return place.replaceChildren(words);
+  if (source) globalThis.gallumpLabEmbed ??= import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  const { default: embed } = await globalThis.gallumpLabEmbed;
+  const drawn = make("div");
+  place.replaceChildren(drawn);
+  await embed(drawn, spec, { renderer: "svg", actions: false, ast: true });
+}
+
+/** A button that opens a chart below it; what it shows is asked for each time, so it is never old. */
+function charting(ask) {
+  const place = make("div", { class: "gl-chart", role: "group", hidden: "" });
+  const open = button("Chart", () => {
+    place.hidden = !place.hidden;
+    open.setAttribute("aria-expanded", String(!place.hidden));
+    if (!place.hidden) place.replaceChildren("Drawing …"), ask(!globalThis.gallumpLabEmbed);
+  });
+  open.setAttribute("aria-expanded", "false");
+  return [open, place];
+}
+
+/** Say where a level stands against the price that an idea was made at. */
+function stands(off) {
+  const words = Math.abs(off) < 0.0005 ? "at the price" : `${share.format(Math.abs(off))} ${off < 0 ? "below" : "above"}`;
+  return make("span", { class: "gl-off" }, ` ${words}`);
+}
+
+function card(idea, decide, chart) {
+  const { price: last } = idea.made_at;
+  const figures = [["Price then", last == null ? null : `${price.format(last)} `, age(idea.made_at)]];
+  for (const [name, value] of Object.entries({ Entry: idea.entry, Stop: idea.stop, Target: idea.target })) {
+    figures.push([name, ...(value == null ? ["–"] : [price.format(value), last > 0 ? stands(value / last - 1) : null])]);
+  }
   if (idea.risk) {
     const { risk, risk_share, reward, reward_share, multiple } = idea.risk;
     figures.push(["Risk", `${price.format(risk)} (${share.format(risk_share)})`]);
@@ -35,10 +67,11 @@ function card(idea, decide) {
   }
   const name = `${idea.action} ${idea.symbol}`;
   const more = [idea.size, idea.horizon, `confidence ${percent.format(idea.confidence)}`].filter(Boolean);
-  const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)));
-  const terms = figures.map(([term, figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, figure)));
+  const [open, place] = charting(chart);
+  const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)), open);
+  const terms = figures.map(([term, ...figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, ...figure)));
   const why = idea.rationale ? make("p", { class: "gl-text", dir: "auto" }, idea.rationale) : null;
-  return make("div", { class: "gl-card", role: "group", "aria-label": name }, head, make("dl", {}, ...terms), why, decision(idea, decide));
+  return make("div", { class: "gl-card", role: "group", "aria-label": name }, head, make("dl", {}, ...terms), why, place, decision(idea, decide));
 }
 
 const seconds = (time) => (time < 0.1 ? "under 0.1 s" : `${time.toFixed(time < 10 ? 1 : 0)} s`);
@@ -117,12 +150,17 @@ function article(entry, tell) {
     const words = "Recommendations, to accept or to reject. What you decide is recorded; nothing is ordered.";
     const group = make("div", { class: "gl-ideas", role: "group", "aria-label": "Recommendations" }, make("p", {}, words));
     const decide = (position) => (verdict, note) => tell({ type: "decide", message: id, position, verdict, note });
-    made.cards = turn.recommendations.map((idea, position) => card(idea, decide(position)));
+    const chart = (position) => (embed) => tell({ type: "chart", place: [id, position], embed });
+    made.cards = turn.recommendations.map((idea, position) => card(idea, decide(position), chart(position)));
     made.redraw = (position, idea) => {
-      const old = made.cards[position];
+      const old = made.cards[position].lastChild;
       const inside = old.contains(document.activeElement);
-      old.replaceWith((made.cards[position] = card(idea, decide(position))));
-      if (inside) made.cards[position].querySelector("button").focus();
+      old.replaceWith(decision(idea, decide(position)));
+      if (inside) made.cards[position].lastChild.querySelector("button").focus();
+    };
+    made.plot = (position, told) => {
+      const place = made.cards[position].querySelector(".gl-chart");
+      plot(place, told).catch((error) => (delete globalThis.gallumpLabEmbed, place.replaceChildren(`No chart: ${error}`)));
     };
     group.append(...made.cards);
     made.append(group);
