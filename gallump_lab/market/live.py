@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gallump_lab.lazy import pd
 from gallump_lab.market.bar_cache import Known, as_traded, in_lab, load, save
-from gallump_lab.market.bars import read_table
+from gallump_lab.market.bars import Rates, opened
 from gallump_lab.market.context_builder import failure
 from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.market.positions import is_header, make_portfolio
@@ -122,9 +121,9 @@ class LiveBroker:
 
     def __init__(
         self,
-        positions: "pd.DataFrame | str | Path | None" = None,
+        positions: Any = None,
         *,
-        rates: Mapping[str, float] | None = None,
+        rates: Rates | None = None,
         wait: float = 2.0,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
@@ -144,10 +143,8 @@ class LiveBroker:
         self._pause, self._until = 0.0, datetime.min.replace(tzinfo=UTC)
         self._portfolio, problems = Portfolio(), Problems()
         if positions is not None:
-            source = "your positions"
-            if isinstance(positions, (str, Path)):
-                source, positions = Path(positions).name, read_table(Path(positions), problems, is_header)
-            self._portfolio = make_portfolio(positions, source, problems, rates)
+            frame, source = opened(positions, "your positions", problems, is_header)
+            self._portfolio = make_portfolio(frame, source, problems, rates)
         self.read, self.problems = tuple(problems.read), problems.describe()
         if self.problems:
             warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)

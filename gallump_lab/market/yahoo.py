@@ -2,18 +2,16 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gallump_lab.lazy import pd
+from gallump_lab.market.bars import Rates
 from gallump_lab.market.live import LiveBroker
 from gallump_lab.market.market_context import Quote
 from gallump_lab.store import times
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 YEARS = 10
 """So many are fetched of a symbol that was never asked for before."""
@@ -52,9 +50,9 @@ class YahooBroker(LiveBroker):
 
     def __init__(
         self,
-        positions: "pd.DataFrame | str | Path | None" = None,
+        positions: Any = None,
         *,
-        rates: Mapping[str, float] | None = None,
+        rates: Rates | None = None,
         wait: float = 2.0,
         clock: Callable[[], datetime] = times.now,
         session: Any = None,

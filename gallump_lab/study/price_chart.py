@@ -45,7 +45,7 @@ def price_chart(  # noqa: PLR0913 (what it shows)
     """
     days, closes = [*bars["date"].dt.strftime("%Y-%m-%d")], [*bars["close"].round(DIGITS)]
     lines, marks = _recommended(idea), list[dict[str, Any]]()
-    if held:
+    if held and held.entry is not None:
         lines.append(_line("entry", held.entry, f"{held.quantity:,.10g} held, at {_figure(held.entry)}", "portfolio"))
     known = {each.insight_id: each for each in said}
     for each in said:
