@@ -69,10 +69,11 @@ class ContextBuilder:
         own = self._own(problems)
         universe = frozenset(own.values())
         named = reader(universe).all(user_prompt)
-        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
+        known = dict.fromkeys((*given, *symbols_in(user_prompt, universe), *(name for name in named if name in own)))
+        asked = tuple(dict.fromkeys((*known, *named)))  # of the rest it is told that there is no price
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
-        prices = self._prices(asked, tuple(held), own)
+        prices = self._prices(tuple(known), tuple(held), own)
         return self._found(
             symbols=asked,
             quotes=prices.quotes,
