@@ -233,6 +233,21 @@ class Conversation:
             rewriting_usd=before,
         )
 
+    @property
+    def now(self) -> datetime:
+        """The time by the lab's clock."""
+        return self._clock()
+
+    def quotes(self, symbols: Sequence[str]) -> MarketContext:
+        """Ask the market for the last prices of some symbols; `market.freshness` tells how old each is.
+
+        Raises
+        ------
+        SymbolError
+            If something is not a symbol.
+        """
+        return self._market.quotes(validate_symbols(symbols, "symbols"))
+
     def _check(self, con: "DuckDBPyConnection", config: Config, question: str) -> None:
         """Stop what cannot be answered before it is stored.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.brain import citations
 from gallump_lab.brain.models import saved_usd, thinking_usd
 from gallump_lab.config import Config
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.store import Catalogue, runs, times
 
@@ -31,7 +32,9 @@ select s.message_id, s.session_id, s.role, s.text, s.created_at, s.symbol, s.sta
            input_tokens: t.input_tokens + coalesce(t.cache_read_tokens, 0) + coalesce(t.cache_write_tokens, 0),
            output_tokens: t.output_tokens, cost_usd: t.cost_usd, latency: t.latency, tokens: t.sections::text,
            used: t.used::text, budget: c.toml, recommendations: t.recommendations::text, dropped: t.dropped::text,
-           rewritten: t.rewritten
+           rewritten: t.rewritten,
+           market: if(json_array_length(t.recommendations) > 0,
+                      json_object('quotes', t.market->'quotes', 'at', t.market->'at'), null)::text
        }) as turn
 from said s
 left join newest n on s.role = 'user' and n.question_id = s.message_id
@@ -67,9 +70,9 @@ def transcript(
         (thinking included), thinking (seconds), thinking_tokens, thinking_usd (of cost_usd), cache_read_tokens,
         saved_usd (by these), missed (why the cache was), input_tokens (the whole prompt's), output_tokens, cost_usd,
         latency (seconds), citations (its notes), tokens (estimated, by section), used (tokens of hot, warm and cold),
-        budget (these, window and reply), recommendations, dropped, rewritten (what recall looked for) and decisions (by
-        position: verdict, note, decided_at). A turn without a reply stands on its question, the newest where it was
-        tried again.
+        budget (these, window and reply), recommendations, market (the context that these were made on: its quotes and
+        time; None without any), dropped, rewritten (what recall looked for) and decisions (by position: verdict, note,
+        decided_at). A turn without a reply stands on its question, the newest where it was tried again.
     """
     with catalogue.read() as con:
         found = _rows(con, _SAID, {"before": before, "limit": limit, "session": session_id})
@@ -82,6 +85,7 @@ def transcript(
         config = runs.read(turn["budget"])
         turn |= {"thinking_usd": thinking_usd(turn, config.model), "saved_usd": saved_usd(turn, config.model)}
         turn |= {"budget": _budget(config), "decisions": {}}
+        turn["market"] = turn["market"] and MarketContext.from_dict(json.loads(turn["market"]))
         noted = json.loads(turn["citations"] or "[]")
         turn["citations"] = citations.again(noted, _items(catalogue, turn["turn_id"]) if noted else {})
     for turn_id, position, verdict, note, at in decided:

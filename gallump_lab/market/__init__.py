@@ -1,8 +1,8 @@
 """The guide's market context: bars, quotes, portfolio and scanner for a prompt."""
 
-from gallump_lab.market.bars import MarketFileError
 from gallump_lab.market.broker import Broker, FileBroker, FrameBroker
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.frames import MarketFileError
 from gallump_lab.market.market_context import (
     MarketContext,
     Mover,

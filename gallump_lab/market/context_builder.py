@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gallump_lab.lazy import np
 from gallump_lab.market.broker import CLOSED, Broker, reached
-from gallump_lab.market.market_context import MarketContext, Position, Trend, one_line
+from gallump_lab.market.market_context import MarketContext, Position, Quote, Trend, one_line
 from gallump_lab.market.scanner import MarketScanner
 from gallump_lab.masking import masked
 from gallump_lab.reading.names import reader
@@ -67,25 +66,49 @@ class ContextBuilder:
         """
         given = (*validate_symbols(watchlist), *validate_symbols(symbols, "symbols"))
         problems: list[str] = []
-        universe = self._ask("its symbols", self._broker.symbols, problems) or ()
-        own = {canonical(symbol): symbol for symbol in universe}
-        named = reader(frozenset(universe)).all(user_prompt)
+        own = self._own(problems)
+        universe = frozenset(own.values())
+        named = reader(universe).all(user_prompt)
         asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
         prices = self._prices(asked, tuple(held), own)
-        return replace(
-            prices,
+        return self._found(
             symbols=asked,
+            quotes=prices.quotes,
+            trends=prices.trends,
             missing=tuple(symbol for symbol in asked if symbol not in prices.quotes),
             portfolio=portfolio,
             movers=self._ask("the day's movers", self._scanner.scan, problems),
             data_date=self._ask("the date of its data", self._broker.data_date, problems),
+            problems=(*problems, *prices.problems),
+        )
+
+    def quotes(self, symbols: Sequence[str]) -> MarketContext:
+        """Ask for the last prices of some symbols, and for nothing else."""
+        problems: list[str] = []
+        asked = tuple(symbols)
+        quotes = self._quotes(asked, self._own(problems), problems) if asked else {}
+        missing = tuple(symbol for symbol in asked if symbol not in quotes)
+        return self._found(symbols=asked, quotes=quotes, missing=missing, problems=tuple(problems))
+
+    def _found(self, **found: Any) -> MarketContext:
+        return MarketContext(
+            **found,
             at=times.aware(times.naive(self._clock(), "clock")),
             live=self._broker.live,
             source=self._broker.name,
-            problems=(*problems, *prices.problems),
         )
+
+    def _own(self, problems: list[str]) -> dict[str, str]:
+        """Return how the broker spells the symbols of its universe."""
+        universe = self._ask("its symbols", self._broker.symbols, problems) or ()
+        return {canonical(symbol): symbol for symbol in universe}
+
+    def _quotes(self, symbols: Sequence[str], own: Mapping[str, str], problems: list[str]) -> dict[str, Quote]:
+        wanted = [own.get(symbol, symbol) for symbol in symbols]
+        given = self._ask("quotes", lambda: dict(self._broker.quotes(wanted)), problems) or {}
+        return {canonical(symbol): quote for symbol, quote in given.items()}
 
     def _prices(self, asked: tuple[str, ...], held: tuple[str, ...], own: Mapping[str, str]) -> MarketContext:
         """Return quotes and trends, a live broker's from the cache if fresh; `own` is how it spells symbols."""
@@ -95,9 +118,7 @@ class ContextBuilder:
         if kept is not None:
             return MarketContext.from_dict(kept)
         problems: list[str] = []
-        wanted = [own.get(symbol, symbol) for symbol in dict.fromkeys(asked + held)]
-        given = self._ask("quotes", lambda: dict(self._broker.quotes(wanted)), problems) or {}
-        quotes = {canonical(symbol): quote for symbol, quote in given.items()}
+        quotes = self._quotes(tuple(dict.fromkeys(asked + held)), own, problems)
         trends = {}
         for symbol in asked:
             trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)

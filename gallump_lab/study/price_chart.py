@@ -48,7 +48,8 @@ def price_chart(  # noqa: PLR0913 (what it shows)
     """
     days, closes = [*bars["date"].dt.strftime("%Y-%m-%d")], [*bars["close"].round(DIGITS)]
     lines, marks = _recommended(idea) if idea else [], list[dict[str, Any]]()
-    lines += [_line("entry", each.entry, f"{each.quantity:,.10g} held", "portfolio") for each in held]
+    own = ((each.entry, f"{each.quantity:,.10g} held") for each in held)
+    lines += [_line("entry", entry, words, "portfolio") for entry, words in own if entry is not None]
     known = {each.insight_id: each for each in said}
     for each in said:
         since, ended = _day(each.valid_from, now), _day(each.ended or each.valid_until, now)

@@ -21,6 +21,7 @@ from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.answering import who
 from gallump_lab.ui.inspector import Inspecting, carried
 from gallump_lab.ui.running_turn import NEW, RunningTurn
+from gallump_lab.ui.strip import Strip
 from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, plain, records, visible, words
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class ChatWidget(Inspecting):
     <ChatWidget session=None>
     """
 
-    _esm = joined("parts.js", "entries.js", "inspector.js", "chat.js")
-    _css = joined("chat.css", "inspector.css")
+    _esm = joined("parts.js", "strip.js", "entries.js", "inspector.js", "chat.js")
+    _css = joined("chat.css", "strip.css", "inspector.css")
     _at_once = frozenset({"ask", "retry", "stop", "watchlist"})
 
     def __init__(
@@ -93,7 +94,7 @@ class ChatWidget(Inspecting):
         if session_id and not (lab.sessions.live(session_id) or lab.transcript(limit=1, session_id=session_id)):
             self.session_id = None
             self._notice = f"Session {session_id!r} is not in this lab. Your next question begins a new one."
-        self.watchlist = _symbols(watchlist)
+        self.watchlist, self._prices = _symbols(watchlist), Strip()
         self._turn: RunningTurn | None = None
         # Held while the state changes and while it is told, so that a new view sees each step either in its history
         # or after it, never twice.
@@ -115,6 +116,7 @@ class ChatWidget(Inspecting):
 
     def _on_ready(self, view: str) -> None:
         self._tell_history(view)
+        self._run(self._ask_market)
         # What the first question needs takes seconds to load; meanwhile the reader types it.
         with suppress(StoreError, ConfigError):  # told with the question
             for package in ("pandas",) if self.lab.config.model.answering == OFFLINE else ("pandas", "anthropic"):
@@ -146,6 +148,7 @@ class ChatWidget(Inspecting):
             "place": self._place(),
             "notice": self._notice,
             "watchlist": ", ".join(self.watchlist),
+            "prices": self._strip(),
             "minutes": config.session_minutes,
             "budget": {tier: getattr(config.budget, tier) for tier in TIERS},
             "spending": self._spending(config),
@@ -163,6 +166,25 @@ class ChatWidget(Inspecting):
                 config = replace(config, model=replace(config.model, **chosen))
                 self.lab.apply(config)
             self.send({"type": "applied", "by": by, "who": self._who(config)})
+
+    def _strip(self) -> dict[str, Any]:
+        found: dict[str, Any] = plain(self._prices.describe(self.watchlist, self.lab.now))
+        return found
+
+    def _on_prices(self, view: str, ask: bool) -> None:  # noqa: FBT001 (as views call it)
+        """Tell how old the watchlist's prices are by now, or ask the market for them."""
+        if ask:
+            self._ask_market(view)
+        else:
+            with self._lock:
+                self.send({"type": "prices", "by": None, "prices": self._strip()})
+
+    def _ask_market(self, by: str | None = None) -> None:
+        """Ask for the watchlist's prices, which may take a while, and tell every view."""
+        found = self.lab.quotes(self.watchlist)
+        with self._lock:
+            self._prices.learn(found)
+            self.send({"type": "prices", "by": by, "prices": self._strip()})
 
     def _spending(self, config: Config) -> dict[str, float] | None:
         """Return what the day's replies cost and may cost, USD, where a limit is set."""
@@ -220,12 +242,15 @@ class ChatWidget(Inspecting):
         self.send({"type": "inspected", "view": view, "of": message, "serial": 0, **carried(self.lab, message)})
 
     def _on_watchlist(self, view: str, text: str) -> bool:
+        before = self.watchlist
         try:
             self.watchlist = _symbols(text)
         except SymbolError as error:
             self._refuse(view, f"Watchlist: {error}")
             return False
-        self.send({"type": "watchlist", "view": view, "text": ", ".join(self.watchlist)})
+        self.send({"type": "watchlist", "view": view, "text": ", ".join(self.watchlist), "prices": self._strip()})
+        if self.watchlist != before:
+            self._run(self._ask_market)
         return True
 
     def _refuse(self, view: str, said: str) -> None:
@@ -331,6 +356,8 @@ class ChatWidget(Inspecting):
         turn.fresh.set()
         with self._lock:
             self._turn = None
+            if reply:
+                self._prices.learn(reply.prompt.market_context)
             stored = "message_id" in entries[0]
             if stored:
                 self.session_id = entries[0]["session_id"]
@@ -338,6 +365,7 @@ class ChatWidget(Inspecting):
             notice, place = (reply and reply.aside) or "", self._place()
             restore = "" if stored else masked(turn.text)  # what was not stored goes back to where it was typed
             told = {"entries": entries, "place": place, "notice": notice, "restore": restore, **more}
+            told["prices"] = self._strip()
             self.send({"type": "done", "view": turn.view, **told})
 
     def _think(self, turn: RunningTurn) -> None:

@@ -20,8 +20,10 @@ from gallump_lab.brain.answer import Recommendation, ending
 from gallump_lab.brain.citations import Citation, placed
 from gallump_lab.brain.recommendations import prose
 from gallump_lab.lazy import regex
+from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.text import terms
 from gallump_lab.ui.answering import ways
+from gallump_lab.ui.strip import priced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -255,12 +257,16 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
         ideas = [Recommendation(**each) for each in turn["recommendations"]]
         # Cards show the recommendations, so not also the words that they are remembered by.
         text = text.removesuffix(prose(ideas)).rstrip()
+        market = turn["market"] or MarketContext()
         cards = [
-            idea.to_dict() | {"risk": risk(idea), "decision": turn["decisions"].get(i)} for i, idea in enumerate(ideas)
+            idea.to_dict()
+            | {"risk": risk(idea), "decision": turn["decisions"].get(i)}
+            | {"made_at": priced(market.quotes.get(idea.symbol), market.at)}
+            for i, idea in enumerate(ideas)
         ]
         notes = tuple(turn["citations"])
         cited = [asdict(each) | {"words": str(each)} for each in notes]
-        turn = {**turn, "recommendations": cards, "ways": ways(turn), "citations": cited}
+        turn = {**turn, "recommendations": cards, "ways": ways(turn), "citations": cited, "market": None}
     reply = row["role"] == "assistant"
     state = turn["state"] if turn and not reply else row["state"]
     note = ending(state, turn and turn["stop_reason"], came=reply)

@@ -141,7 +141,7 @@ def test_hovering_a_bar_tells_its_prices_and_closes_alone_are_a_line(anew):
 
 
 @pytest.mark.parametrize(
-    ("symbol", "days", "words"), [("ZZZ", 250, "no daily bars of ZZZ.*broker=frame"), ("AAPL", 0, "days must")]
+    ("symbol", "days", "words"), [("ZZZ", 250, "no daily bars of ZZZ.*broker=df"), ("AAPL", 0, "days must")]
 )
 def test_what_cannot_be_drawn_says_why_and_what_to_do(lab, symbol, days, words):
     with pytest.raises(ValueError, match=words):

@@ -32,6 +32,7 @@ function render({ model, el }) {
   const fresh = button("New session", () => tell({ type: "new" }));
   const [llm, effort] = ["Model", "Effort"].map((name) => make("select", { "aria-label": name, hidden: "" }));
   const views = make("span", { class: "gl-views" }, past, fresh, context);
+  const prices = strip(tell);
   const top = make("header", { class: "gl-top" }, make("label", {}, "Watchlist", watchlist), offline, spending, llm, effort, views);
   const search = make("input", { type: "search", placeholder: "Search all that was said", "aria-label": "Search sessions" });
   const list = make("ul", {});
@@ -50,7 +51,7 @@ function render({ model, el }) {
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
   const form = make("form", {}, box, make("div", { class: "gl-buttons" }, send, stop));
   const root = make("section", { class: "gl-chat", "aria-label": "Chat" });
-  root.append(top, bar, middle, notice, chosen, form, heard);
+  root.append(top, prices.root, bar, middle, notice, chosen, form, heard);
   tell.inspect = (message) => (inspect(true), seen.look(message));
   tell.note = (message, note) => (inspect(true), seen.note(message, note));
   el.append(root);
@@ -232,6 +233,7 @@ function render({ model, el }) {
       if (message.fault) return say(`The transcript could not be read. ${message.fault}`);
       minutes = message.minutes;
       watchlist.value = message.watchlist;
+      prices.show(message.prices);
       older.hidden = !message.earlier;
       loading = false;
       stand(message.place);
@@ -301,6 +303,10 @@ function render({ model, el }) {
       settle();
       follow = true;
     },
+    prices(message) {
+      prices.show(message.prices);
+      if (message.by === view) heard.textContent = "The market was asked.";
+    },
     thinking: () => running && think(0),
     grown({ settled, open }) {
       if (!running) return;
@@ -314,6 +320,7 @@ function render({ model, el }) {
       stand(message.place);
       spent(message.spending);
       answered(message.who);
+      prices.show(message.prices);
       say(message.notice);
       const reply = entries.at(-1);
       announce(reply);
@@ -338,6 +345,7 @@ function render({ model, el }) {
     },
     watchlist(message) {
       if (message.view === view || document.activeElement !== watchlist) watchlist.value = message.text;
+      prices.show(message.prices);
     },
   };
 
@@ -436,6 +444,7 @@ function render({ model, el }) {
       root.classList.remove("gl-busy");
     }
     settle();
+    prices.close(); // nobody tells any more how old they are
     say("The kernel was restarted. Run this cell again: the conversation is kept, and so is what you have typed.");
   }
 
@@ -445,6 +454,7 @@ function render({ model, el }) {
   const line = connect(model, view, { receive, late, lost });
   return () => {
     line.close();
+    prices.close();
     clearInterval(running?.counting);
     if (box.value.trim()) globalThis.gallumpLabDraft = { text: box.value, at: Date.now() };
     resized.disconnect();

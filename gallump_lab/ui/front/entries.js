@@ -47,12 +47,18 @@ function charting(ask) {
   return [open, place];
 }
 
+/** Say where a level stands against the price that an idea was made at. */
+function stands(off) {
+  const words = Math.abs(off) < 0.0005 ? "at the price" : `${share.format(Math.abs(off))} ${off < 0 ? "below" : "above"}`;
+  return make("span", { class: "gl-off" }, ` ${words}`);
+}
+
 function card(idea, decide, chart) {
-  const figures = [
-    ["Entry", idea.entry],
-    ["Stop", idea.stop],
-    ["Target", idea.target],
-  ].map(([name, value]) => [name, value == null ? "–" : price.format(value)]);
+  const { price: last } = idea.made_at;
+  const figures = [["Price then", last == null ? null : `${price.format(last)} `, age(idea.made_at)]];
+  for (const [name, value] of Object.entries({ Entry: idea.entry, Stop: idea.stop, Target: idea.target })) {
+    figures.push([name, ...(value == null ? ["–"] : [price.format(value), last > 0 ? stands(value / last - 1) : null])]);
+  }
   if (idea.risk) {
     const { risk, risk_share, reward, reward_share, multiple } = idea.risk;
     figures.push(["Risk", `${price.format(risk)} (${share.format(risk_share)})`]);
@@ -63,7 +69,7 @@ function card(idea, decide, chart) {
   const more = [idea.size, idea.horizon, `confidence ${percent.format(idea.confidence)}`].filter(Boolean);
   const [open, place] = charting(chart);
   const head = make("p", { class: "gl-idea" }, make("b", {}, name), ...more.map((each) => make("span", {}, each)), open);
-  const terms = figures.map(([term, figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, figure)));
+  const terms = figures.map(([term, ...figure]) => make("div", {}, make("dt", {}, term), make("dd", {}, ...figure)));
   const why = idea.rationale ? make("p", { class: "gl-text", dir: "auto" }, idea.rationale) : null;
   return make("div", { class: "gl-card", role: "group", "aria-label": name }, head, make("dl", {}, ...terms), why, place, decision(idea, decide));
 }
