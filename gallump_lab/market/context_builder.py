@@ -69,10 +69,11 @@ class ContextBuilder:
         own = self._own(problems)
         universe = frozenset(own.values())
         named = reader(universe).all(user_prompt)
-        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
+        known = dict.fromkeys((*given, *symbols_in(user_prompt, universe), *(name for name in named if name in own)))
+        asked = tuple(dict.fromkeys((*known, *named)))  # of the rest it is told that there is no price
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
-        prices = self._prices(asked, tuple(held), own)
+        prices = self._prices(tuple(known), tuple(held), own)
         return self._found(
             symbols=asked,
             quotes=prices.quotes,
@@ -134,8 +135,8 @@ class ContextBuilder:
     def _trend(self, symbol: str, own: str) -> Trend | None:
         return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))
 
-    def daily(self, symbol: str, days: int, now: datetime) -> "tuple[pd.DataFrame, Position | None]":
-        """Return a symbol's last daily bars as known at a moment, newest last, and what is held of it.
+    def daily(self, symbol: str, days: int, now: datetime) -> "tuple[pd.DataFrame, list[Position], list[str]]":
+        """Return a symbol's last daily bars as known at a moment, newest last, what is held of it, and problems.
 
         Raises
         ------
@@ -148,13 +149,13 @@ class ContextBuilder:
         bars = bars.iloc[: reached(bars["date"].to_numpy("datetime64[D]"), times.naive(now), hour)]
         if bars.empty:
             msg = (
-                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} in {self._broker.name}. Bring some, as "
-                "Lab.open(broker=frame) with the columns symbol, date and close; see help(FrameBroker)."
+                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} ({self._broker.name}). "
+                "Lab.open(broker=df) brings yours, with columns symbol, date and close: see help(market.FrameBroker)."
             )
             raise ValueError(msg)
-        portfolio = self._ask("the portfolio", self._broker.portfolio, [])
-        held = (each for each in portfolio.positions if each.symbol == symbol) if portfolio else iter(())
-        return bars, next(held, None)
+        problems: list[str] = []
+        portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
+        return bars, [each for each in portfolio.positions if each.symbol == symbol] if portfolio else [], problems
 
     def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
         try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"entry": "#0072B2", "stop": "#D55E00", "target": "#009E73", "entry level": "#56B4E9"}
 """Of the levels that are drawn; the bars are grey."""
+LEVELS = {"position": "entry"} | {name: name for name in ("stop", "target", "entry level")}
+"""What is drawn of what was stated, by the attribute."""
 BARS = {"up": "#a6a6a6", "down": "#707070"}
 MARK = "#CC79A7"
 DASHES = {"holds": [1, 0], "ended": [1, 0], "idea": [5, 4]}
@@ -33,20 +35,21 @@ LONGEST = 160
 def price_chart(  # noqa: PLR0913 (what it shows)
     symbol: str,
     bars: "pd.DataFrame",
-    held: "Position | None",
+    held: "Sequence[Position]",
     said: "Sequence[Known]",
     *,
     now: datetime,
     idea: "Recommendation | None" = None,
+    problems: Sequence[str] = (),
 ) -> Picture:
     """Draw daily bars, levels as lines from when they were stated until they ended, and statements as marks.
 
     A level more than `FAR` times off the close of its day is left out: it was misread, or is of before a split.
     """
     days, closes = [*bars["date"].dt.strftime("%Y-%m-%d")], [*bars["close"].round(DIGITS)]
-    lines, marks = _recommended(idea), list[dict[str, Any]]()
-    if held and held.entry is not None:
-        lines.append(_line("entry", held.entry, f"{held.quantity:,.10g} held, at {_figure(held.entry)}", "portfolio"))
+    lines, marks = _recommended(idea) if idea else [], list[dict[str, Any]]()
+    own = ((each.entry, f"{each.quantity:,.10g} held") for each in held)
+    lines += [_line("entry", entry, words, "portfolio") for entry, words in own if entry is not None]
     known = {each.insight_id: each for each in said}
     for each in said:
         since, ended = _day(each.valid_from, now), _day(each.ended or each.valid_until, now)
@@ -57,7 +60,7 @@ def price_chart(  # noqa: PLR0913 (what it shows)
         price = _price(each)
         if price and closes[place] / FAR <= price <= closes[place] * FAR and (ended or days[-1]) >= days[0]:
             span = {"since": days[place], "until": min(ended or days[-1], days[-1])}
-            lines.append({"level": each.attribute, "price": price, **told, **span})
+            lines.append({"level": LEVELS[each.attribute or ""], "price": price, **told, **span})
     holding = [_label(line) for line in lines if line["state"] == "holds"]
     ideas = [_label(line) for line in lines if line["state"] == "idea"]
     ended = sum(mark["state"] == "ended" for mark in marks)
@@ -66,6 +69,7 @@ def price_chart(  # noqa: PLR0913 (what it shows)
         *holding,
         *[f"recommended: {', '.join(ideas)}"][: len(ideas)],
         f"{len(marks)} statements" + f", {ended} of them superseded or over" * bool(ended),
+        *problems,
     ]
     frame = bars[["open", "high", "low", "close", "volume"]].round(DIGITS).assign(date=days)
     drawn = _drawn(frame, _labelled(lines, frame), marks)
@@ -127,13 +131,10 @@ def _label(line: Mapping[str, Any]) -> str:
     return f"{line['level']} {_figure(line['price'])}"
 
 
-def _recommended(idea: "Recommendation | None") -> list[dict[str, Any]]:
-    given = {name: getattr(idea, name, None) for name in ("entry", "stop", "target")}
-    return [
-        _line(name, price, f"{idea.action} {idea.symbol}", "recommended", state="idea")
-        for name, price in given.items()
-        if idea and price is not None
-    ]
+def _recommended(idea: "Recommendation") -> list[dict[str, Any]]:
+    given = {"entry": idea.entry, "stop": idea.stop, "target": idea.target}
+    said = f"{idea.action} {idea.symbol}"
+    return [_line(name, price, said, "recommended", "idea") for name, price in given.items() if price is not None]
 
 
 def _line(name: str, price: float, said: str, by: str, state: str = "holds") -> dict[str, Any]:
@@ -166,8 +167,11 @@ def _day(at: datetime | None, now: datetime) -> str:
 
 
 def _price(each: "Known") -> float | None:
-    """Return the level that a statement sets, if it sets one that is drawn."""
-    stated = numbers(each.value or "") if each.attribute in COLOURS else ()
+    """Return the price of what was stated, if it is drawn: a level's, or what a position that is open was paid."""
+    value = each.value or ""
+    if each.attribute == "position":
+        value = "" if value.startswith("closed") else value.partition("at ")[2]
+    stated = numbers(value) if each.attribute in LEVELS else ()
     return next((float(one.value) for one in stated if one.value and not one.unit), None)
 
 

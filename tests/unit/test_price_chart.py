@@ -98,6 +98,17 @@ def test_insights_hold_as_their_events_say(lab):
     assert found == {"entry 410.5": "holds", "stop 420": "ended", "stop 425": "holds", "target 480": "holds"}
 
 
+def test_what_was_paid_is_the_entry_until_the_position_is_closed_and_then_nothing_of_it_holds(anew):
+    lab = anew(broker=FrameBroker(bars()), clock=lambda: NOW)
+    say(lab, ("2024-02-01T15:00", "I bought 50 AAPL at 421."), ("2024-02-02T15:00", "My AAPL stop is 405."))
+    assert {(label, state) for label, *_, state in lines(lab.chart("AAPL"))} == {
+        ("entry 421", "holds"),
+        ("stop 405", "holds"),
+    }
+    say(lab, ("2024-03-06T15:00", "I sold all my AAPL at 445."))
+    assert {state for *_, state in lines(lab.chart("AAPL"))} == {"ended"}
+
+
 def test_a_level_of_before_a_split_is_no_line_and_its_words_stay(anew):
     lab = anew(broker=FrameBroker(bars(1 / 7)), clock=lambda: NOW)
     say(lab, ("2024-02-01T15:00", "My AAPL stop is 405."))
@@ -113,6 +124,14 @@ def test_an_idea_is_drawn_apart_from_what_holds(lab):
     assert "recommended: entry 450, stop 430, target 520" in repr(picture)
 
 
+def test_a_portfolio_that_cannot_be_had_is_told_and_the_bars_are_drawn(anew, monkeypatch):
+    broker = FrameBroker(bars())
+    monkeypatch.setattr(broker, "portfolio", lambda: 1 / 0)
+    assert "could not give the portfolio (ZeroDivisionError" in repr(
+        anew(broker=broker, clock=lambda: NOW).chart("AAPL")
+    )
+
+
 def test_hovering_a_bar_tells_its_prices_and_closes_alone_are_a_line(anew):
     lab = anew(broker=bars()[["symbol", "close"]].reset_index(names="date"), clock=lambda: NOW)
     layers = lab.chart("AAPL").chart.to_dict()["layer"]
@@ -122,7 +141,7 @@ def test_hovering_a_bar_tells_its_prices_and_closes_alone_are_a_line(anew):
 
 
 @pytest.mark.parametrize(
-    ("symbol", "days", "words"), [("ZZZ", 250, "no daily bars of ZZZ.*broker=frame"), ("AAPL", 0, "days must")]
+    ("symbol", "days", "words"), [("ZZZ", 250, "no daily bars of ZZZ.*broker=df"), ("AAPL", 0, "days must")]
 )
 def test_what_cannot_be_drawn_says_why_and_what_to_do(lab, symbol, days, words):
     with pytest.raises(ValueError, match=words):
