@@ -19,6 +19,7 @@ from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
 from gallump_lab.market.broker import SAMPLE_TIME, Broker, served
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.live import LiveBroker
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import recall, stated
 from gallump_lab.memory.distilling import Distillation
@@ -74,6 +75,8 @@ class Lab(Conversation, Archive):
         )
         self.insights = Insights(store, clock)
         market = served(broker, clock)
+        if isinstance(market, LiveBroker):
+            market.attach(store, clock)
         self._market = ContextBuilder(market, self.cache, clock=clock)
         self._distiller = AutoDistiller(store, clock, market.symbols)
 

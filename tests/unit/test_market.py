@@ -652,3 +652,12 @@ def test_records_take_what_numpy_and_pandas_give_and_stay_json():
     )
     assert MarketContext.from_dict(json.loads(json.dumps(context.to_dict()))) == context
     assert (quote.date, quote.at.utcoffset()) == (date(2024, 1, 2), timedelta(0))
+
+
+def test_what_is_named_outside_a_brokers_universe_is_not_asked_of_it_which_may_know_another_by_that_name(monkeypatch):
+    broker, asked = FileBroker(), []
+    give = broker.quotes
+    monkeypatch.setattr(broker, "quotes", lambda symbols: asked.extend(symbols) or give(symbols))
+    assert ContextBuilder(broker).build([], "IBM or Palantir, or $SHOP?", []).missing == ("SHOP", "PLTR")
+    assert "PLTR" not in asked
+    assert {"IBM", "SHOP"} <= {*asked}
