@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zipfile import BadZipFile
 
 from gallump_lab.lazy import duckdb, np, pd
-from gallump_lab.market.frames import ADJUSTED, BARS, MarketFileError, a_row_a_bar, as_frame
+from gallump_lab.market.frames import ADJUSTED, BARS, MarketFileError, a_row_a_bar
 from gallump_lab.market.market_context import one_line
 from gallump_lab.reading.columns import Names, places, plain
 from gallump_lab.reading.dates import exchange_day, iso_days
@@ -53,7 +53,7 @@ def make_bars(
 
     Parameters
     ----------
-    given : pandas.DataFrame
+    given : pandas.DataFrame or path
         In any of the forms of `FrameBroker`: symbol, date, close (USD), and perhaps open, high, low (the close stands
         for them) and volume; a row without a close is passed over. Of `Close` and `Adj Close` the first is taken, as it
         is on the basis of the others; if there is only the second, it alone. An optional column `split` says that
@@ -87,7 +87,7 @@ def make_bars(
     >>> make_bars(pd.DataFrame([day]), "mine", Problems())["AAPL"]["close"].tolist()
     [186.0]
     """
-    cells = _bar_cells(as_frame(given, source), source, symbol)
+    cells = _bar_cells(as_frame(given, source, problems, is_header), source, symbol)
     rate = cells.rates(cells.currencies(_PRICES), rates)
     symbols = cells.symbols()
     rows = pd.DataFrame(
@@ -156,31 +156,41 @@ def _bar_cells(frame: "pd.DataFrame", source: str, symbol: str | None) -> "Cells
     return cells
 
 
-def opened(source: Any, name: str, problems: Problems, header: Callable[[Iterable[str]], bool]) -> tuple[Any, str]:
-    """Return what a path leads to, and its name; anything else as it is, under the name that is given.
+def as_frame(given: Any, source: str, problems: Problems, header: Callable[[Iterable[str]], bool]) -> "pd.DataFrame":
+    """Return what a path leads to, or what is a frame or can become one: a series, frames by symbol, polars, Arrow.
 
     Of a workbook the first sheet is read. The cells of a file are texts; the frame's index numbers its lines or rows.
 
     Raises
     ------
     MarketFileError
-        If the file cannot be read.
+        If it is none of them, or the file cannot be read.
     """
-    if not isinstance(source, (str, Path)):
-        return source, name
-    path = check_readable(Path(source), MarketFileError)
+    if isinstance(given, (str, Path)):
+        return _read_file(check_readable(Path(given), MarketFileError), problems, header)
+    frame = given.to_pandas() if hasattr(given, "to_pandas") else given
+    if isinstance(frame, dict) and frame and all(isinstance(each, pd.DataFrame) for each in frame.values()):
+        frame = pd.concat(frame)
+    frame = frame.to_frame(frame.name) if isinstance(frame, pd.Series) else frame
+    if not isinstance(frame, pd.DataFrame):
+        msg = f"{source} must be a DataFrame, or a path of a CSV, parquet or Excel file, not {given!r:.60}."
+        raise MarketFileError(msg)
+    return frame
+
+
+def _read_file(path: Path, problems: Problems, header: Callable[[Iterable[str]], bool]) -> "pd.DataFrame":
+    kind = path.suffix.lower()
     try:
-        if path.suffix.lower() != ".parquet":
-            workbook = path.suffix.lower() in (".xlsx", ".xlsm", ".xls")
-            return read_csv(_sheet(path) if workbook else path, problems, header), path.name
+        if kind != ".parquet":
+            return read_csv(_sheet(path) if kind in (".xlsx", ".xlsm", ".xls") else path, problems, header)
         with scratch() as con:
             con.execute("set timezone = 'UTC'")
-            frame = con.read_parquet(glob.escape(str(path))).project("columns(*)::varchar").df()
+            frame: pd.DataFrame = con.read_parquet(glob.escape(str(path))).project("columns(*)::varchar").df()
     except (duckdb.Error, ValueError) as error:
         what = "cannot be read as parquet: " if isinstance(error, duckdb.Error) else ""
         msg = f"{path} {what}{str(error).splitlines()[0]}"
         raise MarketFileError(msg) from error
-    return frame.set_index(pd.RangeIndex(1, len(frame) + 1, name="row")), path.name
+    return frame.set_index(pd.RangeIndex(1, len(frame) + 1, name="row"))
 
 
 def _sheet(path: Path) -> io.StringIO:
@@ -193,12 +203,16 @@ def _sheet(path: Path) -> io.StringIO:
     except (BadZipFile, KeyError, ValueError) as error:
         msg = f"cannot be read as Excel: {str(error).rstrip('.')}. Save it as .xlsx or CSV"
         raise ValueError(msg) from error
-    return io.StringIO(sheet.to_csv(header=False, index=False))
+    return io.StringIO(sheet.replace(r"\s+", " ", regex=True).to_csv(header=False, index=False))
+
+
+def named(given: Any, name: str) -> str:
+    """Return the name of a file, if a path is given; else the name that is."""
+    return one_line(Path(given).name) if isinstance(given, (str, Path)) else name  # it may hold bytes that are no text
 
 
 def source_name(source: str, problems: Problems) -> str:
     """Return a source's name, with the number of its rows that were left out."""
-    source = one_line(source)  # a file's name may hold bytes that are no text
     return f"{source}, {counted(problems.left_out, 'rows')} left out" if problems.left_out else source
 
 
@@ -217,9 +231,8 @@ class Cells:
         """The number of each row in its source."""
         self.names = {name: str(frame.columns[place]).strip() for name, place in own.items()}
         """By column: what it is called in the frame."""
-        self.text: dict[str, list[str | None]] = {
-            name: [*map(filled, frame.iloc[:, own[name]])] if name in own else [None] * len(frame) for name in known
-        }
+        columns = {name: frame.iloc[:, place].tolist() for name, place in own.items()}
+        self.text = {name: [*map(filled, columns.get(name, [None] * len(frame)))] for name in known}
         self.faults: dict[int, str] = {}
         """By a row's place: what is wrong with it."""
         main = {name: called for name, called in self.names.items() if name not in _ASIDE}
@@ -242,10 +255,14 @@ class Cells:
 
     def currencies(self, money: Iterable[str]) -> list[str]:
         """Return the currency that each row or a number of it names, else ""; leave bare numbers in the cells."""
-        codes = [currency(cell or "")[1] or (cell or "").upper() for cell in self.text["currency"]]
+        known = {cell: (currency(cell)[1] or cell.upper()) if cell else "" for cell in {*self.text["currency"]}}
+        codes = [known[cell] for cell in self.text["currency"]]
         for name in money:
             header = currency(self.names.get(name, ""))[1]
-            parted = {cell: currency(cell) for cell in {*self.text[name]} if cell}
+            cells = {cell for cell in self.text[name] if cell}
+            if not header and re.fullmatch(r"[\d.,-]*", "".join(cells)):
+                continue  # bare numbers, which may be many
+            parted = {cell: currency(cell) for cell in cells}
             named = {cell: code or ("USD" if "$" in cell else header) for cell, (_, code) in parted.items()}
             if any(named.values()):
                 codes = [code or named.get(cell or "", "") for code, cell in zip(codes, self.text[name], strict=True)]

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from gallump_lab.lazy import pd
 from gallump_lab.market.bar_cache import Known, as_traded, in_lab, load, save
-from gallump_lab.market.bars import Rates, opened
+from gallump_lab.market.bars import Rates, named
 from gallump_lab.market.context_builder import failure
 from gallump_lab.market.market_context import Portfolio, Quote
-from gallump_lab.market.positions import is_header, make_portfolio
+from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.names import well_known
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems
@@ -151,8 +151,7 @@ class LiveBroker:
         self._pause, self._until = 0.0, datetime.min.replace(tzinfo=UTC)
         self._portfolio, problems = Portfolio(), Problems()
         if positions is not None:
-            frame, source = opened(positions, "your positions", problems, is_header)
-            self._portfolio = make_portfolio(frame, source, problems, rates)
+            self._portfolio = make_portfolio(positions, named(positions, "your positions"), problems, rates)
         self.read, self.problems = tuple(problems.read), problems.describe()
         if self.problems:
             warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)

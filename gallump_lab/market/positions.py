@@ -8,11 +8,11 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import np, pd, regex
-from gallump_lab.market.bars import Cells, Rates, filled, source_name
-from gallump_lab.market.frames import MarketFileError, as_frame, with_index
+from gallump_lab.market.bars import Cells, Rates, as_frame, filled, source_name
+from gallump_lab.market.frames import MarketFileError, with_index
 from gallump_lab.market.market_context import Portfolio, Position
 from gallump_lab.reading.columns import Names, places
-from gallump_lab.reading.numbers import CURRENCIES, readings
+from gallump_lab.reading.numbers import CURRENCIES, currency, readings
 from gallump_lab.reading.text_files import Problems, counted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def make_portfolio(given: Any, source: str, problems: Problems, rates: Rates | N
 
     Parameters
     ----------
-    given : pandas.DataFrame
+    given : pandas.DataFrame or path
         The columns symbol, quantity and entry (USD per share, 0 if nothing was paid, empty if it is not known), or
         others of `POSITIONS`: where there is a total instead of an entry, it is divided by the quantity. A row whose
         symbol or name is CASH or a currency that has no entry other than 1, or that is of the money market, is cash.
@@ -85,9 +85,10 @@ def make_portfolio(given: Any, source: str, problems: Problems, rates: Rates | N
     MarketFileError
         If it lacks a column or holds no row that can be used, or a rate is no number above 0.
     """
-    cells, passed = _held(with_index(as_frame(given, source), POSITIONS), source)
+    cells, passed = _held(with_index(as_frame(given, source, problems, is_header), POSITIONS), source)
     called = np.array([symbol or "unnamed" for symbol in cells.text["symbol"]])
-    codes = np.array(cells.currencies(["quantity", "entry", "total", "value", "price"]), object)
+    codes = cells.currencies(["quantity", "entry", "total", "value", "price"])
+    codes = [code or currency(symbol)[1] for code, symbol in zip(codes, called, strict=True)]
     _sort_out(cells)
     symbols, quantity = np.array(cells.symbols(), object), cells.numbers("quantity")
     short = [(side or "").lower().startswith(("short", "sell", "sold")) for side in cells.text["side"]]

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import alt, pd
+from gallump_lab.memory.insights import ANALYST
 from gallump_lab.memory.rules import FAR
 from gallump_lab.memory.text import one_line
 from gallump_lab.reading.numbers import numbers
@@ -68,7 +69,7 @@ def price_chart(  # noqa: PLR0913 (what it shows)
     facts = [
         *holding,
         *[f"recommended: {', '.join(ideas)}"][: len(ideas)],
-        f"{len(marks)} statements" + f", {ended} of them superseded or over" * bool(ended),
+        f"{len(marks)} statements" + f", {ended} of them superseded or over (pale)" * bool(ended),
         *problems,
     ]
     frame = bars[["open", "high", "low", "close", "volume"]].round(DIGITS).assign(date=days)
@@ -81,11 +82,12 @@ def _drawn(bars: "pd.DataFrame", lines: Sequence[Mapping[str, Any]], marks: Sequ
     own, pale = alt.Color("colour:N", scale=None), alt.Opacity("opacity:Q", scale=None)
     rising = bars["close"] >= bars["open"]
     base = alt.Chart(bars.assign(colour=rising.map({True: BARS["up"], False: BARS["down"]}))).encode(
-        x=alt.X("date:T", title=None), color=own
+        x=alt.X("date:T", title=None, scale=alt.Scale(type="utc")),
+        color=own,  # a day is the same day everywhere
     )
     width = WIDTH / len(bars)
     figures = [name for name in ("open", "high", "low", "close", "volume") if bars[name].notna().any()]
-    told = [alt.Tooltip("date:T", format="%Y-%m-%d"), *(alt.Tooltip(f"{name}:Q", format=",.10~g") for name in figures)]
+    told = ["date:N", *(alt.Tooltip(f"{name}:Q", format=",.10~g") for name in figures)]
     layers = [
         base.mark_line(strokeWidth=1).encode(y=y("close:Q"), color=alt.value(INK))
         if (bars["high"] == bars["low"]).all()
@@ -100,13 +102,8 @@ def _drawn(bars: "pd.DataFrame", lines: Sequence[Mapping[str, Any]], marks: Sequ
         level = alt.Chart(pd.DataFrame(lines)).encode(color=own, opacity=pale)
         dash = alt.StrokeDash("state:N", scale=alt.Scale(domain=[*DASHES], range=[*DASHES.values()]), legend=None)
         rule = level.mark_rule(strokeWidth=2).encode(x="since:T", x2="until:T", y=y("price:Q"), strokeDash=dash)
-        ended = "datum.state == 'ended'"
-        text = level.encode(y="label_at:Q", text="label:N")
-        layers += [
-            rule.encode(tooltip=["label:N", *said]),
-            text.mark_text(align="left", dx=4).encode(x="until:T").transform_filter(f"!({ended})"),
-            text.mark_text(align="left", dy=-7, fontSize=9).encode(x="since:T").transform_filter(ended),
-        ]
+        label = level.mark_text(align="left", dx=4).transform_filter("datum.state != 'ended'")
+        layers += [rule.encode(tooltip=["label:N", *said]), label.encode(x="until:T", y="label_at:Q", text="label:N")]
     if marks:
         mark = alt.Chart(pd.DataFrame(marks)).mark_point(filled=True, size=60, shape="diamond", color=MARK)
         layers.append(mark.encode(x="day:T", y=y("close:Q"), opacity=pale, tooltip=said))
@@ -128,7 +125,7 @@ def _labelled(lines: Sequence[dict[str, Any]], bars: "pd.DataFrame") -> list[dic
 
 
 def _label(line: Mapping[str, Any]) -> str:
-    return f"{line['level']} {_figure(line['price'])}"
+    return f"{line['level']} {line['price']:,.10g}" + f", {line['speaker']}" * bool(line["speaker"])
 
 
 def _recommended(idea: "Recommendation") -> list[dict[str, Any]]:
@@ -138,7 +135,7 @@ def _recommended(idea: "Recommendation") -> list[dict[str, Any]]:
 
 
 def _line(name: str, price: float, said: str, by: str, state: str = "holds") -> dict[str, Any]:
-    more = {"said": said, "by": by, "when": "", "holds": "", "opacity": 1.0}
+    more = {"said": said, "by": by, "when": "", "holds": "", "speaker": None, "opacity": 1.0}
     return {"level": name, "price": round(price, DIGITS), "state": state, **more}
 
 
@@ -148,7 +145,8 @@ def _told(each: "Known", newer: "Known | None", now: datetime) -> dict[str, Any]
     holds = "yes" if over is None else f"until {_day(over, now)}" + (f", then: {_short(newer.text)}" if newer else "")
     return {
         "said": _short(each.text),
-        "by": each.speaker or "analyst",
+        "by": each.speaker or ANALYST,
+        "speaker": each.speaker,
         "when": f"{times.aware(each.valid_from, now.tzinfo):%Y-%m-%d %H:%M}",
         "holds": holds,
         "state": "ended" if over else "holds",
@@ -173,7 +171,3 @@ def _price(each: "Known") -> float | None:
         value = "" if value.startswith("closed") else value.partition("at ")[2]
     stated = numbers(value) if each.attribute in LEVELS else ()
     return next((float(one.value) for one in stated if one.value and not one.unit), None)
-
-
-def _figure(price: float) -> str:
-    return f"{price:,.10g}"

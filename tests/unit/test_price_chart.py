@@ -62,7 +62,7 @@ def test_what_is_held_and_the_stop_and_target_that_hold_are_lines_and_the_older_
     assert pale["stop 405"] < pale["stop 415"] == 1
     assert repr(picture) == (
         "AAPL closed at 452.00 on 2024-03-14; entry 410.5; target 500; stop 415; "
-        "3 statements, 1 of them superseded or over"
+        "3 statements, 1 of them superseded or over (pale)"
     )
     assert picture.png().startswith(b"\x89PNG")
 
@@ -74,6 +74,7 @@ def test_a_statement_is_a_mark_at_its_days_close_with_its_words_speaker_time_and
     assert (first["said"], first["by"], first["when"]) == ("Mara: My AAPL stop is 405", "Mara", "2024-02-03 15:00")
     assert first["holds"] == "until 2024-03-05, then: Mara: AAPL stop to 415"
     assert second["holds"] == "yes"
+    assert [label for label, *_ in lines(lab.chart("AAPL"))][:2] == ["stop 405, Mara", "entry 410.5"]
 
 
 def test_nothing_later_than_the_clock_is_drawn(lab, anew):
@@ -136,6 +137,7 @@ def test_hovering_a_bar_tells_its_prices_and_closes_alone_are_a_line(anew):
     lab = anew(broker=bars()[["symbol", "close"]].reset_index(names="date"), clock=lambda: NOW)
     layers = lab.chart("AAPL").chart.to_dict()["layer"]
     assert [layer["mark"]["type"] for layer in layers] == ["line", "bar"]
+    assert layers[0]["encoding"]["x"]["scale"]["type"] == "utc"  # a day is the same day in New York and Tokyo
     told = [each["field"] for each in layers[-1]["encoding"]["tooltip"]]
     assert told == ["date", "open", "high", "low", "close"]  # no volume is known
 
