@@ -19,13 +19,13 @@ from gallump_lab.brain.distiller import AutoDistiller
 from gallump_lab.config import Config
 from gallump_lab.market.broker import SAMPLE_TIME, Broker, served
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.live import LiveBroker
 from gallump_lab.memory import context as memory
-from gallump_lab.memory import recall
+from gallump_lab.memory import recall, stated
 from gallump_lab.memory.distilling import Distillation
 from gallump_lab.memory.insights import Insights
 from gallump_lab.memory.records import AsOf, whole
 from gallump_lab.memory.sessions import SessionManager, new_id
-from gallump_lab.memory.stated import stated
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import Cache, Store, connect, times
@@ -75,6 +75,8 @@ class Lab(Conversation, Archive):
         )
         self.insights = Insights(store, clock)
         market = served(broker, clock)
+        if isinstance(market, LiveBroker):
+            market.attach(store, clock)
         self._market = ContextBuilder(market, self.cache, clock=clock)
         self._distiller = AutoDistiller(store, clock, market.symbols)
 
@@ -227,9 +229,10 @@ class Lab(Conversation, Archive):
         symbol, days = validate_symbol(symbol), whole(days, "days", 1)
         with self.store.read() as con:
             now = self.sessions.here(self._in_force(con))
-            said = stated(con, symbol, now)
-        bars, held = self._market.daily(symbol, days, now)
-        return price_chart(symbol, bars, held, said, now=now, idea=idea)
+            known = stated.said(con, symbol, now)
+        bars, held, problems = self._market.daily(symbol, days, now)
+        found = stated.stated(symbol, *known)
+        return price_chart(symbol, bars, held, found, now=now, idea=idea, problems=problems)
 
     def distill(
         self,

@@ -121,7 +121,8 @@ def _trend(trend: "Trend | None") -> str:
 
 def _holding(market: "MarketContext", symbol: str) -> str:
     lots = [
-        f"{'holds' if each.quantity >= 0 else 'is short'} {abs(each.quantity):,.10g} at an entry of {_usd(each.entry)}"
+        f"{'holds' if each.quantity >= 0 else 'is short'} {abs(each.quantity):,.10g}"
+        + (f" at an entry of {_usd(each.entry)}" if each.entry is not None else "")
         for each in _lots(market, symbol)
     ]
     return f"The portfolio {' and '.join(lots)}." if lots else ""

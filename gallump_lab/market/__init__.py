@@ -1,8 +1,9 @@
 """The guide's market context: bars, quotes, portfolio and scanner for a prompt."""
 
-from gallump_lab.market.bars import MarketFileError
 from gallump_lab.market.broker import Broker, FileBroker, FrameBroker
 from gallump_lab.market.context_builder import ContextBuilder
+from gallump_lab.market.frames import MarketFileError
+from gallump_lab.market.live import LiveBroker
 from gallump_lab.market.market_context import (
     MarketContext,
     Mover,
@@ -14,6 +15,7 @@ from gallump_lab.market.market_context import (
     freshness,
 )
 from gallump_lab.market.scanner import MarketScanner
+from gallump_lab.market.yahoo import YahooBroker
 from gallump_lab.reading.symbols import SymbolError, validate_symbol, validate_symbols
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "ContextBuilder",
     "FileBroker",
     "FrameBroker",
+    "LiveBroker",
     "MarketContext",
     "MarketFileError",
     "MarketScanner",
@@ -31,6 +34,7 @@ __all__ = [
     "Quote",
     "SymbolError",
     "Trend",
+    "YahooBroker",
     "freshness",
     "validate_symbol",
     "validate_symbols",

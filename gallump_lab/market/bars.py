@@ -2,7 +2,9 @@
 
 import glob
 import io
-from collections.abc import Callable, Iterable, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zipfile import BadZipFile
 
 from gallump_lab.lazy import duckdb, np, pd
-from gallump_lab.market.frames import ADJUSTED, BARS, a_row_a_bar
+from gallump_lab.market.frames import ADJUSTED, BARS, MarketFileError, a_row_a_bar
 from gallump_lab.market.market_context import one_line
 from gallump_lab.reading.columns import Names, places, plain
-from gallump_lab.reading.dates import exchange_day
-from gallump_lab.reading.numbers import NOTHING, Decimal, decimal_sign, read_number
-from gallump_lab.reading.symbols import SymbolError, validate_symbol
+from gallump_lab.reading.dates import exchange_day, iso_days
+from gallump_lab.reading.numbers import NOTHING, Decimal, currency, decimal_sign, read_number
+from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems, check_readable, counted, read_csv
 from gallump_lab.store import scratch
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Bars: TypeAlias = "dict[str, dict[str, NDArray[Any]]]"
 """Columns by symbol, as `make_bars` returns them."""
+Rates: TypeAlias = Mapping[str, float]
+"""USD per unit of other currencies: {"EUR": 1.08}; of GBX (pence) a hundredth of GBP's, unless it has its own."""
 
 _KEY = ["symbol", "date"]
 _PRICES = ["open", "high", "low", "close"]
@@ -33,27 +37,23 @@ _MEND = (
     "Bars have a row for each symbol and day with the columns symbol, date and close; or days in the index, and the "
     'symbol given by symbol="AAPL"; or two-level columns; or closes, a column a symbol.'
 )
-_BASIS = ("the close as traded, not adjusted for dividends", "the close adjusted for dividends")
-_EXCEL = frozenset({".xlsx", ".xlsm", ".xls"})
+_ASIDE = {"name", "kind", "account", "total", "price", "value"}
+_MISSING = "must be given, not empty"
 ROUNDED = 0.005
 """An open or a close may lie outside the day's range by so much of it, as sources round."""
 
 
-class MarketFileError(ValueError):
-    """A source of bars or positions cannot be used; the message names it, column and row, and how to mend it."""
-
-
 def make_bars(
-    frame: "pd.DataFrame | pd.Series[Any]", source: str, problems: Problems, symbol: str | None = None
+    given: Any, source: str, problems: Problems, symbol: str | None = None, rates: Rates | None = None
 ) -> Bars:
     """Make daily bars from a frame.
 
-    A row that cannot be used (no symbol or date, an unreadable number, a price of 0, a high below its low, a symbol's
-    day once more with other values) is left out and told.
+    A row that cannot be used (no symbol or date, an unreadable number, a price of 0, a high below its low, a currency
+    without a rate, a symbol's day once more with other values) is left out and told.
 
     Parameters
     ----------
-    frame : pandas.DataFrame
+    given : pandas.DataFrame or path
         In any of the forms of `FrameBroker`: symbol, date, close (USD), and perhaps open, high, low (the close stands
         for them) and volume; a row without a close is passed over. Of `Close` and `Adj Close` the first is taken, as it
         is on the basis of the others; if there is only the second, it alone. An optional column `split` says that
@@ -65,6 +65,8 @@ def make_bars(
         Takes what was left out, and what was understood.
     symbol : str, optional
         What the bars are of, where the frame does not say it.
+    rates : mapping of str to float, optional
+        See `Rates`; one rate for all days.
 
     Returns
     -------
@@ -85,7 +87,8 @@ def make_bars(
     >>> make_bars(pd.DataFrame([day]), "mine", Problems())["AAPL"]["close"].tolist()
     [186.0]
     """
-    cells = _bar_cells(frame, source, problems, symbol)
+    cells = _bar_cells(as_frame(given, source, problems, is_header), source, symbol)
+    rate = cells.rates(cells.currencies(_PRICES), rates)
     symbols = cells.symbols()
     rows = pd.DataFrame(
         {"row": range(len(symbols)), "symbol": symbols, "date": np.array(cells.days(symbols), "datetime64[us]")}
@@ -110,6 +113,7 @@ def make_bars(
         cells.check(name, beyond, "must lie between the low and the high")
     cells.check("volume", rows["volume"] < 0, "must be 0 or more")
     cells.leave_out(problems)
+    rows[_PRICES] = rows[_PRICES].mul(rate, axis=0)
     bars = rows[cells.sound() & rows["close"].notna()].drop_duplicates([*_KEY, *_NUMBERS])
     twice = bars.duplicated(_KEY, keep=False)
     for row in bars.loc[twice, "row"]:
@@ -125,49 +129,63 @@ def make_bars(
     for name in _PRICES:
         bars[name] = bars[name].fillna(bars["close"])
     columns = ["date", *_NUMBERS, "shares"]
+    problems.read += cells.read
     return {str(symbol): {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
 
 
-def _bar_cells(frame: Any, source: str, problems: Problems, symbol: str | None) -> "Cells":
-    """Return the cells of a frame of bars, and tell what was understood."""
-    if not isinstance(frame, (pd.DataFrame, pd.Series)):
-        msg = f"{source} must be a pandas DataFrame of daily bars, or FileBroker(path) for a file, not {frame!r:.60}."
-        raise MarketFileError(msg)
+def is_header(names: Iterable[str]) -> bool:
+    """Return whether a line names the columns of bars, below others such as a title."""
+    names = [name for name in names if name]
+    return len(names) > 1 and "date" in places(names, BARS) and not any(name[0].isdigit() for name in names)
+
+
+def _bar_cells(frame: "pd.DataFrame", source: str, symbol: str | None) -> "Cells":
+    """Return the cells of a frame of bars."""
     frame = a_row_a_bar(frame, symbol)
     names = [plain(name) for name in frame.columns]
-    there, adjusted = places(names, BARS), not {*names}.isdisjoint(ADJUSTED)
-    alone = adjusted and names[there["close"]] in ADJUSTED
+    there = places(frame.columns, BARS)
+    adjusted = [bool(re.fullmatch(ADJUSTED, name)) for name in names]
+    alone = "close" in there and adjusted[there["close"]]
     if alone:  # the day's range is on another basis
         frame = frame.iloc[:, [place for place in range(len(names)) if place not in map(there.get, _PRICES[:3])]]
     cells = Cells(frame, source, BARS, (*_KEY, "close"), _MEND)
-    closes = ", ".join(name for name in _PRICES if name not in cells.names)
-    said = [cells.understood(), _BASIS[alone] if adjusted else "", f"the close stands for {closes}" if closes else ""]
-    problems.read.append("; ".join(filter(None, said)) + ".")
+    if any(adjusted):
+        cells.read.append(f"the close {'' if alone else 'as traded, not '}adjusted for dividends")
+    if closes := ", ".join(name for name in _PRICES if name not in cells.names):
+        cells.read.append(f"the close stands for {closes}")
     return cells
 
 
-def read_table(
-    path: Path, problems: Problems, is_header: Callable[[Iterable[object]], bool] | None = None
-) -> "pd.DataFrame":
-    """Read the cells of a CSV, parquet or Excel file as texts; the frame's index numbers its lines or rows.
+def as_frame(given: Any, source: str, problems: Problems, header: Callable[[Iterable[str]], bool]) -> "pd.DataFrame":
+    """Return what a path leads to, or what is a frame or can become one: a series, frames by symbol, polars, Arrow.
 
-    Of a workbook the first sheet is read; `is_header` tells the header of CSV and Excel, which otherwise is their first
-    line.
+    Of a workbook the first sheet is read. The cells of a file are texts; the frame's index numbers its lines or rows.
 
     Raises
     ------
     MarketFileError
-        If it cannot be read.
+        If it is none of them, or the file cannot be read.
     """
-    check_readable(path, MarketFileError)
+    if isinstance(given, (str, Path)):
+        return _read_file(check_readable(Path(given), MarketFileError), problems, header)
+    frame = given.to_pandas() if hasattr(given, "to_pandas") else given
+    if isinstance(frame, dict) and frame and all(isinstance(each, pd.DataFrame) for each in frame.values()):
+        frame = pd.concat(frame)
+    frame = frame.to_frame(frame.name) if isinstance(frame, pd.Series) else frame
+    if not isinstance(frame, pd.DataFrame):
+        msg = f"{source} must be a DataFrame, or a path of a CSV, parquet or Excel file, not {given!r:.60}."
+        raise MarketFileError(msg)
+    return frame
+
+
+def _read_file(path: Path, problems: Problems, header: Callable[[Iterable[str]], bool]) -> "pd.DataFrame":
     kind = path.suffix.lower()
     try:
         if kind != ".parquet":
-            return read_csv(_sheet(path) if kind in _EXCEL else path, problems, is_header)
+            return read_csv(_sheet(path) if kind in (".xlsx", ".xlsm", ".xls") else path, problems, header)
         with scratch() as con:
             con.execute("set timezone = 'UTC'")
-            file = con.read_parquet(glob.escape(str(path)))
-            frame: pd.DataFrame = file.project("columns(*)::varchar").df()
+            frame: pd.DataFrame = con.read_parquet(glob.escape(str(path))).project("columns(*)::varchar").df()
     except (duckdb.Error, ValueError) as error:
         what = "cannot be read as parquet: " if isinstance(error, duckdb.Error) else ""
         msg = f"{path} {what}{str(error).splitlines()[0]}"
@@ -185,12 +203,16 @@ def _sheet(path: Path) -> io.StringIO:
     except (BadZipFile, KeyError, ValueError) as error:
         msg = f"cannot be read as Excel: {str(error).rstrip('.')}. Save it as .xlsx or CSV"
         raise ValueError(msg) from error
-    return io.StringIO(sheet.to_csv(header=False, index=False))
+    return io.StringIO(sheet.replace(r"\s+", " ", regex=True).to_csv(header=False, index=False))
+
+
+def named(given: Any, name: str) -> str:
+    """Return the name of a file, if a path is given; else the name that is."""
+    return one_line(Path(given).name) if isinstance(given, (str, Path)) else name  # it may hold bytes that are no text
 
 
 def source_name(source: str, problems: Problems) -> str:
     """Return a source's name, with the number of its rows that were left out."""
-    source = one_line(source)  # a file's name may hold bytes that are no text
     return f"{source}, {counted(problems.left_out, 'rows')} left out" if problems.left_out else source
 
 
@@ -209,18 +231,17 @@ class Cells:
         """The number of each row in its source."""
         self.names = {name: str(frame.columns[place]).strip() for name, place in own.items()}
         """By column: what it is called in the frame."""
-        self.unused = [str(name) for place, name in enumerate(frame.columns) if place not in own.values() and str(name)]
-        self.text: dict[str, list[str | None]] = {
-            name: [*map(given, frame.iloc[:, own[name]])] if name in own else [None] * len(frame) for name in known
-        }
+        columns = {name: frame.iloc[:, place].tolist() for name, place in own.items()}
+        self.text = {name: [*map(filled, columns.get(name, [None] * len(frame)))] for name in known}
         self.faults: dict[int, str] = {}
         """By a row's place: what is wrong with it."""
-
-    def understood(self) -> str:
-        """Return in words which columns are taken under another name, and which are not used."""
-        taken = [f"{name} is {self.names[name]!r}" for name in self.names if name != self._called(name)]
-        unused = f"not used: {', '.join(self.unused):.300}" if self.unused else ""
-        return "; ".join(filter(None, [", ".join(taken), unused])) or f"columns {', '.join(self.names)}"
+        main = {name: called for name, called in self.names.items() if name not in _ASIDE}
+        taken = [f"{called!r} is the {name}" for name, called in main.items() if name not in plain(called)]
+        unused = [str(name) for place, name in enumerate(frame.columns) if place not in own.values() and str(name)]
+        self.read = [", ".join(taken)] if taken else []
+        """What was understood, in words."""
+        self.read += [f"not used: {', '.join(unused):.300}"] if unused else []
+        self.read = self.read or [f"columns {', '.join(main.values())}"]
 
     def _called(self, name: str) -> str:
         own = self.names.get(name, name)
@@ -232,6 +253,41 @@ class Cells:
         parts = [str(part).removesuffix(" 00:00:00") for part in (row if isinstance(row, tuple) else (row,))]
         return f"{self.label} {' '.join(parts)}"
 
+    def currencies(self, money: Iterable[str]) -> list[str]:
+        """Return the currency that each row or a number of it names, else ""; leave bare numbers in the cells."""
+        known = {cell: (currency(cell)[1] or cell.upper()) if cell else "" for cell in {*self.text["currency"]}}
+        codes = [known[cell] for cell in self.text["currency"]]
+        for name in money:
+            header = currency(self.names.get(name, ""))[1]
+            cells = {cell for cell in self.text[name] if cell}
+            if not header and re.fullmatch(r"[\d.,-]*", "".join(cells)):
+                continue  # bare numbers, which may be many
+            parted = {cell: currency(cell) for cell in cells}
+            named = {cell: code or ("USD" if "$" in cell else header) for cell, (_, code) in parted.items()}
+            if any(named.values()):
+                codes = [code or named.get(cell or "", "") for code, cell in zip(codes, self.text[name], strict=True)]
+                self.text[name] = [cell and (parted[cell][0] or None) for cell in self.text[name]]
+        return codes
+
+    def rates(self, codes: Iterable[str], given: Rates | None) -> "NDArray[Any]":
+        """Return the USD per unit of each row's currency; a row in one without a rate is faulty.
+
+        Raises
+        ------
+        MarketFileError
+            If a rate is no number above 0.
+        """
+        rates = {"USD": 1.0} | {code.upper(): rate for code, rate in (given or {}).items()}
+        if not all(isinstance(rate, (int, float)) and 0 < rate < math.inf for rate in rates.values()):
+            msg = f"rates must hold USD per unit of each currency, such as {{'EUR': 1.08}}, not {given!r:.100}."
+            raise MarketFileError(msg)
+        rates |= {"GBX": rates["GBP"] / 100} if "GBP" in rates and "GBX" not in rates else {}
+        for place, code in enumerate(codes):
+            if code and code not in rates:
+                self.faults.setdefault(place, f"it is in {code}; give rates={{{code!r}: USD per {code}}} to take it")
+        self.read += [f"{code} at {rates[code]:g} USD" for code in sorted(rates.keys() & {*codes} - {"USD"})]
+        return np.array([rates.get(code, 1.0) for code in codes])
+
     @cached_property
     def _sign(self) -> Decimal | None:
         """The decimal sign of all its numbers."""
@@ -240,13 +296,16 @@ class Cells:
 
     def symbols(self) -> list[str | None]:
         """Return each row's symbol; None where it is faulty."""
-        return self._read("symbol", self.text["symbol"], _symbol, "must be given, not empty")
+        return self._read("symbol", self.text["symbol"], lambda cell: validate_symbol(cell, ""), _MISSING)
 
     def days(self, symbols: Sequence[str | None]) -> list[date | None]:
         """Return each row's day at the exchange of its symbol; None where it is faulty."""
         exchanges = {symbol: symbol.rpartition(".")[2] if symbol and "." in symbol else "" for symbol in {*symbols}}
-        cells = [text and (text, exchanges[symbol]) for text, symbol in zip(self.text["date"], symbols, strict=True)]
-        return self._read("date", cells, lambda cell: exchange_day(*cell), "must be given, not empty")
+        told = iso_days({text for text in self.text["date"] if text})
+        self.read += [f"{text} is {day}" for text, day in [*told.items()][:1]]
+        texts = zip(self.text["date"], symbols, strict=True)
+        cells = [text and (told.get(text, text), exchanges[symbol]) for text, symbol in texts]
+        return self._read("date", cells, lambda cell: exchange_day(*cell), _MISSING)
 
     def numbers(self, name: str) -> "NDArray[Any]":
         """Return a column's numbers; NaN where there is nothing or it is faulty."""
@@ -258,7 +317,7 @@ class Cells:
             try:
                 values[cell] = read(cell)
             except ValueError as error:
-                values[cell], faults[cell] = None, str(error)
+                values[cell], faults[cell] = None, str(error).strip()
         for place in [place for place, cell in enumerate(cells) if cell in faults] if faults else ():
             self.faults.setdefault(place, f"{self._called(name)} {faults[cells[place]]}")
         return [values[cell] for cell in cells]
@@ -267,9 +326,8 @@ class Cells:
         """Keep as a fault of a column where something is wrong with a row that has none yet."""
         for place in np.flatnonzero(wrong).tolist():
             cell = self.text[name][place]
-            self.faults.setdefault(
-                place, f"{self._called(name)} {words}, not {'empty' if cell is None else repr(cell)[:60]}"
-            )
+            found = "empty" if cell is None else repr(cell)[:60]
+            self.faults.setdefault(place, f"{self._called(name)} {words}, not {found}")
 
     def sound(self) -> "NDArray[Any]":
         """Return for each row whether it has no fault."""
@@ -283,15 +341,7 @@ class Cells:
             problems.leave_out(self.where(place), why)
 
 
-def given(cell: object) -> str | None:
+def filled(cell: object) -> str | None:
     """Return a cell as text; None where it holds nothing."""
     text = "" if cell is None else str(cell).strip()
     return None if text.lower() in NOTHING else text
-
-
-def _symbol(text: str) -> str:
-    try:
-        return validate_symbol(text)
-    except SymbolError:
-        msg = f"must be a symbol such as AAPL, BRK.B or ^GSPC, not {text!r:.60}"
-        raise ValueError(msg) from None

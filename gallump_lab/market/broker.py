@@ -2,17 +2,16 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gallump_lab.bundled import bundled
 from gallump_lab.lazy import np, pd
-from gallump_lab.market.bars import Bars, make_bars, read_table, source_name
+from gallump_lab.market.bars import Bars, Rates, make_bars, named, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
-from gallump_lab.market.positions import is_header, make_portfolio
+from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems, counted
 from gallump_lab.store import times
@@ -68,24 +67,30 @@ class FrameBroker:
 
     Each of these is understood, whatever the case and spacing of the names ("Adj Close", adjClose):
 
-    - a row a bar: symbol (ticker), date, open, high, low, close, volume; all but symbol, date and close may be missing;
+    - a row a bar: symbol (AAPL), date (2024-01-02), open, high, low, close (185.64), volume; all but symbol, date and
+      close may be missing;
     - one symbol: the same without a symbol, the days in a column or the index, and `symbol="AAPL"`;
     - two-level columns as yfinance gives them, fields and symbols in either order, the days in the index;
-    - closes: a column a symbol, the days in a column or the index.
+    - closes: a column a symbol, the days in a column or the index;
+    - of each a path too, of a CSV, parquet or Excel (the extra `excel`) file.
 
     Prices are adjusted for the splits up to the last bar seen, if a column `split` tells them (see `bars.make_bars`),
-    and for nothing else; of Close and Adj Close the first is taken.
+    and for nothing else; of Close and Adj Close the first is taken. Rows that cannot be used are left out: a warning
+    names them, `problems` holds them, and the prompt is told how many they are.
 
     Parameters
     ----------
-    bars : pandas.DataFrame
+    bars : pandas.DataFrame or path
         Daily bars in USD.
-    positions : pandas.DataFrame, optional
-        The columns symbol, quantity and entry (Average Cost, Cost Basis, ...; see `positions.make_portfolio`).
+    positions : pandas.DataFrame or path, optional
+        A row a position: symbol (AAPL), quantity (100; -50 if sold short), and what was paid, if it is known: entry or
+        Average Cost (150.25) per share, or Cost Basis (15,025.00) for all; perhaps currency (EUR), account and others
+        (see `positions.make_portfolio`). In a broker's export lines before the header and after the last position are
+        passed over.
     symbol : str, optional
         What the bars are of, where nothing in them tells.
     rates : mapping of str to float, optional
-        USD per unit of the currencies of positions, {"EUR": 1.08}; what has no rate is left out.
+        USD per unit of other currencies, {"EUR": 1.08}; what names a currency without a rate is left out.
     clock : callable, optional
         Tells the time, UTC: a bar is seen once its day's market has closed (`CLOSED`), so that nothing later than the
         moment is known. None for every bar.
@@ -93,7 +98,7 @@ class FrameBroker:
     Raises
     ------
     MarketFileError
-        If a frame cannot be used; the message names its columns, and how to mend it.
+        If a source cannot be used; the message names its columns, or column and row, and how to mend it.
 
     Examples
     --------
@@ -104,31 +109,42 @@ class FrameBroker:
     """
 
     live = False
+    name = "bundled sample of daily bars"
+    read: tuple[str, ...] = ()
+    """What was understood, in words."""
+    problems: tuple[str, ...] = ()
+    """What was left out or taken otherwise, in words."""
+    _portfolio = Portfolio()
+    _has_sample = False
 
     def __init__(
         self,
-        bars: "pd.DataFrame | pd.Series[Any]",
-        positions: "pd.DataFrame | pd.Series[Any] | None" = None,
+        bars: Any = None,
+        positions: Any = None,
         *,
         symbol: str | None = None,
-        rates: Mapping[str, float] | None = None,
+        rates: Rates | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._clock, faults, others = clock, Problems(), Problems()
-        self._bars, self._portfolio = make_bars(bars, "your bars", faults, symbol), Portfolio()
+        if bars is not None or not self._has_sample:
+            source = named(bars, "your bars")
+            self._bars = make_bars(bars, source, faults, symbol, rates)
+            self.name = source_name(source, faults)
+            self._tell(source, faults)
+        elif positions is None:
+            self._portfolio = _sample_portfolio()
         if positions is not None:
-            self._portfolio = make_portfolio(positions, "your positions", others, rates)
-        self.name = source_name("your bars", faults)
-        self._tell({"your bars": faults, "your positions": others})
+            source = named(positions, "your positions")
+            self._portfolio = make_portfolio(positions, source, others, rates)
+            self._tell(source, others)
 
-    def _tell(self, told: Mapping[str, Problems]) -> None:
-        """Keep what was understood and what was left out of each source; the latter warns."""
-        self.read = tuple(f"{source}: {words}" for source, found in told.items() for words in found.read)
-        """What was understood, in words."""
-        self.problems = tuple(f"{source}, {words}" for source, found in told.items() for words in found.describe())
-        """What was left out or taken otherwise, in words."""
-        if self.problems:
-            warnings.warn("\n".join(self.problems), UserWarning, stacklevel=3)
+    def _tell(self, source: str, found: Problems) -> None:
+        """Keep what was understood and what was left out of a source; the latter warns."""
+        self.read += (f"{source}: {'; '.join(found.read)}.",)
+        self.problems += (told := tuple(f"{source}, {words}" for words in found.describe()))
+        if told:
+            warnings.warn("\n".join(told), UserWarning, stacklevel=3)
 
     def __repr__(self) -> str:
         """Return what it serves, what was understood, and what was left out."""
@@ -199,46 +215,19 @@ class FrameBroker:
 class FileBroker(FrameBroker):
     """Daily bars and positions from files, each read once; by default the bundled bars and a sample portfolio.
 
-    What a file may hold, and what of it is taken, is as with `FrameBroker`. Rows that cannot be used are left out: a
-    warning names them, `problems` holds them, and the prompt is told how many they are.
+    What a file may hold, and what of it is taken, is as with `FrameBroker`.
 
     Parameters
     ----------
     bars : path, optional
-        CSV, parquet or Excel (the extra `excel`); None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to
-        2013-03-01.
+        CSV, parquet or Excel; None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to 2013-03-01.
     positions : path, optional
-        CSV, parquet or Excel, as a broker may have written it: lines before the header and after the last position are
-        passed over. None for the sample portfolio with the bundled bars, and for an empty one with your own.
+        The same; None for the sample portfolio with the bundled bars, and for an empty one with your own.
     symbol, rates, clock
         See `FrameBroker`.
-
-    Raises
-    ------
-    MarketFileError
-        If a file cannot be used; the message names file, column and row.
     """
 
-    def __init__(
-        self,
-        bars: str | Path | None = None,
-        positions: str | Path | None = None,
-        *,
-        symbol: str | None = None,
-        rates: Mapping[str, float] | None = None,
-        clock: Callable[[], datetime] | None = None,
-    ) -> None:
-        self._clock, self.name = clock, "bundled sample of daily bars"
-        faults, others = Problems(), Problems()
-        if bars is not None:
-            self._bars = make_bars(read_table(Path(bars), faults), str(bars), faults, symbol)
-            self.name = source_name(Path(bars).name, faults)
-        if positions is not None:
-            rows = read_table(Path(positions), others, is_header)
-            self._portfolio = make_portfolio(rows, Path(positions).name, others, rates)
-        else:
-            self._portfolio = _sample_portfolio() if bars is None else Portfolio()
-        self._tell({str(bars): faults, str(positions): others})
+    _has_sample = True
 
 
 class NoPrices:
@@ -284,12 +273,12 @@ def reached(days: "npt.NDArray[Any]", at: datetime, hour: time = CLOSED) -> int:
 
 @cache
 def _sample_bars() -> Bars:
-    return make_bars(read_table(bundled("bars.parquet"), Problems()), "the sample", Problems())
+    return make_bars(bundled("bars.parquet"), "the sample", Problems())
 
 
 @cache
 def _sample_portfolio() -> Portfolio:
-    return make_portfolio(read_table(bundled("portfolio.csv"), Problems()), "a sample, made up", Problems())
+    return make_portfolio(bundled("portfolio.csv"), "a sample, made up", Problems())
 
 
 def _day(moment: Any) -> date:

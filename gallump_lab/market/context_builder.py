@@ -69,10 +69,11 @@ class ContextBuilder:
         own = self._own(problems)
         universe = frozenset(own.values())
         named = reader(universe).all(user_prompt)
-        asked = tuple(dict.fromkeys((*given, *symbols_in(user_prompt, universe), *named)))
+        known = dict.fromkeys((*given, *symbols_in(user_prompt, universe), *(name for name in named if name in own)))
+        asked = tuple(dict.fromkeys((*known, *named)))  # of the rest it is told that there is no price
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         held = dict.fromkeys(position.symbol for position in portfolio.positions) if portfolio else {}
-        prices = self._prices(asked, tuple(held), own)
+        prices = self._prices(tuple(known), tuple(held), own)
         return self._found(
             symbols=asked,
             quotes=prices.quotes,
@@ -124,6 +125,8 @@ class ContextBuilder:
             trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)
             if trend is not None:
                 trends[symbol] = trend
+        told = getattr(self._broker, "trouble", None)  # what a LiveBroker says of itself
+        problems += map(masked, told if isinstance(told, tuple) else ())
         found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
         if cache and not problems:
             cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
@@ -132,8 +135,8 @@ class ContextBuilder:
     def _trend(self, symbol: str, own: str) -> Trend | None:
         return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))
 
-    def daily(self, symbol: str, days: int, now: datetime) -> "tuple[pd.DataFrame, Position | None]":
-        """Return a symbol's last daily bars as known at a moment, newest last, and what is held of it.
+    def daily(self, symbol: str, days: int, now: datetime) -> "tuple[pd.DataFrame, list[Position], list[str]]":
+        """Return a symbol's last daily bars as known at a moment, newest last, what is held of it, and problems.
 
         Raises
         ------
@@ -146,23 +149,27 @@ class ContextBuilder:
         bars = bars.iloc[: reached(bars["date"].to_numpy("datetime64[D]"), times.naive(now), hour)]
         if bars.empty:
             msg = (
-                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} in {self._broker.name}. Bring some, as "
-                "Lab.open(broker=frame) with the columns symbol, date and close; see help(FrameBroker)."
+                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} ({self._broker.name}). "
+                "Lab.open(broker=df) brings yours, with columns symbol, date and close: see help(market.FrameBroker)."
             )
             raise ValueError(msg)
-        portfolio = self._ask("the portfolio", self._broker.portfolio, [])
-        held = (each for each in portfolio.positions if each.symbol == symbol) if portfolio else iter(())
-        return bars, next(held, None)
+        problems: list[str] = []
+        portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
+        return bars, [each for each in portfolio.positions if each.symbol == symbol] if portfolio else [], problems
 
     def _ask(self, what: str, call: Callable[[], T], problems: list[str]) -> T | None:
         try:
             return call()
         except Exception as error:  # noqa: BLE001 - a broker is foreign code: whatever it raises, the turn goes on
-            # An address may carry a key, and this text is sent to the model.
-            words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
-            said = f"{self._broker.name} could not give {what} ({type(error).__name__}: {words:.200})."
-            problems.append(masked(said))
+            problems.append(failure(self._broker.name, what, error))
             return None
+
+
+def failure(source: str, what: str, error: Exception) -> str:
+    """Return in words what a source could not give, and why."""
+    # An address may carry a key, and this text is sent to the model.
+    words = re.sub(r"(?<=://)\S+", "...", one_line(str(error)))
+    return masked(f"{source} could not give {what} ({type(error).__name__}: {words:.200}).")
 
 
 def measure_trend(symbol: str, bars: "pd.DataFrame") -> Trend | None:

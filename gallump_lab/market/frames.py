@@ -3,45 +3,48 @@
 import re
 from contextlib import suppress
 from datetime import date
-from typing import Any
 
 from gallump_lab.lazy import np, pd
 from gallump_lab.reading.columns import Names, places
 from gallump_lab.reading.dates import exchange_day
-from gallump_lab.reading.numbers import readings
+from gallump_lab.reading.numbers import currency, readings
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
 
-ADJUSTED = ("adj_close", "adjclose", "adjusted_close", "close_adj", "closeadj", "close_adjusted", "adj_closing_price")
+ADJUSTED = r"adj(usted)?_?clos(e|ing_price)|close_?adj(usted)?"
 """Names of a close that is adjusted for dividends too; it counts where there is no other."""
 BARS: Names = {
-    "symbol": ("ticker", "ticker_symbol", "isin"),
-    "date": ("day", "datetime", "timestamp", "time", "trade_date", "datum"),
-    "open": ("opening_price", "px_open"),
-    "high": ("day_high", "px_high"),
-    "low": ("day_low", "px_low"),
-    "close": ("close_last", "last", "last_price", "closing_price", "price", "settle", "px_last", *ADJUSTED),
-    "volume": ("vol", "px_volume"),
-    "split": ("split_factor", "split_coefficient"),
+    "symbol": ("ticker(_symbol)?", "isin"),
+    "date": ("day|date_?time|timestamp|time|(exchange|price|trad(e|ing))_date|datum",),
+    "open": (r"(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
+    "high": ("(day|px)_high|high_price|(tages)?hoch",),
+    "low": ("(day|px)_low|low_price|(tages)?tief",),
+    "close": ("close_(last|price)|closing_price|px_(last|close)|schluss(kurs)?", "(last_)?price|last|settle", ADJUSTED),
+    "volume": ("(px_)?vol(ume|umen)?",),
+    "split": ("split_(factor|coefficient)",),
+    "currency": ("ccy|currency_code|w\u00e4hrung",),
 }
 """The columns of bars."""
 
 
-def a_row_a_bar(given: Any, symbol: str | None = None) -> "pd.DataFrame":
+class MarketFileError(ValueError):
+    """A source of bars or positions cannot be used; the message names it, column and row, and how to mend it."""
+
+
+def a_row_a_bar(frame: "pd.DataFrame", symbol: str | None = None) -> "pd.DataFrame":
     """Return bars with a row for each symbol and day, under the names that they have.
 
     Parameters
     ----------
-    given : pandas.DataFrame or pandas.Series
+    frame : pandas.DataFrame
         A row a bar; or two-level columns, one of fields and one of symbols; or closes, a column a symbol. Days, and
         symbols too, may stand in the index.
     symbol : str, optional
-        What the bars are of where nothing in them tells; else `given.attrs` may hold it.
+        What the bars are of where nothing in them tells; else the frame's `attrs` may hold it.
     """
-    symbol = symbol or next((str(given.attrs[name]) for name in ("symbol", "ticker") if given.attrs.get(name)), None)
-    if isinstance(given, pd.Series):
-        given = given.to_frame("close" if symbol else given.name)
-    frame = _stacked(_two_lines(given))
-    frame = with_index(frame, BARS)
+    symbol = symbol or next((str(frame.attrs[name]) for name in ("symbol", "ticker") if frame.attrs.get(name)), None)
+    if symbol and len(frame.columns) == 1 and not places(frame.columns, BARS):
+        frame = frame.set_axis(["close"], axis=1)
+    frame = with_index(_stacked(_two_lines(frame)), BARS)
     found = places(frame.columns, BARS)
     if "date" in found and not found.keys() & {"symbol", "close"}:
         frame = _melted(frame, found)
@@ -50,11 +53,11 @@ def a_row_a_bar(given: Any, symbol: str | None = None) -> "pd.DataFrame":
 
 def with_index(frame: "pd.DataFrame", known: Names) -> "pd.DataFrame":
     """Return a frame with what its index holds as columns too, after its own; an index of row numbers holds nothing."""
-    frame, index = frame.copy(deep=False), frame.index
+    frame, index, there = frame.copy(deep=False), frame.index, places(frame.columns, known).keys()
     for level, own in enumerate(index.names if own_index(frame) else ()):
         values = index.get_level_values(level)
         name = own if own is not None and places([own], known) else _kind(next(iter(values), None))
-        if name:
+        if name and not places([name], known).keys() <= there:
             frame.insert(len(frame.columns), name, values, allow_duplicates=True)
     return frame
 
@@ -66,24 +69,20 @@ def own_index(frame: "pd.DataFrame") -> bool:
 
 def _kind(value: object) -> str:
     """Return what a value of an index without a known name is: a date, a symbol, or nothing."""
-    if isinstance(value, (date, np.datetime64, pd.Period)):
-        return "date"
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return "date" if exchange_day(value) else ""
-        return "symbol"
-    return ""
+    with suppress(ValueError):
+        return "date" if isinstance(value, (date, np.datetime64)) or exchange_day(str(value)) else ""
+    return "symbol" if isinstance(value, str) else ""
 
 
 def _two_lines(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return a frame that was written to a file with two-level columns as it was before."""
     second = [] if frame.empty else [str(cell) for cell in frame.iloc[0, 1:] if not pd.isna(cell)]
-    if len(second) < max(len(frame.columns) - 1, 1) or any(map(readings, second)):
+    if len(second) < max(len(frame.columns) - 1, 1) or any(readings(currency(cell)[0]) for cell in second):
         return frame
     first = [re.sub(r"\.\d+$", "", str(name)) for name in frame.columns[1:]]  # pandas makes Close.1 of the next Close
     days = frame.iloc[1:, 0]
     under = frame.iloc[1:, 1:].set_axis(pd.MultiIndex.from_arrays([first, second]), axis=1)
-    return under.set_index(days.rename("date"))[~days.str.casefold().isin(["date", *BARS["date"]]).to_numpy()]
+    return under.set_index(days.rename("date"))[~days.isin([day for day in days[:2] if places([day], BARS)]).to_numpy()]
 
 
 def _stacked(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -103,14 +102,12 @@ def _stacked(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _melted(frame: "pd.DataFrame", found: dict[str, int]) -> "pd.DataFrame":
     """Return closes, a column a symbol, with a row for each symbol; as it is where columns are no symbols."""
-    others = frame.drop(columns=frame.columns[found["date"]])
-    names = [str(name) for name in others.columns]
+    day = frame.columns[found["date"]]
+    names = [name for name in frame.columns if name != day]
     try:
         symbols = [validate_symbol(name) for name in names]
     except SymbolError:
         return frame
-    if len(found) - 1 > len(names) / 2 or any(name not in (name.upper(), name.lower()) for name in names):
+    if len(found) - 1 > len(symbols) / 2 or any(name not in (name.upper(), name.lower()) for name in names):
         return frame
-    days, count = frame.iloc[:, found["date"]], len(names)
-    closes = {"symbol": symbols * len(frame), "date": np.repeat(days.to_numpy(object), count)}
-    return pd.DataFrame(closes | {"close": others.to_numpy(object).ravel()}, index=frame.index.repeat(count))
+    return frame.melt([day], var_name="symbol", value_name="close", ignore_index=False)

@@ -120,8 +120,8 @@ class Position(_Record):
     symbol: str
     quantity: float
     """Shares or units; negative if sold short."""
-    entry: float
-    """USD paid per share or unit, on the split basis of the last close."""
+    entry: float | None
+    """USD paid per share or unit, on the split basis of the last close; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,10 +206,7 @@ class MarketContext:
         priced.sort(key=lambda pair: -abs(pair[0].quantity * pair[1].price))
         unpriced = [held for held in portfolio.positions if held.symbol not in self.quotes]
         found = [_total(portfolio, priced, unpriced), *(_position(held, quote, self.at) for held, quote in priced)]
-        found += [
-            f"{held.symbol}: {_number(held.quantity)} at entry {_usd(held.entry)}; no data, value unknown"
-            for held in unpriced
-        ]
+        found += [f"{_holding(held)}; no data, value unknown" for held in unpriced]
         return tuple(map(one_line, found))
 
     def _basis(self) -> str:
@@ -305,14 +302,18 @@ def _total(portfolio: Portfolio, priced: list[tuple[Position, Quote]], unpriced:
 
 
 def _position(held: Position, quote: Quote, now: dt.datetime | None) -> str:
-    gain = held.quantity * (quote.price - held.entry)
-    paid = abs(held.quantity) * held.entry
+    value = held.quantity * quote.price
+    words = f"{_holding(held)}, {_usd(quote.price)} {_when(quote, now)}, value {_usd(value)}"
+    if held.entry is None:
+        return words
+    gain, paid = held.quantity * (quote.price - held.entry), abs(held.quantity) * held.entry
     percent = f" ({_percent(100 * gain / paid)})" if paid else ""
-    return (
-        f"{held.symbol}: {_number(held.quantity)} at entry {_usd(held.entry)}, "
-        f"{_usd(quote.price)} {_when(quote, now)}, value {_usd(held.quantity * quote.price)}, "
-        f"unrealised {_usd(gain, sign='+')} USD{percent}"
-    )
+    return f"{words}, unrealised {_usd(gain, sign='+')} USD{percent}"
+
+
+def _holding(held: Position) -> str:
+    entry = "unknown" if held.entry is None else _usd(held.entry)
+    return f"{held.symbol}: {_number(held.quantity)} at entry {entry}"
 
 
 def _usd(value: float, sign: str = "") -> str:

@@ -1,14 +1,15 @@
 """Positions from a frame or a broker's export, whoever wrote it."""
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import np, pd, regex
-from gallump_lab.market.bars import Cells, MarketFileError, given, source_name
-from gallump_lab.market.frames import with_index
+from gallump_lab.market.bars import Cells, Rates, as_frame, filled, source_name
+from gallump_lab.market.frames import MarketFileError, with_index
 from gallump_lab.market.market_context import Portfolio, Position
 from gallump_lab.reading.columns import Names, places
 from gallump_lab.reading.numbers import CURRENCIES, currency, readings
@@ -17,42 +18,38 @@ from gallump_lab.reading.text_files import Problems, counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_PAID = "cost|paid|purchase|buy(ing)?|bought|entry|open|book|invested|einstands?|kaufs?|revient"
+_EACH = "average|avg|unit|share|price|kurs|preis|prix"
+_MANY = "quantity|qty|quantit\u00e9|shares|units"
 POSITIONS: Names = {
-    "symbol": ("ticker", "ticker_symbol", "symbol_cusip", "instrument", "security_symbol", "stock", "security", "isin"),
-    "quantity": ("qty", "shares", "units", "amount_of_shares", "number_of_shares", "no_of_shares", "position",
-                 "quantity_shares", "share_quantity", "total_quantity", "holding", "anzahl", "st\u00fcck"),
-    "entry": ("entry_price", "avg_entry_price", "average_entry_price", "average_cost", "avg_cost", "average_price",
-              "avg_price", "average_cost_basis", "avg_cost_basis", "average_cost_share", "avg_cost_share", "cost_share",
-              "average_cost_per_share", "avg_cost_per_share", "cost_per_share", "cost_per_unit", "cost_basis_per_share",
-              "cost_basis_share", "average_share_price", "average_purchase_price", "average_buy_price", "avg_buy_price",
-              "average_price_paid", "average_open_price", "unit_cost", "cost_price", "purchase_price", "price_paid",
-              "buy_price", "open_price", "kaufkurs", "einstandskurs", "einstandspreis", "kaufpreis"),
-    "total": ("cost_basis_total", "total_cost_basis", "total_cost", "cost_basis", "cost", "book_value", "book_cost",
-              "cost_value", "amount_invested", "total_invested", "invested", "cost_basis_amount", "einstandswert"),
-    "price": ("last_price", "current_price", "market_price", "last", "close_price", "mark_price", "mark", "close",
-              "closing_price", "price_share", "share_price", "kurs"),
-    "value": ("market_value", "mkt_value", "mkt_val", "current_value", "total_value", "position_value",
-              "kurswert", "marktwert"),
-    "currency": ("ccy", "currency_code", "local_currency", "trading_currency", "w\u00e4hrung"),
-    "kind": ("security_type", "asset_class", "asset_type", "asset_category", "instrument_type", "product_type", "type"),
-    "name": ("description", "security_description", "security_name", "company", "company_name", "bezeichnung"),
-    "account": ("account_number", "account_name", "account_id", "account_name_number", "portfolio", "depot"),
-    "side": ("long_short", "position_side", "direction"),
+    "symbol": ("((security|stock|ticker)_)?symbole?(_cusip)?|ticker", "(financial_)?instrument", "stock|security",
+               "isin", "wkn"),
+    "quantity": (rf"((total|share)_)?({_MANY})(_(shares|held|owned))?|(number|no|amount)_of_shares",
+                 "position|holdings?|anzahl|st\u00fcck|stk|menge"),
+    "entry": (rf"(?=.*({_PAID}|average|avg))(?=.*({_EACH}))((basis|per|de|{_PAID}|{_EACH})_?)+",),
+    "total": (rf"(?=.*(cost|paid|purchase|book|invested|einstand|kauf))((total|amount|basis|value|wert|{_PAID})_?)+",),
+    "price": ("((last|current|market|mkt|close|closing|mark|akt|share|unit)_)*(price|kurs)(_(share|unit))?|last|close",
+              "mark"),
+    "value": ("((total|current|market|mkt|position)_)*val(ue)?|(kurs|markt)?wert",),
+    "currency": ("((local|trading)_)?currency(_code)?|ccy|w\u00e4hrung|whg|devise",),
+    "kind": ("((security|asset|instrument|product)_)?(type|class|category)",),
+    "name": ("((security|company)_)?(description|name)|company|bezeichnung|wertpapier",),
+    "account": ("account(_(number|name|id))*|portfolio|depot",),
+    "side": ("long_short|position_side|direction",),
 }  # fmt: skip
 """The columns of positions: `entry` is paid per share, `total` for all of them."""
 
-_MONEY = ("entry", "total", "price", "value")
 _MEND = (
     "Positions have a row for each with the columns symbol, quantity and what was paid: entry (or Average Cost, Avg "
-    "Price) per share, or Cost Basis for all. FileBroker(positions=path) finds them below other lines of an export."
+    "Price) per share, or Cost Basis for all."
 )
 _TOTAL = regex(r"(?i)(grand |account |sub-?|portfolio |positions? )?totals?\b|summe\b|gesamt")
-_CASH = regex(r"(?i)((total|core|settled|net|available) )?cash\b|\S+\*\*")
+_CASH = regex(r"(?i)((core|settled|net|available) )?cash\b|\S+\*\*")
 _SWEEP = regex(r"(?i).*\b(money market|(cash|deposit) sweep)\b")
-_OPTION = regex(r"(?i).*\boptions?\b|(.*\s)?(call|put)(\s.*)?$|.*\d\s+[CP]$|-?[A-Z]+ *\d{6}[CP]\d")
+_OPTION = regex(r"(?i)(?=.*\d)(.*\s)?(calls?|puts?)\b|.*\d\s+[CP]$|-?[A-Z]+ *\d{6}[CP]\d")
 _OCC = regex(r"[A-Z]{1,6} *\d{6}[CP]\d{8}")
 _OTHER = regex(r"(?i)(?!.*\b(funds?|etfs?)\b).*\b(bonds?|fixed income|treasur(y|ies)|futures?|warrants?|crypto\w*)\b")
-_FUND = regex(r"(?i).*\bfunds?\b")
+_BOND = regex(r".*\d ?%.*\d/\d")
 _FAR, _NEAR = 5, 3
 """How many times the price lies from what was paid a share, if this is unlikely, and if it is likely."""
 
@@ -62,9 +59,7 @@ def is_header(names: Iterable[object]) -> bool:
     return places(names, POSITIONS).keys() >= {"symbol", "quantity"}
 
 
-def make_portfolio(
-    frame: "pd.DataFrame | pd.Series[Any]", source: str, problems: Problems, rates: Mapping[str, float] | None = None
-) -> Portfolio:
+def make_portfolio(given: Any, source: str, problems: Problems, rates: Rates | None = None) -> Portfolio:
     """Make a portfolio from a frame.
 
     A row that cannot be used is left out, told, and counted in the portfolio's source; so are options (unless they have
@@ -73,119 +68,108 @@ def make_portfolio(
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        The columns symbol, quantity and entry (USD per share, 0 if nothing was paid), or others of `POSITIONS`: where
-        there is a total instead of an entry, it is divided by the quantity. A row whose symbol or name is CASH or a
-        currency that has no entry other than 1, or that is of the money market, is cash. The lots of a symbol are
-        summed, over all accounts.
+    given : pandas.DataFrame or path
+        The columns symbol, quantity and entry (USD per share, 0 if nothing was paid, empty if it is not known), or
+        others of `POSITIONS`: where there is a total instead of an entry, it is divided by the quantity. A row whose
+        symbol or name is CASH or a currency that has no entry other than 1, or that is of the money market, is cash.
+        The lots of a symbol are summed, over all accounts.
     source : str
         Where it comes from, in words.
     problems : Problems
         Takes what was left out, and what was understood.
     rates : mapping of str to float, optional
-        USD per unit of other currencies: {"EUR": 1.08}.
+        See `bars.Rates`.
 
     Raises
     ------
     MarketFileError
         If it lacks a column or holds no row that can be used, or a rate is no number above 0.
     """
-    given_rates = {code.upper(): rate for code, rate in (rates or {}).items()}
-    if not all(isinstance(rate, (int, float)) and 0 < rate < math.inf for rate in given_rates.values()):
-        msg = f"rates must hold USD per unit of each currency, such as {{'EUR': 1.08}}, not {rates!r:.100}."
-        raise MarketFileError(msg)
-    dollars = {"USD": 1.0} | given_rates
-    passed = Counter[str]()
-    cells = _cells(frame, source, passed)
-    own, codes = [cell or "unnamed" for cell in cells.text["symbol"]], np.array(_currencies(cells), object)
+    cells, passed = _held(with_index(as_frame(given, source, problems, is_header), POSITIONS), source)
+    called = np.array([symbol or "unnamed" for symbol in cells.text["symbol"]])
+    codes = cells.currencies(["quantity", "entry", "total", "value", "price"])
+    codes = [code or currency(symbol)[1] for code, symbol in zip(codes, called, strict=True)]
     _sort_out(cells)
-    symbols = np.array(cells.symbols(), object)
-    quantity = cells.numbers("quantity")
+    symbols, quantity = np.array(cells.symbols(), object), cells.numbers("quantity")
     short = [(side or "").lower().startswith(("short", "sell", "sold")) for side in cells.text["side"]]
     quantity = np.where(short, -abs(quantity), quantity)
     entry, how = _paid(cells, symbols, quantity)
     pays = ~np.isnan(entry) & ~np.isin(entry, (0, 1))
     in_currency = np.isin(symbols, [*CURRENCIES]) & ~pays
-    codes = np.where(in_currency, symbols, codes)
     is_cash = (symbols == "CASH") | in_currency
     quantity = np.where(is_cash & np.isnan(quantity), cells.numbers("value"), quantity)
     cells.check("quantity", np.isnan(quantity), "must be a number")
     cells.check("entry", is_cash & pays & ("entry" in cells.names), "must be empty for cash")
-    unpaid, paid = ~is_cash & ~np.isfinite(entry) & (quantity != 0), "entry" if "entry" in cells.names else "total"
-    cells.check(paid, unpaid, "must be the price paid in USD, or 0 if nothing was paid")
-    cells.check(paid, entry < 0, "must be 0 or more")
-    for place, code in enumerate(codes):
-        if code not in dollars:
-            cells.faults.setdefault(place, f"it is in {code}; give rates={{{code!r}: USD per {code}}} to take it")
+    cells.check("entry" if "entry" in cells.names else "total", entry < 0, "must be 0 or more")
+    rate = cells.rates(np.where(in_currency, symbols, codes), rates)
     cells.leave_out(problems)
-    sound, rate = cells.sound(), np.array([dollars.get(code, 1.0) for code in codes])
+    held = cells.sound() & ~is_cash & (quantity != 0)
     lots: dict[tuple[str, bool], list[tuple[float, float]]] = {}
-    held = sound & ~is_cash & (quantity != 0)
     for symbol, number, price in zip(symbols[held], quantity[held], (entry * rate)[held], strict=True):
         lots.setdefault((symbol, number < 0), []).append((number, price))
-    positions, cash = tuple(starmap(_summed, lots.items())), (quantity * rate)[sound & is_cash]
+    positions, cash = tuple(starmap(_summed, lots.items())), (quantity * rate)[cells.sound() & is_cash]
     if problems.left_out and not (len(cash) or positions):
         msg = " ".join([f"{source} holds no position that can be used.", *problems.describe()[:3]])
         raise MarketFileError(msg)
-    passed.update(["positions of 0"] * int((sound & ~is_cash & (quantity == 0)).sum()))
-    funds = np.array([bool(_FUND.match(kind or "")) for kind in cells.text["kind"]], bool)
+    passed.update(["positions of 0"] * int((cells.sound() & ~is_cash & (quantity == 0)).sum()))
     accounts = len({*cells.text["account"]} - {None})
-    summed = f"{counted(int(held.sum()), 'lots')} of {counted(max(accounts, 1), 'accounts')} summed"
+    summed = f"{counted(int(held.sum()), 'lots')} summed" + f" over {accounts} accounts" * (accounts > 1)
+    unknown = [each.symbol for each in positions if each.entry is None]
     said = [
         counted(len(positions), "positions"),
-        cells.understood(),
+        *cells.read,
         how,
-        summed if int(held.sum()) > len(lots) or accounts > 1 else "",
-        *(f"{name} is cash" for name in dict.fromkeys(np.array(own, object)[sound & is_cash])),
-        *(f"{code} at {dollars[code]:g} USD" for code in sorted({*codes[sound]} - {"USD"})),
-        *(f"{symbol} is a fund, taken as shares" for symbol in dict.fromkeys(symbols[held & funds])),
-        f"passed over: {', '.join(counted(count, what) for what, count in passed.items())}" if passed else "",
+        summed if held.sum() > len(lots) or accounts > 1 else "",
+        f"what was paid is unknown of {', '.join(unknown):.100}" if unknown else "",
+        f"cash is {', '.join(dict.fromkeys(called[cells.sound() & is_cash]))}" if len(cash) else "",
+        f"passed over {' and '.join(counted(count, what) for what, count in passed.items())}" if passed else "",
+        f"left out {counted(problems.left_out, 'rows')}" if problems.left_out else "",
     ]
-    problems.read.append("; ".join(filter(None, said)) + ".")
+    problems.read += filter(None, said)
     return Portfolio(cash=math.fsum(cash), positions=positions, source=source_name(source, problems))
 
 
-def _cells(frame: "pd.DataFrame | pd.Series[Any]", source: str, passed: Counter[str]) -> Cells:
+def _held(frame: "pd.DataFrame", source: str) -> tuple[Cells, Counter[str]]:
     """Return the cells of the rows that hold a position, and count the others by what they are."""
-    if not isinstance(frame, (pd.DataFrame, pd.Series)):
-        msg = f"{source} must be a pandas DataFrame of positions, or FileBroker(positions=path), not {frame!r:.60}."
-        raise MarketFileError(msg)
-    frame = with_index(frame.to_frame() if isinstance(frame, pd.Series) else frame, POSITIONS)
-    there = places(frame.columns, POSITIONS)
-    known = {place: name for name, place in there.items()}
-    columns = [[*map(given, frame.iloc[:, place])] for place in range(len(frame.columns))]
-    kept = []
-    for row in zip(*columns, strict=True):
-        what = _passed({known.get(place, str(place)): cell for place, cell in enumerate(row) if cell is not None})
+    there, passed, kept = places(frame.columns, POSITIONS), Counter[str](), []
+    texts = [there[name] for name in ("symbol", "name") if name in there]
+    figures = [there[name] for name in ("quantity", "entry", "total", "value") if name in there]
+    for row in frame.itertuples(index=False, name=None):
+        cells = [*map(filled, row)]
+        labels = [next(filter(None, cells), None), *(cells[place] for place in texts)]
+        what = "total rows" if any(_TOTAL.match(label or "") for label in labels) else ""
+        if not any(re.search(r"\d", cells[place] or "") for place in figures):
+            what = what or "lines without a position"
         passed.update([what] if what else [])
         kept.append(not what)
-    paid = "total" if "total" in there and "entry" not in there else "entry"
-    return Cells(frame.loc[kept], source, POSITIONS, ("symbol", "quantity", paid), _MEND)
+    return Cells(frame.loc[kept], source, POSITIONS, ("symbol", "quantity"), _MEND), passed
 
 
-def _passed(row: Mapping[str, str]) -> str:
-    """Return what a row is that holds no position, in the plural; empty if it holds one."""
-    if is_header(row.values()):
-        return "more headers"
-    if any(map(_TOTAL.match, (next(iter(row.values()), ""), row.get("symbol") or row.get("name", "")))):
-        return "total rows"
-    return "" if len(row) > 1 else "lines without a position"
+def _sort_out(cells: Cells) -> None:
+    """Name cash as such, find at fault what is no share, and pass over a price or value that is no number."""
+    for place, row in enumerate(zip(*(cells.text[name] for name in ("symbol", "name", "kind")), strict=True)):
+        symbol, name, kind = (cell or "" for cell in row)
+        if _CASH.match(symbol or name or kind) or any(map(_SWEEP.match, (symbol, name, kind))):
+            cells.text["symbol"][place] = "CASH"
+        elif not _OCC.fullmatch(symbol) and (any(map(_OPTION.match, (symbol, name))) or "option" in kind.lower()):
+            cells.faults[place] = "options are not taken, unless by their OCC symbol such as AAPL240119C00190000"
+        elif _OTHER.match(kind) or _BOND.match(name):
+            cells.faults[place] = f"only shares, funds and cash are taken, not {kind or name!r:.40}"
+    for column in ("price", "value"):
+        cells.text[column] = [cell if cell and readings(cell) else None for cell in cells.text[column]]
 
 
 def _paid(cells: Cells, symbols: "NDArray[Any]", quantity: "NDArray[Any]") -> tuple["NDArray[Any]", str]:
     """Return what was paid per share, NaN if unknown, and in words how it was taken from a total."""
-    entry, total = cells.numbers("entry"), cells.numbers("total")
-    each = _is_each(total, abs(quantity), cells.numbers("price"))
-    contracts = [100 if _OCC.fullmatch(symbol or "") else 1 for symbol in symbols]
+    entry, total, price = map(cells.numbers, ("entry", "total", "price"))
+    size = abs(quantity) * [100 if _OCC.fullmatch(symbol or "") else 1 for symbol in symbols]
+    each = _is_each(total, abs(quantity), price)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = total / (1 if each else abs(quantity) * contracts)
+        share = total / (1 if each else size)
     taken = np.isnan(entry) & np.isfinite(share)
-    how = (
-        f"{cells.names.get('total')!r} is taken per share"
-        if each
-        else (f"{cells.names.get('total')!r} is taken for all shares, and divided by the quantity")
-    )
-    return np.where(taken, np.where(quantity < 0, abs(share), share), entry), how * bool(taken.any())
+    way = "per share" if each else "for all shares, and divided by the quantity"
+    how = f"{cells.names.get('total')!r} is taken {way}" if taken.any() else ""
+    return np.where(taken, np.where(quantity < 0, abs(share), share), entry), how
 
 
 def _is_each(total: "NDArray[Any]", quantity: "NDArray[Any]", price: "NDArray[Any]") -> bool:
@@ -200,31 +184,4 @@ def _summed(key: tuple[str, bool], lots: list[tuple[float, float]]) -> Position:
     """Return lots as one position, at the mean of what was paid."""
     quantity = math.fsum(number for number, _ in lots)
     entry = math.fsum(number * entry for number, entry in lots) / quantity if len(lots) > 1 else lots[0][1]
-    return Position(symbol=key[0], quantity=quantity, entry=entry)
-
-
-def _currencies(cells: Cells) -> list[str]:
-    """Return each row's currency, and leave the numbers without it in the cells."""
-    own = [currency(cell or "")[1] or (cell or "").upper() for cell in cells.text["currency"]]
-    for name in ("quantity", *_MONEY):
-        header = currency(cells.names.get(name, ""))[1]
-        parted = [currency(cell or "") for cell in cells.text[name]]
-        cells.text[name] = [number or None for number, _ in parted]
-        if name != "price":  # it only tells whether another is a total
-            of_cells = [number and (code or ("USD" if "$" in number else header)) for number, code in parted]
-            own = [known or code for known, code in zip(own, of_cells, strict=True)]
-    for name in ("price", "value"):  # what is no number is not needed
-        cells.text[name] = [cell if cell and readings(cell) else None for cell in cells.text[name]]
-    return [code or currency(cell or "")[1] or "USD" for code, cell in zip(own, cells.text["symbol"], strict=True)]
-
-
-def _sort_out(cells: Cells) -> None:
-    """Name cash as such, and find at fault what is no share."""
-    for place, row in enumerate(zip(*(cells.text[name] for name in ("symbol", "name", "kind")), strict=True)):
-        symbol, name, kind = (cell or "" for cell in row)
-        if _CASH.match(symbol or name or kind) or any(map(_SWEEP.match, (symbol, name, kind))):
-            cells.text["symbol"][place] = "CASH"
-        elif not _OCC.fullmatch(symbol) and (_OPTION.match(symbol) or _OPTION.match(kind)):
-            cells.faults[place] = "options are not taken, unless by their OCC symbol such as AAPL240119C00190000"
-        elif _OTHER.match(kind):
-            cells.faults[place] = f"only shares, funds and cash are taken, not {kind!r:.40}"
+    return Position(symbol=key[0], quantity=quantity, entry=None if math.isnan(entry) else entry)

@@ -1,6 +1,6 @@
 """What was stated of one symbol, and until when it held: insights, and what no distiller has made one of yet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -16,67 +16,58 @@ from gallump_lab.store import times
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SESSIONS = 60
-"""So many of a symbol's sessions are read anew, the newest."""
+NEWEST = 1_500
+"""So many messages of the sessions that speak of a symbol are read anew, the newest."""
 _SAID = f"""
-with about as (
-    select session_id from messages where symbol = $symbol and role = 'user' and created_at <= $at
-    group by session_id order by max(message_id) desc limit {SESSIONS}
-)
-select {Message.COLUMNS} from messages where session_id in (from about) and created_at <= $at order by message_id
+select {Message.COLUMNS} from messages where created_at <= $at
+and session_id in (select session_id from messages where symbol = $symbol and role = 'user' and created_at <= $at)
+order by message_id desc limit {NEWEST}
 """  # noqa: S608 (constants)
 
 
-def stated(con: "DuckDBPyConnection", symbol: str, now: datetime) -> list[Known]:
-    """Return what had been stated of a symbol by a moment, oldest first, retired insights left out.
-
-    What was said since has ended what it took the place of (`ended`, `superseded_by`). What is no insight has an id
-    below 0.
-
-    Parameters
-    ----------
-    con : DuckDBPyConnection
-        The lab, inside a step.
-    symbol : str
-        As `validate_symbol` returns it.
-    now : datetime
-        The moment, in the time zone whose days count.
-    """
+def said(con: "DuckDBPyConnection", symbol: str, now: datetime) -> tuple[list[Known], list[Message]]:
+    """Return a symbol's insights as known at a moment, in the time zone whose days count, and what to read anew."""
     at = times.naive(now)
-    found = {each.insight_id: each for each in ledger.about(con, symbol, at)}
-    insights = {(source, each.kind): each.insight_id for each in found.values() for source in each.sources}
-    cited = frozenset(source for source, _ in insights)
-    for learnt, said_at in _said(con, symbol, now):
-        same = next(
-            (insights[source, learnt.kind] for source in learnt.sources if (source, learnt.kind) in insights), 0
-        )
-        if same and found[same].attribute is None:  # an insight that came without
-            found[same] = found[same]._replace(speaker=learnt.speaker, attribute=learnt.attribute, value=learnt.value)
-        if cited.isdisjoint(learnt.sources):
-            _take_in(found, _known(learnt, said_at, -1 - len(found)))
+    rows = con.execute(_SAID, {"symbol": symbol, "at": at}).fetchall()
+    return ledger.about(con, symbol, at), [Message.of(row, now.tzinfo) for row in rows]
+
+
+def stated(symbol: str, insights: Iterable[Known], messages: Iterable[Message]) -> list[Known]:
+    """Return what was stated of a symbol, oldest first, of what `said` gave; retired insights are left out.
+
+    What was said later has ended what it took the place of (`ended`, `superseded_by`). What is no insight has an id
+    below 0.
+    """
+    found = {each.insight_id: each for each in insights}
+    cited = {(source, each.kind): each.insight_id for each in found.values() for source in each.sources}
+    sources = {source for source, _ in cited}
+    for new in _read(symbol, messages):
+        own = next((cited[source, new.kind] for source in new.sources if (source, new.kind) in cited), 0)
+        if own and found[own].attribute is None:  # an insight that came without
+            found[own] = found[own]._replace(speaker=new.speaker, attribute=new.attribute, value=new.value)
+        if sources.isdisjoint(new.sources):
+            _take_in(found, new._replace(insight_id=-1 - len(found)))
     kept = (each._replace(text=masked(each.text)) for each in found.values() if not each.retired)
     return sorted(kept, key=attrgetter("valid_from"))
 
 
-def _said(con: "DuckDBPyConnection", symbol: str, now: datetime) -> Iterator[tuple[Learnt, datetime]]:
-    """Read what the newest sessions state of a symbol, in order, each statement with its time."""
-    rows = con.execute(_SAID, {"symbol": symbol, "at": times.naive(now)}).fetchall()
-    messages = sorted((Message.of(row, now.tzinfo) for row in rows), key=attrgetter("session_id"))  # else by their ids
-    learnt: list[tuple[Learnt, datetime]] = []
-    for _, said in groupby(messages, key=attrgetter("session_id")):
-        session = {message.message_id: message for message in said}
-        found = rules.distil([*session.values()], tokens=1_000 * len(session), known=[symbol])
-        of_it = (each for each in found if each.symbol == symbol)
-        learnt += [(each, max(session[source].created_at for source in each.sources)) for each in of_it]
-    yield from sorted(learnt, key=lambda pair: pair[1])
+def _read(symbol: str, messages: Iterable[Message]) -> list[Known]:
+    """Read what messages state of a symbol, session by session, in the order of time."""
+    found: list[Known] = []
+    in_order = sorted(messages, key=attrgetter("session_id", "message_id"))
+    for _, each in groupby(in_order, key=attrgetter("session_id")):
+        session = {message.message_id: message for message in each}
+        learnt = rules.distil([*session.values()], tokens=1_000 * len(session), known=[symbol])
+        found += [_known(one, max(session[source].created_at for source in one.sources)) for one in learnt]
+    return sorted((each for each in found if each.symbol == symbol), key=attrgetter("valid_from"))
 
 
-def _known(learnt: Learnt, said_at: datetime, number: int) -> Known:
+def _known(learnt: Learnt, said_at: datetime) -> Known:
     at = times.naive(said_at)
     ends = learnt.valid_until and times.naive(learnt.valid_until)
     names = ("kind", "symbol", "speaker", "attribute", "value", "text", "sources")
     given = {name: getattr(learnt, name) for name in names}
-    return Known(insight_id=number, valid_from=at, valid_until=ends, confirmed=at, known_from=at, **given)
+    return Known(insight_id=0, valid_from=at, valid_until=ends, confirmed=at, known_from=at, **given)
 
 
 def _take_in(found: dict[int, Known], new: Known) -> None:

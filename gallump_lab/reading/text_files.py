@@ -7,6 +7,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +20,8 @@ LARGEST_JSON = 32_000_000
 LARGEST_FIELD = 10_000_000
 """Characters of a CSV file's longest field."""
 SEPARATORS = ",;\t"
+LONGEST_PREAMBLE = 100
+"""Lines among which a header is looked for."""
 
 _PIECE = LARGEST_JSON // 2
 _SPACE = regex(r"[ \t\n\r]*")
@@ -106,10 +109,20 @@ class _JsonText:
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
-    """Open a text in UTF-8 or UTF-16, with or without a byte order mark; what is neither raises UnicodeDecodeError."""
+def open_text(path: Path, other: str = "") -> Iterator[TextIO]:
+    """Open a text in UTF-8 or UTF-16, with or without a byte order mark.
+
+    What is neither is read in the `other` encoding, if there is one, and else raises UnicodeDecodeError.
+    """
     with path.open("rb") as file:
         encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    if other and encoding == "utf-8-sig":
+        try:
+            with path.open(encoding=encoding) as text:
+                while text.read(_PIECE):
+                    pass
+        except UnicodeDecodeError:
+            encoding = other
     with path.open(encoding=encoding, newline="") as text:
         yield text
 
@@ -121,7 +134,8 @@ def read_csv(
 
     Commas, semicolons or tabs separate; the header tells which. What cannot be read is left out and told; a quote that
     is not closed takes the lines up to the next one with it. The header is the first line that `is_header` takes for
-    one; where it is not given, or there is none such, the first line of all.
+    one; where it is not given, or there is none such, the first line of all. With `is_header` the file is one that
+    people keep: further headers begin sections with other columns, and what is no UTF-8 is taken for Windows-1252.
 
     Returns
     -------
@@ -137,31 +151,42 @@ def read_csv(
     numbers, rows = [], []
     limit = csv.field_size_limit(LARGEST_FIELD)
     try:
-        with open_text(path) if isinstance(path, Path) else nullcontext(path) as text:
+        other = "cp1252" if is_header else ""
+        with open_text(path, other) if isinstance(path, Path) else nullcontext(path) as text:
+            if other and text.encoding == other:
+                problems.read.append("no UTF-8, read as Windows-1252")
             names, by, line = _header(text, is_header or bool)
+            columns = first_columns = [*range(len(names))]
+            known = {*names} - {""}
             for first, last, row in _records(csv.reader(text, delimiter=by, strict=True), line):
-                while is_header and len(row) > len(names) and isinstance(row, list) and not row[-1].strip():
+                while is_header and len(row) > len(columns) and isinstance(row, list) and not row[-1].strip():
                     row.pop()  # a separator at the end of each line
+                if is_header and isinstance(row, list) and not known.isdisjoint(row) and is_header(row):
+                    names += [name for name in row if name not in names]
+                    columns = [*map(names.index, row)]
+                    continue
                 where = f"line {first}" if first == last else f"lines {first} to {last}"
                 if isinstance(row, str):
                     opened = ": a quote is open on the first of them" if first < last else ""
                     problems.leave_out(where, f"it is not CSV ({row}){opened}", last - first + 1)
-                elif len(row) > len(names):
-                    problems.leave_out(where, f"it must have {len(names)} fields as the header has, not {len(row)}")
+                elif len(row) > len(columns):
+                    problems.leave_out(where, f"it must have {len(columns)} fields as the header has, not {len(row)}")
                 elif row:
                     numbers.append(first)
-                    rows.append([*row, *[None] * (len(names) - len(row))])
+                    cells = dict(zip(columns, row, strict=False)) if columns is not first_columns else {}
+                    rows.append([*map(cells.get, range(len(names)))] if cells else row)
     except (UnicodeDecodeError, csv.Error) as error:
         msg = f"cannot be read as CSV: {error}. Save it as UTF-8."
         raise ValueError(msg) from error
     finally:
         csv.field_size_limit(limit)
+    rows = [[*row, *[None] * (len(names) - len(row))] for row in rows]
     return pd.DataFrame(rows, columns=names, index=pd.Index(numbers, name="line", dtype="int64"), dtype=object)
 
 
 def _header(text: TextIO, is_header: Callable[[list[str]], bool]) -> tuple[list[str], str, int]:
     """Read up to the header, and return its names, what separates them, and its line."""
-    for number, line in enumerate(iter(text.readline, ""), 1):
+    for number, line in enumerate(islice(iter(text.readline, ""), LONGEST_PREAMBLE), 1):
         names, by = _split(line)
         if is_header(names):
             return names, by, number

@@ -10,7 +10,7 @@ from pathlib import Path
 from gallump_lab.lazy import duckdb
 from gallump_lab.store.errors import NotALab, OtherVersion
 
-VERSION = 3
+VERSION = 4
 """Of the tables in schema.sql. What changes one after the first release raises it and comes with a migration."""
 
 _THERE = """

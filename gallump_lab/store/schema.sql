@@ -239,4 +239,14 @@ create table runs (                     -- what was put in force, when, and on w
     words text,
     version text                        -- of gallump_lab
 );
+create table bars (                     -- whole days of live sources, as traded; none is ever taken away
+    source text not null,
+    symbol text not null,
+    currency text not null,
+    day date not null,                  -- the exchange's
+    open double, high double, low double, close double not null,
+    volume double,
+    split double not null,              -- 2 on the day of a two-for-one split, else 1
+    dividend double not null            -- per share, on the ex-date
+);
 create table cache (key text primary key, value json not null, expires_at timestamp);

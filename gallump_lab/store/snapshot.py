@@ -38,7 +38,7 @@ DATA: Mapping[str, str] = {
     "slots": "select * from slots",
     "turns": "select * from turns",
 }
-"""What counts of each table, as a query. The search index, drafts, the cache, past runs and the record
+"""What counts of each table, as a query. The search index, drafts, bars, the cache, past runs and the record
 of distilling do not: what is said and known is the same without them."""
 
 

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import alt, pd
+from gallump_lab.memory.insights import ANALYST
 from gallump_lab.memory.rules import FAR
 from gallump_lab.memory.text import one_line
 from gallump_lab.reading.numbers import numbers
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"entry": "#0072B2", "stop": "#D55E00", "target": "#009E73", "entry level": "#56B4E9"}
 """Of the levels that are drawn; the bars are grey."""
+LEVELS = {"position": "entry"} | {name: name for name in ("stop", "target", "entry level")}
+"""What is drawn of what was stated, by the attribute."""
 BARS = {"up": "#a6a6a6", "down": "#707070"}
 MARK = "#CC79A7"
 DASHES = {"holds": [1, 0], "ended": [1, 0], "idea": [5, 4]}
@@ -33,20 +36,21 @@ LONGEST = 160
 def price_chart(  # noqa: PLR0913 (what it shows)
     symbol: str,
     bars: "pd.DataFrame",
-    held: "Position | None",
+    held: "Sequence[Position]",
     said: "Sequence[Known]",
     *,
     now: datetime,
     idea: "Recommendation | None" = None,
+    problems: Sequence[str] = (),
 ) -> Picture:
     """Draw daily bars, levels as lines from when they were stated until they ended, and statements as marks.
 
     A level more than `FAR` times off the close of its day is left out: it was misread, or is of before a split.
     """
     days, closes = [*bars["date"].dt.strftime("%Y-%m-%d")], [*bars["close"].round(DIGITS)]
-    lines, marks = _recommended(idea), list[dict[str, Any]]()
-    if held:
-        lines.append(_line("entry", held.entry, f"{held.quantity:,.10g} held, at {_figure(held.entry)}", "portfolio"))
+    lines, marks = _recommended(idea) if idea else [], list[dict[str, Any]]()
+    own = ((each.entry, f"{each.quantity:,.10g} held") for each in held)
+    lines += [_line("entry", entry, words, "portfolio") for entry, words in own if entry is not None]
     known = {each.insight_id: each for each in said}
     for each in said:
         since, ended = _day(each.valid_from, now), _day(each.ended or each.valid_until, now)
@@ -57,7 +61,7 @@ def price_chart(  # noqa: PLR0913 (what it shows)
         price = _price(each)
         if price and closes[place] / FAR <= price <= closes[place] * FAR and (ended or days[-1]) >= days[0]:
             span = {"since": days[place], "until": min(ended or days[-1], days[-1])}
-            lines.append({"level": each.attribute, "price": price, **told, **span})
+            lines.append({"level": LEVELS[each.attribute or ""], "price": price, **told, **span})
     holding = [_label(line) for line in lines if line["state"] == "holds"]
     ideas = [_label(line) for line in lines if line["state"] == "idea"]
     ended = sum(mark["state"] == "ended" for mark in marks)
@@ -65,7 +69,8 @@ def price_chart(  # noqa: PLR0913 (what it shows)
     facts = [
         *holding,
         *[f"recommended: {', '.join(ideas)}"][: len(ideas)],
-        f"{len(marks)} statements" + f", {ended} of them superseded or over" * bool(ended),
+        f"{len(marks)} statements" + f", {ended} of them superseded or over (pale)" * bool(ended),
+        *problems,
     ]
     frame = bars[["open", "high", "low", "close", "volume"]].round(DIGITS).assign(date=days)
     drawn = _drawn(frame, _labelled(lines, frame), marks)
@@ -77,11 +82,12 @@ def _drawn(bars: "pd.DataFrame", lines: Sequence[Mapping[str, Any]], marks: Sequ
     own, pale = alt.Color("colour:N", scale=None), alt.Opacity("opacity:Q", scale=None)
     rising = bars["close"] >= bars["open"]
     base = alt.Chart(bars.assign(colour=rising.map({True: BARS["up"], False: BARS["down"]}))).encode(
-        x=alt.X("date:T", title=None), color=own
+        x=alt.X("date:T", title=None, scale=alt.Scale(type="utc")),
+        color=own,  # a day is the same day everywhere
     )
     width = WIDTH / len(bars)
     figures = [name for name in ("open", "high", "low", "close", "volume") if bars[name].notna().any()]
-    told = [alt.Tooltip("date:T", format="%Y-%m-%d"), *(alt.Tooltip(f"{name}:Q", format=",.10~g") for name in figures)]
+    told = ["date:N", *(alt.Tooltip(f"{name}:Q", format=",.10~g") for name in figures)]
     layers = [
         base.mark_line(strokeWidth=1).encode(y=y("close:Q"), color=alt.value(INK))
         if (bars["high"] == bars["low"]).all()
@@ -96,13 +102,8 @@ def _drawn(bars: "pd.DataFrame", lines: Sequence[Mapping[str, Any]], marks: Sequ
         level = alt.Chart(pd.DataFrame(lines)).encode(color=own, opacity=pale)
         dash = alt.StrokeDash("state:N", scale=alt.Scale(domain=[*DASHES], range=[*DASHES.values()]), legend=None)
         rule = level.mark_rule(strokeWidth=2).encode(x="since:T", x2="until:T", y=y("price:Q"), strokeDash=dash)
-        ended = "datum.state == 'ended'"
-        text = level.encode(y="label_at:Q", text="label:N")
-        layers += [
-            rule.encode(tooltip=["label:N", *said]),
-            text.mark_text(align="left", dx=4).encode(x="until:T").transform_filter(f"!({ended})"),
-            text.mark_text(align="left", dy=-7, fontSize=9).encode(x="since:T").transform_filter(ended),
-        ]
+        label = level.mark_text(align="left", dx=4).transform_filter("datum.state != 'ended'")
+        layers += [rule.encode(tooltip=["label:N", *said]), label.encode(x="until:T", y="label_at:Q", text="label:N")]
     if marks:
         mark = alt.Chart(pd.DataFrame(marks)).mark_point(filled=True, size=60, shape="diamond", color=MARK)
         layers.append(mark.encode(x="day:T", y=y("close:Q"), opacity=pale, tooltip=said))
@@ -124,20 +125,17 @@ def _labelled(lines: Sequence[dict[str, Any]], bars: "pd.DataFrame") -> list[dic
 
 
 def _label(line: Mapping[str, Any]) -> str:
-    return f"{line['level']} {_figure(line['price'])}"
+    return f"{line['level']} {line['price']:,.10g}" + f", {line['speaker']}" * bool(line["speaker"])
 
 
-def _recommended(idea: "Recommendation | None") -> list[dict[str, Any]]:
-    given = {name: getattr(idea, name, None) for name in ("entry", "stop", "target")}
-    return [
-        _line(name, price, f"{idea.action} {idea.symbol}", "recommended", state="idea")
-        for name, price in given.items()
-        if idea and price is not None
-    ]
+def _recommended(idea: "Recommendation") -> list[dict[str, Any]]:
+    given = {"entry": idea.entry, "stop": idea.stop, "target": idea.target}
+    said = f"{idea.action} {idea.symbol}"
+    return [_line(name, price, said, "recommended", "idea") for name, price in given.items() if price is not None]
 
 
 def _line(name: str, price: float, said: str, by: str, state: str = "holds") -> dict[str, Any]:
-    more = {"said": said, "by": by, "when": "", "holds": "", "opacity": 1.0}
+    more = {"said": said, "by": by, "when": "", "holds": "", "speaker": None, "opacity": 1.0}
     return {"level": name, "price": round(price, DIGITS), "state": state, **more}
 
 
@@ -147,7 +145,8 @@ def _told(each: "Known", newer: "Known | None", now: datetime) -> dict[str, Any]
     holds = "yes" if over is None else f"until {_day(over, now)}" + (f", then: {_short(newer.text)}" if newer else "")
     return {
         "said": _short(each.text),
-        "by": each.speaker or "analyst",
+        "by": each.speaker or ANALYST,
+        "speaker": each.speaker,
         "when": f"{times.aware(each.valid_from, now.tzinfo):%Y-%m-%d %H:%M}",
         "holds": holds,
         "state": "ended" if over else "holds",
@@ -166,10 +165,9 @@ def _day(at: datetime | None, now: datetime) -> str:
 
 
 def _price(each: "Known") -> float | None:
-    """Return the level that a statement sets, if it sets one that is drawn."""
-    stated = numbers(each.value or "") if each.attribute in COLOURS else ()
+    """Return the price of what was stated, if it is drawn: a level's, or what a position that is open was paid."""
+    value = each.value or ""
+    if each.attribute == "position":
+        value = "" if value.startswith("closed") else value.partition("at ")[2]
+    stated = numbers(value) if each.attribute in LEVELS else ()
     return next((float(one.value) for one in stated if one.value and not one.unit), None)
-
-
-def _figure(price: float) -> str:
-    return f"{price:,.10g}"

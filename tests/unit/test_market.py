@@ -337,7 +337,7 @@ def test_gaps_and_short_histories_neither_fail_nor_show_as_nan(tmp_path, rows):
             SPLITS + "A,2024-01-01,1,1,1,1,1,1\nA,2024-01-01,1,1,1,1,1,2\n",
             "line 3: split must be that of the day",
         ),
-        (HEADER + "A,2024-01-01,1,1,1,1,\xff\n", "cannot be read as CSV: .* Save it as UTF-8"),
+        (HEADER + "A,2024-01-01,1,1,1,1,\x81\n", "cannot be read as CSV: .* Save it as UTF-8"),
     ],
 )
 def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, words):
@@ -357,7 +357,10 @@ def test_an_error_in_a_file_of_bars_names_file_column_and_line(tmp_path, text, w
         ("A,2024-01-01,1,1,1,1,-1\n", "line 3: volume must be 0 or more, not '-1'"),
         ("A,2024-01-01,1,180,190,185,1\n", "line 3: high must be at least the low, not '180'"),
         ("A,2024-01-01,9,142,9,500,1\n", "line 3: close must lie between the low and the high, not '500'"),
-        ("A C,2024-01-01,1,1,1,1,1\n" * 3, "line 3 and 2 more: symbol must be a symbol such as AAPL"),
+        (
+            "A C,2024-01-01,1,1,1,1,1\n" * 3,
+            "line 3 and 2 more: symbol must be 1 to 15 letters and digits, such as 'AAPL'",
+        ),
         ("A,2024-01-01,1,1,1,1,1,9\n", "line 3: it must have 7 fields as the header has, not 8"),
         (
             "A,2024-01-04,1,3,1,2,1\na,2024-01-04,1,3,1,3,1\n",
@@ -475,10 +478,9 @@ def test_the_day_of_a_bar_is_read_as_written_or_refused(tmp_path, symbol, text, 
     [
         ("A,ten,1\n", "line 3: quantity must be a number such as 1234.5, not 'ten'"),
         ("A,,1\n", "line 3: quantity must be a number, not empty"),
-        ("A,1,\n", "line 3: entry must be the price paid in USD, or 0 if nothing was paid, not empty"),
         ("A,1,-1\n", "line 3: entry must be 0 or more, not '-1'"),
         ("CASH,100,44.5\n", "line 3: entry must be empty for cash, not '44.5'"),
-        ("Coins & more,100,\n", "line 3: symbol must be a symbol such as AAPL, BRK.B or ^GSPC, not 'Coins & more'"),
+        ("Coins & more,100,\n", "such as 'AAPL', 'BRK.B' or '^GSPC', without spaces or $, not 'Coins & more'"),
     ],
 )
 def test_a_bad_row_of_positions_is_left_out_and_the_prompt_says_so(tmp_path, row, problem):
@@ -512,8 +514,8 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path):
     for name, words in (("missing.csv", "No such file"), (".", "is a folder")):
         with pytest.raises(MarketFileError, match=words):
             FileBroker(tmp_path / name)
-    with pytest.raises(MarketFileError, match=r"held\.csv lacks the column entry; it has symbol, quantity"):
-        FileBroker(positions=written(tmp_path, "symbol,quantity\nA,1\n", "held.csv"))
+    with pytest.raises(MarketFileError, match=r"held\.csv lacks the column quantity; it has symbol, entry"):
+        FileBroker(positions=written(tmp_path, "symbol,entry\nA,1\n", "held.csv"))
     with pytest.raises(MarketFileError, match="cannot be read as parquet"):
         FileBroker(written(tmp_path, "not parquet", "bars.parquet"))
     with pytest.raises(MarketFileError, match=r"row 1: close must be a number .* not '\[1\]'"):
@@ -529,7 +531,10 @@ def test_bars_and_positions_come_from_any_frame():
     bars = make_bars(frame, "mine", problems)["XYZ"]
     assert (bars["close"].tolist(), bars["shares"].tolist()) == ([11, 5.25], [1, 2])
     assert problems.describe() == (
-        "row 2: symbol must be a symbol such as AAPL, BRK.B or ^GSPC, not 'no symbol'; left out.",
+        (
+            "row 2: symbol must be 1 to 15 letters and digits, such as 'AAPL', 'BRK.B' or '^GSPC', "
+            "without spaces or $, not 'no symbol'; left out."
+        ),
     )
     held = make_portfolio(pd.DataFrame({"symbol": ["xyz"], "quantity": [1.5], "entry": [2]}), "mine", Problems())
     assert (held.positions[0].symbol, held.positions[0].quantity, held.source) == ("XYZ", 1.5, "mine")
@@ -647,3 +652,12 @@ def test_records_take_what_numpy_and_pandas_give_and_stay_json():
     )
     assert MarketContext.from_dict(json.loads(json.dumps(context.to_dict()))) == context
     assert (quote.date, quote.at.utcoffset()) == (date(2024, 1, 2), timedelta(0))
+
+
+def test_what_is_named_outside_a_brokers_universe_is_not_asked_of_it_which_may_know_another_by_that_name(monkeypatch):
+    broker, asked = FileBroker(), []
+    give = broker.quotes
+    monkeypatch.setattr(broker, "quotes", lambda symbols: asked.extend(symbols) or give(symbols))
+    assert ContextBuilder(broker).build([], "IBM or Palantir, or $SHOP?", []).missing == ("SHOP", "PLTR")
+    assert "PLTR" not in asked
+    assert {"IBM", "SHOP"} <= {*asked}

@@ -6,14 +6,16 @@ import warnings
 import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab import Lab
-from gallump_lab.market import FileBroker, FrameBroker, MarketFileError
+from gallump_lab.market import ContextBuilder, FileBroker, FrameBroker, MarketFileError
 from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.text_files import Problems
 
@@ -62,6 +64,10 @@ FRAMES = [
     (lambda: wide().reset_index(), {"AAPL": [101, 99], "LOW": [201]}),
     (lambda: wide().tz_localize(None).rename_axis(None), {"AAPL": [101, 99], "LOW": [201]}),
     (lambda: wide()["AAPL"], {"AAPL": [101, 99]}),
+    (lambda: {"AAPL": bars(), "msft": bars(200.0)}, BOTH),
+    (lambda: SimpleNamespace(to_pandas=fields_first), BOTH),  # as polars' frames and Arrow's tables have it
+    (lambda: named(bars().set_axis([20240102, 20240103]), "AAPL"), {"AAPL": [101, 99]}),
+    (lambda: named(bars().assign(timestamp=[1704171600000, 1704258000000]), "AAPL")[::-1], {"AAPL": [101, 99]}),
     (lambda: bars().reset_index().rename(columns=str.upper).assign(SYMBOL="a")[::2], {"A": [101]}),
 ]
 
@@ -78,7 +84,7 @@ def test_a_frame_is_a_lab_s_broker_and_nothing_later_than_its_clock_is_seen(tmp_
     frame = bars().assign(symbol="AAPL", quotes=1)
     lab = Lab.open(tmp_path / "lab.duckdb", broker=frame, clock=lambda: datetime(2024, 1, 3, 12, tzinfo=UTC))
     assert "AAPL: 101.00 at the close of 2024-01-02" in lab.preview("and AAPL?").text
-    with pytest.raises(MarketFileError, match=r"must be a pandas DataFrame .* FileBroker\(path\) .* not 'bars.csv'"):
+    with pytest.raises(MarketFileError, match=r"bars\.csv cannot be read: No such file"):
         Lab.open(tmp_path / "lab.duckdb", broker="bars.csv")
 
 
@@ -89,7 +95,9 @@ def test_a_frame_is_a_lab_s_broker_and_nothing_later_than_its_clock_is_seen(tmp_
         (pd.DataFrame({"foo": [1], "Bar": [2]}), "lacks the columns symbol, date, close; it has foo, Bar. Bars have"),
         (pd.DataFrame({"date": DAYS, "Net Value": 1}), "lacks the columns symbol, close; it has date, Net Value"),
         (pd.DataFrame(), "it has nothing"),
-        (None, "must be a pandas DataFrame of daily bars.* not None"),
+        (None, "must be a DataFrame, or a path of a CSV, parquet or Excel file, not None"),
+        (pd.Series([1.0], index=DAYS[:1]), "lacks the columns symbol, close"),
+        (pd.DataFrame({"symbol": [], "date": [], "close": []}), "holds no row with a close"),
     ],
 )
 def test_a_frame_that_is_not_understood_is_told_by_its_columns(frame, words):
@@ -104,7 +112,7 @@ def test_adjusted_and_raw_closes_are_told_apart():
     frame = bars().rename(columns={"Close": "adjClose"}).assign(adjClose=[50.5, 49.5])
     alone = FrameBroker(frame, symbol="AAPL")
     assert alone.bars("AAPL", 1)[["open", "high", "close"]].to_numpy().tolist() == [[49.5] * 3]
-    told = "close is 'adjClose'; the close adjusted for dividends"
+    told = "the close adjusted for dividends"
     assert f"{told}; the close stands for open, high, low." in repr(alone)
 
 
@@ -123,6 +131,37 @@ def test_a_frame_that_was_written_as_csv_is_read(tmp_path, make, again):
     broker = FrameBroker(pd.read_csv(path)) if again else FileBroker(path)
     assert closes(broker) == closes(FrameBroker(make()))
     assert broker.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "rates", "expected"),
+    [
+        ("My prices\n\nSymbol,Date,Open,High,Low,Close\nKO,2024-01-02,60,61,59,60.5\n", "utf-8", None, [60.5]),
+        ("Symbol,Date,Close/Last\nKO,01/13/2024,$61\nKO,01/02/2024,$60\n", "utf-8", None, [60, 61]),
+        ('Symbol,Date,Close\nKO,"Jan 02, 2024",60\nKO,03-Jan-2024,61\n', "utf-8", None, [60, 61]),
+        ("Symbol\tDate\tClose\nKO\t20240102\t60.5\n", "utf-16", None, [60.5]),
+        (
+            "Symbol;Datum;Er\u00f6ffnung;Hoch;Tief;Schlusskurs\nKO;02.01.2024;60,5;61;60;60,5\n",
+            "cp1252",
+            None,
+            [60.5],
+        ),
+        ("symbol,date,Close (EUR)\nKO,2024-01-02,50\n", "utf-8", {"EUR": 1.25}, [62.5]),
+        ("symbol,date,close,currency\nKO,2024-01-02,50,GBp\n", "utf-8", {"GBP": 1.5}, [0.75]),
+        ("symbol,date,close\nKO,2024-01-02,\u20ac50\n", "utf-8", {"EUR": 2}, [100]),
+    ],
+)
+def test_a_file_of_bars_is_read_as_sites_and_programs_write_it(tmp_path, text, encoding, rates, expected):
+    path = tmp_path / "bars.csv"
+    path.write_text(text, encoding=encoding)
+    broker = FileBroker(path, rates=rates)
+    assert (closes(broker), broker.problems) == ({"KO": expected}, ())
+    assert ("no UTF-8, read as Windows-1252" in broker.read[0]) == (encoding == "cp1252")
+    if rates:
+        with pytest.raises(MarketFileError, match=r"it is in (EUR|GBX); give rates="):
+            FileBroker(path)
+    if "/2024" in text:
+        assert "01/02/2024 is 2024-01-02" in broker.read[0]
 
 
 # Exports
@@ -154,16 +193,17 @@ def test_an_export_with_preamble_totals_cash_options_and_a_short(tmp_path):
         '"Account Total","--","--","--","$54,429.56","$43,490","--",\n\n'
         '"As of today."\n',
     )
-    assert held(broker) == {"KO": (1000, 52.5), "IWM": (-50, 190)}
+    assert held(broker) == {"KO": (1000, 52.5), "IWM": (-50, 190), "FXAIX": (10, None)}
     assert broker.portfolio().cash == 1234.56
-    assert broker.portfolio().source == "held.csv, 3 rows left out"
+    assert broker.portfolio().source == "held.csv, 2 rows left out"
     read, *problems = [words.partition("held.csv")[2] for words in (*broker.read, *broker.problems)]
-    assert read.startswith(": 2 positions; quantity is 'Qty (Quantity)', total is 'Cost Basis', price is 'Last Price'")
-    assert "'Cost Basis' is taken for all shares, and divided by the quantity; Cash & Cash Investments is cash" in read
-    assert read.endswith("IWM is a fund, taken as shares; passed over: 1 total row, 1 line without a position.")
+    assert read == (
+        ": 3 positions; columns Symbol, Qty (Quantity); 'Cost Basis' is taken for all shares, and divided by the "
+        "quantity; what was paid is unknown of FXAIX; cash is Cash & Cash Investments; passed over 1 total row and 1 "
+        "line without a position; left out 2 rows."
+    )
     assert problems == [
         ", line 6: options are not taken, unless by their OCC symbol such as AAPL240119C00190000; left out.",
-        ", line 7: Cost Basis must be the price paid in USD, or 0 if nothing was paid, not empty; left out.",
         ", line 8: only shares, funds and cash are taken, not 'Fixed Income'; left out.",
     ]
 
@@ -179,8 +219,10 @@ def test_accounts_and_lots_are_summed_and_a_total_and_an_average_told_apart(tmp_
         "X2,PEP,0,$0,$0,--,Margin\n",
     )
     assert (held(broker), broker.portfolio().cash, broker.problems) == ({"KO": (40, 57.5)}, 500.25, ())
-    assert "2 lots of 2 accounts summed; SPAXX** is cash" in broker.read[0]
-    assert "passed over: 1 more header, 1 position of 0." in broker.read[0]
+    assert broker.read[0] == (
+        "held.csv: 1 position; 'Average Cost Basis' is the entry; 2 lots summed over 2 accounts; cash is SPAXX**; "
+        "passed over 1 position of 0."
+    )
     assert "X1" not in repr(broker)
 
 
@@ -198,6 +240,47 @@ def test_what_a_cost_basis_is_of_is_said_and_judged_by_the_prices(tmp_path, rows
     assert f"'Cost Basis' {how}" in broker.read[0]
 
 
+KO = {"KO": (10, 50)}
+US = "Symbol,Description,Quantity,Average Cost,Security Type,Market Value\nKO,COLA,10,$50.00,Equity,$600\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "cash"),
+    [
+        ("Ticker,Units Held,Purchase Price Per Share,% of portfolio\nKO,10,50,12.5%\n", KO, 0),
+        ("Security,Quantity Held,Average Unit Cost\nKO,10,50\n", KO, 0),
+        ("Symbol,Holding,Mkt Price,Book Cost\nKO,10,60,500\n", KO, 0),
+        ("Symbol\tShares\tCost/Share\nKO\t10\t50\n", KO, 0),
+        ("Financial Instrument,Position,Avg. Price Paid ($)\nKO,10,50\n", KO, 0),
+        ("Symbol,Purchase Date,Qty,Unit Cost\nKO,01/02/2020,5,40\nKO,01/05/2021,5,60\n", KO, 0),
+        ("Symbol,Quantity\nKO,10\n", {"KO": (10, None)}, 0),
+        ("Symbol,Quantity,Price,Value\nKO,10,60,600\n", {"KO": (10, None)}, 0),
+        (US + "PEP,PEPSI,5,n/a,Equity,$850\n", KO | {"PEP": (5, None)}, 0),
+        (US + "KO,COLA,10,--,Equity,$600\n", {"KO": (20, None)}, 0),
+        (US + "USD,US DOLLAR,100,1,,\nSWVXX,A MONEY MARKET FUND,300,1,,\n,BANK DEPOSIT SWEEP,,,,50\n", KO, 450),
+        (US + "CASH (USD),,,,,$250.75\nTotal,,,,,$850.75\n", KO, 250.75),
+        (US + "PEP,PUT PEPSI $170 EXP 01/19/24,1,2,,\nKO 01/19/2024 60.00 C,,1,2,,\n", KO, 0),
+        (US + "912810TM0,US TREASURY 4% 11/15/2052,1000,98.5,,\nBND,BOND FUND,2,70,Bond ETF,\n",
+         KO | {"BND": (2, 70)}, 0),
+        (US + "\nThe figures are, to the best of our knowledge, right.\n", KO, 0),
+        ("One\nSymbol,Quantity,Average Cost\nKO,10,50\nTotal,,\n\nTwo\nSymbol,Name,Average Cost,Quantity\nA,B,200,3\n",
+         KO | {"A": (3, 200)}, 0),
+    ],
+)  # fmt: skip
+def test_exports_with_other_names_lines_and_sections(tmp_path, text, expected, cash):
+    broker = exported(tmp_path, text)
+    assert (held(broker), broker.portfolio().cash) == (expected, cash)
+
+
+def test_what_was_paid_may_be_unknown_and_the_prompt_says_so(tmp_path):
+    broker = exported(tmp_path, "Symbol,Quantity\nIBM,10\nXYZ,2\n")
+    assert "what was paid is unknown of IBM, XYZ" in broker.read[0]
+    _, priced, unpriced = ContextBuilder(broker).build([], "", []).portfolio_lines()
+    assert priced.startswith("IBM: 10 at entry unknown, 202.91 at the close of 2013-03-01")
+    assert priced.endswith("value 2,029.10")
+    assert unpriced == "XYZ: 2 at entry unknown; no data, value unknown"
+
+
 EUROPEAN = (
     "Depot vom 05.01.2024;;;\n"
     "Bezeichnung;Ticker;Anzahl;Einstandskurs;W\u00e4hrung\n"
@@ -209,6 +292,19 @@ EUROPEAN = (
 )
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize(
+    "paid", ["Einstandskurs in EUR", "Kaufpreis (\u20ac)", "Einstandswert EUR", "Prix de revient EUR"]
+)
+def test_an_export_in_german_or_french_in_any_encoding(tmp_path, paid, encoding):
+    path = tmp_path / "depot.csv"
+    header = f"Dep\u00f4t vom 05.01.2024;;;\nBezeichnung;Symbol;St\u00fcck;{paid}\n"
+    path.write_text(header + "SAP SE;SAP.DE;1;1.250,50\nSumme;;;1.250,50\n", encoding=encoding)
+    broker = FileBroker(positions=path, rates={"EUR": 2})
+    assert (held(broker), broker.problems) == ({"SAP.DE": (1, 2501)}, ())
+    assert ("no UTF-8, read as Windows-1252" in broker.read[0]) == (encoding == "cp1252")
+
+
 def test_currencies_are_named_and_converted_with_a_rate_alone(tmp_path):
     broker = exported(tmp_path, EUROPEAN)
     assert (held(broker), broker.portfolio().cash) == ({"KO": (10, 1150.25)}, 0)
@@ -217,6 +313,7 @@ def test_currencies_are_named_and_converted_with_a_rate_alone(tmp_path):
     assert held(broker) == {"SAP.DE": (1250, 279), "KO": (10, 1150.25), "VOD.L": (100, 1.45)}
     assert broker.portfolio().cash == 5000
     assert "EUR at 2 USD; GBX at 0.02 USD" in broker.read[0]
+    assert exported(tmp_path, "Symbol,Qty,Cost\nCash (EUR),100,\n", rates={"EUR": 2}).portfolio().cash == 200
     assert held(exported(tmp_path, "symbol,qty,Avg Cost (EUR)\nKO,3,10\n", rates={"EUR": 2})) == {"KO": (3, 20)}
     assert held(exported(tmp_path, "symbol,qty,Avg Cost\nKO,3,C$10\nPEP,1,$7\n", rates={"CAD": 0.5})) == {
         "KO": (3, 5),
@@ -231,8 +328,8 @@ def test_positions_from_a_frame_by_symbol_and_with_sides():
     own = pd.DataFrame({"Shares": [5.0, 2], "avgCost": [1.5, 30], "Side": ["Long", "Short"]}, index=["KO", "PEP"])
     broker = FrameBroker(wide(), own)
     assert held(broker) == {"KO": (5, 1.5), "PEP": (-2, 30)}
-    assert broker.read[1].startswith("your positions: 2 positions; quantity is 'Shares', entry is 'avgCost'")
-    for wrong, words in ((own[["Side"]], "lacks the columns quantity, entry; it has Side"), ({}, "must be a pandas")):
+    assert broker.read[1].startswith("your positions: 2 positions; 'Shares' is the quantity, 'avgCost' is the entry")
+    for wrong, words in ((own[["Side"]], "lacks the column quantity; it has Side"), ({}, "must be a DataFrame")):
         with pytest.raises(MarketFileError, match=words):
             FrameBroker(wide(), wrong)
 
@@ -270,6 +367,21 @@ def test_excel_is_read_where_pandas_can_and_else_the_error_says_how(tmp_path, mo
     with pytest.raises(MarketFileError, match=re.escape("pip install 'gallump-lab[excel]'. Or save it as CSV")):
         FileBroker(positions=path)
     monkeypatch.undo()
-    rows = [["My positions", None, None], ["Symbol", "Qty", "Avg Cost"], ["KO", 10, 50.5]]
+    rows = [["My positions", None, None], ["Symbol", "Qty", "Avg\nCost"], ["KO", 10, 50.5]]
     pd.DataFrame(rows).to_excel(path, header=False, index=False)
+    assert held(FileBroker(positions=path)) == {"KO": (10, 50.5)}
+    rows = [
+        ["My prices", None, None],
+        [None] * 3,
+        ["Exchange Date", "Close", "Volume"],
+        [DAYS[0], 60.5, 5],
+        [DAYS[1], 61, 6],
+    ]
+    pd.DataFrame(rows).to_excel(path, header=False, index=False)
+    assert closes(FrameBroker(path, symbol="KO")) == {"KO": [60.5, 61]}
+
+
+def test_positions_in_parquet_are_read(tmp_path):
+    path = tmp_path / "held.parquet"
+    duckdb.sql("select 'KO' as Symbol, 10 as Shares, 50.5 as avgCost").write_parquet(str(path))
     assert held(FileBroker(positions=path)) == {"KO": (10, 50.5)}

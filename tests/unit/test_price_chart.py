@@ -62,7 +62,7 @@ def test_what_is_held_and_the_stop_and_target_that_hold_are_lines_and_the_older_
     assert pale["stop 405"] < pale["stop 415"] == 1
     assert repr(picture) == (
         "AAPL closed at 452.00 on 2024-03-14; entry 410.5; target 500; stop 415; "
-        "3 statements, 1 of them superseded or over"
+        "3 statements, 1 of them superseded or over (pale)"
     )
     assert picture.png().startswith(b"\x89PNG")
 
@@ -74,6 +74,7 @@ def test_a_statement_is_a_mark_at_its_days_close_with_its_words_speaker_time_and
     assert (first["said"], first["by"], first["when"]) == ("Mara: My AAPL stop is 405", "Mara", "2024-02-03 15:00")
     assert first["holds"] == "until 2024-03-05, then: Mara: AAPL stop to 415"
     assert second["holds"] == "yes"
+    assert [label for label, *_ in lines(lab.chart("AAPL"))][:2] == ["stop 405, Mara", "entry 410.5"]
 
 
 def test_nothing_later_than_the_clock_is_drawn(lab, anew):
@@ -98,6 +99,17 @@ def test_insights_hold_as_their_events_say(lab):
     assert found == {"entry 410.5": "holds", "stop 420": "ended", "stop 425": "holds", "target 480": "holds"}
 
 
+def test_what_was_paid_is_the_entry_until_the_position_is_closed_and_then_nothing_of_it_holds(anew):
+    lab = anew(broker=FrameBroker(bars()), clock=lambda: NOW)
+    say(lab, ("2024-02-01T15:00", "I bought 50 AAPL at 421."), ("2024-02-02T15:00", "My AAPL stop is 405."))
+    assert {(label, state) for label, *_, state in lines(lab.chart("AAPL"))} == {
+        ("entry 421", "holds"),
+        ("stop 405", "holds"),
+    }
+    say(lab, ("2024-03-06T15:00", "I sold all my AAPL at 445."))
+    assert {state for *_, state in lines(lab.chart("AAPL"))} == {"ended"}
+
+
 def test_a_level_of_before_a_split_is_no_line_and_its_words_stay(anew):
     lab = anew(broker=FrameBroker(bars(1 / 7)), clock=lambda: NOW)
     say(lab, ("2024-02-01T15:00", "My AAPL stop is 405."))
@@ -113,16 +125,25 @@ def test_an_idea_is_drawn_apart_from_what_holds(lab):
     assert "recommended: entry 450, stop 430, target 520" in repr(picture)
 
 
+def test_a_portfolio_that_cannot_be_had_is_told_and_the_bars_are_drawn(anew, monkeypatch):
+    broker = FrameBroker(bars())
+    monkeypatch.setattr(broker, "portfolio", lambda: 1 / 0)
+    assert "could not give the portfolio (ZeroDivisionError" in repr(
+        anew(broker=broker, clock=lambda: NOW).chart("AAPL")
+    )
+
+
 def test_hovering_a_bar_tells_its_prices_and_closes_alone_are_a_line(anew):
     lab = anew(broker=bars()[["symbol", "close"]].reset_index(names="date"), clock=lambda: NOW)
     layers = lab.chart("AAPL").chart.to_dict()["layer"]
     assert [layer["mark"]["type"] for layer in layers] == ["line", "bar"]
+    assert layers[0]["encoding"]["x"]["scale"]["type"] == "utc"  # a day is the same day in New York and Tokyo
     told = [each["field"] for each in layers[-1]["encoding"]["tooltip"]]
     assert told == ["date", "open", "high", "low", "close"]  # no volume is known
 
 
 @pytest.mark.parametrize(
-    ("symbol", "days", "words"), [("ZZZ", 250, "no daily bars of ZZZ.*broker=frame"), ("AAPL", 0, "days must")]
+    ("symbol", "days", "words"), [("ZZZ", 250, "no daily bars of ZZZ.*broker=df"), ("AAPL", 0, "days must")]
 )
 def test_what_cannot_be_drawn_says_why_and_what_to_do(lab, symbol, days, words):
     with pytest.raises(ValueError, match=words):
