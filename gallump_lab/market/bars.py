@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zipfile import BadZipFile
 
 from gallump_lab.lazy import duckdb, np, pd
-from gallump_lab.market.frames import ADJUSTED, BARS, MarketFileError, a_row_a_bar, as_frame
+from gallump_lab.market.frames import ADJUSTED, BARS, MarketFileError, a_row_a_bar
 from gallump_lab.market.market_context import one_line
 from gallump_lab.reading.columns import Names, places, plain
 from gallump_lab.reading.dates import exchange_day, iso_days
@@ -37,7 +37,7 @@ _MEND = (
     "Bars have a row for each symbol and day with the columns symbol, date and close; or days in the index, and the "
     'symbol given by symbol="AAPL"; or two-level columns; or closes, a column a symbol.'
 )
-_ASIDE = {"name", "kind", "account", "total", "price", "value"}
+_ASIDE = {"name", "kind", "account", "cost", "price", "value"}
 _MISSING = "must be given, not empty"
 ROUNDED = 0.005
 """An open or a close may lie outside the day's range by so much of it, as sources round."""
@@ -53,7 +53,7 @@ def make_bars(
 
     Parameters
     ----------
-    given : pandas.DataFrame
+    given : pandas.DataFrame or path
         In any of the forms of `FrameBroker`: symbol, date, close (USD), and perhaps open, high, low (the close stands
         for them) and volume; a row without a close is passed over. Of `Close` and `Adj Close` the first is taken, as it
         is on the basis of the others; if there is only the second, it alone. An optional column `split` says that
@@ -87,24 +87,20 @@ def make_bars(
     >>> make_bars(pd.DataFrame([day]), "mine", Problems())["AAPL"]["close"].tolist()
     [186.0]
     """
-    cells = _bar_cells(as_frame(given, source), source, symbol)
+    cells = _bar_cells(as_frame(given, source, problems, is_header), source, symbol)
     rate = cells.rates(cells.currencies(_PRICES), rates)
     symbols = cells.symbols()
-    rows = pd.DataFrame(
-        {"row": range(len(symbols)), "symbol": symbols, "date": np.array(cells.days(symbols), "datetime64[us]")}
-    )
-    rows["split"] = cells.numbers("split")
+    days, splits = np.array(cells.days(symbols), "datetime64[us]"), cells.numbers("split")
+    rows = pd.DataFrame({"row": range(len(symbols)), "symbol": symbols, "date": days, "split": splits})
     cells.check("split", rows["split"] <= 0, "must be above 0")
     told = rows[cells.sound() & rows["split"].notna()]
     first = told.groupby(_KEY)["split"].transform("first").reindex(rows.index)
     cells.check("split", first.notna() & (first != rows["split"]), "must be that of the day's other rows")
     for place in sorted(cells.faults):
         if cells.text["split"][place] is not None and rows["split"][place] != 1:
-            where = f"{source}, {cells.where(place)}"
-            msg = f"{where}: {cells.faults[place]}. All earlier prices rest on the split of that day."
+            msg = f"{source}, {cells.where(place)}: {cells.faults[place]}. All earlier prices rest on that day's split."
             raise MarketFileError(msg)
-    for name in _NUMBERS:
-        rows[name] = cells.numbers(name)
+    rows = rows.assign(**{name: cells.numbers(name) for name in _NUMBERS})
     for name in _PRICES:
         cells.check(name, rows[name] == 0, "must be a price, or empty if it is not known")
     cells.check("high", rows["high"] < rows["low"], "must be at least the low")
@@ -119,15 +115,14 @@ def make_bars(
     for row in bars.loc[twice, "row"]:
         problems.leave_out(cells.where(row), "it must be the only row of its symbol and day, not one of several")
     # A day whose row was left out keeps its split.
-    splits = told.drop_duplicates(_KEY)[[*_KEY, "split"]]
-    bars = bars[~twice].drop(columns="split").merge(splits, how="outer", on=_KEY).sort_values(_KEY)
+    told = told.drop_duplicates(_KEY)[[*_KEY, "split"]]
+    bars = bars[~twice].drop(columns="split").merge(told, how="outer", on=_KEY).sort_values(_KEY)
     bars["shares"] = bars["split"].fillna(1.0).groupby(bars["symbol"]).cumprod()
     bars = bars[bars["close"].notna()]
     if bars.empty:
         msg = " ".join([f"{source} holds no row with a close; give daily bars.", *problems.describe()[:3]])
         raise MarketFileError(msg)
-    for name in _PRICES:
-        bars[name] = bars[name].fillna(bars["close"])
+    bars[_PRICES] = bars[_PRICES].apply(lambda prices: prices.fillna(bars["close"]))
     columns = ["date", *_NUMBERS, "shares"]
     problems.read += cells.read
     return {str(symbol): {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
@@ -142,63 +137,76 @@ def is_header(names: Iterable[str]) -> bool:
 def _bar_cells(frame: "pd.DataFrame", source: str, symbol: str | None) -> "Cells":
     """Return the cells of a frame of bars."""
     frame = a_row_a_bar(frame, symbol)
-    names = [plain(name) for name in frame.columns]
-    there = places(frame.columns, BARS)
-    adjusted = [bool(re.fullmatch(ADJUSTED, name)) for name in names]
-    alone = "close" in there and adjusted[there["close"]]
-    if alone:  # the day's range is on another basis
-        frame = frame.iloc[:, [place for place in range(len(names)) if place not in map(there.get, _PRICES[:3])]]
     cells = Cells(frame, source, BARS, (*_KEY, "close"), _MEND)
-    if any(adjusted):
+    adjusted = [str(name) for name in frame.columns if re.fullmatch(ADJUSTED, plain(name))]
+    if alone := cells.names["close"] in adjusted:  # the day's range is on another basis
+        for name in cells.names.keys() & {*_PRICES[:3]}:
+            cells.text[name] = [None] * len(frame)
+            del cells.names[name]
+    if adjusted:
         cells.read.append(f"the close {'' if alone else 'as traded, not '}adjusted for dividends")
     if closes := ", ".join(name for name in _PRICES if name not in cells.names):
         cells.read.append(f"the close stands for {closes}")
     return cells
 
 
-def opened(source: Any, name: str, problems: Problems, header: Callable[[Iterable[str]], bool]) -> tuple[Any, str]:
-    """Return what a path leads to, and its name; anything else as it is, under the name that is given.
+def as_frame(given: Any, source: str, problems: Problems, header: Callable[[Iterable[str]], bool]) -> "pd.DataFrame":
+    """Return what a path leads to, or what is a frame or can become one: a series, frames by symbol, polars, Arrow.
 
     Of a workbook the first sheet is read. The cells of a file are texts; the frame's index numbers its lines or rows.
 
     Raises
     ------
     MarketFileError
-        If the file cannot be read.
+        If it is none of them, or the file cannot be read.
     """
-    if not isinstance(source, (str, Path)):
-        return source, name
-    path = check_readable(Path(source), MarketFileError)
+    if isinstance(given, (str, Path)):
+        return _read_file(check_readable(Path(given), MarketFileError), problems, header)
+    frame = given.to_pandas() if hasattr(given, "to_pandas") else given
+    if isinstance(frame, dict) and frame and all(isinstance(each, pd.DataFrame) for each in frame.values()):
+        frame = pd.concat(frame)
+    frame = frame.to_frame(frame.name) if isinstance(frame, pd.Series) else frame
+    if not isinstance(frame, pd.DataFrame):
+        msg = f"{source} must be a DataFrame, or a path of a CSV, parquet or Excel file, not {given!r:.60}."
+        raise MarketFileError(msg)
+    return frame
+
+
+def _read_file(path: Path, problems: Problems, header: Callable[[Iterable[str]], bool]) -> "pd.DataFrame":
+    kind = path.suffix.lower()
     try:
-        if path.suffix.lower() != ".parquet":
-            workbook = path.suffix.lower() in (".xlsx", ".xlsm", ".xls")
-            return read_csv(_sheet(path) if workbook else path, problems, header), path.name
+        if kind != ".parquet":
+            return read_csv(_sheet(path) if kind in (".xlsx", ".xlsm", ".xls") else path, problems, header)
         with scratch() as con:
             con.execute("set timezone = 'UTC'")
-            frame = con.read_parquet(glob.escape(str(path))).project("columns(*)::varchar").df()
+            frame: pd.DataFrame = con.read_parquet(glob.escape(str(path))).project("columns(*)::varchar").df()
     except (duckdb.Error, ValueError) as error:
         what = "cannot be read as parquet: " if isinstance(error, duckdb.Error) else ""
         msg = f"{path} {what}{str(error).splitlines()[0]}"
         raise MarketFileError(msg) from error
-    return frame.set_index(pd.RangeIndex(1, len(frame) + 1, name="row")), path.name
+    return frame.set_index(pd.RangeIndex(1, len(frame) + 1, name="row"))
 
 
 def _sheet(path: Path) -> io.StringIO:
     """Return the first sheet of a workbook as CSV, each row on the line of its number."""
     try:
         sheet = pd.read_excel(path, header=None, dtype=object)
-    except ImportError as error:
-        msg = "is an Excel file, which takes an extra: pip install 'gallump-lab[excel]'. Or save it as CSV"
+    except (BadZipFile, ImportError, KeyError, ValueError) as error:
+        why = str(error).rstrip(".")
+        if isinstance(error, ImportError):
+            why = "it takes an extra, pip install 'gallump-lab[excel]'"
+        msg = f"cannot be read as Excel: {why}. Or save it as CSV"
         raise ValueError(msg) from error
-    except (BadZipFile, KeyError, ValueError) as error:
-        msg = f"cannot be read as Excel: {str(error).rstrip('.')}. Save it as .xlsx or CSV"
-        raise ValueError(msg) from error
-    return io.StringIO(sheet.to_csv(header=False, index=False))
+    return io.StringIO(sheet.replace(r"\s+", " ", regex=True).to_csv(header=False, index=False))
+
+
+def named(given: Any, name: str) -> str:
+    """Return the name of a file, if a path is given; else the name that is."""
+    return one_line(Path(given).name) if isinstance(given, (str, Path)) else name  # it may hold bytes that are no text
 
 
 def source_name(source: str, problems: Problems) -> str:
     """Return a source's name, with the number of its rows that were left out."""
-    source = one_line(source)  # a file's name may hold bytes that are no text
     return f"{source}, {counted(problems.left_out, 'rows')} left out" if problems.left_out else source
 
 
@@ -217,9 +225,8 @@ class Cells:
         """The number of each row in its source."""
         self.names = {name: str(frame.columns[place]).strip() for name, place in own.items()}
         """By column: what it is called in the frame."""
-        self.text: dict[str, list[str | None]] = {
-            name: [*map(filled, frame.iloc[:, own[name]])] if name in own else [None] * len(frame) for name in known
-        }
+        columns = {name: frame.iloc[:, place].tolist() for name, place in own.items()}
+        self.text = {name: [*map(filled, columns.get(name, [None] * len(frame)))] for name in known}
         self.faults: dict[int, str] = {}
         """By a row's place: what is wrong with it."""
         main = {name: called for name, called in self.names.items() if name not in _ASIDE}
@@ -242,10 +249,14 @@ class Cells:
 
     def currencies(self, money: Iterable[str]) -> list[str]:
         """Return the currency that each row or a number of it names, else ""; leave bare numbers in the cells."""
-        codes = [currency(cell or "")[1] or (cell or "").upper() for cell in self.text["currency"]]
+        known = {cell: (currency(cell)[1] or cell.upper()) if cell else "" for cell in {*self.text["currency"]}}
+        codes = [known[cell] for cell in self.text["currency"]]
         for name in money:
             header = currency(self.names.get(name, ""))[1]
-            parted = {cell: currency(cell) for cell in {*self.text[name]} if cell}
+            cells = {cell for cell in self.text[name] if cell}
+            if not header and re.fullmatch(r"[\d.,-]*", "".join(cells)):
+                continue  # bare numbers, which may be many
+            parted = {cell: currency(cell) for cell in cells}
             named = {cell: code or ("USD" if "$" in cell else header) for cell, (_, code) in parted.items()}
             if any(named.values()):
                 codes = [code or named.get(cell or "", "") for code, cell in zip(codes, self.text[name], strict=True)]

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gallump_lab.bundled import bundled
 from gallump_lab.lazy import np, pd
-from gallump_lab.market.bars import Bars, Rates, make_bars, opened, source_name
-from gallump_lab.market.bars import is_header as heads_bars
+from gallump_lab.market.bars import Bars, Rates, make_bars, named, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
-from gallump_lab.market.positions import is_header as heads_positions
 from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems, counted
@@ -130,15 +128,15 @@ class FrameBroker:
     ) -> None:
         self._clock, faults, others = clock, Problems(), Problems()
         if bars is not None or not self._has_sample:
-            frame, source = opened(bars, "your bars", faults, heads_bars)
-            self._bars = make_bars(frame, source, faults, symbol, rates)
+            source = named(bars, "your bars")
+            self._bars = make_bars(bars, source, faults, symbol, rates)
             self.name = source_name(source, faults)
             self._tell(source, faults)
         elif positions is None:
             self._portfolio = _sample_portfolio()
         if positions is not None:
-            frame, source = opened(positions, "your positions", others, heads_positions)
-            self._portfolio = make_portfolio(frame, source, others, rates)
+            source = named(positions, "your positions")
+            self._portfolio = make_portfolio(positions, source, others, rates)
             self._tell(source, others)
 
     def _tell(self, source: str, found: Problems) -> None:
@@ -275,13 +273,12 @@ def reached(days: "npt.NDArray[Any]", at: datetime, hour: time = CLOSED) -> int:
 
 @cache
 def _sample_bars() -> Bars:
-    return make_bars(*opened(bundled("bars.parquet"), "", Problems(), heads_bars), Problems())
+    return make_bars(bundled("bars.parquet"), "the sample", Problems())
 
 
 @cache
 def _sample_portfolio() -> Portfolio:
-    frame, _ = opened(bundled("portfolio.csv"), "", Problems(), heads_positions)
-    return make_portfolio(frame, "a sample, made up", Problems())
+    return make_portfolio(bundled("portfolio.csv"), "a sample, made up", Problems())
 
 
 def _day(moment: Any) -> date:

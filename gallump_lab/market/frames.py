@@ -3,7 +3,6 @@
 import re
 from contextlib import suppress
 from datetime import date
-from typing import Any
 
 from gallump_lab.lazy import np, pd
 from gallump_lab.reading.columns import Names, places
@@ -15,8 +14,8 @@ ADJUSTED = r"adj(usted)?_?clos(e|ing_price)|close_?adj(usted)?"
 """Names of a close that is adjusted for dividends too; it counts where there is no other."""
 BARS: Names = {
     "symbol": ("ticker(_symbol)?", "isin"),
-    "date": ("day|datetime|timestamp|time|(exchange|price|trad(e|ing))_date|datum",),
-    "open": (r"(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
+    "date": ("day|date_?time|timestamp|time|(exchange|price|trad(e|ing))_date|datum",),
+    "open": ("(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
     "high": ("(day|px)_high|high_price|(tages)?hoch",),
     "low": ("(day|px)_low|low_price|(tages)?tief",),
     "close": ("close_(last|price)|closing_price|px_(last|close)|schluss(kurs)?", "(last_)?price|last|settle", ADJUSTED),
@@ -29,24 +28,6 @@ BARS: Names = {
 
 class MarketFileError(ValueError):
     """A source of bars or positions cannot be used; the message names it, column and row, and how to mend it."""
-
-
-def as_frame(given: Any, source: str) -> "pd.DataFrame":
-    """Return what is a frame or can become one: a series, frames by symbol, a frame of polars or a table of Arrow.
-
-    Raises
-    ------
-    MarketFileError
-        If it is neither.
-    """
-    frame = given.to_pandas() if hasattr(given, "to_pandas") else given
-    if isinstance(frame, dict) and frame and all(isinstance(each, pd.DataFrame) for each in frame.values()):
-        frame = pd.concat(frame)
-    frame = frame.to_frame(frame.name) if isinstance(frame, pd.Series) else frame
-    if not isinstance(frame, pd.DataFrame):
-        msg = f"{source} must be a DataFrame, or a path of a CSV, parquet or Excel file, not {given!r:.60}."
-        raise MarketFileError(msg)
-    return frame
 
 
 def a_row_a_bar(frame: "pd.DataFrame", symbol: str | None = None) -> "pd.DataFrame":
@@ -72,11 +53,11 @@ def a_row_a_bar(frame: "pd.DataFrame", symbol: str | None = None) -> "pd.DataFra
 
 def with_index(frame: "pd.DataFrame", known: Names) -> "pd.DataFrame":
     """Return a frame with what its index holds as columns too, after its own; an index of row numbers holds nothing."""
-    frame, index = frame.copy(deep=False), frame.index
+    frame, index, there = frame.copy(deep=False), frame.index, places(frame.columns, known).keys()
     for level, own in enumerate(index.names if own_index(frame) else ()):
         values = index.get_level_values(level)
         name = own if own is not None and places([own], known) else _kind(next(iter(values), None))
-        if name:
+        if name and not places([name], known).keys() <= there:
             frame.insert(len(frame.columns), name, values, allow_duplicates=True)
     return frame
 

@@ -156,7 +156,8 @@ def read_csv(
             if other and text.encoding == other:
                 problems.read.append("no UTF-8, read as Windows-1252")
             names, by, line = _header(text, is_header or bool)
-            columns, known = [*range(len(names))], {*names} - {""}
+            columns = first_columns = [*range(len(names))]
+            known = {*names} - {""}
             for first, last, row in _records(csv.reader(text, delimiter=by, strict=True), line):
                 while is_header and len(row) > len(columns) and isinstance(row, list) and not row[-1].strip():
                     row.pop()  # a separator at the end of each line
@@ -172,8 +173,8 @@ def read_csv(
                     problems.leave_out(where, f"it must have {len(columns)} fields as the header has, not {len(row)}")
                 elif row:
                     numbers.append(first)
-                    cells = dict(zip(columns, row, strict=False))
-                    rows.append([*map(cells.get, range(len(names)))])
+                    cells = dict(zip(columns, row, strict=False)) if columns is not first_columns else {}
+                    rows.append([*map(cells.get, range(len(names)))] if cells else row)
     except (UnicodeDecodeError, csv.Error) as error:
         msg = f"cannot be read as CSV: {error}. Save it as UTF-8."
         raise ValueError(msg) from error

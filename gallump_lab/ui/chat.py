@@ -357,7 +357,7 @@ class ChatWidget(Inspecting):
         with self._lock:
             self._turn = None
             if reply:
-                self._prices.learn(reply.prompt.market_context)
+                self._prices.learn(replace(reply.prompt.market_context, problems=()))  # the reply tells of them
             stored = "message_id" in entries[0]
             if stored:
                 self.session_id = entries[0]["session_id"]

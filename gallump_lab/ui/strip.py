@@ -31,13 +31,12 @@ class Strip:
         for row in rows:
             if row["symbol"] not in known.symbols:
                 row["words"] = "asking …"
-        gaps = any(row["price"] is None for row in rows)
-        return {"rows": rows, "words": " ".join(known.problems[:1]) if gaps else ""}
+        return {"rows": rows, "words": " ".join(known.problems[:1])}
 
 
 def priced(quote: Quote | None, now: datetime | None) -> dict[str, Any]:
     """Return a price with its change in percent, its age in words and its level; without `now` the day alone."""
     if quote is None:
         return {"price": None, "change": None, "words": "no price", "level": None}
-    words, level = freshness(quote, now) if now else (f"close of {quote.date}", None)
+    words, level = freshness(quote, now) if now else (f"of {quote.date}", None)
     return {"price": quote.price, "change": quote.change, "words": words, "level": level}

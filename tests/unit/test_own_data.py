@@ -138,6 +138,7 @@ def test_a_frame_that_was_written_as_csv_is_read(tmp_path, make, again):
     [
         ("My prices\n\nSymbol,Date,Open,High,Low,Close\nKO,2024-01-02,60,61,59,60.5\n", "utf-8", None, [60.5]),
         ("Symbol,Date,Close/Last\nKO,01/13/2024,$61\nKO,01/02/2024,$60\n", "utf-8", None, [60, 61]),
+        ('Symbol,Date,Close\nKO,"Jan 02, 2024",60\nKO,03-Jan-2024,61\n', "utf-8", None, [60, 61]),
         ("Symbol\tDate\tClose\nKO\t20240102\t60.5\n", "utf-16", None, [60.5]),
         (
             "Symbol;Datum;Er\u00f6ffnung;Hoch;Tief;Schlusskurs\nKO;02.01.2024;60,5;61;60;60,5\n",
@@ -253,11 +254,11 @@ US = "Symbol,Description,Quantity,Average Cost,Security Type,Market Value\nKO,CO
         ("Financial Instrument,Position,Avg. Price Paid ($)\nKO,10,50\n", KO, 0),
         ("Symbol,Purchase Date,Qty,Unit Cost\nKO,01/02/2020,5,40\nKO,01/05/2021,5,60\n", KO, 0),
         ("Symbol,Quantity\nKO,10\n", {"KO": (10, None)}, 0),
-        ("Symbol,Quantity,Price,Value\nKO,10,60,600\n", {"KO": (10, None)}, 0),
+        ("Symbol,Quantity,Price,Total,Cost %\nKO,10,60,600,5\n", {"KO": (10, None)}, 0),
         (US + "PEP,PEPSI,5,n/a,Equity,$850\n", KO | {"PEP": (5, None)}, 0),
         (US + "KO,COLA,10,--,Equity,$600\n", {"KO": (20, None)}, 0),
         (US + "USD,US DOLLAR,100,1,,\nSWVXX,A MONEY MARKET FUND,300,1,,\n,BANK DEPOSIT SWEEP,,,,50\n", KO, 450),
-        (US + "CASH,,,,,$250.75\nTotal,,,,,$850.75\n", KO, 250.75),
+        (US + "CASH (USD),,,,,$250.75\nTotal,,,,,$850.75\n", KO, 250.75),
         (US + "PEP,PUT PEPSI $170 EXP 01/19/24,1,2,,\nKO 01/19/2024 60.00 C,,1,2,,\n", KO, 0),
         (US + "912810TM0,US TREASURY 4% 11/15/2052,1000,98.5,,\nBND,BOND FUND,2,70,Bond ETF,\n",
          KO | {"BND": (2, 70)}, 0),
@@ -312,6 +313,7 @@ def test_currencies_are_named_and_converted_with_a_rate_alone(tmp_path):
     assert held(broker) == {"SAP.DE": (1250, 279), "KO": (10, 1150.25), "VOD.L": (100, 1.45)}
     assert broker.portfolio().cash == 5000
     assert "EUR at 2 USD; GBX at 0.02 USD" in broker.read[0]
+    assert exported(tmp_path, "Symbol,Qty,Cost\nCash (EUR),100,\n", rates={"EUR": 2}).portfolio().cash == 200
     assert held(exported(tmp_path, "symbol,qty,Avg Cost (EUR)\nKO,3,10\n", rates={"EUR": 2})) == {"KO": (3, 20)}
     assert held(exported(tmp_path, "symbol,qty,Avg Cost\nKO,3,C$10\nPEP,1,$7\n", rates={"CAD": 0.5})) == {
         "KO": (3, 5),
@@ -357,7 +359,7 @@ def test_a_portfolio_is_the_same_in_american_and_in_european_numbers(lots):
 def test_excel_is_read_where_pandas_can_and_else_the_error_says_how(tmp_path, monkeypatch):
     path = tmp_path / "held.xlsx"
     path.write_bytes(b"no workbook")
-    with pytest.raises(MarketFileError, match=r"held\.xlsx cannot be read as Excel.*\. Save it as \.xlsx or CSV"):
+    with pytest.raises(MarketFileError, match=r"held\.xlsx cannot be read as Excel.*\. Or save it as CSV"):
         FileBroker(positions=path)
     with zipfile.ZipFile(path, "w") as workbook:
         workbook.writestr("xl/workbook.xml", "")
@@ -365,7 +367,7 @@ def test_excel_is_read_where_pandas_can_and_else_the_error_says_how(tmp_path, mo
     with pytest.raises(MarketFileError, match=re.escape("pip install 'gallump-lab[excel]'. Or save it as CSV")):
         FileBroker(positions=path)
     monkeypatch.undo()
-    rows = [["My positions", None, None], ["Symbol", "Qty", "Avg Cost"], ["KO", 10, 50.5]]
+    rows = [["My positions", None, None], ["Symbol", "Qty", "Avg\nCost"], ["KO", 10, 50.5]]
     pd.DataFrame(rows).to_excel(path, header=False, index=False)
     assert held(FileBroker(positions=path)) == {"KO": (10, 50.5)}
     rows = [

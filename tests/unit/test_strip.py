@@ -109,6 +109,7 @@ def test_of_a_market_that_fails_the_last_prices_stay_and_gaps_have_a_reason(fron
     wire.fault = TimeoutError("slow")
     _, told = ready(front)
     assert told["rows"][0]["price"] == 270.0
+    assert told["words"] == "wire could not give quotes (TimeoutError: slow)."
 
 
 def test_what_was_gathered_before_only_fills_gaps():
