@@ -49,7 +49,11 @@ def now():
 
 @pytest.fixture
 def front(wire, now, tmp_path):
-    return FrontEnd(Lab.open(tmp_path / "lab.duckdb", broker=wire, clock=lambda: now[0]).chat(["AAPL", "XYZ"]))
+    yield FrontEnd(Lab.open(tmp_path / "lab.duckdb", broker=wire, clock=lambda: now[0]).chat(["AAPL", "XYZ"]))
+    wire.open.set()
+    for thread in threading.enumerate():  # none is to be at work in DuckDB when Python ends
+        if thread.name == "gallump-widget":
+            thread.join()
 
 
 def ready(front):
