@@ -251,10 +251,11 @@ class LiveBroker:
                 thread.join(max(begun + self._wait - time.monotonic(), 0))
 
     def _start(self, key: str, target: Callable[..., None], *given: Any) -> None:
-        if not self._running(key) or self._jobs[key][1] + ABANDONED < time.monotonic():
-            thread = threading.Thread(target=target, args=given, name=f"gallump-market {key}", daemon=True)
-            self._jobs[key] = thread, time.monotonic()
-            thread.start()
+        with self._lock:
+            if not self._running(key) or self._jobs[key][1] + ABANDONED < time.monotonic():
+                thread = threading.Thread(target=target, args=given, name=f"gallump-market {key}", daemon=True)
+                self._jobs[key] = thread, time.monotonic()
+                thread.start()
 
     def _running(self, key: str) -> bool:
         return key in self._jobs and self._jobs[key][0].is_alive()
