@@ -37,7 +37,7 @@ _MEND = (
     "Bars have a row for each symbol and day with the columns symbol, date and close; or days in the index, and the "
     'symbol given by symbol="AAPL"; or two-level columns; or closes, a column a symbol.'
 )
-_ASIDE = {"name", "kind", "account", "total", "price", "value"}
+_ASIDE = {"name", "kind", "account", "cost", "price", "value"}
 _MISSING = "must be given, not empty"
 ROUNDED = 0.005
 """An open or a close may lie outside the day's range by so much of it, as sources round."""
@@ -90,21 +90,17 @@ def make_bars(
     cells = _bar_cells(as_frame(given, source, problems, is_header), source, symbol)
     rate = cells.rates(cells.currencies(_PRICES), rates)
     symbols = cells.symbols()
-    rows = pd.DataFrame(
-        {"row": range(len(symbols)), "symbol": symbols, "date": np.array(cells.days(symbols), "datetime64[us]")}
-    )
-    rows["split"] = cells.numbers("split")
+    days, splits = np.array(cells.days(symbols), "datetime64[us]"), cells.numbers("split")
+    rows = pd.DataFrame({"row": range(len(symbols)), "symbol": symbols, "date": days, "split": splits})
     cells.check("split", rows["split"] <= 0, "must be above 0")
     told = rows[cells.sound() & rows["split"].notna()]
     first = told.groupby(_KEY)["split"].transform("first").reindex(rows.index)
     cells.check("split", first.notna() & (first != rows["split"]), "must be that of the day's other rows")
     for place in sorted(cells.faults):
         if cells.text["split"][place] is not None and rows["split"][place] != 1:
-            where = f"{source}, {cells.where(place)}"
-            msg = f"{where}: {cells.faults[place]}. All earlier prices rest on the split of that day."
+            msg = f"{source}, {cells.where(place)}: {cells.faults[place]}. All earlier prices rest on that day's split."
             raise MarketFileError(msg)
-    for name in _NUMBERS:
-        rows[name] = cells.numbers(name)
+    rows = rows.assign(**{name: cells.numbers(name) for name in _NUMBERS})
     for name in _PRICES:
         cells.check(name, rows[name] == 0, "must be a price, or empty if it is not known")
     cells.check("high", rows["high"] < rows["low"], "must be at least the low")
@@ -119,15 +115,14 @@ def make_bars(
     for row in bars.loc[twice, "row"]:
         problems.leave_out(cells.where(row), "it must be the only row of its symbol and day, not one of several")
     # A day whose row was left out keeps its split.
-    splits = told.drop_duplicates(_KEY)[[*_KEY, "split"]]
-    bars = bars[~twice].drop(columns="split").merge(splits, how="outer", on=_KEY).sort_values(_KEY)
+    told = told.drop_duplicates(_KEY)[[*_KEY, "split"]]
+    bars = bars[~twice].drop(columns="split").merge(told, how="outer", on=_KEY).sort_values(_KEY)
     bars["shares"] = bars["split"].fillna(1.0).groupby(bars["symbol"]).cumprod()
     bars = bars[bars["close"].notna()]
     if bars.empty:
         msg = " ".join([f"{source} holds no row with a close; give daily bars.", *problems.describe()[:3]])
         raise MarketFileError(msg)
-    for name in _PRICES:
-        bars[name] = bars[name].fillna(bars["close"])
+    bars[_PRICES] = bars[_PRICES].apply(lambda prices: prices.fillna(bars["close"]))
     columns = ["date", *_NUMBERS, "shares"]
     problems.read += cells.read
     return {str(symbol): {name: own[name].to_numpy() for name in columns} for symbol, own in bars.groupby("symbol")}
@@ -142,14 +137,13 @@ def is_header(names: Iterable[str]) -> bool:
 def _bar_cells(frame: "pd.DataFrame", source: str, symbol: str | None) -> "Cells":
     """Return the cells of a frame of bars."""
     frame = a_row_a_bar(frame, symbol)
-    names = [plain(name) for name in frame.columns]
-    there = places(frame.columns, BARS)
-    adjusted = [bool(re.fullmatch(ADJUSTED, name)) for name in names]
-    alone = "close" in there and adjusted[there["close"]]
-    if alone:  # the day's range is on another basis
-        frame = frame.iloc[:, [place for place in range(len(names)) if place not in map(there.get, _PRICES[:3])]]
     cells = Cells(frame, source, BARS, (*_KEY, "close"), _MEND)
-    if any(adjusted):
+    adjusted = [str(name) for name in frame.columns if re.fullmatch(ADJUSTED, plain(name))]
+    if alone := cells.names["close"] in adjusted:  # the day's range is on another basis
+        for name in cells.names.keys() & {*_PRICES[:3]}:
+            cells.text[name] = [None] * len(frame)
+            del cells.names[name]
+    if adjusted:
         cells.read.append(f"the close {'' if alone else 'as traded, not '}adjusted for dividends")
     if closes := ", ".join(name for name in _PRICES if name not in cells.names):
         cells.read.append(f"the close stands for {closes}")
@@ -197,11 +191,11 @@ def _sheet(path: Path) -> io.StringIO:
     """Return the first sheet of a workbook as CSV, each row on the line of its number."""
     try:
         sheet = pd.read_excel(path, header=None, dtype=object)
-    except ImportError as error:
-        msg = "is an Excel file, which takes an extra: pip install 'gallump-lab[excel]'. Or save it as CSV"
-        raise ValueError(msg) from error
-    except (BadZipFile, KeyError, ValueError) as error:
-        msg = f"cannot be read as Excel: {str(error).rstrip('.')}. Save it as .xlsx or CSV"
+    except (BadZipFile, ImportError, KeyError, ValueError) as error:
+        why = str(error).rstrip(".")
+        if isinstance(error, ImportError):
+            why = "it takes an extra, pip install 'gallump-lab[excel]'"
+        msg = f"cannot be read as Excel: {why}. Or save it as CSV"
         raise ValueError(msg) from error
     return io.StringIO(sheet.replace(r"\s+", " ", regex=True).to_csv(header=False, index=False))
 

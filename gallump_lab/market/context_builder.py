@@ -91,7 +91,7 @@ class ContextBuilder:
         asked = tuple(symbols)
         quotes = self._quotes(asked, self._own(problems), problems) if asked else {}
         missing = tuple(symbol for symbol in asked if symbol not in quotes)
-        return self._found(symbols=asked, quotes=quotes, missing=missing, problems=tuple(problems))
+        return self._found(symbols=asked, quotes=quotes, missing=missing, problems=(*problems, *self._trouble()))
 
     def _found(self, **found: Any) -> MarketContext:
         return MarketContext(
@@ -125,12 +125,15 @@ class ContextBuilder:
             trend = self._ask(f"bars of {symbol}", partial(self._trend, symbol, own.get(symbol, symbol)), problems)
             if trend is not None:
                 trends[symbol] = trend
-        told = getattr(self._broker, "trouble", None)  # what a LiveBroker says of itself
-        problems += map(masked, told if isinstance(told, tuple) else ())
+        problems += self._trouble()
         found = MarketContext(quotes=quotes, trends=trends, problems=tuple(problems))
         if cache and not problems:
             cache.set(key, found.to_dict(), expire_minutes=QUOTE_MINUTES)
         return found
+
+    def _trouble(self) -> tuple[str, ...]:
+        told = getattr(self._broker, "trouble", None)  # what a LiveBroker says of itself
+        return tuple(map(masked, told if isinstance(told, tuple) else ()))
 
     def _trend(self, symbol: str, own: str) -> Trend | None:
         return measure_trend(symbol, self._broker.bars(own, YEAR_OF_BARS))

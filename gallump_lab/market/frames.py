@@ -15,7 +15,7 @@ ADJUSTED = r"adj(usted)?_?clos(e|ing_price)|close_?adj(usted)?"
 BARS: Names = {
     "symbol": ("ticker(_symbol)?", "isin"),
     "date": ("day|date_?time|timestamp|time|(exchange|price|trad(e|ing))_date|datum",),
-    "open": (r"(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
+    "open": ("(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
     "high": ("(day|px)_high|high_price|(tages)?hoch",),
     "low": ("(day|px)_low|low_price|(tages)?tief",),
     "close": ("close_(last|price)|closing_price|px_(last|close)|schluss(kurs)?", "(last_)?price|last|settle", ADJUSTED),

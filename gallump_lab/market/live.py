@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from gallump_lab.lazy import pd
@@ -33,8 +33,9 @@ PAUSES = (60.0, 900.0)
 MOVED = 0.02
 """A bar whose close differs by more of it from what the source gave before is on another split basis."""
 
-# Well-known symbols of coins, futures, indices and exchanges in Europe that are another share's in America.
-_OTHERS = frozenset(
+# Well-known symbols of coins, futures, indices and exchanges in Europe that are another share's in America: a wrong
+# price would be worse than none.
+_SEVERAL = frozenset(
     "SPX NDX ALV BAS BAYN BMW SIE VOW3 DHL MUV2 RHM IFX ADS DBK VNA ENEL ISP ENI NESN NOVN ROG UBSG ULVR HSBA AIR MC "
     "VHYL BTC ETH SOL XRP DOGE LTC ADA AVAX BNB DOT LINK SUI TON HYPE UNI ATOM ARB PEPE ES NQ YM RTY MES MNQ ZN ZB ZF "
     "ZT GC SI CL NG HG ZC ZW".split()
@@ -44,11 +45,12 @@ _OTHERS = frozenset(
 class LiveBroker:
     """Last trades and daily bars from a source that is asked while one chats; the base of `YahooBroker` and your own.
 
-    A subclass has a `name` and two methods, each one plain call that waits for its answer: `fetch_bars` and, unless
-    daily closes will do, `fetch_quotes`. This class asks them for the symbols that a prompt needs and no others, at the
-    same time, in the background; a turn waits for them no longer than `wait`, and has the last known price, with its
-    time, of what has not come by then. Whole days are kept in the lab for good, as traded, with splits and dividends.
-    After an answer 429 the source is left alone for a while. `trouble` tells what was wrong, in words.
+    A subclass has a `name`, under which the lab keeps its days, and two methods, each one plain call that waits for its
+    answer: `fetch_bars` and, unless daily closes will do, `fetch_quotes`. This class asks them for the symbols that a
+    prompt needs and no others, at the same time, in the background; a turn waits for them no longer than `wait`, and
+    has the last known price, with its time, of what has not come by then. Whole days are kept in the lab for good, as
+    traded, with splits and dividends. After an answer 429 the source is left alone for a while. `trouble` tells what
+    was wrong, in words.
 
     Parameters
     ----------
@@ -56,6 +58,9 @@ class LiveBroker:
         What you hold, as `FrameBroker` and `FileBroker` take it; or override `portfolio`.
     rates : mapping of str to float, optional
         USD per unit of other currencies, {"EUR": 1.08}; what has no rate is left out, and told.
+    names : mapping of str to str, optional
+        What the source calls symbols that mean several things: {"CL": "CL=F"} for oil, {"CL": "CL"} for Colgate. Those
+        are not asked for without it.
     wait : float
         Seconds that a turn waits at most.
     clock : callable, optional
@@ -117,6 +122,7 @@ class LiveBroker:
     """
 
     live, zone = True, "America/New_York"
+    names: ClassVar[Mapping[str, str]] = {}
     fetch_quotes: Callable[[Sequence[str]], Mapping[str, Quote]] | None = None
 
     def __init__(
@@ -124,10 +130,12 @@ class LiveBroker:
         positions: Any = None,
         *,
         rates: Rates | None = None,
+        names: Mapping[str, str] | None = None,
         wait: float = 2.0,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
         self._rates = {"USD": 1.0} | {code.upper(): rate for code, rate in (rates or {}).items()}
+        self._names = {**self.names, **{canonical(symbol): own for symbol, own in (names or {}).items()}}
         self._wait, self._clock = wait, clock
         self._store: Store | None = None
         self._held: frozenset[str] | None = None
@@ -170,7 +178,7 @@ class LiveBroker:
         ValueError
             If the lab's time is not the source's: its prices would be of another time than all else.
         """
-        if abs(clock() - self._clock()) > timedelta(days=1):
+        if abs(times.naive(clock(), "clock()") - times.naive(self._clock(), "clock()")) > timedelta(days=1):
             msg = f"{self.name} gives the prices of today, but this lab's clock stands at {clock():%Y-%m-%d}. Open it "
             raise ValueError(msg + "without a clock, or with bars of that time: broker=FrameBroker(bars).")
         self._store, self._held = store, None
@@ -181,7 +189,7 @@ class LiveBroker:
         if self._held is None:
             self._held = in_lab(self._store, self.name)
         held = {position.symbol for position in self._portfolio.positions}
-        return (well_known() - _OTHERS) | held | self._known.keys() | self._held
+        return (well_known() - _SEVERAL) | self._names.keys() | held | self._known.keys() | self._held
 
     def data_date(self) -> date | None:
         """Return None: there is no universe to scan, which would have all of it fetched."""
@@ -211,6 +219,11 @@ class LiveBroker:
         """What was wrong with what was asked for last, in words."""
         late = [symbol for symbol in self._asked if self._running(symbol) or self._running("")]
         said = [self._troubles.get(symbol, "") for symbol in ("", *self._asked)]
+        said += [
+            f"{symbol} means several things; {type(self).__name__}(names={{{symbol!r}: ...}}) tells {self.name} which."
+            for symbol in self._asked
+            if not self._is_clear(symbol)
+        ]
         if self._clock() < self._until:
             said.append(f"{self.name} was asked too often, and is left alone until {self._until:%Y-%m-%d %H:%M} UTC.")
         if late:
@@ -224,7 +237,7 @@ class LiveBroker:
 
     def _begin(self, symbols: Sequence[str], *, quotes: bool) -> None:
         """Ask for what is due, and wait for it as long as a turn may."""
-        now = self._clock()
+        now, symbols = self._clock(), [*filter(self._is_clear, symbols)]
         if quotes and self.fetch_quotes is not None:
             old = [symbol for symbol in symbols if self._is_due("quote", symbol, now)]
             if old and now >= self._until:
@@ -246,6 +259,13 @@ class LiveBroker:
     def _running(self, key: str) -> bool:
         return key in self._jobs and self._jobs[key][0].is_alive()
 
+    def _is_clear(self, symbol: str) -> bool:
+        return symbol in self._names or symbol not in _SEVERAL
+
+    def _own(self, symbol: str) -> str:
+        """Return what the source calls a symbol."""
+        return self._names.get(symbol, symbol)
+
     def _is_due(self, what: str, symbol: str, now: datetime) -> bool:
         return self._due.get((what, symbol), now) <= now
 
@@ -255,9 +275,9 @@ class LiveBroker:
     def _ask_quotes(self, fetch: Callable[[Sequence[str]], Mapping[str, Quote]], symbols: Sequence[str]) -> None:
         with self._slots:
             try:
-                given = {canonical(symbol): quote for symbol, quote in fetch(symbols).items()}
-                nothing = ", ".join(symbol for symbol in symbols if symbol not in given)
-                self._quotes |= given
+                given = fetch([*map(self._own, symbols)])
+                nothing = ", ".join(symbol for symbol in symbols if self._own(symbol) not in given)
+                self._quotes |= {symbol: given[self._own(symbol)] for symbol in symbols if self._own(symbol) in given}
                 self._troubles[""] = f"{self.name} gave no last trade of {nothing}." if nothing else ""
             except Exception as error:  # noqa: BLE001 - a source is foreign code: whatever it raises, the turn goes on
                 self._troubles[""] = self._said("last trades", error)
@@ -266,7 +286,7 @@ class LiveBroker:
     def _ask_bars(self, symbol: str) -> None:
         with self._slots:
             try:
-                known = self._known.get(symbol) or load(self._store, self.name, symbol)
+                known = self._known.get(symbol) or load(self._store, self.name, self._own(symbol))
             except StoreError:  # the chat itself will tell
                 return
             self._known[symbol] = known
@@ -275,18 +295,19 @@ class LiveBroker:
             minutes = QUOTE_MINUTES
             try:
                 self._troubles[symbol] = self._take(symbol, known)
-                minutes, self._pause = BAR_MINUTES if self.fetch_quotes else QUOTE_MINUTES, 0.0
+                is_quoted = self.fetch_quotes is None and (len(known.bars) > 0 or symbol in self._quotes)
+                minutes, self._pause = QUOTE_MINUTES if is_quoted else BAR_MINUTES, 0.0
             except Exception as error:  # noqa: BLE001 - as above
                 self._troubles[symbol] = self._said(symbol, error)
             self._again("bars", [symbol], minutes)
             with suppress(StoreError):  # it is tried again after the next answer
-                save(self._store, self.name, symbol, known)
+                save(self._store, self.name, self._own(symbol), known)
 
     def _take(self, symbol: str, known: Known) -> str:
         """Fetch what is new of a symbol's bars; return what was wrong with them."""
         old, problems = known.bars, Problems()
         for start in dict.fromkeys((old["day"].iloc[-1].date() if len(old) else None, None)):
-            frame = self.fetch_bars(symbol, start)
+            frame = self.fetch_bars(self._own(symbol), start)
             if frame is None or frame.empty:
                 return f"{self.name} gave nothing for {symbol}."
             rows = as_traded(frame, symbol, self.name, problems)
@@ -333,4 +354,4 @@ class LiveBroker:
             return None
         before = days.loc[days["date"] < pd.Timestamp(quote.date), "close"]
         previous = quote.previous if quote.previous or before.empty else before.iloc[-1]
-        return replace(quote, price=quote.price * rate, previous=previous and previous * rate)
+        return replace(quote, symbol=symbol, price=quote.price * rate, previous=previous and previous * rate)

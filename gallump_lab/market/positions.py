@@ -27,7 +27,7 @@ POSITIONS: Names = {
     "quantity": (rf"((total|share)_)?({_MANY})(_(shares|held|owned))?|(number|no|amount)_of_shares",
                  "position|holdings?|anzahl|st\u00fcck|stk|menge"),
     "entry": (rf"(?=.*({_PAID}|average|avg))(?=.*({_EACH}))((basis|per|de|{_PAID}|{_EACH})_?)+",),
-    "total": (rf"(?=.*(cost|paid|purchase|book|invested|einstand|kauf))((total|amount|basis|value|wert|{_PAID})_?)+",),
+    "cost": (rf"(?=.*(cost|paid|purchase|book|invested|einstand|kauf))((total|amount|basis|value|wert|{_PAID})_?)+",),
     "price": ("((last|current|market|mkt|close|closing|mark|akt|share|unit)_)*(price|kurs)(_(share|unit))?|last|close",
               "mark"),
     "value": ("((total|current|market|mkt|position)_)*val(ue)?|(kurs|markt)?wert",),
@@ -37,7 +37,7 @@ POSITIONS: Names = {
     "account": ("account(_(number|name|id))*|portfolio|depot",),
     "side": ("long_short|position_side|direction",),
 }  # fmt: skip
-"""The columns of positions: `entry` is paid per share, `total` for all of them."""
+"""The columns of positions: `entry` is paid per share, `cost` for all of them."""
 
 _MEND = (
     "Positions have a row for each with the columns symbol, quantity and what was paid: entry (or Average Cost, Avg "
@@ -87,7 +87,7 @@ def make_portfolio(given: Any, source: str, problems: Problems, rates: Rates | N
     """
     cells, passed = _held(with_index(as_frame(given, source, problems, is_header), POSITIONS), source)
     called = np.array([symbol or "unnamed" for symbol in cells.text["symbol"]])
-    codes = cells.currencies(["quantity", "entry", "total", "value", "price"])
+    codes = cells.currencies(["quantity", "entry", "cost", "value", "price"])
     codes = [code or currency(symbol)[1] for code, symbol in zip(codes, called, strict=True)]
     _sort_out(cells)
     symbols, quantity = np.array(cells.symbols(), object), cells.numbers("quantity")
@@ -100,7 +100,7 @@ def make_portfolio(given: Any, source: str, problems: Problems, rates: Rates | N
     quantity = np.where(is_cash & np.isnan(quantity), cells.numbers("value"), quantity)
     cells.check("quantity", np.isnan(quantity), "must be a number")
     cells.check("entry", is_cash & pays & ("entry" in cells.names), "must be empty for cash")
-    cells.check("entry" if "entry" in cells.names else "total", entry < 0, "must be 0 or more")
+    cells.check("entry" if "entry" in cells.names else "cost", entry < 0, "must be 0 or more")
     rate = cells.rates(np.where(in_currency, symbols, codes), rates)
     cells.leave_out(problems)
     held = cells.sound() & ~is_cash & (quantity != 0)
@@ -133,7 +133,7 @@ def _held(frame: "pd.DataFrame", source: str) -> tuple[Cells, Counter[str]]:
     """Return the cells of the rows that hold a position, and count the others by what they are."""
     there, passed, kept = places(frame.columns, POSITIONS), Counter[str](), []
     texts = [there[name] for name in ("symbol", "name") if name in there]
-    figures = [there[name] for name in ("quantity", "entry", "total", "value") if name in there]
+    figures = [there[name] for name in ("quantity", "entry", "cost", "value") if name in there]
     for row in frame.itertuples(index=False, name=None):
         cells = [*map(filled, row)]
         labels = [next(filter(None, cells), None), *(cells[place] for place in texts)]
@@ -154,21 +154,21 @@ def _sort_out(cells: Cells) -> None:
         elif not _OCC.fullmatch(symbol) and (any(map(_OPTION.match, (symbol, name))) or "option" in kind.lower()):
             cells.faults[place] = "options are not taken, unless by their OCC symbol such as AAPL240119C00190000"
         elif _OTHER.match(kind) or _BOND.match(name):
-            cells.faults[place] = f"only shares, funds and cash are taken, not {kind or name!r:.40}"
+            cells.faults[place] = f"only shares, funds and cash are taken, not {(kind or name)!r:.60}"
     for column in ("price", "value"):
         cells.text[column] = [cell if cell and readings(cell) else None for cell in cells.text[column]]
 
 
 def _paid(cells: Cells, symbols: "NDArray[Any]", quantity: "NDArray[Any]") -> tuple["NDArray[Any]", str]:
     """Return what was paid per share, NaN if unknown, and in words how it was taken from a total."""
-    entry, total, price = map(cells.numbers, ("entry", "total", "price"))
+    entry, total, price = map(cells.numbers, ("entry", "cost", "price"))
     size = abs(quantity) * [100 if _OCC.fullmatch(symbol or "") else 1 for symbol in symbols]
     each = _is_each(total, abs(quantity), price)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = total / (1 if each else size)
     taken = np.isnan(entry) & np.isfinite(share)
     way = "per share" if each else "for all shares, and divided by the quantity"
-    how = f"{cells.names.get('total')!r} is taken {way}" if taken.any() else ""
+    how = f"{cells.names.get('cost')!r} is taken {way}" if taken.any() else ""
     return np.where(taken, np.where(quantity < 0, abs(share), share), entry), how
 
 

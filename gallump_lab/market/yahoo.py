@@ -2,16 +2,14 @@
 
 import re
 import warnings
-from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from gallump_lab.lazy import pd
-from gallump_lab.market.bars import Rates
 from gallump_lab.market.live import LiveBroker
 from gallump_lab.market.market_context import Quote
-from gallump_lab.store import times
 
 YEARS = 10
 """So many are fetched of a symbol that was never asked for before."""
@@ -20,21 +18,24 @@ TIMEOUT = 10
 
 _MINOR = {"GBp": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
 """What Yahoo gives in hundredths."""
+_COINS = "BTC ETH SOL XRP DOGE LTC ADA AVAX BNB DOT LINK ATOM".split()
 
 
 class YahooBroker(LiveBroker):
     """Prices of Yahoo Finance: last trades, some of them late, each with its time, and daily bars.
 
-    Symbols are Yahoo's: AAPL, BRK.B or BRK-B, ^GSPC, SIE.DE, 0700.HK, BTC-USD, ES=F. Nothing is fetched but one answer
-    for each symbol that a prompt needs, at most once a minute. yfinance (the extra `live`, Apache 2.0) keeps Yahoo's
-    cookie in your cache folder; its errors are raised from now on, not logged. Yahoo's terms allow personal use.
+    Symbols are Yahoo's: AAPL, BRK.B or BRK-B, ^GSPC, SIE.DE, 0700.HK, BTC-USD or BTC, ES=F. Nothing is fetched but one
+    answer for each symbol that a prompt needs, at most once a minute. yfinance (the extra `live`, Apache 2.0) keeps
+    Yahoo's cookie in your cache folder; its errors are raised from now on, not logged. Yahoo means personal use.
 
     Parameters
     ----------
-    positions, rates, wait, clock
-        See `LiveBroker`.
+    positions : pandas.DataFrame or path, optional
+        What you hold.
     session : curl_cffi.requests.Session, optional
         What asks Yahoo, for a proxy of your own.
+    **options
+        rates, names, wait and clock of `LiveBroker`.
 
     Raises
     ------
@@ -47,17 +48,10 @@ class YahooBroker(LiveBroker):
     """
 
     name = "Yahoo Finance"
+    names: ClassVar[Mapping[str, str]] = {coin: f"{coin}-USD" for coin in _COINS}
 
-    def __init__(
-        self,
-        positions: Any = None,
-        *,
-        rates: Rates | None = None,
-        wait: float = 2.0,
-        clock: Callable[[], datetime] = times.now,
-        session: Any = None,
-    ) -> None:
-        super().__init__(positions, rates=rates, wait=wait, clock=clock)
+    def __init__(self, positions: Any = None, *, session: Any = None, **options: Any) -> None:
+        super().__init__(positions, **options)
         self._yfinance, self._session = _yfinance(), session
 
     def fetch_bars(self, symbol: str, start: date | None) -> "pd.DataFrame":

@@ -15,7 +15,7 @@ def plain(name: object) -> str:
     >>> plain("Adj Close"), plain("adjClose"), plain("5. adjusted close"), plain("Kauf in EUR")
     ('adj_close', 'adj_close', 'adjusted_close', 'kauf')
     """
-    text = re.sub(r"^\d+\.\s", "", str(name).strip())
+    text = re.sub(r"^\d+\.\s", "", str(name).strip()).replace("%", " percent ")
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", currency(text)[0] or text)
     return re.sub(r"[\W_]+(in$)?", "_", words).strip("_").casefold()
 

@@ -74,7 +74,9 @@ class Picture:
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         shown = {"text/plain": self.words, "image/png": self.png(), VEGALITE: self.spec()}
-        return shown, {VEGALITE: {"embed_options": {"renderer": "svg"}}}  # that follows the theme
+        return shown, {
+            VEGALITE: {"embed_options": {"renderer": "svg", "actions": False}}
+        }  # no menu that sends it elsewhere
 
 
 def finished(chart: Any) -> Any:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from gallump_lab.market.market_context import Position
     from gallump_lab.memory.ledger import Known
 
-COLOURS = {"entry": "#0072B2", "stop": "#D55E00", "target": "#009E73", "entry level": "#56B4E9"}
+COLOURS = {"entry": "#2a86c4", "stop": "#D55E00", "target": "#009E73", "entry level": "#9467bd"}
 """Of the levels that are drawn; the bars are grey."""
 LEVELS = {"position": "entry"} | {name: name for name in ("stop", "target", "entry level")}
 """What is drawn of what was stated, by the attribute."""
 BARS = {"up": "#a6a6a6", "down": "#707070"}
 MARK = "#CC79A7"
-DASHES = {"holds": [1, 0], "ended": [1, 0], "idea": [5, 4]}
+DASHES = {"holds": [1, 0], "idea": [5, 4]}
 PALE = 0.4
-WIDTH, HEIGHT = 520, 280
+WIDTH, HEIGHT, STUB = 520, 280, 12
 LONGEST = 160
 """Characters of a statement that are shown."""
 
@@ -100,10 +100,13 @@ def _drawn(bars: "pd.DataFrame", lines: Sequence[Mapping[str, Any]], marks: Sequ
     said = ["said:N", "by:N", "when:N", "holds:N"]
     if lines:
         level = alt.Chart(pd.DataFrame(lines)).encode(color=own, opacity=pale)
+        ended, lasts = "datum.state == 'ended'", "datum.state != 'ended'"
+        label = level.mark_text(align="left", dx=STUB + 4).transform_filter(lasts)
+        label = label.encode(x="until:T", y="label_at:Q", text="label:N")
         dash = alt.StrokeDash("state:N", scale=alt.Scale(domain=[*DASHES], range=[*DASHES.values()]), legend=None)
-        rule = level.mark_rule(strokeWidth=2).encode(x="since:T", x2="until:T", y=y("price:Q"), strokeDash=dash)
-        label = level.mark_text(align="left", dx=4).transform_filter("datum.state != 'ended'")
-        layers += [rule.encode(tooltip=["label:N", *said]), label.encode(x="until:T", y="label_at:Q", text="label:N")]
+        level = level.encode(x="since:T", x2="until:T", y=y("price:Q"), tooltip=["label:N", *said])
+        holds = level.mark_rule(strokeWidth=2, x2Offset=STUB).encode(strokeDash=dash)  # seen even if of today
+        layers += [level.mark_rule(strokeWidth=2).transform_filter(ended), holds.transform_filter(lasts), label]
     if marks:
         mark = alt.Chart(pd.DataFrame(marks)).mark_point(filled=True, size=60, shape="diamond", color=MARK)
         layers.append(mark.encode(x="day:T", y=y("close:Q"), opacity=pale, tooltip=said))

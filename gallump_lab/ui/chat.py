@@ -21,7 +21,7 @@ from gallump_lab.tokens import OFFLINE
 from gallump_lab.ui.answering import who
 from gallump_lab.ui.inspector import Inspecting, carried
 from gallump_lab.ui.running_turn import NEW, RunningTurn
-from gallump_lab.ui.strip import Strip
+from gallump_lab.ui.strip import Strip, asked
 from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, plain, records, visible, words
 
 if TYPE_CHECKING:
@@ -181,10 +181,10 @@ class ChatWidget(Inspecting):
 
     def _ask_market(self, by: str | None = None) -> None:
         """Ask for the watchlist's prices, which may take a while, and tell every view."""
-        found = self.lab.quotes(self.watchlist)
-        with self._lock:
-            self._prices.learn(found)
-            self.send({"type": "prices", "by": by, "prices": self._strip()})
+        for found in asked(self.lab, self.watchlist):
+            with self._lock:
+                self._prices.learn(found)
+                self.send({"type": "prices", "by": by, "prices": self._strip()})
 
     def _spending(self, config: Config) -> dict[str, float] | None:
         """Return what the day's replies cost and may cost, USD, where a limit is set."""
@@ -335,8 +335,8 @@ class ChatWidget(Inspecting):
                 if turn.question_id is None:
                     turn.session = self.session_id if live else NEW
                 else:
-                    (asked,) = self._message(turn.question_id)
-                    turn.text, turn.session = asked["text"], asked["session_id"]
+                    (row,) = self._message(turn.question_id)
+                    turn.text, turn.session = row["text"], row["session_id"]
                 self.send({"type": "started", "view": turn.view, **turn.describe()})
             try:
                 reply = turn.put(self.lab, self.watchlist, self.session_id, lambda: self._think(turn))
@@ -357,7 +357,7 @@ class ChatWidget(Inspecting):
         with self._lock:
             self._turn = None
             if reply:
-                self._prices.learn(reply.prompt.market_context)
+                self._prices.learn(replace(reply.prompt.market_context, problems=()))  # the reply tells of them
             stored = "message_id" in entries[0]
             if stored:
                 self.session_id = entries[0]["session_id"]

@@ -1,11 +1,28 @@
 """The watchlist's prices as the chat shows them: how high, how far from the close before, and how old by now."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gallump_lab.market.market_context import MarketContext, Quote, freshness
+
+if TYPE_CHECKING:
+    from gallump_lab.lab import Lab
+
+AGAIN_SECONDS = (3, 10)
+"""After so long a live market that was late is asked once more."""
+
+
+def asked(lab: "Lab", watchlist: Sequence[str]) -> Iterator[MarketContext]:
+    """Ask the market for prices, and a live one again that had trouble to give all."""
+    for pause in (*AGAIN_SECONDS, None):
+        found = lab.quotes(watchlist)
+        yield found
+        if pause is None or not (found.live and found.missing and found.problems):
+            return
+        time.sleep(pause)
 
 
 class Strip:
@@ -31,13 +48,12 @@ class Strip:
         for row in rows:
             if row["symbol"] not in known.symbols:
                 row["words"] = "asking …"
-        gaps = any(row["price"] is None for row in rows)
-        return {"rows": rows, "words": " ".join(known.problems[:1]) if gaps else ""}
+        return {"rows": rows, "words": " ".join(known.problems)}
 
 
 def priced(quote: Quote | None, now: datetime | None) -> dict[str, Any]:
     """Return a price with its change in percent, its age in words and its level; without `now` the day alone."""
     if quote is None:
         return {"price": None, "change": None, "words": "no price", "level": None}
-    words, level = freshness(quote, now) if now else (f"close of {quote.date}", None)
+    words, level = freshness(quote, now) if now else (f"of {quote.date}", None)
     return {"price": quote.price, "change": quote.change, "words": words, "level": level}

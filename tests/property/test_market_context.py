@@ -62,7 +62,7 @@ RATED = listed(st.builds(Mover, symbol=SYMBOLS, change=NUMBERS, volume_ratio=PRI
 def contexts(draw):
     quotes = {quote.symbol: quote for quote in draw(listed(QUOTES))}
     trends = {trend.symbol: trend for trend in draw(listed(TRENDS))}
-    holding = st.builds(Position, symbol=st.sampled_from([*quotes, "HELD"]), quantity=NUMBERS, entry=PRICES)
+    holding = st.builds(Position, symbol=st.sampled_from([*quotes, "HELD"]), quantity=NUMBERS, entry=st.none() | PRICES)
     return MarketContext(
         symbols=tuple(dict.fromkeys([*quotes, *trends, *draw(listed(SYMBOLS))])),
         quotes=quotes,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -16,7 +17,9 @@ import writer
 from lab_server import TOKEN, Serve, free_port, port_of
 
 from gallump_lab import Budget, Config, Lab, command, datasets, study
+from gallump_lab.market.bar_cache import Known, as_traded, in_lab, load, save
 from gallump_lab.memory import messages
+from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import LabBusy, NoServer, QueryRefused, connect
 from gallump_lab.store.serving import PATIENCE, Server, serving
 
@@ -261,3 +264,13 @@ def test_a_port_that_is_taken_is_said_and_two_labs_do_not_share_one(
     assert lab.ask("Is AAPL cheap?").text
     with pytest.raises(OSError, match=r"refused|assign|unreachable"):  # it listens on this machine alone
         socket.create_connection(("127.0.0.2", port_of(server.address)))
+
+
+def test_days_of_a_live_source_are_kept_on_the_server(lab: Lab) -> None:
+    closes = pd.DataFrame({"close": [10.0, 11.0]}, index=pd.to_datetime(["2024-06-06", "2024-06-07"]))
+    known = Known(as_traded(closes, "AAPL", "mine", Problems()), unsaved=date(2024, 6, 6))
+    for _ in range(2):  # a day that is there is written anew
+        save(lab.store, "mine", "AAPL", known)
+        known.unsaved = date(2024, 6, 7)
+    pd.testing.assert_frame_equal(load(lab.store, "mine", "AAPL").bars, known.bars)
+    assert in_lab(lab.store, "mine") == {"AAPL"}

@@ -183,6 +183,20 @@ def test_a_class_of_shares_is_asked_for_as_yahoo_spells_it(opened, charts):
     assert seen(opened()[0], watchlist=["BRK.B"]).quotes["BRK.B"].price == 410.0
 
 
+def test_a_symbol_that_means_several_things_is_asked_for_once_it_is_said_which(opened, charts):
+    charts.charts["CL=F"] = chart(DAYS, 70.0, "2024-06-10 10:59")
+    charts.charts["BTC-USD"] = chart([("2024-06-09", 69_000.0)], 70_000.0, "2024-06-10 14:59", zone="UTC")
+    lab, _ = opened()
+    context = seen(lab, "What about bitcoin?", ["CL", "^GSPC"])
+    assert context.quotes["BTC"].price == 70_000.0
+    assert context.problems == (
+        "Yahoo Finance gave nothing for ^GSPC.",
+        "CL means several things; YahooBroker(names={'CL': ...}) tells Yahoo Finance which.",
+    )
+    assert [symbol for symbol, _ in charts.asked if symbol != "^GSPC"] == ["BTC-USD"]
+    assert seen(opened(names={"cl": "CL=F"})[0], watchlist=["CL"]).quotes["CL"].price == 70.0
+
+
 def test_halted_days_are_passed_over(opened, charts):
     days = [("2024-06-05", 10.0), ("2024-06-06", None), ("2024-06-07", 5.5), ("2024-06-10", None)]
     charts.charts["AAPL"] = chart(days, 5.5, "2024-06-07 15:59", splits=[("2024-06-06", 2, 1)])

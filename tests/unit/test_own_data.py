@@ -254,7 +254,7 @@ US = "Symbol,Description,Quantity,Average Cost,Security Type,Market Value\nKO,CO
         ("Financial Instrument,Position,Avg. Price Paid ($)\nKO,10,50\n", KO, 0),
         ("Symbol,Purchase Date,Qty,Unit Cost\nKO,01/02/2020,5,40\nKO,01/05/2021,5,60\n", KO, 0),
         ("Symbol,Quantity\nKO,10\n", {"KO": (10, None)}, 0),
-        ("Symbol,Quantity,Price,Value\nKO,10,60,600\n", {"KO": (10, None)}, 0),
+        ("Symbol,Quantity,Price,Total,Cost %\nKO,10,60,600,5\n", {"KO": (10, None)}, 0),
         (US + "PEP,PEPSI,5,n/a,Equity,$850\n", KO | {"PEP": (5, None)}, 0),
         (US + "KO,COLA,10,--,Equity,$600\n", {"KO": (20, None)}, 0),
         (US + "USD,US DOLLAR,100,1,,\nSWVXX,A MONEY MARKET FUND,300,1,,\n,BANK DEPOSIT SWEEP,,,,50\n", KO, 450),
@@ -359,7 +359,7 @@ def test_a_portfolio_is_the_same_in_american_and_in_european_numbers(lots):
 def test_excel_is_read_where_pandas_can_and_else_the_error_says_how(tmp_path, monkeypatch):
     path = tmp_path / "held.xlsx"
     path.write_bytes(b"no workbook")
-    with pytest.raises(MarketFileError, match=r"held\.xlsx cannot be read as Excel.*\. Save it as \.xlsx or CSV"):
+    with pytest.raises(MarketFileError, match=r"held\.xlsx cannot be read as Excel.*\. Or save it as CSV"):
         FileBroker(positions=path)
     with zipfile.ZipFile(path, "w") as workbook:
         workbook.writestr("xl/workbook.xml", "")

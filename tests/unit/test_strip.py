@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 27, 16, tzinfo=UTC)
 class Wire(FileBroker):
     """Live prices that a test sets."""
 
-    live, price, fault = True, 270.0, None
+    live, price, fault, late = True, 270.0, None, 0
 
     def __init__(self):
         self.calls, self.open = 0, threading.Event()
@@ -31,6 +31,8 @@ class Wire(FileBroker):
         self.open.wait()
         if self.fault:
             raise self.fault
+        if self.calls <= self.late:
+            return {}
         quote = Quote(symbol="AAPL", date=NOW.date(), price=self.price, previous=300.0, at=NOW)
         return {each: replace(quote, symbol=each) for each in symbols if each != "XYZ"}
 
@@ -47,7 +49,11 @@ def now():
 
 @pytest.fixture
 def front(wire, now, tmp_path):
-    return FrontEnd(Lab.open(tmp_path / "lab.duckdb", broker=wire, clock=lambda: now[0]).chat(["AAPL", "XYZ"]))
+    yield FrontEnd(Lab.open(tmp_path / "lab.duckdb", broker=wire, clock=lambda: now[0]).chat(["AAPL", "XYZ"]))
+    wire.open.set()
+    for thread in threading.enumerate():  # none is to be at work in DuckDB when Python ends
+        if thread.name == "gallump-widget":
+            thread.join()
 
 
 def ready(front):
@@ -99,7 +105,8 @@ def test_a_symbol_that_is_new_on_the_watchlist_is_asked_for(front):
     assert front.until("prices")[1]["prices"] == {"rows": [], "words": ""}
 
 
-def test_of_a_market_that_fails_the_last_prices_stay_and_gaps_have_a_reason(front, wire):
+def test_of_a_market_that_fails_the_last_prices_stay_and_gaps_have_a_reason(front, wire, monkeypatch):
+    monkeypatch.setattr("gallump_lab.ui.strip.AGAIN_SECONDS", ())
     wire.fault = TimeoutError("slow")
     _, told = ready(front)
     assert told["words"] == "wire could not give quotes (TimeoutError: slow)."
@@ -109,6 +116,18 @@ def test_of_a_market_that_fails_the_last_prices_stay_and_gaps_have_a_reason(fron
     wire.fault = TimeoutError("slow")
     _, told = ready(front)
     assert told["rows"][0]["price"] == 270.0
+    assert told["words"] == "wire could not give quotes (TimeoutError: slow)."
+
+
+def test_a_live_market_that_is_late_is_asked_again(front, wire, monkeypatch):
+    monkeypatch.setattr("gallump_lab.ui.strip.AGAIN_SECONDS", (0, 0))
+    wire.trouble = ("wire has not answered yet for AAPL.",)
+    wire.late = 2
+    ready(front)
+    for price, words in ((None, "wire has not answered yet for AAPL."), (270.0, wire.trouble[0])):
+        told = front.until("prices")[1]["prices"]
+        assert (told["rows"][0]["price"], told["words"]) == (price, words)
+    assert wire.calls == 3
 
 
 def test_what_was_gathered_before_only_fills_gaps():

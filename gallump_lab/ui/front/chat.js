@@ -135,12 +135,17 @@ function render({ model, el }) {
     tell({ type: "sync", newest });
   }
 
+  /** Have a screen reader say something, once. */
+  function hear(words) {
+    heard.textContent = words;
+    setTimeout(() => heard.replaceChildren(), PATIENCE_MS);
+  }
+
   /** Have it said how a turn ended: once, and not piece by piece. */
   function announce(entry) {
     const made = entry.message_id == null ? log.lastChild : log.querySelector(`[data-id="${entry.message_id}"]`);
     const parts = entry.role === "assistant" ? ".gl-mark, .gl-text, .gl-idea, .gl-aside, .gl-fault" : ".gl-fault";
-    heard.textContent = [...made.querySelectorAll(parts)].map((each) => each.innerText).join("\n");
-    setTimeout(() => heard.replaceChildren(), PATIENCE_MS);
+    hear([...made.querySelectorAll(parts)].map((each) => each.innerText).join("\n"));
   }
 
   /** Let the browser pass over messages that are out of sight, once it knows their heights, so that nothing jumps. */
@@ -305,7 +310,7 @@ function render({ model, el }) {
     },
     prices(message) {
       prices.show(message.prices);
-      if (message.by === view) heard.textContent = "The market was asked.";
+      if (message.by === view) hear(message.prices.words || "The market has answered.");
     },
     thinking: () => running && think(0),
     grown({ settled, open }) {

@@ -1,7 +1,7 @@
 // The watchlist's prices, under the chat's header, and how old a price is, there and on a card.
 
 const MINUTE_MS = 60_000;
-const LEVELS = { fresh: "Fresh", old: "Old: not the newest there can be", stale: "Stale: not a current price" };
+const LEVELS = { fresh: "Fresh", old: "Old: there may be a newer one", stale: "Stale: not a current price" };
 const change = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" });
 
 /** Say how old a price is; the dot's colour and shape tell its level, and so do words. */
