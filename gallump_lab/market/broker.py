@@ -215,7 +215,11 @@ class FrameBroker:
 class FileBroker(FrameBroker):
     """Daily bars and positions from files, each read once; by default the bundled bars and a sample portfolio.
 
-    What a file may hold, and what of it is taken, is as with `FrameBroker`.
+    What a file may hold, and what of it is taken, is as with `FrameBroker`. In CSV the least is, of bars and of
+    positions::
+
+        symbol,date,close           Symbol,Quantity,Average Cost
+        AAPL,2024-01-02,185.64      AAPL,100,$150.25
 
     Parameters
     ----------

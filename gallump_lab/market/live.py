@@ -123,6 +123,10 @@ class LiveBroker:
 
     live, zone = True, "America/New_York"
     names: ClassVar[Mapping[str, str]] = {}
+    read: tuple[str, ...] = ()
+    """What was understood of the positions, in words."""
+    problems: tuple[str, ...] = ()
+    """What was left out of them or taken otherwise, in words."""
     fetch_quotes: Callable[[Sequence[str]], Mapping[str, Quote]] | None = None
 
     def __init__(
@@ -149,12 +153,19 @@ class LiveBroker:
         self._asked: list[str] = []
         self._slots, self._lock = threading.BoundedSemaphore(AT_ONCE), threading.Lock()
         self._pause, self._until = 0.0, datetime.min.replace(tzinfo=UTC)
-        self._portfolio, problems = Portfolio(), Problems()
+        self._portfolio = Portfolio()
         if positions is not None:
-            self._portfolio = make_portfolio(positions, named(positions, "your positions"), problems, rates)
-        self.read, self.problems = tuple(problems.read), problems.describe()
-        if self.problems:
-            warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)
+            source, problems = named(positions, "your positions"), Problems()
+            self._portfolio = make_portfolio(positions, source, problems, rates)
+            self.read = (f"{source}: {'; '.join(problems.read)}.",)
+            self.problems = tuple(f"{source}, {words}" for words in problems.describe())
+            if self.problems:
+                warnings.warn("\n".join(self.problems), UserWarning, stacklevel=2)
+
+    def __repr__(self) -> str:
+        """Return what is asked, what was understood of the positions, and what was left out."""
+        head = f"<{type(self).__name__} {self.name!r}: asked while you chat>"
+        return "\n".join([head, *self.read, *self.problems])
 
     @property
     def name(self) -> str:
@@ -243,7 +254,7 @@ class LiveBroker:
             if old and now >= self._until:
                 self._start("", self._ask_quotes, self.fetch_quotes, old)
         for symbol in symbols:
-            if symbol not in self._known or (now >= self._until and self._is_due("bars", symbol, now)):
+            if symbol not in self._known or self._is_due("bars", symbol, now):
                 self._start(symbol, self._ask_bars, symbol)
         for symbol in (*symbols, ""):
             if symbol in self._jobs:
@@ -251,10 +262,11 @@ class LiveBroker:
                 thread.join(max(begun + self._wait - time.monotonic(), 0))
 
     def _start(self, key: str, target: Callable[..., None], *given: Any) -> None:
-        if not self._running(key) or self._jobs[key][1] + ABANDONED < time.monotonic():
-            thread = threading.Thread(target=target, args=given, name=f"gallump-market {key}", daemon=True)
-            self._jobs[key] = thread, time.monotonic()
-            thread.start()
+        with self._lock:
+            if not self._running(key) or self._jobs[key][1] + ABANDONED < time.monotonic():
+                thread = threading.Thread(target=target, args=given, name=f"gallump-market {key}", daemon=True)
+                self._jobs[key] = thread, time.monotonic()
+                thread.start()
 
     def _running(self, key: str) -> bool:
         return key in self._jobs and self._jobs[key][0].is_alive()

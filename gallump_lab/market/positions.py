@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PAID = "cost|paid|purchase|buy(ing)?|bought|entry|open|book|invested|einstands?|kaufs?|revient"
-_EACH = "average|avg|unit|share|price|kurs|preis|prix"
+_EACH = "average|avg|unit|share|price|kurs|preis|prix|\u00f8|durchschn(itt(lich(er)?)?)?"
 _MANY = "quantity|qty|quantit\u00e9|shares|units"
 POSITIONS: Names = {
-    "symbol": ("((security|stock|ticker)_)?symbole?(_cusip)?|ticker", "(financial_)?instrument", "stock|security",
-               "isin", "wkn"),
-    "quantity": (rf"((total|share)_)?({_MANY})(_(shares|held|owned))?|(number|no|amount)_of_shares",
-                 "position|holdings?|anzahl|st\u00fcck|stk|menge"),
-    "entry": (rf"(?=.*({_PAID}|average|avg))(?=.*({_EACH}))((basis|per|de|{_PAID}|{_EACH})_?)+",),
+    "symbol": ("((security|stock|ticker)_)?symbole?(_(cusip|isin))?|ticker", "(financial_)?instrument",
+               "((security|stock)_)?code", "stock|security", "isin", "wkn"),
+    "quantity": (rf"((total|share|current)_)?({_MANY})(_(shares|units|held|owned))?|(number|no|amount)_of_shares",
+                 r"position(_size)?|holdings?|(anzahl|st\u00fcck|stk|menge|bestand)(_nom(inale?)?)?"),
+    "entry": (rf"(?=.*({_PAID}|average|avg))(?=.*({_EACH}))((basis|per|de|{_PAID}|{_EACH})_?)+|pru",),
     "cost": (rf"(?=.*(cost|paid|purchase|book|invested|einstand|kauf))((total|amount|basis|value|wert|{_PAID})_?)+",),
     "price": ("((last|current|market|mkt|close|closing|mark|akt|share|unit)_)*(price|kurs)(_(share|unit))?|last|close",
               "mark"),

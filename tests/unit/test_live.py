@@ -333,8 +333,14 @@ def test_positions_are_worth_the_last_trade(opened, charts, tmp_path):
     file.write_text("Symbol,Qty,Average Cost\nAAPL,10,150\n")
     context = seen(opened(positions=file)[0], watchlist=[])
     assert context.portfolio_lines()[0].endswith("total 1,990.00 USD, cash 0.00, positions 1,990.00")
-    frame = pd.DataFrame({"symbol": ["AAPL"], "quantity": [2], "entry": [150]})
-    assert opened(positions=frame)[1].portfolio().positions[0].quantity == 2
+    frame = pd.DataFrame({"symbol": ["AAPL", "IBM"], "quantity": [2, "two"], "entry": [150, 100]})
+    with pytest.warns(UserWarning, match="your positions, row 1: quantity"):
+        broker = opened(positions=frame)[1]
+    assert broker.portfolio().positions[0].quantity == 2
+    head, understood, left_out = repr(broker).splitlines()
+    assert head == "<YahooBroker 'Yahoo Finance': asked while you chat>"
+    assert understood.startswith("your positions: 1 position; columns symbol, quantity, entry")
+    assert left_out.startswith("your positions, row 1: quantity")
 
 
 def test_nothing_is_scanned_which_would_fetch_the_universe(opened, charts):

@@ -253,6 +253,7 @@ US = "Symbol,Description,Quantity,Average Cost,Security Type,Market Value\nKO,CO
         ("Symbol\tShares\tCost/Share\nKO\t10\t50\n", KO, 0),
         ("Financial Instrument,Position,Avg. Price Paid ($)\nKO,10,50\n", KO, 0),
         ("Symbol,Purchase Date,Qty,Unit Cost\nKO,01/02/2020,5,40\nKO,01/05/2021,5,60\n", KO, 0),
+        ("Security Code,Shares/Units,Book Cost per Unit\nKO,10,50\n", KO, 0),
         ("Symbol,Quantity\nKO,10\n", {"KO": (10, None)}, 0),
         ("Symbol,Quantity,Price,Total,Cost %\nKO,10,60,600,5\n", {"KO": (10, None)}, 0),
         (US + "PEP,PEPSI,5,n/a,Equity,$850\n", KO | {"PEP": (5, None)}, 0),
@@ -294,11 +295,11 @@ EUROPEAN = (
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize(
-    "paid", ["Einstandskurs in EUR", "Kaufpreis (\u20ac)", "Einstandswert EUR", "Prix de revient EUR"]
+    "paid", ["\u00d8 Einstandskurs in EUR", "Kaufpreis (\u20ac)", "Einstandswert EUR", "Prix de revient EUR"]
 )
 def test_an_export_in_german_or_french_in_any_encoding(tmp_path, paid, encoding):
     path = tmp_path / "depot.csv"
-    header = f"Dep\u00f4t vom 05.01.2024;;;\nBezeichnung;Symbol;St\u00fcck;{paid}\n"
+    header = f"Dep\u00f4t vom 05.01.2024;;;\nBezeichnung;Symbol;St\u00fcck/Nom.;{paid}\n"
     path.write_text(header + "SAP SE;SAP.DE;1;1.250,50\nSumme;;;1.250,50\n", encoding=encoding)
     broker = FileBroker(positions=path, rates={"EUR": 2})
     assert (held(broker), broker.problems) == ({"SAP.DE": (1, 2501)}, ())
