@@ -72,7 +72,7 @@ def price_chart(  # noqa: PLR0913 (what it shows)
         f"{len(marks)} statements" + f", {ended} of them superseded or over (pale)" * bool(ended),
         *problems,
     ]
-    frame = bars[["open", "high", "low", "close", "volume"]].round(DIGITS).assign(date=days)
+    frame = bars[["open", "high", "low", "close", "volume"]].round(DIGITS).assign(date=days, day=days)
     drawn = _drawn(frame, _labelled(lines, frame), marks)
     return picture(drawn, "; ".join([close, *facts]), close, " \u00b7 ".join(facts), width=WIDTH, height=HEIGHT)
 
@@ -87,7 +87,7 @@ def _drawn(bars: "pd.DataFrame", lines: Sequence[Mapping[str, Any]], marks: Sequ
     )
     width = WIDTH / len(bars)
     figures = [name for name in ("open", "high", "low", "close", "volume") if bars[name].notna().any()]
-    told = ["date:N", *(alt.Tooltip(f"{name}:Q", format=",.10~g") for name in figures)]
+    told = [alt.Tooltip("day:N", title="date"), *(alt.Tooltip(f"{name}:Q", format=",.10~g") for name in figures)]
     layers = [
         base.mark_line(strokeWidth=1).encode(y=y("close:Q"), color=alt.value(INK))
         if (bars["high"] == bars["low"]).all()

@@ -150,6 +150,8 @@ def test_a_card_opens_a_chart_with_what_was_said_and_what_is_recommended(noteboo
         expect(chart.get_by_text(words, exact=True)).to_be_visible()
     chart.locator(".mark-symbol path").last.hover()
     expect(notebook.page.locator("#vg-tooltip-element")).to_contain_text("My AAPL stop is 420")
+    chart.locator("svg").hover(position={"x": 200, "y": 60})
+    expect(notebook.page.locator("#vg-tooltip-element")).to_contain_text(re.compile(r"date:?\s*2012-\d\d-\d\d"))
     assert not [url for url in asked if not url.startswith((notebook.jupyter.url, "blob:"))]
     card.get_by_role("button", name="Accept").click()
     expect(card).to_contain_text("Accepted")

@@ -139,7 +139,7 @@ def test_hovering_a_bar_tells_its_prices_and_closes_alone_are_a_line(anew):
     assert [layer["mark"]["type"] for layer in layers] == ["line", "bar"]
     assert layers[0]["encoding"]["x"]["scale"]["type"] == "utc"  # a day is the same day in New York and Tokyo
     told = [each["field"] for each in layers[-1]["encoding"]["tooltip"]]
-    assert told == ["date", "open", "high", "low", "close"]  # no volume is known
+    assert told == ["day", "open", "high", "low", "close"]  # no volume is known
 
 
 @pytest.mark.parametrize(
