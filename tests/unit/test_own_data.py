@@ -275,8 +275,9 @@ def test_exports_with_other_names_lines_and_sections(tmp_path, text, expected, c
 
 
 def test_what_was_paid_may_be_unknown_and_the_prompt_says_so(tmp_path):
-    broker = FileBroker(bundled("bars.parquet"), exported(tmp_path, "Symbol,Quantity\nIBM,10\nXYZ,2\n"))
-    assert "what was paid is unknown of IBM, XYZ" in broker.read[0]
+    (path := tmp_path / "held.csv").write_text("Symbol,Quantity\nIBM,10\nXYZ,2\n")
+    broker = FileBroker(bundled("bars.parquet"), path)
+    assert "what was paid is unknown of IBM, XYZ" in broker.read[1]
     _, priced, unpriced = ContextBuilder(broker).build([], "", []).portfolio_lines()
     assert priced.startswith("IBM: 10 at entry unknown, 202.91 at the close of 2013-03-01")
     assert priced.endswith("value 2,029.10")
