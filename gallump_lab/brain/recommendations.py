@@ -108,13 +108,14 @@ class Tool:
             raise ValueError(self.sentence(item, _reason(error))) from None
 
     def _cased(self, item: object) -> object:
-        """Return an item with the words of its enumerations written as these: "Buy" is buy."""
+        """Return an item with the words of its enumerations written as these ("Buy" is buy), without texts of null."""
         if not isinstance(item, dict):
             return item
         known = {name: {str(v).casefold(): v for v in schema.get("enum", ())} for name, schema in self.fields.items()}
         return {
             name: known.get(name, {}).get(value.strip().casefold(), value) if isinstance(value, str) else value
             for name, value in item.items()
+            if value is not None or self.fields.get(name, {}).get("type") != "string"
         }
 
     def sentence(self, item: object, reason: str) -> str:

@@ -80,8 +80,8 @@ class FrameBroker:
 
     Parameters
     ----------
-    bars : pandas.DataFrame or path
-        Daily bars in USD.
+    bars : pandas.DataFrame or path, optional
+        Daily bars in USD; without them there are no prices.
     positions : pandas.DataFrame or path, optional
         A row a position: symbol (AAPL), quantity (100; -50 if sold short), and what was paid, if it is known: entry or
         Average Cost (150.25) per share, or Cost Basis (15,025.00) for all; perhaps currency (EUR), account and others
@@ -109,7 +109,7 @@ class FrameBroker:
     """
 
     live = False
-    name = "bundled sample of daily bars"
+    name = "no prices yet; bring yours by Lab.open(broker=df), or FileBroker or YahooBroker of gallump_lab.market"
     read: tuple[str, ...] = ()
     """What was understood, in words."""
     problems: tuple[str, ...] = ()
@@ -127,13 +127,15 @@ class FrameBroker:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._clock, faults, others = clock, Problems(), Problems()
-        if bars is not None or not self._has_sample:
+        if bars is not None:
             source = named(bars, "your bars")
             self._bars = make_bars(bars, source, faults, symbol, rates)
             self.name = source_name(source, faults)
             self._tell(source, faults)
-        elif positions is None:
-            self._portfolio = _sample_portfolio()
+        elif self._has_sample and positions is None:
+            self._portfolio, self.name = _sample_portfolio(), "bundled sample of daily bars"
+        else:
+            self._bars = {}
         if positions is not None:
             source = named(positions, "your positions")
             self._portfolio = make_portfolio(positions, source, others, rates)
@@ -148,8 +150,8 @@ class FrameBroker:
 
     def __repr__(self) -> str:
         """Return what it serves, what was understood, and what was left out."""
-        count = counted(len(self._bars), "symbols")
-        head = f"<{type(self).__name__} {self.name!r}: {count}, bars up to {self.data_date()}>"
+        count, day = counted(len(self._bars), "symbols"), self.data_date()
+        head = f"<{type(self).__name__} {self.name!r}: {count}{f', bars up to {day}' if day else ''}>"
         return "\n".join([head, *self.read, *self.problems])
 
     @cached_property
@@ -159,7 +161,8 @@ class FrameBroker:
 
     @cached_property
     def _dates(self) -> "npt.NDArray[Any]":
-        return np.unique(np.concatenate([columns["date"] for columns in self._bars.values()]))
+        days = [columns["date"] for columns in self._bars.values()]
+        return np.unique(np.concatenate([*days, np.empty(0, "datetime64[us]")]))
 
     def symbols(self) -> frozenset[str]:
         """Return the symbols of which the file holds a bar that is seen."""
@@ -200,7 +203,7 @@ class FrameBroker:
 
     def _window(self, symbol: str, days: int) -> "dict[str, npt.NDArray[Any]]":
         """Return the last bars seen, prices per share and volumes in shares of the last of them."""
-        nothing = {name: column[:0] for name, column in next(iter(self._bars.values())).items()}
+        nothing = dict.fromkeys((*_PRICES, "volume", "shares"), np.empty(0)) | {"date": np.empty(0, "datetime64[us]")}
         columns = self._bars.get(canonical(symbol), nothing)
         stop = self._seen(columns["date"])
         window = {name: column[max(stop - days, 0) : stop] for name, column in columns.items()}
@@ -224,9 +227,10 @@ class FileBroker(FrameBroker):
     Parameters
     ----------
     bars : path, optional
-        CSV, parquet or Excel; None for the bundled bars of AAPL, FB, GOOG, IBM and MSFT up to 2013-03-01.
+        CSV, parquet or Excel. If neither these nor positions are given, they are the bundled bars of AAPL, FB, GOOG,
+        IBM and MSFT up to 2013-03-01, with a sample portfolio.
     positions : path, optional
-        The same; None for the sample portfolio with the bundled bars, and for an empty one with your own.
+        The same kinds of file.
     symbol, rates, clock
         See `FrameBroker`.
     """
@@ -234,37 +238,11 @@ class FileBroker(FrameBroker):
     _has_sample = True
 
 
-class NoPrices:
-    """Serves no market data: what an own lab has until its analyst names a source."""
-
-    name = "no prices yet; bring yours by Lab.open(broker=df), or FileBroker or YahooBroker of gallump_lab.market"
-    live = False
-
-    def symbols(self) -> frozenset[str]:
-        """Return none."""
-        return frozenset()
-
-    def data_date(self) -> None:
-        """Return None."""
-
-    def quotes(self, _symbols: Iterable[str]) -> dict[str, Quote]:
-        """Return none."""
-        return {}
-
-    def bars(self, _symbol: str, _days: int) -> "pd.DataFrame":
-        """Return no rows."""
-        return pd.DataFrame(columns=["date", *_PRICES, "volume"])
-
-    def portfolio(self) -> Portfolio:
-        """Return an empty one."""
-        return Portfolio()
-
-
 def served(source: "Broker | pd.DataFrame | None", clock: Callable[[], datetime]) -> Broker:
     """Return a broker as it is, a frame's bars as one; for None the bundled one if the clock stands in its time."""
     if source is None:
         sample = times.naive(clock(), "clock") < times.naive(SAMPLE_TIME + _SAMPLE_FOR)
-        return FileBroker(clock=clock) if sample else NoPrices()
+        return FileBroker(clock=clock) if sample else FrameBroker()
     known = callable(getattr(source, "quotes", None))  # a frame may have a column of that name
     return cast("Broker", source) if known else FrameBroker(cast("pd.DataFrame", source), clock=clock)
 

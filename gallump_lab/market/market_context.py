@@ -263,9 +263,9 @@ def one_line(text: str) -> str:
 
 
 def _quote(quote: Quote, now: dt.datetime | None) -> str:
-    words = f"{quote.symbol}: {_usd(quote.price)} {_when(quote, now)}"
+    words = f"{quote.symbol}: {usd(quote.price)} {_when(quote, now)}"
     if quote.change is not None and quote.previous is not None:
-        words += f", {_percent(quote.change)} from {_usd(quote.previous)} the close before"
+        words += f", {_percent(quote.change)} from {usd(quote.previous)} the close before"
     if quote.volume is not None:
         words += f", volume {_number(quote.volume)}"
     return words
@@ -283,7 +283,7 @@ def _trend(trend: Trend) -> str:
     changes = (("5", trend.change_5), ("20", trend.change_20), ("60", trend.change_60))
     words = [f"{_percent(change)} in {days} bars" for days, change in changes if change is not None]
     weeks = f"since {trend.since}" if trend.since else "of 52 weeks"
-    words.append(f"range {weeks} {_usd(trend.low)} to {_usd(trend.high)}")
+    words.append(f"range {weeks} {usd(trend.low)} to {usd(trend.high)}")
     if trend.from_mean_50 is not None:
         words.append(f"{_percent(trend.from_mean_50)} from the 50-bar mean")
     return f"{trend.symbol} trend to {trend.date}: {', '.join(words)}"
@@ -297,26 +297,26 @@ def _total(portfolio: Portfolio, priced: list[tuple[Position, Quote]], unpriced:
     value = math.fsum(held.quantity * quote.price for held, quote in priced)
     title = f"Portfolio ({portfolio.source})" if portfolio.source else "Portfolio"
     without = f", not counting {', '.join(held.symbol for held in unpriced)}" if unpriced else ""
-    total, cash = _usd(portfolio.cash + value), _usd(portfolio.cash)
-    return f"{title}: total {total} USD, cash {cash}, positions {_usd(value)}{without}"
+    total, cash = usd(portfolio.cash + value), usd(portfolio.cash)
+    return f"{title}: total {total} USD, cash {cash}, positions {usd(value)}{without}"
 
 
 def _position(held: Position, quote: Quote, now: dt.datetime | None) -> str:
     value = held.quantity * quote.price
-    words = f"{_holding(held)}, {_usd(quote.price)} {_when(quote, now)}, value {_usd(value)}"
+    words = f"{_holding(held)}, {usd(quote.price)} {_when(quote, now)}, value {usd(value)}"
     if held.entry is None:
         return words
     gain, paid = held.quantity * (quote.price - held.entry), abs(held.quantity) * held.entry
     percent = f" ({_percent(100 * gain / paid)})" if paid else ""
-    return f"{words}, unrealised {_usd(gain, sign='+')} USD{percent}"
+    return f"{words}, unrealised {usd(gain, sign='+')} USD{percent}"
 
 
 def _holding(held: Position) -> str:
-    entry = "unknown" if held.entry is None else _usd(held.entry)
+    entry = "unknown" if held.entry is None else usd(held.entry)
     return f"{held.symbol}: {_number(held.quantity)} at entry {entry}"
 
 
-def _usd(value: float, sign: str = "") -> str:
+def usd(value: float, sign: str = "") -> str:
     """Return cents, or four digits of what is worth less than a dollar."""
     return f"{value:{sign},.2f}" if abs(value) >= 1 or round(value, 2) == value else f"{value:{sign}.4g}"
 

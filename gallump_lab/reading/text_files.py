@@ -186,12 +186,17 @@ def read_csv(
 
 def _header(text: TextIO, is_header: Callable[[list[str]], bool]) -> tuple[list[str], str, int]:
     """Read up to the header, and return its names, what separates them, and its line."""
+    fullest: tuple[list[str], str, int] = [], SEPARATORS[0], 1
     for number, line in enumerate(islice(iter(text.readline, ""), LONGEST_PREAMBLE), 1):
         names, by = _split(line)
         if is_header(names):
             return names, by, number
+        if sum(map(bool, names)) > 2 * sum(map(bool, fullest[0])):  # a title is shorter
+            fullest = names, by, number
     text.seek(0)
-    return *_split(text.readline()), 1
+    for _ in range(fullest[2]):
+        text.readline()
+    return fullest
 
 
 def _split(line: str) -> tuple[list[str], str]:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import alt, pd
+from gallump_lab.market.market_context import usd
 from gallump_lab.memory.insights import ANALYST
 from gallump_lab.memory.rules import FAR
 from gallump_lab.memory.text import one_line
@@ -128,7 +129,7 @@ def _labelled(lines: Sequence[dict[str, Any]], bars: "pd.DataFrame") -> list[dic
 
 
 def _label(line: Mapping[str, Any]) -> str:
-    return f"{line['level']} {line['price']:,.10g}" + f", {line['speaker']}" * bool(line["speaker"])
+    return f"{line['level']} {usd(line['price']).removesuffix('.00')}" + f", {line['speaker']}" * bool(line["speaker"])
 
 
 def _recommended(idea: "Recommendation") -> list[dict[str, Any]]:

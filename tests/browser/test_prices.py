@@ -100,3 +100,43 @@ Lab.open('lab.duckdb', broker=broker).chat()""")
     strip = notebook.chat.get_by_role("group", name="Prices")
     expect(strip).to_have_text("No prices yet: Lab.open(broker=...)↻")
     expect(strip.get_by_role("button")).to_be_hidden()
+
+
+OWN = """
+import pandas as pd
+from gallump_lab import Lab
+from gallump_lab.market import FrameBroker
+days = pd.bdate_range('2026-09-01', '2026-11-26')
+closes = pd.DataFrame({'NVDA': [100 + day for day in range(len(days))], 'TSLA': 300.0}, index=days)
+broker = FrameBroker(closes, 'held.csv')
+print(broker)
+lab = Lab.open('lab.duckdb', broker=broker, clock=lambda: pd.Timestamp('2026-11-27 16:00Z').to_pydatetime())
+lab.chat(watchlist=['NVDA', 'TSLA'])"""
+EXPORT = """"Positions as of 11/26/2026"
+
+Symbol,Description,Qty,Price,Market Value,Cost Basis
+NVDA,NVIDIA CORP,120,$162.00,"$19,440.00","$9,312.00"
+Cash & Cash Investments,--,--,--,"$3,411.07",--
+Account Total,--,--,--,"$22,851.07","$9,312.00"
+"""
+
+
+def test_from_a_brokers_export_and_a_frame_to_a_chat_with_prices_and_a_chart(notebook):
+    (notebook.folder / "held.csv").write_text(EXPORT)
+    idea = {"action": "hold", "symbol": "NVDA", "size": None, "entry": None, "stop": 140, "target": 190}
+    idea |= {"horizon": "3 months", "confidence": 0.6, "rationale": "It rises."}
+    notebook.claude.queue([start(), *text("Hold."), *tool({"recommendations": [idea]}), *end()])
+    notebook.open(OWN)
+    rows = notebook.chat.get_by_role("group", name="Prices").get_by_role("listitem")
+    expect(rows).to_have_text(
+        ["NVDA$162.00+0.6%close of 2026-11-26. Fresh", "TSLA$300.000.0%close of 2026-11-26. Fresh"]
+    )
+    notebook.ask("My NVDA stop is 140. Shall I hold?")
+    card = notebook.replies.get_by_role("group", name="hold NVDA")
+    card.get_by_role("button", name="Chart").click()
+    sent = notebook.claude.requests[-1].prompt
+    assert "NVDA: 120 at entry 77.60, 162.00 at the close of 2026-11-26, value 19,440.00" in sent
+    assert "cash 3,411.07" in sent
+    labels = card.locator("svg text")
+    for words in ("NVDA closed at 162.00 on 2026-11-26", "entry 77.60", "stop 140"):
+        expect(labels.filter(has_text=words).first).to_be_visible()

@@ -247,7 +247,7 @@ def test_lines_give_each_price_with_its_day_and_say_that_it_is_not_live(builder)
 
 def test_own_positions_short_fractional_and_without_data(tmp_path):
     rows = "symbol,quantity,entry\nfb,-10,30\nXYZ,1.5,200\nIBM,2,200\nIBM,2,210\nCASH,100,\ncash,-50.5,\n"
-    broker = FileBroker(positions=written(tmp_path, rows))
+    broker = FileBroker(bundled("bars.parquet"), written(tmp_path, rows))
     assert ContextBuilder(broker, clock=at(2013, 3, 1)).build([], "", []).portfolio_lines() == (
         "Portfolio (prices.csv): total 583.34 USD, cash 49.50, positions 533.84, not counting XYZ",
         "IBM: 4 at entry 205.00, 202.91 at the close of 2013-03-01, value 811.64, unrealised -8.36 USD (-1.0%)",

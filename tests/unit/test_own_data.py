@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallump_lab import Lab
+from gallump_lab.bundled import bundled
 from gallump_lab.market import ContextBuilder, FileBroker, FrameBroker, MarketFileError
 from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.text_files import Problems
@@ -95,7 +96,7 @@ def test_a_frame_is_a_lab_s_broker_and_nothing_later_than_its_clock_is_seen(tmp_
         (pd.DataFrame({"foo": [1], "Bar": [2]}), "lacks the columns symbol, date, close; it has foo, Bar. Bars have"),
         (pd.DataFrame({"date": DAYS, "Net Value": 1}), "lacks the columns symbol, close; it has date, Net Value"),
         (pd.DataFrame(), "it has nothing"),
-        (None, "must be a DataFrame, or a path of a CSV, parquet or Excel file, not None"),
+        (7, "must be a DataFrame, or a path of a CSV, parquet or Excel file, not 7"),
         (pd.Series([1.0], index=DAYS[:1]), "lacks the columns symbol, close"),
         (pd.DataFrame({"symbol": [], "date": [], "close": []}), "holds no row with a close"),
     ],
@@ -274,8 +275,9 @@ def test_exports_with_other_names_lines_and_sections(tmp_path, text, expected, c
 
 
 def test_what_was_paid_may_be_unknown_and_the_prompt_says_so(tmp_path):
-    broker = exported(tmp_path, "Symbol,Quantity\nIBM,10\nXYZ,2\n")
-    assert "what was paid is unknown of IBM, XYZ" in broker.read[0]
+    (path := tmp_path / "held.csv").write_text("Symbol,Quantity\nIBM,10\nXYZ,2\n")
+    broker = FileBroker(bundled("bars.parquet"), path)
+    assert "what was paid is unknown of IBM, XYZ" in broker.read[1]
     _, priced, unpriced = ContextBuilder(broker).build([], "", []).portfolio_lines()
     assert priced.startswith("IBM: 10 at entry unknown, 202.91 at the close of 2013-03-01")
     assert priced.endswith("value 2,029.10")
@@ -386,3 +388,17 @@ def test_positions_in_parquet_are_read(tmp_path):
     path = tmp_path / "held.parquet"
     duckdb.sql("select 'KO' as Symbol, 10 as Shares, 50.5 as avgCost").write_parquet(str(path))
     assert held(FileBroker(positions=path)) == {"KO": (10, 50.5)}
+
+
+def test_an_export_whose_header_is_not_known_is_told_by_its_columns_not_by_its_title(tmp_path):
+    path = tmp_path / "held.csv"
+    path.write_text("My holdings\n\nThing,Number,Paid for it\nKO,10,500\n")
+    with pytest.raises(MarketFileError, match="lacks the columns symbol, quantity; it has Thing, Number, Paid for it"):
+        FileBroker(positions=path)
+
+
+def test_positions_alone_bring_no_prices_of_another_time(tmp_path):
+    broker = exported(tmp_path, "Symbol,Quantity\nAAPL,10\n")
+    assert (broker.quotes(["AAPL"]), broker.symbols(), len(broker.bars("AAPL", 5))) == ({}, frozenset(), 0)
+    _, line = ContextBuilder(broker).build([], "", []).portfolio_lines()
+    assert line == "AAPL: 10 at entry unknown; no data, value unknown"

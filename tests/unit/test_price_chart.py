@@ -53,7 +53,7 @@ def test_what_is_held_and_the_stop_and_target_that_hold_are_lines_and_the_older_
     )
     picture = lab.chart("aapl")
     assert sorted(lines(picture)) == [
-        ("entry 410.5", "2024-01-02", "2024-03-14", "holds"),
+        ("entry 410.50", "2024-01-02", "2024-03-14", "holds"),
         ("stop 405", "2024-02-01", "2024-03-05", "ended"),
         ("stop 415", "2024-03-05", "2024-03-14", "holds"),
         ("target 500", "2024-02-20", "2024-03-14", "holds"),
@@ -61,7 +61,7 @@ def test_what_is_held_and_the_stop_and_target_that_hold_are_lines_and_the_older_
     pale = {row["label"]: row["opacity"] for row in drawn(picture)["lines"]}
     assert pale["stop 405"] < pale["stop 415"] == 1
     assert repr(picture) == (
-        "AAPL closed at 452.00 on 2024-03-14; entry 410.5; target 500; stop 415; "
+        "AAPL closed at 452.00 on 2024-03-14; entry 410.50; target 500; stop 415; "
         "3 statements, 1 of them superseded or over (pale)"
     )
     assert picture.png().startswith(b"\x89PNG")
@@ -74,7 +74,7 @@ def test_a_statement_is_a_mark_at_its_days_close_with_its_words_speaker_time_and
     assert (first["said"], first["by"], first["when"]) == ("Mara: My AAPL stop is 405", "Mara", "2024-02-03 15:00")
     assert first["holds"] == "until 2024-03-05, then: Mara: AAPL stop to 415"
     assert second["holds"] == "yes"
-    assert [label for label, *_ in lines(lab.chart("AAPL"))][:2] == ["stop 405, Mara", "entry 410.5"]
+    assert [label for label, *_ in lines(lab.chart("AAPL"))][:2] == ["stop 405, Mara", "entry 410.50"]
 
 
 def test_nothing_later_than_the_clock_is_drawn(lab, anew):
@@ -84,7 +84,7 @@ def test_nothing_later_than_the_clock_is_drawn(lab, anew):
         say(each, *said)
     seen = drawn(lab.chart("AAPL"))
     assert max(row["date"] for row in seen["bars"]) == "2024-03-14"  # the day's own close is not known yet
-    assert [row["label"] for row in seen["lines"]] == ["stop 405", "entry 410.5"]
+    assert [row["label"] for row in seen["lines"]] == ["stop 405", "entry 410.50"]
     assert len(seen["marks"]) == 1
     assert [row["state"] for row in drawn(later.chart("AAPL"))["lines"]] == ["ended", "holds"]
 
@@ -96,7 +96,7 @@ def test_insights_hold_as_their_events_say(lab):
     lab.insights.supersede(stop, "Stop on AAPL at 425.", value="425")
     lab.insights.retire(gone)
     found = {label: state for label, *_, state in lines(lab.chart("AAPL"))}
-    assert found == {"entry 410.5": "holds", "stop 420": "ended", "stop 425": "holds", "target 480": "holds"}
+    assert found == {"entry 410.50": "holds", "stop 420": "ended", "stop 425": "holds", "target 480": "holds"}
 
 
 def test_what_was_paid_is_the_entry_until_the_position_is_closed_and_then_nothing_of_it_holds(anew):
