@@ -52,9 +52,9 @@ class Cost:
     reply and thinking (tokens); usd_read and so on, and usd, their sum (NaN where the price is unknown); why (the cache
     was missed; empty where it was not)."""
     predicted: pd.DataFrame
-    """One row a billed turn, under its own configuration (none where talk is counted): turn_id, session_id, asked_at, model; read, written and fresh
-    as the server counted them, predicted_read and so on; why (the cache was missed, as predicted) and told (the same,
-    as the server said it; empty where it did not)."""
+    """One row a billed turn, under its own configuration (none where talk is counted): turn_id, session_id, asked_at,
+    model; read, written and fresh as the server counted them, predicted_read and so on; why (the cache was missed, as
+    predicted) and told (the same, as the server said it; empty where it did not)."""
     configs: Mapping[str, Config] = field(repr=False)
     """By name."""
     life: Life
