@@ -1,6 +1,7 @@
 """What-if on a snapshot of recorded conversations."""
 
 from gallump_lab.store import Snapshot
+from gallump_lab.study.best import Best
 from gallump_lab.study.cited import Cited, cited
 from gallump_lab.study.cost import Cost, cost
 from gallump_lab.study.labelling import Silver, silver
@@ -9,7 +10,7 @@ from gallump_lab.study.relevance import Relevance, ablations, relevance
 from gallump_lab.study.replay import Replay, Replayed, replay
 from gallump_lab.study.rerun import OverLimit, Rerun, rerun
 from gallump_lab.study.scorecard.scorecard import Scorecard, insights
-from gallump_lab.study.sweep import GRID, Best, Sweep, sweep
+from gallump_lab.study.sweep import GRID, Sweep, sweep
 from gallump_lab.study.usage import Tokens, tokens
 
 __all__ = [

@@ -6,15 +6,15 @@ assumption.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
 
-from gallump_lab.brain.models import Life, Price, facts, listed, price
+from gallump_lab.brain.models import Life, facts, listed
 from gallump_lab.config import AUTO, DEFAULT_MODEL, UNNAMED, Config, Effort, Layout
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
@@ -22,21 +22,22 @@ from gallump_lab.memory.records import check
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
-from gallump_lab.study import statistics
-from gallump_lab.study.prompt_cache import LEAST, NO_MISS, PromptCache, settings
+from gallump_lab.study import pictures, statistics
+from gallump_lab.study.pictures import Picture
+from gallump_lab.study.prompt_cache import LEAST, NO_MISS, PromptCache, Sent, settings
 from gallump_lab.study.rank import checked_snapshot
-from gallump_lab.study.replay import Past, Prices, past_turns
+from gallump_lab.study.replay import Past, past_turns
 from gallump_lab.study.statistics import shown
-from gallump_lab.study.tempo import Talk, Timed, recorded
+from gallump_lab.study.tempo import PARTS, PROMPT, Talk, Timed, usage
 from gallump_lab.study.usage import pace
-from gallump_lab.tokens import OFFLINE
+from gallump_lab.tokens import OFFLINE, scaled
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PROMPT = ("read", "written", "fresh")
-PARTS = (*PROMPT, "reply", "thinking")
-"""Of a turn's tokens, each with a price of its own."""
+Thinking = float | Mapping[Effort, float]
+HOT = (0, 500, 1_000, 2_000, 4_000, 8_000)
+"""The budgets that `Cost.curve` draws by default."""
 NOTHING = (
     "No question of this snapshot has a reply: ask something (lab.ask, lab.chat) or import talk, then take another."
 )
@@ -55,12 +56,15 @@ class Cost:
     """One row a billed turn, under its own configuration (none where talk is counted): turn_id, session_id, asked_at,
     model; read, written and fresh as the server counted them, predicted_read and so on; why (the cache was missed, as
     predicted) and told (the same, as the server said it; empty where it did not)."""
-    configs: Mapping[str, Config] = field(repr=False)
+    configs: Mapping[str, Config]
     """By name."""
     life: Life
     """Of what is written to the cache."""
+    assumed: tuple[float | None, Thinking | None] = (None, None)
+    """What a reply and the thinking before it were taken for, in tokens; None: as recorded."""
     words: Sequence[str]
     """What the figures rest on, a sentence each."""
+    snapshot: Snapshot
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -90,6 +94,34 @@ class Cost:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    def plot(self) -> Picture:
+        """Draw where a session's dollars go, a bar a configuration and model."""
+        return pictures.session_dollars(self)
+
+    def curve(self, hot: Sequence[int] = HOT) -> Picture:
+        """Draw a turn's dollars against HOT's budget, a line a layout, all else as in the first configuration.
+
+        What is drawn counts the talk, with WARM and COLD in full.
+
+        Raises
+        ------
+        ValueError
+            If the budgets are no tokens, or do not fit the window.
+        """
+        good = isinstance(hot, Sequence) and len(hot) > 1 and all(isinstance(each, int) and each >= 0 for each in hot)
+        check(good, "hot", "two or more budgets in tokens, such as [0, 2_000]", hot)
+        first = self.turns.iloc[0]
+        config, model = self.configs[first["config"]], str(first["model"])
+        budgets = [replace(config.budget, hot=each) for each in sorted({*hot})]
+        given = {
+            f"{layout} {budget.hot}": replace(config, layout=layout, budget=budget)
+            for layout in _layouts(config)
+            for budget in budgets
+        }
+        reply, thinking = self.assumed
+        found = cost(self.snapshot, given, models=model, life=self.life, reply=reply, thinking=thinking, talk=True)
+        return pictures.dollars_by_hot(found, config.budget.hot)
+
     def __repr__(self) -> str:
         """Return what each configuration costs, how far predictions can be trusted, and what all rests on."""
         lines = []
@@ -113,7 +145,7 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
     models: str | Sequence[str] | None = None,
     life: Life = "5m",
     reply: float | None = None,
-    thinking: float | Mapping[Effort, float] | None = None,
+    thinking: Thinking | None = None,
     talk: bool | None = None,
     embedders: Iterable[Embedder] = (),
 ) -> Cost:
@@ -175,59 +207,16 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
         raise ValueError(" ".join([NOTHING, *notes]))
     words = [said.words if said else f"{counted(len(past), 'recorded turns')}, built again.", *notes]
     words += _words(turns, predicted, (reply, thinking), life, offline=models is None and snapshot.model == OFFLINE)
-    return Cost(turns=turns.reset_index(drop=True), predicted=predicted, configs=named, life=life, words=words)
-
-
-def usage(
-    found: Sequence[Timed],
-    model: str,
-    prices: Prices,
-    life: Life = "5m",
-    assumed: tuple[float | None, float | None] = (None, None),
-) -> pd.DataFrame:
-    """Return what turns take through a prompt cache of their own, and cost: `Cost.turns` of one model.
-
-    Parameters
-    ----------
-    found : sequence of Timed
-        In order of time.
-    model : str
-        Who answers.
-    prices : mapping of str to (float, float)
-        The user's own.
-    life : {"5m", "1h"}
-        Of what is written to the cache.
-    assumed : (float, float), optional
-        Tokens of a reply and of what is thought before it, instead of those recorded.
-    """
-    cache, before, rows = PromptCache(life), dict[str, datetime](), []
-    for turn in found:
-        session = turn.sent.session
-        gap = (turn.at - before.get(session, turn.at)) / timedelta(minutes=1)
-        *spent, why = cache.use(turn.at, turn.sent)
-        written = turn.reply if assumed[0] is None else assumed[0]
-        thought = turn.thinking if assumed[1] is None else assumed[1]
-        rows.append(
-            [turn.turn_id, session, turn.at, gap if session in before else math.nan, *spent, written, thought, why]
-        )
-        before[session] = turn.at
-    turns = pd.DataFrame(rows, columns=["turn_id", "session_id", "asked_at", "gap", *PARTS, "why"])
-    turns = turns.astype(dict.fromkeys(["reply", "thinking"], "float64") | {"asked_at": "datetime64[us]"})
-    turns["asked_at"] = turns["asked_at"].dt.tz_localize("UTC")
-    known = price(model, prices)
-    tokens = turns[[*PARTS]].fillna(0)
-    usd = tokens * _rates(known, life)
-    if known and known.longer:
-        usd = usd.where(tokens[[*PROMPT]].sum(axis=1) <= known.longest_prompt, tokens * _rates(known.longer, life))
-    return turns.join(usd.add_prefix("usd_")).assign(usd=usd.sum(axis=1, skipna=False))
-
-
-def _rates(known: Price | None, life: Life) -> list[float]:
-    """Return the USD of a token of each of `PARTS`; NaN where no price is known."""
-    if known is None:
-        return [math.nan] * len(PARTS)
-    write = known.cache_write if life == "5m" else known.cache_write_hour
-    return [each / 1e6 for each in (known.cache_read, write, known.input, known.output, known.output)]
+    turns = turns.reset_index(drop=True)
+    return Cost(
+        turns=turns,
+        predicted=predicted,
+        configs=named,
+        life=life,
+        assumed=(reply, thinking),
+        words=words,
+        snapshot=snapshot,
+    )
 
 
 def answering(config: Config, snapshot: Snapshot) -> str:
@@ -236,7 +225,7 @@ def answering(config: Config, snapshot: Snapshot) -> str:
     return str(there) if config.model.name == AUTO else config.model.name
 
 
-def _thought(config: Config, model: str, thinking: float | Mapping[Effort, float] | None) -> float | None:
+def _thought(config: Config, model: str, thinking: Thinking | None) -> float | None:
     """Return the tokens that a model is assumed to think with; None for as many as recorded."""
     if (known := facts(model)) and not known.thinks:
         return 0.0
@@ -305,6 +294,27 @@ def _words(
     return words + statistics.caution(one["session_id"])
 
 
+def recorded(
+    con: "DuckDBPyConnection", corpus: Corpus, past: Iterable[Past], config: Config | None, answering: str | None = None
+) -> tuple[list[Timed], Counter[str]]:
+    """Return recorded turns under a configuration, or each under its own; and how many cannot be built, by reason."""
+    found, problems = list[Timed](), Counter[str]()
+    for turn in past:
+        tried, who = config or (turn.config if turn.toml else Config()), answering or turn.model
+        prompt, problem = turn.build(con, corpus, tried, who)
+        if prompt is None:
+            problems[problem or ""] += 1
+            continue
+        factor = prompt.session_context.token_factor
+        reply = float(scaled(turn.said or 0, factor))
+        if turn.output_tokens is not None:
+            reply = (turn.output_tokens - (turn.thinking_tokens or 0)) * (factor / turn.token_factor)
+        sent = Sent.of(prompt, tried.model, who, turn.session_id)
+        thought = turn.thinking_tokens
+        found.append(Timed(turn_id=turn.turn_id, at=turn.asked_at, sent=sent, reply=reply, thinking=thought))
+    return sorted(found, key=lambda turn: turn.at), problems
+
+
 def _check(models: object, life: object, reply: object, thinking: object) -> None:
     """Refuse what cannot be used, by argument, value and mend."""
     names = [models] if isinstance(models, str) else models
@@ -324,11 +334,15 @@ def _amount(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
+def _layouts(config: Config) -> list[Layout]:
+    """Return the layouts that a configuration's template has."""
+    return ["single"] if config.template == "guide" else ["single", "conversation"]
+
+
 def _named(configs: object, applied: Config) -> dict[str, Config]:
     """Return configurations by name, of what a caller gave; a sweep's choice is one too."""
     if configs is None:
-        both: list[Layout] = [applied.layout] if applied.template == "guide" else ["single", "conversation"]
-        return {layout: replace(applied, layout=layout) for layout in both}
+        return {layout: replace(applied, layout=layout) for layout in _layouts(applied)}
     given = configs if isinstance(configs, Mapping) else {"tried": configs}
     found: dict[str, Any] = {str(name): getattr(each, "config", each) for name, each in given.items()}
     good = found and all(isinstance(each, Config) for each in found.values())

@@ -13,6 +13,7 @@ from gallump_lab.memory.records import TIERS
 from gallump_lab.reading.text_files import counted
 
 if TYPE_CHECKING:
+    from gallump_lab.study.cost import Cost
     from gallump_lab.study.relevance import Relevance
     from gallump_lab.study.spending import Spending
     from gallump_lab.study.sweep import Sweep
@@ -38,6 +39,14 @@ PAID = {
     "not told": "#BBBBBB",
 }
 """Of what is paid for beside the parts of a prompt."""
+BILLED = {
+    "usd_read": "cache read",
+    "usd_written": "cache write",
+    "usd_fresh": "fresh prompt",
+    "usd_reply": "reply",
+    "usd_thinking": "thinking",
+}
+"""What each column of a turn's cost is drawn as."""
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 """Okabe and Ito's colours, for things without a colour of their own."""
 INK = "#808080"
@@ -50,7 +59,7 @@ NAMES = {"recall": "evidence recall", "coverage": "answer coverage", "ndcg": "nD
 PARTS = {tier: tier.upper() for tier in TIERS} | {"market": "market", "portfolio": "market", "question": "question"}
 """The part of a prompt that each of its sections is drawn as; the others are instructions."""
 VEGALITE = "application/vnd.vegalite.v5+json"
-_HINTS = ["retriever", *TIERS]
+_HINTS = ["retriever", "layout", *TIERS]
 
 
 class Picture:
@@ -134,17 +143,22 @@ def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
 
 
 def front(sweep: "Sweep", objective: str) -> Picture:
-    """Draw every configuration's objective against its tokens, the Pareto front, what is applied and the knee."""
-    frame, best, name = sweep.frame.round(DIGITS), sweep.pareto(objective).round(DIGITS), _name(objective)
-    x = alt.X("tokens:Q", title=f"memory a question, mean, {sweep.ranks.unit}")
+    """Draw each configuration's objective against what it takes, the Pareto front, what is applied and the knee."""
+    by, unit, name = sweep.by, sweep.ranks.unit, _name(objective)
+    axis, form, digits = f"memory a question, mean, {unit}", ",.0f", DIGITS
+    if by == "usd":
+        axis, unit, form, digits = "USD a turn, mean", f"USD a turn, {unit}", ".4f", DIGITS + 2
+    rounded = {objective: DIGITS, f"{objective}_low": DIGITS, f"{objective}_high": DIGITS, "tokens": DIGITS, by: digits}
+    frame, best = sweep.frame.round(rounded), sweep.pareto(objective).round(rounded)
+    x = alt.X(f"{by}:Q", title=axis, scale=alt.Scale(zero=by == "tokens"))
     y = alt.Y(f"{objective}:Q", title=name, scale=alt.Scale(zero=False))
-    columns = [*_HINTS, "tokens", objective]
+    columns = [*_HINTS, *dict.fromkeys(["tokens", by]), objective]
     real = frame[sweep.real]
     cloud = alt.Chart(real.iloc[:: max(1, len(real) // 400)][columns])
     edge = alt.Chart(best[[*columns, f"{objective}_low", f"{objective}_high"]])
-    ideal = sweep.pareto(objective, perfect=True).round(DIGITS)[columns]
+    ideal = sweep.pareto(objective, perfect=True).round(rounded)[columns]
     marked = {"knee": sweep.knee(objective)} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
-    rows = [{"what": what, **row[["tokens", objective]].astype(float).round(DIGITS)} for what, row in marked.items()]
+    rows = [{"what": what, **row[[by, objective]].astype(float).round(rounded[by])} for what, row in marked.items()]
     what = alt.Color("what:N", title=None, scale=alt.Scale(domain=[*marked], range=[COLOURS["HOT"], INK]))
     shape = alt.Shape("what:N", title=None, scale=alt.Scale(domain=[*marked]))  # as the colour's: one legend for both
     points = alt.Chart(pd.DataFrame(rows)).mark_point(size=160, strokeWidth=3, filled=False)
@@ -154,18 +168,18 @@ def front(sweep: "Sweep", objective: str) -> Picture:
         + _curve(edge.encode(tooltip=columns), x, y, objective, color=COLOURS["COLD"])
         + points.encode(x=x, y=y, shape=shape, color=what)
     )
-    (least, most), (low, high) = best.iloc[[0, -1]]["tokens"], best.iloc[[0, -1]][objective]
+    (least, most), (low, high) = best.iloc[[0, -1]][by], best.iloc[[0, -1]][objective]
     words = [
-        f"{name.capitalize()} against {sweep.ranks.unit}: {low:.3f} for {least:,.0f} to {high:.3f} for {most:,.0f}",
-        *(f"{what} {row[objective]:.3f} for {row['tokens']:,.0f}" for what, row in marked.items()),
-        *(f"a perfect ranking {row[objective]:.3f} for {row['tokens']:,.0f}" for _, row in ideal.tail(1).iterrows()),
+        f"{name.capitalize()} against {unit}: {low:.3f} for {least:{form}} to {high:.3f} for {most:{form}}",
+        *(f"{what} {row[objective]:.3f} for {row[by]:{form}}" for what, row in marked.items()),
+        *(f"a perfect ranking {row[objective]:.3f} for {row[by]:{form}}" for _, row in ideal.tail(1).iterrows()),
     ]
     unmeasured = [
         f"{tier.upper()} helps no question: not measured, kept at {int(best[tier].iloc[0]):,} tokens"
         for tier, helps in sweep.exercised.items()
         if not helps
     ]
-    line = f"{len(real):,} configurations; the line: the best that so many tokens buy, with its 95% interval"
+    line = f"{len(real):,} configurations; the line: the best that so much buys, with its 95% interval"
     dotted = "dotted: a perfect ranking"
     return picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
 
@@ -173,6 +187,7 @@ def front(sweep: "Sweep", objective: str) -> Picture:
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
     budget, unit, frame = sweep.ranks.config.budget, sweep.ranks.unit, sweep.frame.round(DIGITS)
+    frame = frame[frame["layout"] == sweep.layout[sweep.applied or 0]]
     for other in set(TIERS) - {tier}:
         nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
         frame = frame[frame[other] == nearest]
@@ -281,3 +296,50 @@ def spending(found: "Spending") -> Picture:
         told += f"; {counted(found.unpriced, 'calls')} of unknown cost left out"
     title = "Where dollars went, by UTC day"
     return picture(chart, f"{title}: {told}: {held}", title, told, width=460, height=200)
+
+
+def session_dollars(found: "Cost") -> Picture:
+    """Draw where a session's dollars go, a bar a configuration and model."""
+    frame, several = found.frame, len({*found.frame["model"]}) > 1
+    names = [row["config"] if not several else f"{row['config']}, {row['model']}" for row in frame.to_dict("records")]
+    spent = frame[[*BILLED]].mul(frame["turns"] / frame["sessions"], axis=0).rename(columns=BILLED)
+    rows = spent.assign(config=names).melt("config", var_name="part", value_name="usd").round({"usd": DIGITS + 2})
+    parts = [*BILLED.values()]
+    scale = alt.Scale(domain=parts, range=[(PAID | {"fresh prompt": COLOURS["market"]})[part] for part in parts])
+    chart = (
+        alt.Chart(rows.assign(order=rows["part"].map(parts.index)))
+        .mark_bar()
+        .encode(
+            x=alt.X("usd:Q", title="USD a session, mean", axis=alt.Axis(tickCount=6)),
+            y=alt.Y("config:N", title=None, sort=names),
+            color=alt.Color("part:N", title=None, scale=scale),
+            order="order:Q",
+            tooltip=["config", "part", "usd"],
+        )
+    )
+    shares = spent.div(spent.sum(axis=1), axis=0)
+    said = []
+    for name, row, share in zip(names, frame.to_dict("records"), shares.to_dict("records"), strict=True):
+        split = ", ".join(f"{part} {share[part]:.0%}" for part in parts if share[part] > 0)
+        said.append(f"{name}: ${row['usd_session']:.3f} a session, {split}")
+    return picture(chart, "; ".join(said), "Where a session's dollars go", found.words[0], height={"step": 36})
+
+
+def dollars_by_hot(found: "Cost", applied: int) -> Picture:
+    """Draw a turn's dollars against HOT's budget, a line a layout; `applied` is the budget in force."""
+    columns = ["layout", "hot", "usd_turn", "usd_turn_low", "usd_turn_high"]
+    frame = found.frame[columns].round(DIGITS + 2)
+    x = alt.X("hot:Q", title="HOT's budget, tokens")
+    y = alt.Y("usd_turn:Q", title="USD a turn, mean", scale=alt.Scale(zero=False))
+    scale = alt.Scale(domain=[*frame["layout"].unique()], range=SERIES)
+    colour = alt.Color("layout:N", title=None, scale=scale)
+    curve = _curve(alt.Chart(frame).encode(color=colour, tooltip=columns), x, y, "usd_turn")
+    rule = alt.Chart(pd.DataFrame({"hot": [applied]})).mark_rule(strokeDash=[4, 4], color=INK).encode(x=x)
+    ends = [
+        f"{layout} ${rows['usd_turn'].iloc[0]:.4f} to ${rows['usd_turn'].iloc[-1]:.4f}"
+        for layout, rows in frame.groupby("layout", sort=False)
+    ]
+    least, most = frame["hot"].min(), frame["hot"].max()
+    words = f"A turn's dollars for HOT from {least:,} to {most:,} tokens: {', '.join(ends)}"
+    subtitle = "95% intervals by session; the dashed line is the budget in force"
+    return picture(curve + rule, words, "What HOT's budget costs", subtitle)

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.models import price
-from gallump_lab.config import Config, Recall, zone
+from gallump_lab.config import Config, Layout, Recall, zone
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, outdated, recall
 from gallump_lab.memory.records import ContextItem, check, not_embedded
@@ -25,6 +25,7 @@ from gallump_lab.study import workers
 from gallump_lab.study.ranker import Outcome, RankedQuestion, Ranker, Task
 from gallump_lab.study.statistics import Ints
 from gallump_lab.study.tally import NO_ANSWER, PERFECT
+from gallump_lab.study.tempo import Talk, usage
 from gallump_lab.tokens import OFFLINE
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Rankings:
     """How many of the model's tokens one cl100k token is."""
     model: str
     """Who answers, in whose tokens all is counted."""
+    talk: Talk
+    """What a turn costs is counted on."""
     data_hash: str
     """Of the snapshot."""
     notes: Sequence[str] = ()
@@ -106,6 +109,12 @@ class Rankings:
         """What a token costs in a prompt, USD; NaN where the model's price is not known."""
         found = price(self.model, self.config.model.prices)
         return found.input / 1e6 if found else math.nan
+
+    def usd_without_records(self, layout: Layout, hot: int) -> float:
+        """Return what a turn of the talk costs without WARM and COLD, USD; NaN where it is not known."""
+        config = replace(self.config, layout=layout, budget=replace(self.config.budget, hot=hot, warm=0, cold=0))
+        found = self.talk.turns(config, self.model, self.factor)
+        return float(usage(found, self.model, config.model.prices)["usd"].mean())
 
     @property
     def conversations(self) -> list[str]:
@@ -218,6 +227,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     with snapshot.read() as con:
         ids = {item for tables in found for table in tables for item in table[:, 0].tolist()}
         passages, cited = recall.slots(con, [*ids], task.factor, task.zone), ledger.cited(con)
+        talk = Talk.of(con)
     later, missing = sum(each.later for each in done), dict[str, int]()
     for name, number in chain.from_iterable(each.missing.items() for each in done):
         missing[name] = max(number, missing.get(name, 0))
@@ -240,6 +250,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         data_hash=snapshot.hash,
         factor=task.factor,
         model=model,
+        talk=talk,
         notes=[*(words for words, number in notes.items() if number), *not_embedded(missing)],
     )
 

@@ -2,13 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gallump_lab.config import Config, Recall
+from gallump_lab.config import Config, Layout, Recall
 from gallump_lab.memory import cold as learnt
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import hot as newest
@@ -40,7 +40,8 @@ class RankedQuestion:
     kind: str
     conversation: str
     needs: Qrels
-    hot: Sequence[ContextItem]
+    hot: Mapping[Layout, Sequence[ContextItem]]
+    """By layout."""
     cold: Sequence[ContextItem]
 
 
@@ -76,6 +77,8 @@ class Ranker:
 
     def __init__(self, snapshot: Snapshot, task: Task) -> None:
         self.snapshot, self.task, self.corpus = snapshot, task, Corpus(task.embedders)
+        layouts: list[Layout] = ["single"] if task.config.template == "guide" else ["single", "conversation"]
+        self._layouts = {layout: replace(task.config, layout=layout) for layout in layouts}
         memory.prepare(self.corpus, snapshot)
         with snapshot.read() as con:
             self.seen_insight = memory.newest(con)[1]
@@ -124,7 +127,10 @@ class Ranker:
             recall.rank(con, views[each.embedder], row.sought, symbols=symbols, moment=moment, settings=each, memo=memo)
             for each in self.task.retrievers.values()
         ]
-        _, _, hot = newest.hot(con, any_view, session, moment, config, factor)
+        hot = {
+            layout: newest.hot(con, any_view, session, moment, laid_out, factor)[2]
+            for layout, laid_out in self._layouts.items()
+        }
         cold = learnt.candidates(
             con,
             row.sought,

@@ -6,21 +6,21 @@ is where it won.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from gallump_lab.config import Budget, Config
+from gallump_lab.config import Budget, Layout
 from gallump_lab.memory.records import TIERS, check
-from gallump_lab.reading.text_files import counted
 from gallump_lab.study import pictures, statistics
+from gallump_lab.study.best import Best, dollars, reported, spoken
 from gallump_lab.study.rank import Rankings, checked_ranks
-from gallump_lab.study.statistics import Floats, Interval, Ints, shown, verdict
+from gallump_lab.study.statistics import Floats, Ints, shown
 from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, NOTHING, PERFECT, SPENT, Needed, tally
 
 if TYPE_CHECKING:
@@ -32,12 +32,17 @@ GRID: Mapping[str, Sequence[int]] = {
     "cold": (0, 50, 100, 200, 400),
 }
 """The budgets that are tried by default, in the model's tokens, beside the applied ones."""
+By = Literal["usd", "tokens"]
 TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "precision")
 """The measures of which more is better; each may be the objective."""
 
 
-def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "Sweep":
-    """Measure every combination of budgets, under every retriever, on the same ranks.
+def sweep(
+    ranks: Rankings,
+    grid: Mapping[str, Sequence[int]] | None = None,
+    layouts: Layout | Sequence[Layout] | None = None,
+) -> "Sweep":
+    """Measure every combination of budgets, under every retriever, on the same ranks; and what a turn costs with it.
 
     Parameters
     ----------
@@ -46,6 +51,9 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     grid : mapping of str to sequence of int, optional
         The budgets of hot, warm and cold, in the ranks' tokens (`ranks.unit`); a tier that is left out keeps its
         applied budget. By default `GRID` and the applied budgets, as far as the ranks reach.
+    layouts : {"single", "conversation"} or sequence of these, optional
+        How prompts are laid out, which decides on what HOT holds and on what the prompt cache saves; by default as
+        applied.
 
     Returns
     -------
@@ -54,20 +62,31 @@ def sweep(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None = None) -> "
     Raises
     ------
     ValueError
-        If a tier is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, or no
+        If a tier or a layout is unknown, a budget is no whole number of at least 0, lies beyond what was ranked, or no
         combination fits the window beside the reply.
 
     Examples
     --------
     >>> sweep = study.sweep(ranks, {"warm": range(0, 2_001, 100)})
-    >>> sweep.best(tokens=800)
+    >>> sweep.best(usd_per_turn=0.01)
     """
     checked_ranks(ranks)
-    axes, found = _axes(ranks, grid), []
+    axes, found, laid_out = _axes(ranks, grid), [], _layouts(ranks, layouts)
+    variants = [(layout, name) for name in (*ranks.retrievers, PERFECT) for layout in laid_out]
     for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
-        needed, warm = Needed(asked.needs), (ranks.candidates(name, place) for name in (*ranks.retrievers, PERFECT))
-        found.append([tally(needed, asked.hot, slots, asked.cold, axes) for slots in warm])
-    return Sweep(ranks, axes, found)
+        needed, warm = Needed(asked.needs), {name: ranks.candidates(name, place) for _, name in variants}
+        found.append([tally(needed, asked.hot[layout], warm[name], asked.cold, axes) for layout, name in variants])
+    return Sweep(ranks, axes, found, variants)
+
+
+def _layouts(ranks: Rankings, layouts: object) -> list[Layout]:
+    """Return the layouts to sweep, of what a caller gave."""
+    given: Any = layouts or ranks.config.layout
+    found = [given] if isinstance(given, str) else given
+    known = [layout for layout in get_args(Layout) if layout in ranks.asked[0].hot]
+    good = isinstance(found, Sequence) and all(each in known for each in found) and len({*found}) == len(found)
+    check(good, "layouts", f"one or more of {', '.join(map(repr, known))}", layouts)
+    return [*found]
 
 
 def _axes(ranks: Rankings, grid: Mapping[str, Sequence[int]] | None) -> dict[str, Ints]:
@@ -100,7 +119,7 @@ class Sweep:
         What was swept.
     grid : dict of str to array of int
         The budgets of hot, warm and cold, ascending.
-    retriever : array of str
+    retriever, layout : array of str
         Of each configuration; last those of a "perfect ranking" (`study.tally.Qrels`), which none can choose.
     budgets : array of int
         (configurations, 3): hot, warm and cold.
@@ -111,11 +130,17 @@ class Sweep:
         applied budget, or the grid's nearest, in every configuration.
     """
 
-    def __init__(self, ranks: Rankings, grid: dict[str, Ints], found: Sequence[Sequence[Mapping[str, Floats]]]) -> None:
+    def __init__(
+        self,
+        ranks: Rankings,
+        grid: dict[str, Ints],
+        found: Sequence[Sequence[Mapping[str, Floats]]],
+        variants: Sequence[tuple[Layout, str]],
+    ) -> None:
         self.ranks, self.grid = ranks, grid
-        held = zip(TIERS, HELD, strict=True)
+        held, real = zip(TIERS, HELD, strict=True), [name != PERFECT for _, name in variants]
         cells = {name: np.array([[each[name] for each in row] for row in found]) for name in COLUMNS}
-        self.exercised: dict[str, bool] = {tier: bool((cells[name][:, :-1] > 0).any()) for tier, name in held}
+        self.exercised: dict[str, bool] = {tier: bool((cells[name][:, real] > 0).any()) for tier, name in held}
         budget = ranks.config.budget
         points = np.stack(np.meshgrid(*(grid[tier] for tier in TIERS), indexing="ij"), -1).reshape(-1, 3)
         valid = points.sum(1) + budget.reply <= budget.window
@@ -126,10 +151,11 @@ class Sweep:
             if not self.exercised[tier]:
                 left = np.unique(points[valid, place])
                 valid &= points[:, place] == left[np.abs(left - getattr(budget, tier)).argmin()]
-        names = np.array([*ranks.retrievers, PERFECT], object)
-        self.retriever = np.repeat(names, int(valid.sum()))
-        self.budgets = np.tile(points[valid], (len(names), 1))
-        shape = len(found), len(names), len(points)
+        self.layout, self.retriever = (
+            np.repeat(np.array(each, object), int(valid.sum())) for each in zip(*variants, strict=True)
+        )
+        self.budgets = np.tile(points[valid], (len(variants), 1))
+        shape = len(found), len(variants), len(points)
         self.measured: dict[str, Floats] = {
             name: each.reshape(shape)[:, :, valid].reshape(len(found), -1) for name, each in cells.items()
         }
@@ -156,15 +182,17 @@ class Sweep:
     def frame(self) -> pd.DataFrame:
         """One row a configuration, those of a perfect ranking last: how far there is to go with as many tokens.
 
-        retriever; hot, warm, cold (budgets); unit (whose tokens these and all others are, in words); each of recall,
-        hit_rate, full_recall, partial_recall, coverage, ndcg, waste, precision, stale, hearsay and falsely_marked (see
-        `study.tally.measure`), with its 95% interval in `..._low` and `..._high` (NaN below five conversations);
-        nothing_said (WARM's tokens where nothing was said, a question's mean; NaN without such questions); tokens_hot,
-        tokens_warm, tokens_cold and tokens (used of them, a question's mean); usd (of these tokens, a question, at the
-        input's price of who answers; NaN where it is unknown); hot_holds, warm_holds, cold_holds (the recall that a
-        tier has by itself; NaN where it helps no question).
+        retriever, layout; hot, warm, cold (budgets); unit (whose tokens these and all others are, in words); each of
+        recall, hit_rate, full_recall, partial_recall, coverage, ndcg, waste, precision, stale, hearsay and
+        falsely_marked (see `study.tally.measure`), with its 95% interval in `..._low` and `..._high` (NaN below five
+        conversations); nothing_said (WARM's tokens where nothing was said, a question's mean; NaN without such
+        questions); tokens_hot, tokens_warm, tokens_cold and tokens (used of them, a question's mean); usd (a whole turn
+        of the recorded talk in its tempo, through the prompt cache, at the price of who answers, nothing thought: as
+        `study.cost`, but WARM and COLD as measured; NaN where the price is unknown or nobody replied); hot_holds,
+        warm_holds, cold_holds (the recall that a tier has by itself; NaN where it helps no question).
         """
-        columns: dict[str, Any] = {"retriever": self.retriever} | dict(zip(TIERS, self.budgets.T, strict=True))
+        columns: dict[str, Any] = {"retriever": self.retriever, "layout": self.layout}
+        columns |= dict(zip(TIERS, self.budgets.T, strict=True))
         columns["unit"] = self.ranks.unit
         for name in MEASURES:
             found = statistics.shares(self.measured[name], self.ranks.conversations)
@@ -172,8 +200,21 @@ class Sweep:
         for name in (NOTHING, *SPENT, "tokens", *HELD):
             columns[name] = _mean(self.measured[name])
         columns |= {name: math.nan for tier, name in zip(TIERS, HELD, strict=True) if not self.exercised[tier]}
-        columns["usd"] = columns["tokens"] * self.ranks.usd
-        return pd.DataFrame(columns)
+        without = {pair: self.ranks.usd_without_records(*pair) for pair in {*self._hot}}
+        columns["usd"] = [without[pair] for pair in self._hot]
+        frame = pd.DataFrame(columns)
+        frame["usd"] += (frame["tokens_warm"] + frame["tokens_cold"]) * self.ranks.usd
+        return frame
+
+    @property
+    def _hot(self) -> list[tuple[Layout, int]]:
+        """Of each configuration, what decides on what its prompts have in common: layout and HOT's budget."""
+        return [*zip(self.layout, self.budgets[:, 0].tolist(), strict=True)]
+
+    @property
+    def by(self) -> By:
+        """What is to be spared: "usd" where a turn has a price, else "tokens"."""
+        return "usd" if (self.frame["usd"] > 0).any() else "tokens"
 
     @cached_property
     def applied(self) -> int | None:
@@ -181,33 +222,63 @@ class Sweep:
         config = self.ranks.config
         same = [name for name, settings in self.ranks.retrievers.items() if settings == config.recall]
         budget = [getattr(config.budget, tier) for tier in TIERS]
-        (rows,) = np.nonzero((self.budgets == budget).all(1) & np.isin(self.retriever, same))
+        there = (self.budgets == budget).all(1) & (self.layout == config.layout)
+        (rows,) = np.nonzero(there & np.isin(self.retriever, same))
         return int(rows[0]) if len(rows) else None
 
-    def pareto(self, objective: str = "recall", *, perfect: bool = False) -> pd.DataFrame:
-        """Return the rows of `frame` that no other beats with as few tokens, fewest first; or a perfect ranking's."""
+    def pareto(
+        self,
+        objective: str = "recall",
+        *,
+        perfect: bool = False,
+        by: By | None = None,
+        layout: Layout | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of `frame` that no other beats for as little, the cheapest first; or a perfect ranking's.
+
+        What is spared is `by`: "usd" a turn or memory's "tokens"; by default `Sweep.by`. `layout` looks at one alone.
+        """
         _check(objective)
+        spent = self._spared(by)
         rows = (self.frame["retriever"] == PERFECT) == perfect
-        frame = self.frame[rows].sort_values(["tokens", objective], ascending=[True, False], kind="stable")
+        rows &= self.layout == layout if layout else True
+        frame = self.frame[rows].sort_values([spent, objective], ascending=[True, False], kind="stable")
         best = frame[objective].fillna(-math.inf).cummax().shift(fill_value=-math.inf)
         return frame[frame[objective] > best]
 
-    def knee(self, objective: str = "recall") -> "pd.Series[Any]":
-        """Return the row of the Pareto front after which further tokens bring least.
+    def knee(self, objective: str = "recall", *, by: By | None = None) -> "pd.Series[Any]":
+        """Return the row of the Pareto front after which further dollars, or tokens, bring least.
 
         It lies farthest above the line between the front's ends (Satopaa et al. 2011, "Finding a 'Kneedle' in a
         Haystack"); a front of less than three is too short to bend, and its best is given.
         """
-        front = self.pareto(objective)
+        spent, front = self._spared(by), self.pareto(objective, by=by)
         if len(front) < 3:
             return front.iloc[-1]
-        points = front[["tokens", objective]]
+        points = front[[spent, objective]]
         scaled = (points - points.iloc[0]) / (points.iloc[-1] - points.iloc[0])
-        return front.iloc[int((scaled[objective] - scaled["tokens"]).argmax())]
+        return front.iloc[int((scaled[objective] - scaled[spent]).argmax())]
+
+    def _spared(self, by: object) -> By:
+        """Return what is to be spared, of what a caller gave."""
+        check(by in {None, "usd", "tokens"}, "by", "'usd' or 'tokens'", by)
+        check(by != "usd" or self.by == by, "by", f"'tokens', as {self._unpriced}", by)
+        return "tokens" if by == "tokens" else self.by
+
+    @property
+    def _unpriced(self) -> str:
+        """Why nothing can be told in dollars, and what to do."""
+        return f"no cost of a turn is known with {self.ranks.model} (study.rank(..., model='claude-sonnet-5-5'))"
 
     def best(
-        self, objective: str = "recall", *, tokens: float = math.inf, least: float | None = None, seed: int = 0
-    ) -> "Best":
+        self,
+        objective: str = "recall",
+        *,
+        tokens: float = math.inf,
+        usd_per_turn: float = math.inf,
+        least: float | None = None,
+        seed: int = 0,
+    ) -> Best:
         """Choose the configuration that is worth most, and report what it is worth where it was not chosen.
 
         Half of the conversations choose, the other half reports.
@@ -218,6 +289,8 @@ class Sweep:
             What to have most of.
         tokens : float, optional
             At most so many of memory's tokens a question (`frame`'s `tokens`).
+        usd_per_turn : float, optional
+            At most so many dollars a turn (`frame`'s `usd`).
         least : float, optional
             Choose the cheapest that reaches this much of the objective instead.
         seed : int
@@ -226,28 +299,37 @@ class Sweep:
         Raises
         ------
         ValueError
-            If the objective is unknown or nothing satisfies the bounds; the nearest is named.
+            If the objective is unknown, dollars are bounded but a turn's price is not known, or nothing satisfies the
+            bounds; the nearest is named.
 
         Examples
         --------
-        >>> lab.apply(sweep.best(tokens=800))
+        >>> lab.apply(sweep.best(usd_per_turn=0.01))
         """
         _check(objective)
-        values, spent = self.measured[objective], self.frame["tokens"].to_numpy(float)[self.real]
+        bounded = isinstance(usd_per_turn, (int, float)) and usd_per_turn > 0
+        check(bounded, "usd_per_turn", "dollars a turn, such as 0.01", usd_per_turn)
+        priced = usd_per_turn == math.inf or self.by == "usd"
+        check(priced, "usd_per_turn", f"left out, as {self._unpriced}", usd_per_turn)
+        real = self.frame[self.real]  # these come first, so their places are the frame's
+        values, spent = self.measured[objective], real[self.by].to_numpy()
         clusters = np.array(self.ranks.conversations, str)
         names = np.unique(clusters)
         half = np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]
         first = np.isin(clusters, names[half])
-        worth = _mean(values[first])[self.real]  # these come first, so their places are the frame's
-        fits = np.flatnonzero((spent <= tokens) & (worth >= (least or 0)))
+        worth = _mean(values[first])[self.real]
+        within = (real["tokens"] <= tokens) & ((real["usd"] <= usd_per_turn) | (usd_per_turn == math.inf))
+        fits = np.flatnonzero(within & (worth >= (least or 0)))
         if not len(fits):
+            cheapest = real.iloc[int(np.argmin(spent))]
             msg = (
-                f"No configuration is within the bounds: the cheapest takes {spent.min():,.0f} {self.ranks.unit} a "
-                f"question, the best has {_spoken(objective)} {np.fmax.reduce(worth):.3f}."
+                f"No configuration is within the bounds: the cheapest takes {cheapest['tokens']:,.0f} "
+                f"{self.ranks.unit} a question{dollars(cheapest['usd'])}, the best has {spoken(objective)} "
+                f"{np.fmax.reduce(worth):.3f}."
             )
             raise ValueError(" ".join([msg, *self.unexercised]))
         keys = (spent[fits], -worth[fits]) if least is None else (-worth[fits], spent[fits])
-        return _reported(self, objective, int(fits[np.lexsort(keys)[0]]), first, seed)
+        return reported(self, objective, int(fits[np.lexsort(keys)[0]]), first, seed)
 
     def budget(self, row: int) -> Budget:
         """Return a row's budget; what is not swept is as applied."""
@@ -267,99 +349,9 @@ class Sweep:
         lines = [head, f"knee:    {_row(self.knee())}"]
         if self.applied is not None:
             lines.append(f"applied: {_row(self.frame.iloc[self.applied])}")
+        if self.by == "usd":
+            lines.append("A turn's dollars: the recorded talk in its own tempo, nothing thought (see study.cost).")
         return "\n".join([*lines, *self.unexercised, *statistics.caution(self.ranks.conversations)])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """A configuration that a sweep chose; `lab.apply(best)` puts it in force and records why."""
-
-    config: Config
-    retriever: str
-    train: Interval
-    """The objective on the conversations that chose it."""
-    holdout: Interval
-    """The same on the others."""
-    gain: Interval
-    """How much more it is there than what is applied, paired by question; NaN if the sweep does not hold that."""
-    tokens: float
-    """Memory's tokens that it takes a question, on average of all."""
-    against: str
-    """Why `lab.apply` asks for `force=True`, and what to do about it; empty where nothing speaks against it."""
-    words: str
-    """All this in words, and what could not be judged."""
-    run: Mapping[str, Any]
-    """What is recorded when it is applied."""
-
-    def __repr__(self) -> str:
-        """Return it in words."""
-        return self.words
-
-
-def _reported(sweep: Sweep, objective: str, row: int, first: NDArray[np.bool_], seed: int) -> Best:
-    """Report what a row is worth on the conversations that chose it (`first`, by question) and on the others."""
-    ranks, values, applied, rest = sweep.ranks, sweep.measured[objective][:, row], sweep.applied, ~first
-    clusters, retriever = np.array(ranks.conversations, str), str(sweep.retriever[row])
-    train, holdout = (statistics.shares(values[side], clusters[side]).interval() for side in (first, rest))
-    gain = np.full(len(values), np.nan) if applied is None else values - sweep.measured[objective][:, applied]
-    more = statistics.differences(gain[rest], clusters[rest]).interval()
-    spent = sweep.frame["tokens"]
-    takes, before = float(spent.iloc[row]), math.nan if applied is None else float(spent.iloc[applied])
-    scored = ~np.isnan(values)
-    chose, others, reporting = (len(set(clusters[side])) for side in (first, rest, rest & scored))
-    against = _against(objective, more, before - takes, reporting, chose + others)
-    config = replace(ranks.config, budget=sweep.budget(row), recall=ranks.retrievers[retriever])
-    budget = ", ".join(f"{tier.upper()} {getattr(config.budget, tier):,}" for tier in TIERS)
-    lines = [
-        f"Best {_spoken(objective)}: {retriever}, {budget}.",
-        f"Where it was chosen ({(first & scored).sum():,} questions of {chose} conversations): {shown(train)}.",
-        f"On {counted(others, 'conversations')} that had no part in the choice: {shown(holdout)}."
-        if others
-        else "There is one conversation alone: nothing is left to report on, so expect less elsewhere.",
-        f"It takes {takes:,.0f} {ranks.unit} a question.",
-    ]
-    if row == applied:
-        lines.append("It is what is applied already.")
-    elif applied is None:
-        lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
-    elif others:
-        lines.append(f"Against what is applied ({before:,.0f} tokens): {shown(more, '+.3f')}, {verdict(more)}.")
-    lines += sweep.unexercised
-    if against:
-        lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")
-    figures: dict[str, Any] = {"objective": objective, "train": train, "holdout": holdout, "gain": more}
-    figures |= {"unit": ranks.unit, "tokens": takes, "tokens_applied": before}
-    figures |= {"questions": len(clusters), "conversations": chose + others, "seed": seed}
-    found = {"retriever": retriever, "words": "\n".join(lines)}
-    return Best(
-        config=config,
-        train=train,
-        holdout=holdout,
-        gain=more,
-        tokens=takes,
-        against=against,
-        run={"study": "sweep", "data_hash": ranks.data_hash, "figures": figures, **found},
-        **found,
-    )
-
-
-def _against(objective: str, gain: Interval, saved: float, reporting: int, conversations: int) -> str:
-    """Return what speaks against applying a choice: it holds less than what is applied, or too few vouch for it."""
-    found, (value, low, high) = [], gain
-    if value < 0:
-        saves = f", and takes {saved:,.0f} tokens less" if saved > 0 else ""
-        chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
-        found.append(
-            f"On conversations that had no part in the choice it holds {-value:.3f} less {_spoken(objective)} than "
-            f"what is applied{saves}.{chance}"
-        )
-    if reporting < statistics.CLUSTERS:
-        found.append(
-            f"It rests on {counted(reporting, 'conversations')} that had no part in the choice, where "
-            f"{statistics.CLUSTERS} are needed: label questions about "
-            f"{max(2 * statistics.CLUSTERS - conversations, 1)} more (lab.labeller())."
-        )
-    return " ".join(found)
 
 
 def _mean(values: Floats) -> Floats:
@@ -374,12 +366,8 @@ def _check(objective: str) -> None:
     check(objective in TRUE, "objective", f"one of {', '.join(TRUE)}", objective)
 
 
-def _spoken(objective: str) -> str:
-    return objective.replace("_", " ")
-
-
 def _row(row: "pd.Series[Any]") -> str:
     """Return a configuration in a line."""
     budgets = " ".join(f"{tier.upper()} {row[tier]:,}" for tier in TIERS)
     held = shown((row["recall"], row["recall_low"], row["recall_high"]))
-    return f"{row['retriever']}, {budgets}: recall {held}, {row['tokens']:,.0f} tokens"
+    return f"{row['retriever']}, {budgets}: recall {held}, {row['tokens']:,.0f} tokens{dollars(row['usd'])}"

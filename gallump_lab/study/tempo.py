@@ -4,21 +4,22 @@ A recorded turn's prompt is built again, to the byte. Talk without turns (import
 question that has a reply is a turn, and HOT holds of its session what the same boundaries give it.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+import pandas as pd
+
+from gallump_lab.brain.models import Life, Price, price
 from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.config import Budget, Config
 from gallump_lab.market.market_context import MarketContext
-from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.hot import TURN, starts
 from gallump_lab.memory.records import SessionContext
-from gallump_lab.study.prompt_cache import Block, Sent
-from gallump_lab.study.replay import Past
+from gallump_lab.study.prompt_cache import Block, PromptCache, Sent
 from gallump_lab.tokens import scaled
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 RECORDS = 550
 """The cl100k tokens of market data and portfolio where no turn has recorded any: two symbols, the bundled portfolio."""
+PROMPT = ("read", "written", "fresh")
+PARTS = (*PROMPT, "reply", "thinking")
+"""Of a turn's tokens, each with a price of its own."""
 _SAID = "select session_id, message_id, role, created_at, tokens from messages order by message_id"
 _RECORDS = """
 select avg((coalesce((sections->>'market')::int, 0) + coalesce((sections->>'portfolio')::int, 0)) / token_factor)
@@ -131,22 +135,53 @@ def _as_text(said: list[Said], budget: Budget, factor: float, questions: list[in
     return [([], min(ends[place], most)) for place in questions]
 
 
-def recorded(
-    con: "DuckDBPyConnection", corpus: Corpus, past: Iterable[Past], config: Config | None, answering: str | None = None
-) -> tuple[list[Timed], Counter[str]]:
-    """Return recorded turns under a configuration, or each under its own; and how many cannot be built, by reason."""
-    found, problems = list[Timed](), Counter[str]()
-    for turn in past:
-        tried, who = config or (turn.config if turn.toml else Config()), answering or turn.model
-        prompt, problem = turn.build(con, corpus, tried, who)
-        if prompt is None:
-            problems[problem or ""] += 1
-            continue
-        factor = prompt.session_context.token_factor
-        reply = float(scaled(turn.said or 0, factor))
-        if turn.output_tokens is not None:
-            reply = (turn.output_tokens - (turn.thinking_tokens or 0)) * (factor / turn.token_factor)
-        sent = Sent.of(prompt, tried.model, who, turn.session_id)
-        thought = turn.thinking_tokens
-        found.append(Timed(turn_id=turn.turn_id, at=turn.asked_at, sent=sent, reply=reply, thinking=thought))
-    return sorted(found, key=lambda turn: turn.at), problems
+def usage(
+    found: Sequence[Timed],
+    model: str,
+    prices: Mapping[str, tuple[float, float]],
+    life: Life = "5m",
+    assumed: tuple[float | None, float | None] = (None, None),
+) -> pd.DataFrame:
+    """Return what turns take through a prompt cache of their own, and cost: `Cost.turns` of one model.
+
+    Parameters
+    ----------
+    found : sequence of Timed
+        In order of time.
+    model : str
+        Who answers.
+    prices : mapping of str to (float, float)
+        The user's own.
+    life : {"5m", "1h"}
+        Of what is written to the cache.
+    assumed : (float, float), optional
+        Tokens of a reply and of what is thought before it, instead of those recorded.
+    """
+    cache, before, rows = PromptCache(life), dict[str, datetime](), []
+    for turn in found:
+        session = turn.sent.session
+        gap = (turn.at - before.get(session, turn.at)) / timedelta(minutes=1)
+        *spent, why = cache.use(turn.at, turn.sent)
+        written = turn.reply if assumed[0] is None else assumed[0]
+        thought = turn.thinking if assumed[1] is None else assumed[1]
+        rows.append(
+            [turn.turn_id, session, turn.at, gap if session in before else math.nan, *spent, written, thought, why]
+        )
+        before[session] = turn.at
+    turns = pd.DataFrame(rows, columns=["turn_id", "session_id", "asked_at", "gap", *PARTS, "why"])
+    turns = turns.astype(dict.fromkeys(["reply", "thinking"], "float64") | {"asked_at": "datetime64[us]"})
+    turns["asked_at"] = turns["asked_at"].dt.tz_localize("UTC")
+    known = price(model, prices)
+    tokens = turns[[*PARTS]].fillna(0)
+    usd = tokens * _rates(known, life)
+    if known and known.longer:
+        usd = usd.where(tokens[[*PROMPT]].sum(axis=1) <= known.longest_prompt, tokens * _rates(known.longer, life))
+    return turns.join(usd.add_prefix("usd_")).assign(usd=usd.sum(axis=1, skipna=False))
+
+
+def _rates(known: Price | None, life: Life) -> list[float]:
+    """Return the USD of a token of each of `PARTS`; NaN where no price is known."""
+    if known is None:
+        return [math.nan] * len(PARTS)
+    write = known.cache_write if life == "5m" else known.cache_write_hour
+    return [each / 1e6 for each in (known.cache_read, write, known.input, known.output, known.output)]

@@ -167,6 +167,10 @@ def test_the_sample_answers_in_dollars_for_each_layout_and_says_what_it_assumes(
         "Of 100% of the turns it is not known and counts as none: thinking=... assumes some.",
     ):
         assert words in said
+    assert found.plot().png().startswith(b"\x89PNG")
+    assert "single: $0.060 a session, cache read 1%, cache write 11%" in repr(found.plot())
+    curve = found.curve([0, 4_000])
+    assert "A turn's dollars for HOT from 0 to 4,000 tokens: single $0.0068 to $" in repr(curve)
     hour = study.cost(snapshot, life="1h").frame.set_index("config")
     assert (hour["share_read"] > frame["share_read"]).all()
     budgets = {str(hot): Config(layout="conversation", budget=Budget(hot=hot)) for hot in (0, 1_000, 4_000)}
@@ -203,6 +207,8 @@ def test_what_cannot_be_used_is_refused_in_words(sampled, tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             study.cost(snapshot, **given)
+    with pytest.raises(ValueError, match=r"hot must be two or more budgets in tokens, such as \[0, 2_000\], not 5"):
+        study.cost(snapshot).curve(5)
     with pytest.raises(ValueError, match=r"snapshot must be what lab\.snapshot\(\) gives"):
         study.cost("lab.duckdb")
     with pytest.raises(ValueError, match="No question of this snapshot has a reply"):

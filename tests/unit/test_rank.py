@@ -80,7 +80,7 @@ def test_a_question_is_ranked_on_what_had_been_said_when_it_was_asked(tmp_path):
 
 def test_hot_holds_what_the_session_had_last_when_the_question_was_asked(tmp_path):
     lab = lab_of(tmp_path / "lab.duckdb", ["halibut"], [("What of halibut?", 40, [0])], talk=300)
-    found = [slot.created_at for slot in study.rank(lab.snapshot(), "BM25", hot=60).asked[0].hot]
+    found = [slot.created_at for slot in study.rank(lab.snapshot(), "BM25", hot=60).asked[0].hot["single"]]
     assert found[:3] == [START + timedelta(days=40, minutes=minute) for minute in (60, 59, 58)]
 
 

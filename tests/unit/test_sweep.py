@@ -183,10 +183,62 @@ def test_a_winner_holds_in_the_lab_what_the_sweep_says_of_it(sampled, monkeypatc
     row = sweep.frame[sweep.frame["warm"] == best.config.budget.warm].iloc[0]
     assert np.mean(held) == pytest.approx(row["recall"])
     assert np.mean(used) == pytest.approx(best.tokens)
-    assert row["usd"] == pytest.approx(best.tokens * 2e-6)
+    turn = study.cost(lab.snapshot(), lab.config, models=MODEL).frame["usd_turn"].item()  # WARM in full
+    spared = lab.config.budget.warm - row["tokens_warm"]
+    assert best.usd == row["usd"] == pytest.approx(turn - spared * 2e-6)
     for said in (repr(ranks), repr(sweep), str(best), repr(sweep.plot()), row["unit"], best.run["figures"]["unit"]):
         assert f"tokens of {MODEL}" in said
     assert study.sweep(replace(ranks, model="mine"), {"warm": [0]}).frame["usd"].isna().all()
+
+
+@pytest.fixture(scope="module")
+def priced(sampled):
+    """Sweep some questions in Claude's tokens, in each layout."""
+    lab = sampled()
+    ranks = study.rank(lab.snapshot(), questions=lab.questions.iloc[::8], model=MODEL)
+    return study.sweep(
+        ranks, {"hot": [0, 1_000, 4_000], "warm": [0, 500], "cold": [0, 200]}, ["single", "conversation"]
+    )
+
+
+def test_in_dollars_a_layout_is_a_choice_and_the_front_spares_them(priced):
+    frame = priced.frame[priced.real]
+    one, other = (part.set_index([*TIERS]) for _, part in frame.groupby("layout", sort=False))
+    assert (frame["layout"].iloc[0], priced.by) == ("single", "usd")
+    large = one.index.get_level_values("hot") == 4_000
+    assert (other["usd"] < one["usd"])[large].all()  # HOT is read from the cache
+    front = priced.pareto()
+    assert front["usd"].is_monotonic_increasing
+    assert front["recall"].is_monotonic_increasing
+    assert {*priced.pareto(layout="single")["layout"]} == {"single"}
+    assert priced.knee()["usd"] in set(front["usd"])
+    bound = float(frame["usd"].median())
+    best = priced.best(usd_per_turn=bound)
+    assert best.usd <= bound
+    assert f"a question, ${best.usd:.4f} a turn." in str(best)
+    row = frame[(frame["usd"] == best.usd) & (frame["hot"] == best.config.budget.hot)].iloc[0]
+    assert (best.config.layout, best.run["figures"]["usd"]) == (row["layout"], best.usd)
+    assert "USD a turn, tokens of claude-sonnet-5-5" in repr(priced.plot())
+    assert "A turn's dollars: the recorded talk in its own tempo, nothing thought" in repr(priced)
+    assert priced.pareto(by="tokens")["tokens"].is_monotonic_increasing
+
+
+def test_what_cannot_be_told_in_dollars_says_so(priced, few):
+    sweep = study.sweep(few)
+    assert sweep.by == "tokens"
+    unpriced = "no cost of a turn is known with offline-analyst"
+    with pytest.raises(ValueError, match=f"usd_per_turn must be left out, as {unpriced} .*, not 0.01"):
+        sweep.best(usd_per_turn=0.01)
+    with pytest.raises(ValueError, match=f"by must be 'tokens', as {unpriced}"):
+        sweep.pareto(by="usd")
+    with pytest.raises(ValueError, match="by must be 'usd' or 'tokens', not 'euro'"):
+        sweep.knee(by="euro")
+    with pytest.raises(ValueError, match=r"usd_per_turn must be dollars a turn, such as 0\.01, not -1"):
+        priced.best(usd_per_turn=-1)
+    with pytest.raises(ValueError, match=r"the cheapest takes 0 tokens .* a question, \$0\.00\d\d a turn"):
+        priced.best(usd_per_turn=0.0001)
+    with pytest.raises(ValueError, match="layouts must be one or more of 'single', 'conversation', not 'columns'"):
+        study.sweep(few, layouts="columns")
 
 
 @pytest.fixture(scope="module")
