@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any, get_args
 import pandas as pd
 
 from gallump_lab.brain.models import Life, facts, listed
-from gallump_lab.config import AUTO, DEFAULT_MODEL, UNNAMED, Config, Effort, Layout
+from gallump_lab.config import AUTO, DEFAULT_MODEL, UNNAMED, Config, Effort
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import check
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.reading.text_files import counted
-from gallump_lab.store import Snapshot, runs
+from gallump_lab.store import Snapshot, runs, times
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.pictures import Picture
 from gallump_lab.study.prompt_cache import LEAST, NO_MISS, PromptCache, Sent, settings
 from gallump_lab.study.rank import checked_snapshot
 from gallump_lab.study.replay import Past, past_turns
 from gallump_lab.study.statistics import shown
-from gallump_lab.study.tempo import PARTS, PROMPT, Talk, Timed, usage
+from gallump_lab.study.tempo import PARTS, PROMPT, Talk, Timed, layouts, usage
 from gallump_lab.study.usage import pace
 from gallump_lab.tokens import OFFLINE, scaled
 
@@ -65,6 +65,7 @@ class Cost:
     words: Sequence[str]
     """What the figures rest on, a sentence each."""
     snapshot: Snapshot
+    """What it was worked out from."""
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -115,7 +116,7 @@ class Cost:
         budgets = [replace(config.budget, hot=each) for each in sorted({*hot})]
         given = {
             f"{layout} {budget.hot}": replace(config, layout=layout, budget=budget)
-            for layout in _layouts(config)
+            for layout in layouts(config)
             for budget in budgets
         }
         reply, thinking = self.assumed
@@ -207,9 +208,9 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
         raise ValueError(" ".join([NOTHING, *notes]))
     words = [said.words if said else f"{counted(len(past), 'recorded turns')}, built again.", *notes]
     words += _words(turns, predicted, (reply, thinking), life, offline=models is None and snapshot.model == OFFLINE)
-    turns = turns.reset_index(drop=True)
+    words += ["Rewriting questions costs more: left out."] if any(each.rewrite for each in named.values()) else []
     return Cost(
-        turns=turns,
+        turns=turns.reset_index(drop=True),
         predicted=predicted,
         configs=named,
         life=life,
@@ -229,8 +230,10 @@ def _thought(config: Config, model: str, thinking: Thinking | None) -> float | N
     """Return the tokens that a model is assumed to think with; None for as many as recorded."""
     if (known := facts(model)) and not known.thinks:
         return 0.0
-    if not isinstance(thinking, Mapping) or not known:
-        return None if isinstance(thinking, Mapping) else thinking
+    if not isinstance(thinking, Mapping):
+        return thinking
+    if not known:
+        return None
     effort: Any = settings(config.model, model)[1]
     check(effort in thinking, "thinking", f"tokens of effort {effort!r} too, which {model} is asked for", thinking)
     return thinking[effort]
@@ -244,18 +247,10 @@ def _predicted(con: "DuckDBPyConnection", corpus: Corpus, past: Sequence[Past]) 
         found, own = cache.use(turn.at, turn.sent), billed.get(turn.turn_id)
         if own:
             spent = own.cache_read_tokens or 0, own.cache_write_tokens or 0, own.input_tokens
-            rows.append([own.turn_id, own.session_id, own.asked_at, own.model, *spent, *found, own.missed or ""])
-    columns = [
-        "turn_id",
-        "session_id",
-        "asked_at",
-        "model",
-        *PROMPT,
-        *map("predicted_{}".format, PROMPT),
-        "why",
-        "told",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+            at = times.aware(own.asked_at)
+            rows.append([own.turn_id, own.session_id, at, own.model, *spent, *found, own.missed or ""])
+    counts = [*PROMPT, *map("predicted_{}".format, PROMPT)]
+    return pd.DataFrame(rows, columns=["turn_id", "session_id", "asked_at", "model", *counts, "why", "told"])
 
 
 def _words(
@@ -334,15 +329,10 @@ def _amount(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
-def _layouts(config: Config) -> list[Layout]:
-    """Return the layouts that a configuration's template has."""
-    return ["single"] if config.template == "guide" else ["single", "conversation"]
-
-
 def _named(configs: object, applied: Config) -> dict[str, Config]:
     """Return configurations by name, of what a caller gave; a sweep's choice is one too."""
     if configs is None:
-        return {layout: replace(applied, layout=layout) for layout in _layouts(applied)}
+        return {layout: replace(applied, layout=layout) for layout in layouts(applied)}
     given = configs if isinstance(configs, Mapping) else {"tried": configs}
     found: dict[str, Any] = {str(name): getattr(each, "config", each) for name, each in given.items()}
     good = found and all(isinstance(each, Config) for each in found.values())

@@ -110,7 +110,7 @@ class Rankings:
         found = price(self.model, self.config.model.prices)
         return found.input / 1e6 if found else math.nan
 
-    def usd_without_records(self, layout: Layout, hot: int) -> float:
+    def turn_usd(self, layout: Layout, hot: int) -> float:
         """Return what a turn of the talk costs without WARM and COLD, USD; NaN where it is not known."""
         config = replace(self.config, layout=layout, budget=replace(self.config.budget, hot=hot, warm=0, cold=0))
         found = self.talk.turns(config, self.model, self.factor)

@@ -22,6 +22,7 @@ from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times
 from gallump_lab.study.statistics import Ints
 from gallump_lab.study.tally import Qrels
+from gallump_lab.study.tempo import layouts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +78,7 @@ class Ranker:
 
     def __init__(self, snapshot: Snapshot, task: Task) -> None:
         self.snapshot, self.task, self.corpus = snapshot, task, Corpus(task.embedders)
-        layouts: list[Layout] = ["single"] if task.config.template == "guide" else ["single", "conversation"]
-        self._layouts = {layout: replace(task.config, layout=layout) for layout in layouts}
+        self._layouts = {layout: replace(task.config, layout=layout) for layout in layouts(task.config)}
         memory.prepare(self.corpus, snapshot)
         with snapshot.read() as con:
             self.seen_insight = memory.newest(con)[1]

@@ -200,7 +200,7 @@ class Sweep:
         for name in (NOTHING, *SPENT, "tokens", *HELD):
             columns[name] = _mean(self.measured[name])
         columns |= {name: math.nan for tier, name in zip(TIERS, HELD, strict=True) if not self.exercised[tier]}
-        without = {pair: self.ranks.usd_without_records(*pair) for pair in {*self._hot}}
+        without = {pair: self.ranks.turn_usd(*pair) for pair in {*self._hot}}
         columns["usd"] = [without[pair] for pair in self._hot]
         frame = pd.DataFrame(columns)
         frame["usd"] += (frame["tokens_warm"] + frame["tokens_cold"]) * self.ranks.usd

@@ -15,7 +15,7 @@ import pandas as pd
 
 from gallump_lab.brain.models import Life, Price, price
 from gallump_lab.brain.prompt import PromptBuilder
-from gallump_lab.config import Budget, Config
+from gallump_lab.config import Budget, Config, Layout
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.memory.hot import TURN, starts
 from gallump_lab.memory.records import SessionContext
@@ -107,6 +107,11 @@ class Talk:
                 reply = scaled(answer.tokens, factor)
                 found.append(Timed(turn_id=asked.message_id, at=asked.at, sent=request, reply=reply, thinking=None))
         return sorted(found, key=lambda turn: turn.at)
+
+
+def layouts(config: Config) -> list[Layout]:
+    """Return the layouts that a configuration's template has."""
+    return ["single"] if config.template == "guide" else ["single", "conversation"]
 
 
 _Hot = list[tuple[list[Block], int]]
