@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gallump_lab.datasets import Dataset
+    from gallump_lab.study.spending import Spending
 
 SQL_SECONDS = 2.0
 """So long may the analyst's own SQL hold the file."""
@@ -151,10 +152,40 @@ class Archive:
         )
 
     @property
-    def spent_today(self) -> float:
-        """What the UTC day's turns cost, USD, as recorded; `model.max_usd_per_day` bounds it."""
+    def spent(self) -> prices.Spent:
+        """What the UTC day and month cost, USD, as recorded."""
         with self.store.read() as con:
-            return prices.spent_today(con, self._clock())
+            return prices.spent(con, self._clock())
+
+    @property
+    def spent_today(self) -> float:
+        """What the UTC day cost, USD, as recorded; `model.max_usd_per_day` bounds it."""
+        return self.spent.today
+
+    def spending(self, days: int | None = None) -> "Spending":
+        """Return what was spent on what: the recorded costs by UTC day, model and section of the prompt.
+
+        Turns count with their rewriting, at most while they are under way; distillings and batches too. What studies
+        ask (`study.rerun`, `study.silver`) is not recorded in the lab.
+
+        Parameters
+        ----------
+        days : int, optional
+            So many UTC days, the last of them today; all by default.
+
+        Returns
+        -------
+        Spending
+            Its `.frame` and `.plot()`.
+
+        Raises
+        ------
+        ValueError
+            If `days` is no number of days.
+        """
+        from gallump_lab.study.spending import spending
+
+        return spending(self.store, self._clock(), None if days is None else whole(days, "days", 1))
 
     @property
     def decisions(self) -> "pd.DataFrame":

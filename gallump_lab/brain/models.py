@@ -38,14 +38,18 @@ class Price:
 
     def cost(self, usage: Usage) -> float:
         """Return what a call cost, in USD."""
+        return sum(self.parts(usage).values()) / 1e6
+
+    def parts(self, usage: Usage) -> dict[str, float]:
+        """Return what each kind of a call's tokens cost, in millionths of USD."""
         if self.longer and usage.prompt_tokens > self.longest_prompt:
-            return self.longer.cost(usage)
-        return (
-            usage.input_tokens * self.input
-            + usage.output_tokens * self.output
-            + usage.cache_read_tokens * self.cache_read
-            + usage.cache_write_tokens * self.cache_write
-        ) / 1e6
+            return self.longer.parts(usage)
+        return {
+            "input": usage.input_tokens * self.input,
+            "output": usage.output_tokens * self.output,
+            "cache read": usage.cache_read_tokens * self.cache_read,
+            "cache write": usage.cache_write_tokens * self.cache_write,
+        }
 
 
 def _price(row: Mapping[str, Any]) -> Price:

@@ -1,7 +1,7 @@
 """What a day may cost: the recorded costs of a lab, held to the configured limit."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gallump_lab.brain.models import price
 from gallump_lab.config import Model
@@ -9,6 +9,22 @@ from gallump_lab.store import times
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+RECORDED = """(
+    select asked_at as began_at, model, cost_usd, 'turn' as kind, turn_id from turns
+    union all
+    select (turn->>'asked_at')::timestamp, turn->>'model', (turn->>'cost_usd')::double, 'not told', null from drafts
+    union all
+    select began_at, distiller, cost_usd, if(latency is null, 'batch', 'distilling'), null from distillings
+    where state != 'running' or owner not like '% %'
+)"""
+"""Every recorded cost, USD: a turn's with its rewriting, at most while it is under way (a draft), and a distilling's;
+missing where no price is known. A batch's answers have no latency; a live distilling under way has no cost yet."""
+_SPENT = f"""
+select coalesce(sum(cost_usd) filter (began_at >= $day), 0), coalesce(sum(cost_usd) filter (began_at >= $month), 0),
+       count(*) filter (cost_usd is null and began_at >= $month), count(*) filter (cost_usd is distinct from 0) > 0
+from {RECORDED} where began_at < $next
+"""  # noqa: S608
 
 
 def confirmed(words: str) -> bool:
@@ -35,14 +51,15 @@ class SpendingLimit(RuntimeError):
 
     def __init__(self, spent: float, limit: float, coming: float = 0.0) -> None:
         self.spent, self.limit = spent, limit
-        more = f"this may cost {_usd(coming)} more, " if coming else ""
+        more = f"this may cost {usd(coming)} more, " if coming else ""
         super().__init__(
-            f"Today's replies cost {_usd(spent)} (UTC day), {more}the limit is {_usd(limit)}. "
+            f"Today's replies cost {usd(spent)} (UTC day), {more}the limit is {usd(limit)}. "
             "Raise model.max_usd_per_day, or wait for tomorrow; nothing was asked."
         )
 
 
-def _usd(amount: float) -> str:
+def usd(amount: float) -> str:
+    """Return an amount in words, so that a small one does not become zero."""
     return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${amount:.2g}"
 
 
@@ -66,17 +83,30 @@ def check_spending(con: "DuckDBPyConnection", now: datetime, model: Model, comin
             f"prices={{{name!r}: (USD in, USD out)}})))"
         )
         raise PriceUnknown(msg)
-    if (spent := spent_today(con, now)) + coming >= limit:
-        raise SpendingLimit(spent, limit, coming)
+    if (today := spent(con, now).today) + coming >= limit:
+        raise SpendingLimit(today, limit, coming)
 
 
-def spent_today(con: "DuckDBPyConnection", now: datetime) -> float:
-    """Sum the recorded costs of the UTC day, USD: those of turns, under way ones at most, and of distilling."""
-    day = times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    (spent,) = con.execute(
-        "select coalesce(sum(cost_usd), 0) from (select cost_usd, asked_at as began_at from turns "
-        "union all select (turn->>'cost_usd')::double, (turn->>'asked_at')::timestamp from drafts "
-        "union all select cost_usd, began_at from distillings) where began_at >= $day and began_at < $next",
-        {"day": day, "next": day + timedelta(days=1)},
-    ).fetchone() or (0.0,)
-    return float(spent)
+class Spent(NamedTuple):
+    """What a lab's recorded costs come to, USD; see `RECORDED`."""
+
+    today: float
+    """The UTC day's."""
+    month: float
+    """The UTC month's, until the day's end."""
+    unpriced: int
+    """The month's calls of which no cost is known; the sums leave them out."""
+    ever: bool
+    """Whether any call, of whenever, was not free."""
+
+
+def spent(con: "DuckDBPyConnection", now: datetime) -> Spent:
+    """Sum the recorded costs of the UTC day and month."""
+    day = midnight(now)
+    found = con.execute(_SPENT, {"day": day, "month": day.replace(day=1), "next": day + timedelta(days=1)}).fetchone()
+    return Spent(*found or (0.0, 0.0, 0, False))
+
+
+def midnight(now: datetime) -> datetime:
+    """Return when the UTC day began, as the lab records times."""
+    return times.naive(now).replace(hour=0, minute=0, second=0, microsecond=0)

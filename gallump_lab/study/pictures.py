@@ -1,16 +1,20 @@
 """A chart as a notebook shows it, and the studies' charts, each from the records that hold the figures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from gallump_lab.brain.prices import usd
 from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.lazy import alt
 from gallump_lab.memory.records import TIERS
+from gallump_lab.reading.text_files import counted
 
 if TYPE_CHECKING:
     from gallump_lab.study.relevance import Relevance
+    from gallump_lab.study.spending import Spending
     from gallump_lab.study.sweep import Sweep
     from gallump_lab.study.usage import Tokens
 
@@ -23,6 +27,17 @@ COLOURS = {
     "instructions": "#999999",
 }
 """Of the tiers and the other parts of a prompt: Okabe and Ito's (for the colour-blind)."""
+PAID = {
+    "cache write": "#882255",
+    "cache read": "#DDCC77",
+    "reply": "#56B4E9",
+    "thinking": "#7B68EE",
+    "rewriting": "#44AA99",
+    "distilling": "#999933",
+    "batch": "#CC6677",
+    "not told": "#BBBBBB",
+}
+"""Of what is paid for beside the parts of a prompt."""
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 """Okabe and Ito's colours, for things without a colour of their own."""
 INK = "#808080"
@@ -219,27 +234,48 @@ def signals(relevance: "Relevance") -> Picture:
     )
 
 
+def _stacked(rows: pd.DataFrame, y: Any, colours: Mapping[str, str]) -> Any:
+    """Draw a bar a period, stacked by part."""
+    return (
+        alt.Chart(rows.assign(order=rows["part"].map([*colours].index)))
+        .mark_bar()
+        .encode(
+            x=alt.X("period:O", title=None, axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
+            y=y,
+            color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[*colours], range=[*colours.values()])),
+            order="order:Q",
+            tooltip=[*rows.columns],
+        )
+    )
+
+
 def tokens(found: "Tokens") -> Picture:
     """Draw where tokens went over time, stacked."""
     long = found.over_time.melt(id_vars=["period"], value_vars=[*SECTIONS], var_name="part", value_name="tokens")
     part, period = long["part"].map(PARTS).fillna("instructions"), long["period"].dt.strftime("%Y-%m-%d")
     spent = long["tokens"].groupby([period, part]).sum().reset_index()
-    chart = (
-        alt.Chart(spent.assign(order=spent["part"].map([*COLOURS].index)))
-        .mark_bar()
-        .encode(
-            x=alt.X("period:O", title=None, axis=alt.Axis(labelAngle=-45, labelOverlap=True)),
-            y=alt.Y("tokens:Q", title="tokens of prompts, as estimated"),
-            color=alt.Color("part:N", title=None, scale=alt.Scale(domain=[*COLOURS], range=[*COLOURS.values()])),
-            order="order:Q",
-            tooltip=["period", "part", "tokens"],
-        )
-    )
+    chart = _stacked(spent, alt.Y("tokens:Q", title="tokens of prompts, as estimated"), COLOURS)
     share = spent.groupby("part")["tokens"].sum().reindex([*COLOURS]) / max(spent["tokens"].sum(), 1)
     words = f"Where tokens went: {', '.join(f'{part} {value:.0%}' for part, value in share.items() if value > 0)}."
-    counted = found.turns[["estimated", "actual"]].dropna().sum()
+    seen = found.turns[["estimated", "actual"]].dropna().sum()
     told = "The server's own count is not known."
-    if counted["estimated"]:
-        told = f"The server counted {counted['actual'] / counted['estimated']:.2f} times the estimate."
+    if seen["estimated"]:
+        told = f"The server counted {seen['actual'] / seen['estimated']:.2f} times the estimate."
     title = f"Where tokens went, by {'month' if found.by_month else 'day'}"
     return picture(chart, f"{words} {told}", title, told, width=460, height=200)
+
+
+def spending(found: "Spending") -> Picture:
+    """Draw what each day cost, stacked by section."""
+    frame, drawn = found.frame, COLOURS | PAID
+    part = frame["section"].where(frame["section"].isin(PAID), frame["section"].map(PARTS).fillna("instructions"))
+    period = frame["day"].dt.strftime("%Y-%m-%d").rename("period")
+    paid = frame["usd"].groupby([period, part.rename("part")]).sum().reset_index()
+    by_part = paid.groupby("part")["usd"].sum()
+    colours = {name: colour for name, colour in drawn.items() if name in by_part}
+    chart = _stacked(paid, alt.Y("usd:Q", title="USD", axis=alt.Axis(format="$~g")), colours)
+    held = ", ".join(f"{name} {by_part[name] / by_part.sum():.0%}" for name in colours)
+    words = f"Where {usd(by_part.sum())} went: {held}."
+    left = f"{counted(found.unpriced, 'calls')} without a known price left out" if found.unpriced else ""
+    told = "; ".join(filter(None, ["recorded costs, by UTC day", left]))
+    return picture(chart, f"{words} {told.capitalize()}.", "Where dollars went, by day", told, width=460, height=200)

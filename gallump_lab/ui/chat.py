@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.brain.answer import ModelError, Recommendation
 from gallump_lab.brain.claude import models
-from gallump_lab.brain.prices import SpendingLimit
 from gallump_lab.config import Config, ConfigError
 from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
@@ -151,8 +150,7 @@ class ChatWidget(Inspecting):
             "prices": self._strip(),
             "minutes": config.session_minutes,
             "budget": {tier: getattr(config.budget, tier) for tier in TIERS},
-            "spending": self._spending(config),
-            "who": self._who(config),
+            **self._told(config),
         }
 
     def _who(self, config: Config) -> dict[str, Any] | None:
@@ -186,10 +184,11 @@ class ChatWidget(Inspecting):
                 self._prices.learn(found)
                 self.send({"type": "prices", "by": by, "prices": self._strip()})
 
-    def _spending(self, config: Config) -> dict[str, float] | None:
-        """Return what the day's replies cost and may cost, USD, where a limit is set."""
-        limit = config.model.max_usd_per_day
-        return None if limit is None else {"spent": self.lab.spent_today, "limit": limit}
+    def _told(self, config: Config) -> dict[str, Any]:
+        """Return what the header tells: what was spent and may be, USD, unless nothing ever costs; and who answers."""
+        spent, limit = self.lab.spent, config.model.max_usd_per_day
+        shown = spent.ever or config.model.answering != OFFLINE
+        return {"spending": {**spent._asdict(), "limit": limit} if shown else None, "who": self._who(config)}
 
     def _place(self) -> dict[str, Any] | None:
         """Return the session that is shown alone."""
@@ -203,13 +202,13 @@ class ChatWidget(Inspecting):
         return found
 
     def _on_sync(self, view: str, newest: int) -> None:
-        """Send what another notebook has added to the lab meanwhile."""
+        """Send what another notebook has added to the lab meanwhile, and spent."""
         with self._lock:
             if self._turn:
                 return
             found = [entry(row) for row in self._shown() if row["message_id"] > newest]
-            if 0 < len(found) < HISTORY:
-                self.send({"type": "fresh", "view": view, "entries": found})
+            if len(found) < HISTORY:
+                self.send({"type": "fresh", "view": view, "entries": found, **self._told(self.lab.config)})
         if len(found) == HISTORY:  # there may be more of them
             self._tell_history(None)
 
@@ -345,13 +344,11 @@ class ChatWidget(Inspecting):
             ids = [each for each in (reply.question_id, reply.reply_id) if each is not None]
             # As the lab stored them, so that a reopened chat shows the same.
             entries = [entry(row) for each in ids for row in self._message(each)]
-            config = self.lab.config
-            more = {"spending": self._spending(config), "who": self._who(config)}
         except Exception as error:  # noqa: BLE001 - a thread's error has no other way to the reader
             self.error = error
             entries = [{**self._unanswered(turn), "fault": words(error)}]
-            if isinstance(error, SpendingLimit):  # another notebook's replies may have reached it
-                more = {"spending": {"spent": error.spent, "limit": error.limit}}
+        with suppress(StoreError, ConfigError):  # the next sync tells it
+            more = self._told(self.lab.config)
         turn.over.set()
         turn.fresh.set()
         with self._lock:

@@ -8,7 +8,7 @@ from notebook_page import OPEN, within
 from playwright.sync_api import expect
 from running_server import eventually
 
-from gallump_lab import Lab
+from gallump_lab import Config, Lab, Model
 
 LONG = """
 from datetime import datetime, timedelta, UTC
@@ -163,16 +163,38 @@ def test_a_card_opens_a_chart_with_what_was_said_and_what_is_recommended(noteboo
     expect(unknown).to_contain_text("no daily bars of ZZZ")
 
 
+def test_the_header_says_what_is_spent_once_something_is_here_or_in_another_notebook(notebook, claude):
+    notebook.open(f"import os\ndel os.environ['ANTHROPIC_BASE_URL']\n{OPEN}")
+    spent = notebook.chat.locator(".gl-spending")
+    notebook.ask("Is it free?")
+    expect(notebook.replies).to_have_count(1)
+    expect(spent).to_be_hidden()
+    model = Model(name="claude-sonnet-5-5", base_url=claude.url)
+    lab = Lab.open(notebook.folder / "lab.duckdb", config=Config(model=model), wait=30)
+    claude.queue(say("No.", usage={"input_tokens": 200_000}), say("Dear.", usage={"input_tokens": 3_000_000}))
+    lab.ask("And now?")
+    notebook.page.mouse.move(0, 0)
+    notebook.chat.hover()
+    expect(spent).to_have_text("$0.40 today, $0.40 this month")
+    expect(spent).to_have_attribute("title", re.compile("by UTC day and month"))
+    with lab.store.write() as con:
+        con.execute("update turns set asked_at = asked_at - interval 40 days where cost_usd > 0")
+        con.execute("update turns set cost_usd = null where cost_usd = 0")
+    lab.ask("And the other one?")
+    notebook.ask("Is it still free?")
+    expect(spent).to_have_text("$6.00 today, $6.00 this month, 1 call of unknown cost")
+
+
 def test_the_spending_limit_is_a_visible_state_and_keeps_what_was_typed(notebook, claude):
     model = "Model(max_usd_per_day=0.0003)"
     notebook.open(
         f"from gallump_lab import Config, Lab, Model\nLab.open('lab.duckdb', config=Config(model={model})).chat()"
     )
     claude.queue(say("Worth every cent."))
-    expect(notebook.chat).to_contain_text("$0.00 of $0.00030 today")
+    expect(notebook.chat).to_contain_text("$0.00 of $0.00030 today, $0.00 this month")
     notebook.ask("The last one?")
     expect(notebook.replies).to_have_count(1)
-    expect(notebook.chat).to_contain_text("Spending limit reached: $0.00040 of $0.00030 today")
+    expect(notebook.chat).to_contain_text("Spending limit reached: $0.00040 of $0.00030 today, $0.00040 this month")
     notebook.ask("One more?")
     expect(notebook.log.locator(".gl-fault")).to_contain_text("Raise model.max_usd_per_day, or wait for tomorrow")
     expect(notebook.box).to_have_value("One more?")

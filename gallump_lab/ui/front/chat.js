@@ -96,16 +96,20 @@ function render({ model, el }) {
     chosen.replaceChildren(`For the next question: ${said.join(", ")}. `, button("Clear", () => (seen.clear(), box.focus())));
   }
 
-  /** Say what the day has cost, where it is bounded. */
+  /** Say what the day and the month have cost, and what the day may. */
   function spent(told) {
     if (told === undefined) return;
     spending.hidden = !told;
     if (!told) return;
-    const over = told.spent >= told.limit;
+    const bounded = told.limit != null;
+    const over = bounded && told.today >= told.limit;
     spending.classList.toggle("gl-over", over);
-    const words = `${cost(told.spent)} of ${cost(told.limit)} today`;
-    spending.textContent = over ? `Spending limit reached: ${words}` : words;
-    spending.title = "By the UTC day. model.max_usd_per_day sets the limit.";
+    const words = [`${cost(told.today)}${bounded ? ` of ${cost(told.limit)}` : ""} today`, `${cost(told.month)} this month`];
+    if (told.unpriced) words.push(`${told.unpriced} ${told.unpriced === 1 ? "call" : "calls"} of unknown cost`);
+    spending.textContent = `${over ? "Spending limit reached: " : ""}${words.join(", ")}`;
+    spending.title =
+      "Recorded costs by UTC day and month: turns (at most, while under way), rewriting, distilling, batches. " +
+      `${told.unpriced ? "Calls of unknown cost are not in these sums. " : ""}model.max_usd_per_day sets the day's limit.`;
   }
 
   /** Show who answers, and who else could; what the reader is about to choose from is left alone. */
@@ -284,6 +288,9 @@ function render({ model, el }) {
     },
     fresh(message) {
       if (message.view !== view || running) return;
+      spent(message.spending);
+      answered(message.who);
+      if (!message.entries.length) return;
       newest = Math.max(newest, ...message.entries.map((entry) => entry.message_id));
       message.entries.filter((entry) => !log.querySelector(`[data-id="${entry.message_id}"]`)).forEach((entry) => put(log, entry, tell));
       seen.refresh();
