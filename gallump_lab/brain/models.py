@@ -9,13 +9,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, final, get_args
+from typing import Any, Literal, final, get_args
 
 from gallump_lab import tokens
 from gallump_lab.brain.answer import Usage
 from gallump_lab.bundled import bundled
 from gallump_lab.config import Effort, Model
 
+Life = Literal["5m", "1h"]
+"""How long the prompt cache keeps what is written to it."""
 _READ, _WRITE, _WRITE_HOUR = 0.1, 1.25, 2.0  # of the cache, times the input's price
 
 

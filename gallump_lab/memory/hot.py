@@ -1,6 +1,6 @@
 """HOT: the newest of the current session, as passages of a section or as the turns that it had."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,29 +52,45 @@ def hot(  # noqa: PLR0913, PLR0917 (a moment's givens)
     newest = [Message.of(row, moment.at.tzinfo) for row in rows]
     shown = newest[: budget.hot_messages or None]
     if config.layout == "conversation":
-        given = {"session": session_id, "step": budget.hot_step, "seen": moment.seen_message, "as_of": until}
-        starts = {start for (start,) in con.execute(_STARTS, given).fetchall()}
-        items = _turns(shown, starts, factor, excluded)
+        said = con.execute(_SAID, [session_id, moment.seen_message, until]).fetchall()
+        begun = {said[place][0] for place in starts((each[1:] for each in said), budget.hot_step)}
+        items = _turns(shown, begun, factor, excluded)
     else:
         items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(view, shown, factor)
     return newest[::-1], rows[0][-1] if rows else 0, items
 
 
-_STARTS = """
-with said as (
-    select message_id, role, (sum(tokens) over (order by message_id) - tokens) // $step as step
-    from messages where session_id = $session and message_id <= $seen and created_at <= coalesce($as_of, created_at)
-)
-select message_id from said where role = 'user'
-qualify step > coalesce(max(step) over (order by message_id rows between unbounded preceding and 1 preceding), -1)
+_SAID = """
+select message_id, role, tokens from messages
+where session_id = ? and message_id <= ? and created_at <= coalesce(?::timestamp, created_at) order by message_id
 """
-"""The questions at which HOT may begin: the first after every so many tokens of the session."""
+
+
+def starts(said: Iterable[tuple[str, int]], step: int) -> list[int]:
+    """Return at which of a session's messages HOT may begin: the first question after every so many cl100k tokens.
+
+    Parameters
+    ----------
+    said : iterable of (str, int)
+        Each message's role and tokens, oldest first.
+    step : int
+        `Budget.hot_step`.
+    """
+    found, spent, latest = list[int](), 0, -1
+    for place, (role, number) in enumerate(said):
+        if role == "user" and spent // step > latest:
+            latest = spent // step
+            found.append(place)
+        spent += number
+    return found
+
+
 TURN = 4
 """The cl100k tokens that a turn takes beside its text."""
 
 
 def _turns(
-    newest: Sequence[Message], starts: Collection[int], factor: float, excluded: Collection[Item]
+    newest: Sequence[Message], begun: Collection[int], factor: float, excluded: Collection[Item]
 ) -> list[ContextItem]:
     """Return messages as candidates for turns, the newest first.
 
@@ -88,7 +104,7 @@ def _turns(
         cost = tokens.scaled(tokens.count(line) + TURN, factor)
         given = {"tier": "hot", "kind": "message", "item_id": message.message_id, "line": line}
         together.append(message.item(message.text, rank=len(items) + len(together) + 1, tokens=cost, **given))
-        if message.message_id in starts:
+        if message.message_id in begun:
             paid = [item for item in together if ("message", item.item_id) not in excluded]
             whole = sum(item.tokens for item in paid)
             items += [replace(item, tokens=whole if item is paid[0] else 0) if paid else item for item in together]

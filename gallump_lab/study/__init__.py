@@ -2,6 +2,7 @@
 
 from gallump_lab.store import Snapshot
 from gallump_lab.study.cited import Cited, cited
+from gallump_lab.study.cost import Cost, cost
 from gallump_lab.study.labelling import Silver, silver
 from gallump_lab.study.rank import RETRIEVERS, NothingToMeasure, Rankings, rank
 from gallump_lab.study.relevance import Relevance, ablations, relevance
@@ -16,6 +17,7 @@ __all__ = [
     "RETRIEVERS",
     "Best",
     "Cited",
+    "Cost",
     "NothingToMeasure",
     "OverLimit",
     "Rankings",
@@ -30,6 +32,7 @@ __all__ = [
     "Tokens",
     "ablations",
     "cited",
+    "cost",
     "insights",
     "rank",
     "relevance",

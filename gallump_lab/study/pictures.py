@@ -274,8 +274,10 @@ def spending(found: "Spending") -> Picture:
     by_part = paid.groupby("part")["usd"].sum()
     colours = {name: colour for name, colour in drawn.items() if name in by_part}
     chart = _stacked(paid, alt.Y("usd:Q", title="USD", axis=alt.Axis(format="$~g")), colours)
-    held = ", ".join(f"{name} {by_part[name] / by_part.sum():.0%}" for name in colours)
-    words = f"Where {usd(by_part.sum())} went: {held}."
-    left = f"{counted(found.unpriced, 'calls')} without a known price left out" if found.unpriced else ""
-    told = "; ".join(filter(None, ["recorded costs, by UTC day", left]))
-    return picture(chart, f"{words} {told.capitalize()}.", "Where dollars went, by day", told, width=460, height=200)
+    shares = {name: by_part[name] / by_part.sum() for name in colours}
+    held = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.005)
+    told = f"{usd(by_part.sum())} of recorded costs"
+    if found.unpriced:
+        told += f"; {counted(found.unpriced, 'calls')} of unknown cost left out"
+    title = "Where dollars went, by UTC day"
+    return picture(chart, f"{title}: {told}: {held}", title, told, width=460, height=200)

@@ -11,19 +11,19 @@ from itertools import accumulate
 from typing import Literal, NamedTuple, Self, get_args
 
 from gallump_lab import tokens
-from gallump_lab.brain.models import facts
+from gallump_lab.brain.models import Life, facts
 from gallump_lab.brain.prompt import Prompt, Section
 from gallump_lab.config import Model
 from gallump_lab.memory.hot import TURN
 
-Life = Literal["5m", "1h"]
 LIVES: dict[str, timedelta] = dict(zip(get_args(Life), (timedelta(minutes=5), timedelta(hours=1)), strict=True))
 LOOK_BACK = 20
 """So many blocks are looked at for what is there already, the breakpoint's own the first."""
 LEAST = 1_024
 """Tokens below which nothing is cached, where it is not known of a model."""
-RAN_OUT = "life ran out"
-"""The most usual reason of a miss; how long the life was over stands after it."""
+FIRST, SHORT, NONE = "first of its kind", "too short", "not cached"
+NO_MISS = ("", FIRST, SHORT, NONE)
+"""What is said of a request where nothing that had been cached was lost."""
 
 
 class Block(NamedTuple):
@@ -125,9 +125,9 @@ class PromptCache:
         hit = next((place for place in near if place in kept and kept[place] < self.life), -1)
         late = max((place for place in kept if place > hit), default=None)
         if not marks:
-            why = "too short" if marked else "not cached"
+            why = SHORT if marked else NONE
         elif late is not None:
-            why = f"{RAN_OUT} ({kept[late] / timedelta(minutes=1):,.0f} min since)"
+            why = f"life ran out ({kept[late] / timedelta(minutes=1):,.0f} min since)"
         else:
             why = "" if hit == marks[-1] else self._why(sent, prefixes, hit)
         read, end = (sums[hit] if hit >= 0 else 0), (sums[marks[-1]] if marks else 0)
@@ -150,16 +150,16 @@ class PromptCache:
     def _why(self, sent: Sent, prefixes: Sequence[int], hit: int) -> str:
         """Return in what a request differs from the one before, as far as that was cached and is not read."""
         if not (found := self._before.get(sent.session) or (self._before.get(None) if hit < 0 else None)):
-            return "first of its kind" if hit < 0 else ""
+            return FIRST if hit < 0 else ""
         before, others, end = found
         if before.model != sent.model:
             return "other model"
         same = next((n for n, (one, other) in enumerate(zip(prefixes, others, strict=False)) if one != other), end + 1)
         if same > end:  # all that was cached stands here too
-            return "" if hit >= end >= 0 else "first of its kind" if end < 0 else f"more than {LOOK_BACK} blocks since"
+            return "" if hit >= end >= 0 else FIRST if end < 0 else f"more than {LOOK_BACK} blocks since"
         part = before.blocks[same].part
         if before.settings[: 1 + (part == "messages")] != sent.settings[: 1 + (part == "messages")]:
             return "settings changed"
         if part != "messages":
             return "instructions changed"
-        return "HOT begins elsewhere" if before.session == sent.session else "first of its kind"
+        return "HOT begins elsewhere" if before.session == sent.session else FIRST

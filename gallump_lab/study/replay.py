@@ -39,7 +39,8 @@ select turn_id, q.text as question, rewritten, r.text as reply, t.session_id, t.
        asked_at, coalesce(time_zone, 'UTC') as time_zone, seen_message,
        seen_insight, model, market::text as market, toml, token_factor, retrieval, template, prompt_sha256,
        (select count(*) from forgotten f where f.message_id <= t.seen_message) as forgotten,
-       output_tokens, cost_usd, latency
+       output_tokens, cost_usd, latency, input_tokens, cache_read_tokens, cache_write_tokens, thinking_tokens,
+       sent->>'missed' as missed, r.tokens as said
 from turns t left join messages q on q.message_id = t.question_id left join messages r on r.message_id = t.reply_id
 left join configs using (config_id)
 where $wanted::bigint[] is null or turn_id in (select unnest($wanted::bigint[])) order by turn_id
@@ -79,6 +80,15 @@ class Past:
     output_tokens: int | None
     cost_usd: float | None
     latency: float | None
+    input_tokens: int | None
+    """As the server counted them, as the next three; None: it did not."""
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    thinking_tokens: int | None
+    missed: str | None
+    """Why its cache was missed, as the server said it."""
+    said: int | None
+    """The cl100k tokens of the reply's text."""
 
     @property
     def gone(self) -> str | None:

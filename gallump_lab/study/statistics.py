@@ -88,6 +88,16 @@ def differences(values: ArrayLike, clusters: ArrayLike) -> Estimates:
     return _estimates(mean, np.maximum(mean - reach, -1), np.minimum(mean + reach, 1), p, counts)
 
 
+def means(values: ArrayLike, clusters: ArrayLike) -> Estimates:
+    """Estimate the mean of amounts from 0 on, such as USD; the arguments are those of `shares`."""
+    sums, counts = _by_cluster(values, clusters)
+    total, n = sums.sum(0), counts.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / n
+        reach = _reach((total - sums) / (n - counts) - mean, counts)
+    return _estimates(mean, np.maximum(mean - reach, 0), mean + reach, np.full(mean.shape, np.nan), counts)
+
+
 def _estimates(mean: Floats, low: Floats, high: Floats, p: Floats, counts: Floats) -> Estimates:
     """Return estimates, without what so few conversations cannot tell."""
     number = (counts > 0).sum(0)

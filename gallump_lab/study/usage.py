@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -55,7 +55,7 @@ from slots group by tier order by array_position(['hot', 'warm', 'cold'], tier)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class Billed:
     """What turns cost, USD, at list prices or the user's; NaN where nothing is priced."""
 
     mean: float
@@ -121,24 +121,20 @@ class Tokens:
         return found.reset_index()
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> Billed:
         """What a turn costs, and a month at the lab's own pace."""
         known, number, notes = self.turns["cost"].dropna(), len(self.turns), []
         month = math.nan
         if len(known):
-            first, last = self.turns["asked_at"].min(), self.turns["asked_at"].max()
-            days = (last.normalize() - first.normalize()).days + 1
-            month = float(known.mean()) * number / days * MONTH
-            notes.append(
-                f"as many turns a day as from {first:%Y-%m-%d} to {last:%Y-%m-%d} ({number:,} in "
-                f"{counted(days, 'days')}), for {MONTH:.1f} days"
-            )
+            a_month, words = pace(self.turns["asked_at"])
+            month = float(known.mean()) * number * a_month
+            notes.append(words)
         if unpriced := number - len(known):
             notes.append(f"{unpriced:,} of {number:,} turns have no price or no usage and are left out")
         if (self.turns["model"] == OFFLINE).any() and not known.any():
             notes.append(f"the offline analyst is free (prices={{{OFFLINE!r}: (USD in, USD out)}} prices its tokens)")
         p50, p95 = known.quantile([0.5, 0.95])
-        return Cost(mean=float(known.mean()), p50=p50, p95=p95, month=month, words="; ".join(notes) or NOTHING)
+        return Billed(mean=float(known.mean()), p50=p50, p95=p95, month=month, words="; ".join(notes) or NOTHING)
 
     @cached_property
     def guide(self) -> pd.DataFrame:
@@ -195,6 +191,14 @@ class Tokens:
             for row in self.cut.to_dict("records")
         ]
         return "\n".join([*lines, repr(self.cost)])
+
+
+def pace(asked_at: "pd.Series[Any]") -> tuple[float, str]:
+    """Return a month as a multiple of what these turns are, at their own pace, and that pace in words."""
+    first, last = asked_at.min(), asked_at.max()
+    days = (last.normalize() - first.normalize()).days + 1
+    there = f"{first:%Y-%m-%d} to {last:%Y-%m-%d} ({len(asked_at):,} in {counted(days, 'days')})"
+    return MONTH / days, f"as many turns a day as from {there}, for {MONTH:.1f} days"
 
 
 def tokens(snapshot: Snapshot, prices: Prices | None = None) -> Tokens:

@@ -5,23 +5,13 @@ The examples are worked by hand after platform.claude.com/docs/en/build-with-cla
 """
 
 import json
-import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
-from clock import Clock
-from messages_api import blocks, prompt_tokens
 from messages_cache import Cache
-from messages_server import MessagesServer, say
 
-from gallump_lab import Budget, Config, Lab, Model
-from gallump_lab.market import FileBroker
-from gallump_lab.memory.context import prepare
-from gallump_lab.memory.corpus import Corpus
 from gallump_lab.study.prompt_cache import Block, PromptCache, Sent
-from gallump_lab.study.replay import past_turns
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SONNET, OPUS, OLDER, HAIKU, LOCAL = (
@@ -136,6 +126,13 @@ EXAMPLES = {
 }
 
 
+def told(usage):
+    """Give what the server counted as read, written and fresh."""
+    return tuple(
+        usage.get(name, 0) for name in ("cache_read_input_tokens", "cache_creation_input_tokens", "input_tokens")
+    )
+
+
 def by_model(life):
     """Ask the package's model."""
     cache = PromptCache(life)
@@ -197,63 +194,3 @@ def test_an_hours_entries_outlive_a_pause_of_59_minutes(caching):
         (10_798, 0, "life ran out (60 min since)"),
     ):
         assert use(Asked(after, sent, (), why)) == (read, 600 - read, 10)
-
-
-GAPS = (1, 2, 3, 4.9, 6, 11)
-"""Minutes between two questions of a session."""
-WORDS = "stop level trend volume close sector earnings margin risk size entry target hedge cash week".split()
-
-
-def desk(folder, server, layout, turns=200):
-    """Chat as a desk does: sessions of some questions, pauses longer and shorter than the cache's life."""
-    dice, clock = random.Random(7), Clock(START)
-    server.clock = lambda: clock().timestamp()
-    config = Config(budget=Budget(hot=900, hot_step=250), layout=layout, model=Model(base_url=server.url))
-    lab, session = Lab.open(folder / "lab.duckdb", clock=clock, broker=FileBroker(), config=config), None
-    for turn in range(turns):
-        if turn % 13 == 0:
-            session, clock.now = None, clock.now + timedelta(minutes=dice.choice((2, 40, 600)))
-            effort = "low" if turn % 3 == 0 else "medium"
-            model = replace(config.model, citations=turn % 2 == 0, effort=effort)
-            lab.apply(replace(config, model=model))
-        server.queue(say(" ".join(dice.choices(WORDS, k=dice.randrange(20, 160))) + "."))
-        asked = f"Is the AAPL {' '.join(dice.choices(WORDS, k=dice.randrange(3, 40)))} of {turn} still right?"
-        session = lab.ask(asked, ["AAPL"], session_id=session).session_id
-        clock.now += timedelta(minutes=dice.choice(GAPS))
-    return lab
-
-
-def told(usage):
-    """Give what the server counted as read, written and fresh."""
-    return tuple(
-        usage.get(name, 0) for name in ("cache_read_input_tokens", "cache_creation_input_tokens", "input_tokens")
-    )
-
-
-@pytest.fixture(scope="module", params=["single", "conversation"])
-def chatted(request, tmp_path_factory):
-    """Two hundred turns, and what the server had of each."""
-    with pytest.MonkeyPatch.context() as patch, MessagesServer() as server:
-        patch.setenv("ANTHROPIC_API_KEY", "a-key-of-the-environment")
-        lab = desk(tmp_path_factory.mktemp(request.param), server, request.param)
-        yield request.param, lab, server.requests
-
-
-def test_with_the_servers_counts_the_model_agrees_to_the_last_token(chatted):
-    layout, lab, requests = chatted
-    cache, corpus, snapshot, why = PromptCache(), Corpus(), lab.snapshot(), set()
-    prepare(corpus, snapshot)
-    with snapshot.read() as con:
-        for turn, request in zip(past_turns(con), requests, strict=True):
-            prompt, _ = turn.build(con, corpus, turn.config)
-            sent = Sent.of(prompt, turn.config.model, turn.model, turn.session_id)
-            theirs = [each.tokens for each in blocks(request.body)]
-            theirs[0] += prompt_tokens(request.body) - sum(theirs)  # hidden ones stand before all
-            last = len(sent.blocks) - 1
-            counts = [*theirs[:last], sum(theirs[last:])]
-            mine = [each._replace(tokens=count) for each, count in zip(sent.blocks, counts, strict=True)]
-            counted = cache.use(turn.asked_at, replace(sent, blocks=mine))
-            assert counted[:3] == told(request.usage)
-            why.add(counted.why.partition(" (")[0])
-    moved = {"HOT begins elsewhere"} if layout == "conversation" else set()
-    assert why >= {"", "first of its kind", "life ran out", "settings changed"} | moved

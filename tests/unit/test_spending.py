@@ -164,7 +164,7 @@ def test_what_has_no_price_is_counted_and_said(lab: Lab, ask: Callable[..., None
     found = lab.spending()
     assert (found.unpriced, lab.spent.unpriced) == (1, 1)
     assert found.frame["usd"].sum() == pytest.approx(lab.turns["cost_usd"].sum())
-    assert "1 call without a known price left out" in repr(found.plot())
+    assert "1 call of unknown cost left out" in repr(found.plot())
 
 
 TOKENS = st.none() | st.integers(0, 2_000_000)

@@ -110,3 +110,13 @@ def test_nothing_at_all_is_nan_and_not_zero():
     for found in (statistics.shares([], []), statistics.differences([], []), statistics.shares(np.zeros((0, 2)), [])):
         assert np.isnan(found.value).all()
         assert not found.n.any()
+
+
+def test_the_mean_of_amounts_has_students_interval_by_cluster():
+    """Five clusters of one: 3 and 2.776 times the standard error, sqrt(2.5 / 5), around it."""
+    found = statistics.means([1, 2, 3, 4, 5], ["a", "b", "c", "d", "e"]).interval()
+    assert found == pytest.approx((3, 3 - 2.776445 * 0.5**0.5, 3 + 2.776445 * 0.5**0.5))
+    twice = statistics.means(np.repeat([1, 2, 3, 4, 5], 2), np.repeat(["a", "b", "c", "d", "e"], 2)).interval()
+    assert twice == pytest.approx(found)  # to ask the same of a cluster again tells nothing new
+    assert statistics.means([0, 0, 0, 0, 9], [1, 2, 3, 4, 5]).interval()[1] == 0
+    assert np.isnan(statistics.means([1, 2], ["a", "b"]).interval()[1])
