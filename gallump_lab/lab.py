@@ -56,6 +56,8 @@ class Lab(Conversation, Archive):
         What was learnt: `.add`, `.supersede`, `.frame`.
     cache : Cache
         JSON values that expire.
+    broker : Broker
+        Where prices and positions come from; its repr says what was understood of yours, and what was left out.
     """
 
     def __init__(  # noqa: PLR0913 (what `open` takes)
@@ -74,7 +76,7 @@ class Lab(Conversation, Archive):
             self.cache, store, clock=clock, ids=ids, config=self._in_force, embedders=embedders
         )
         self.insights = Insights(store, clock)
-        market = served(broker, clock)
+        self.broker = market = served(broker, clock)
         if isinstance(market, LiveBroker):
             market.attach(store, clock)
         self._market = ContextBuilder(market, self.cache, clock=clock)

@@ -95,7 +95,7 @@ def write(prompt: "Prompt") -> tuple[str, tuple[Recommendation, ...]]:
             parts.append(f"The portfolio holds {held or 'no positions'} and {_usd(market.portfolio.cash)} in cash.")
     parts += _remembered(prompt)
     if market.problems:
-        parts.append(f"Missing from the records: {' '.join(map(_quoted, market.problems[:2]))}")
+        parts.append(f"Missing from the records: {' '.join(map(_quoted, market.problems[:3]))}")
     parts.append(_age(market, at))
     return "\n\n".join(filter(None, parts)), tuple(found)
 

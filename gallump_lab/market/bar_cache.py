@@ -62,7 +62,7 @@ def as_traded(frame: "pd.DataFrame", symbol: str, source: str, problems: Problem
     """Return what a source gave as days, oldest first; what cannot be used is left out and told."""
     columns = next(iter(make_bars(frame, source, problems, symbol).values()))
     shares, days = columns["shares"], columns["date"]
-    dividend, flat = np.zeros(len(days)), a_row_a_bar(frame, symbol)
+    dividend, flat = np.zeros(len(days)), a_row_a_bar(frame, Problems(), symbol)
     own = places(flat.columns, {"date": BARS["date"], "dividend": ("dividends",)})
     if "dividend" in own:
         paid = pd.to_numeric(flat.iloc[:, own["dividend"]], errors="coerce").fillna(0).to_numpy()

@@ -35,7 +35,7 @@ _NUMBERS = [*_PRICES, "volume"]
 _WORDS = {*_KEY, "kind", "name", "currency", "account", "side"}
 _MEND = (
     "Bars have a row for each symbol and day with the columns symbol, date and close; or days in the index, and the "
-    'symbol given by symbol="AAPL"; or two-level columns; or closes, a column a symbol.'
+    'symbol given by FrameBroker(df, symbol="AAPL"); or two-level columns; or closes, a column a symbol.'
 )
 _ASIDE = {"name", "kind", "account", "cost", "price", "value"}
 _MISSING = "must be given, not empty"
@@ -87,7 +87,7 @@ def make_bars(
     >>> make_bars(pd.DataFrame([day]), "mine", Problems())["AAPL"]["close"].tolist()
     [186.0]
     """
-    cells = _bar_cells(as_frame(given, source, problems, is_header), source, symbol)
+    cells = _bar_cells(as_frame(given, source, problems, is_header), source, problems, symbol)
     rate = cells.rates(cells.currencies(_PRICES), rates)
     symbols = cells.symbols()
     days, splits = np.array(cells.days(symbols), "datetime64[us]"), cells.numbers("split")
@@ -122,6 +122,8 @@ def make_bars(
     if bars.empty:
         msg = " ".join([f"{source} holds no row with a close; give daily bars.", *problems.describe()[:3]])
         raise MarketFileError(msg)
+    if below := int((bars["close"] < 0).sum()):
+        cells.read.append(f"{counted(below, 'closes')} below 0, taken as given")
     bars[_PRICES] = bars[_PRICES].apply(lambda prices: prices.fillna(bars["close"]))
     columns = ["date", *_NUMBERS, "shares"]
     problems.read += cells.read
@@ -134,9 +136,9 @@ def is_header(names: Iterable[str]) -> bool:
     return len(names) > 1 and "date" in places(names, BARS) and not any(name[0].isdigit() for name in names)
 
 
-def _bar_cells(frame: "pd.DataFrame", source: str, symbol: str | None) -> "Cells":
+def _bar_cells(frame: "pd.DataFrame", source: str, problems: Problems, symbol: str | None) -> "Cells":
     """Return the cells of a frame of bars."""
-    frame = a_row_a_bar(frame, symbol)
+    frame = a_row_a_bar(frame, problems, symbol)
     cells = Cells(frame, source, BARS, (*_KEY, "close"), _MEND)
     adjusted = [str(name) for name in frame.columns if re.fullmatch(ADJUSTED, plain(name))]
     if alone := cells.names["close"] in adjusted:  # the day's range is on another basis

@@ -1,11 +1,12 @@
 """Where market data comes from: the broker protocol, and the broker that serves files."""
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from gallump_lab.bundled import bundled
 from gallump_lab.lazy import np, pd
@@ -141,6 +142,17 @@ class FrameBroker:
             self._portfolio = make_portfolio(positions, source, others, rates)
             self._tell(source, others)
 
+    def at(self, clock: Callable[[], datetime]) -> Self:
+        """Return the same as a lab's clock sees it, unless it has its own; `problems` count the bars that lie ahead."""
+        if self._clock is not None:
+            return self
+        found = copy.copy(self)
+        found._clock = clock  # noqa: SLF001 (its own kind)
+        today = np.datetime64(clock().date())
+        if ahead := sum(int((columns["date"] > today).sum()) for columns in self._bars.values()):
+            found.problems += (f"{self.name}, {counted(ahead, 'bars')} after {today}, the lab's day: not seen before.",)
+        return found
+
     def _tell(self, source: str, found: Problems) -> None:
         """Keep what was understood and what was left out of a source; the latter warns."""
         self.read += (f"{source}: {'; '.join(found.read)}.",)
@@ -243,8 +255,11 @@ def served(source: "Broker | pd.DataFrame | None", clock: Callable[[], datetime]
     if source is None:
         sample = times.naive(clock(), "clock") < times.naive(SAMPLE_TIME + _SAMPLE_FOR)
         return FileBroker(clock=clock) if sample else FrameBroker()
-    known = callable(getattr(source, "quotes", None))  # a frame may have a column of that name
-    return cast("Broker", source) if known else FrameBroker(cast("pd.DataFrame", source), clock=clock)
+    if not callable(getattr(source, "quotes", None)):  # a frame may have a column of that name
+        source = FrameBroker(source)
+    if isinstance(source, FrameBroker) and type(source) in {FrameBroker, FileBroker}:
+        return source.at(clock)  # a subclass holds more than the clock
+    return cast("Broker", source)
 
 
 def reached(days: "npt.NDArray[Any]", at: datetime, hour: time = CLOSED) -> int:

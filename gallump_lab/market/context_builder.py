@@ -150,13 +150,13 @@ class ContextBuilder:
         bars = self._broker.bars(own, days).dropna(subset="close")
         hour = time(0) if self._broker.live else CLOSED
         bars = bars.iloc[: reached(bars["date"].to_numpy("datetime64[D]"), times.naive(now), hour)]
-        if bars.empty:
-            msg = (
-                f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} ({self._broker.name}). "
-                "Lab.open(broker=df) brings yours, with columns symbol, date and close: see help(market.FrameBroker)."
-            )
-            raise ValueError(msg)
         problems: list[str] = []
+        if bars.empty:
+            why = " ".join(getattr(self._broker, "trouble", ())) or (
+                "Lab.open(broker=df) brings yours, with columns symbol, date and close: see help(lab.broker)."
+            )
+            msg = f"There are no daily bars of {symbol} up to {now:%Y-%m-%d} ({self._broker.name}). {why}"
+            raise ValueError(msg)
         portfolio = self._ask("the portfolio", self._broker.portfolio, problems)
         return bars, [each for each in portfolio.positions if each.symbol == symbol] if portfolio else [], problems
 

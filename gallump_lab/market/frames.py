@@ -9,12 +9,13 @@ from gallump_lab.reading.columns import Names, places
 from gallump_lab.reading.dates import exchange_day
 from gallump_lab.reading.numbers import currency, readings
 from gallump_lab.reading.symbols import SymbolError, validate_symbol
+from gallump_lab.reading.text_files import Problems
 
 ADJUSTED = r"adj(usted)?_?clos(e|ing_price)|close_?adj(usted)?"
 """Names of a close that is adjusted for dividends too; it counts where there is no other."""
 BARS: Names = {
     "symbol": ("ticker(_symbol)?", "isin"),
-    "date": ("day|date_?time|timestamp|time|(exchange|price|trad(e|ing))_date|datum",),
+    "date": ("day|date_?time|timestamp|time|(exchange|price|trad(e|ing))_date|datum", "(index|unnamed_0)?"),
     "open": ("(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
     "high": ("(day|px)_high|high_price|(tages)?hoch",),
     "low": ("(day|px)_low|low_price|(tages)?tief",),
@@ -30,7 +31,7 @@ class MarketFileError(ValueError):
     """A source of bars or positions cannot be used; the message names it, column and row, and how to mend it."""
 
 
-def a_row_a_bar(frame: "pd.DataFrame", symbol: str | None = None) -> "pd.DataFrame":
+def a_row_a_bar(frame: "pd.DataFrame", problems: Problems, symbol: str | None = None) -> "pd.DataFrame":
     """Return bars with a row for each symbol and day, under the names that they have.
 
     Parameters
@@ -38,6 +39,8 @@ def a_row_a_bar(frame: "pd.DataFrame", symbol: str | None = None) -> "pd.DataFra
     frame : pandas.DataFrame
         A row a bar; or two-level columns, one of fields and one of symbols; or closes, a column a symbol. Days, and
         symbols too, may stand in the index.
+    problems : Problems
+        Takes the columns among those of symbols that are none.
     symbol : str, optional
         What the bars are of where nothing in them tells; else the frame's `attrs` may hold it.
     """
@@ -47,7 +50,7 @@ def a_row_a_bar(frame: "pd.DataFrame", symbol: str | None = None) -> "pd.DataFra
     frame = with_index(_stacked(_two_lines(frame)), BARS)
     found = places(frame.columns, BARS)
     if "date" in found and not found.keys() & {"symbol", "close"}:
-        frame = _melted(frame, found)
+        frame = _melted(frame, found, problems)
     return frame if symbol is None or "symbol" in found else frame.assign(symbol=symbol)
 
 
@@ -69,6 +72,8 @@ def own_index(frame: "pd.DataFrame") -> bool:
 
 def _kind(value: object) -> str:
     """Return what a value of an index without a known name is: a date, a symbol, or nothing."""
+    if re.match(r"\d+([./-])\d+\1\d", str(value)):
+        return "date"  # in whatever order
     with suppress(ValueError):
         return "date" if isinstance(value, (date, np.datetime64)) or exchange_day(str(value)) else ""
     return "symbol" if isinstance(value, str) else ""
@@ -100,14 +105,21 @@ def _stacked(frame: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(frame.stack("symbol", future_stack=True))
 
 
-def _melted(frame: "pd.DataFrame", found: dict[str, int]) -> "pd.DataFrame":
+def _melted(frame: "pd.DataFrame", found: dict[str, int], problems: Problems) -> "pd.DataFrame":
     """Return closes, a column a symbol, with a row for each symbol; as it is where columns are no symbols."""
     day = frame.columns[found["date"]]
     names = [name for name in frame.columns if name != day]
-    try:
-        symbols = [validate_symbol(name) for name in names]
-    except SymbolError:
+    symbols = [name for name in names if is_symbol(name)]
+    if max(len(found) - 1, len(names) - len(symbols)) * 2 > len(names):
         return frame
-    if len(found) - 1 > len(symbols) / 2 or any(name not in (name.upper(), name.lower()) for name in names):
-        return frame
+    for name in sorted({*map(str, names)} - {*symbols}):
+        problems.leave_out(f"column {name!r:.60}", "its name is no symbol")
+    frame = frame[[day, *symbols]]
     return frame.melt([day], var_name="symbol", value_name="close", ignore_index=False)
+
+
+def is_symbol(name: object) -> bool:
+    """Return whether a name, all in one case, may be a symbol."""
+    with suppress(SymbolError):
+        return isinstance(name, str) and name in {name.upper(), name.lower()} and validate_symbol(name) != ""
+    return False

@@ -218,6 +218,7 @@ class LiveBroker:
 
     def bars(self, symbol: str, days: int) -> "pd.DataFrame":
         """Return the last whole days, adjusted for splits; `adj_close` is so for dividends too, as CRSP computes it."""
+        self._asked = [*dict.fromkeys([*self._asked, canonical(symbol)])]
         self._begin([canonical(symbol)], quotes=False)
         known = self._known.get(canonical(symbol))
         rate = self._rates.get(known.currency) if known else None
@@ -229,16 +230,17 @@ class LiveBroker:
     def trouble(self) -> tuple[str, ...]:
         """What was wrong with what was asked for last, in words."""
         late = [symbol for symbol in self._asked if self._running(symbol) or self._running("")]
-        said = [self._troubles.get(symbol, "") for symbol in ("", *self._asked)]
+        said = []
+        if self._clock() < self._until:
+            said.append(f"{self.name} was asked too often, and is left alone until {self._until:%Y-%m-%d %H:%M} UTC.")
+        if late:
+            said.append(f"{self.name} has not answered yet for {', '.join(late)}; what is known of them may be older.")
+        said += [self._troubles.get(symbol, "") for symbol in ("", *self._asked)]
         said += [
             f"{symbol} means several things; {type(self).__name__}(names={{{symbol!r}: ...}}) tells {self.name} which."
             for symbol in self._asked
             if not self._is_clear(symbol)
         ]
-        if self._clock() < self._until:
-            said.append(f"{self.name} was asked too often, and is left alone until {self._until:%Y-%m-%d %H:%M} UTC.")
-        if late:
-            said.append(f"{self.name} has not answered yet for {', '.join(late)}; what is known of them may be older.")
         for symbol in self._asked:
             code = self._known[symbol].currency if symbol in self._known else "USD"
             if code not in self._rates:
@@ -287,7 +289,7 @@ class LiveBroker:
     def _ask_quotes(self, fetch: Callable[[Sequence[str]], Mapping[str, Quote]], symbols: Sequence[str]) -> None:
         with self._slots:
             try:
-                given = fetch([*map(self._own, symbols)])
+                given = {name: quote for name, quote in fetch([*map(self._own, symbols)]).items() if quote.price}
                 nothing = ", ".join(symbol for symbol in symbols if self._own(symbol) not in given)
                 self._quotes |= {symbol: given[self._own(symbol)] for symbol in symbols if self._own(symbol) in given}
                 self._troubles[""] = f"{self.name} gave no last trade of {nothing}." if nothing else ""

@@ -19,6 +19,8 @@ Level = Literal["fresh", "old", "stale"]
 
 TRADE_MINUTES = 20
 """So long a last trade is fresh, beside what its source lags."""
+AHEAD = dt.timedelta(days=1)
+"""A close that is later by more is none; an exchange's day may begin before UTC's."""
 STALE_DAYS = 5
 """A price is stale once more business days have passed since."""
 
@@ -227,6 +229,8 @@ def freshness(quote: Quote, now: dt.datetime) -> tuple[str, Level]:
     closed, level = close_age(quote.date, now)
     if quote.at is None:
         return closed, level
+    if quote.at - now > dt.timedelta(minutes=TRADE_MINUTES):
+        return "of a time to come", "stale"
     minutes = max(int((now - quote.at).total_seconds() // 60), 0)
     hours = minutes // 60
     age = f"{minutes or 'under 1'} min" if hours < 1 else f"{hours} h" if hours < 48 else f"{hours // 24:,} days"
@@ -243,6 +247,8 @@ def close_age(day: dt.date, now: dt.datetime) -> tuple[str, Level]:
     Days are UTC's. Holidays are not known: after one, the newest close is old.
     """
     today = now.astimezone(dt.UTC).date()
+    if day - today > AHEAD:
+        return f"close of {day}, a day to come", "stale"
     passed = np.busday_count(day, today) - np.is_busday(day)
     level: Level = "fresh" if passed <= 0 else "old" if passed <= STALE_DAYS else "stale"
     days = (today - day).days

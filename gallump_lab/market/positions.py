@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.lazy import np, pd, regex
 from gallump_lab.market.bars import Cells, Rates, as_frame, filled, source_name
-from gallump_lab.market.frames import MarketFileError, with_index
+from gallump_lab.market.frames import MarketFileError, is_symbol, with_index
 from gallump_lab.market.market_context import Portfolio, Position
 from gallump_lab.reading.columns import Names, places
 from gallump_lab.reading.numbers import CURRENCIES, currency, readings
@@ -44,7 +44,7 @@ _MEND = (
     "Price) per share, or Cost Basis for all."
 )
 _TOTAL = regex(r"(?i)(grand |account |sub-?|portfolio |positions? )?totals?\b|summe\b|gesamt")
-_CASH = regex(r"(?i)((core|settled|net|available) )?cash\b|\S+\*\*")
+_CASH = regex(r"(?i)((core|settled|net|available) )?cash\b|\S+\*\*|(verrechnungs|geld|giro)konto|(bar)?guthaben")
 _SWEEP = regex(r"(?i).*\b(money market|(cash|deposit) sweep)\b")
 _OPTION = regex(r"(?i)(?=.*\d)(.*\s)?(calls?|puts?)\b|.*\d\s+[CP]$|-?[A-Z]+ *\d{6}[CP]\d")
 _OCC = regex(r"[A-Z]{1,6} *\d{6}[CP]\d{8}")
@@ -138,7 +138,11 @@ def _held(frame: "pd.DataFrame", source: str) -> tuple[Cells, Counter[str]]:
         cells = [*map(filled, row)]
         labels = [next(filter(None, cells), None), *(cells[place] for place in texts)]
         what = "total rows" if any(_TOTAL.match(label or "") for label in labels) else ""
-        if not any(re.search(r"\d", cells[place] or "") for place in figures):
+        pair = [cells[there[name]] for name in ("symbol", "quantity") if name in there]
+        wordy = (
+            len(pair) == 2 and all(pair) and is_symbol(pair[0]) and not places(pair, POSITIONS)
+        )  # "ten" of KO is told
+        if not wordy and not any(re.search(r"\d", cells[place] or "") for place in figures):
             what = what or "lines without a position"
         passed.update([what] if what else [])
         kept.append(not what)

@@ -661,3 +661,13 @@ def test_what_is_named_outside_a_brokers_universe_is_not_asked_of_it_which_may_k
     assert ContextBuilder(broker).build([], "IBM or Palantir, or $SHOP?", []).missing == ("SHOP", "PLTR")
     assert "PLTR" not in asked
     assert {"IBM", "SHOP"} <= {*asked}
+
+
+def test_a_price_of_a_time_to_come_is_none_and_a_zone_ahead_is_forgiven():
+    now = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    ahead = {
+        day: freshness(Quote(symbol="A", date=day, price=1), now) for day in (date(2026, 12, 2), date(2027, 1, 27))
+    }
+    assert [*ahead.values()] == [("close of 2026-12-02", "fresh"), ("close of 2027-01-27, a day to come", "stale")]
+    trades = (Quote(symbol="A", date=now, price=1, at=now + timedelta(minutes=late)) for late in (10, 30))
+    assert [freshness(each, now) for each in trades] == [("under 1 min old", "fresh"), ("of a time to come", "stale")]

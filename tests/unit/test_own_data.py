@@ -92,7 +92,7 @@ def test_a_frame_is_a_lab_s_broker_and_nothing_later_than_its_clock_is_seen(tmp_
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        (bars(), r'lacks the column symbol; it has Open, High, .*Date\. .*given by symbol="AAPL"'),
+        (bars(), r'lacks the column symbol; it has Open, High, .*Date\. .*given by FrameBroker\(df, symbol="AAPL"\)'),
         (pd.DataFrame({"foo": [1], "Bar": [2]}), "lacks the columns symbol, date, close; it has foo, Bar. Bars have"),
         (pd.DataFrame({"date": DAYS, "Net Value": 1}), "lacks the columns symbol, close; it has date, Net Value"),
         (pd.DataFrame(), "it has nothing"),
@@ -402,3 +402,49 @@ def test_positions_alone_bring_no_prices_of_another_time(tmp_path):
     assert (broker.quotes(["AAPL"]), broker.symbols(), len(broker.bars("AAPL", 5))) == ({}, frozenset(), 0)
     _, line = ContextBuilder(broker).build([], "", []).portfolio_lines()
     assert line == "AAPL: 10 at entry unknown; no data, value unknown"
+
+
+@pytest.mark.parametrize("given", [pd.DataFrame, FrameBroker])
+def test_bars_of_days_to_come_wait_for_the_lab_s_clock_and_are_told(tmp_path, given):
+    closes, now = pd.DataFrame({"AAPL": [1.0, 2, 3]}, index=pd.bdate_range("2024-01-02", periods=3)), [DAYS[1]]
+    clock = lambda: now[0].tz_localize("UTC").to_pydatetime()  # noqa: E731
+    lab = Lab.open(tmp_path / "lab.duckdb", broker=given(closes), clock=clock)
+    assert "1 bar after 2024-01-03, the lab's day: not seen before." in repr(lab.broker)
+    assert lab.broker.quotes(["AAPL"])["AAPL"].price == 1
+    now[0] += pd.Timedelta(days=5)
+    assert lab.broker.quotes(["AAPL"])["AAPL"].price == 3
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda closes: closes.reset_index(),
+        lambda closes: closes.reset_index().rename(columns={"index": "Unnamed: 0"}),
+        lambda closes: closes.set_axis(closes.index.strftime("%d.%m.%Y")),
+        lambda closes: closes.assign(**{"My Fund": 1.0}),
+    ],
+)
+def test_closes_are_known_by_their_days_however_pandas_names_them_and_what_is_no_symbol_is_told(form):
+    closes = pd.DataFrame({"AAPL": [185.64, 184.25], "KO": 59.0}, index=pd.to_datetime(["2024-01-15", "2024-01-16"]))
+    with warnings.catch_warnings(record=True, action="always") as told:
+        broker = FrameBroker(form(closes))
+    assert broker.symbols() == {"AAPL", "KO"}
+    assert broker.data_date() == date(2024, 1, 16)
+    assert [str(each.message) for each in told] == (
+        ["your bars, column 'My Fund': its name is no symbol; left out."] if "My Fund" in form(closes) else []
+    )
+
+
+def test_closes_as_pandas_writes_them_to_a_file_are_read(tmp_path):
+    closes = pd.DataFrame({"AAPL": [185.64, 184.25], "KO": 59.0}, index=pd.to_datetime(["2024-01-15", "2024-01-16"]))
+    closes.to_csv(tmp_path / "closes.csv")
+    assert FileBroker(tmp_path / "closes.csv").symbols() == {"AAPL", "KO"}
+
+
+def test_a_quantity_in_words_is_told_and_cash_has_its_german_names(tmp_path):
+    text = (
+        "Bezeichnung;WKN;St\u00fcck;Kaufkurs;Kurswert\nKO;KO;ten;50;\nPepsi;PEP;2;90;\nVerrechnungskonto;;;;4.512,77\n"
+    )
+    broker = exported(tmp_path, text)
+    assert (held(broker), broker.portfolio().cash) == ({"PEP": (2, 90)}, 4512.77)
+    assert broker.problems == ("held.csv, line 2: St\u00fcck must be a number such as 1234.5, not 'ten'; left out.",)

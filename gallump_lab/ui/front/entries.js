@@ -33,6 +33,7 @@ async function plot(place, { words, spec, source }) {
   const drawn = make("div");
   place.replaceChildren(drawn);
   await embed(drawn, spec, { renderer: "svg", actions: false, ast: true });
+  place.scrollIntoView({ block: "nearest" });
 }
 
 /** A button that opens a chart below it; what it shows is asked for each time, so it is never old. */
