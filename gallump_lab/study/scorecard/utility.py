@@ -135,7 +135,7 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
         needs = asked_one.needs
         if not needs.evidence:
             continue
-        hot = pack(asked_one.hot, budget.hot)
+        hot = pack(asked_one.hot[ranks.config.layout], budget.hot)
         candidates = ranks.warm(name, place)
         warm = pack(candidates, budget.warm, passed_over=already_said(hot))
         more = pack(candidates, budget.warm + budget.cold, passed_over=already_said(hot))
