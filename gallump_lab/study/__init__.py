@@ -1,6 +1,7 @@
 """What-if on a snapshot of recorded conversations."""
 
 from gallump_lab.store import Snapshot
+from gallump_lab.study.advice import Advice, advise
 from gallump_lab.study.best import Best
 from gallump_lab.study.cited import Cited, cited
 from gallump_lab.study.cost import Cost, cost
@@ -16,6 +17,7 @@ from gallump_lab.study.usage import Tokens, tokens
 __all__ = [
     "GRID",
     "RETRIEVERS",
+    "Advice",
     "Best",
     "Cited",
     "Cost",
@@ -32,6 +34,7 @@ __all__ = [
     "Sweep",
     "Tokens",
     "ablations",
+    "advise",
     "cited",
     "cost",
     "insights",

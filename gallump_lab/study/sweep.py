@@ -313,10 +313,7 @@ class Sweep:
         check(priced, "usd_per_turn", f"left out, as {self._unpriced}", usd_per_turn)
         real = self.frame[self.real]  # these come first, so their places are the frame's
         values, spent = self.measured[objective], real[self.by].to_numpy()
-        clusters = np.array(self.ranks.conversations, str)
-        names = np.unique(clusters)
-        half = np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]
-        first = np.isin(clusters, names[half])
+        first = self.half(seed)
         worth = _mean(values[first])[self.real]
         within = (real["tokens"] <= tokens) & ((real["usd"] <= usd_per_turn) | (usd_per_turn == math.inf))
         fits = np.flatnonzero(within & (worth >= (least or 0)))
@@ -330,6 +327,14 @@ class Sweep:
             raise ValueError(" ".join([msg, *self.unexercised]))
         keys = (spent[fits], -worth[fits]) if least is None else (-worth[fits], spent[fits])
         return reported(self, objective, int(fits[np.lexsort(keys)[0]]), first, seed)
+
+    def half(self, seed: int = 0) -> NDArray[np.bool_]:
+        """Return of each question whether its conversation is of the half that chooses."""
+        clusters = np.array(self.ranks.conversations, str)
+        names = np.unique(clusters)
+        chosen = np.random.default_rng(seed).permutation(len(names))[: (len(names) + 1) // 2]
+        found: NDArray[np.bool_] = np.isin(clusters, names[chosen])
+        return found
 
     def budget(self, row: int) -> Budget:
         """Return a row's budget; what is not swept is as applied."""
