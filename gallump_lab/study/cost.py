@@ -111,17 +111,50 @@ class Cost:
         """
         good = isinstance(hot, Sequence) and len(hot) > 1 and all(isinstance(each, int) and each >= 0 for each in hot)
         check(good, "hot", "two or more budgets in tokens, such as [0, 2_000]", hot)
-        first = self.turns.iloc[0]
-        config, model = self.configs[first["config"]], str(first["model"])
+        config = self.configs[self.turns["config"].iloc[0]]
         budgets = [replace(config.budget, hot=each) for each in sorted({*hot})]
         given = {
             f"{layout} {budget.hot}": replace(config, layout=layout, budget=budget)
             for layout in layouts(config)
             for budget in budgets
         }
+        return pictures.dollars_by_hot(self._talked(given), config.budget.hot)
+
+    def tempo(self) -> Picture:
+        """Draw how long your questions lie apart, and a turn's dollars where the cache lasts 5 minutes and an hour.
+
+        What is drawn counts the talk, with WARM and COLD in full.
+        """
+        lives = {life: self._talked(self.configs, life=life) for life in get_args(Life)}
+        turns = next(iter(lives.values())).turns
+        gaps = turns.loc[turns["config"] == turns["config"].iloc[0], "gap"].dropna()
+        return pictures.own_tempo(gaps, lives)
+
+    def weights(self, tokens: Sequence[int] = (0, 1_000, 2_000, 4_000)) -> Picture:
+        """Draw a turn's dollars as HOT's budget grows beside those as more is thought: which weighs more.
+
+        It is the first configuration's, which counts the talk, with WARM and COLD in full.
+        """
+        config = self.configs[self.turns["config"].iloc[0]]
+        good = isinstance(tokens, Sequence) and len(tokens) > 1 and all(isinstance(n, int) and n >= 0 for n in tokens)
+        check(good, "tokens", "two or more numbers of tokens, such as [0, 2_000]", tokens)
+        budgets = {str(n): replace(config, budget=replace(config.budget, hot=n)) for n in sorted({*tokens})}
+        thinking = [self._talked({str(n): config}, thinking=n).frame for n in sorted({*tokens})]
+        named = {"HOT's budget": self._talked(budgets, thinking=0).frame, "thinking": pd.concat(thinking)}
+        rows = [
+            pd.DataFrame({"what": name, "tokens": sorted({*tokens}), "usd": found["usd_turn"].tolist()})
+            for name, found in named.items()
+        ]
+        return pictures.hot_or_thinking(pd.concat(rows))
+
+    def _talked(self, configs: Mapping[str, Config], **given: Any) -> "Cost":
+        """Count the talk under configurations, all else as here; a ValueError says where it has no price."""
         reply, thinking = self.assumed
-        found = cost(self.snapshot, given, models=model, life=self.life, reply=reply, thinking=thinking, talk=True)
-        return pictures.dollars_by_hot(found, config.budget.hot)
+        given = {"life": self.life, "reply": reply, "thinking": thinking, "models": self.turns["model"].iloc[0]} | given
+        found = cost(self.snapshot, configs, talk=True, **given)
+        if found.turns["usd"].isna().all():
+            raise ValueError(_no_price(given["models"]))
+        return found
 
     def __repr__(self) -> str:
         """Return what each configuration costs, how far predictions can be trusted, and what all rests on."""
@@ -282,11 +315,15 @@ def _words(
         elif not known.cache_from:
             words.append(f"It is not known below how many tokens {model} caches nothing: {LEAST:,} are assumed.")
         if turns.loc[turns["model"] == model, "usd"].isna().all():
-            words.append(f"No price is known for {model}: give one (Model.prices={{{model!r}: (USD in, USD out)}}).")
+            words.append(_no_price(model))
     if len(predicted):
         pairs = (f"{part} {predicted[f'predicted_{part}'].sum():,} for {predicted[part].sum():,}" for part in PROMPT)
         words.append(f"Of {counted(len(predicted), 'billed turns')} predicted for counted: {', '.join(pairs)} tokens.")
     return words + statistics.caution(one["session_id"])
+
+
+def _no_price(model: str) -> str:
+    return f"No price is known for {model}: give one (Model.prices={{{model!r}: (USD in, USD out)}})."
 
 
 def recorded(

@@ -1,9 +1,11 @@
 """A chart as a notebook shows it, and the studies' charts, each from the records that hold the figures."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from gallump_lab.brain.prices import usd
@@ -343,3 +345,56 @@ def dollars_by_hot(found: "Cost", applied: int) -> Picture:
     words = f"A turn's dollars for HOT from {least:,} to {most:,} tokens: {', '.join(ends)}"
     subtitle = "95% intervals by session; the dashed line is the budget in force"
     return picture(curve + rule, words, "What HOT's budget costs", subtitle)
+
+
+def own_tempo(gaps: "pd.Series[float]", lives: Mapping[str, "Cost"]) -> Picture:
+    """Draw how long questions lie apart, by what is still cached then, and a turn's dollars for each life of that."""
+    edges, held = [0, 1, 2, 3, 5, 10, 20, 30, 60], ["with either life", "with an hour alone", "with neither"]
+    place = np.digitize(gaps, edges) - 1
+    share = [float((place == each).mean()) if len(gaps) else 0.0 for each in range(len(edges))]
+    names = [*(f"{low}-{high}" for low, high in pairwise(edges)), f"{edges[-1]} or more"]
+    apart = pd.DataFrame({"minutes": names, "share": share, "there": [held[(e >= 5) + (e >= 60)] for e in edges]})
+    there = alt.Color("there:N", title="still cached", scale=alt.Scale(domain=held, range=SERIES[:2] + SERIES[3:4]))
+    x = alt.X("minutes:O", sort=names, title="minutes since the session's question before", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("share:Q", title="of questions", axis=alt.Axis(format="%"))
+    bars = alt.Chart(apart.round(DIGITS)).mark_bar().encode(x=x, y=y, color=there, tooltip=[*apart.columns])
+    paid = pd.concat([found.frame.assign(life=life) for life, found in lives.items()])
+    named = {"usd_turn": "usd", "usd_turn_low": "low", "usd_turn_high": "high"}
+    paid = paid[["config", "life", *named]].rename(columns=named).round(DIGITS + 2)
+    y = alt.Y("config:N", title=None, sort=[*paid["config"].unique()])
+    colour = alt.Color("life:N", title="cached for", scale=alt.Scale(domain=[*lives], range=SERIES[5:3:-1]))
+    offset = alt.YOffset("life:N", sort=[*lives])
+    base = alt.Chart(paid).encode(y=y, yOffset=offset, color=colour, tooltip=["config", "life", "usd"])
+    dots = _dots(base, alt.X("usd:Q", title="USD a turn, mean", scale=alt.Scale(zero=False)))
+    parts = bars.properties(width=520, height=180) & dots.properties(width=520, height={"step": 14})
+    of = [f"{name} {_held(rows[['life', 'usd']], 'usd', '.4f')}" for name, rows in paid.groupby("config", sort=False)]
+    late, later = (float((gaps >= each).mean()) for each in (5, 60))
+    told = f"{gaps.median():.1f} minutes between a session's questions (median); {late:.0%} 5 or more, {later:.0%} 60+"
+    title = alt.TitleParams("What your tempo means for the prompt cache", subtitle=told)
+    return Picture(
+        finished(parts.resolve_scale(color="independent").properties(title=title)),
+        f"{told}; USD a turn, cached for: {'; '.join(of)}",
+    )
+
+
+def hot_or_thinking(rows: pd.DataFrame) -> Picture:
+    """Draw a turn's dollars as HOT's budget grows beside those as more is thought, on one scale."""
+    names = [*rows["what"].unique()]
+    scale = alt.Scale(domain=names, range=[COLOURS["HOT"], PAID["thinking"]])
+    chart = (
+        alt.Chart(rows.round(DIGITS + 2))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("tokens:Q", title="tokens a turn"),
+            y=alt.Y("usd:Q", title="USD a turn, mean", scale=alt.Scale(zero=False)),
+            color=alt.Color("what:N", title=None, scale=scale),
+            tooltip=[*rows.columns],
+        )
+    )
+    most = int(rows["tokens"].max())
+    ends = rows.groupby("what", sort=False)["usd"].agg(["first", "last"])
+    more = (ends["last"] - ends["first"])[names]
+    words = f"From 0 to {most:,} tokens {names[0]} adds ${more.iloc[0]:.4f} to a turn, {names[1]} ${more.iloc[1]:.4f}"
+    if more.iloc[0] > 0:
+        words += f": a token of {names[1]} weighs {more.iloc[1] / more.iloc[0]:.1f} times one of {names[0]}"
+    return picture(chart, words, "What weighs more: HOT or thinking", "what thinking brings is not measured here")

@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from clock import Clock
 from messages_api import blocks, prompt_tokens
@@ -171,6 +172,16 @@ def test_the_sample_answers_in_dollars_for_each_layout_and_says_what_it_assumes(
     assert "single: $0.060 a session, cache read 1%, cache write 11%" in repr(found.plot())
     curve = found.curve([0, 4_000])
     assert "A turn's dollars for HOT from 0 to 4,000 tokens: single $0.0068 to $" in repr(curve)
+    tempo, weights = found.tempo(), found.weights([4_000, 0])
+    drawn = pd.concat(pd.DataFrame(rows) for rows in tempo.spec()["datasets"].values())
+    assert drawn.groupby("there")["share"].sum()["with an hour alone"] == pytest.approx(0.157, abs=0.01)
+    assert "3.4 minutes between a session's questions (median); 16% 5 or more, 0% 60+" in repr(tempo)
+    usd = [f"{value:.4f}" for value in frame["usd_turn"]]
+    assert f"single 5m {usd[0]}, 1h 0.0087; conversation 5m {usd[1]}, 1h " in repr(tempo)
+    assert "adds $0.0031 to a turn, thinking $0.0400: a token of thinking weighs 12." in repr(weights)
+    assert all(each.png().startswith(b"\x89PNG") for each in (tempo, weights))
+    with pytest.raises(ValueError, match="tokens must be two or more numbers of tokens"):
+        found.weights([1])
     hour = study.cost(snapshot, life="1h").frame.set_index("config")
     assert (hour["share_read"] > frame["share_read"]).all()
     budgets = {str(hot): Config(layout="conversation", budget=Budget(hot=hot)) for hot in (0, 1_000, 4_000)}
@@ -185,6 +196,8 @@ def test_of_unknown_models_no_cost_is_made_up(sampled):
     assert (local[["read", "written"]] == 0).all(axis=None)
     for words in ("Nothing is known of qwen3:8b's cache", "No price is known for qwen3:8b", "1,024 are assumed"):
         assert words in repr(found)
+    with pytest.raises(ValueError, match="No price is known for qwen3:8b: give one"):
+        found.tempo()
     priced = study.cost(snapshot, Config(model=Model(name="qwen3:8b", prices={"qwen3:8b": (1, 2)})))
     assert priced.turns["usd"].tolist() == pytest.approx(
         ((priced.turns["fresh"] + 2 * priced.turns["reply"]) / 1e6).tolist()
