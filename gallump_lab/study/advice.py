@@ -130,6 +130,7 @@ def advise(  # noqa: PLR0913 (what advice rests on)
         changes = _priced(snapshot, now, changes, model)
     best = next((each for each in changes if each.carried(margin)), None)
     retired, ids = _useless(swept, seed, priced=not lacks_price) if swept else (None, [])
+    retired = retired and replace(retired, turns=max((each.turns for each in changes), default=math.nan))
     retire = ids if retired and retired.carried(margin) else []
     rows = [each.row(margin, advised=each is best) for each in changes]
     rows += [retired.row(margin, advised=bool(retire))] if retired else []
@@ -138,6 +139,7 @@ def advise(  # noqa: PLR0913 (what advice rests on)
     near = best or next(iter(changes), None)
     surer = " ".join(lacking) or _surer(near, swept, margin)
     words = f"{_does(best, retired if retire else None)}.\nHow sure: {_sure(best, near, margin)}"
+    words += f"; without these insights {retired.judged(margin)}" if retired and retire else ""
     efforts = frame[frame["why"] == UNMEASURED]
     for effort in efforts.head(1).to_dict("records"):
         words += f"; {effort['change']} costs ${-effort['usd_turn']:.4f} a turn, and {UNMEASURED}"

@@ -51,7 +51,8 @@ class Change:
         value, *ends = self.turn if self.turn[0] >= 0 else (-each for each in self.turn)
         turn, month = ((value * n, min(ends) * n, max(ends) * n) for n in (1, self.turns))
         does = "saves" if self.turn[0] >= 0 else "costs"
-        return f"{does} ${shown(turn, '.4f')} a turn, ${shown(month, ',.2f')} a month"
+        monthly = f", ${shown(month, ',.2f')} a month" if self.turns > 0 else ""
+        return f"{does} ${shown(turn, '.4f')} a turn{monthly}"
 
     def judged(self, margin: float) -> str:
         """Return how sure it is, in words."""

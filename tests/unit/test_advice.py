@@ -151,6 +151,23 @@ def test_effort_is_never_advised_and_costs_what_it_is_assumed_to_think(tmp_path)
     assert not efforts["advised"].any()
 
 
+def test_insights_that_helped_nobody_are_to_be_retired_where_the_other_half_loses_nothing_without_them(tmp_path):
+    path = tmp_path / "lab.duckdb"
+    early = Lab.open(path, clock=lambda: START - timedelta(days=1))
+    said = ("What of that tea before?", "That was two before Monday.")
+    useless = [early.insights.add(text, kind="preference") for text in said]
+    lab = desk(path, 30, config=Config(budget=Budget(hot=4_000, warm=0, cold=200)))
+    found = study.advise(lab.snapshot(), model=SONNET)
+    row = found.frame[found.frame["change"].str.startswith("retire 2 insights")].squeeze()
+    assert found.retire == useless
+    assert row["advised"]
+    assert row["recall"] == 0
+    assert row["tokens"] > 0
+    assert 0 < row["usd_turn_low"] <= row["usd_month"]
+    assert "without these insights evidence recall +0.000" in str(found)
+    assert "retire 2 insights that helped no question of one half (Advice.retire): that saves $" in str(found)
+
+
 def test_what_cannot_be_used_is_refused_in_words(lab):
     snapshot = lab.snapshot()
     with pytest.raises(ValueError, match="margin must be a share of recall"):
