@@ -88,7 +88,8 @@ def context(  # noqa: PLR0913 (a moment's givens)
     )
 
     given = [symbol] if symbol else []
-    concerned = given if plain else about(view, question, given, symbols)
+    named = [] if plain else about(view, question, (), (*given, *symbols))
+    concerned = named or given
     ranked = recall.rank(con, view, question, symbols=concerned, moment=moment, settings=config.recall)
     ranked = recall.pinned_first(ranked, view, overrides.ids("passage"))
     most = recall.most(budget.warm)
@@ -102,7 +103,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
         learnt = cold.candidates(
             con,
             question,
-            symbols=frozenset(concerned if concerned != given else (*symbols, *given)),
+            symbols=frozenset(named or (*symbols, *given)),
             moment=moment,
             settings=config.cold,
             factor=factor,

@@ -60,6 +60,15 @@ def live_a_while(lab: Lab, now: list[datetime], turns: int, seed: int = 7) -> li
     return sent
 
 
+def test_a_question_about_one_of_the_watchlist_replays_byte_for_byte(tmp_path: Path) -> None:
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: START)
+    for symbol in ("IBM", "MSFT"):
+        lab.insights.add(f"Sells {symbol} in May", symbol=symbol)
+    reply = lab.ask("Where is my MSFT stop?", watchlist=["IBM", "MSFT"])
+    assert reply.prompt.session_context.insights == ["- MSFT, since 2012-01-03: Sells MSFT in May"]
+    assert study.replay(lab.snapshot()).frame["identical"].all()
+
+
 def test_turns_of_several_configurations_replay_byte_for_byte(tmp_path: Path) -> None:
     now = [START]
     lab = Lab.open(tmp_path / "lab.duckdb", clock=lambda: now[0])
