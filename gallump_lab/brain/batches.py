@@ -124,7 +124,7 @@ def submit(requests: Mapping[str, Request], model: "Model", stop: threading.Even
 
 def wait(batch: str, model: "Model", stop: threading.Event) -> bool:
     """Wait until a batch has ended, with a bar; return whether it has, for else it was stopped."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from gallump_lab.progress import progress
 
     def look(batches: Any) -> tuple[bool, int, int]:
         found = batches.retrieve(batch)
@@ -133,7 +133,7 @@ def wait(batch: str, model: "Model", stop: threading.Event) -> bool:
         return found.processing_status == "ended", done, done + counts.processing
 
     down, seconds = 0, PAUSES[0]
-    with tqdm(desc=f"Batch {batch}", unit=" requests") as bar:
+    with progress(desc=f"Batch {batch}", unit=" requests") as bar:
         while True:
             try:
                 (ended, bar.n, bar.total), down = _call(model, look, batch), 0

@@ -342,7 +342,7 @@ def _paid(answer: Answer) -> dict[str, Any]:
 
 def _progress(sessions: Sequence[str], *, quiet: bool) -> Any:
     """Return a progress bar over sessions; where it is not to be quiet, TQDM_DISABLE decides."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from gallump_lab.progress import progress
 
     hidden = {"disable": True} if quiet else {}
-    return tqdm(sessions, desc="Distilling", unit=" sessions", delay=1, **hidden)
+    return progress(sessions, desc="Distilling", unit=" sessions", delay=1, **hidden)

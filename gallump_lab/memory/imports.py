@@ -130,7 +130,7 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     DatasetError
         If a column that is needed is missing.
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from gallump_lab.progress import progress
 
     problems = Problems()
     waiting = _checked(table.messages(given, problems), times.naive(clock(), "clock()"), problems)
@@ -138,7 +138,7 @@ def messages(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetim
     with store.read() as con:
         fresh = _unknown(con, waiting)
     added: list[_Waiting] = []
-    with tqdm(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
+    with progress(total=len(fresh), desc="Importing", unit=" messages", unit_scale=True, delay=1) as bar:
         for batch in _batches(fresh):
             added += _stored(store, batch)
             bar.update(len(batch))

@@ -292,12 +292,12 @@ def registered(con: "DuckDBPyConnection", given: "Mapping[str, NDArray[Any]]") -
 
 def embed_all(store: Store, embedder: vectors.Embedder) -> int:
     """Embed every passage that a model has no code of yet; see `Lab.embed`."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from gallump_lab.progress import progress
 
     done = after = 0
     with store.read() as con:
         counted = con.execute(f"select count(*) from {_LACKING}", {"model": embedder.name, "after": 0}).fetchone()  # noqa: S608
-    with tqdm(
+    with progress(
         total=counted and counted[0], desc=f"Embedding ({embedder.name})", unit=" passages", unit_scale=True, delay=1
     ) as bar:
         while texts := _lacking(store, embedder.name, after, BATCH):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.models import price
 from gallump_lab.config import Config, Layout, Recall, zone
@@ -19,6 +18,7 @@ from gallump_lab.memory import labels, ledger, outdated, recall
 from gallump_lab.memory.records import ContextItem, check, not_embedded
 from gallump_lab.memory.signals import COLUMNS, SIGNALS
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.progress import progress
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
 from gallump_lab.study import workers
@@ -212,7 +212,7 @@ def rank(  # noqa: PLR0913 (what a study may choose)
         else workers.outcomes(snapshot, task, rows, executor, folder)
     )
     try:
-        done.extend(tqdm(outcomes, total=len(rows), desc="Ranking", unit=" questions", delay=2))
+        done.extend(progress(outcomes, total=len(rows), desc="Ranking", unit=" questions", delay=2))
     except KeyboardInterrupt:
         if not done:
             raise

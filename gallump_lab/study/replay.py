@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.models import price
@@ -22,6 +21,7 @@ from gallump_lab.memory.context import context, learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import TIERS, AsOf, ContextItem, SessionContext
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.progress import progress
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, times
 from gallump_lab.study.rank import checked_snapshot
@@ -365,7 +365,7 @@ def replay(
     corpus = Corpus(embedders)
     prepare(corpus, snapshot, (config or Config()).recall.embedder)
     with snapshot.read() as con:
-        wanted = tqdm(past_turns(con, turns), desc="Replaying", unit=" turns", delay=2)
+        wanted = progress(past_turns(con, turns), desc="Replaying", unit=" turns", delay=2)
         return Replay(turns=tuple(_again(con, corpus, turn, config) for turn in wanted), config=config)
 
 

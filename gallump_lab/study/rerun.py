@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab import tokens
 from gallump_lab.brain import batches
@@ -22,6 +21,7 @@ from gallump_lab.config import Config
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
+from gallump_lab.progress import progress
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
 from gallump_lab.study.rank import checked_snapshot
@@ -187,7 +187,7 @@ def rerun(  # noqa: PLR0913 (what may be asked for)
         if batched:
             return _batched(wanted, brain, words, taken)
         with contextlib.suppress(KeyboardInterrupt):
-            for turn in tqdm(wanted, desc="Asking", unit=" turns", delay=2):
+            for turn in progress(wanted, desc="Asking", unit=" turns", delay=2):
                 answer = brain.send(turn.prompt) if turn.prompt else None
                 stopped = answer is not None and answer.interruption is not None
                 why = "interrupted" if stopped else answer.ending if answer else turn.problem

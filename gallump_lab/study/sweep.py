@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.config import Budget, Layout
 from gallump_lab.memory.records import TIERS, check
+from gallump_lab.progress import progress
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import Best, dollars, reported, spoken
 from gallump_lab.study.rank import Rankings, checked_ranks
@@ -73,7 +73,7 @@ def sweep(
     checked_ranks(ranks)
     axes, found, laid_out = _axes(ranks, grid), [], _layouts(ranks, layouts)
     variants = [(layout, name) for name in (*ranks.retrievers, PERFECT) for layout in laid_out]
-    for place, asked in enumerate(tqdm(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
+    for place, asked in enumerate(progress(ranks.asked, desc="Sweeping", unit=" questions", delay=2)):
         needed, warm = Needed(asked.needs), {name: ranks.candidates(name, place) for _, name in variants}
         found.append([tally(needed, asked.hot[layout], warm[name], asked.cold, axes) for layout, name in variants])
     return Sweep(ranks, axes, found, variants)

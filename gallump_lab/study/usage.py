@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from gallump_lab.brain.answer import Usage
 from gallump_lab.brain.models import Price, price
@@ -16,6 +15,7 @@ from gallump_lab.config import Budget, Config, Model
 from gallump_lab.memory import records
 from gallump_lab.memory.context import learnt_factor, prepare
 from gallump_lab.memory.corpus import Corpus
+from gallump_lab.progress import progress
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, query, runs
 from gallump_lab.study import pictures
@@ -150,7 +150,7 @@ class Tokens:
         prepare(corpus, self.snapshot)
         with self.snapshot.read() as con:
             turns = [turn for turn in past_turns(con) if not turn.gone]
-            for turn in tqdm(turns, desc="Replaying", unit=" turns", delay=2):
+            for turn in progress(turns, desc="Replaying", unit=" turns", delay=2):
                 found = (turn.context(con, corpus, config, turn.token_factor) for config in presets)
                 used.append([records.used(each.slots) for each in found])
         rows = []

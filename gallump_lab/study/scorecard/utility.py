@@ -120,7 +120,7 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
     ValueError
         If the ranks do not reach so far.
     """
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from gallump_lab.progress import progress
 
     name = next(iter(ranks.retrievers))
     budget = ranks.config.budget if budget is None else budget
@@ -131,7 +131,7 @@ def utility(ranks: Rankings, budget: Budget | None = None) -> Utility:
         raise ValueError(msg)
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     losses: dict[int, list[tuple[float, float]]] = {}
-    for place, asked_one in enumerate(tqdm(ranks.asked, desc="Packing", unit=" questions", delay=2)):
+    for place, asked_one in enumerate(progress(ranks.asked, desc="Packing", unit=" questions", delay=2)):
         needs = asked_one.needs
         if not needs.evidence:
             continue
