@@ -79,7 +79,9 @@ class Rankings:
         """Return what WARM may hold of one question, in order, without rank and score; of `PERFECT` its evidence."""
         if retriever == PERFECT:
             return self.asked[place].needs.perfect
-        return [slot for slot in self.warm(retriever, place) if "far" not in slot.signals]
+        found, marks = self.found[retriever][place], self.outdated[retriever][place]
+        near = found[found[:, -1] == 0, 0].tolist()  # the last of `COLUMNS` is "far"
+        return [outdated.marked(self.passages[item], marks.get(item), self.factor) for item in near]
 
     def warm(self, retriever: str, place: int) -> list[ContextItem]:
         """Return one question's WARM candidates, ranked and scored, with those that are too far from it."""
