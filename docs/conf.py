@@ -7,7 +7,7 @@ author = "gallump_lab contributors"
 copyright = "gallump_lab contributors, MIT"  # noqa: A001 (Sphinx's name)
 version = release = _version("gallump-lab")
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton"]
 # Built from the checkout's root, so that a link from one page to another works here, in an editor and on a forge.
 root_doc = "docs/index"
 include_patterns = ["docs/**.md", "notebooks/*.ipynb", "tests/benchmarks/README.md", "data/README.md", "C*.md"]
@@ -21,13 +21,17 @@ suppress_warnings = [
 myst_heading_anchors = 3
 
 default_role = "literal"
-napoleon_google_docstring = False
+numpydoc_show_class_members = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the signature has them
 autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__init__"}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "gallump_lab"
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"navigation_with_keys": False, "show_prev_next": True, "header_links_before_dropdown": 6}
+html_static_path = ["style.css"]
+html_css_files = ["style.css"]
+html_context = {"default_mode": "auto"}
+html_theme_options = {"navigation_with_keys": False}
