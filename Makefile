@@ -39,7 +39,7 @@ check: $(INSTALLED) ## Check style and types
 
 docs: $(INSTALLED) ## Build the documentation's site from pages, notebooks and docstrings; a warning is an error
 	$(PY) -m sphinx -q -W --keep-going -c docs . docs/_build/html $(ARGS)
-	@echo "Open docs/_build/html/docs/index.html; on a remote machine: $(PY) -m http.server -d docs/_build/html"
+	@echo "Open docs/_build/html/docs/index.html; to serve it: $(PY) -m http.server -d docs/_build/html, then /docs/"
 
 bench: $(INSTALLED) ## Print the benchmarks' figures at small sizes; tests/benchmarks/README.md says how at large ones
 	$(UV) pip install --quiet --python $(PY) --constraint requirements.lock --group bench

@@ -52,6 +52,10 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
         assert not anchor or anchor in anchors(target), f"{path} has no heading {anchor}"
 
 
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
 @pytest.fixture
 def few(monkeypatch):
     """Let the sample hold what was said in its first months, so that studies take no time."""
