@@ -19,6 +19,7 @@ from gallump_lab.memory.records import AsOf, ContextItem, Message, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line
+from gallump_lab.reading.shown import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ class Recalled:
         if hot := sum(slot.reason == "in HOT" for slot in self.slots):
             head += f"; HOT shows {hot} of them already"
         lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)
-        return "\n".join([head, *filter(None, [self.notice]), *lines])
+        return visible("\n".join([head, *filter(None, [self.notice]), *lines]))
 
 
 _WORDS = {

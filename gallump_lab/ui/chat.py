@@ -14,6 +14,8 @@ from gallump_lab.config import Config, ConfigError
 from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.records import TIERS, Overrides
+from gallump_lab.memory.text import shared, terms
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
@@ -21,7 +23,7 @@ from gallump_lab.ui.answering import who
 from gallump_lab.ui.inspector import Inspecting, carried
 from gallump_lab.ui.running_turn import NEW, RunningTurn
 from gallump_lab.ui.strip import Strip, asked
-from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, plain, records, visible, words
+from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, parts, plain, records, words
 
 if TYPE_CHECKING:
     from gallump_lab.lab import Lab
@@ -199,7 +201,10 @@ class ChatWidget(Inspecting):
 
     def _sessions(self, search: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = plain(records(self.lab.history(search)))
-        return found
+        about = terms(search)
+        return [
+            {**row, "found": parts(said, shared(said, about))} if (said := row.get("found")) else row for row in found
+        ]
 
     def _on_sync(self, view: str, newest: int) -> None:
         """Send what another notebook has added to the lab meanwhile, and spent."""

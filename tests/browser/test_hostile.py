@@ -96,11 +96,9 @@ def unharmed(notebook):
 
 
 def shown(text):
-    """Give text as the chat shows it: what would act unseen is replaced by signs."""
-    signs = {code: 0x2400 + code for code in range(0x20) if code not in b"\t\n"}
-    return text.translate(
-        signs | {ord(each): "\ufffd" for each in text if unicodedata.category(each) == "Cf"} | {0x9B: "\ufffd"}
-    )
+    """Give text as the chat shows it: what would act unseen stands as its escape."""
+    acts = {each for each in text if unicodedata.category(each) in {"Cc", "Cf"}} - {"\t", "\n"}
+    return text.translate({ord(each): ascii(each)[1:-1] for each in acts})
 
 
 def test_in_questions_replies_recommendations_and_decisions(notebook, claude, unharmed):

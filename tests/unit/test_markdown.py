@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab.brain.citations import Citation
-from gallump_lab.ui.widget import Growing, render, visible
+from gallump_lab.reading.shown import visible
+from gallump_lab.ui.widget import Growing, render
 
 
 def test_dollar_amounts_stay_as_they_were_written() -> None:
@@ -65,7 +66,14 @@ def test_hostile_text_is_shown_and_does_nothing(hostile: str) -> None:
 
 
 def test_terminal_escapes_and_direction_overrides_become_visible_signs() -> None:
-    assert visible("\x1b[31mred\x07 \u202egnp.exe\ttab\nline\x85") == "␛[31mred␇ \ufffdgnp.exe\ttab\nline\ufffd"
+    acts = {
+        "\x1b[31mred\x07": r"\x1b[31mred\x07",
+        " \u202egnp.exe": r" \u202egnp.exe",
+        "\ttab\nline\x85": "\ttab\nline\\x85",
+    }
+    assert {text: visible(text) for text in acts} == acts
+    for readable in ("\U0001f469\u200d\U0001f52c", "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627"):
+        assert visible(readable) == readable
     assert "\u202e" not in render("a \u202e b")
 
 

@@ -252,5 +252,6 @@ function listed(row, here, tell) {
     forgetting("this session", () => tell({ type: "forget", message: null, session: row.session_id })),
   );
   const spans = said.filter(Boolean).map((words) => make("span", {}, words));
-  return make("li", {}, open, make("p", { class: "gl-facts" }, ...spans), actions);
+  const found = row.found && make("p", { class: "gl-text", dir: "auto" }, ...parted(row.found));
+  return make("li", {}, open, found, make("p", { class: "gl-facts" }, ...spans), actions);
 }
