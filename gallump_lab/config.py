@@ -327,9 +327,9 @@ class Config(_Settings):
     its dates in full. That costs a call more; `lab.preview` tells how much, and the turn records what came."""
     template: Template = "default"
     """Which prompt template: "default", or "guide" for the integration guide's text."""
-    layout: Layout = "single"
-    """How a prompt is laid out: "single", all of it in one message; or "conversation", the session as the turns that it
-    had, with what changes from turn to turn after it."""
+    layout: Layout = "conversation"
+    """How a prompt is laid out: "conversation", the session as the turns that it had, with what changes from turn to
+    turn after it; or "single", all of it in one message, as always with the template "guide"."""
     session_minutes: float = _number(30, 0.01, 60 * 24 * 366)
     """Minutes without a message after which a session has ended."""
     time_zone: str | None = None
@@ -337,10 +337,8 @@ class Config(_Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(
-            self.template == "default" or self.layout == "single",
-            'Config.layout must be "single" with the template "guide", whose text is one string.',
-        )
+        if self.template == "guide":
+            object.__setattr__(self, "layout", "single")
         if self.time_zone is not None:
             zone(self.time_zone)
 

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import dropwhile
+from itertools import dropwhile, groupby
 from typing import Any, Literal, NamedTuple, Self
 
 from gallump_lab import tokens
@@ -105,7 +105,7 @@ class Prompt:
     sections: tuple[Section, ...]
     slots: tuple[ContextItem, ...]
     template: str
-    """The template's name and a hash of its fixed text; a layout that is not the default's stands in it too."""
+    """The template's name and a hash of its fixed text; the layout "conversation" stands in it too."""
     turns: tuple[Turn, ...] = ()
     """The session's turns that are sent as such, oldest first."""
     previous: str | None = None
@@ -188,8 +188,29 @@ def _around(section: Section, parts: "_Parts", session: SessionContext, factor: 
     return sum(tokens.scaled(tokens.count(name), factor) for name in named)
 
 
-def _turn(slot: ContextItem) -> Turn:
-    return slot.role or "user", clean(slot.line)
+def _turns(said: Iterable[ContextItem]) -> list[Turn]:
+    """Return what HOT keeps, in its order, as turns; passages of one message are one."""
+    messages = (list(parts) for _, parts in groupby(said, key=_placed))
+    return [(parts[0].role or "user", clean("".join(part.line for part in parts))) for parts in messages]
+
+
+def _placed(slot: ContextItem) -> int:
+    """Return which message something of HOT's is of."""
+    return slot.item_id if slot.message_id is None else slot.message_id
+
+
+def _by_hand(place: int, message: Mapping[str, Any]) -> ContextItem:
+    """Return a message of a context that was made by hand as what HOT keeps, ranked as its line is."""
+    role, said = message["role"], message["message"]
+    given: dict[str, Any] = {
+        "item_id": place,
+        "message_id": None,
+        "rank": -place,
+        "role": role,
+        "text": said,
+        "line": said,
+    }
+    return ContextItem(tier="hot", kind="message", tokens=0, kept=True, reason="kept", **given)
 
 
 class _Line(NamedTuple):
@@ -212,12 +233,16 @@ class PromptBuilder:
         "guide": one string, with the integration guide's exact text and cuts.
     budget : Budget
         Its window and reply bound the whole prompt.
-    layout : {"single", "conversation"}
-        "single": all of it in one message; "conversation": HOT as the turns that it was, and the records after it.
+    layout : {"conversation", "single"}
+        "conversation": HOT as the turns that it was, and the records after it; "single": all of it in one message, as
+        always with the template "guide".
     """
 
-    def __init__(self, template: Template = "default", budget: Budget | None = None, layout: Layout = "single") -> None:
-        self._guide, self._budget, self._turns = template == "guide", budget or Budget(), layout == "conversation"
+    def __init__(
+        self, template: Template = "default", budget: Budget | None = None, layout: Layout = "conversation"
+    ) -> None:
+        self._guide, self._budget = template == "guide", budget or Budget()
+        self._turns = layout == "conversation" and not self._guide
         self._tools_for: str | None = None
         self._cites = False
         self._header = HEADER.replace("The user's turn", "The user's last turn") if self._turns else HEADER
@@ -269,7 +294,7 @@ class PromptBuilder:
             cut |= {("hot", slot.rank) for slot in session_context.slots if slot.tier == "hot" and slot not in said}
         return Prompt(
             sections=tuple(sections),
-            turns=tuple(map(_turn, said)),
+            turns=tuple(_turns(said)),
             cites=self._cites,
             slots=tuple(
                 replace(slot, kept=False, reason="over window") if slot.kept and (slot.tier, slot.rank) in cut else slot
@@ -324,7 +349,7 @@ class PromptBuilder:
         ]
         if self._cites:
             found = [replace(each, tokens=each.tokens + _around(each, parts, session, factor)) for each in found]
-        if said := [*map(_turn, self._said_in(parts, session))]:
+        if said := _turns(self._said_in(parts, session)):
             text = "\n\n".join(f"{role.capitalize()}: {words}" for role, words in said)
             cost = sum(tokens.scaled(tokens.count(words) + TURN, factor) for _, words in said)
             found.insert(len(fixed) + 1, Section(name="hot", text=text, tokens=cost, place="turns"))
@@ -336,8 +361,9 @@ class PromptBuilder:
     def _said_in(self, parts: _Parts, session: SessionContext) -> list[ContextItem]:
         """Return what is sent as turns: what HOT keeps, from a question of the analyst's on."""
         left = {line.rank for line in parts["hot"] if line.text.strip()} if self._turns else ()
-        said = [slot for slot in session.slots if slot.tier == "hot" and slot.kept and slot.rank in left]
-        return [*dropwhile(lambda slot: slot.role != "user", sorted(said, key=lambda slot: slot.item_id))]
+        slots = session.slots or map(_by_hand, range(len(session.current_messages)), session.current_messages)
+        said = [slot for slot in slots if slot.tier == "hot" and slot.kept and slot.rank in left]
+        return [*dropwhile(lambda slot: slot.role != "user", sorted(said, key=lambda s: (_placed(s), s.item_id)))]
 
     def _listed(self, heading: str, lines: Sequence[_Line]) -> str:
         note = [_NOTES[heading]] if heading in _NOTES and not self._guide else []

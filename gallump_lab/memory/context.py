@@ -83,10 +83,7 @@ def context(  # noqa: PLR0913 (a moment's givens)
     budget, plain = config.budget, config.template == "guide"
     view = corpus.at(con, moment, config.recall.embedder)
     said, number, found = hot.hot(con, view, session_id, moment, config, factor, overrides.excluded)
-    standing = pack(
-        found, sys.maxsize if budget.hot_messages else budget.hot, most=budget.hot_messages, excluded=overrides.excluded
-    )
-
+    standing = pack(found, sys.maxsize if budget.hot_messages else budget.hot, excluded=overrides.excluded)
     given = [symbol] if symbol else []
     named = [] if plain else about(view, question, (), (*given, *symbols))
     concerned = named or given

@@ -1,7 +1,9 @@
 """HOT: the newest of the current session, as passages of a section or as the turns that it had."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from gallump_lab import tokens
@@ -31,7 +33,7 @@ def hot(  # noqa: PLR0913, PLR0917 (a moment's givens)
 
     Candidates are the messages' passages: the newest message first, within one from its first passage on, so that a
     message that does not fit whole is shown up to the sentence where the budget ends. With `hot_characters` a message
-    is one part, cut to so many characters, as the guide cuts it.
+    is one part, cut to so many characters, as the guide cuts it. In the layout "conversation" they are turns.
     """
     if session_id is None:
         return [], 0, []
@@ -54,7 +56,7 @@ def hot(  # noqa: PLR0913, PLR0917 (a moment's givens)
     if config.layout == "conversation":
         said = con.execute(_SAID, [session_id, moment.seen_message, until]).fetchall()
         begun = {said[place][0] for place in starts((each[1:] for each in said), budget.hot_step)}
-        items = _turns(shown, begun, factor, excluded)
+        items = _turns(view, shown, begun, factor, excluded)
     else:
         items = _cut(shown, budget.hot_characters, factor) if budget.hot_characters else _passages(view, shown, factor)
     return newest[::-1], rows[0][-1] if rows else 0, items
@@ -90,26 +92,55 @@ TURN = 4
 
 
 def _turns(
-    newest: Sequence[Message], begun: Collection[int], factor: float, excluded: Collection[Item]
+    view: View, newest: Sequence[Message], begun: Collection[int], factor: float, excluded: Collection[Item]
 ) -> list[ContextItem]:
     """Return messages as candidates for turns, the newest first.
 
     Those between two starts stand in the prompt together or not at all: the newest of them costs what all do, and the
-    others nothing more.
+    others nothing more. Since the newest start may be farther back than the budget goes, what follows it is offered
+    question by question, and the newest question with its reply in passages, the beginnings of both first.
     """
     items: list[ContextItem] = []
-    together: list[ContextItem] = []
+    together: list[Message] = []
+    recent = True
     for message in newest:
-        line = f"{message.text}{text.ending(message.state, '')[0]}"
+        together.append(message)
+        start = message.message_id in begun
+        if not start and not (recent and message.role == "user"):
+            continue
+        if items:
+            found = [item for each in together for item in _whole(each, factor)]
+            paid = [item for item in found if ("message", item.item_id) not in excluded]
+            cost = sum(item.tokens for item in paid)
+            found = [replace(item, tokens=cost if item is paid[0] else 0) if paid else item for item in found]
+        else:
+            parts = (enumerate(_parts(view, each, factor)) for each in reversed(together))
+            found = [item for _, item in sorted(chain.from_iterable(parts), key=itemgetter(0))]
+        items += found
+        together, recent = [], recent and not start
+    return [replace(item, rank=rank) for rank, item in enumerate(items, 1)]
+
+
+def _whole(message: Message, factor: float) -> Iterator[ContextItem]:
+    """Give a message as one candidate; of a note of the offline analyst only what it found, if anything."""
+    if said := text.remembered(message.text).strip():
+        line = f"{said}{text.ending(message.state, '')[0]}"
         cost = tokens.scaled(tokens.count(line) + TURN, factor)
-        given = {"tier": "hot", "kind": "message", "item_id": message.message_id, "line": line}
-        together.append(message.item(message.text, rank=len(items) + len(together) + 1, tokens=cost, **given))
-        if message.message_id in begun:
-            paid = [item for item in together if ("message", item.item_id) not in excluded]
-            whole = sum(item.tokens for item in paid)
-            items += [replace(item, tokens=whole if item is paid[0] else 0) if paid else item for item in together]
-            together = []
-    return items
+        given = {"kind": "message", "item_id": message.message_id, "line": line, "tokens": cost}
+        yield message.item(message.text, tier="hot", rank=0, **given)
+
+
+def _parts(view: View, message: Message, factor: float) -> Iterator[ContextItem]:
+    """Give a message's passages as candidates whose lines, one after the other, are those of the whole message."""
+    end = 0
+    for item in view.of_message(message.message_id):
+        start, stop, _ = view.spans[item].tolist()
+        said, rest = message.text[start:stop], message.text[stop:]
+        apart = "\n" if message.text.startswith(text.NOTE) else message.text[end:start]
+        line = f"{apart if end else ''}{said}{text.ending(message.state, rest)[0]}"
+        cost = tokens.scaled(tokens.count(line) + (0 if end else TURN), factor)
+        yield message.item(said, tier="hot", kind="passage", item_id=item, rank=0, line=line, tokens=cost)
+        end = stop
 
 
 def _passages(view: View, newest: Sequence[Message], factor: float) -> list[ContextItem]:

@@ -285,6 +285,11 @@ def passages(text: str) -> list[Passage]:
     return found
 
 
+def remembered(text: str) -> str:
+    """Return what a message says; of a `NOTE`, what it found."""
+    return "\n".join(_FOUND.findall(text)) if text.startswith(NOTE) else text
+
+
 def _cost(text: str) -> int:
     return tokens.count(indented(text) + "\n")
 

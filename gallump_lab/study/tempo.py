@@ -122,11 +122,15 @@ def _as_turns(said: list[Said], budget: Budget, factor: float, questions: list[i
     blocks = [Block("messages", each.message_id, scaled(each.tokens + TURN, factor)) for each in said]
     ends = [*accumulate((block.tokens for block in blocks), initial=0)]
     begun, found = starts(((each.role, each.tokens) for each in said), budget.hot_step), _Hot()
+    asked = [place for place, each in enumerate(said) if each.role == "user"]
     for place in questions:
-        fits = (each for each in begun if each < place and ends[place] - ends[each] <= budget.hot)
+        newest = max((each for each in begun if each < place), default=place)
+        may = [each for each in asked if each < place and (each >= newest or each in begun)]
+        fits = (each for each in may if ends[place] - ends[each] <= budget.hot)
         first = next((each for each in fits if place - each <= (budget.hot_messages or place)), place)
         shown = blocks[first:place]
-        found.append(([*shown[:-1], *(block._replace(marked=True) for block in shown[-1:])], 0))
+        cut = min(ends[place] - ends[may[-1]], budget.hot) if may and not shown else 0
+        found.append(([*shown[:-1], *(block._replace(marked=True) for block in shown[-1:])], cut))
     return found
 
 

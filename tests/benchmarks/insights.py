@@ -78,7 +78,8 @@ def opened(part: Dataset, folder: Path, *, given: bool) -> Lab:
 
 
 def judged(lab: Lab) -> Any:
-    """Judge a lab's insights, in cl100k tokens."""
+    """Judge a lab's insights beside HOT as one message, in cl100k tokens."""
+    lab.apply(replace(lab.config, layout="single"))
     snapshot = lab.snapshot()
     return study.insights(snapshot, study.rank(snapshot, hot=2_000, warm=700, cold=200, model=OFFLINE))
 

@@ -58,7 +58,8 @@ def test_a_reply_is_stopped_while_a_cell_runs_another_streams_in_and_a_page_load
     expect(notebook.box).to_be_focused()
     expect(notebook.box).to_have_value("")
     notebook.ask("And what did I ask before?")
-    expect(notebook.replies.nth(2)).to_contain_text("What is a fair range for AAPL?")
+    expect(notebook.replies.nth(2)).to_contain_text("You asked: And what did I ask before?")
+    assert claude.requests[-1].body["messages"][2]["content"] == "What is a fair range for AAPL?"
 
     hold.clear()
     claude.queue([start(), *text("A settled block.\n\nAn open ", hold, "block."), *end()])

@@ -74,20 +74,20 @@ def test_turns_that_stand_together_are_told_of_and_the_facts_say_what_the_cache_
     hot = panel.locator("details[data-tier=hot]")
     hot.locator("summary").first.click()
     turns = hot.locator("> ul > .gl-slot")
-    expect(turns).to_have_count(6)
-    expect(turns.first).to_contain_text(re.compile(r"\d+ tokens, with the turns below"))
-    expect(turns.nth(1)).to_contain_text("counted with the turn above")
+    expect(turns).to_have_count(8)  # the newest question and its reply in passages
+    expect(turns.nth(4)).to_contain_text(re.compile(r"\d+ tokens, with the turns below"))
+    expect(turns.nth(5)).to_contain_text("counted with the turn above")
     expect(hot).not_to_contain_text("0 tokens,")
-    panel.get_by_label("HOT budget").fill("500")
+    panel.get_by_label("HOT budget").fill("10")
     expect(hot).to_contain_text("nothing, no room left in the budget")
-    expect(hot.get_by_text("Not in, and why (6)")).to_be_visible()
+    expect(hot.get_by_text("Not in, and why (8)")).to_be_visible()
 
     notebook.open(
         "lab.apply(replace(lab.config, model=replace(lab.config.model, tools='never')))\nlab.chat()",
         "lab.explore('And now?', session_id=lab.transcript()[-1]['session_id'])",
     )
     explorer = notebook.page.get_by_role("region", name="Explorer")
-    expect(explorer.locator("details[data-tier=hot]")).to_contain_text("HOT: 6 kept")
+    expect(explorer.locator("details[data-tier=hot]")).to_contain_text("HOT: 8 kept")
     explorer.get_by_label("HOT budget").fill("0")
     expect(explorer.locator("details[data-tier=hot]")).not_to_contain_text("kept,")
     notebook.ask("And now?")

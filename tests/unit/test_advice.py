@@ -12,7 +12,7 @@ from gallump_lab import Budget, Config, Lab, study
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SONNET = "claude-sonnet-5-5"
 WORDS = "stop level trend volume close sector earnings margin risk size entry target hedge cash week".split()
-LARGE = Config(budget=Budget(hot=4_000, warm=200, cold=0))
+LARGE = Config(budget=Budget(hot=4_000, warm=200, cold=0), layout="single")
 
 
 def desk(path, sessions, turns=10, *, minutes=3, labels=True, config=LARGE):

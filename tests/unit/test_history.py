@@ -293,7 +293,7 @@ def test_a_reply_that_broke_off_is_marked_in_later_prompts(lab: Lab, clock: Cloc
         clock.now += timedelta(hours=1)
         later = lab.ask("What of the giraffe gap?").prompt
     broken = "ssistant: The giraffe gap closes. Half of\n [broken off]"
-    assert f"A{broken}\n\nCurrent User Input" in here.user
+    assert f"A{broken}\n\n" in here.text
     assert f"a{broken}" in later.user
     assert "Whole.\n [" not in later.user
     cost = {tier: sum(s.tokens for s in later.slots if s.kept and s.tier == tier) for tier in ("warm", "cold")}

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from messages_server import MessagesServer, Status, cited, end, say, start
 
-from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
+from gallump_lab import Budget, Config, Lab, Model, study
+from gallump_lab.brain.prompt import PromptBuilder
 from gallump_lab.market import FileBroker
+from gallump_lab.market.market_context import MarketContext
+from gallump_lab.memory.records import SessionContext
 from gallump_lab.ui.inspector import carried
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -72,9 +75,41 @@ def test_the_cache_is_read_for_as_long_as_the_session_begins_alike(tmp_path, ser
     assert (late.usage.cache_read_tokens, late.usage.cache_write_tokens > 0) == (0, True)  # it lasts five minutes
 
 
-def test_the_guides_template_is_one_string():
-    with pytest.raises(ConfigError, match='template "guide", whose text is one string'):
-        Config(layout="conversation", template="guide")
+def test_a_context_made_by_hand_is_sent_as_its_turns_too_and_the_oldest_go_first():
+    said = [{"role": role, "message": f"{role} {i}"} for i in range(3) for role in ("user", "assistant")]
+    context = SessionContext(current_messages=said)
+    whole = PromptBuilder().build_trading_prompt("Well?", MarketContext(), context)
+    assert whole.turns == tuple((each["role"], each["message"]) for each in said)
+    held = Budget(hot=0, warm=0, cold=0, window=whole.tokens, reply=1)
+    cut = PromptBuilder(budget=held).build_trading_prompt("Well?", MarketContext(), context)
+    assert cut.turns == whole.turns[2:]
+
+
+def test_what_is_longer_than_hot_begins_in_it_and_whole_it_is_sent_as_it_was_said(tmp_path, clock):
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=clock)
+    session = lab.sessions.get_or_create_session()
+    rows = "My giraffe plan.\n\n" + "\n".join(f"Row {i} holds {i * 7} giraffes.  They are tall.  " for i in range(200))
+    said = [("user", "Which zoo?"), ("assistant", "The north one."), ("user", rows), ("assistant", "Noted. " * 300)]
+    for role, words in said:
+        lab.sessions.add_message(session, role, words)
+    sent = {hot: lab.preview("And now?", session_id=session, config=held(hot)).prompt.turns for hot in (600, 20_000)}
+    assert sent[20_000] == tuple((role, words.strip()) for role, words in said)
+    (_, pasted), (_, noted) = sent[600]
+    assert rows.startswith(pasted.strip())
+    assert said[-1][1].startswith(noted.strip())
+    assert min(len(pasted), len(noted)) > 200
+    few = lab.preview("And now?", session_id=session, config=held(4)).prompt
+    assert few.turns == ()
+
+
+def held(hot):
+    return Config(budget=Budget(hot=hot))
+
+
+def test_the_default_is_the_conversation_and_the_guides_template_is_one_string():
+    assert Config().layout == "conversation"
+    assert PromptBuilder().template == PromptBuilder.of(Config()).template
+    assert Config.guide().layout == Config(layout="conversation", template="guide").layout == "single"
 
 
 @pytest.mark.parametrize("citations", [False, True])
@@ -98,7 +133,7 @@ def test_a_larger_budget_keeps_all_that_a_smaller_one_does_and_begins_at_a_quest
         found = talked.preview("And now?", session_id=talked.sid, config=config)
         said = [slot for slot in found.slots if slot.tier == "hot" and slot.kept]
         assert sum(slot.tokens for slot in said) <= hot
-        assert len(found.prompt.turns) == len(said)
+        assert len(found.prompt.turns) == len({slot.message_id for slot in said})
         assert not said or found.prompt.turns[0][0] == "user"
         kept.append({slot.item_id for slot in said})
     assert kept[0] <= kept[1]
@@ -190,7 +225,7 @@ def test_the_share_of_cited_tokens_is_told_by_tier_signal_and_insight(tmp_path, 
 
 def test_without_citations_shared_words_stand_in_and_are_named(talked):
     found = study.cited(talked.snapshot())
-    assert (found.by, set(found.frame["tier"])) == ("shared words", {"hot", "warm"})
+    assert (found.by, set(found.frame["tier"])) == ("shared words", {"hot"})  # the talk fits HOT whole
     assert "no reply was asked to cite" in repr(found)
 
 

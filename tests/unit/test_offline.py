@@ -126,8 +126,7 @@ def test_of_a_note_only_what_it_found_is_remembered(tmp_path):
     ]
     assert len(found) == 2
     second = lab.ask("Go on?", watchlist=["AAPL"], session_id=first.session_id)
-    hot = next(section.text for section in second.prompt.sections if section.name == "hot")
-    assert hot.splitlines()[2:] == ["User: My stop on AAPL is at 430.", f"Assistant: {found[0]}", f" {found[1]}"]
+    assert second.prompt.turns == (("user", "My stop on AAPL is at 430."), ("assistant", "\n".join(found)))
     recalled = lab.recall("Offline analyst: no model was asked, fixed rules, MSFT closed, the portfolio, AAPL stop")
     assert {slot.text for slot in recalled.slots} <= {"My stop on AAPL is at 430.", "Go on?", *found}
     assert study.replay(lab.snapshot()).frame["identical"].all()

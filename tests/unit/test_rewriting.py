@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from clock import Clock
 from messages_models import MODELS, known
 from messages_server import DROP, Status, say, start, text
 
-from gallump_lab import Config, ConfigError, Lab, Model, study
+from gallump_lab import Budget, Config, ConfigError, Lab, Model, study
 from gallump_lab.brain import claude, rewriting
 from gallump_lab.brain.answer import ModelError
 from gallump_lab.ui.inspector import carried
@@ -61,14 +62,14 @@ def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analys
     server.queue(say(f"\n{TOLD}\n", usage={"input_tokens": 300}), say("At 420.", usage={"input_tokens": 1_000}))
     reply = lab.ask("Where is it, since last week?", session_id=first.session_id)
     before, sent = (request.body for request in server.requests[-2:])
-    assert "I bought AAPL; a trailing stop it is." in before["messages"][0]["content"]
+    assert "\n User: I bought AAPL; a trailing stop it is.\n Assistant: " in before["messages"][0]["content"]
     assert "Monday, 2026-03-02" in before["messages"][0]["content"]
     assert "tools" not in before
     facts = known(before["model"])
     assert before["max_tokens"] == rewriting.REPLY + (rewriting.THINKING if facts and facts.thinks else 0)
     assert before.get("output_config") == ({"effort": "low"} if facts and facts.efforts else None)
-    assert "Current User Input:\n> Where is it, since last week?" in sent["messages"][0]["content"]
-    assert TOLD not in sent["messages"][0]["content"]
+    assert "Current User Input:\n> Where is it, since last week?" in sent["messages"][-1]["content"]
+    assert TOLD not in str(sent["messages"])
     assert "The giraffe rule" in recalled(reply)
     assert (reply.rewritten, reply.notice) == (TOLD, None)
     assert lab.turns["rewritten"].tolist()[1] == TOLD
@@ -81,6 +82,15 @@ def test_recall_looks_for_the_rewritten_question_and_the_prompt_shows_the_analys
     assert took["cost_usd"] == pytest.approx((300 * 2 + 20 * 10) / 1e6)
     assert lab.spent_today == pytest.approx(lab.turns["cost_usd"].sum())
     assert study.tokens(lab.snapshot(), PRICED).turns["cost"].tolist() == pytest.approx(lab.turns["cost_usd"].tolist())
+
+
+def test_of_a_long_reply_before_it_the_beginning_is_shown(lab, server):
+    server.queue(say("Buy the giraffe. " + "It is tall. " * 1_000), say(TOLD), say("Yes."))
+    lab.apply(configured(server, rewrite=False))
+    session = lab.ask("What of zoos?").session_id
+    lab.apply(replace(configured(server), budget=Budget(hot=20_000)))
+    lab.ask("Why that one?", session_id=session)
+    assert "\n Assistant: Buy the giraffe." in server.requests[1].body["messages"][0]["content"]
 
 
 def test_replays_and_studies_take_it_as_recorded_whatever_is_configured(lab, server):

@@ -124,4 +124,4 @@ def test_the_guides_calls_work_as_the_guide_writes_them(tmp_path: Path) -> None:
     context = manager.get_context(session, "AAPL")
     assert [said["message"] for said in context.current_messages] == ["My stop is at 180.", "Noted."]
     assert context.messages_in_session == 3
-    assert [slot.text for slot in context.slots if slot.kept] == ["Noted.", "My stop is at 180."]
+    assert [slot.text for slot in context.slots if slot.kept] == ["My stop is at 180.", "Noted."]
