@@ -81,7 +81,7 @@ class Recalled:
         kept = [slot for slot in self.slots if slot.kept]
         head = f"Recalled {len(kept)} of {len(self.slots)} passages considered, {self.tokens} of {self.budget} tokens"
         if self.slots and all(slot.reason == "below threshold" for slot in self.slots):
-            head = f"Nothing matches well: the {len(self.slots)} passages considered have too little to do with it"
+            head = f"Nothing matches well: all {len(self.slots)} passages considered have too little to do with it"
         if hot := sum(slot.reason == "in HOT" for slot in self.slots):
             head += f"; HOT shows {hot} of them already"
         lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)

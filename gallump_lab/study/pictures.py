@@ -118,7 +118,7 @@ def _dots(base: Any, x: Any, **looks: Any) -> Any:
 def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
     """Draw a line with its points and its interval."""
     band = chart.mark_area(opacity=0.15, **looks).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q")
-    return band + chart.mark_line(point=True, **looks).encode(x=x, y=y)
+    return band + chart.mark_line(point=looks or True, **looks).encode(x=x, y=y)
 
 
 def front(sweep: "Sweep", objective: str) -> Picture:
