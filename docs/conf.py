@@ -27,6 +27,8 @@ autodoc_typehints = "none"  # the signature has them
 autodoc_class_signature = "separated"
 autodoc_default_options = {"exclude-members": "__init__"}
 
+toc_object_entries_show_parents = "hide"
+
 html_theme = "pydata_sphinx_theme"
 html_title = "gallump_lab"
 html_copy_source = False

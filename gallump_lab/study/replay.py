@@ -252,6 +252,8 @@ def _in_tokens(before: float, after: float) -> str:
 
 
 def _in_usd(before: float, after: float) -> str:
+    if not before + after:
+        return "free"
     return "price not known" if math.isnan(before + after) else f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"
 
 

@@ -14,7 +14,8 @@ from gallump_lab.memory.records import ContextItem, Item, Overrides
 from gallump_lab.memory.text import one_line, shared, terms
 from gallump_lab.reading.shown import unmarked, visible
 from gallump_lab.store import StoreError
-from gallump_lab.study.pictures import COLOURS, INK, PARTS, Picture, picture
+from gallump_lab.study.colours import COLOURS, INK
+from gallump_lab.study.pictures import PARTS, Picture, picture
 from gallump_lab.ui.widget import Widget, entry, joined, plain, words
 
 if TYPE_CHECKING:
