@@ -90,8 +90,10 @@ class Reply(Answer):
         """Return the same as Markdown, where recommendations stand in words; see `to_markdown`."""
         said = citations.noted(self.text, self.citations)
         ideas = prose(self.recommendations)
-        if ideas not in said:  # the text ends in their JSON
-            said = f"{said.rpartition('```json')[0]}\n\n{ideas}"
+        if ideas not in said:
+            before, fence, rest = said.rpartition("```json")
+            words = before + rest.partition("```")[2] if fence and not self.calls else said  # their JSON says no more
+            said = f"{words.rstrip()}\n\n{ideas}"
         return "\n\n".join(map(to_markdown, filter(None, (said, self.ending, f"*{self._facts}*"))))
 
 

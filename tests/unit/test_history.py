@@ -59,6 +59,9 @@ def test_past_sessions_are_continued_found_and_exported(lab: Lab, clock: Clock) 
     assert "The zebra rule is new." in around
     assert len(around) < 200
     assert found == {"giraffes": ["session-1"], "what was my": ["session-2"], "zebra": []}
+    shown = first._repr_markdown_()
+    assert shown.startswith("**Offline analyst: no model was asked.**")
+    assert all(f"**{idea.action.capitalize()} {idea.symbol}**" in shown for idea in first.recommendations)
     document = lab.export(first.session_id)
     assert document.startswith(
         "# My rule: no position over earnings.\n\n2013-03-01 22:00 UTC, about MSFT\n\n**User** ("
