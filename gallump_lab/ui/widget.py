@@ -23,6 +23,7 @@ from gallump_lab.lazy import regex
 from gallump_lab.market.market_context import MarketContext
 from gallump_lab.reading.shown import visible
 from gallump_lab.ui.answering import ways
+from gallump_lab.ui.beyond import extend
 from gallump_lab.ui.strip import priced
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def _parser() -> "MarkdownIt":
 
     # An image would fetch from the net as soon as it is shown; its link stays.
     made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    extend(made)
     made.inline.ruler.push("note", _note)
     made.add_render_rule("note", lambda _self, tokens, i, _options, _env: f"<sup>[{tokens[i].content}]</sup>")
     return made
