@@ -47,7 +47,7 @@ function render({ model, el }) {
   const chosen = make("p", { class: "gl-notice", "aria-live": "polite" });
   const notice = make("p", { class: "gl-notice", role: "status" });
   const box = make("textarea", { rows: "1", "aria-label": "Your question", placeholder: "Your question" });
-  const hint = hinting(put);
+  const hint = hinting(fill);
   const recall = recalling(box);
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
@@ -65,7 +65,7 @@ function render({ model, el }) {
   const shown = (each) => root.contains(each) && each.checkVisibility({ visibilityProperty: true });
 
   /** Put an example into the box, below what the reader typed there. */
-  function put(example) {
+  function fill(example) {
     const shown = [...hint.root.querySelectorAll("button")].some((each) => each.textContent === box.value);
     box.value = box.value.trim() && !shown ? `${box.value.trimEnd()}\n${example}` : example;
     box.focus();
