@@ -31,9 +31,9 @@ function recalling(box) {
       if (!step || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
       if (!box.value) at = past.length;
       const own = box.value !== (past[at] ?? "") || box.selectionStart !== box.value.length;
-      if (own || at + step < 0 || at + step > past.length) return;
+      if (own) return;
       event.preventDefault();
-      at += step;
+      at = Math.min(Math.max(at + step, 0), past.length);
       box.value = past[at] ?? "";
       box.dispatchEvent(new Event("input"));
     },
