@@ -266,6 +266,7 @@ def test_the_box_has_the_focus_on_first_run_and_brings_questions_back_and_a_new_
     example = notebook.log.get_by_role("group", name="Examples").get_by_role("button")
     expect(example).to_have_count(3)
     notebook.chat.get_by_label("Watchlist").fill("IBM, MSFT")
+    notebook.chat.get_by_label("Watchlist").press("Tab")
     expect(example.nth(1)).to_contain_text("IBM or MSFT")
     example.nth(1).click()
     expect(notebook.box).to_have_value(re.compile("IBM or MSFT"))

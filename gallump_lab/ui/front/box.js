@@ -13,7 +13,9 @@ function examples(watched, known) {
 /** What an empty chat shows: a word, and examples, which a click puts into the box. */
 function hinting(put) {
   const root = make("div", { class: "gl-hint", role: "group", "aria-label": "Examples" });
-  const show = (watched, known) => {
+  let known = false;
+  const show = (watched, talked = known) => {
+    known = talked;
     const ways = examples(watched, known).map((each) => button(each, () => put(each), { dir: "auto" }));
     root.replaceChildren(make("p", {}, "Ask about a trade idea, for example:"), ...ways);
   };

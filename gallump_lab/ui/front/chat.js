@@ -83,7 +83,6 @@ function render({ model, el }) {
   }
 
   const learn = () => recall.learn([...log.querySelectorAll(".gl-question")].map((each) => each.said));
-  const suggest = () => hint.show(watchlist.value, hint.known);
 
   /** Lead the reader to a message. */
   function goTo(message) {
@@ -276,8 +275,7 @@ function render({ model, el }) {
       seen.start(message.budget);
       say(message.notice);
       newest = Math.max(0, ...message.entries.map((entry) => entry.message_id));
-      hint.known = message.known;
-      suggest();
+      hint.show(message.watchlist, message.known);
       log.replaceChildren(older, hint.root, ...message.entries.map((entry) => article(entry, tell)));
       message.running ? begin(message.running) : clear();
       follow = true;
@@ -385,7 +383,7 @@ function render({ model, el }) {
     },
     watchlist(message) {
       if (message.view === view || document.activeElement !== watchlist) watchlist.value = message.text;
-      suggest();
+      hint.show(message.text);
       prices.show(message.prices);
     },
   };
@@ -463,7 +461,7 @@ function render({ model, el }) {
   llm.addEventListener("change", () => choose({ name: llm.value }));
   effort.addEventListener("change", () => choose({ effort: effort.value }));
   watchlist.addEventListener("change", () => tell({ type: "watchlist", text: watchlist.value }));
-  watchlist.addEventListener("input", () => (seen.refresh(), suggest()));
+  watchlist.addEventListener("input", () => seen.refresh());
   search.addEventListener("input", () => {
     clearTimeout(searching);
     searching = setTimeout(() => tell({ type: "sessions", search: search.value }), PAUSE_MS);
