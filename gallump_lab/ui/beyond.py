@@ -42,11 +42,12 @@ def _lines(state: "StateBlock", start: int, end: int) -> Iterator[str]:
 
 def _formula(state: "StateBlock", start: int, end: int, silent: bool) -> bool:  # noqa: FBT001
     """Read a formula between lines of its own, to the end of the text while the closing one has not come."""
-    opening, *more = _lines(state, start, end)
-    closing = _CLOSING.get(opening.strip())
+    opening = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].strip()
+    closing = _CLOSING.get(opening)
     if closing is None or state.is_code_block(start):
         return False
     if not silent:
+        more = list(_lines(state, start + 1, end))
         last = next((i for i, each in enumerate(more) if each.strip() == closing), len(more) - 1)
         token = state.push("code_block", "code", 0)
         token.content = "\n".join((opening, *more[: last + 1]))

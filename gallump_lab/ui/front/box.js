@@ -7,7 +7,7 @@ function examples(watched, known) {
     return [`What did I say about ${first} before?`, `Which stop did I set on ${first}?`, `Given what I decided, what now with ${first}?`];
   }
   const other = second ? `${first} or ${second}: which is the better idea now?` : `What would make you sell ${first}?`;
-  return [`Is ${first} worth buying now, and where would a stop stand?`, other, `What speaks against ${first}?`];
+  return [`Should I buy ${first} now, and where would a stop stand?`, other, `What speaks against ${first}?`];
 }
 
 /** What an empty chat shows: a word, and examples, which a click puts into the box. */
