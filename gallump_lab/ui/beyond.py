@@ -58,7 +58,10 @@ def _formula(state: "StateBlock", start: int, end: int, silent: bool) -> bool:  
 
 def _tabbed(state: "StateBlock", start: int, end: int, silent: bool) -> bool:  # noqa: FBT001
     """Read two lines or more that hold tabs as a table."""
-    rows = [each.strip(" ").split("\t") for each in takewhile(lambda each: "\t" in each, _lines(state, start, end))]
+    rows = [
+        each.strip(" ").split("\t")
+        for each in takewhile(lambda each: "\t" in each and each.strip(), _lines(state, start, end))
+    ]
     if len(rows) < 2 or state.is_code_block(start):
         return False
     if silent:

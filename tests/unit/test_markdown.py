@@ -134,3 +134,13 @@ def test_finished_blocks_are_not_rendered_again() -> None:
     assert growing.add("First paragraph.\n\nSecond") == ""
     assert growing.add(" one.\n") == growing.settled == "<p>First paragraph.</p>\n"
     assert growing.open == "<p>Second one.</p>\n"
+
+
+@pytest.mark.parametrize(
+    "formula", ["$$a_b * c_d * e$$", r"\(x_1 * y_2 * z\)", r"\[ [a](b)_c \]", "$$\na_1\n- b_2\n\n* c\n$$"]
+)
+def test_a_formula_stays_as_it_was_written_and_one_dollar_is_a_price(formula):
+    html = render(f"*From* $190 to $210:\n\n{formula}\n\n*done*")
+    assert formula in html
+    assert "<em>From</em> $190 to $210:" in html
+    assert "<em>done</em>" in html
