@@ -8,6 +8,7 @@ import pytest
 from messages_server import DROP, Status, end, start, text, tool
 from notebook_page import OPEN
 from playwright.sync_api import expect
+from running_server import eventually
 
 RUNS = (
     '<script>window.hacked = 1; document.title = "hacked"</script>',
@@ -123,7 +124,8 @@ def test_in_questions_replies_recommendations_and_decisions(notebook, claude, un
     notebook.ask(HOSTILE)
     expect(notebook.replies).to_contain_text("<script>window.hacked = 1;")
     asked = notebook.log.locator("article.gl-question .gl-text")
-    asked.scroll_into_view_if_needed()  # what is far out of sight has no inner text
+    # What is far out of sight has no inner text; a message that comes late leads back to the end.
+    assert eventually(lambda: asked.scroll_into_view_if_needed() or asked.inner_text())
     expect(asked).to_have_text(shown(HOSTILE), use_inner_text=True)
     notebook.replies.locator("td").hover()
     for link in notebook.replies.get_by_role("link").all():
