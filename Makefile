@@ -17,7 +17,7 @@ QUIET := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", 
 # Workers, kernels and children import the same modules: what the first has compiled serves the others.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lab test check bench data lock stale
+.PHONY: help lab test check docs bench data lock stale
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,10 @@ check: $(INSTALLED) ## Check style and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+docs: $(INSTALLED) ## Build the documentation's site from pages, notebooks and docstrings; a warning is an error
+	$(PY) -m sphinx -q -W --keep-going -c docs . docs/_build/html $(ARGS)
+	@echo "Open docs/_build/html/docs/index.html; to serve it: $(PY) -m http.server -d docs/_build/html, then /docs/"
 
 bench: $(INSTALLED) ## Print the benchmarks' figures at small sizes; tests/benchmarks/README.md says how at large ones
 	$(UV) pip install --quiet --python $(PY) --constraint requirements.lock --group bench

@@ -68,7 +68,7 @@ class Conversation:
         session_id : str, optional
             The session to carry on; a new one if it is None, unknown or ended.
         overrides : Overrides
-            Items of the context to pin or to leave out.
+            Items of the context to pin or to exclude.
         on_text : callable, optional
             Gets each piece of the reply's text as it arrives, on the calling thread.
         on_thinking : callable, optional

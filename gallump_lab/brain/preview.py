@@ -9,6 +9,7 @@ from gallump_lab.brain.reply import usage_line
 from gallump_lab.config import Budget
 from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem
+from gallump_lab.reading.shown import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,4 +84,4 @@ class Preview:
         known = "" if self.counted is None else f", {self.counted:,} by its server"
         head = f"Preview for {self.model}: {self.tokens:,} tokens{known} ({cost})"
         lines = [head, usage_line(self.slots, self.budget), f"sections: {sections}", self.notice]
-        return "\n".join(filter(None, lines))
+        return visible("\n".join(filter(None, lines)))

@@ -9,10 +9,12 @@ from gallump_lab.brain import citations
 from gallump_lab.brain.answer import Answer
 from gallump_lab.brain.citations import Citation
 from gallump_lab.brain.prompt import Prompt
+from gallump_lab.brain.recommendations import prose
 from gallump_lab.config import Budget
 from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionId
+from gallump_lab.reading.shown import to_markdown, visible
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -77,8 +79,22 @@ class Reply(Answer):
 
     def __repr__(self) -> str:
         """Show the text, how it ended if it is not whole, and a line of figures."""
-        facts = f"[{self.answered or self.model}, {self.state}; {usage_line(self.prompt.slots, self.budget)}]"
-        return "\n\n".join(filter(None, (citations.noted(self.text, self.citations), self.ending, facts)))
+        said = citations.noted(self.text, self.citations)
+        return visible("\n\n".join(filter(None, (said, self.ending, f"[{self._facts}]"))))
+
+    @property
+    def _facts(self) -> str:
+        return f"{self.answered or self.model}, {self.state}; {usage_line(self.prompt.slots, self.budget)}"
+
+    def _repr_markdown_(self) -> str:
+        """Return the same as Markdown, where recommendations stand in words; see `to_markdown`."""
+        said = citations.noted(self.text, self.citations)
+        ideas = prose(self.recommendations)
+        if ideas not in said:
+            before, fence, rest = said.rpartition("```json")
+            words = before + rest.partition("```")[2] if fence and not self.calls else said  # their JSON says no more
+            said = f"{words.rstrip()}\n\n{ideas}"
+        return "\n\n".join(map(to_markdown, filter(None, (said, self.ending, f"*{self._facts}*"))))
 
 
 def usage_line(slots: Sequence[ContextItem], budget: Budget) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from gallump_lab.lazy import pd
 from gallump_lab.reading import dates
 from gallump_lab.reading.columns import places
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.text_files import Problems, check_readable, counted, open_text, read_csv
 
 MESSAGES = ("role", "text", "created_at", "session_id", "symbol", "speaker", "key", "conversation")
@@ -83,7 +84,7 @@ class Dataset:
             f"{counted(len(self.questions), 'questions')}, {counted(len(self.insights), 'insights')}; "
             f"{counted(self.left_out, 'records')} left out"
         )
-        return "\n".join([head, *self.problems])
+        return visible("\n".join([head, *self.problems]))
 
 
 def dataset(

@@ -13,6 +13,7 @@ from gallump_lab.lazy import np, pd
 from gallump_lab.market.bars import Bars, Rates, make_bars, named, source_name
 from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.market.positions import make_portfolio
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems, counted
 from gallump_lab.store import times
@@ -164,7 +165,7 @@ class FrameBroker:
         """Return what it serves, what was understood, and what was left out."""
         count, day = counted(len(self._bars), "symbols"), self.data_date()
         head = f"<{type(self).__name__} {self.name!r}: {count}{f', bars up to {day}' if day else ''}>"
-        return "\n".join([head, *self.read, *self.problems])
+        return visible("\n".join([head, *self.read, *self.problems]))
 
     @cached_property
     def _bars(self) -> Bars:

@@ -18,6 +18,7 @@ from gallump_lab.market.context_builder import failure
 from gallump_lab.market.market_context import Portfolio, Quote
 from gallump_lab.market.positions import make_portfolio
 from gallump_lab.reading.names import well_known
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.symbols import canonical
 from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import Store, StoreError, times
@@ -165,7 +166,7 @@ class LiveBroker:
     def __repr__(self) -> str:
         """Return what is asked, what was understood of the positions, and what was left out."""
         head = f"<{type(self).__name__} {self.name!r}: asked while you chat>"
-        return "\n".join([head, *self.read, *self.problems])
+        return visible("\n".join([head, *self.read, *self.problems]))
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.masking import masked
 from gallump_lab.memory import hints, ledger, rules
 from gallump_lab.memory.records import Learnt, Message
+from gallump_lab.reading.shown import visible
 from gallump_lab.store import locks, times
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Distillation:
         head += "" if self.cost_usd == 0 else "; cost not known" if self.cost_usd is None else f"; ${self.cost_usd:.4f}"
         told = [*self.told, *self.refused, *self.failed]
         more = [f"... and {len(told) - NAMED:,} more."] if len(told) > NAMED else []
-        return "\n".join([head, *told[:NAMED], *more])
+        return visible("\n".join([head, *told[:NAMED], *more]))
 
 
 def counted(sessions: int) -> str:

@@ -1,6 +1,6 @@
 """Past sessions at hand: find them, hand them on as Markdown, forget them for good."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING
 from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.messages import TITLE
-from gallump_lab.memory.text import term_id, terms
+from gallump_lab.memory.text import one_line, shared, term_id, terms
+from gallump_lab.reading.shown import to_markdown, unmarked
 from gallump_lab.store import Catalogue, Store, query, times
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BEFORE, BEHIND = 50, 100
+"""About so many characters stand before and behind what a search found."""
+
 _SESSIONS = """
-with matching as (
-    select session_id, count(distinct term) as hits
+with saying as (
     from postings join passages using (passage_id) join messages using (message_id)
-    where term in (select unnest($terms::bigint[])) group by session_id
+    select session_id, term, text[start + 1 : stop] as said,
+           row(count(*) over (partition by passage_id), passage_id) as much
+    where term in (select unnest($terms::bigint[]))
+),
+matching as (
+    select session_id, count(distinct term) as hits, arg_max(said, much) as found from saying group by session_id
 )
 select s.session_id, s.title, s.symbol, s.created_at, s.last_at, s.messages, s.continues,
-       (select sum(cost_usd) from turns t where t.session_id = s.session_id) as cost_usd
+       (select sum(cost_usd) from turns t where t.session_id = s.session_id) as cost_usd, m.found
 from sessions s left join matching m using (session_id)
 where s.messages > 0 and ($search = '' or m.hits = len($terms) or contains(lower(s.title), lower($search)))
 order by s.last_at desc, s.rowid desc limit $limit
@@ -97,16 +105,33 @@ def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.Dat
     -------
     pandas.DataFrame
         session_id, title, symbol, created_at and last_at (UTC), messages, continues (the session it goes on from, or
-        missing), cost_usd (missing where no cost is known).
+        missing), cost_usd (missing where no cost is known). With a search also `found`: what is said around its words
+        where most of them stand together (missing where only the title holds it).
     """
-    words = [*{*map(term_id, terms(search))}]
+    about = {*terms(search)}
     with catalogue.read() as con:
-        found = query.table(con, _SESSIONS, {"terms": words, "search": search.strip(), "limit": limit})
-    return found.assign(title=found["title"].map(masked, na_action="ignore"))  # a lab may be older than masking
+        given = {"terms": [*map(term_id, about)], "search": search.strip(), "limit": limit}
+        found = query.table(con, _SESSIONS, given)
+    for name in ("title", "found"):
+        found[name] = found[name].map(masked, na_action="ignore")  # a lab may be older than masking
+    around = found.pop("found")
+    return found.assign(found=around.map(lambda text: _around(text, about), na_action="ignore")) if about else found
+
+
+def _around(text: str, about: Collection[str]) -> str:
+    """Return what a text says around the first of some terms, in whole words on a line."""
+    text = one_line(unmarked(text))
+    at = next((start for start, _ in shared(text, about)), 0)
+    start = max(text.rfind(" ", 0, max(at - BEFORE, 0)) + 1, at - 2 * BEFORE, 0)
+    stop = text.find(" ", at + BEHIND)
+    stop = min(stop if stop >= 0 else len(text), at + 2 * BEHIND)
+    return "\u2026" * (start > 0) + text[start:stop] + "\u2026" * (stop < len(text))
 
 
 def markdown(catalogue: Catalogue, session_id: str, instead: Mapping[int, str] = MappingProxyType({})) -> str:
     """Return a session as a Markdown document: title, then every message with its speaker and time.
+
+    Whoever previews it fetches nothing by it (`to_markdown`).
 
     `instead` are texts to show of some messages, by id: those with notes.
 
@@ -131,13 +156,12 @@ def markdown(catalogue: Catalogue, session_id: str, instead: Mapping[int, str] =
         raise ValueError(msg)
     title, symbol, began, continues = session
     facts = [f"{began:%Y-%m-%d %H:%M} UTC", symbol and f"about {symbol}", continues and f"continues {continues}"]
-    parts = [f"# {title or 'Session'}", ", ".join(filter(None, facts))]
+    parts = [f"# {to_markdown(one_line(title or 'Session'))}", ", ".join(filter(None, facts))]
     for speaker, as_said, at, state, message_id in said:
         text = instead.get(message_id, as_said)
         broken = "" if state == "complete" else f", {state}"
-        open_fence = sum(line.lstrip().startswith("```") for line in text.splitlines()) % 2
-        closed = f"{text}\n```" if open_fence else text  # else it would swallow what follows
-        parts += [f"**{speaker[:1].upper()}{speaker[1:]}** ({at:%Y-%m-%d %H:%M} UTC{broken})", closed]
+        who = to_markdown(one_line(f"{speaker[:1].upper()}{speaker[1:]}"))
+        parts += [f"**{who}** ({at:%Y-%m-%d %H:%M} UTC{broken})", to_markdown(text)]
     return masked("\n\n".join(parts)) + "\n"  # a lab may be older than masking
 
 

@@ -28,6 +28,7 @@ from gallump_lab.memory.messages import (
 )
 from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.reading.text_files import Problems
 from gallump_lab.store import Store, times
@@ -82,7 +83,7 @@ class Imported:
         came += [f"{self.questions:,} questions"] if self.questions else []
         came += [f"{self.insights:,} insights"] if self.insights else []
         head = f"Imported {', '.join(came) or 'nothing new'}; {self.already:,} were there, {self.left_out:,} left out"
-        return "\n".join([head, *self.problems])
+        return visible("\n".join([head, *self.problems]))
 
     def __add__(self, other: "Imported") -> "Imported":
         """Add the counts, and put the problems one after the other."""

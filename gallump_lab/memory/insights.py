@@ -10,6 +10,7 @@ from gallump_lab.memory import ledger
 from gallump_lab.memory.ledger import Event, Known
 from gallump_lab.memory.messages import checked_name
 from gallump_lab.memory.records import Kind, Learnt
+from gallump_lab.reading.shown import visible
 from gallump_lab.store import Store, query, times
 
 if TYPE_CHECKING:
@@ -305,10 +306,10 @@ class Insights:
 
     def __repr__(self) -> str:
         """Show the frame."""
-        return repr(self.frame)
+        return visible(repr(self.frame))
 
     def _repr_html_(self) -> str:
-        return str(self.frame.to_html(notebook=True))
+        return visible(str(self.frame.to_html(notebook=True)))
 
 
 def _learnt(text: str, given: Any) -> tuple[Learnt, datetime | None, str]:

@@ -19,6 +19,7 @@ from gallump_lab.memory.records import AsOf, ContextItem, Message, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
 from gallump_lab.memory.text import ending, indented, one_line
+from gallump_lab.reading.shown import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,19 +74,19 @@ class Recalled:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """One row a candidate, in rank order; signals and score in millionths."""
+        """One row for each passage considered, in rank order; signals and score in millionths."""
         return frame(self.slots)
 
     def __repr__(self) -> str:
         """Return how much was kept, what is not embedded yet, and each that was kept in a line, with why."""
         kept = [slot for slot in self.slots if slot.kept]
-        head = f"Recalled {len(kept)} of {len(self.slots)} candidates, {self.tokens} of {self.budget} tokens"
+        head = f"Recalled {len(kept)} of {len(self.slots)} passages considered, {self.tokens} of {self.budget} tokens"
         if self.slots and all(slot.reason == "below threshold" for slot in self.slots):
-            head = f"Nothing matches well: all {len(self.slots)} candidates have too little to do with the question"
+            head = f"Nothing matches well: all {len(self.slots)} passages considered have too little to do with it"
         if hot := sum(slot.reason == "in HOT" for slot in self.slots):
             head += f"; HOT shows {hot} of them already"
         lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)
-        return "\n".join([head, *filter(None, [self.notice]), *lines])
+        return visible("\n".join([head, *filter(None, [self.notice]), *lines]))
 
 
 _WORDS = {

@@ -4,7 +4,7 @@ import hashlib
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -223,6 +223,7 @@ _SHORT = frozenset(
     "e.g. i.e. etc. vs. approx. resp. cf. no. mr. mrs. ms. dr. inc. corp. co. ltd. st. u.s. u.k.".split()
 )
 _PIECE = regex(r"\S{1,20}")
+_WORD = regex(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
 _APART = regex(r"[^\W_][.!?] [^\W_]")
 """Two sentences that meet so share no token: together they cost what they cost apart."""
 
@@ -308,6 +309,11 @@ def ending(state: str, rest: str) -> tuple[str, int]:
     if state == "complete" or rest.strip():
         return "", 0
     return f"\n{indented(BROKEN_OFF)}", _cost(BROKEN_OFF)
+
+
+def shared(text: str, about: Collection[str]) -> list[tuple[int, int]]:
+    """Return where a text says one of the terms `about`: from and to, word by word."""
+    return [word.span() for word in _WORD.finditer(text) if not set(about).isdisjoint(terms(word[0]))]
 
 
 def one_line(text: str) -> str:

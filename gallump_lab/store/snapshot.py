@@ -1,4 +1,4 @@
-"""A frozen copy of a lab in memory, with its content's hash: a study holds nothing, and its data cannot move."""
+"""A frozen copy of a lab in memory, with its content's hash: it locks no file, and later talk does not change it."""
 
 import hashlib
 import shutil

@@ -65,7 +65,7 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
     what += f", layout {layout}" if layout != ranks.config.layout else ""
     takes_before = f"{before:,.0f} tokens{dollars(usd_before)}"
     lines = [
-        f"Best {spoken(objective)}: {retriever}, {what}.",
+        f"Best {spoken(objective)}: {sweep.named(retriever)}{what}.",
         f"Where it was chosen ({(first & scored).sum():,} questions of {chose} conversations): {shown(train)}.",
         f"On {counted(others, 'conversations')} that had no part in the choice: {shown(holdout)}."
         if others
@@ -73,11 +73,11 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
         f"It takes {takes:,.0f} {ranks.unit} a question{dollars(usd)}.",
     ]
     if row == applied:
-        lines.append("It is what is applied already.")
+        lines.append("It is what is in force already.")
     elif applied is None:
-        lines.append("The sweep does not hold what is applied, so there is no comparison with what is in force.")
+        lines.append("The sweep does not hold what is in force, so there is no comparison with that.")
     elif others:
-        lines.append(f"Against what is applied ({takes_before}): {shown(more, '+.3f')}, {verdict(more)}.")
+        lines.append(f"Against what is in force ({takes_before}): {shown(more, '+.3f')}, {verdict(more)}.")
     lines += sweep.unexercised
     if against:
         lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")
@@ -107,7 +107,7 @@ def _against(objective: str, gain: Interval, saved: float, reporting: int, conve
         chance = " That may be chance, but nothing shows that it is better." if low <= 0 <= high else ""
         found.append(
             f"On conversations that had no part in the choice it holds {-value:.3f} less {spoken(objective)} than "
-            f"what is applied{saves}.{chance}"
+            f"what is in force{saves}.{chance}"
         )
     if reporting < statistics.CLUSTERS:
         found.append(

@@ -60,7 +60,7 @@ class Change:
             return self.why
         found = f"evidence recall {shown(self.gain, '+.3f')} on {counted(self.conversations, 'conversations')}"
         if math.isnan(self.gain[1]):
-            return f"{found}, where an interval takes {statistics.CLUSTERS}"
+            return f"{found}; an interval needs {statistics.CLUSTERS}"
         if self.gain[1] > 0:
             return f"{found}, better beyond chance"
         return f"{found}, a loss of more than {margin:g} is {'' if self.gain[1] > -margin else 'not '}excluded"

@@ -1,5 +1,6 @@
 """A chart as a notebook shows it, and the studies' charts, each from the records that hold the figures."""
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from gallump_lab.brain.prompt import SECTIONS
 from gallump_lab.lazy import alt
 from gallump_lab.memory.records import TIERS
 from gallump_lab.reading.text_files import counted
+from gallump_lab.study.colours import COLOURS, FAINT, INK, PAID, SERIES, SPOKEN
 
 if TYPE_CHECKING:
     from gallump_lab.study.cost import Cost
@@ -21,26 +23,6 @@ if TYPE_CHECKING:
     from gallump_lab.study.sweep import Sweep
     from gallump_lab.study.usage import Tokens
 
-COLOURS = {
-    "HOT": "#D55E00",
-    "WARM": "#E69F00",
-    "COLD": "#0072B2",
-    "market": "#009E73",
-    "question": "#CC79A7",
-    "instructions": "#999999",
-}
-"""Of the tiers and the other parts of a prompt: Okabe and Ito's (for the colour-blind)."""
-PAID = {
-    "cache write": "#882255",
-    "cache read": "#DDCC77",
-    "reply": "#56B4E9",
-    "thinking": "#7B68EE",
-    "rewriting": "#44AA99",
-    "distilling": "#999933",
-    "batch": "#CC6677",
-    "not told": "#BBBBBB",
-}
-"""Of what is paid for beside the parts of a prompt."""
 BILLED = {
     "usd_read": "cache read",
     "usd_written": "cache write",
@@ -49,11 +31,6 @@ BILLED = {
     "usd_thinking": "thinking",
 }
 """What each column of a turn's cost is drawn as."""
-SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
-"""Okabe and Ito's colours, for things without a colour of their own."""
-INK = "#808080"
-FAINT = "#80808040"
-"""Both read on white and in the dark."""
 DIGITS = 4
 """So exact are the figures in a chart: the same on every machine."""
 NAMES = {"recall": "evidence recall", "coverage": "answer coverage", "ndcg": "nDCG@10"}
@@ -141,11 +118,11 @@ def _dots(base: Any, x: Any, **looks: Any) -> Any:
 def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
     """Draw a line with its points and its interval."""
     band = chart.mark_area(opacity=0.15, **looks).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q")
-    return band + chart.mark_line(point=True, **looks).encode(x=x, y=y)
+    return band + chart.mark_line(point=looks or True, **looks).encode(x=x, y=y)
 
 
 def front(sweep: "Sweep", objective: str) -> Picture:
-    """Draw each configuration's objective against what it takes, the Pareto front, what is applied and the knee."""
+    """Draw each configuration's objective against what it takes, the Pareto front, what is in force and the knee."""
     by, unit, name = sweep.by, sweep.ranks.unit, _name(objective)
     axis, form, digits = f"memory a question, mean, {unit}", ",.0f", DIGITS
     if by == "usd":
@@ -159,16 +136,17 @@ def front(sweep: "Sweep", objective: str) -> Picture:
     cloud = alt.Chart(real.iloc[:: max(1, len(real) // 400)][columns])
     edge = alt.Chart(best[[*columns, f"{objective}_low", f"{objective}_high"]])
     ideal = sweep.pareto(objective, perfect=True).round(rounded)[columns]
-    marked = {"knee": sweep.knee(objective)} | ({} if sweep.applied is None else {"applied": frame.iloc[sweep.applied]})
-    rows = [{"what": what, **row[[by, objective]].astype(float).round(rounded[by])} for what, row in marked.items()]
-    what = alt.Color("what:N", title=None, scale=alt.Scale(domain=[*marked], range=[COLOURS["HOT"], INK]))
+    places: dict[str, Any] = {"knee": sweep.knee(objective).name, "in force": sweep.applied}
+    marked = {what: frame.loc[place] for what, place in places.items() if place is not None}
+    rows = [{"what": what, **row[columns]} for what, row in marked.items()]
+    what = alt.Color("what:N", title=None, scale=alt.Scale(domain=[*marked], range=[SERIES[1], INK]))
     shape = alt.Shape("what:N", title=None, scale=alt.Scale(domain=[*marked]))  # as the colour's: one legend for both
     points = alt.Chart(pd.DataFrame(rows)).mark_point(size=160, strokeWidth=3, filled=False)
     chart = (
         cloud.mark_circle(size=14, opacity=0.25, color="#999999").encode(x=x, y=y, tooltip=columns)
         + alt.Chart(ideal).mark_line(strokeDash=[2, 3], color="#999999").encode(x=x, y=y, tooltip=columns)
-        + _curve(edge.encode(tooltip=columns), x, y, objective, color=COLOURS["COLD"])
-        + points.encode(x=x, y=y, shape=shape, color=what)
+        + _curve(edge.encode(tooltip=columns), x, y, objective, color=SERIES[0])
+        + points.encode(x=x, y=y, shape=shape, color=what, tooltip=["what", *columns])
     )
     (least, most), (low, high) = best.iloc[[0, -1]][by], best.iloc[[0, -1]][objective]
     words = [
@@ -182,20 +160,22 @@ def front(sweep: "Sweep", objective: str) -> Picture:
         if not helps
     ]
     line = f"{len(real):,} configurations; the line: the best that so much buys, with its 95% interval"
-    dotted = "dotted: a perfect ranking"
-    return picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, dotted, *unmeasured)
+    told = f"knee: beyond it further {'dollars' if by == 'usd' else 'tokens'} bring least; dotted: a perfect ranking"
+    return picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, told, *unmeasured)
 
 
 def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
-    """Draw the objective as one tier's budget grows, the others as applied: a line a retriever."""
+    """Draw the objective as one tier's budget grows, the others as in force: a line a retriever."""
     budget, unit, frame = sweep.ranks.config.budget, sweep.ranks.unit, sweep.frame.round(DIGITS)
-    frame = frame[frame["layout"] == sweep.layout[sweep.applied or 0]]
+    frame = frame[frame["layout"] == sweep.layout[sweep.applied or 0]].replace({"retriever": SPOKEN})
     for other in set(TIERS) - {tier}:
         nearest = min(frame[other].tolist(), key=lambda each: abs(each - getattr(budget, other)))
         frame = frame[frame[other] == nearest]
     columns = [*_HINTS, "tokens", objective, f"{objective}_low", f"{objective}_high"]
     names = [*frame["retriever"].unique()]
-    colour = alt.Color("retriever:N", title=None, sort=names, scale=alt.Scale(range=SERIES))
+    colour = alt.Color(
+        "retriever:N", title=None, sort=names, scale=alt.Scale(range=SERIES), legend=alt.Legend(symbolOpacity=1)
+    )
     x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, {unit}", axis=alt.Axis(tickCount=8))
     y = alt.Y(f"{objective}:Q", title=_name(objective), scale=alt.Scale(domain=[0, 1]))  # so that tiers compare
     curve = _curve(alt.Chart(frame[columns]).encode(color=colour, tooltip=columns), x, y, objective)
@@ -207,7 +187,7 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
         curve + applied.encode(x="x:Q"),
         f"{_name(objective).capitalize()} by {most}: {_held(last, objective)}",
         f"What {tier.upper()}'s tokens bring",
-        f"95% intervals by conversation; the dashed line is what is applied{unmeasured}",
+        f"95% intervals by conversation; the dashed line is the budget in force{unmeasured}",
     )
 
 
@@ -219,7 +199,7 @@ def retrievers(relevance: "Relevance") -> Picture:
         names = [f"recall_{budget}{end}" for end in ("", "_low", "_high")]
         part = frame[["retriever", *names]].set_axis(["retriever", "recall", "low", "high"], axis=1)
         parts.append(part.assign(tokens=budget))
-    scale = alt.Scale(domain=order, range=["#9ecae1", "#4292c6", "#2166ac"] if len(order) <= 3 else SERIES)
+    scale = alt.Scale(domain=order, range=SERIES)
     base = alt.Chart(pd.concat(parts)).encode(
         y=alt.Y("retriever:N", sort=[*relevance.measured], title=None),
         yOffset=alt.YOffset("tokens:N", sort=order),
@@ -243,7 +223,7 @@ def signals(relevance: "Relevance") -> Picture:
     title = f"recall lost without it, within {relevance.main.split('_')[1]} {relevance.ranks.unit}"
     zero = alt.Chart(frame.head(1)).mark_rule(strokeDash=[4, 4], color=INK).encode(x=alt.datum(0))
     return picture(
-        zero + _dots(base, alt.X("difference:Q", title=title), color=COLOURS["COLD"]),
+        zero + _dots(base, alt.X("difference:Q", title=title), color=SERIES[0]),
         f"Recall lost without each signal: {_held(frame, 'difference', '+.3f')}",
         "What each signal is worth",
         "paired by question; 95% intervals by conversation",
@@ -266,6 +246,15 @@ def _stacked(rows: pd.DataFrame, y: Any, colours: Mapping[str, str]) -> Any:
     )
 
 
+def counts(ratio: float) -> str:
+    """Return in words how near estimates came to what the server counted."""
+    if math.isnan(ratio):
+        return "the server's own count is not known"
+    if round(ratio, 2) == 1:
+        return "estimates matched the server's count"
+    return f"the server counted {ratio:.2f} times the estimate"
+
+
 def tokens(found: "Tokens") -> Picture:
     """Draw where tokens went over time, stacked."""
     long = found.over_time.melt(id_vars=["period"], value_vars=[*SECTIONS], var_name="part", value_name="tokens")
@@ -274,12 +263,10 @@ def tokens(found: "Tokens") -> Picture:
     chart = _stacked(spent, alt.Y("tokens:Q", title="tokens of prompts, as estimated"), COLOURS)
     share = spent.groupby("part")["tokens"].sum().reindex([*COLOURS]) / max(spent["tokens"].sum(), 1)
     words = f"Where tokens went: {', '.join(f'{part} {value:.0%}' for part, value in share.items() if value > 0)}."
-    seen = found.turns[["estimated", "actual"]].dropna().sum()
-    told = "The server's own count is not known."
-    if seen["estimated"]:
-        told = f"The server counted {seen['actual'] / seen['estimated']:.2f} times the estimate."
+    both = found.turns[["estimated", "actual"]].dropna().sum()
+    told = counts(both["actual"] / both["estimated"] if both["estimated"] else math.nan)
     title = f"Where tokens went, by {'month' if found.by_month else 'day'}"
-    return picture(chart, f"{words} {told}", title, told, width=460, height=200)
+    return picture(chart, f"{words} {told[0].upper()}{told[1:]}.", title, told, width=460, height=200)
 
 
 def spending(found: "Spending") -> Picture:

@@ -14,7 +14,8 @@ from gallump_lab.memory.rules import FAR
 from gallump_lab.memory.text import one_line
 from gallump_lab.reading.numbers import numbers
 from gallump_lab.store import times
-from gallump_lab.study.pictures import DIGITS, INK, Picture, picture
+from gallump_lab.study.colours import INK
+from gallump_lab.study.pictures import DIGITS, Picture, picture
 
 if TYPE_CHECKING:
     from gallump_lab.brain.answer import Recommendation

@@ -22,6 +22,7 @@ from gallump_lab.progress import progress
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, runs
 from gallump_lab.study import workers
+from gallump_lab.study.colours import SPOKEN
 from gallump_lab.study.ranker import Outcome, RankedQuestion, Ranker, Task
 from gallump_lab.study.statistics import Ints
 from gallump_lab.study.tally import NO_ANSWER, PERFECT
@@ -37,10 +38,11 @@ RETRIEVERS: dict[str, Recall] = {
     "newest first": Recall(**OFF | {"recency": 1.0}),
     "BM25": Recall(**OFF | {"words": 1.0}),
     "vectors": Recall(**OFF | {"meaning": 1.0}),
-    "both": Recall(**OFF | {"words": 1.0, "meaning": 1.0}),
+    "BM25 + vectors": Recall(**OFF | {"words": 1.0, "meaning": 1.0}),
     "all signals": Recall(),
 }
 """Retrievers to compare: plain ones, and the default."""
+CONVERSATION = "a conversation: as the data name it, else the session in which the answer was said"
 
 
 class NothingToMeasure(ValueError):
@@ -126,11 +128,12 @@ class Rankings:
     def __repr__(self) -> str:
         """Count what was ranked, and say in whose tokens."""
         asked, talks = counted(len(self.asked), "questions"), counted(len(set(self.conversations)), "conversations")
-        names = f"{counted(len(self.retrievers), 'retrievers')}: {', '.join(self.retrievers)}"
+        named = ", ".join(SPOKEN.get(name, name) for name in self.retrievers)
+        names = f"{counted(len(self.retrievers), 'retrievers')}: {named}"
         unit = f"Counted in {self.unit}, {self.factor:g} to a cl100k token."
         if self.model == OFFLINE != self.config.model.name:
             unit += f" With a key another would answer: study.rank(..., model={self.config.model.name!r})."
-        return "\n".join([f"Rankings: {asked} in {talks}, {names}", unit, *self.notes])
+        return "\n".join([f"Rankings: {asked} in {talks} ({CONVERSATION})", names, unit, *self.notes])
 
 
 def rank(  # noqa: PLR0913 (what a study may choose)

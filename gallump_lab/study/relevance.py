@@ -235,7 +235,11 @@ class Relevance:
 
     def _beside(self, retriever: str) -> str:
         """Return in words what a retriever shows within the main budget, where it is scored."""
-        words = {"precision": "precision {:.3f}", "stale": "stale {:.3f}", NOTHING: "{:,.0f} tokens of nothing said"}
+        words = {
+            "precision": "precision {:.3f}",
+            "stale": "stale {:.3f}",
+            NOTHING: "{:,.0f} tokens where nothing is known",
+        }
         budget = self.main.rpartition("_")[2]
         found = {said: self._share(retriever, f"{name}_{budget}")[0] for name, said in words.items()}
         return "".join(f", {said.format(value)}" for said, value in found.items() if not np.isnan(value))
@@ -280,10 +284,10 @@ class Trace:
             lines.append(f"{'*' if row['evidence'] else ' '}{place}  {' '.join(row['text'].split())[:96]}")
         held, rest = table[table["evidence"] & table["rank"].notna()], table[~table["evidence"]]
         if not len(held):
-            lines.append("The evidence is not among the candidates: it shares too little with the question.")
+            lines.append("The evidence was not considered: it shares too little with the question.")
         elif len(rest) and rest["rank"].iloc[0] < held["rank"].iloc[0]:
             gained = (rest.iloc[0][list(SIGNALS)] - held.iloc[0][list(SIGNALS)]).astype(int)
             best = sorted(filter(gained.get, SIGNALS), key=lambda name: -abs(gained[name]))[:3]
             said = ", ".join(f"{name} {gained[name] / 1e6:+.2f}" for name in best)
-            lines.append(f"The first against the evidence: {said}")
+            lines.append(f"What the first has more than the evidence: {said}")
         return "\n".join(lines)

@@ -22,6 +22,7 @@ from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.records import TIERS, AsOf, ContextItem, SessionContext
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.progress import progress
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot, times
 from gallump_lab.study.rank import checked_snapshot
@@ -240,7 +241,7 @@ def _kept(prompt: Prompt | None) -> dict[tuple[str, int], ContextItem]:
 
 
 def _quoted(text: str) -> str:
-    words = " ".join(text.split())
+    words = visible(" ".join(text.split()))
     return f'"{words if len(words) <= QUOTED else words[:QUOTED] + "..."}"'
 
 
@@ -251,6 +252,8 @@ def _in_tokens(before: float, after: float) -> str:
 
 
 def _in_usd(before: float, after: float) -> str:
+    if not before + after:
+        return "free"
     return "price not known" if math.isnan(before + after) else f"${before:.4f} -> ${after:.4f} ({after - before:+.4f})"
 
 

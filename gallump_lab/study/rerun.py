@@ -22,6 +22,7 @@ from gallump_lab.memory.context import prepare
 from gallump_lab.memory.corpus import Corpus
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.progress import progress
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import Snapshot
 from gallump_lab.study.rank import checked_snapshot
@@ -99,14 +100,16 @@ class Rerun:
         said = f"{again} by {who}; {cost}" if new else f"nothing was {asked}"
         problems = (f"turn {turn.past.turn_id}: {turn.problem}" for turn in self.turns if turn.problem)
         told = dict.fromkeys(answer.told for answer in new)
-        return "\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice, *told]), *problems])
+        return visible("\n".join([f"Rerun of {number}: {said}", *filter(None, [self.notice, *told]), *problems]))
 
     def _repr_html_(self) -> str:
         """Return both answers as a table: plain text, escaped; inside `pre` no dollar sign becomes a formula."""
-        left, pre = 'style="text-align: left; vertical-align: top"', "white-space: pre-wrap; font: inherit; margin: 0"
+        left = 'style="text-align: left; vertical-align: top"'
+        # JupyterLab breaks the words of an output's `pre` wherever a line is full.
+        pre = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; font: inherit; margin: 0"
 
         def cell(text: str, what: str = "td") -> str:
-            return f'<{what} {left}><pre style="{pre}">{html.escape(text)}</pre></{what.split(maxsplit=1)[0]}>'
+            return f'<{what} {left}><pre style="{pre}">{html.escape(visible(text))}</pre></{what.split(maxsplit=1)[0]}>'
 
         rows = [f"<tr>{cell('Old answer', 'th')}{cell('New answer', 'th')}</tr>"]
         for turn in self.turns:

@@ -161,7 +161,7 @@ def holm(p: ArrayLike) -> Floats:
 def caution(clusters: Sequence[Any]) -> list[str]:
     """Return in words that the conversations are too few for an interval; nothing where they are not."""
     number = len(set(map(str, clusters)))
-    words = f"{counted(number, 'conversations')} where an interval takes {CLUSTERS}: the means are of these alone "
+    words = f"only {counted(number, 'conversations')}; an interval needs {CLUSTERS}: the means are of these alone "
     return [f"{words}and say nothing of others."] if number < CLUSTERS else []
 
 

@@ -19,6 +19,7 @@ from gallump_lab.memory.records import TIERS, check
 from gallump_lab.progress import progress
 from gallump_lab.study import pictures, statistics
 from gallump_lab.study.best import Best, dollars, reported, spoken
+from gallump_lab.study.colours import SPOKEN
 from gallump_lab.study.rank import Rankings, checked_ranks
 from gallump_lab.study.statistics import Floats, Ints, shown
 from gallump_lab.study.tally import COLUMNS, HELD, MEASURES, NOTHING, PERFECT, SPENT, Needed, tally
@@ -32,6 +33,7 @@ GRID: Mapping[str, Sequence[int]] = {
     "cold": (0, 50, 100, 200, 400),
 }
 """The budgets that are tried by default, in the model's tokens, beside the applied ones."""
+KNEE = "The knee: beyond it further"
 By = Literal["usd", "tokens"]
 TRUE = ("recall", "hit_rate", "full_recall", "partial_recall", "coverage", "ndcg", "precision")
 """The measures of which more is better; each may be the objective."""
@@ -336,6 +338,17 @@ class Sweep:
         found: NDArray[np.bool_] = np.isin(clusters, names[chosen])
         return found
 
+    def named(self, retriever: str) -> str:
+        """Return a retriever's name as it is read before its budgets; nothing where there is no choice."""
+        return "" if len(self.ranks.retrievers) == 1 else f"{SPOKEN.get(retriever, retriever)}, "
+
+    def _row(self, row: "pd.Series[Any]") -> str:
+        """Return a configuration in a line."""
+        budgets = ", ".join(f"{tier.upper()} {row[tier]:,}" for tier in TIERS)
+        held = shown((row["recall"], row["recall_low"], row["recall_high"]))
+        name = self.named(row["retriever"])
+        return f"{name}{budgets}: recall {held}, {row['tokens']:,.0f} tokens{dollars(row['usd'])}"
+
     def budget(self, row: int) -> Budget:
         """Return a row's budget; what is not swept is as applied."""
         return replace(self.ranks.config.budget, **dict(zip(TIERS, map(int, self.budgets[row].tolist()), strict=True)))
@@ -349,13 +362,14 @@ class Sweep:
         return pictures.lines(self, tier, objective)
 
     def __repr__(self) -> str:
-        """Return what was swept, where the knee is and what is applied."""
+        """Return what was swept, where the knee is and what is in force."""
         head = f"Sweep: {self.real.sum():,} configurations on {self.ranks.answerable:,} questions, {self.ranks.unit}"
-        lines = [head, f"knee:    {_row(self.knee())}"]
+        lines = [head, f"knee:     {self._row(self.knee())}"]
         if self.applied is not None:
-            lines.append(f"applied: {_row(self.frame.iloc[self.applied])}")
+            lines.append(f"in force: {self._row(self.frame.iloc[self.applied])}")
+        lines.append(f"{KNEE} {'dollars' if self.by == 'usd' else 'tokens'} bring least.")
         if self.by == "usd":
-            lines.append("A turn's dollars: the recorded talk in its own tempo, nothing thought (see study.cost).")
+            lines.append("A turn's dollars: the recorded talk in its own tempo, without thinking (see study.cost).")
         return "\n".join([*lines, *self.unexercised, *statistics.caution(self.ranks.conversations)])
 
 
@@ -369,10 +383,3 @@ def _mean(values: Floats) -> Floats:
 def _check(objective: str) -> None:
     """Refuse an objective that there is not."""
     check(objective in TRUE, "objective", f"one of {', '.join(TRUE)}", objective)
-
-
-def _row(row: "pd.Series[Any]") -> str:
-    """Return a configuration in a line."""
-    budgets = " ".join(f"{tier.upper()} {row[tier]:,}" for tier in TIERS)
-    held = shown((row["recall"], row["recall_low"], row["recall_high"]))
-    return f"{row['retriever']}, {budgets}: recall {held}, {row['tokens']:,.0f} tokens{dollars(row['usd'])}"

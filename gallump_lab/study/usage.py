@@ -35,6 +35,7 @@ PRESETS = {
 """What `Tokens.guide` compares."""
 MONTH = 365.25 / 12
 """Days."""
+ITEMS = {"hot": "messages", "warm": "passages", "cold": "insights"}
 NOTHING = "No turn is recorded in this snapshot: ask something (lab.ask, lab.chat), then take another."
 
 _TURNS = """
@@ -159,7 +160,8 @@ class Tokens:
                 spent = pd.Series([each[place][tier] for each in used], dtype="float64")
                 budget, mean = getattr(config.budget, tier), spent.mean()
                 rows.append([preset, tier, budget, mean, spent.quantile(0.95), 1 - mean / budget, len(turns)])
-        return pd.DataFrame(rows, columns=["preset", "tier", "budget", "mean", "p95", "unused", "turns"])
+        table = pd.DataFrame(rows, columns=["preset", "tier", "budget", "mean", "p95", "unused", "turns"])
+        return table.round({"mean": 0, "p95": 0, "unused": 2}).astype({"mean": "Int64", "p95": "Int64"})
 
     def plot(self) -> Picture:
         """Draw where tokens went over time; its words say how near the estimates came to what the server counted.
@@ -181,15 +183,19 @@ class Tokens:
         shares = self.sections.set_index("section")["share"]
         lines.append(", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share > 0))
         for row in self.by_model.to_dict("records"):
-            ratio = (
-                "server's count not known" if math.isnan(row["ratio"]) else f"server counted {row['ratio']:.2f} of it"
+            factor = (
+                f"; {row['learnt_factor']:.3f} of its tokens to a cl100k token" if row["learnt_factor"] != 1 else ""
             )
-            lines.append(f"{row['model']}: {row['turns']:,} turns; {ratio}; factor {row['learnt_factor']:.3f}")
-        lines += [
-            f"{row['tier'].upper()}: {row['kept']:,} items kept; {row['over_budget']:,} over budget in "
-            f"{row['turns_over_budget']:,} turns, {row['over_window']:,} over window in {row['turns_over_window']:,}"
-            for row in self.cut.to_dict("records")
-        ]
+            lines.append(f"{row['model']}: {counted(row['turns'], 'turns')}; {pictures.counts(row['ratio'])}{factor}")
+        for row in self.cut.to_dict("records"):
+            budget, window = (
+                f"{row[f'over_{what}']:,} (in {counted(row[f'turns_over_{what}'], 'turns')})"
+                if row[f"over_{what}"]
+                else "none"
+                for what in ("budget", "window")
+            )
+            kept = f"{row['tier'].upper()}: {row['kept']:,} {ITEMS[row['tier']]} kept"
+            lines.append(f"{kept}; {budget} did not fit its budget; {window} hit the model's window")
         return "\n".join([*lines, repr(self.cost)])
 
 

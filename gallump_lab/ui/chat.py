@@ -14,6 +14,8 @@ from gallump_lab.config import Config, ConfigError
 from gallump_lab.masking import masked
 from gallump_lab.memory.context import prepare
 from gallump_lab.memory.records import TIERS, Overrides
+from gallump_lab.memory.text import shared, terms
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.symbols import SymbolError, split_symbols, validate_symbols
 from gallump_lab.store import StoreError
 from gallump_lab.tokens import OFFLINE
@@ -21,7 +23,7 @@ from gallump_lab.ui.answering import who
 from gallump_lab.ui.inspector import Inspecting, carried
 from gallump_lab.ui.running_turn import NEW, RunningTurn
 from gallump_lab.ui.strip import Strip, asked
-from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, plain, records, visible, words
+from gallump_lab.ui.widget import drawing, entry, file_name, joined, page, parts, plain, records, words
 
 if TYPE_CHECKING:
     from gallump_lab.lab import Lab
@@ -61,7 +63,7 @@ class ChatWidget(Inspecting):
     session_id : str or None
         The session that the next question carries on; None before the first.
     shown : str or None
-        The session that is shown alone; None for the transcript of the whole lab.
+        The session that is shown alone, "new" before it begins; None for the transcript of the whole lab.
     watchlist : tuple of str
         The symbols as they stand in the chat.
     error : Exception or None
@@ -78,7 +80,7 @@ class ChatWidget(Inspecting):
     <ChatWidget session=None>
     """
 
-    _esm = joined("parts.js", "strip.js", "entries.js", "inspector.js", "chat.js")
+    _esm = joined("parts.js", "strip.js", "entries.js", "box.js", "inspector.js", "chat.js")
     _css = joined("chat.css", "strip.css", "inspector.css")
     _at_once = frozenset({"ask", "retry", "stop", "watchlist"})
 
@@ -145,6 +147,8 @@ class ChatWidget(Inspecting):
             "running": turn and turn.describe(),
             "earlier": len(rows) == HISTORY,
             "place": self._place(),
+            "first": len(self._views) == 1,
+            "known": bool(rows or self.lab.transcript(limit=1)),
             "notice": self._notice,
             "watchlist": ", ".join(self.watchlist),
             "prices": self._strip(),
@@ -195,11 +199,14 @@ class ChatWidget(Inspecting):
         return {**self._session(self.shown), "live": self.lab.sessions.live(self.shown)} if self.shown else None
 
     def _session(self, session_id: str) -> dict[str, Any]:
-        return next((row for row in self._sessions() if row["session_id"] == session_id), {"title": ""})
+        return next((row for row in self._sessions() if row["session_id"] == session_id), {"title": "New session"})
 
     def _sessions(self, search: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = plain(records(self.lab.history(search)))
-        return found
+        about = terms(search)
+        return [
+            {**row, "found": parts(said, shared(said, about))} if (said := row.get("found")) else row for row in found
+        ]
 
     def _on_sync(self, view: str, newest: int) -> None:
         """Send what another notebook has added to the lab meanwhile, and spent."""
@@ -227,7 +234,7 @@ class ChatWidget(Inspecting):
         self._show(view, session, session or self._newest_live())
 
     def _on_new(self, view: str) -> None:
-        self._show(view, None, None, "Your next question begins a new session.")
+        self._show(view, NEW, None, "Your next question begins a new session.")
 
     def _show(self, view: str, shown: str | None, session_id: str | None, notice: str = "") -> None:
         """Show one session alone, or all of them; the next question goes where the reader looks."""

@@ -11,11 +11,12 @@ import traitlets
 
 from gallump_lab.memory import labels
 from gallump_lab.memory.records import check
-from gallump_lab.memory.text import terms
+from gallump_lab.memory.text import shared, terms
+from gallump_lab.reading.shown import visible
 from gallump_lab.reading.text_files import counted
 from gallump_lab.store import times
 from gallump_lab.study.labelling import Candidate, pool
-from gallump_lab.ui.widget import Widget, cell, insight_entry, joined, parts, plain, records, shared, speaker, visible
+from gallump_lab.ui.widget import Widget, cell, insight_entry, joined, parts, plain, records, speaker
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,12 @@ from gallump_lab.memory.kinds import parted
 from gallump_lab.memory.outdated import told
 from gallump_lab.memory.recall import why
 from gallump_lab.memory.records import ContextItem, Item, Overrides
-from gallump_lab.memory.text import one_line, terms
+from gallump_lab.memory.text import one_line, shared, terms
+from gallump_lab.reading.shown import unmarked, visible
 from gallump_lab.store import StoreError
-from gallump_lab.study.pictures import COLOURS, INK, PARTS, Picture, picture
-from gallump_lab.ui.widget import Widget, entry, joined, plain, shared, visible, words
+from gallump_lab.study.colours import COLOURS, INK
+from gallump_lab.study.pictures import PARTS, Picture, picture
+from gallump_lab.ui.widget import Widget, entry, joined, plain, words
 
 if TYPE_CHECKING:
     from gallump_lab.brain.preview import Preview
@@ -151,7 +153,7 @@ def _nothing(tier: str, slots: Sequence[ContextItem]) -> str:
 def _slot(slot: ContextItem, asked: set[str]) -> dict[str, Any]:
     names = ("tier", "kind", "item_id", "message_id", "role", "symbol", "created_at", "tokens", "kept")
     found: dict[str, Any] = plain({name: getattr(slot, name) for name in names})
-    text = visible(one_line(slot.text))
+    text = visible(one_line(unmarked(slot.text)))
     found["text"] = text if len(text) <= SNIPPET else f"{text[:SNIPPET]}\u2026"
     said = dict.fromkeys(slot.text[start:stop].casefold() for start, stop in shared(slot.text, asked))
     return found | {"why": _why(slot, [*said])}

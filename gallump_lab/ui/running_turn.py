@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.masking import masked
 from gallump_lab.memory.records import NO_OVERRIDES, Overrides
-from gallump_lab.ui.widget import Growing, visible
+from gallump_lab.reading.shown import visible
+from gallump_lab.ui.widget import Growing
 
 if TYPE_CHECKING:
     from gallump_lab.brain.reply import Reply

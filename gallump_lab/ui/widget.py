@@ -5,7 +5,7 @@ Records keep the lab's own names; text is made visible, and Markdown becomes san
 
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache, lru_cache, partial
@@ -21,8 +21,9 @@ from gallump_lab.brain.citations import Citation, placed
 from gallump_lab.brain.recommendations import prose
 from gallump_lab.lazy import regex
 from gallump_lab.market.market_context import MarketContext
-from gallump_lab.memory.text import terms
+from gallump_lab.reading.shown import visible
 from gallump_lab.ui.answering import ways
+from gallump_lab.ui.beyond import extend
 from gallump_lab.ui.strip import priced
 
 if TYPE_CHECKING:
@@ -36,14 +37,10 @@ _TAGS = frozenset(
 )
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "td": {"style"}, "th": {"style"}}
 _SCHEMES = frozenset({"http", "https", "mailto"})
-_WORD = regex(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*")
 _END = regex(r"(?<=\S)(?!\S)")
 _SIGN, _NUMBER = regex(r"\{\ue000(\d+)\ue001\}"), regex(r"<sup>\[\d+\]</sup>")
 _NEAR = 9
 """A note's number stands at its place or behind one of so many words, less one."""
-_CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
-_HIDDEN = (0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_VISIBLE = _CONTROLS | dict.fromkeys(_HIDDEN, 0xFFFD)
 
 
 def joined(*names: str) -> str:
@@ -124,11 +121,6 @@ def words(error: Exception) -> str:
     return visible(str(error) if made_for_reader and str(error) else f"{type(error).__name__}: {error}")
 
 
-def visible(text: str) -> str:
-    """Show what would act unseen: terminal escapes and text direction overrides become visible signs."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_VISIBLE)
-
-
 def plain(value: Any) -> Any:
     """Return a value of the lab's as JSON values that can be shown: text made visible, times in ISO 8601."""
     match value:
@@ -147,11 +139,6 @@ def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return a frame's rows; what is missing is None."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def shared(text: str, about: Collection[str]) -> list[tuple[int, int]]:
-    """Return where a text says one of the terms `about`: from and to, word by word."""
-    return [word.span() for word in _WORD.finditer(text) if not set(about).isdisjoint(terms(word[0]))]
 
 
 def speaker(name: str | None, role: str) -> str:
@@ -175,6 +162,7 @@ def _parser() -> "MarkdownIt":
 
     # An image would fetch from the net as soon as it is shown; its link stays.
     made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    extend(made)
     made.inline.ruler.push("note", _note)
     made.add_render_rule("note", lambda _self, tokens, i, _options, _env: f"<sup>[{tokens[i].content}]</sup>")
     return made

@@ -392,24 +392,36 @@ def table(card: Scorecard, seed: int = 0, metrics: Iterable[str] = METRICS) -> p
 
 def picture(found: pd.DataFrame) -> Picture:
     """Draw which metric sees which fault: the area under the ROC curve."""
-    shown = found.dropna(subset=["auc"]).round(6)
+    shown = found.round(6).assign(told=found["auc"].map("{:.2f}".format).replace("nan", "no data"))
     metrics, kinds = (list(dict.fromkeys(shown[name])) for name in ("metric", "fault"))
     base = alt.Chart(shown).encode(
         x=alt.X("fault:N", sort=kinds, title="fault", axis=alt.Axis(orient="top", labelAngle=-30, grid=False)),
         y=alt.Y("metric:N", sort=metrics, title=None, axis=alt.Axis(grid=False)),
+        tooltip=["fault", "metric", "auc", "low", "high", "n_good", "n_bad", "unscored"],
     )
     colour = alt.Color("auc:Q", title="AUC", scale=alt.Scale(domain=[0.5, 1], clamp=True, scheme="blues"))
     ink = alt.condition("datum.auc > 0.8", alt.value("white"), alt.value("#333333"))
-    figures = base.mark_text(fontSize=11).encode(text=alt.Text("auc:Q", format=".2f"), color=ink)
+    figures = base.mark_text(fontSize=11).encode(text="told:N", color=ink)
     title = alt.TitleParams(
         "Which metric sees which fault",
-        subtitle="benchmark on synthetic faults; area under the ROC curve: 0.5 sees nothing, 1 sees all",
+        subtitle=[
+            "how often the faulty one of two insights scores worse (area under the ROC curve): 1 always, 0.5 chance,",
+            "below 0.5 the faulty one looks the better one; no data: the metric could score neither; synthetic faults",
+        ],
     )
     chart = (base.mark_rect().encode(color=colour) + figures).properties(
         title=title, width={"step": 58}, height={"step": 26}
     )
-    best = shown.sort_values("auc", kind="stable").groupby("fault", sort=False).tail(1).set_index("fault")
-    seen = ", ".join(f"{kind} {best.loc[kind, 'metric']} {best.loc[kind, 'auc']:.2f}" for kind in kinds)
+    best = (
+        shown.dropna(subset=["auc"])
+        .sort_values("auc", kind="stable")
+        .groupby("fault", sort=False)
+        .tail(1)
+        .set_index("fault")
+    )
+    seen = ", ".join(
+        f"{kind} {best.loc[kind, 'metric']} {best.loc[kind, 'auc']:.2f}" for kind in kinds if kind in best.index
+    )
     return Picture(chart, f"Best metric by fault: {seen}")
 
 

@@ -4,7 +4,7 @@ import re
 import threading
 
 from messages_server import DROP, Status, end, say, start, text, tool
-from notebook_page import OPEN, within
+from notebook_page import OPEN, PATIENCE_MS, within
 from playwright.sync_api import expect
 from running_server import eventually
 
@@ -254,3 +254,89 @@ def test_earlier_messages_load_on_scroll_and_a_reader_who_scrolled_up_stays_ther
     expect(notebook.log).to_contain_text("Note 0")
     expect(earlier).to_be_hidden()
     expect(notebook.log).to_be_focused()
+
+
+def test_the_box_has_the_focus_on_first_run_and_brings_questions_back_and_a_new_session_is_blank_with_examples(
+    notebook, claude
+):
+    claude.queue(*(say("Noted.") for _ in range(3)))
+    notebook.open("\n".join(f"x{i} = {i}" for i in range(60)), OPEN)
+    expect(notebook.box).to_be_focused(timeout=PATIENCE_MS)
+    expect(notebook.box).to_be_in_viewport(ratio=1)
+    example = notebook.log.get_by_role("group", name="Examples").get_by_role("button")
+    expect(example).to_have_count(3)
+    notebook.chat.get_by_label("Watchlist").fill("IBM, MSFT")
+    notebook.chat.get_by_label("Watchlist").press("Tab")
+    expect(example.nth(1)).to_contain_text("IBM or MSFT")
+    example.nth(1).click()
+    expect(notebook.box).to_have_value(re.compile("IBM or MSFT"))
+    notebook.ask("The first")
+    expect(notebook.replies).to_have_count(1)
+    expect(example.first).to_be_hidden()
+    notebook.ask("The second,\nof two lines")
+    expect(notebook.replies).to_have_count(2)
+    notebook.chat.get_by_role("button", name="New session").click()
+    expect(notebook.log.locator("article")).to_have_count(0)
+    expect(example.first).to_contain_text("What did I say about IBM")
+    for key, words in (
+        ("ArrowUp", "The second,\nof two lines"),
+        ("ArrowUp", "The first"),
+        ("ArrowUp", "The first"),
+        ("ArrowDown", "The second,\nof two lines"),
+        ("ArrowDown", ""),
+    ):
+        notebook.box.press(key)
+        expect(notebook.box).to_have_value(words)
+    notebook.box.fill("Mine")
+    notebook.box.press("ArrowUp")
+    expect(notebook.box).to_have_value("Mine")
+    notebook.box.press("Enter")
+    expect(notebook.replies).to_have_count(1)
+    notebook.chat.get_by_role("button", name="All messages").click()
+    expect(notebook.replies).to_have_count(3)
+
+
+def test_a_chat_that_opens_takes_no_focus_from_a_cell_in_which_somebody_types(notebook):
+    notebook.open(
+        "from pathlib import Path\nimport time\nwhile not Path('go').exists():\n    time.sleep(0.05)", OPEN, "x ="
+    )
+    editor = notebook.page.locator(".jp-Notebook .cm-content").last
+    editor.click()
+    notebook.page.keyboard.press("End")
+    notebook.page.keyboard.type(" 1")
+    (notebook.folder / "go").touch()
+    expect(notebook.chat).to_contain_text("Ask about a trade idea", timeout=PATIENCE_MS)
+    notebook.page.keyboard.type("2")
+    expect(editor).to_be_focused()
+    expect(editor).to_have_text("x = 12")
+
+
+def test_long_questions_fold_tabs_align_formulas_stay_whole_and_a_second_view_is_filled(notebook, claude):
+    claude.queue(
+        say("$190, or\n\n$$\na_1\n- b_2 * c\n$$\n\nso $$x_1 * y_1 *$$:\n\nA\tLong name\n**1**\t2"), say("Noted.")
+    )
+    notebook.open(OPEN)
+    notebook.ask("My book:\nSymbol\tShares\nMSFT and more\t2\nWhat now?")
+    expect(notebook.replies).to_have_count(1)
+    question = notebook.log.locator(".gl-question")
+    for said in (question.first, notebook.replies):
+        left = [cell.bounding_box()["x"] for cell in said.locator("td:nth-child(2)").all()]
+        assert len(left) == 2
+        assert left[0] == left[1]
+    expect(notebook.replies.locator("pre")).to_contain_text("a_1\n- b_2 * c")
+    expect(notebook.replies).to_contain_text("$190, or")
+    expect(notebook.replies).to_contain_text("so $$x_1 * y_1 *$$:")
+    notebook.ask("\n".join(f"Line {i}" for i in range(40)))
+    expect(notebook.replies).to_have_count(2)
+    height = question.last.bounding_box()["height"]
+    toggle = question.last.get_by_role("button", name="Show all (40 lines)")
+    toggle.click()
+    assert question.last.bounding_box()["height"] > 2 * height
+    expect(question.last.get_by_role("button", name="Show less")).to_have_attribute("aria-expanded", "true")
+    notebook.box.click()  # selects the cell
+    notebook.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:create-output-view') }")
+    expect(notebook.chat).to_have_count(2)
+    expect(notebook.replies).to_have_count(4)
+    view = notebook.page.locator(".jp-LinkedOutputView")
+    _, _, _, filled = within(view, view.get_by_role("region", name="Chat", exact=True))
+    assert filled > 0.9 * view.bounding_box()["height"]

@@ -1,4 +1,4 @@
-"""The README's clients of the HTTP route, as they stand there: one in Python, one in a browser's page."""
+"""The documentation's clients of the HTTP route, as they stand there: one in Python, one in a browser's page."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from running_server import GENERATE, TOKEN
 
 from gallump_lab import Lab
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/how-to/route.md").read_text()
 
 
 def block(language):
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (found,) = (each for each in blocks if GENERATE in each)
     return found
 

@@ -22,9 +22,12 @@ def test_a_new_session_begins_after_the_break_and_when_it_is_asked_for_and_a_div
     expect(divider).to_have_text("Session ended after 30 minutes \u00b7 new session")
     notebook.chat.get_by_role("button", name="New session").click()
     expect(notebook.chat.get_by_role("status")).to_contain_text("Your next question begins a new session")
-    for count, words in enumerate(("In another", "Still in it"), 3):
+    expect(notebook.log.locator("article")).to_have_count(0)
+    for count, words in enumerate(("In another", "Still in it"), 1):
         notebook.ask(words)
         expect(notebook.replies).to_have_count(count)
+    notebook.chat.get_by_role("button", name="All messages").click()
+    expect(notebook.replies).to_have_count(4)
     expect(divider).to_have_text(["Session ended after 30 minutes \u00b7 new session", "New session"])
 
 

@@ -96,7 +96,7 @@ def test_too_few_conversations_carry_nothing(tmp_path):
     lab = desk(tmp_path / "lab.duckdb", 7)
     found = study.advise(lab.snapshot(), model=SONNET)
     assert not found.frame["advised"].any()
-    assert "on 3 conversations, where an interval takes 5" in str(found)
+    assert "on 3 conversations; an interval needs 5" in str(found)
     assert "label about 9 questions of 3 conversations more (lab.labeller())" in str(found)
 
 

@@ -37,7 +37,7 @@ def conda():
 
 def test_conda_and_pyproject_name_the_same_packages_in_the_same_versions(conda):
     packages, _ = conda
-    wanted = [f"{ON_CONDA_FORGE.get(one.name, one.name)} {one.specifier}" for one in needed("test")]
+    wanted = [f"{ON_CONDA_FORGE.get(one.name, one.name)} {one.specifier}" for one in needed("test", "docs")]
     wanted = [each for each in wanted if each.split()[0] not in ONLY_ON_PYPI]
     assert sorted(packages) == sorted(["pip", f"python {PROJECT['project']['requires-python']}", *wanted])
 

@@ -85,11 +85,11 @@ def test_a_frame_gives_the_order_and_stands_beside_each_insight(lab):
     assert texts(told) == ["Halibut stop: 410", "Halibut stop: 400", "Sells halibut winners too early"]
     assert [row["marks"] for row in told["rows"]] == [[], ["superseded"], []]
     beside = [row["beside"] for row in told["rows"]]
-    assert beside[0] == [("support", "0.13"), ("uses", "1200"), ("why", "<b>two</b> sources\ufffd")]
+    assert beside[0] == [("support", "0.13"), ("uses", "1200"), ("why", r"<b>two</b> sources\u202e")]
     assert [value for _, value in beside[1]] == ["\u2013", "2", "\u2013"]
     assert repr(lab.reviewer(scores.set_index("insight_id"))) == "<Reviewer 0 of 3 insights graded>"
     page = lab.reviewer(scores, static=True)._repr_mimebundle_()[0]["text/html"]
-    assert "<td>&lt;b&gt;two&lt;/b&gt; sources\ufffd</td>" in page
+    assert r"<td>&lt;b&gt;two&lt;/b&gt; sources\u202e</td>" in page
     assert "<td>Halibut stop: 410</td><td>HAL</td><td>level</td><td>2026-03-03</td><td></td><td>analyst</td>" in page
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -51,12 +52,21 @@ def test_past_sessions_are_continued_found_and_exported(lab: Lab, clock: Clock) 
     assert frame["symbol"].iloc[1] == "MSFT"
     assert frame["cost_usd"].tolist() == [0.0, 0.0]
     found = {search: lab.history(search)["session_id"].tolist() for search in ("giraffes", "what was my", "zebra")}
+    lab.sessions.add_message(
+        second.session_id, "user", f"{'Much else. ' * 20}The **zebra** rule is new. {'And so on. ' * 20}"
+    )
+    around = lab.history("rules zebras")["found"].iloc[0]
+    assert "The zebra rule is new." in around
+    assert len(around) < 200
     assert found == {"giraffes": ["session-1"], "what was my": ["session-2"], "zebra": []}
+    shown = first._repr_markdown_()
+    assert shown.startswith("**Offline analyst: no model was asked.**")
+    assert all(f"**{idea.action.capitalize()} {idea.symbol}**" in shown for idea in first.recommendations)
     document = lab.export(first.session_id)
     assert document.startswith(
         "# My rule: no position over earnings.\n\n2013-03-01 22:00 UTC, about MSFT\n\n**User** ("
     )
-    assert first.text in document
+    assert first.text.splitlines()[-1].replace("$", "") in re.sub(r"<span>\\\$</span>|\\\$", "", document)
     assert "giraffe = 1\n```\n\n**User**" in document  # an open fence does not swallow the next
     with pytest.raises(ValueError, match=r"lab\.history"):
         lab.export("nowhere")

@@ -134,7 +134,7 @@ def test_an_item_is_shown_in_short_with_what_would_act_unseen_made_visible(lab):
     lab.sessions.add_message("old", "user", "stop \x1b[31m\u202e" + "word " * 150, created_at=NOW)
     shown = slots(preview(lab, "now", text="What is the stop word?", **ASKED), "warm")
     (text,) = (each["text"] for each in shown if each["message_id"] == 5)
-    assert text.startswith("stop \u241b[31m\ufffdword")
+    assert text.startswith(r"stop \x1b[31m\u202eword")
     assert len(text) == SNIPPET + 1
 
 

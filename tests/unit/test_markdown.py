@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallump_lab.brain.citations import Citation
-from gallump_lab.ui.widget import Growing, render, visible
+from gallump_lab.reading.shown import visible
+from gallump_lab.ui.widget import Growing, render
 
 
 def test_dollar_amounts_stay_as_they_were_written() -> None:
@@ -65,7 +66,14 @@ def test_hostile_text_is_shown_and_does_nothing(hostile: str) -> None:
 
 
 def test_terminal_escapes_and_direction_overrides_become_visible_signs() -> None:
-    assert visible("\x1b[31mred\x07 \u202egnp.exe\ttab\nline\x85") == "␛[31mred␇ \ufffdgnp.exe\ttab\nline\ufffd"
+    acts = {
+        "\x1b[31mred\x07": r"\x1b[31mred\x07",
+        " \u202egnp.exe": r" \u202egnp.exe",
+        "\ttab\nline\x85": "\ttab\nline\\x85",
+    }
+    assert {text: visible(text) for text in acts} == acts
+    for readable in ("\U0001f469\u200d\U0001f52c", "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627"):
+        assert visible(readable) == readable
     assert "\u202e" not in render("a \u202e b")
 
 
@@ -126,3 +134,13 @@ def test_finished_blocks_are_not_rendered_again() -> None:
     assert growing.add("First paragraph.\n\nSecond") == ""
     assert growing.add(" one.\n") == growing.settled == "<p>First paragraph.</p>\n"
     assert growing.open == "<p>Second one.</p>\n"
+
+
+@pytest.mark.parametrize(
+    "formula", ["$$a_b * c_d * e$$", r"\(x_1 * y_2 * z\)", r"\[ [a](b)_c \]", "$$\na_1\n- b_2\n\n* c\n$$"]
+)
+def test_a_formula_stays_as_it_was_written_and_one_dollar_is_a_price(formula):
+    html = render(f"*From* $190 to $210:\n\n{formula}\n\n*done*")
+    assert formula in html
+    assert "<em>From</em> $190 to $210:" in html
+    assert "<em>done</em>" in html

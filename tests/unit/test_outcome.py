@@ -250,12 +250,12 @@ def test_the_summary_compares_hits_with_base_rates_of_the_same_forecasts():
     assert result.hits.clusters[0] == 6
     assert result.difference.low[0] < 0.25 < result.difference.high[0]
     decided, left_out_of_it, compared, _ = repr(result).splitlines()
-    assert decided == "Outcome: 9 of 10 are testable, 8 of these are decided: 5 bore out, 3 did not"
-    assert left_out_of_it == "not compared: 1 decided before their bars end, 1 without a base rate"
-    assert compared.startswith("compared: 6 of the 8; 3 of these 6 bore out, 50% [")
+    assert decided == "Outcome: 9 of 10 are testable, 8 of these are decided: 5 came true, 3 did not"
+    assert left_out_of_it == "not compared: 1 whose bars end too early, 1 without a base rate"
+    assert compared.startswith("compared: 6 of the 8; 3 of these 6 came true, 50% [")
     few = summary([made(each % 2, 0.25, f"S{each % 4}") for each in range(8)])
     assert math.isnan(few.hits.low[0])
-    assert "4 clusters" in repr(few)
+    assert "only 4 independent cases" in repr(few)
     nothing = summary([])
     assert math.isnan(nothing.hits.value[0])
     assert "0 of 0" in repr(nothing)

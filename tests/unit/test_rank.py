@@ -102,7 +102,7 @@ def test_questions_that_rest_on_one_session_are_one_conversation_however_often_t
     ranks = study.rank(snapshot, "BM25")
     assert list(ranks.retrievers) == ["BM25"]
     assert len(set(ranks.conversations)) == 2
-    assert "2 conversations where an interval takes 5" in repr(study.relevance(ranks))
+    assert "only 2 conversations; an interval needs 5" in repr(study.relevance(ranks))
     assert study.sweep(ranks).knee()["recall"] == 1  # no prompt without memory
     path = snapshot.save(tmp_path / "saved.duckdb")
     with pytest.raises(NotALab, match="saved snapshot"):

@@ -92,7 +92,7 @@ def test_without_labelled_questions_nothing_is_against_a_good_insight_and_the_re
     assert why == "Scored: contradiction, redundancy. Not support: It cites no message that is there."
     assert "lab.labeller()" in card.trouble
     assert repr(card).count(card.trouble) == 1
-    assert "2 nothing against it" in repr(card)
+    assert "nothing against it: 2" in repr(card)
     with pytest.raises(study.NothingToMeasure, match="grade 3"):
         card.plot()
 
@@ -127,7 +127,7 @@ def test_a_forecast_is_judged_by_the_bars_after_it(lab):
     assert frame.loc[[right, wrong], "outcome"].tolist() == [1, 0]
     assert 0 < frame.loc[right, "base_rate"] < 1
     assert [each.forecast.level for each in card.outcomes] == [620, 1_000]
-    assert repr(card.outcome).startswith("Outcome: 2 of 2 are testable, 2 of these are decided: 1 bore out, 1 did not")
+    assert repr(card.outcome).startswith("Outcome: 2 of 2 are testable, 2 of these are decided: 1 came true, 1 did not")
 
 
 def test_what_is_said_of_a_session_that_no_insight_carries_lowers_coverage(lab):

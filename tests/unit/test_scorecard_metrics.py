@@ -88,7 +88,7 @@ def test_support_is_its_worst_part_and_says_what_lacked():
     good = stated("Ada's stop on ACME is 91.50, valid by May", 1)
     assert support.support(good, TALK).value > 0.5
     wrong = support.support(replace(good, text="Ada's stop on ACME is 95.50, valid by May"), TALK)
-    assert (wrong.value, wrong.why) == (0, "95.50 stands in no cited message.")
+    assert (wrong.value, wrong.why) == (0, "No cited message says '95.50'.")
     assert math.isnan(support.numbers(stated("Ada has a stop", 1), TALK).value)
     for metric in (support.support, *support.PARTS.values()):
         score = metric(stated("Ada sells at 91.50", 99), TALK)

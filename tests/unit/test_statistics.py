@@ -48,7 +48,7 @@ def test_below_five_conversations_there_is_no_interval_and_it_is_said():
     found = statistics.shares([1.0, 0.0, 1.0, 1.0], ["a", "b", "c", "d"])
     assert found.value[0] == 0.75
     assert np.isnan([found.low[0], found.high[0]]).all()
-    assert "4 conversations where an interval takes 5" in statistics.caution(["a", "b", "c", "d", "d"])[0]
+    assert "only 4 conversations; an interval needs 5" in statistics.caution(["a", "b", "c", "d", "d"])[0]
     assert statistics.caution("abcde") == []
 
 

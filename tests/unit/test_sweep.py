@@ -119,7 +119,7 @@ def test_one_conversation_gives_means_without_intervals_and_says_so(ranks):
     most = max(set(names), key=names.count)
     sweep = study.sweep(only(ranks, "all signals", [place for place, name in enumerate(names) if name == most]))
     assert sweep.frame["recall_low"].isna().all()
-    assert "1 conversation where an interval takes 5" in repr(sweep)
+    assert "only 1 conversation; an interval needs 5" in repr(sweep)
     assert "There is one conversation alone" in str(sweep.best())
 
 
@@ -219,7 +219,7 @@ def test_in_dollars_a_layout_is_a_choice_and_the_front_spares_them(priced):
     row = frame[(frame["usd"] == best.usd) & (frame["hot"] == best.config.budget.hot)].iloc[0]
     assert (best.config.layout, best.run["figures"]["usd"]) == (row["layout"], best.usd)
     assert "USD a turn, tokens of claude-sonnet-5-5" in repr(priced.plot())
-    assert "A turn's dollars: the recorded talk in its own tempo, nothing thought" in repr(priced)
+    assert "A turn's dollars: the recorded talk in its own tempo, without thinking" in repr(priced)
     assert priced.pareto(by="tokens")["tokens"].is_monotonic_increasing
 
 
@@ -296,7 +296,7 @@ def test_a_choice_that_too_few_vouch_for_or_that_holds_less_is_not_applied_silen
     assert "It is not applied unasked. It rests on 3 conversations" in str(best)
     less = sweep.best(least=0.3)
     assert less.gain[0] < 0
-    with pytest.raises(ValueError, match=rf"holds {-less.gain[0]:.3f} less recall than what is applied, and takes"):
+    with pytest.raises(ValueError, match=rf"holds {-less.gain[0]:.3f} less recall than what is in force, and takes"):
         small.apply(less)
     assert small.config == before
     assert small.runs.empty

@@ -87,7 +87,7 @@ def test_what_the_guides_preset_leaves_unused_comes_from_replays(found: study.To
     assert (guide["turns"] == 12).all()
     row = guide.loc[("80/15/5 percent of 2,700 tokens", "warm")]
     assert 0 < row["mean"] <= 405
-    assert row["unused"] == pytest.approx(1 - row["mean"] / 405)
+    assert row["unused"] == pytest.approx(1 - row["mean"] / 405, abs=0.01)
     assert guide.loc[("2,000/500/200 tokens", "warm"), "mean"] >= row["mean"]
 
 
@@ -151,7 +151,7 @@ def test_charts_and_words(found: study.Tokens) -> None:
     assert picture.png().startswith(b"\x89PNG")
     lines = repr(found).splitlines()
     assert lines[0].startswith("Tokens of 12 turns: ")
-    assert any(line.startswith(f"{SONNET}: 8 turns; server counted ") for line in lines)
+    assert any(line.startswith(f"{SONNET}: 8 turns; the server counted ") for line in lines)
     assert any(line.startswith("COLD: ") for line in lines)
 
 

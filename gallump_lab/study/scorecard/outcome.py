@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.lazy import any_of, np, regex
 from gallump_lab.market.broker import reached
 from gallump_lab.reading.periods import FIRM, horizons
+from gallump_lab.reading.text_files import counted
 from gallump_lab.store.times import naive
 from gallump_lab.study import statistics
 from gallump_lab.study.scorecard.history import Stated
@@ -334,19 +335,18 @@ class Summary:
     def __repr__(self) -> str:
         """Return it in words."""
         found = f"Outcome: {self.testable:,} of {self.stated:,} are testable, {self.decided:,} of these are decided"
-        lines = [f"{found}: {self.borne_out:,} bore out, {self.decided - self.borne_out:,} did not"]
+        lines = [f"{found}: {self.borne_out:,} came true, {self.decided - self.borne_out:,} did not"]
         if self.early or self.unrated:
-            lines.append(
-                f"not compared: {self.early:,} decided before their bars end, {self.unrated:,} without a base rate"
-            )
+            lines.append(f"not compared: {self.early:,} whose bars end too early, {self.unrated:,} without a base rate")
         if number := int(self.hits.n[0]):
             came = round(float(self.hits.value[0]) * number)
             hits, base = (statistics.shown(each.interval(), ".0%") for each in (self.hits, self.base))
-            compared = f"compared: {number:,} of the {self.decided:,}; {came:,} of these {number:,} bore out, {hits}"
+            compared = f"compared: {number:,} of the {self.decided:,}; {came:,} of these {number:,} came true, {hits}"
             lines.append(f"{compared}; such moves come anyway: {base}")
             lines.append(f"difference {statistics.shown(self.difference.interval(), '+.0%')}")
         if 0 < self.hits.clusters[0] < statistics.CLUSTERS:
-            lines.append(f"{self.hits.clusters[0]} clusters where an interval takes {statistics.CLUSTERS}.")
+            few = counted(int(self.hits.clusters[0]), "independent cases")
+            lines.append(f"only {few} (symbols); an interval needs {statistics.CLUSTERS}")
         return "\n".join(lines)
 
 

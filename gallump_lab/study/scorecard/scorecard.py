@@ -40,15 +40,15 @@ DOUBTS = {
 """The metrics that speak against an insight, the worst first, and what they say."""
 
 VERDICTS = {
-    "helps": "#009E73",
+    "helps": "#2FA488",
     "nothing against it": "#99D8C9",
-    "shown, helped nobody": "#E69F00",
+    "shown, helped nobody": "#7C6A52",
     "not shown": "#BBBBBB",
     "not measured": "#DDDDDD",
-    "repeats another": "#56B4E9",
-    "contradicted": "#CC79A7",
-    "out of date": "#0072B2",
-    "not supported": "#D55E00",
+    "repeats another": "#7285A0",
+    "contradicted": "#D566DE",
+    "out of date": "#7040F6",
+    "not supported": "#F7236E",
 }
 """What is said of an insight, from best to worst, with its colour.
 
@@ -303,7 +303,7 @@ class Scorecard:
             )
         )
         totals = self.frame["verdict"].value_counts()
-        words = f"Insights: {', '.join(f'{totals[name]:,} {name}' for name in names)}"
+        words = f"Insights: {'; '.join(f'{name}: {totals[name]:,}' for name in names)}"
         return picture(chart, words, "Which insights earn their place", "by kind", width=460, height={"step": 24})
 
     def __repr__(self) -> str:
@@ -314,15 +314,15 @@ class Scorecard:
             others = [f"{number:,} {reason}" for reason, number in sorted(self.left_out.items())]
             lines[0] += f", of {found + sum(self.left_out.values()):,}; not judged: {', '.join(others)}"
         within = statistics.shown(self.coverage, ".2f")
-        lines.append(f"coverage of sessions' salient statements {within}, redundancy {self.redundancy:.3f}")
+        lines.append(f"insights carry {within} of what sessions stated; {self.redundancy:.3f} repeats another")
         if self.utility is None:
             lines.append(f"utility was not measured: {self.trouble}")
         else:
             for measure, name in MEASURES.items():
                 more = statistics.shown(self.utility.difference(measure=measure), "+.3f")
-                lines.append(f"{name} against its tokens in WARM: {more}")
+                lines.append(f"{name}: {more} against its tokens in WARM")
         totals = Counter(self.frame["verdict"])
-        lines.append(", ".join(f"{totals[name]:,} {name}" for name in VERDICTS if totals[name]))
+        lines.append("; ".join(f"{name}: {totals[name]:,}" for name in VERDICTS if totals[name]))
         return "\n".join(lines)
 
 
@@ -345,5 +345,5 @@ def _verdict(scores: Mapping[str, Score], worth: Worth | None) -> tuple[str, str
         return "not shown", "No labelled question's prompt holds it."
     asked = counted(worth.shown, "questions")
     if not worth.helped:
-        return "shown, helped nobody", f"It stands in the prompts of {asked}, which lose nothing without it."
+        return "shown, helped nobody", f"It stands in the prompts of {asked}, which would hold as much without it."
     return "helps", f"{worth.helped:,} of {asked} would hold less without it."

@@ -192,7 +192,7 @@ def claim(insight: Stated, reader: Reader) -> Score:
         value = ((total - missed + GIVEN) / (total + GIVEN)) ** 2
         if words and not worst <= value:
             worst, lacks = value, ", ".join(word.text for word in missing)
-    why = "It has no words." if math.isnan(worst) else f"No cited message says: {lacks}." if lacks else ""
+    why = "It has no words." if math.isnan(worst) else f"No cited message says {lacks}." if lacks else ""
     return Score(value=worst, why=why) if cited else UNCITED
 
 
@@ -209,8 +209,8 @@ def _least(scores: Mapping[str, float], nothing: str, *, enough: float = 1.0) ->
     if not scores:
         return Score(value=math.nan, why=nothing)
     lacks = [name for name, value in scores.items() if value < enough]
-    stand = "stands" if len(lacks) == 1 else "stand"
-    return Score(value=min(scores.values()), why=f"{', '.join(lacks)} {stand} in no cited message." if lacks else "")
+    said = ", ".join(f"'{name}'" for name in lacks)
+    return Score(value=min(scores.values()), why=f"No cited message says {said}." if lacks else "")
 
 
 def _amounts(message: Message, reader: Reader) -> list[Amount]:

@@ -15,13 +15,18 @@ from gallump_lab.memory.context import already_said, pack
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.reading.text_files import counted
 from gallump_lab.study import statistics
-from gallump_lab.study.pictures import COLOURS, DIGITS, INK, NAMES, Picture, finished
+from gallump_lab.study.colours import COLOURS, INK
+from gallump_lab.study.pictures import DIGITS, NAMES, Picture, finished
 from gallump_lab.study.rank import Rankings
 from gallump_lab.study.statistics import Floats, shown
 from gallump_lab.study.tally import measure
 
 MEASURES = {name: NAMES[name] for name in ("recall", "coverage")}
-COLOURS_OF = {"with COLD": COLOURS["COLD"], "its tokens to WARM": COLOURS["WARM"], "without COLD": "#999999"}
+COLOURS_OF = {
+    "with COLD": COLOURS["COLD"],
+    "its tokens to WARM": COLOURS["WARM"],
+    "without COLD": COLOURS["instructions"],
+}
 WAYS = tuple(COLOURS_OF)
 
 
@@ -74,7 +79,7 @@ class Utility:
         bars = base.mark_bar(height=14, opacity=0.8).encode(
             x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("way:N", scale=colours, legend=None),
-            tooltip=["way", alt.Tooltip("value", format=".3f")],
+            tooltip=["measure", "way", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high"))],
         )
         ends = base.mark_rule(strokeWidth=2, color=INK).encode(x=alt.X("low:Q", title=None), x2="high:Q")
         spent = f"{self.budget.cold:,} tokens for insights, against as many more for WARM, or none"

@@ -47,6 +47,8 @@ function render({ model, el }) {
   const chosen = make("p", { class: "gl-notice", "aria-live": "polite" });
   const notice = make("p", { class: "gl-notice", role: "status" });
   const box = make("textarea", { rows: "1", "aria-label": "Your question", placeholder: "Your question" });
+  const hint = hinting(fill);
+  const recall = recalling(box);
   const send = make("button", { type: "submit", title: "Send (Enter; Shift+Enter breaks the line)" }, "Send");
   const stop = make("button", { type: "button", class: "gl-stop", title: "Stop the reply (Esc)" }, "Stop");
   const form = make("form", {}, box, make("div", { class: "gl-buttons" }, send, stop));
@@ -61,6 +63,26 @@ function render({ model, el }) {
   const late = () => say("The kernel has not answered yet. If it was restarted, run this cell again; your text stays.");
   const toEnd = () => follow && (log.scrollTop = log.scrollHeight);
   const shown = (each) => root.contains(each) && each.checkVisibility({ visibilityProperty: true });
+
+  /** Put an example into the box, below what the reader typed there. */
+  function fill(example) {
+    const shown = [...hint.root.querySelectorAll("button")].some((each) => each.textContent === box.value);
+    box.value = box.value.trim() && !shown ? `${box.value.trimEnd()}\n${example}` : example;
+    box.focus();
+    box.dispatchEvent(new Event("input"));
+  }
+
+  /** Take the focus as the cell is run, unless the reader types elsewhere; an empty cell is what running one leaves. */
+  function greet() {
+    const { activeElement: there } = document;
+    const typing = there?.matches("input, textarea, select, [contenteditable=true]") && (there.value ?? there.textContent).trim();
+    if (typing || !shown(box)) return;
+    root.scrollIntoView({ block: "nearest" });
+    box.focus();
+    if (box.getBoundingClientRect().bottom > innerHeight) form.scrollIntoView({ block: "nearest" });
+  }
+
+  const learn = () => recall.learn([...log.querySelectorAll(".gl-question")].map((each) => each.said));
 
   /** Lead the reader to a message. */
   function goTo(message) {
@@ -190,7 +212,9 @@ function render({ model, el }) {
   function stand(at) {
     place = at;
     if (!place) return bar.replaceChildren();
-    const next = place.live
+    const next = !place.session_id
+      ? "Earlier ones are in Sessions."
+      : place.live
       ? "Your next question goes on with this session."
       : "This session has ended. Your next question begins a new one that goes on from it.";
     bar.replaceChildren(make("b", { dir: "auto" }, place.title ?? "Untitled"), make("span", {}, next));
@@ -251,10 +275,12 @@ function render({ model, el }) {
       seen.start(message.budget);
       say(message.notice);
       newest = Math.max(0, ...message.entries.map((entry) => entry.message_id));
-      const hint = make("p", { class: "gl-hint" }, "Ask about a trade idea.");
-      log.replaceChildren(older, hint, ...message.entries.map((entry) => article(entry, tell)));
+      hint.show(message.watchlist, message.known);
+      log.replaceChildren(older, hint.root, ...message.entries.map((entry) => article(entry, tell)));
       message.running ? begin(message.running) : clear();
       follow = true;
+      if (message.entries.length) learn();
+      if (message.first) requestAnimationFrame(greet);
       if (message.by !== view) return;
       drawer.hidden || show(false);
       box.focus();
@@ -317,7 +343,7 @@ function render({ model, el }) {
     },
     prices(message) {
       prices.show(message.prices);
-      if (message.by === view) hear(message.prices.words || "The market has answered.");
+      if (message.by === view) say(message.prices.words || "The market has answered just now.");
     },
     thinking: () => running && think(0),
     grown({ settled, open }) {
@@ -357,6 +383,7 @@ function render({ model, el }) {
     },
     watchlist(message) {
       if (message.view === view || document.activeElement !== watchlist) watchlist.value = message.text;
+      hint.show(message.text);
       prices.show(message.prices);
     },
   };
@@ -368,6 +395,7 @@ function render({ model, el }) {
     const room = [drawer, seen.root].find((each) => each.contains(focused));
     told[message.type]?.(message);
     if (["history", "started", "done", "forgotten", "fresh"].includes(message.type)) divide(log, minutes);
+    if (["started", "done", "forgotten"].includes(message.type)) learn();
     if (message.type !== "grown") measure();
     toEnd();
     if (!focused || shown(document.activeElement)) return;
@@ -404,6 +432,7 @@ function render({ model, el }) {
   });
   box.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229) return; // an input method is at work: its Enter picks a word
+    recall.key(event);
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       submit();

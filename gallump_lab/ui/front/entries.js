@@ -122,6 +122,35 @@ function cite(text, notes, open) {
 const MARKS = { stopped: "stopped", cut: "cut at its limit", refused: "declined", failed: "failed" };
 const UNFINISHED = new Set(["stopped", "failed"]); // replies to a question that may be asked again
 
+const FOLD_LINES = 12;
+const FOLD_SIGNS = 1500;
+
+/** Show what somebody typed; lines with tabs, as spreadsheets give them, are tables. */
+function typed(text) {
+  const made = make("div", { class: "gl-text", dir: "auto" });
+  for (const block of text.split(/((?:^[^\n]*\t[^\n]*(?:\n|$)){2,})/m)) {
+    const rows = block.includes("\t") && block.trimEnd().includes("\n") && block.replace(/\n$/, "").split("\n");
+    if (!rows || !rows.every((row) => row.includes("\t"))) made.append(block);
+    else made.append(make("table", {}, ...rows.map((row) => make("tr", {}, ...row.split("\t").map((cell) => make("td", {}, cell))))));
+  }
+  return made;
+}
+
+/** A button that shows a long text whole; null for one that is short. */
+function folding(text, place) {
+  const lines = text.split("\n").length;
+  if (lines <= FOLD_LINES && text.length <= FOLD_SIGNS) return null;
+  const size = lines > FOLD_LINES ? `${count.format(lines)} lines` : `${count.format(text.length)} characters`;
+  const fold = (folded) => {
+    place.classList.toggle("gl-folded", folded);
+    open.textContent = folded ? `Show all (${size})` : "Show less";
+    open.setAttribute("aria-expanded", String(!folded));
+  };
+  const open = button("", () => fold(!place.classList.contains("gl-folded")), { class: "gl-fold" });
+  fold(true);
+  return open;
+}
+
 /** Show one message: who, when, what, and for a reply what came with it. `tell` takes what the reader does with it. */
 function article(entry, tell) {
   const { turn, message_id: id } = entry;
@@ -140,7 +169,8 @@ function article(entry, tell) {
   );
   const name = `${reply ? "Analyst" : "You"}, ${clock(moment)}`;
   const made = make("article", { class: reply ? "gl-reply" : "gl-question", "data-id": id, "aria-label": name }, head);
-  made.append(reply ? html("gl-text", entry.html) : make("div", { class: "gl-text", dir: "auto" }, entry.text));
+  made.append(reply ? html("gl-text", entry.html) : typed(entry.text));
+  if (!reply) made.append(folding(entry.text, made.lastChild) ?? "");
   if (turn?.citations.length) made.append(cite(made.lastChild, turn.citations, tell.note && ((note) => tell.note(id, note))));
   for (const code of made.querySelectorAll(".gl-text pre")) {
     const around = make("div", { class: "gl-code" });
@@ -184,7 +214,7 @@ function article(entry, tell) {
   const inspect = reply && tell.inspect ? () => tell.inspect(id) : null;
   if (turn?.latency != null) made.append(facts(turn, inspect));
   const whole = !UNFINISHED.has(entry.state);
-  return Object.assign(made, { session: entry.session_id, moment, message: id, answers: reply ? turn?.question_id : null, whole });
+  return Object.assign(made, { said: entry.text, session: entry.session_id, moment, message: id, answers: reply ? turn?.question_id : null, whole });
 }
 
 /** Draw anew what depends on more than one message: dividers, which question a reply is to, and who waits for one. */
@@ -252,5 +282,6 @@ function listed(row, here, tell) {
     forgetting("this session", () => tell({ type: "forget", message: null, session: row.session_id })),
   );
   const spans = said.filter(Boolean).map((words) => make("span", {}, words));
-  return make("li", {}, open, make("p", { class: "gl-facts" }, ...spans), actions);
+  const found = row.found && make("p", { class: "gl-text", dir: "auto" }, ...parted(row.found));
+  return make("li", {}, open, found, make("p", { class: "gl-facts" }, ...spans), actions);
 }

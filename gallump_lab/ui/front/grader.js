@@ -50,7 +50,7 @@ function render({ model, el }) {
   const notice = make("p", { class: "gl-notice", role: "status" });
   const heard = make("p", { class: "gl-unseen", "aria-live": "polite" });
   const grades = kind.grades.map((words, grade) =>
-    keyed(String(grade), words, () => give(grade), { "aria-pressed": "false", "data-grade": grade }),
+    keyed(String(grade), words, (event) => event.detail > 1 || give(grade), { "aria-pressed": "false", "data-grade": grade }),
   );
   const group = make("div", { class: "gl-grades", role: "group", "aria-label": `Grade of the ${kind.one} at hand` }, ...grades);
   const pin = keyed("p", "Pin", () => change(marked("pinned") ? "unpin" : "pin"), { "aria-pressed": "false" });
@@ -69,7 +69,6 @@ function render({ model, el }) {
   const late = () => say("The kernel has not answered yet. If it was restarted, run this cell again; all that was done is kept.");
   const dated = (iso) => make("time", { datetime: iso }, day.format(new Date(iso)));
   const timed = (iso) => make("time", { datetime: iso }, clock(new Date(iso)));
-  const spans = (parts) => parts.map(([text, found]) => make(found ? "mark" : "span", {}, text));
   const current = () => (rows[at]?.gone ? null : rows[at]);
   const marked = (name) => Boolean(current()?.marks.includes(name));
 
@@ -98,7 +97,7 @@ function render({ model, el }) {
     if (row.gone) return made.replaceChildren();
     const focused = made.contains(document.activeElement) ? document.activeElement : null;
     row.chip = make("span", { class: "gl-grade" });
-    const words = make("span", { class: "gl-words" }, ...(row.parts ? spans(row.parts) : [row.draft ?? row.text]));
+    const words = make("span", { class: "gl-words" }, ...(row.parts ? parted(row.parts) : [row.draft ?? row.text]));
     // A message is no <button>, from which no browser lets the mouse select words.
     const as = insights ? ["button", { type: "button", "aria-expanded": String(Boolean(row.open)) }] : ["div", { role: "button" }];
     row.button = make(as[0], { ...as[1], class: "gl-open", dir: "auto" }, words);
@@ -214,7 +213,7 @@ function render({ model, el }) {
         "li",
         {},
         make("p", { class: "gl-facts" }, make("b", {}, who), timed(at)),
-        make("div", { class: "gl-text", dir: "auto" }, ...spans(parts)),
+        make("div", { class: "gl-text", dir: "auto" }, ...parted(parts)),
       ),
     );
     const past = history.map(({ at, what, quoted }) => {
@@ -232,7 +231,7 @@ function render({ model, el }) {
     );
   }
 
-  /** Grade the row at hand, and go on to the next; one that is unfolded gives way to the next, unfolded. */
+  /** Grade the row at hand, and go on to the next, from the last to the first without a grade; one that is unfolded gives way to the next, unfolded. */
   function give(grade) {
     const row = current();
     if (!row || list.ariaBusy) return;
@@ -242,11 +241,13 @@ function render({ model, el }) {
     hear(`${kind.grades[grade]}.`);
     const { open } = row;
     if (open && !row.editor) unfold(row, false);
-    const more = step(1, !group.contains(document.activeElement));
+    const focus = !group.contains(document.activeElement);
+    const more = step(1, focus);
     if (open && more) (unfold(current(), true), bring(current().made));
-    const left = rows.filter((each) => each.wanted && each.grade == null && each.given == null).length;
-    if (!left) say(kind.all);
-    else say(more ? "" : `The last ${kind.one}. ${count.format(left)} above it ${left === 1 ? "has" : "have"} no grade.`);
+    const left = rows.filter((each) => each.wanted && !each.gone && each.grade == null && each.given == null);
+    if (left.length && !more) stand(left[0].place, focus);
+    if (!left.length) say(kind.all);
+    else say(more ? "" : `That was the last ${kind.one}. ${count.format(left.length)} above it had no grade: here is the first.`);
   }
 
   function change(what) {

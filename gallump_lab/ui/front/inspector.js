@@ -3,14 +3,14 @@
 const TIERS = ["hot", "warm", "cold"];
 const RANGES = { hot: [0, 8000, 100], warm: [0, 4000, 50], cold: [0, 2000, 20] };
 const REST_MS = 150;
-// Okabe and Ito's colours, which readers with any colour vision tell apart.
+// Those of study/colours.py, which readers with any colour vision tell apart.
 const COLOURS = {
-  HOT: "#d55e00",
-  WARM: "#e69f00",
-  COLD: "#0072b2",
-  Market: "#009e73",
-  Question: "#cc79a7",
-  Instructions: "#8a8f98",
+  HOT: "#ae3e08",
+  WARM: "#bf8b00",
+  COLD: "#0067a3",
+  Market: "#2fa488",
+  Question: "#d566de",
+  Instructions: "#686d70",
 };
 const coloured = (name, attributes = {}) => make("i", { style: `background: ${COLOURS[name]}`, ...attributes });
 const keyOf = (item) => `${item.kind} ${item.item_id}`;

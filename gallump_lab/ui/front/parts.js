@@ -10,6 +10,9 @@ function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** What was found in a text, marked, and what stands around it. */
+const parted = (parts) => parts.map(([text, found]) => make(found ? "mark" : "span", {}, text));
+
 function button(words, act, attributes = {}) {
   const made = make("button", { type: "button", ...attributes }, words);
   made.addEventListener("click", act);
