@@ -2,8 +2,10 @@
 
 import importlib
 import re
+import sys
 from collections.abc import Callable
 from functools import cache, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 __all__ = ["alt", "any_of", "duckdb", "finder", "finder_of", "np", "pd", "regex"]
@@ -43,11 +45,27 @@ def _whole(*words: str) -> str:
     return rf"\b(?:{'|'.join(words)})(?!\w)"
 
 
+def _altair() -> object:
+    """Import altair without the second and a half in which jsonschema makes a grammar of IRIs that no chart has.
+
+    Whoever checks an IRI later has it made then.
+    """
+    name = "rfc3987_syntax"
+    stand_in: Any = ModuleType(name)
+    stand_in.is_valid_syntax = lambda *given: importlib.import_module(name).is_valid_syntax(*given)
+    known = sys.modules.setdefault(name, stand_in)
+    try:
+        return importlib.import_module("altair")
+    finally:
+        if known is stand_in:
+            del sys.modules[name]
+
+
 if TYPE_CHECKING:
     import altair as alt
     import duckdb
     import numpy as np
     import pandas as pd
 else:
-    names = ("altair", "duckdb", "numpy", "pandas")
-    alt, duckdb, np, pd = (_Lazy(partial(importlib.import_module, name)) for name in names)
+    alt = _Lazy(_altair)
+    duckdb, np, pd = (_Lazy(partial(importlib.import_module, name)) for name in ("duckdb", "numpy", "pandas"))

@@ -209,6 +209,12 @@ def read(text: str) -> tuple[Clause, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=20_000)
+def stated(text: str) -> frozenset[str]:
+    """Return the features of what a text does not ask."""
+    return frozenset[str]().union(*(clause.features for clause in read(text) if not clause.asks))
+
+
 def _pieces(border: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     cuts = [0, *(place for match in border.finditer(text) for place in match.span()), len(text)]
     yield from ((start, stop) for start, stop in zip(cuts[::2], cuts[1::2], strict=True) if text[start:stop].strip())

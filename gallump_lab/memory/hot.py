@@ -150,7 +150,7 @@ def _passages(view: View, newest: Sequence[Message], factor: float) -> list[Cont
         label = f"{message.role.capitalize()}:"
         for item in view.of_message(message.message_id):
             span = (item, *view.spans[item].tolist())
-            items.append(recall.slot(message, span, label, factor, tier="hot", rank=len(items) + 1))
+            items.append(recall.slot(message, span, label, factor)(tier="hot", rank=len(items) + 1))
             label = ""
     return items
 

@@ -1,10 +1,9 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from functools import lru_cache
-from itertools import repeat
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
     from gallump_lab.memory.asked import Ints, Postings
     from gallump_lab.memory.corpus import Places
+
+Slot = Callable[..., ContextItem]
+"""Makes a slot of a passage; it takes the slot's further fields."""
 
 CANDIDATES = 60
 """So many passages are candidates at least, and as many more as the budget may hold."""
@@ -302,14 +304,26 @@ def most(warm: int) -> int:
 
 
 def candidates(  # noqa: PLR0913 (what a line is made of)
-    con: "DuckDBPyConnection", view: View, ranked: Ranked, factor: float, *, most: int, zone: tzinfo | None = UTC
+    con: "DuckDBPyConnection",
+    view: View,
+    ranked: Ranked,
+    factor: float,
+    *,
+    most: int,
+    zone: tzinfo | None = UTC,
+    memo: dict[int, Slot] | None = None,
 ) -> list[ContextItem]:
-    """Return the first `most` ranked passages as slots, dated in a time zone; `FAR_TOO` of what is too far."""
-    far = sum(map(bool, ranked.signals.get("far", [])[:most]))
+    """Return the first `most` ranked passages as slots, dated in a time zone; `FAR_TOO` of what is too far.
+
+    `memo` keeps what others' candidates can use; what else is given must be the same.
+    """
+    far, memo = sum(map(bool, ranked.signals.get("far", [])[:most])), {} if memo is None else memo
     first = ranked.passage_ids[: min(most, len(ranked.passage_ids)) - max(far - FAR_TOO, 0)]
-    message_ids = view.message_id[view.places[first]].tolist()
-    spans = [*zip(message_ids, first, *view.spans[first].T.tolist(), strict=True)]
-    return _slots(con, view.lately, spans, factor, zone, further=map(ranked.given, range(len(first))))
+    new = [item for item in first if item not in memo]
+    message_ids = view.message_id[view.places[new]].tolist()
+    spans = [*zip(message_ids, new, *view.spans[new].T.tolist(), strict=True)]
+    memo.update(_slots(con, view.lately, spans, factor, zone))
+    return [memo[item](**ranked.given(place)) for place, item in enumerate(first)]
 
 
 def slots(
@@ -320,44 +334,40 @@ def slots(
         "select message_id, passage_id, start, stop, tokens from passages where passage_id in (select unnest(?))",
         [passage_ids],
     ).fetchall()
-    return {item.item_id: item for item in _slots(con, Lately(), spans, factor, zone)}
+    return {item: slot() for item, slot in _slots(con, Lately(), spans, factor, zone).items()}
 
 
-def _slots(  # noqa: PLR0913 (what a line is made of)
-    con: "DuckDBPyConnection",
-    lately: Lately,
-    spans: Sequence[Sequence[int]],
-    factor: float,
-    zone: tzinfo | None,
-    *,
-    further: Iterable[Mapping[str, Any]] = repeat({}),
-) -> list[ContextItem]:
-    """Return slots of passages whose message ids and spans (see `slot`) are known, each with its further fields."""
+def _slots(
+    con: "DuckDBPyConnection", lately: Lately, spans: Sequence[Sequence[int]], factor: float, zone: tzinfo | None
+) -> dict[int, Slot]:
+    """Return slots of passages whose message ids and spans (see `slot`) are known, by passage id."""
     rows = lately.messages(con, [message_id for message_id, *_ in spans])
     said = {message_id: Message.of(row, zone) for message_id, row in rows.items()}
-    found = []
-    for (message_id, *span), given in zip(spans, further, strict=False):
+    found = {}
+    for message_id, *span in spans:
         message = said[message_id]
         by = filter(None, (f"{message.created_at:%Y-%m-%d}", message.symbol, message.speaker or message.role))
-        found.append(slot(message, span, " ".join(by) + ":", factor, **given))
+        found[span[0]] = slot(message, span, " ".join(by) + ":", factor)
     return found
 
 
-def slot(message: Message, span: Sequence[int], label: str, factor: float, **given: Any) -> ContextItem:
-    """Return a passage of a message as a slot; `span` is its id, start, stop and cl100k tokens, `label` leads it.
+def slot(message: Message, span: Sequence[int], label: str, factor: float) -> Slot:
+    """Return what makes a passage of a message a slot; `span` is its id, start, stop and tokens, `label` leads it.
 
-    It is one of WARM's where the further fields, `given`, do not say otherwise.
+    It is one of WARM's where the further fields that are given say nothing else.
     """
     item, start, stop, cost = span
     end, more = ending(message.state, message.text[stop:])
     said = message.text[start:stop]
-    return message.item(
+    return partial(
+        message.item,
         said,
+        tier="warm",
+        rank=0,
         kind="passage",
         item_id=item,
         line=label + indented(said) + end,
         tokens=tokens.scaled(_counted(label) + cost + more, factor),
-        **{"tier": "warm", "rank": 0} | given,
     )
 
 

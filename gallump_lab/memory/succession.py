@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.asked import rarity
-from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced
+from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced, stated
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import terms
 from gallump_lab.reading import dates, names
@@ -91,8 +91,7 @@ def marks(
     """
     if not candidates or _REASON.search(question):
         return {}
-    each = {features(slot.symbol) for slot in candidates if slot.symbol}
-    named = sorted((symbol for symbol in each if symbol <= features(question)), key=sorted)
+    named = sorted((symbol for symbol in _symbols(candidates) if symbol <= features(question)), key=sorted)
     if len(named) > 1:
         every = frozenset[str]().union(*named)
         by = {symbol: _Asked(question, candidates, now, every - symbol).marks() for symbol in named}
@@ -102,6 +101,10 @@ def marks(
     if not found and not asked.names_subject:
         return _Asked(" ".join((question, *symbols)), candidates, now, frozenset()).marks()
     return found
+
+
+def _symbols(slots: Sequence[ContextItem]) -> set[frozenset[str]]:
+    return {features(symbol) for symbol in {slot.symbol for slot in slots} if symbol}
 
 
 def _of_each(slot: ContextItem, by: Mapping[frozenset[str], Mapping[int, Mark]]) -> Mark | None:
@@ -129,11 +132,8 @@ class _Asked:
         self._sized = "SIZE" in wanted or _MANY.search(rest) is not None
         wanted -= {"SIZE"}
         self._clauses = {slot.item_id: read(slot.text) for slot in slots}
-        stated = [
-            frozenset[str]().union(*(clause.features for clause in clauses if not clause.asks))
-            for clauses in self._clauses.values()
-        ]
-        held = {each: sum(each in said for said in stated) for each in wanted}
+        told = [stated(slot.text) for slot in slots]
+        held = {each: sum(each in said for said in told) for each in wanted}
         self._weights = {each: round(1_000 * rarity(len(slots), number)) for each, number in held.items() if number}
         self._wanted = frozenset(self._weights)
         self._attributes = self._wanted & ATTRIBUTES
@@ -169,8 +169,7 @@ class _Asked:
         Where the question names symbols, only what is said of these is read on: a clause without one goes on with the
         one before it.
         """
-        symbols = known_symbols().union(*(features(slot.symbol) for slot in self._slots if slot.symbol))
-        self._symbols = symbols
+        self._symbols = symbols = known_symbols().union(*_symbols(self._slots))
         asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
@@ -182,7 +181,7 @@ class _Asked:
             mine, clauses = said[slot.message_id], self._clauses[slot.item_id]
             about = spoken.get(slot.message_id, spoken.get(slot.session_id, frozenset()))
             begins = clauses[0].around if clauses else mine
-            another = begins & symbols - self._wanted and not mine & self._subject
+            another = (begins - self._wanted) & symbols and not mine & self._subject
             taken_up = frozenset[str]() if another else before.get(slot.session_id, frozenset())
             self._said[slot.item_id], self._taken_up[slot.item_id] = mine, taken_up
             kept = []
@@ -195,7 +194,7 @@ class _Asked:
             spoken[slot.message_id] = about
             if slot.role == "user":
                 spoken[slot.session_id] = about
-                own = mine & (symbols | self._wanted)
+                own = mine & symbols or mine & self._wanted
                 before[slot.session_id] = mine if own else mine | before.get(slot.session_id, frozenset())
             else:
                 questions = (clause.around for clause in clauses if clause.asks)

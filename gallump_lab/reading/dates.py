@@ -1,10 +1,11 @@
 """Dates and times: what one value names (`parse`), and what a text names (`times`) or a question asks for (`spans`)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from gallump_lab.lazy import any_of, regex
@@ -245,7 +246,7 @@ def times(text: str, said: date) -> list[Named]:
     return found
 
 
-def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]], str]:
+def spans(question: str, at: datetime) -> tuple[Sequence[tuple[datetime, datetime]], str]:
     """Return the times that a question asks for, and the question without the words that name them.
 
     Talk lies in the past: what begins after the moment's day is none of them.
@@ -264,9 +265,14 @@ def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]],
     rest : str
         The question; the same where it names no time.
     """
+    return _spans(question, at.date(), at.tzinfo)
+
+
+@lru_cache(maxsize=64)
+def _spans(question: str, today: date, zone: tzinfo | None) -> tuple[Sequence[tuple[datetime, datetime]], str]:
     found, rest, begin = set[tuple[date, date]](), "", 0
     opened: list[tuple[date, date]] = []  # what stands after "between", until its "and"
-    for match, given in matches(question, at.date()):
+    for match, given in matches(question, today):
         led = before(match)
         leads = _LEAD.search(led)
         lead = leads[1].lower() if leads else ""
@@ -275,17 +281,17 @@ def spans(question: str, at: datetime) -> tuple[list[tuple[datetime, datetime]],
         if "weekday" in given and lead in {"on", "since", "before", "after"}:
             given = given | {"which": "last"}  # noqa: PLW2901 (the same, more certain)
         closes = opened and lead in {"and", "to"}
-        days = _days_asked(given, at.date()) if closes or _asked(given, led, lead) else []
+        days = _days_asked(given, today) if closes or _asked(given, led, lead) else []
         if closes:
             found.difference_update(opened)
             days = _between(opened, days)
         elif lead in {"since", "before", "after"}:
-            days = _led(lead, days, at.date())
+            days = _led(lead, days, today)
         if days:
             found.update(days)
             rest, begin = f"{rest}{question[begin : match.start()]} ", match.end()
         opened = days if lead in {"between", "from"} else []
-    apart = [(midnight(first, at.tzinfo), midnight(last + DAY, at.tzinfo)) for first, last in _merged(found)]
+    apart = [(midnight(first, zone), midnight(last + DAY, zone)) for first, last in _merged(found)]
     return apart, rest + question[begin:]
 
 

@@ -164,10 +164,10 @@ class Ranker:
             if each.meaning and (view := views[each.embedder]).missing
         }
         most = recall.most(config.budget.warm)
-        tables, marks = [], []
+        tables, marks, made = [], [], dict[int, recall.Slot]()
         for ranked, settings in zip(found, self.task.retrievers.values(), strict=True):
             slots = recall.candidates(
-                con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone
+                con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone, memo=made
             )
             settled = outdated.settle(slots, row.sought, moment.now, factor, symbols)
             order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]

@@ -34,6 +34,12 @@ def test_importing_the_package_imports_nothing_heavy():
     assert HEAVY.isdisjoint(loaded)
 
 
+def test_a_chart_leaves_the_kernels_check_of_iris_as_it_is():
+    code = "from gallump_lab.lazy import alt; alt.Chart; import jsonschema; check = jsonschema.FormatChecker().conforms"
+    code += "; print(check('http://gallump.example/ä', 'iri'), check('http://[no', 'iri'))"
+    assert python(code, ROOT) == ["True False"]
+
+
 def test_the_wheel_holds_the_package_and_its_data(unpacked):
     wanted = {name for name in files("gallump_lab") if "__pycache__" not in name}
     wanted |= {f"_data/{name}" for name in files("data")}
