@@ -3,19 +3,19 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_PLACES = (_PACKAGE / "_data", _PACKAGE.parent / "data")
 
 
-def bundled(name: str) -> Path:
-    """Find a bundled file by its name inside data/.
+def bundled(name: str, folder: str = "data") -> Path:
+    """Find a bundled file by its name inside data/, or inside another folder that ships.
 
     Raises
     ------
     FileNotFoundError
         If no such file ships with this version; the message names the places that were looked at.
     """
-    for place in _PLACES:
+    places = (_PACKAGE / f"_{folder}", _PACKAGE.parent / folder)
+    for place in places:
         if (place / name).exists():
             return place / name
-    msg = f"Bundled file {name!r} is missing; looked in {' and '.join(map(str, _PLACES))}. Install gallump_lab again."
+    msg = f"Bundled file {name!r} is missing; looked in {' and '.join(map(str, places))}. Install gallump_lab again."
     raise FileNotFoundError(msg)

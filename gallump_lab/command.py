@@ -1,9 +1,10 @@
-"""The command `gallump-lab`: serves a lab to a team."""
+"""The command `gallump-lab`: copies the notebooks, serves a lab to a team."""
 
 import argparse
 import os
 import re
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -11,9 +12,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from gallump_lab.bundled import bundled
 from gallump_lab.store import StoreError, remote, serving
 
 SHORTEST = 16
+_BEGIN = "In a notebook's cell: from gallump_lab import Lab; Lab.sample().chat()"
 _NOT_LOCAL = (
     "Anyone on the network can reach this, unencrypted, but gallump_lab speaks HTTPS to every machine but its own: put "
     "a reverse proxy with TLS before it."
@@ -22,9 +25,18 @@ _NOT_LOCAL = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    parser = argparse.ArgumentParser(prog="gallump-lab", description="Chat with Claude about trading ideas, together.")
+    about = "Chat with Claude about trading ideas in JupyterLab."
+    parser = argparse.ArgumentParser(prog="gallump-lab", description=about, epilog=_BEGIN)
+    parser.set_defaults(run=lambda _: parser.print_help())
     parser.add_argument("--version", action="version", version=version("gallump-lab"))
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers()
+    copy = commands.add_parser(
+        "notebooks",
+        help="copy the five notebooks to a folder",
+        description="Copy the notebooks and have Jupyter trust them. No file that is there is written over.",
+    )
+    copy.add_argument("folder", metavar="DIR", type=Path, help="made if it is missing")
+    copy.set_defaults(run=_notebooks)
     serve = commands.add_parser(
         "serve",
         help="serve a lab to a team",
@@ -44,6 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gallump-lab: {error}", file=sys.stderr)  # noqa: T201 (a command speaks to its terminal)
         return 1
     return 0
+
+
+def _notebooks(given: argparse.Namespace) -> None:
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    place, folder = bundled("", "notebooks"), given.folder
+    files = [*sorted(place.glob("0*.ipynb")), place / "faults.png"]
+    folder.mkdir(parents=True, exist_ok=True)
+    if there := sorted({file.name for file in files} & {each.name for each in folder.iterdir()}):
+        msg = f"{folder} has {', '.join(there)} already; nothing was copied. Name another folder, or move them away."
+        raise ValueError(msg)
+    notary = NotebookNotary()
+    for file in files:
+        with (folder / file.name).open("xb") as copy:
+            copy.write(file.read_bytes())
+        if file.suffix == ".ipynb":  # a chat that is not trusted is plain text when its page is loaded anew
+            notary.sign(nbformat.read(file, nbformat.NO_CONVERT))
+    notary.store.close()
+    first = shlex.quote(str(folder / files[0].name))
+    _say(f"Copied {len(files) - 1} notebooks to {folder}. Begin with:\n\n    jupyter lab {first}")
 
 
 def _serve(given: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from gallump_lab.datasets.table import Dataset, DatasetError
 
 Format = Literal["locomo", "beam", "desk", "table", "claude", "chatgpt"]
 
-__all__ = ["Dataset", "DatasetError", "read", "sample"]
+__all__ = ["Dataset", "DatasetError", "desk", "read", "sample"]
 
 
 def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A002 (what it is)
@@ -61,6 +61,11 @@ def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A0
 def sample() -> Dataset:
     """Return the bundled sample: two years of synthetic talk over real bars, with labelled questions and insights."""
     return read(bundled("sample"), "table")
+
+
+def desk() -> Dataset:
+    """Return bundled talk of six trading desks, synthetic, whose questions tell outdated values and hearsay apart."""
+    return read(bundled("desk"), "desk")
 
 
 def _guessed(path: Path) -> Format:

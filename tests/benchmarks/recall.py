@@ -3,7 +3,7 @@
     python tests/benchmarks/recall.py --format sample
     python tests/benchmarks/recall.py --format locomo --path locomo.json [--tokens 200,500,1000,2000]
     python tests/benchmarks/recall.py --format beam --path folder [--retriever NAME] [--ablation]
-    python tests/benchmarks/recall.py --format desk --path tests/data/desk-dev
+    python tests/benchmarks/recall.py --format desk --path data/desk
 
 Prints tables, and JSON on the last line: questions (with evidence), recall_at_5, recall_at_10, ndcg_at_10, mrr (the
 reciprocal rank of the first evidence), and for each number of tokens

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from gallump_lab import datasets
+from gallump_lab.bundled import bundled
 from gallump_lab.datasets import DatasetError
 
-DESK = Path(__file__).parents[1] / "data" / "desk-dev"
+DESK = bundled("desk")
 
 
 def at(*parts: int) -> datetime:

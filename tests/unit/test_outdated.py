@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -353,7 +352,7 @@ def test_the_marks_are_paid_for_recorded_replayed_and_ranked_alike(lab: Lab, now
 
 def test_a_study_ranks_and_marks_as_the_chat_does(anew) -> None:
     lab = anew()
-    talk = datasets.read(Path(__file__).parents[1] / "data" / "desk-dev").split()[0]
+    talk = datasets.desk().split()[0]
     lab.import_dataset(talk)
     ranks = study.rank(lab.snapshot())
     asked_at = lab.questions.set_index("question_id")
