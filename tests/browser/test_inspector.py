@@ -49,7 +49,6 @@ def test_a_question_shows_what_it_would_carry_as_it_is_typed_or_why_it_cannot_be
     expect(notebook.replies.last.locator(".gl-tier", has_text="WARM").locator("i")).to_have_css(
         "background-color", WARM
     )
-    expect(notebook.chat.get_by_label("WARM budget")).to_have_css("accent-color", WARM)
     notebook.box.press_sequentially("And")
     expect(panel).to_contain_text("Next question: what it carries")
     notebook.replies.last.get_by_role("button", name="Context of this reply").click()

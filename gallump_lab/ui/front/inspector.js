@@ -50,7 +50,6 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
     const [min, max, step] = RANGES[tier];
     const name = tier.toUpperCase();
     const slider = make("input", { type: "range", min, max, step, "aria-label": `${name} budget` });
-    slider.style.accentColor = COLOURS[name];
     const figure = make("span", {});
     slider.addEventListener("input", () => (set({ ...(tried ?? inForce), [tier]: Number(slider.value) }), refresh(0)));
     sliders[tier] = { slider, figure };
