@@ -310,7 +310,7 @@ def _environment(name: str) -> str:
 @fields_told
 @dataclass(frozen=True, kw_only=True)
 class Config(_Settings):
-    """All that can be tuned of a lab, with `Budget`, `Recall`, `Cold` and `Model`; `lab.apply(config)` puts it in force.
+    """All that can be tuned, with `Budget`, `Recall`, `Cold` and `Model`; `lab.apply(config)` puts it in force.
 
     Examples
     --------
