@@ -2,10 +2,15 @@
 
 from importlib.metadata import version as _version
 
+from gallump_lab import lazy as _lazy
+
 project = "gallump_lab"
 author = "gallump_lab contributors"
 copyright = "gallump_lab contributors, MIT"  # noqa: A001 (Sphinx's name)
 version = release = _version("gallump-lab")
+
+# The site tells a record's fields one by one.
+_lazy.Fields.__get__ = lambda told, *_: told.words
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton"]
 # Built from the checkout's root, so that a link from one page to another works here, in an editor and on a forge.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gallump_lab.brain import prices, transcript, turns
 from gallump_lab.brain.turns import Verdict
 from gallump_lab.config import Config
+from gallump_lab.lazy import told_by
 from gallump_lab.memory import history, imports, labels, messages
 from gallump_lab.memory.records import ContextItem, whole
 from gallump_lab.memory.sessions import SessionManager
@@ -71,20 +72,16 @@ class Archive:
         runs.apply(self.store, config, self._clock(), force=force)
         self._in_force.forget(wanted)
 
-    @property
-    def runs(self) -> "pd.DataFrame":
-        """What was put in force, oldest first: when, by which study, on which figures and data; see `store.runs`."""
-        return runs.table(self.store)
-
+    @told_by(runs.compare)
     def compare(self, a: int, b: int | None = None) -> "pd.DataFrame":
-        """Show in which settings two runs differ, the second the newest by default, and the figures of each.
-
-        Raises
-        ------
-        ValueError
-            If there is no such run.
-        """
+        """Show in which settings two runs differ, the second the newest by default, and the figures of each."""
         return runs.compare(self.store, a, b)
+
+    @property
+    @told_by(runs.table)
+    def runs(self) -> "pd.DataFrame":
+        """What was put in force, oldest first: when, by which study, on which figures and data."""
+        return runs.table(self.store)
 
     def revert(self, run_id: int | None = None) -> Config:
         """Put in force again what was before a run, the newest by default; give it. It is recorded as a run, too.
@@ -97,32 +94,43 @@ class Archive:
         self.apply(runs.before(self.store, run_id))
         return self.config
 
+    @told_by(transcript.transcript)
     def transcript(
         self, limit: int = 200, before: int | None = None, session_id: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the newest messages, oldest first, each reply with its turn; see `brain.transcript`."""
+        """Return the newest messages, oldest first, each reply with its turn."""
         return transcript.transcript(self.store, whole(limit, "limit", 1), before, session_id)
 
     def slots(self, turn_id: int) -> list[ContextItem]:
-        """Return what a past turn carried and passed over, as recorded; a forgotten message's slots are gone."""
+        """Return what a past turn carried and passed over, as recorded; a forgotten message's are gone.
+
+        Each is a `memory.records.ContextItem`: tier, rank, kept, reason, tokens, score, signals, text and others.
+
+        Raises
+        ------
+        ValueError
+            If there is no such turn.
+        """
         return transcript.slots(self.store, whole(turn_id, "turn_id"))
 
-    def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
-        """List sessions, newest first; with `search`, those that say all its words. See `memory.history.sessions`."""
-        return history.sessions(self.store, search, limit)
-
-    def export(self, session_id: str) -> str:
-        """Return a session as a Markdown document."""
-        return history.markdown(self.store, session_id, transcript.noted(self.store, session_id))
-
+    @told_by(history.forget)
     def forget(self, message_id: int | None = None, session_id: str | None = None) -> int:
-        """Delete a message or a session for good, and all that rests on it alone; see `memory.history.forget`."""
+        """Delete a message or a session for good, and all that rests on it alone."""
         return history.forget(
             self.store,
             self._clock(),
             message_id=None if message_id is None else whole(message_id, "message_id"),
             session_id=session_id,
         )
+
+    @told_by(history.sessions)
+    def history(self, search: str = "", limit: int = 50) -> "pd.DataFrame":
+        """List sessions, newest first; with `search`, those that say all its words."""
+        return history.sessions(self.store, search, limit)
+
+    def export(self, session_id: str) -> str:
+        """Return a session as a Markdown document."""
+        return history.markdown(self.store, session_id, transcript.noted(self.store, session_id))
 
     def decide(self, turn_id: int, position: int, verdict: Verdict, note: str = "") -> None:
         """Record that a recommendation was accepted or rejected; nothing is ever ordered.
@@ -189,7 +197,11 @@ class Archive:
 
     @property
     def decisions(self) -> "pd.DataFrame":
-        """Every decision on a recommendation, oldest first; the newest of a recommendation holds."""
+        """Every decision on a recommendation, oldest first; the newest of a recommendation holds.
+
+        Columns decision_id, turn_id, position (in the turn's recommendations, from 0), symbol, verdict (accepted or
+        rejected), note, decided_at (UTC).
+        """
         return self._frame("select * from decisions order by decision_id")
 
     def sql(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> "pd.DataFrame":
@@ -217,32 +229,37 @@ class Archive:
             return table(con, sql)
 
     def import_messages(self, frame: "pd.DataFrame") -> imports.Imported:
-        """Import past messages in bulk: a million in minutes, with a progress bar; see `memory.imports.messages`.
+        """Import past messages in bulk: a million in minutes, with a progress bar.
 
-        A batch is in the lab whole or not at all; importing the same again adds what is missing and nothing twice.
+        Importing the same again adds what is missing and nothing twice. Rows without a session are put into sessions by
+        their time: a silence of `Config.session_minutes` begins another.
 
         Parameters
         ----------
         frame : pandas.DataFrame
-            A row a message, in order of arrival: role, text and created_at (or time), and perhaps session_id (without
-            it, 30 minutes of silence end a session), symbol, speaker, key (its name in its source) and conversation.
-
-        Returns
-        -------
-        Imported
-            Counts; rows that cannot be used are left out and told in its `problems`.
+            A row a message, in order of arrival: role (user or assistant), text and created_at (UTC where it tells no
+            zone), and perhaps session_id, symbol (AAPL), speaker, key (its name in its source, by which evidence refers
+            to it) and conversation. Usual other names are understood: content for text, time, timestamp, ticker.
 
         Raises
         ------
         DatasetError
-            If a column that is needed is missing.
+            If a column that is needed is missing; rows that cannot be used are told in what comes back.
+
+        Examples
+        --------
+        >>> said = {"role": ["user"], "text": ["My stop on AAPL is 172."], "created_at": ["2026-03-02 15:00Z"]}
+        >>> lab.import_messages(pd.DataFrame(said))
+        Imported 1 message in 1 session; 0 were there, 0 left out
         """
         return imports.messages(self.store, frame, clock=self._clock, session_minutes=self.config.session_minutes)
 
+    @told_by(imports.questions)
     def import_questions(self, frame: "pd.DataFrame") -> imports.Imported:
-        """Import questions with evidence and stale messages, to measure recall with; see `memory.imports.questions`."""
+        """Import questions with evidence and stale messages, to measure recall with."""
         return imports.questions(self.store, frame, clock=self._clock)
 
+    @told_by(imports.dataset)
     def import_dataset(self, dataset: "Dataset") -> imports.Imported:
         """Import all of a dataset, such as `datasets.read(path)` gives: messages, questions and insights."""
         return imports.dataset(self.store, dataset, clock=self._clock, session_minutes=self.config.session_minutes)
@@ -272,13 +289,28 @@ class Archive:
         return messages.embed_all(self.store, self.sessions.corpus.embedder(embedder or self.config.recall.embedder))
 
     @property
+    @told_by(labels.questions)
     def questions(self) -> "pd.DataFrame":
-        """Every question to measure recall with, its evidence as message ids; see `memory.labels.questions`."""
+        """Every question to measure recall with, its evidence as message ids."""
         return labels.questions(self.store)
 
+    @told_by(labels.of_turn)
+    def question_of(self, turn_id: int) -> int:
+        """Return the id, to label it by, of the question that a turn answered."""
+        return labels.of_turn(self.store, whole(turn_id, "turn_id"), self._clock())
+
+    @told_by(labels.label)
+    def label(
+        self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst", *, outdated: bool = False
+    ) -> None:
+        """Record how much a question needs a message, 0 to 3, or (None) take it back."""
+        question, message = whole(question_id, "question_id"), whole(message_id, "message_id")
+        labels.label(self.store, question, message, grade, self._clock(), labeller=labeller, outdated=outdated)
+
     @property
+    @told_by(labels.held)
     def labels(self) -> "pd.DataFrame":
-        """The label that holds of each question and message; see `memory.labels.held`."""
+        """The label that holds of each question and message."""
         return labels.held(self.store)
 
     def add_question(  # noqa: PLR0913 (a question's fields)
@@ -333,25 +365,24 @@ class Archive:
         )
         return labels.add_one(self.store, asked, now)
 
-    def question_of(self, turn_id: int) -> int:
-        """Return the id, to label it by, of the question that a turn answered; see `memory.labels.of_turn`."""
-        return labels.of_turn(self.store, whole(turn_id, "turn_id"), self._clock())
-
-    def label(
-        self, question_id: int, message_id: int, grade: int | None, labeller: str = "analyst", *, outdated: bool = False
-    ) -> None:
-        """Record how much a question needs a message, 0 to 3, or (None) take it back; see `memory.labels.label`."""
-        question, message = whole(question_id, "question_id"), whole(message_id, "message_id")
-        labels.label(self.store, question, message, grade, self._clock(), labeller=labeller, outdated=outdated)
-
     @property
     def messages(self) -> "pd.DataFrame":
-        """Every message, in order of arrival."""
+        """Every message, in order of arrival.
+
+        Columns message_id, session_id, role (user or assistant), text, symbol, created_at (the time it speaks of, UTC),
+        arrived_at (UTC), tokens (cl100k), state (complete, or why a reply is not: stopped, cut, refused, failed),
+        speaker.
+        """
         return self._frame("select * from messages order by message_id")
 
     @property
     def turns(self) -> "pd.DataFrame":
-        """Every turn, in order."""
+        """Every turn, in order: what was asked, seen, sent and paid.
+
+        Columns turn_id, session_id, question_id and reply_id (message ids), asked_at (UTC), symbol, watchlist,
+        config_id, sections and used (tokens by section and by tier; JSON), model, state, input_tokens, output_tokens,
+        cache_read_tokens, thinking_tokens, cost_usd, latency (seconds) ...: `lab.sql("describe turns")` lists all.
+        """
         return self._frame("select * from turns order by turn_id")
 
     def snapshot(self) -> Snapshot:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import tomli_w
 
+from gallump_lab.lazy import fields_told
 from gallump_lab.tokens import OFFLINE
 
 Template = Literal["default", "guide"]
@@ -39,11 +40,6 @@ def zone(name: str) -> tzinfo:
     ------
     ConfigError
         If there is none of this name here.
-
-    Examples
-    --------
-    >>> zone("Europe/Berlin")
-    zoneinfo.ZoneInfo(key='Europe/Berlin')
     """
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
@@ -94,6 +90,7 @@ class _Settings:
                 _check(isinstance(value, kind), f"{name} must be a {kind.__name__}, not {value!r}.")
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Budget(_Settings):
     """How many of the model's tokens each part of a prompt may take.
@@ -162,6 +159,7 @@ class Budget(_Settings):
         return cls(hot=total - warm_tokens - cold_tokens, warm=warm_tokens, cold=cold_tokens, **others)
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Recall(_Settings):
     """How WARM finds and orders what is relevant of earlier talk: how much each signal counts; 0 turns it off."""
@@ -207,6 +205,7 @@ class Recall(_Settings):
     """By whose vectors meaning is compared: the built-in model, "minilm" (an extra), or one that the lab was given."""
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Cold(_Settings):
     """What COLD learns and how it orders it: how much each signal counts; 0 turns it off."""
@@ -230,6 +229,7 @@ class Cold(_Settings):
     """What gets less from all signals but recency has too little to do with the question: it is left out."""
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Model(_Settings):
     """Which model answers, and within what bounds of time and money."""
@@ -307,6 +307,7 @@ def _environment(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Config(_Settings):
     """Everything of a lab that can be tuned; `lab.config` is the one in force, `lab.apply(config)` changes it.

@@ -295,13 +295,31 @@ class Lab(Conversation, Archive):
         return ChatWidget(self, watchlist=watchlist, session_id=session_id, static=static)
 
     def explore(self, prompt: str, watchlist: Sequence[str] = (), session_id: str | None = None) -> "Explorer":
-        """Show what a question would carry, with a slider for each tier's budget; nothing is sent or applied."""
+        """Show what a question would carry, with a slider for each tier's budget; nothing is sent or applied.
+
+        `prompt`, `watchlist` and `session_id` are as for `ask`.
+        """
         from gallump_lab.ui.inspector import Explorer
 
         return Explorer(self, prompt, watchlist, session_id)
 
     def labeller(self, questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst") -> "Labeller":
-        """Open the labelling widget, for a notebook's cell; see `gallump_lab.ui.grader.Labeller`."""
+        """Open the labelling widget, for a notebook's cell, to say which messages a question's answer rests on.
+
+        Keys 0 to 3 grade a message (0 of no use, 1 on the subject, 2 helps, 3 the answer rests on it); u undoes, n and
+        p change the question. Opened again, it goes on where its labeller stopped.
+
+        Parameters
+        ----------
+        questions : pandas.DataFrame, optional
+            Rows of `lab.questions`, by their question_id; by default all, and those that were asked in the chat.
+        labeller : str
+            Who says so, by name.
+
+        Examples
+        --------
+        >>> lab.labeller(lab.questions.query("symbol == 'AAPL'"), labeller="Ann")
+        """
         from gallump_lab.ui.grader import Labeller
 
         return Labeller(self, questions, labeller=labeller)
@@ -309,7 +327,22 @@ class Lab(Conversation, Archive):
     def reviewer(
         self, insights: "pd.DataFrame | None" = None, *, labeller: str = "analyst", static: bool = False
     ) -> "Reviewer":
-        """Open the widget to review insights, for a notebook's cell; see `gallump_lab.ui.grader.Reviewer`."""
+        """Open the widget to review insights, for a notebook's cell: see their sources, grade, pin, retire, edit them.
+
+        Parameters
+        ----------
+        insights : pandas.DataFrame, optional
+            Which, in this order: a column insight_id, and perhaps others to show beside each, such as a scorecard's. By
+            default all that stand, the retired ones last.
+        labeller : str
+            Who says so, by name.
+        static : bool
+            Whether the cell's output also holds a table of them, for readers without the widget.
+
+        Examples
+        --------
+        >>> lab.reviewer(study.insights(lab.snapshot()).frame[["insight_id", "verdict", "why"]])
+        """
         from gallump_lab.ui.grader import Reviewer
 
         return Reviewer(self, insights, labeller=labeller, static=static)

@@ -1,14 +1,58 @@
-"""What takes long to make, made when it is first used: large packages, and regular expressions, of which are many."""
+"""What takes long to make, made when it is first used: large packages, regular expressions, what `help()` tells."""
 
+import ast
 import importlib
+import inspect
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import cache, partial
+from itertools import pairwise
+from textwrap import indent
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-__all__ = ["alt", "any_of", "duckdb", "finder", "finder_of", "np", "pd", "regex"]
+__all__ = ["alt", "any_of", "duckdb", "fields_told", "finder", "finder_of", "np", "pd", "regex", "told_by"]
+
+
+_Told = TypeVar("_Told", bound=Callable[..., object])
+_Record = TypeVar("_Record")
+
+
+class Fields:
+    """A record's docstring, with those that stand under its fields as its attributes."""
+
+    def __init__(self, kind: type) -> None:
+        self.words = inspect.cleandoc(kind.__doc__ or "")
+
+    def __get__(self, _: object, kind: type) -> str:
+        sources = (inspect.getsource(each) for each in reversed(kind.__mro__) if is_dataclass(each))
+        records = (cast("ast.ClassDef", ast.parse(source).body[0]) for source in sources)
+        told = [self.words, "", "Attributes", "----------"]
+        for field, words in (pair for record in records for pair in pairwise(record.body)):
+            match field, words:
+                case ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str() as said)):
+                    told.append(f"{ast.unparse(field.target)} : {ast.unparse(field.annotation)}")
+                    told.append(indent(inspect.cleandoc(said), "    "))
+        return "\n".join(told)
+
+
+def fields_told(kind: type[_Record]) -> type[_Record]:
+    """Let `help()` of a record tell its fields too: a decorator."""
+    kind.__doc__ = cast("str", Fields(kind))
+    return kind
+
+
+def told_by(inner: Callable[..., object]) -> Callable[[_Told], _Told]:
+    """Let `help()` of a method tell all that is said of a function that it calls: a decorator."""
+    _, _, more = (inspect.getdoc(inner) or "").partition("\n\n")
+
+    def told(method: _Told) -> _Told:
+        method.__doc__ = f"{method.__doc__}\n\n{more}"
+        return method
+
+    return told
 
 
 class _Lazy:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from gallump_lab.lazy import regex
+from gallump_lab.lazy import fields_told, regex
 from gallump_lab.masking import masked
 from gallump_lab.memory.text import one_line, storable
 from gallump_lab.reading.symbols import validate_symbol
@@ -33,6 +33,7 @@ def line(value: object) -> str:
     return clean(one_line("".join(c if c.isprintable() else " " for c in value)))
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """The tokens of one call, as the server counted them.
@@ -57,6 +58,7 @@ class Usage:
         return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
     """One trading idea. Nothing ever sends it to a broker: it is for a person to confirm or to reject.

@@ -69,7 +69,11 @@ class Preview:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """One row a slot: what would stand in the prompt, what would not, and why."""
+        """One row for each message, passage and insight considered: whether it would stand in the prompt, and why not.
+
+        Columns tier, rank, kept, reason, outdated (what holds instead), unconfirmed, cited, tokens, score (millionths),
+        symbol, role, created_at, message_id, kind, item_id, text, `signal_...` (millionths, of each).
+        """
         return records.frame(self.slots)
 
     def __repr__(self) -> str:

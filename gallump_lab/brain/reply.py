@@ -11,12 +11,14 @@ from gallump_lab.brain.citations import Citation
 from gallump_lab.brain.prompt import Prompt
 from gallump_lab.brain.recommendations import prose
 from gallump_lab.config import Budget
+from gallump_lab.lazy import fields_told
 from gallump_lab.memory import records
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.sessions import SessionId
 from gallump_lab.reading.shown import to_markdown, visible
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Reply(Answer):
     """A reply, as `lab.ask` gives it: the answer and its turn; everything in it stands in the lab too."""

@@ -1,5 +1,6 @@
 """Readers of conversations from a path that the user gives: exports, LoCoMo, BEAM, and plain CSV or JSONL."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -37,6 +38,9 @@ def read(path: str | Path, format: Format | None = None) -> Dataset:  # noqa: A0
     """
     from gallump_lab.datasets import benchmarks, exports, table
 
+    if not isinstance(path, str | PathLike):
+        msg = f"path must be that of a file or folder, not {type(path).__name__}; lab.import_messages takes frames."
+        raise DatasetError(msg)
     path = Path(path).expanduser()
     if not path.exists():
         msg = f"There is no file or folder {path}. Give the path of the conversations to read."

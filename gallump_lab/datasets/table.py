@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gallump_lab.lazy import pd
+from gallump_lab.lazy import fields_told, pd
 from gallump_lab.reading import dates
 from gallump_lab.reading.columns import places
 from gallump_lab.reading.shown import visible
@@ -41,6 +41,7 @@ class DatasetError(ValueError):
     """A file, folder or frame is no dataset that can be read; the message says why and what would do."""
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Conversations from a source, ready for `Lab.import_dataset`.
@@ -178,7 +179,7 @@ def _checked(
 ) -> "pd.DataFrame":
     """Return the rows that can be used; `kind` is what one is of that does not say it."""
     if not isinstance(given, pd.DataFrame):
-        msg = f"A pandas DataFrame is needed, a row a record, not {type(given).__name__}."
+        msg = f"A pandas DataFrame is needed, a row for each, not {type(given).__name__}."
         raise DatasetError(msg)
     found = _columns(given, columns, needed)
     own = {name: column.name for name, column in found.items()}
@@ -213,7 +214,8 @@ def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str,
         else:
             others = f" (or {', '.join(_SYNONYMS[name])})" if name in _SYNONYMS else ""
             has = ", ".join(map(str, given.columns)) or "no columns"
-            msg = f"A column {name}{others} is missing; there is: {has}."
+            mend = f"Give one of yours that name: frame.rename(columns={{...: {name!r}}})."
+            msg = f"A column {name}{others} is missing; there is: {has}. {mend}"
             raise DatasetError(msg)
     return found
 

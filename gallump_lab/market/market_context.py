@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gallump_lab.lazy import np
+from gallump_lab.lazy import fields_told, np
 from gallump_lab.reading.symbols import validate_symbol
 from gallump_lab.store import times
 
@@ -44,6 +44,7 @@ class _Record:
             object.__setattr__(self, each.name, value)
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Quote(_Record):
     """The last known price of a symbol, with its date."""
@@ -115,6 +116,7 @@ class Movers:
     """Volume of at least twice the usual, largest ratio first."""
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Position(_Record):
     """What is held of one symbol."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gallump_lab.masking import masked
 from gallump_lab.memory import ledger
 from gallump_lab.memory.messages import TITLE
+from gallump_lab.memory.records import check, whole
 from gallump_lab.memory.text import one_line, shared, term_id, terms
 from gallump_lab.reading.shown import to_markdown, unmarked
 from gallump_lab.store import Catalogue, Store, query, times
@@ -108,7 +109,8 @@ def sessions(catalogue: Catalogue, search: str = "", limit: int = 50) -> "pd.Dat
         missing), cost_usd (missing where no cost is known). With a search also `found`: what is said around its words
         where most of them stand together (missing where only the title holds it).
     """
-    about = {*terms(search)}
+    check(isinstance(search, str), "search", "words to look for", search)
+    limit, about = whole(limit, "limit", 1), {*terms(search)}
     with catalogue.read() as con:
         given = {"terms": [*map(term_id, about)], "search": search.strip(), "limit": limit}
         found = query.table(con, _SESSIONS, given)

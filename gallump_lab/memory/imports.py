@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gallump_lab.datasets import table
 from gallump_lab.datasets.table import Dataset, DatasetError
-from gallump_lab.lazy import np
+from gallump_lab.lazy import fields_told, np
 from gallump_lab.masking import masked
 from gallump_lab.memory import labels, ledger
 from gallump_lab.memory.messages import (
@@ -30,7 +30,7 @@ from gallump_lab.memory.records import Learnt
 from gallump_lab.memory.text import storable
 from gallump_lab.reading.shown import visible
 from gallump_lab.reading.symbols import validate_symbol
-from gallump_lab.reading.text_files import Problems
+from gallump_lab.reading.text_files import Problems, counted
 from gallump_lab.store import Store, times
 from gallump_lab.store.store import COMPRESS
 
@@ -54,6 +54,7 @@ from (select unnest($sessions::varchar[]) as session_id) anti join sessions usin
 """
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Imported:
     """What an import brought."""
@@ -79,9 +80,11 @@ class Imported:
 
     def __repr__(self) -> str:
         """Count what came, then tell the problems."""
-        came = [f"{self.messages:,} messages in {self.sessions:,} sessions"] if self.messages else []
-        came += [f"{self.questions:,} questions"] if self.questions else []
-        came += [f"{self.insights:,} insights"] if self.insights else []
+        came = (
+            [f"{counted(self.messages, 'messages')} in {counted(self.sessions, 'sessions')}"] if self.messages else []
+        )
+        came += [counted(self.questions, "questions")] if self.questions else []
+        came += [counted(self.insights, "insights")] if self.insights else []
         head = f"Imported {', '.join(came) or 'nothing new'}; {self.already:,} were there, {self.left_out:,} left out"
         return visible("\n".join([head, *self.problems]))
 
@@ -104,9 +107,27 @@ class _Waiting:
 
 
 def dataset(store: Store, given: Dataset, *, clock: Callable[[], datetime], session_minutes: float) -> Imported:
-    """Import a dataset's messages, then its questions and insights with what they rest on."""
+    """Import a dataset's messages, then its questions and insights with what they rest on.
+
+    Importing the same again adds what is missing and nothing twice.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its frames and their columns are told by `help(datasets.Dataset)`.
+
+    Returns
+    -------
+    Imported
+        Counts; records that cannot be used are left out and told in its `problems`.
+
+    Examples
+    --------
+    >>> lab.import_dataset(datasets.read("conversations.zip"))  # an export of Claude or ChatGPT
+    """
     if not isinstance(given, Dataset):
-        msg = f"A dataset is needed, not {given!r:.60}: lab.import_dataset(datasets.read('talk.csv'))."
+        other = f"not {type(given).__name__}; a frame of messages goes to lab.import_messages"
+        msg = f"A Dataset is needed, as in lab.import_dataset(datasets.read('talk.csv')), {other}."
         raise DatasetError(msg)
     said = messages(store, given.messages, clock=clock, session_minutes=session_minutes)
     asked = questions(store, given.questions, clock=clock)
@@ -236,7 +257,7 @@ def _stored(store: Store, batch: list[_Waiting]) -> list[_Waiting]:
     return batch
 
 
-def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], datetime]) -> Imported:
+def questions(store: Store, frame: "pd.DataFrame", *, clock: Callable[[], datetime]) -> Imported:
     """Import questions, each once; their evidence becomes labels of grade 3, what is stale outdated ones of grade 0.
 
     Both are the keys of imported messages of the same conversation, or of no conversation. Where a key was imported
@@ -244,21 +265,23 @@ def questions(store: Store, given: "pd.DataFrame", *, clock: Callable[[], dateti
 
     Parameters
     ----------
-    store : Store
-        The lab file.
-    given : pandas.DataFrame
-        A row a question: text and asked_at, and perhaps answer, kind, session_id, symbol, conversation, evidence and
-        stale.
-    clock : callable
-        Tells the time, UTC.
+    frame : pandas.DataFrame
+        A row a question: text and asked_at (UTC), and perhaps answer, kind, session_id (in which it is asked), symbol,
+        conversation, evidence and stale (lists of message keys). What cannot be used is told in what comes back, in
+        its `problems`.
 
     Raises
     ------
     DatasetError
         If a column that is needed is missing.
+
+    Examples
+    --------
+    >>> asked = {"text": ["Where is my stop on AAPL?"], "asked_at": ["2026-03-09"], "evidence": [["m-17"]]}
+    >>> imported = lab.import_questions(pd.DataFrame(asked))
     """
     problems = Problems()
-    asked = table.questions(given, problems)
+    asked = table.questions(frame, problems)
     rows = list(_rows(asked))
     found: list[labels.Question] = []
     evidence, stale = (_sources(store, rows, column, problems) for column in ("evidence", "stale"))

@@ -76,7 +76,11 @@ class Recalled:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """One row for each passage considered, in rank order; signals and score in millionths."""
+        """One row for each passage considered, in rank order.
+
+        Columns tier, rank, kept, reason, outdated (what holds instead), unconfirmed, cited, tokens, score (millionths),
+        symbol, role, created_at, message_id, kind, item_id (the passage), text, `signal_...` (millionths, of each).
+        """
         return frame(self.slots)
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from gallump_lab.config import Model
+from gallump_lab.lazy import fields_told
 from gallump_lab.memory.text import statement
 from gallump_lab.reading.symbols import canonical
 
@@ -29,11 +30,19 @@ def check(good: object, name: str, wanted: str, given: object) -> None:
     Raises
     ------
     ValueError
-        If it is not good; the message has its name, what it must be and what it is.
+        If it is not good; the message has its name, what it must be and what it is: of a frame its columns.
     """
     if not good:
-        msg = f"{name} must be {wanted}, not {given!r:.60}."
+        columns = getattr(given, "columns", None)
+        told = f"{given!r:.60}" if columns is None else f"a frame of {', '.join(map(str, columns)) or 'nothing'}"
+        msg = f"{name} must be {wanted}, not {told}."
         raise ValueError(msg)
+
+
+def check_rows(given: Any, name: str, source: str, *columns: str) -> None:
+    """Check that a frame has the columns of what it must be rows of; a ValueError names those that it has."""
+    there = getattr(given, "columns", ())
+    check(all(each in there for each in columns), name, f"rows of {source}, with {', '.join(columns)}", given)
 
 
 def whole(given: Any, name: str, least: int | None = None) -> int:
@@ -133,6 +142,7 @@ class Learnt:
     """Whether it is no insight but words by which recall finds its sources."""
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class ContextItem:
     """One candidate for a place in the prompt: what it is, what it costs, and whether and why it stands there."""
@@ -209,6 +219,7 @@ def frame(slots: Sequence[ContextItem]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=[*_COLUMNS, *signals])
 
 
+@fields_told
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
     """What the analyst decided of single items for one question: it is recorded with the turn."""
@@ -224,7 +235,7 @@ class Overrides:
             try:
                 items = tuple((str(kind), int(item)) for kind, item in value)
             except (TypeError, ValueError) as error:
-                msg = f"{name} must be pairs of a slot's kind and item_id, such as ('passage', 12), not {value!r}."
+                msg = f"{name} must be pairs of an item's kind and id, such as ('passage', 12), not {value!r}."
                 raise ValueError(msg) from error
             object.__setattr__(self, name, items)
 

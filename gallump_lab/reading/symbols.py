@@ -69,10 +69,10 @@ def validate_symbols(symbols: Iterable[str], name: str = "watchlist") -> tuple[s
     Raises
     ------
     SymbolError
-        If one of them is not a symbol, or the list is a single text; `name` is what the message calls it.
+        If one of them is not a symbol, or it is no list; `name` is what the message calls it.
     """
-    if isinstance(symbols, str):
-        msg = f"{name} must be a list of symbols, such as ['AAPL', 'MSFT'], not the text {masked(repr(symbols)):.60}."
+    if isinstance(symbols, str) or not isinstance(symbols, Iterable):
+        msg = f"{name} must be a list of symbols, such as ['AAPL', 'MSFT'], not {masked(repr(symbols)):.60}."
         raise SymbolError(msg)
     return tuple(dict.fromkeys(map(validate_symbol, symbols)))
 

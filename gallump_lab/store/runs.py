@@ -70,7 +70,8 @@ class InForce:
     """
 
     def __init__(self, given: Config | None = None) -> None:
-        self._given, self.base_url = given, given.model.base_url if given else None
+        self._given = None if given is None else wanted(given)
+        self.base_url = given.model.base_url if given else None
         self.last = given or Config()
         """The one that was in force when it was last asked for."""
 
@@ -131,7 +132,7 @@ def apply(store: Store, found: Config | Applicable, now: datetime, *, force: boo
     """
     config, against = wanted(found), getattr(found, "against", "")
     if against and not force:
-        msg = f"Nothing is applied. {against} lab.apply(..., force=True) does it all the same."
+        msg = f"Nothing was put in force. {against} lab.apply(..., force=True) does it all the same."
         raise ValueError(msg)
     grounds = dict(getattr(found, "run", {}))
     if grounds.get("figures") is not None:

@@ -80,7 +80,9 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
         lines.append(f"Against what is in force ({takes_before}): {shown(more, '+.3f')}, {verdict(more)}.")
     lines += sweep.unexercised
     if against:
-        lines.append(f"It is not applied unasked. {against} If you mean it: lab.apply(best, force=True).")
+        lines.append(
+            f"lab.apply(best) will not put it in force. {against} If you mean it: lab.apply(best, force=True)."
+        )
     figures: dict[str, Any] = {"objective": objective, "train": train, "holdout": holdout, "gain": more}
     figures |= {"unit": ranks.unit, "tokens": takes, "tokens_applied": before, "layout": layout}
     figures |= {"usd": usd, "usd_applied": usd_before}

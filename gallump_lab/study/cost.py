@@ -166,9 +166,10 @@ class Cost:
             turn, session, month = (
                 f"${shown(each, form)}" for each, form in zip(found, (".4f", ".3f", ",.2f"), strict=True)
             )
-            split = ", ".join(f"{part} {row[f'share_{part}']:.0%}" for part in PROMPT)
+            where = {"read": "read from the cache", "written": "written to it", "fresh": "fresh"}
+            split = ", ".join(f"{row[f'share_{part}']:.0%} {words}" for part, words in where.items())
             usd = f"{turn} a turn, {session} a session, {month} a month" if row["usd_turn"] >= 0 else "price not known"
-            lines.append(f"{row['config']}, {row['model']}: {usd}; prompt tokens {split}")
+            lines.append(f"{row['config']}, {row['model']}: {usd}; of its prompts' tokens {split}")
         return "\n".join([*lines, *self.words])
 
 
@@ -307,7 +308,9 @@ def _words(
     unknown = turns["thinking"].isna().mean()
     words.append(f"Thinking: {'as recorded' if thinking is None else f'{thinking} tokens a turn, as assumed'}.")
     if unknown:
-        words.append(f"Of {unknown:.0%} of the turns it is not known and counts as none: thinking=... assumes some.")
+        words.append(
+            f"What {unknown:.0%} of the turns would think is not known and left out: thinking=... assumes some."
+        )
     for model in turns["model"].unique():
         known = facts(model)
         if known is None:

@@ -115,6 +115,12 @@ def _dots(base: Any, x: Any, **looks: Any) -> Any:
     return ends + base.mark_point(filled=True, size=70, **looks).encode(x=x)
 
 
+def _in_force(budget: int, x: Any) -> Any:
+    """Return the dashed line at the budget in force."""
+    rule = alt.Chart(pd.DataFrame({"in force": [budget]})).mark_rule(strokeDash=[4, 4], color=INK)
+    return rule.encode(x=alt.X("in force:Q", title=x["title"]), tooltip=["in force"])
+
+
 def _curve(chart: Any, x: Any, y: Any, objective: str, **looks: Any) -> Any:
     """Draw a line with its points and its interval."""
     band = chart.mark_area(opacity=0.15, **looks).encode(x=x, y=f"{objective}_low:Q", y2=f"{objective}_high:Q")
@@ -179,12 +185,11 @@ def lines(sweep: "Sweep", tier: str, objective: str) -> Picture:
     x = alt.X(f"{tier}:Q", title=f"{tier.upper()}'s budget, {unit}", axis=alt.Axis(tickCount=8))
     y = alt.Y(f"{objective}:Q", title=_name(objective), scale=alt.Scale(domain=[0, 1]))  # so that tiers compare
     curve = _curve(alt.Chart(frame[columns]).encode(color=colour, tooltip=columns), x, y, objective)
-    applied = alt.Chart(pd.DataFrame({"x": [getattr(budget, tier)]})).mark_rule(strokeDash=[4, 4], color=INK)
     last = frame[frame[tier] == frame[tier].max()]
     most = f"{tier.upper()}'s budget; at {int(last[tier].iloc[0]):,} {unit}"
     unmeasured = "" if sweep.exercised[tier] else f". {tier.upper()} helps no question: it was not measured"
     return picture(
-        curve + applied.encode(x="x:Q"),
+        curve + _in_force(getattr(budget, tier), x),
         f"{_name(objective).capitalize()} by {most}: {_held(last, objective)}",
         f"What {tier.upper()}'s tokens bring",
         f"95% intervals by conversation; the dashed line is the budget in force{unmeasured}",
@@ -321,9 +326,8 @@ def dollars_by_hot(found: "Cost", applied: int) -> Picture:
     x = alt.X("hot:Q", title="HOT's budget, tokens")
     y = alt.Y("usd_turn:Q", title="USD a turn, mean", scale=alt.Scale(zero=False))
     scale = alt.Scale(domain=[*frame["layout"].unique()], range=SERIES)
-    colour = alt.Color("layout:N", title=None, scale=scale)
+    colour = alt.Color("layout:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1))
     curve = _curve(alt.Chart(frame).encode(color=colour, tooltip=columns), x, y, "usd_turn")
-    rule = alt.Chart(pd.DataFrame({"hot": [applied]})).mark_rule(strokeDash=[4, 4], color=INK).encode(x=x)
     ends = [
         f"{layout} ${rows['usd_turn'].iloc[0]:.4f} to ${rows['usd_turn'].iloc[-1]:.4f}"
         for layout, rows in frame.groupby("layout", sort=False)
@@ -331,7 +335,7 @@ def dollars_by_hot(found: "Cost", applied: int) -> Picture:
     least, most = frame["hot"].min(), frame["hot"].max()
     words = f"A turn's dollars for HOT from {least:,} to {most:,} tokens: {', '.join(ends)}"
     subtitle = "95% intervals by session; the dashed line is the budget in force"
-    return picture(curve + rule, words, "What HOT's budget costs", subtitle)
+    return picture(curve + _in_force(applied, x), words, "What HOT's budget costs", subtitle)
 
 
 def own_tempo(gaps: "pd.Series[float]", lives: Mapping[str, "Cost"]) -> Picture:

@@ -15,7 +15,7 @@ from gallump_lab.brain.models import price
 from gallump_lab.config import Config, Layout, Recall, zone
 from gallump_lab.memory import context as memory
 from gallump_lab.memory import labels, ledger, outdated, recall
-from gallump_lab.memory.records import ContextItem, check, not_embedded
+from gallump_lab.memory.records import ContextItem, check, check_rows, not_embedded
 from gallump_lab.memory.signals import COLUMNS, SIGNALS
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.progress import progress
@@ -42,6 +42,8 @@ RETRIEVERS: dict[str, Recall] = {
     "all signals": Recall(),
 }
 """Retrievers to compare: plain ones, and the default."""
+NEEDED = "question_id text answer kind asked_at session_id symbol conversation evidence stale seen_message".split()
+"""Columns of a question."""
 CONVERSATION = "a conversation: as the data name it, else the session in which the answer was said"
 
 
@@ -196,6 +198,8 @@ def rank(  # noqa: PLR0913 (what a study may choose)
     limits = {"hot": hot, "warm": warm, "cold": cold}
     for tier, limit in limits.items():
         check(isinstance(limit, int) and limit >= 0, tier, "a whole number of tokens of at least 0", limit)
+    if questions is not None:
+        check_rows(questions, "questions", "lab.questions", *NEEDED)
     wanted = labels.questions(snapshot) if questions is None else questions
     rows = wanted[(wanted["evidence"].map(len) > 0) | wanted["kind"].isin(NO_ANSWER)]
     rows = rows.assign(sought=rows.get("rewritten", rows["text"]).combine_first(rows["text"]))

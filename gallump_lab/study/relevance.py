@@ -1,7 +1,7 @@
 """Which retriever finds what the questions need, what each signal is worth, and where it fails and why."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,7 @@ def relevance(ranks: Rankings, at_tokens: Sequence[int] = TOKENS) -> "Relevance"
     """
     checked_ranks(ranks)
     most = ranks.limits["warm"]
-    given = set(at_tokens)
+    given = set(at_tokens) if isinstance(at_tokens, Iterable) else ()
     good = given and all(isinstance(each, int) and 0 < each <= most for each in given)
     reach = f"whole numbers from 1 to {most:,}, which the ranks reach to (study.rank(..., warm=...) goes further)"
     check(good, "at_tokens", f"{reach}, such as [200, 500]", at_tokens)
@@ -176,6 +176,8 @@ class Relevance:
         return found.sort_values("difference", ascending=False, ignore_index=True)
 
     def _compared(self, pairs: list[tuple[str, str]], measure: str) -> pd.DataFrame:
+        known = next(iter(self.measured.values()))
+        check(measure in known, "measure", f"one of {', '.join(known)}", measure)
         if not pairs:
             return pd.DataFrame(columns=["retriever", "other", "difference", "low", "high", "p", "verdict"])
         gains = [self.measured[one][measure] - self.measured[other][measure] for one, other in pairs]
@@ -236,8 +238,8 @@ class Relevance:
     def _beside(self, retriever: str) -> str:
         """Return in words what a retriever shows within the main budget, where it is scored."""
         words = {
-            "precision": "precision {:.3f}",
-            "stale": "stale {:.3f}",
+            "precision": "{:.0%} of its tokens are evidence",
+            "stale": "outdated values shown as current {:.0%}",
             NOTHING: "{:,.0f} tokens where nothing is known",
         }
         budget = self.main.rpartition("_")[2]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from gallump_lab.memory import labels
-from gallump_lab.memory.records import check
+from gallump_lab.memory.records import check_rows
 from gallump_lab.memory.text import shared, terms
 from gallump_lab.reading.shown import visible
 from gallump_lab.reading.text_files import counted
@@ -141,7 +141,7 @@ class Labeller(Grader):
     def __init__(self, lab: "Lab", questions: "pd.DataFrame | None" = None, *, labeller: str = "analyst") -> None:
         self._listed = labels.listed(lab.store)
         if questions is not None:
-            check("question_id" in getattr(questions, "columns", ()), "questions", "rows of lab.questions", questions)
+            check_rows(questions, "questions", "lab.questions", "question_id")
             known = {each.question_id: each for each in self._listed if each.question_id is not None}
             self._listed = [known[each] for each in questions["question_id"] if each in known]
         self._place: int | None = None
@@ -390,7 +390,8 @@ def _past(insight: int, known: Mapping[int, Row], history: "pd.DataFrame") -> li
 
 def _beside(insights: "pd.DataFrame", known: Mapping[int, Row]) -> dict[int, dict[str, str]]:
     """Return what a frame, such as a scorecard's, says beside each insight of the lab, in the frame's order."""
-    frame = insights.reset_index() if "insight_id" in insights.index.names else insights
+    frame = insights.reset_index() if "insight_id" in getattr(insights.index, "names", ()) else insights
+    check_rows(frame, "insights", "lab.insights.frame", "insight_id")
     frame = frame[frame["insight_id"].isin(list(known))].drop_duplicates("insight_id")
     own = set(next(iter(known.values()), ()))
     return {

@@ -8,6 +8,10 @@ from messages_server import say
 from notebook_page import CLOCKED, OUTSIDE, remembering
 from playwright.sync_api import expect
 
+from gallump_lab.study.colours import COLOURS
+
+WARM = f"rgb({', '.join(str(int(COLOURS['WARM'][at : at + 2], 16)) for at in (1, 3, 5))})"
+
 
 def inspector(notebook, *cells):
     """Give the open inspector of a chat whose lab remembers sixty sessions."""
@@ -42,6 +46,9 @@ def test_a_question_shows_what_it_would_carry_as_it_is_typed_or_why_it_cannot_be
     expect(panel).to_contain_text("This reply: what it was given")
     expect(kept(panel, "warm")).to_have_count(shown)
     assert claude.requests[0].prompt.count("My AAPL stop number") == shown
+    expect(notebook.replies.last.locator(".gl-tier", has_text="WARM").locator("i")).to_have_css(
+        "background-color", WARM
+    )
     notebook.box.press_sequentially("And")
     expect(panel).to_contain_text("Next question: what it carries")
     notebook.replies.last.get_by_role("button", name="Context of this reply").click()

@@ -88,7 +88,7 @@ def test_a_margin_that_the_interval_does_not_exclude_carries_nothing_and_more_la
     assert found.config == lab.config
     number = int(str(found).split("To be surer: label about ")[1].split(" questions")[0].replace(",", ""))
     assert number > 90
-    with pytest.raises(ValueError, match=r"Nothing is applied\. No setting is advised\. label about"):
+    with pytest.raises(ValueError, match=r"Nothing was put in force\. No setting is advised\. label about"):
         lab.apply(found)
 
 

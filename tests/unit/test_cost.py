@@ -165,7 +165,7 @@ def test_the_sample_answers_in_dollars_for_each_layout_and_says_what_it_assumes(
         "3.4 minutes (median), 16% of them 5 or more",
         "Prices: the list of 20",
         "counted as if another had answered",
-        "Of 100% of the turns it is not known and counts as none: thinking=... assumes some.",
+        "What 100% of the turns would think is not known and left out: thinking=... assumes some.",
     ):
         assert words in said
     assert found.plot().png().startswith(b"\x89PNG")

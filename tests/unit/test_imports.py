@@ -33,7 +33,7 @@ def test_messages_come_in_the_order_of_their_rows_with_all_they_say(lab: Lab) ->
     rows = talk("The giraffe thesis is broken.", "It is not.", symbol=["aapl", None], session_id="s1")
     rows = rows.assign(role=["user", "assistant"], speaker=["Ann", None])
     found = lab.import_messages(rows)
-    assert repr(found) == "Imported 2 messages in 1 sessions; 0 were there, 0 left out"
+    assert repr(found) == "Imported 2 messages in 1 session; 0 were there, 0 left out"
     columns = ["message_id", "role", "text", "symbol", "speaker", "created_at", "arrived_at", "state"]
     first, second = lab.messages[columns].astype(object).to_numpy().tolist()
     assert first == [1, "user", "The giraffe thesis is broken.", "AAPL", "Ann", SAID, NOW, "complete"]

@@ -293,7 +293,7 @@ def test_a_choice_that_too_few_vouch_for_or_that_holds_less_is_not_applied_silen
     best, before = study.sweep(few).best(), small.config
     with pytest.raises(ValueError, match=r"rests on 3 conversations .* 5 are needed: label questions about 4 more"):
         small.apply(best)
-    assert "It is not applied unasked. It rests on 3 conversations" in str(best)
+    assert "lab.apply(best) will not put it in force. It rests on 3 conversations" in str(best)
     less = sweep.best(least=0.3)
     assert less.gain[0] < 0
     with pytest.raises(ValueError, match=rf"holds {-less.gain[0]:.3f} less recall than what is in force, and takes"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from gallump_lab.config import Config
 from gallump_lab.memory import ledger
-from gallump_lab.memory.records import Learnt, Message
+from gallump_lab.memory.records import Learnt, Message, check_rows
 from gallump_lab.store import Snapshot, runs, times
 
 
@@ -133,11 +133,8 @@ def chosen_of(found: Recorded, chosen: Any, at: datetime | None) -> tuple[list[S
 
 def _wanted(found: Recorded, chosen: Any) -> frozenset[int]:
     """Return the ids of the rows that a caller chose."""
-    try:
-        wanted = frozenset(chosen["insight_id"])
-    except (TypeError, KeyError, IndexError):
-        msg = f"chosen must be rows of lab.insights.frame, with their column insight_id, not {chosen!r:.200}."
-        raise ValueError(msg) from None
+    check_rows(chosen, "chosen", "lab.insights.frame", "insight_id")
+    wanted = frozenset(chosen["insight_id"])
     if unknown := wanted - {each.insight_id for each in found.insights}:
         some = ", ".join(map(str, sorted(unknown, key=str)[:5]))
         msg = f"chosen names {len(unknown):,} insights that the snapshot has not, such as {some}."

@@ -7,6 +7,7 @@ to WARM. A single insight: COLD as it was, against COLD without it, its place ta
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gallump_lab.config import Budget
 from gallump_lab.lazy import alt, np, pd
@@ -75,11 +76,11 @@ class Utility:
         rows = [(MEASURES[what], way, *level) for (what, way), level in levels.items()]
         frame = pd.DataFrame(rows, columns=["measure", "way", "value", "low", "high"]).round(DIGITS)
         colours = alt.Scale(domain=WAYS, range=[*COLOURS_OF.values()])
-        base = alt.Chart(frame).encode(y=alt.Y("way:N", sort=WAYS, title=None))
+        told: list[Any] = ["measure", "way", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high"))]
+        base = alt.Chart(frame).encode(y=alt.Y("way:N", sort=WAYS, title=None), tooltip=told)
         bars = base.mark_bar(height=14, opacity=0.8).encode(
             x=alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("way:N", scale=colours, legend=None),
-            tooltip=["measure", "way", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high"))],
         )
         ends = base.mark_rule(strokeWidth=2, color=INK).encode(x=alt.X("low:Q", title=None), x2="high:Q")
         spent = f"{self.budget.cold:,} tokens for insights, against as many more for WARM, or none"

@@ -95,7 +95,7 @@ function facts(turn, inspect) {
     const [name, used, budget] = [tier.toUpperCase(), turn.used[tier], turn.budget[tier]];
     const share = `${Math.min(100, budget ? (100 * used) / budget : 0)}%`;
     const bar = make("span", { class: "gl-bar", "aria-hidden": "true" }, make("i"));
-    bar.firstChild.style.width = share;
+    Object.assign(bar.firstChild.style, { width: share, background: COLOURS[name] });
     return make(
       "span",
       { class: "gl-tier", title: `${name}: ${count.format(used)} of ${count.format(budget)} tokens` },

@@ -48,11 +48,12 @@ function inspector({ tell, typed, reveal = () => false, changed = () => {}, clos
   const budgets = make("fieldset", {}, make("legend", {}, "Budgets, in tokens"));
   for (const tier of TIERS) {
     const [min, max, step] = RANGES[tier];
-    const slider = make("input", { type: "range", min, max, step, "aria-label": `${tier.toUpperCase()} budget` });
+    const name = tier.toUpperCase();
+    const slider = make("input", { type: "range", min, max, step, "aria-label": `${name} budget` });
     const figure = make("span", {});
     slider.addEventListener("input", () => (set({ ...(tried ?? inForce), [tier]: Number(slider.value) }), refresh(0)));
     sliders[tier] = { slider, figure };
-    budgets.append(make("label", {}, tier.toUpperCase(), slider, figure));
+    budgets.append(make("label", {}, name, slider, figure));
   }
   budgets.append(chosen);
   const items = make("div", {});
