@@ -7,6 +7,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 # DuckDB's server for a team's lab comes as a package for DuckDB 1.5 alone; what stands here hides the 2.0 beside it.
 TEAM := .venv/team
+OLD := .tools/lowest
 RANGE := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
 LOWEST := $(shell sed -n 's/^requires-python = ">=\([0-9.]*\).*/\1/p' pyproject.toml)
 # The environment is made anew where its interpreter has vanished or the checkout has moved.
@@ -17,7 +18,7 @@ QUIET := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", 
 # Workers, kernels and children import the same modules: what the first has compiled serves the others.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lab test check docs bench data lock stale
+.PHONY: help lab test check docs bench data lock lowest stale
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,11 @@ lock: | $(filter .tools/bin/uv,$(UV)) ## Write requirements.lock from pyproject.
 	--no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 	$(UV) pip compile tests/team/requirements.in --quiet --universal --python-version $(LOWEST) --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --output-file tests/team/requirements.txt $(ARGS)
+
+lowest: | $(filter .tools/bin/uv,$(UV)) ## Run the unit tests with the lowest versions that pyproject.toml allows
+	$(UV) venv --quiet --clear --python $(LOWEST) $(OLD)
+	$(UV) pip install --quiet --python $(OLD) --resolution lowest-direct --editable '.[excel,live,minilm]' --group test --group build
+	TQDM_DISABLE=1 $(OLD)/bin/python -m pytest --ignore=tests/unit/test_docs.py --ignore=tests/unit/test_team.py tests/unit $(ARGS)
 
 $(INSTALLED): Makefile pyproject.toml requirements.lock $(STALE) | $(filter .tools/bin/uv,$(UV))
 	$(if $(STALE),$(UV) venv --quiet --clear --python '$(RANGE)' .venv)

@@ -364,7 +364,7 @@ def _rows(found: "pd.DataFrame") -> Iterator[_Row]:
     """Yield the records of a checked frame, each with where it stands in the user's own; None is nothing."""
     label, names = found.index.name or "row", [*map(str, found.columns)]
     times = found.select_dtypes("datetimetz")  # pandas' own times are slow to work with, one by one
-    found = found.assign(**{str(name): times[name].dt.to_pydatetime().astype(object) for name in times})
+    found = found.assign(**{str(name): times[name].dt.to_pydatetime().to_numpy(object) for name in times})
     for where, *cells in found.astype(object).where(found.notna(), None).itertuples(name=None):
         yield f"{label} {where}", dict(zip(names, cells, strict=True))
 

@@ -148,7 +148,7 @@ def test_a_chat_of_beam_is_read_with_its_anchors_and_questions(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "deep", ["[" * 100_000, '{"turns": ' * 100_000, '[{"a": 1},' + "[" * 5_000 + "]" * 5_000 + "]"]
+    "deep", ["[" * 100_000, '{"turns": ' * 100_000, '[{"a": 1},' + "[" * 100_000 + "]" * 100_000 + "]"]
 )
 def test_json_that_is_nested_too_deeply_is_refused(tmp_path: Path, deep: str) -> None:
     chat(tmp_path / "7")

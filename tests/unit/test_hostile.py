@@ -167,6 +167,7 @@ def test_small_or_endless_files_do_not_fill_the_memory(bombs: Path) -> None:
         "select array_agg(range) from range(1000000000)",
         "select range from range(100000000)",
     ],
+    ids=["a long text", "a long statement", "a long list", "many rows"],
 )
 def test_a_statement_that_asks_for_too_much_is_ended_and_nothing_else(clean: Lab, sql: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of whatever was tested here earlier

@@ -168,16 +168,17 @@ def test_what_has_no_price_is_counted_and_said(lab: Lab, ask: Callable[..., None
 
 
 TOKENS = st.none() | st.integers(0, 2_000_000)
+SHARE = st.integers(0, 100).map(lambda percent: percent / 100)
 CALL = st.fixed_dictionaries(
     {
         "asked_at": st.datetimes(datetime(2026, 10, 1), datetime(2026, 11, 30, 23)),  # noqa: DTZ001 (as recorded)
         "model": st.sampled_from([SONNET, HAIKU, "claude-opus-5-5", "qwen3:8b"]),
         "answered": st.sampled_from([None, SONNET, "another"]),
         "stop_reason": st.sampled_from([None, "end_turn", "max_tokens"]),
-        "cost_usd": st.none() | st.floats(0, 10),
-        "rewritten": st.floats(0, 1),  # of the cost
+        "cost_usd": st.none() | st.integers(0, 10_000_000).map(lambda millionths: millionths / 1_000_000),
+        "rewritten": SHARE,  # of the cost
         **dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), TOKENS),
-        "thought": st.floats(0, 1),  # of the output
+        "thought": SHARE,  # of the output
     }
 )
 
