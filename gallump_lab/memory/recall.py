@@ -191,8 +191,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
             return score(asked, places)
         same = (name, view.embedder.name, settings.neighbours, settings.k1, settings.b)
         values, known = once(same, lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
-        new = places[~known[places]]
-        values[new], known[new] = score(asked, new), True
+        if len(new := places[~known[places]]):
+            values[new], known[new] = score(asked, new), True
         return values[places]
 
     gains = {
