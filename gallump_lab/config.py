@@ -310,7 +310,7 @@ def _environment(name: str) -> str:
 @fields_told
 @dataclass(frozen=True, kw_only=True)
 class Config(_Settings):
-    """Everything of a lab that can be tuned; `lab.config` is the one in force, `lab.apply(config)` changes it.
+    """All that can be tuned, with `Budget`, `Recall`, `Cold` and `Model`; `lab.apply(config)` puts it in force.
 
     Examples
     --------
