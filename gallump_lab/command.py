@@ -69,12 +69,12 @@ def _notebooks(given: argparse.Namespace) -> None:
         msg = f"{folder} has {', '.join(there)} already; nothing was copied. Name another folder, or move them away."
         raise ValueError(msg)
     notary = NotebookNotary()
+    for file in files[:-1]:  # a chat that is not trusted is plain text when its page is loaded anew
+        notary.sign(nbformat.read(file, nbformat.NO_CONVERT))
+    notary.store.close()
     for file in files:
         with (folder / file.name).open("xb") as copy:
             copy.write(file.read_bytes())
-        if file.suffix == ".ipynb":  # a chat that is not trusted is plain text when its page is loaded anew
-            notary.sign(nbformat.read(file, nbformat.NO_CONVERT))
-    notary.store.close()
     first = shlex.quote(str(folder / files[0].name))
     _say(f"Copied {len(files) - 1} notebooks to {folder}. Begin with:\n\n    jupyter lab {first}")
 

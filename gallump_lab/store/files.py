@@ -28,7 +28,7 @@ def place(path: str | Path) -> Path:
     """
     try:
         found = Path(path).expanduser().resolve()
-        other = found.exists() and not found.is_file()
+        other = found.is_symlink() or (found.exists() and not found.is_file())  # 3.13 resolves a loop to itself
     except PermissionError:  # whoever uses it says so
         return found
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, nobody's home, half a character
@@ -36,7 +36,7 @@ def place(path: str | Path) -> Path:
         msg = f"{str(path)!r:.100} can be no file's path: {why}. Give another, such as 'lab.duckdb'."
         raise NotALab(msg) from error
     if other or str(path) == ":memory:":
-        msg = f"{str(path)!r:.100} is no file but a folder, a pipe or the like. Give another, such as 'lab.duckdb'."
+        msg = f"{str(path)!r:.100} is no file but a folder, a pipe or a loop. Give another, such as 'lab.duckdb'."
         raise NotALab(msg)
     return found
 
