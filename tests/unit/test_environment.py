@@ -48,7 +48,8 @@ def test_conda_installs_the_checkout_itself_and_what_its_tests_need_of_pypi(cond
 
 
 def test_the_recipe_and_pyproject_name_the_same_packages_in_the_same_versions():
-    recipe, project = yaml.safe_load((ROOT / "recipe.yaml").read_text()), PROJECT["project"]
+    text, project = (ROOT / "recipe.yaml").read_text(), PROJECT["project"]
+    recipe = yaml.safe_load(text)
     wordllama, ours = recipe["outputs"]
     context = recipe["context"]
     lowest, below = project["requires-python"].split(",")
@@ -61,6 +62,7 @@ def test_the_recipe_and_pyproject_name_the_same_packages_in_the_same_versions():
     assert PROJECT["build-system"]["requires"][0].replace(">=", " >=") in ours["requirements"]["host"]
     ((name, module),) = project["scripts"].items()
     assert ours["build"]["python"]["entry_points"] == [f"{name} = {module}"]
+    assert f"wordllama=={context['wordllama']} " in text
     assert f"wordllama=={context['wordllama']} " in LOCK
     assert f"--hash=sha256:{wordllama['source']['sha256']}" in LOCK
 
