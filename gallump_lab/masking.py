@@ -8,7 +8,7 @@ the second half of a key that a line break cuts in two. Every pattern's time gro
 import os
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain, pairwise
 
 from gallump_lab.lazy import regex
@@ -280,10 +280,10 @@ def _spans(text: str) -> list[_Span]:
     return apart
 
 
-def _without(text: str, begin: int = 0) -> str:
+def _without(text: str, begin: int = 0, spans: Iterable[_Span] | None = None) -> str:
     """Return a text from `begin` on, with a word in the place of each secret."""
     pieces = []
-    for start, stop, what in _spans(text):
+    for start, stop, what in _spans(text) if spans is None else spans:
         if stop > begin:
             pieces += [text[begin : max(begin, start)], f"[{what} removed]"]
             begin = stop
@@ -325,8 +325,8 @@ _NAMED = _any_case(
 )
 
 
-def _settled(text: str) -> int:
-    """Return up to where a growing text holds nothing that what follows can make part of a secret."""
+def _settled(text: str, spans: Iterable[_Span]) -> int:
+    """Return up to where a growing text with some secrets holds nothing that what follows can make part of another."""
     last, line = max(map(text.rfind, " \t\n")) + 1, text.rfind("\n") + 1
     word, begun = text[last:], text.rfind("-----BEGIN")
     begins = _BEGUN.search(text, last) or _OF_API.search(text, max(0, len(text) - 1000))
@@ -338,7 +338,7 @@ def _settled(text: str) -> int:
         settled = min(settled, named.start())
     if begun >= 0 and "-----END" not in text[begun:line]:
         settled = min(settled, begun)
-    return min([settled, *(start for start, stop, _ in _spans(text) if start < settled < stop)])
+    return min([settled, *(start for start, stop, _ in spans if start < settled < stop)])
 
 
 class Stream:
@@ -359,17 +359,19 @@ class Stream:
         """Add a piece, and hand on what is settled by now."""
         self._waiting += piece
         if len(self._waiting) >= self._enough:
-            self._hand_on(max(0, _settled(self._before + self._waiting) - len(self._before)))
+            text = self._before + self._waiting
+            settled = _settled(text, spans := _spans(text))
+            self._hand_on(max(0, settled - len(self._before)), spans if settled == len(text) else None)
             self._enough = len(self._waiting) * 11 // 10  # so that a long one is not looked through for each piece
 
     def end(self) -> None:
         """Hand on what still waits: nothing follows."""
         self._hand_on(len(self._waiting))
 
-    def _hand_on(self, until: int) -> None:
+    def _hand_on(self, until: int, spans: Iterable[_Span] | None = None) -> None:
         if until:
             text = self._before + self._waiting[:until]
-            said = _without(text, len(self._before))
+            said = _without(text, len(self._before), spans)
             begin = min(len(text) - 200, text.rfind("\n\n"))  # a table's head says what its cells are
             self._before, self._waiting = text[max(0, len(text) - 2000, begin) :], self._waiting[until:]
             self._tell(said)

@@ -116,6 +116,8 @@ def test_the_default_is_the_conversation_and_the_guides_template_is_one_string()
 @pytest.mark.parametrize("layout", ["single", "conversation"])
 def test_every_turn_replays_to_what_was_sent_and_what_if_in_another_layout(tmp_path, server, clock, layout, citations):
     lab = opened(tmp_path, server, clock, layout=layout, citations=citations)
+    if not citations:
+        server.queue(*(say(f"It was at {turn}. {'Long words. ' * (turn % 30)}") for turn in range(50)))
     chat(lab, clock, 10, days=5)
     snapshot = lab.snapshot()
     assert study.replay(snapshot).frame["identical"].all()
