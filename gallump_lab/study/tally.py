@@ -343,7 +343,8 @@ def _learnt(  # noqa: PLR0913, PLR0917 (all that decides what COLD shows)
             for place in resting[slot.message_id]:
                 if since[place] == never and shown.holds(cold[place]):
                     since[place] = number
-    choices, which = np.unique(since > kept[:, None], axis=0, return_inverse=True)
+    rests = since > kept[:, None]
+    choices, which = np.unique(rests, axis=0, return_inverse=True) if cold else (rests[:1], np.zeros(len(kept), int))
     tables = [needed.prefixes([cold[place] for place in np.flatnonzero(choice).tolist()]) for choice in choices]
     held, used, useful = zip(*(table.at(table.kept(budgets)) for table in tables), strict=True)
     return np.stack(held)[which.ravel()], np.stack(used)[which.ravel()], np.stack(useful)[which.ravel()]
