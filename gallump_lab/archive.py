@@ -239,7 +239,7 @@ class Archive:
         frame : pandas.DataFrame
             A row a message, in order of arrival: role (user or assistant), text and created_at (UTC where it tells no
             zone), and perhaps session_id, symbol (AAPL), speaker, key (its name in its source, by which evidence refers
-            to it) and conversation. Usual other names are understood: content for text, time, timestamp, ticker.
+            to it) and conversation. Usual other names are understood: content for text, time, ticker; me, claude.
 
         Raises
         ------

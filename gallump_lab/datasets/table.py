@@ -18,7 +18,7 @@ QUESTIONS = ("text", "answer", "kind", "asked_at", "session_id", "symbol", "evid
 INSIGHTS = ("kind", "symbol", "text", "sources", "valid_from", "known_from", "key", "superseded_by", "conversation")
 TIMES = frozenset({"created_at", "asked_at", "valid_from", "known_from"})
 
-_TIME = ("time", "timestamp", "datetime", "date", "at")
+_TIME = ("time", "timestamp", "datetime", "date", "at", "when")
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "role": ("sender",),
     "text": ("content", "message", "body", "question"),
@@ -34,6 +34,8 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "evidence": ("sources",),
 }
 """Other names of a column, which count where the first name is missing."""
+_ROLES = dict.fromkeys(("human", "me"), "user") | dict.fromkeys(("ai", "chatgpt", "claude", "model"), "assistant")
+"""Other names of a role."""
 _NOTHING = frozenset({"", "nan", "NaN", "NaT", "None", "null"})
 
 
@@ -236,6 +238,7 @@ def _value(name: str, cell: Any, *, needed: bool) -> Any:
         return list(dict.fromkeys(filter(None, map(_word, cells))))
     if name == "role":
         role = (_word(cell) or "").casefold()
+        role = _ROLES.get(role, role)
         if role not in ("user", "assistant"):
             msg = f"must be 'user' or 'assistant', not {cell!r:.60}"
             raise ValueError(msg)

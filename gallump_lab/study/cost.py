@@ -240,7 +240,8 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
     turns = pd.concat(frames)
     if turns.empty:
         raise ValueError(" ".join([NOTHING, *notes]))
-    words = [said.words if said else f"{counted(len(past), 'recorded turns')}, built again.", *notes]
+    again = f"{counted(len(past), 'recorded turns')}, built again; talk=True counts all talk, imported talk too."
+    words = [said.words if said else again, *notes]
     words += _words(turns, predicted, (reply, thinking), life, offline=models is None and snapshot.model == OFFLINE)
     words += ["Rewriting questions costs more: left out."] if any(each.rewrite for each in named.values()) else []
     return Cost(
@@ -295,9 +296,10 @@ def _words(
     gaps, lasting = one["gap"].dropna(), {"5m": "5 minutes", "1h": "an hour"}[life]
     often, late = ((gaps >= minutes).mean() for minutes in (5, 60))
     between = f"between a session's questions {gaps.median():.1f} minutes (median), {often:.0%} of them 5 or more"
+    between = f"{between}, {late:.0%} an hour or more" if len(gaps) else "no session has two questions"
     words = [
         f"Tempo: {counted(one['session_id'].nunique(), 'sessions')}, {pace(one['asked_at'])[1]}.",
-        f"Gaps: {between}, {late:.0%} an hour or more.",
+        f"Gaps: {between}.",
         f"Prices: the list of {listed()['as_of']}, or your own (Model.prices); the cache lasts {lasting}.",
     ]
     words += ["The offline analyst is free: counted as if another had answered."] if offline else []

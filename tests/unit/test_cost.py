@@ -150,6 +150,17 @@ def test_replies_and_thinking_are_as_recorded_unless_assumed(chatted):
     assert older["reply"].iloc[0] == pytest.approx(300 * 1.08 / 1.55)  # its tokens are longer
 
 
+def test_a_single_turn_has_no_gaps_and_imported_talk_can_be_counted_instead(tmp_path):
+    lab = Lab.open(tmp_path / "lab.duckdb", clock=Clock(START), broker=FileBroker())
+    rows = pd.DataFrame({"role": ["me", "claude"] * 3, "text": "My AAPL stop is 440.", "time": ["2026-03-01"] * 6})
+    lab.import_messages(rows)
+    lab.ask("And now?", ["AAPL"])
+    said = repr(study.cost(lab.snapshot(), models=SONNET))
+    assert "1 recorded turn, built again; talk=True counts all talk, imported talk too." in said
+    assert "Gaps: no session has two questions." in said
+    assert study.cost(lab.snapshot(), models=SONNET, talk=True).frame["turns"].tolist() == [4, 4]
+
+
 def test_the_sample_answers_in_dollars_for_each_layout_and_says_what_it_assumes(sampled):
     snapshot = sampled().snapshot()
     found = study.cost(snapshot)

@@ -54,6 +54,13 @@ def test_messages_without_a_session_are_cut_by_silence_in_each_conversation(lab:
     assert sorted(map(sorted, said)) == [["a1", "a2"], ["a3"], ["b1", "b2"]]
 
 
+def test_roles_have_other_names_too(lab: Lab) -> None:
+    rows = talk("one", "two", "three").rename(columns={"created_at": "When"})
+    rows["role"] = ["Me", "Claude", "human"]
+    assert lab.import_messages(rows).messages == 3
+    assert lab.messages["role"].tolist() == ["user", "assistant", "user"]
+
+
 def test_rows_that_cannot_be_used_are_left_out_and_named(lab: Lab) -> None:
     rows = talk("fine", "x" * 200_001, "two words", "later", " ", "odd", "long name")
     rows["symbol"] = [None, None, "AA PL", None, None, None, None]
