@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -46,6 +47,10 @@ from turns t left join messages q on q.message_id = t.question_id left join mess
 left join configs using (config_id)
 where $wanted::bigint[] is null or turn_id in (select unnest($wanted::bigint[])) order by turn_id
 """
+
+
+_config = lru_cache(maxsize=100)(Config.from_toml)
+"""Turns share configurations, which take a millisecond to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +106,7 @@ class Past:
     @property
     def config(self) -> Config:
         """Its own configuration."""
-        return Config.from_toml(self.toml or "")
+        return _config(self.toml or "")
 
     @property
     def seen(self) -> MarketContext:
