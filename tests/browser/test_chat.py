@@ -73,6 +73,7 @@ def test_a_reply_is_stopped_while_a_cell_runs_another_streams_in_and_a_page_load
     notebook.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:create-output-view') }")
     expect(notebook.chat).to_have_count(2)
     expect(notebook.log.last).to_contain_text("An open")
+    expect(notebook.box.last).not_to_be_focused()  # it leaves the focus where it is
     hold.set()
     for log in notebook.log.all():
         expect(log.locator("article")).to_have_count(8)
