@@ -18,6 +18,7 @@ from gallump_lab.market.market_context import close_age, freshness
 from gallump_lab.memory.kinds import asks_assistant, asks_earlier, parted
 from gallump_lab.memory.outdated import told
 from gallump_lab.memory.text import NOTE, one_line
+from gallump_lab.reading import names
 
 if TYPE_CHECKING:
     from gallump_lab.brain.prompt import Prompt
@@ -189,7 +190,7 @@ def _lots(market: "MarketContext", symbol: str) -> list["Position"]:
 
 
 def _remembered(prompt: "Prompt") -> list[str]:
-    """Quote what the session said of the question, the best recalled passage and the best insight.
+    """Quote what the session said of the question, the best recalled passage and the best insight that may be of it.
 
     Recall ranks and marks what stands in HOT as all else, so both are chosen by it, and what is outdated only where it
     is asked for or stands alone. Where it found nothing, the session's last words are quoted.
@@ -204,9 +205,13 @@ def _remembered(prompt: "Prompt") -> list[str]:
         said = [slot for slot in prompt.slots if slot.tier == "hot" and slot.kept and slot.role == "user"]
     quoted = [f"**Earlier in this session** you said: {_quoted(slot.text)}" for slot in said[:1]]
     quoted += [f"**Recalled** {_whence(slot)}: {_quoted(slot.text)}" for slot in found if slot.kept][:1]
-    if cold := [slot for slot in prompt.slots if slot.tier == "cold" and slot.kept]:
-        best = min(cold, key=lambda slot: slot.rank)
-        quoted.append(f"**Learnt from past sessions**: {_quoted(best.text)}")
+    symbols = names.reader(frozenset(prompt.market_context.symbols)).all
+    asked = {*symbols(prompt.user_message)}
+    cold = [slot for slot in prompt.slots if slot.tier == "cold" and slot.kept]
+    about = ({*symbols(slot.text), slot.symbol} - {None} for slot in cold)
+    if learnt := [slot for slot, its in zip(cold, about, strict=True) if not (asked and its) or asked & its]:
+        best = min(learnt, key=lambda slot: slot.rank)
+        quoted.append(f"**Learnt from past sessions**: {_quoted(best.line.removeprefix('- '))}")
     return quoted
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache, partial
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from gallump_lab import tokens
@@ -17,7 +18,7 @@ from gallump_lab.memory.lately import Lately
 from gallump_lab.memory.records import AsOf, ContextItem, Message, frame
 from gallump_lab.memory.signals import MILLION
 from gallump_lab.memory.text import VERSION as TEXT
-from gallump_lab.memory.text import ending, indented, one_line
+from gallump_lab.memory.text import ending, indented
 from gallump_lab.reading.shown import visible
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Recalled:
             head = f"Nothing matches well: all {len(self.slots)} passages considered have too little to do with it"
         if hot := sum(slot.reason == "in HOT" for slot in self.slots):
             head += f"; HOT shows {hot} of them already"
-        lines = (f"{slot.rank:3} {one_line(slot.line)[:110]}\n    {why(slot)}" for slot in kept)
+        short = partial(shorten, width=110, placeholder=" …")
+        lines = (f"{slot.rank:3} {short(slot.line)}\n    {why(slot)}" for slot in kept)
         return visible("\n".join([head, *filter(None, [self.notice]), *lines]))
 
 

@@ -144,7 +144,7 @@ def advise(  # noqa: PLR0913 (what advice rests on)
     for effort in efforts.head(1).to_dict("records"):
         words += f"; {effort['change']} costs ${-effort['usd_turn']:.4f} a turn, and {UNMEASURED}"
     words += f".\nTo be surer: {surer}"
-    against = "" if best else f"No setting is advised. {surer}"
+    against = "" if best else f"No setting is advised. {surer[:1].upper()}{surer[1:]}"
     figures = {"model": model, "margin": margin, "seed": seed}
     figures |= {"gain": best.gain, "usd_turn": best.turn, "tokens": best.tokens} if best else {}
     run = {"study": "advise", "data_hash": snapshot.hash, "figures": figures, "words": words}
@@ -155,7 +155,10 @@ def advise(  # noqa: PLR0913 (what advice rests on)
 def _does(best: Change | None, retired: Change | None) -> str:
     """Return what to change and what that saves or brings, in a sentence."""
     parts = [f"{each.what}: that {each.brings()}" for each in (best, retired) if each]
-    return "; ".join(parts) or "Change nothing: what was looked at is not carried by what there is to judge it"
+    return (
+        "; ".join(parts)
+        or "Change nothing: no change that was tried is better, or cheaper without a loss, beyond chance"
+    )
 
 
 def _sure(best: Change | None, near: Change | None, margin: float) -> str:
@@ -337,10 +340,10 @@ def _surer(near: Change | None, swept: Sweep | None, margin: float) -> str:
         more = max(2 * statistics.CLUSTERS - talks, 1)
     elif near.carried(margin):
         more = 3 * talks
-    elif value <= -margin:
-        return "more labels would hardly help, for it holds less where it was judged."
+    elif (above := value - near.bar(margin)) <= 0:
+        return "more labels would hardly help: where it was judged it holds too little for what it takes."
     else:
-        more = math.ceil(talks * ((reach / (value + margin)) ** 2 - 1))
+        more = math.ceil(talks * ((reach / above) ** 2 - 1))
     about = f"about {counted(max(round(more * questions / talks), 1), 'questions')} of {counted(more, 'conversations')}"
     halves = ", which halves the interval" if near.carried(margin) else ""
     return " ".join([f"label {about} more (lab.labeller()){halves}.", *swept.unexercised])

@@ -79,15 +79,12 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
     elif others:
         lines.append(f"Against what is in force ({takes_before}): {shown(more, '+.3f')}, {verdict(more)}.")
     lines += sweep.unexercised
-    if against:
-        lines.append(
-            f"lab.apply(best) will not put it in force. {against} If you mean it: lab.apply(best, force=True)."
-        )
+    refused = f"lab.apply(best) will not put it in force. {against} If you mean it: lab.apply(best, force=True)."
     figures: dict[str, Any] = {"objective": objective, "train": train, "holdout": holdout, "gain": more}
     figures |= {"unit": ranks.unit, "tokens": takes, "tokens_applied": before, "layout": layout}
     figures |= {"usd": usd, "usd_applied": usd_before}
     figures |= {"questions": len(clusters), "conversations": chose + others, "seed": seed}
-    found = {"retriever": retriever, "words": "\n".join(lines)}
+    recorded = "\n".join([*lines, against] if against else lines)
     return Best(
         config=config,
         train=train,
@@ -96,8 +93,10 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
         tokens=float(takes),
         usd=float(usd),
         against=against,
-        run={"study": "sweep", "data_hash": ranks.data_hash, "figures": figures, **found},
-        **found,
+        retriever=retriever,
+        words="\n".join([*lines, refused]) if against else recorded,
+        run={"study": "sweep", "data_hash": ranks.data_hash, "figures": figures, "retriever": retriever}
+        | {"words": recorded},
     )
 
 
@@ -114,7 +113,7 @@ def _against(objective: str, gain: Interval, saved: float, reporting: int, conve
     if reporting < statistics.CLUSTERS:
         found.append(
             f"It rests on {counted(reporting, 'conversations')} that had no part in the choice, where "
-            f"{statistics.CLUSTERS} are needed: label questions about "
+            f"{statistics.CLUSTERS} are needed: label questions of "
             f"{max(2 * statistics.CLUSTERS - conversations, 1)} more (lab.labeller())."
         )
     return " ".join(found)

@@ -39,10 +39,14 @@ class Change:
     why: str = ""
     """How sure it is, where recall was not measured."""
 
+    def bar(self, margin: float) -> float:
+        """Return what evidence recall must exceed beyond chance: a loss of the margin where it saves, else nothing."""
+        saves = self.tokens > 0 if math.isnan(self.turn[0]) else self.turn[1] > 0
+        return -margin if saves else 0.0
+
     def carried(self, margin: float) -> bool:
         """Return whether it holds more beyond chance, or takes less beyond chance with no loss beyond the margin."""
-        saves = self.tokens > 0 if math.isnan(self.turn[0]) else self.turn[1] > 0
-        return self.gain[1] > 0 or (saves and self.gain[1] > -margin)
+        return self.gain[1] > self.bar(margin)
 
     def brings(self) -> str:
         """Return what it saves or costs, in words."""

@@ -36,6 +36,7 @@ Prices = Mapping[str, tuple[float, float]]
 SHOWN, QUOTED = 5, 90
 """So many items of each kind a turn's words quote, and so many characters of each."""
 _COUNTED = ("tokens", *SECTIONS)
+_config = lru_cache(maxsize=100)(Config.from_toml)  # turns share them, and each takes a millisecond to read
 _TURNS = """
 select turn_id, q.text as question, rewritten, r.text as reply, t.session_id, t.symbol, chosen::text as chosen,
        asked_at, coalesce(time_zone, 'UTC') as time_zone, seen_message,
@@ -47,10 +48,6 @@ from turns t left join messages q on q.message_id = t.question_id left join mess
 left join configs using (config_id)
 where $wanted::bigint[] is null or turn_id in (select unnest($wanted::bigint[])) order by turn_id
 """
-
-
-_config = lru_cache(maxsize=100)(Config.from_toml)
-"""Turns share configurations, which take a millisecond to read."""
 
 
 @dataclass(frozen=True, kw_only=True)

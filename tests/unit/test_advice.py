@@ -1,6 +1,7 @@
 """What a study advises: on labs where the right advice is known, and what it says where nothing carries one."""
 
 import random
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from gallump_lab import Budget, Config, Lab, study
+from gallump_lab.study import advice as advice_of
+from gallump_lab.study.change import Change
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SONNET = "claude-sonnet-5-5"
@@ -88,8 +91,17 @@ def test_a_margin_that_the_interval_does_not_exclude_carries_nothing_and_more_la
     assert found.config == lab.config
     number = int(str(found).split("To be surer: label about ")[1].split(" questions")[0].replace(",", ""))
     assert number > 90
-    with pytest.raises(ValueError, match=r"Nothing was put in force\. No setting is advised\. label about"):
+    with pytest.raises(ValueError, match=r"Nothing was put in force\. No setting is advised\. Label about"):
         lab.apply(found)
+
+
+def test_of_what_takes_more_and_holds_no_more_it_is_said_that_labels_hardly_help(lab):
+    swept = study.sweep(study.rank(lab.snapshot(), model=SONNET))
+    held = Change(what="", config=lab.config, priced=lab.config, gain=(-0.003, -0.018, 0.012))
+    dearer, cheaper = (replace(held, turn=turn) for turn in ((-0.002, -0.003, -0.001), (0.002, 0.001, 0.003)))
+    assert (dearer.bar(0.01), cheaper.bar(0.01)) == (0, -0.01)
+    assert "more labels would hardly help" in advice_of._surer(dearer, swept, 0.01)
+    assert re.match(r"label about \d+ questions of \d+ conversations more", advice_of._surer(cheaper, swept, 0.01))
 
 
 def test_too_few_conversations_carry_nothing(tmp_path):

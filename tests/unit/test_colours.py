@@ -45,7 +45,7 @@ def test_any_two_parts_of_a_prompt_differ_for_every_colour_vision(sees):
     assert min(np.linalg.norm(one - other) for one, other in itertools.combinations(seen, 2)) > 14
 
 
-def test_the_inspector_has_the_charts_colours():
-    front = Path(gallump_lab.__file__).parent / "ui" / "front" / "inspector.js"
+def test_the_chat_has_the_charts_colours():
+    front = Path(gallump_lab.__file__).parent / "ui" / "front" / "parts.js"
     found = {name.upper(): colour.upper() for name, colour in re.findall(r'  (\w+): "(#\w{6})"', front.read_text())}
     assert found == {name.upper(): colour for name, colour in COLOURS.items()}

@@ -191,6 +191,19 @@ def test_it_quotes_the_best_recalled_passage_with_its_date_and_the_users_own_wor
     assert "You could wait." not in text
 
 
+def test_an_insight_is_quoted_with_its_symbol_and_never_one_of_another_symbol_than_is_asked_about():
+    pltr = replace(
+        slot("cold", "My stop is 24.", rank=1, symbol="PLTR"), line="- PLTR, since 2026-02-14: My stop is 24."
+    )
+    both = session(pltr, replace(slot("cold", "Stop on $AAPL is 90.", rank=2), line="- Stop on $AAPL is 90."))
+    assert "sessions**: “Stop on $AAPL is 90.”" in note(market(), both)[0]
+    assert "Learnt" not in note(market(), session(pltr))[0]
+    assert (
+        "sessions**: “PLTR, since 2026-02-14: My stop is 24.”"
+        in note(memory=session(pltr), question="Where is my stop?")[0]
+    )
+
+
 def test_what_is_not_in_the_prompt_is_not_used():
     left_out = [slot(tier, "Left out.", kept=False) for tier in ("hot", "warm", "cold")]
     assert "Left out." not in note(market(), session(*left_out))[0]

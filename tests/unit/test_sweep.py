@@ -291,7 +291,7 @@ def test_in_a_small_lab_picture_table_and_choice_mean_the_same_tokens(small, few
 
 def test_a_choice_that_too_few_vouch_for_or_that_holds_less_is_not_applied_silently(small, few, sweep):
     best, before = study.sweep(few).best(), small.config
-    with pytest.raises(ValueError, match=r"rests on 3 conversations .* 5 are needed: label questions about 4 more"):
+    with pytest.raises(ValueError, match=r"rests on 3 conversations .* 5 are needed: label questions of 4 more"):
         small.apply(best)
     assert "lab.apply(best) will not put it in force. It rests on 3 conversations" in str(best)
     less = sweep.best(least=0.3)
@@ -302,6 +302,8 @@ def test_a_choice_that_too_few_vouch_for_or_that_holds_less_is_not_applied_silen
     assert small.runs.empty
     small.apply(less, force=True)
     assert small.config == less.config
+    assert "less recall than what is in force" in small.runs.words.iloc[-1]
+    assert "will not put it in force" not in small.runs.words.iloc[-1]
     near = next(
         found for least in np.arange(0.6, 0.9, 0.005) if (found := sweep.best(least=least)).gain[2] > 0 > found.gain[0]
     )

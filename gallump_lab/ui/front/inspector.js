@@ -3,15 +3,6 @@
 const TIERS = ["hot", "warm", "cold"];
 const RANGES = { hot: [0, 8000, 100], warm: [0, 4000, 50], cold: [0, 2000, 20] };
 const REST_MS = 150;
-// Those of study/colours.py, which readers with any colour vision tell apart.
-const COLOURS = {
-  HOT: "#ae3e08",
-  WARM: "#bf8b00",
-  COLD: "#0067a3",
-  Market: "#2fa488",
-  Question: "#d566de",
-  Instructions: "#686d70",
-};
 const coloured = (name, attributes = {}) => make("i", { style: `background: ${COLOURS[name]}`, ...attributes });
 const keyOf = (item) => `${item.kind} ${item.item_id}`;
 

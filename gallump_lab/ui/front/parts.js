@@ -2,6 +2,16 @@
 // chat.py gives. HTML comes from the kernel alone, sanitised there, and is set in one place (`html`); everything else is
 // text.
 
+// Those of study/colours.py, which readers with any colour vision tell apart.
+const COLOURS = {
+  HOT: "#ae3e08",
+  WARM: "#bf8b00",
+  COLD: "#0067a3",
+  Market: "#2fa488",
+  Question: "#d566de",
+  Instructions: "#686d70",
+};
+
 /** Make an element; strings among the children become text. */
 function make(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
