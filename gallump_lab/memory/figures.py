@@ -57,7 +57,8 @@ _PART = finder_of(
 
 _SENTENCE = regex(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
 _CLAUSE = regex(
-    r"[;,:\s](?:(?<=[;,:])(?=\s)|(?<=\s)\s*(?:and|but|so|then|w/?|with|while|because|cuz|since|[-\u2013\u2014])\s+"
+    r"[;,:\s](?:(?<=[;,])(?=\s)|(?<=:)(?=\s+(?![$\u20ac\u00a3]?\d)\S)"  # "stop on IBM: 210" is one
+    r"|(?<=\s)\s*(?:and|but|so|then|w/?|with|while|because|cuz|since|[-\u2013\u2014])\s+"
     r"|(?<=\d\s)\s*(?=(?:sl|tp|stop|target|tgt)\b))",
     re.IGNORECASE,
 )

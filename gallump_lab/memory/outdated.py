@@ -1,15 +1,17 @@
 """A question's candidates with what is outdated marked, and what holds instead before it; see `succession`."""
 
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
 from gallump_lab import tokens
-from gallump_lab.memory import kinds, succession
+from gallump_lab.lazy import any_of
+from gallump_lab.memory import kinds
 from gallump_lab.memory.figures import CHANGES, features, read
 from gallump_lab.memory.records import ContextItem
-from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN, when
+from gallump_lab.memory.succession import CLOSED, HEARSAY, PLAN, Mark, Succession, symbols_of, when
 
 FIRST = 32
 """So many candidates are looked at; the outcome does not depend on how many more there are."""
@@ -18,6 +20,11 @@ LEVELS = frozenset({"STOP", "TARGET"})
 OLD = 30
 """After so many days a level that was not said again tells its age."""
 UNCONFIRMED = "not confirmed for"
+_REASON = any_of(
+    "why|reason|who|when (?:did|do|does|was|is|were|are|will|have|had)|how come|ever",
+    "how many (?:days|weeks|months|years|hours|times)",
+)
+"""Not asking for what holds."""
 
 
 def settle(
@@ -40,7 +47,7 @@ def settle(
         What the question is about.
     """
     first, rest = candidates[:FIRST], candidates[FIRST:]
-    found, earlier = succession.marks(question, first, now, symbols), kinds.asks_earlier(question)
+    found, earlier = _marks(question, first, now, symbols), kinds.asks_earlier(question)
     words = _unconfirmed(first, now) | {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)
@@ -60,6 +67,44 @@ def settle(
         near |= set() if found else _told_otherwise(first)
     first = [brought_near(slot) if slot.item_id in near else slot for slot in first]
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
+
+
+def _marks(
+    question: str, candidates: Sequence[ContextItem], now: datetime, symbols: Sequence[str] = ()
+) -> dict[int, Mark]:
+    """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
+
+    Where it is asked why, when or whether ever, nothing is: all that was said tells. Of several symbols that it names,
+    each is decided by itself, and so is each symbol where levels are asked for without one; else it is about those that
+    were given with it.
+    """
+    if not candidates or _REASON.search(question):
+        return {}
+    named = sorted((symbol for symbol in symbols_of(candidates) if symbol <= features(question)), key=sorted)
+    if len(named) > 1:
+        every = frozenset[str]().union(*named)
+        by = {symbol: Succession(question, candidates, now, every - symbol).marks() for symbol in named}
+        return {slot.item_id: mark for slot in candidates if (mark := _of_each(slot, by, by))}
+    asked = Succession(question, candidates, now, frozenset())
+    found = asked.marks()
+    if asked.names_subject:
+        return found
+    if asked.of_levels:  # "What are my stops?"
+        told = Counter(slot.symbol for slot in candidates if slot.symbol and slot.role == "user")
+        each = [symbol for symbol, times in told.items() if times > 1]
+        by = {features(name): Succession(f"{question} {name}", candidates, now, frozenset()).marks() for name in each}
+        found |= {slot.item_id: mark for slot in candidates if (mark := _of_each(slot, by, ()))}
+    return found or Succession(" ".join((question, *symbols)), candidates, now, frozenset()).marks()
+
+
+def _of_each(
+    slot: ContextItem, by: Mapping[frozenset[str], Mapping[int, Mark]], otherwise: Collection[frozenset[str]]
+) -> Mark | None:
+    """Return a candidate's mark, if it is outdated of every symbol that it speaks of, or else of these."""
+    own = features(slot.symbol) if slot.symbol else None
+    spoken = [symbol for symbol in by if symbol <= features(slot.text)] or [symbol for symbol in by if symbol == own]
+    found = [by[symbol].get(slot.item_id) for symbol in spoken or otherwise]
+    return found[-1] if found and all(found) else None
 
 
 def _told_otherwise(slots: Sequence[ContextItem]) -> set[int]:

@@ -21,22 +21,19 @@ from gallump_lab.reading import dates, names
 CLOSED, HEARSAY, PLAN = "closed", "hearsay", "a plan"
 
 _IDLE = features(
-    "again now right latest number current currently today moment actual exactly last count remind tell gave give said "
-    "say set get have value price one time really these days new make go going went think want up much many high big "
-    "point line put take final work run running working open total end year decide plan more whats morning night week "
-    "evening both gimme since until after before under over thing also per still allow myself out near early late"
+    "again now right latest number current currently today moment actual exactly last count remind tell gave give "
+    "said say set get have value price one time really these days new make go going went think want up much many "
+    "high big point line put take final work run running working open total end year decide plan more whats "
+    "morning night week evening both all each every list show gimme since until after before under over thing "
+    "also per still allow myself out near early late"
 ) | frozenset(terms("level levels"))
 """Words of a question that do not say what it is about."""
 
 _BEFORE = any_of(r"before (?:i|we|he|she|they|it|you)\b.*")
 """Until when, which is not what is asked for."""
 _ALL = any_of(r"started|began|so far|all|history|changed?|each|every|steps?|over time")
-"""Whoever asks so wants the old ones too."""
-_REASON = any_of(
-    "why|reason|who|when (?:did|do|does|was|is|were|are|will|have|had)|how come|ever",
-    "how many (?:days|weeks|months|years|hours|times)",
-)
-"""Not asking for what holds."""
+"""Whoever asks so wants the old ones too, unless as of today."""
+_TODAY = any_of("now|current(?:ly)?|at the moment|today|in force")
 _WHETHER = regex(
     r"\b(?:still|left|any ?more|out there|do with|happen\w*|end(?:ed)? up)\b"
     r"|^\W*(?:and |so )?(?:have|has|do|does|did|am|is|are|was|any)\b",
@@ -52,6 +49,8 @@ _I_SAID = any_of("(?:did|do) (?:i|we) (?:say|tell|think)|(?:i|we) (?:said|told)"
 _WHO_SAYS = any_of(
     r"says?|said|told|think|reckons?|rumou?r|heard|suggest\w*|hear|consensus|street|analysts|forecasts?|estimates?"
 )
+
+_LEVELS = frozenset({"STOP", "TARGET", "ENTRY"})
 
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
@@ -81,46 +80,17 @@ def known_symbols() -> frozenset[str]:
     return frozenset[str]().union(*(features(symbol) for symbol in names.well_known() if names.plain(symbol)))
 
 
-def marks(
-    question: str, candidates: Sequence[ContextItem], now: datetime, symbols: Sequence[str] = ()
-) -> dict[int, Mark]:
-    """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
-
-    Where it is asked why, when or whether ever, nothing is: all that was said tells. "Where is my stop?" is about the
-    symbols that were given with it. Of several symbols that it names, each is decided by itself.
-    """
-    if not candidates or _REASON.search(question):
-        return {}
-    named = sorted((symbol for symbol in _symbols(candidates) if symbol <= features(question)), key=sorted)
-    if len(named) > 1:
-        every = frozenset[str]().union(*named)
-        by = {symbol: _Asked(question, candidates, now, every - symbol).marks() for symbol in named}
-        return {slot.item_id: mark for slot in candidates if (mark := _of_each(slot, by))}
-    asked = _Asked(question, candidates, now, frozenset())
-    found = asked.marks()
-    if not found and not asked.names_subject:
-        return _Asked(" ".join((question, *symbols)), candidates, now, frozenset()).marks()
-    return found
-
-
-def _symbols(slots: Sequence[ContextItem]) -> set[frozenset[str]]:
+def symbols_of(slots: Sequence[ContextItem]) -> set[frozenset[str]]:
+    """Return the features of each symbol that candidates have."""
     return {features(symbol) for symbol in {slot.symbol for slot in slots} if symbol}
-
-
-def _of_each(slot: ContextItem, by: Mapping[frozenset[str], Mapping[int, Mark]]) -> Mark | None:
-    """Return a candidate's mark, if it is outdated of every symbol that it speaks of."""
-    own = features(slot.symbol) if slot.symbol else None
-    spoken = [symbol for symbol in by if symbol <= features(slot.text)] or [symbol for symbol in by if symbol == own]
-    found = [by[symbol].get(slot.item_id) for symbol in spoken or by]
-    return found[-1] if all(found) else None
 
 
 _Change = tuple[ContextItem, frozenset[str], Figure]
 """Who states a new figure, the keys of the old ones, and the new one."""
 
 
-class _Asked:
-    """A question among its candidates."""
+class Succession:
+    """A question among its candidates: what they state anew, end, take back or suppose."""
 
     def __init__(self, question: str, slots: Sequence[ContextItem], now: datetime, others: frozenset[str]) -> None:
         spans, rest = dates.spans(question, now)
@@ -158,6 +128,11 @@ class _Asked:
         return bool(self._subject)
 
     @property
+    def of_levels(self) -> bool:
+        """Whether it asks of levels, which each symbol has its own of."""
+        return bool(self._attributes & _LEVELS)
+
+    @property
     def _of_state(self) -> bool:
         """Whether it is asked how something stands, or how much of it there is."""
         asked = any(words.search(self._rest) for words in (_WHETHER, _MANY, _PERCENT))
@@ -169,7 +144,7 @@ class _Asked:
         Where the question names symbols, only what is said of these is read on: a clause without one goes on with the
         one before it.
         """
-        self._symbols = symbols = known_symbols().union(*_symbols(self._slots))
+        self._symbols = symbols = known_symbols().union(*symbols_of(self._slots))
         asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
@@ -213,10 +188,11 @@ class _Asked:
         return not self._subject or not self._subject.isdisjoint(about)
 
     def marks(self) -> dict[int, Mark]:
+        """Return what is outdated of the candidates, by their ids."""
         found: dict[int, Mark] = {}
         if not self._total:
             return found
-        if not _ALL.search(self._rest):
+        if not _ALL.search(self._rest) or _TODAY.search(self._rest):
             for old, new in self._ended():
                 found.setdefault(old.item_id, _mark(CLOSED, new))
             held = _WHETHER.search(self._rest) and not self._attributes and not self._sized  # not how much of it
@@ -248,7 +224,7 @@ class _Asked:
 
     def _stated(self) -> Iterator[_Change]:
         """Find the newest figure of what is asked for, and the older ones."""
-        if self._attributes & {"STOP", "TARGET", "ENTRY"} and not self._subject:
+        if self.of_levels and not self._subject:
             return
         asked = self._attributes or self._wanted
         percent = not self._attributes and _PERCENT.search(self._rest) is not None
@@ -280,7 +256,8 @@ class _Asked:
                 if told and (said := _IN_WORDS.search(clause.text)):
                     for old in self._live:
                         stated = (c.figures and c.features & self._attributes for c in self._clauses[old.item_id])
-                        if _later(new, old) and self._on_subject(old) and any(stated):
+                        alike = self._subject or old.symbol == new.symbol
+                        if alike and _later(new, old) and self._on_subject(old) and any(stated):
                             yield old, new, said[1] or "none"
                     return
 

@@ -51,14 +51,21 @@ def test_a_stop_that_was_moved_stands_behind_and_is_marked(lab: Lab, now) -> Non
     assert "420" not in reply.text
 
 
-def test_a_question_that_names_nothing_is_about_the_watchlist(lab: Lab, now) -> None:
-    tell(lab, now, "My stop on AAPL is 420, hard, not mental.", "My stop on IBM is 180.")
-    tell(lab, now, "I moved the AAPL stop to 455 today.", "The IBM stop goes to 190.")
-    recalled = lab.recall("Where is my stop?", symbol="AAPL").slots
+@pytest.mark.parametrize("symbol", [None, "AAPL"])
+@pytest.mark.parametrize("question", ["Where is my stop?", "What are my stops?", "Where are all my stops now?"])
+def test_levels_without_a_symbol_are_those_of_each_symbol(lab: Lab, now, question, symbol) -> None:
+    tell(lab, now, "My stop on AAPL is 420, hard, not mental.", "Stop on IBM: 180", "My stop on CAT is at 512.")
+    tell(lab, now, "Stop on KO: 60", "PG stop at 160.")
+    tell(lab, now, "I moved the AAPL stop to 455 today.", "The IBM stop goes to 190.", "No stop on KO, I just hold.")
+    tell(lab, now, "Sold all my PG at 170.", "No stop on XOM, I hold for the dividend.")
+    recalled = lab.recall(question, symbol=symbol).slots
     assert {slot.text: slot.outdated for slot in recalled if slot.outdated} == {
-        "My stop on AAPL is 420, hard, not mental.": "455 since 2026-03-03"
+        "My stop on AAPL is 420, hard, not mental.": "455 since 2026-03-04",
+        "Stop on IBM: 180": "190 since 2026-03-04",
+        "Stop on KO: 60": "none since 2026-03-04",
+        "PG stop at 160.": "closed since 2026-03-05",
     }
-    assert not any(slot.outdated for slot in lab.recall("Where is my stop?").slots)
+    assert not any(slot.outdated for slot in lab.recall("Which stops did I set so far?").slots)
 
 
 def test_who_repeats_the_old_one_is_marked_too(lab: Lab, now) -> None:
