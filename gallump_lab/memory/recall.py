@@ -50,7 +50,7 @@ ENOUGH, STRANGE = 2, 4
 MANY = 0.7
 """So much of `Recall.share` is enough where many pieces are asked for, and for what was said when the question says."""
 
-VERSION = f"{TEXT} {KINDS} signals-7 {FIRST} outdated-3 insights-3"
+VERSION = f"{TEXT} {KINDS} signals-7 {FIRST} outdated-4 insights-3"
 """Names how passages and insights are found and shown, whatever the embedding model; a replay under another says so."""
 
 
