@@ -142,7 +142,8 @@ def messages(given: "pd.DataFrame", problems: Problems) -> "pd.DataFrame":
     """Return a frame of messages as a dataset has them; rows that cannot be used are left out and told.
 
     Columns may have other names (time, content, session, ...). Times are aware, or naive and then taken as UTC, which
-    is told; or text in ISO 8601; or seconds or milliseconds since 1970.
+    is told; or text in ISO 8601, or with the year last if together they tell whether the day or the month is first; or
+    seconds or milliseconds since 1970.
 
     Raises
     ------
@@ -185,6 +186,12 @@ def _checked(
         raise DatasetError(msg)
     found = _columns(given, columns, needed)
     own = {name: column.name for name, column in found.items()}
+    for name in TIMES.intersection(columns):
+        told = dates.iso_days(cell for cell in found[name] if isinstance(cell, str))
+        cells = [told.get(cell, cell) if isinstance(cell, str) else cell for cell in found[name]]
+        found[name] = pd.Series(cells, dtype=object, index=given.index)
+        for text, iso in [*told.items()][:1]:
+            problems.note(f"{own[name]} {text}", f"read as {iso}, and the others alike")
     kept, index = [], []
     for where, *cells in zip(given.index, *found.values(), strict=True):
         row = dict(zip(columns, cells, strict=True))
@@ -216,7 +223,7 @@ def _columns(given: "pd.DataFrame", columns: tuple[str, ...], needed: tuple[str,
         else:
             others = f" (or {', '.join(_SYNONYMS[name])})" if name in _SYNONYMS else ""
             has = ", ".join(map(str, given.columns)) or "no columns"
-            mend = f"Give one of yours that name: frame.rename(columns={{...: {name!r}}})."
+            mend = f"Give one of yours that name, in the file's header or by frame.rename(columns={{...: {name!r}}})."
             msg = f"A column {name}{others} is missing; there is: {has}. {mend}"
             raise DatasetError(msg)
     return found

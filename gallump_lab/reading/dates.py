@@ -170,30 +170,43 @@ def exchange_day(text: str, exchange: str = "") -> date:
     raise ValueError(msg)
 
 
-_MONTH_NAMED = regex(r"(\d{1,2}[ -])?([a-z]{3})[a-z]*\.?[ -](\d{1,2}, ?)?(\d{4})", re.ASCII | re.IGNORECASE)
+_MONTH_NAMED = regex(r"(\d{1,2}[ -])?([a-z]{3})[a-z]*\.?[ -](\d{1,2}, ?)?(\d{4})( .*)?", re.ASCII | re.IGNORECASE)
 _MONTHS = {name[:3]: number for number, name in enumerate(NAMES, 1)}
 _YEAR_LAST = regex(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\D.*)?", re.ASCII | re.DOTALL)
+_CLOCK = regex(r"(?:,\s*|T|\s+)(\d{1,2}):(\d\d(?::\d\d)?)(?:\s*([ap])\.?m\.?)?$", re.IGNORECASE)
 
 
 def iso_days(texts: Iterable[str]) -> dict[str, str]:
     """Return in ISO 8601 the days that end with the year, if together they tell whether the month or the day is first.
 
+    A time of day may follow, of 12 hours or of 24.
+
     >>> iso_days(["01/02/2024", "01/13/2024"]), iso_days(["01/02/2024"])
     ({'01/02/2024': '2024-01-02', '01/13/2024': '2024-01-13'}, {})
     >>> iso_days(["2.1.2024"]), iso_days(["Jan 2, 2024", "03-Jan-2024"])
     ({'2.1.2024': '2024-01-02'}, {'03-Jan-2024': '2024-01-03', 'Jan 2, 2024': '2024-01-02'})
+    >>> iso_days(["1/16/2024, 8:42 PM"])
+    {'1/16/2024, 8:42 PM': '2024-01-16 20:42'}
     """
-    texts, named = sorted({*texts}), {}
-    for text in texts:
-        if (match := _MONTH_NAMED.fullmatch(text)) and (month := _MONTHS.get(match[2].lower())):
-            named[text] = f"{match[4]}-{month:02}-{(match[1] or match[3] or '').strip(' ,-'):0>2}"
-    found = [match for text in texts if (match := _YEAR_LAST.fullmatch(text))]
-    telling = [each for each in found if each[2] == "." or max(int(each[1]), int(each[3])) > 12]
+    texts, named = {text: _CLOCK.sub(_of_24_hours, text) for text in sorted({*texts})}, {}
+    for text, of_24 in texts.items():
+        if (match := _MONTH_NAMED.fullmatch(of_24)) and (month := _MONTHS.get(match[2].lower())):
+            named[text] = f"{match[4]}-{month:02}-{(match[1] or match[3] or '').strip(' ,-'):0>2}{match[5] or ''}"
+        elif _DATED.fullmatch(of_24) and _text(text) is None:
+            named[text] = of_24
+    found = {text: match for text, of_24 in texts.items() if (match := _YEAR_LAST.fullmatch(of_24))}
+    telling = [each for each in found.values() if each[2] == "." or max(int(each[1]), int(each[3])) > 12]
     day_first = {each[2] == "." or int(each[1]) > 12 for each in telling}
     if len(day_first) != 1:
         return named
     day, month = (1, 3) if day_first.pop() else (3, 1)
-    return named | {each[0]: f"{each[4]}-{each[month]:0>2}-{each[day]:0>2}{each[5] or ''}" for each in found}
+    return named | {text: f"{each[4]}-{each[month]:0>2}-{each[day]:0>2}{each[5] or ''}" for text, each in found.items()}
+
+
+def _of_24_hours(clock: re.Match[str]) -> str:
+    hour, half = int(clock[1]), (clock[3] or "").lower()
+    hour = hour % 12 + 12 * (half == "p") if half and hour <= 12 else hour
+    return f" {hour:02}:{clock[2]}"
 
 
 _ASKED_YEAR = regex(YEARS, re.IGNORECASE)

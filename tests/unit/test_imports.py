@@ -81,6 +81,27 @@ def test_rows_that_cannot_be_used_are_left_out_and_named(lab: Lab) -> None:
         assert words in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["16/11/2023 08:42", "01/12/2023 9:05"], ["2023-11-16 08:42", "2023-12-01 09:05"]),
+        (["11/16/2023, 8:42 PM", "12/1/2023, 12:05 am"], ["2023-11-16 20:42", "2023-12-01 00:05"]),
+        (["16.11.2023 08:42:10", "17.11.2023"], ["2023-11-16 08:42:10", "2023-11-17"]),
+        (["Nov 16, 2023 8:42 AM", "2023-11-16 8:43 PM"], ["2023-11-16 08:42", "2023-11-16 20:43"]),
+    ],
+)
+def test_times_as_other_programs_write_them_are_read_and_how_is_said(lab: Lab, given, read) -> None:
+    found = lab.import_messages(pd.DataFrame({"role": ["me", "claude"], "text": ["a", "b"], "Time": given}))
+    assert lab.messages["created_at"].tolist() == [pd.Timestamp(each, tz="UTC") for each in read]
+    assert any(f"Time {text}: read as {iso}" in repr(found) for text, iso in zip(given, read, strict=True))
+
+
+def test_times_that_may_begin_with_the_day_or_the_month_are_refused(lab: Lab) -> None:
+    found = lab.import_messages(pd.DataFrame({"role": "me", "text": ["a", "b"], "time": ["1/2/2023", "3/4/2023 9:05"]}))
+    assert "row 0 and 1 more: time must be a time such as" in repr(found)
+    assert lab.messages.empty
+
+
 def test_times_without_a_zone_are_utc_and_said_to_be(lab: Lab) -> None:
     at = datetime(2024, 5, 2, 12, tzinfo=UTC)
     given = ["2024-05-02T12:00:00", at.replace(tzinfo=None), np.datetime64("2024-05-02T12")]
