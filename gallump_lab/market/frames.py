@@ -19,8 +19,12 @@ BARS: Names = {
     "open": ("(opening|open|px)_(price|open)|er\u00f6ffnung(skurs)?",),
     "high": ("(day|px)_high|high_price|(tages)?hoch",),
     "low": ("(day|px)_low|low_price|(tages)?tief",),
-    "close": ("close_(last|price)|closing_price|px_(last|close)|schluss(kurs)?", "(last_)?price|last|settle", ADJUSTED),
-    "volume": ("(px_)?vol(ume|umen)?",),
+    "close": (
+        "close_(last|price|px)|closing_price|px_(last|close)|schluss(kurs)?",
+        "(last_)?price|last|settle",
+        ADJUSTED,
+    ),
+    "volume": ("((px|traded)_)?vol(ume|umen)?(_traded)?|shares_traded",),
     "split": ("split_(factor|coefficient)",),
     "currency": ("ccy|currency_code|w\u00e4hrung",),
 }

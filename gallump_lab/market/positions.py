@@ -18,8 +18,8 @@ from gallump_lab.reading.text_files import Problems, counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PAID = "cost|paid|purchase|buy(ing)?|bought|entry|open|book|invested|einstands?|kaufs?|revient"
-_EACH = "average|avg|unit|share|price|kurs|preis|prix|\u00f8|durchschn(itt(lich(er)?)?)?"
+_PAID = "cost|paid|purchase|buy(ing)?|bought|entry|open|book|invested|einstands?|kaufs?|revient|fill(ed)?"
+_EACH = "average|avg|unit|share|price|px|kurs|preis|prix|\u00f8|durchschn(itt(lich(er)?)?)?"
 _MANY = "quantity|qty|quantit\u00e9|shares|units"
 POSITIONS: Names = {
     "symbol": ("((security|stock|ticker)_)?symbole?(_(cusip|isin))?|ticker", "(financial_)?instrument",
@@ -28,7 +28,7 @@ POSITIONS: Names = {
                  r"position(_size)?|holdings?|(anzahl|st\u00fcck|stk|menge|bestand)(_nom(inale?)?)?"),
     "entry": (rf"(?=.*({_PAID}|average|avg))(?=.*({_EACH}))((basis|per|de|{_PAID}|{_EACH})_?)+|pru",),
     "cost": (rf"(?=.*(cost|paid|purchase|book|invested|einstand|kauf))((total|amount|basis|value|wert|{_PAID})_?)+",),
-    "price": ("((last|current|market|mkt|close|closing|mark|akt|share|unit)_)*(price|kurs)(_(share|unit))?|last|close",
+    "price": ("((last|current|market|mkt|close|closing|mark|akt|share|unit)_)*(price|px|kurs)(_(share|unit))?|last|close",
               "mark"),
     "value": ("((total|current|market|mkt|position)_)*val(ue)?|(kurs|markt)?wert",),
     "currency": ("((local|trading)_)?currency(_code)?|ccy|w\u00e4hrung|whg|devise",),

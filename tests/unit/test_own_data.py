@@ -253,6 +253,8 @@ US = "Symbol,Description,Quantity,Average Cost,Security Type,Market Value\nKO,CO
         ("Symbol,Holding,Mkt Price,Book Cost\nKO,10,60,500\n", KO, 0),
         ("Symbol\tShares\tCost/Share\nKO\t10\t50\n", KO, 0),
         ("Financial Instrument,Position,Avg. Price Paid ($)\nKO,10,50\n", KO, 0),
+        ("Instrument,Qty,Avg Px,Last Px\nKO,10,50,60\n", KO, 0),
+        ("Symbol,Position,Avg Fill Price\nKO,10,50\n", KO, 0),
         ("Symbol,Purchase Date,Qty,Unit Cost\nKO,01/02/2020,5,40\nKO,01/05/2021,5,60\n", KO, 0),
         ("Security Code,Shares/Units,Book Cost per Unit\nKO,10,50\n", KO, 0),
         ("Symbol,Quantity\nKO,10\n", {"KO": (10, None)}, 0),
