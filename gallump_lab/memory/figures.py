@@ -211,6 +211,12 @@ def read(text: str) -> tuple[Clause, ...]:
 
 
 @lru_cache(maxsize=20_000)
+def spoken_of(text: str) -> frozenset[str]:
+    """Return the features of all of a text."""
+    return frozenset[str]().union(*(clause.features for clause in read(text)))
+
+
+@lru_cache(maxsize=20_000)
 def stated(text: str) -> frozenset[str]:
     """Return the features of what a text does not ask."""
     return frozenset[str]().union(*(clause.features for clause in read(text) if not clause.asks))

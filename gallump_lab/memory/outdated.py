@@ -27,8 +27,13 @@ _REASON = any_of(
 """Not asking for what holds."""
 
 
-def settle(
-    candidates: Sequence[ContextItem], question: str, now: datetime, factor: float, symbols: Sequence[str] = ()
+def settle(  # noqa: PLR0913 (what a question is)
+    candidates: Sequence[ContextItem],
+    question: str,
+    now: datetime,
+    factor: float,
+    symbols: Sequence[str] = (),
+    memo: dict[frozenset[int], dict[int, Mark]] | None = None,
 ) -> list[ContextItem]:
     """Mark what is outdated of a question's candidates, and put what holds instead before it.
 
@@ -45,9 +50,14 @@ def settle(
         The model's tokens per cl100k token: a mark costs some.
     symbols : sequence of str
         What the question is about.
+    memo : dict, optional
+        Keeps the marks by candidates, which several settings share.
     """
     first, rest = candidates[:FIRST], candidates[FIRST:]
-    found, earlier = _marks(question, first, now, symbols), kinds.asks_earlier(question)
+    memo, these = {} if memo is None else memo, frozenset(slot.item_id for slot in first)
+    if these not in memo:
+        memo[these] = _marks(question, sorted(first, key=lambda slot: slot.item_id), now, symbols)
+    found, earlier = memo[these], kinds.asks_earlier(question)
     words = _unconfirmed(first, now) | {item: mark.words for item, mark in found.items()}
     place = {slot.item_id: number for number, slot in enumerate(first)}
     lifted = dict(place)

@@ -8,12 +8,23 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from gallump_lab.lazy import any_of, regex
 from gallump_lab.memory.asked import rarity
-from gallump_lab.memory.figures import ATTRIBUTES, CHANGES, NAMED, Clause, Figure, features, read, replaced, stated
+from gallump_lab.memory.figures import (
+    ATTRIBUTES,
+    CHANGES,
+    NAMED,
+    Clause,
+    Figure,
+    features,
+    read,
+    replaced,
+    spoken_of,
+    stated,
+)
 from gallump_lab.memory.records import ContextItem
 from gallump_lab.memory.text import terms
 from gallump_lab.reading import dates, names
@@ -80,6 +91,11 @@ def known_symbols() -> frozenset[str]:
     return frozenset[str]().union(*(features(symbol) for symbol in names.well_known() if names.plain(symbol)))
 
 
+@lru_cache(maxsize=64)
+def _with_known(symbols: frozenset[str]) -> frozenset[str]:
+    return known_symbols() | symbols
+
+
 def symbols_of(slots: Sequence[ContextItem]) -> set[frozenset[str]]:
     """Return the features of each symbol that candidates have."""
     return {features(symbol) for symbol in {slot.symbol for slot in slots} if symbol}
@@ -144,12 +160,11 @@ class Succession:
         Where the question names symbols, only what is said of these is read on: a clause without one goes on with the
         one before it.
         """
-        self._symbols = symbols = known_symbols().union(*symbols_of(self._slots))
+        self._symbols = symbols = _with_known(frozenset[str]().union(*symbols_of(self._slots)) - known_symbols())
         asked = self._wanted & symbols
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
-            features_of = (clause.features for clause in self._clauses[slot.item_id])
-            said[slot.message_id] = said.get(slot.message_id, frozenset()).union(*features_of)
+            said[slot.message_id] = said.get(slot.message_id, frozenset()) | spoken_of(slot.text)
         before: dict[str | None, frozenset[str]] = {}
         spoken: dict[object, frozenset[str]] = {}
         for slot in self._slots:

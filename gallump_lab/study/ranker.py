@@ -164,12 +164,12 @@ class Ranker:
             if each.meaning and (view := views[each.embedder]).missing
         }
         most = recall.most(config.budget.warm)
-        tables, marks, made = [], [], dict[int, recall.Slot]()
+        tables, marks, made, marked = [], [], dict[int, recall.Slot](), dict[frozenset[int], dict[int, outdated.Mark]]()
         for ranked, settings in zip(found, self.task.retrievers.values(), strict=True):
             slots = recall.candidates(
                 con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone, memo=made
             )
-            settled = outdated.settle(slots, row.sought, moment.now, factor, symbols)
+            settled = outdated.settle(slots, row.sought, moment.now, factor, symbols, marked)
             order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
             table = _table(ranked, most)[order]
             near = [place for place, slot in enumerate(settled) if "far" not in slot.signals]
