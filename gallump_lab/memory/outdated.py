@@ -33,6 +33,7 @@ def settle(  # noqa: PLR0913 (what a question is)
     now: datetime,
     factor: float,
     symbols: Sequence[str] = (),
+    *,
     memo: dict[frozenset[int], dict[int, Mark]] | None = None,
 ) -> list[ContextItem]:
     """Mark what is outdated of a question's candidates, and put what holds instead before it.

@@ -202,7 +202,8 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
-    gains["message"] = _beside_best(asked, places, sum(gains.values(), np.zeros(len(places), np.int64)))
+    which = once(("message", best.tobytes()), lambda: np.unique(view.message_id[places], return_inverse=True)[1])
+    gains["message"] = _beside_best(asked, places, which, sum(gains.values(), np.zeros(len(places), np.int64)))
     gains["far"] = signals.FAR * _too_far(gains, asked, np.isin(places, asked.echoes))
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
@@ -239,11 +240,10 @@ def _best(view: View, score: Any) -> "Places":
     return np.union1d(signals.top(score, FIRST), own[signals.top(score[own], FIRST)])
 
 
-def _beside_best(asked: Asked, places: "Places", scores: "Ints") -> "Ints":
-    """Return what lifts a message's further passages to near its best; of the role alone that is asked for."""
+def _beside_best(asked: Asked, places: "Places", which: "Places", scores: "Ints") -> "Ints":
+    """Return what lifts further passages of a message (`which`) to near its best; of the role that is asked for."""
     if not asked.settings.message or not len(places):
         return np.zeros(len(places), np.int64)
-    _, which = np.unique(asked.view.message_id[places], return_inverse=True)
     best = np.full(which.max() + 1, signals.FAR)
     np.maximum.at(best, which, scores)
     wanted = asked.view.role[places] == (corpus.ASSISTANT if asked.of_assistant else corpus.USER)

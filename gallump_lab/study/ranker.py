@@ -169,7 +169,7 @@ class Ranker:
             slots = recall.candidates(
                 con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone, memo=made
             )
-            settled = outdated.settle(slots, row.sought, moment.now, factor, symbols, marked)
+            settled = outdated.settle(slots, row.sought, moment.now, factor, symbols, memo=marked)
             order = [*(slot.rank - 1 for slot in settled), *range(len(slots), min(most, len(ranked.passage_ids)))]
             table = _table(ranked, most)[order]
             near = [place for place, slot in enumerate(settled) if "far" not in slot.signals]
