@@ -163,6 +163,8 @@ class Ranker:
             for each in self.task.retrievers.values()
             if each.meaning and (view := views[each.embedder]).missing
         }
+        first = [*{item for ranked in found for item in ranked.passage_ids[: outdated.FIRST]}]
+        any_view.lately.messages(con, any_view.message_id[any_view.places[first]].tolist())  # all at once
         most = recall.most(config.budget.warm)
         tables, marks, made, marked = [], [], dict[int, recall.Slot](), dict[frozenset[int], dict[int, outdated.Mark]]()
         for ranked, settings in zip(found, self.task.retrievers.values(), strict=True):
