@@ -1,6 +1,6 @@
 """WARM: what earlier talk holds that a question needs. Ranking knows no budget; packing knows no question."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache, partial
@@ -127,16 +127,16 @@ class Ranked:
     """Passages in order of relevance, with what each signal gave."""
 
     passage_ids: list[int]
-    scores: list[int]
-    signals: Mapping[str, list[int]]
+    scores: "Ints"
+    signals: "Mapping[str, Ints]"
     """By signal, a value a passage, in millionths; a passage's score is their sum."""
 
-    def given(self, place: int) -> dict[str, Any]:
-        """Return rank, score and signals, what each gave, of the passage at a place."""
-        gained = {
-            name: column[place] for name, column in self.signals.items() if column[place] or name in signals.SIGNALS
-        }
-        return {"rank": place + 1, "score": self.scores[place], "signals": gained}
+    def given(self, first: int) -> Iterator[dict[str, Any]]:
+        """Return rank, score and signals, what each gave, of so many first passages."""
+        columns = [(name, name in signals.SIGNALS, column[:first].tolist()) for name, column in self.signals.items()]
+        for place, score in enumerate(self.scores[:first].tolist()):
+            gained = {name: column[place] for name, always, column in columns if always or column[place]}
+            yield {"rank": place + 1, "score": score, "signals": gained}
 
 
 def rank(  # noqa: PLR0913 (a moment's givens)
@@ -158,7 +158,7 @@ def rank(  # noqa: PLR0913 (a moment's givens)
     of the moment. `memo` keeps what others' ranking of the same question at the same moment can use.
     """
     if not len(view):
-        return Ranked(passage_ids=[], scores=[], signals={})
+        return Ranked(passage_ids=[], scores=np.zeros(0, np.int64), signals={})
     shared, memo = memo is not None, {} if memo is None else memo
 
     def once(key: Hashable, make: Callable[[], Any]) -> Any:
@@ -186,12 +186,16 @@ def rank(  # noqa: PLR0913 (a moment's givens)
             asked, answered=once(("answered", best.tobytes()), lambda: answered.found(con, plain, best, moment))
         )
         best = np.union1d(best, np.array([*asked.answered], np.int64))
-    places = once(best.tobytes(), lambda: _with_neighbours(view, best))
+    these = best.tobytes()
+    places = once(these, lambda: _with_neighbours(view, best))
 
     def gained(name: str, score: "Callable[[Asked, Places], Ints]") -> Any:
         if not shared:
             return score(asked, places)
         same = (name, view.embedder.name, settings.neighbours, settings.k1, settings.b)
+        return once((*same, these), lambda: shared_of(same, score))
+
+    def shared_of(same: Hashable, score: "Callable[[Asked, Places], Ints]") -> Any:
         values, known = once(same, lambda: (np.zeros(len(view), np.int64), np.zeros(len(view), bool)))
         if len(new := places[~known[places]]):
             values[new], known[new] = score(asked, new), True
@@ -202,17 +206,15 @@ def rank(  # noqa: PLR0913 (a moment's givens)
         for name, score in signals.SIGNALS.items()
         if (weight := getattr(settings, name))
     }
-    which = once(("message", best.tobytes()), lambda: np.unique(view.message_id[places], return_inverse=True)[1])
+    which = once(("message", these), lambda: np.unique(view.message_id[places], return_inverse=True)[1])
     gains["message"] = _beside_best(asked, places, which, sum(gains.values(), np.zeros(len(places), np.int64)))
     gains["far"] = signals.FAR * _too_far(gains, asked, np.isin(places, asked.echoes))
     scores = sum(gains.values(), np.zeros(len(places), np.int64))
     order = np.lexsort((places, -scores))
     return Ranked(
         passage_ids=view.passage_id[places[order]].tolist(),
-        scores=scores[order].tolist(),
-        signals={
-            name: gained[order].tolist() for name, gained in gains.items() if name in signals.SIGNALS or gained.any()
-        },
+        scores=scores[order],
+        signals={name: gained[order] for name, gained in gains.items() if name in signals.SIGNALS or gained.any()},
     )
 
 
@@ -284,14 +286,13 @@ def pinned_first(ranked: Ranked, view: View, pinned: Sequence[int]) -> Ranked:
         return ranked
     order = [*first, *(item for item in ranked.passage_ids if item not in first)]
     place = {item: number for number, item in enumerate(ranked.passage_ids)}
-    columns = {
-        name: [column[place[item]] if item in place else 0 for item in order] for name, column in ranked.signals.items()
-    }
-    best = max(ranked.scores, default=0) + MILLION
+    places, known = np.array([place.get(item, 0) for item in order]), np.array([item in place for item in order])
+    columns = {name: column[places] * known if len(place) else known * 0 for name, column in ranked.signals.items()}
+    pinned_now = np.arange(len(order)) < len(first)
     if "far" in columns:
-        columns["far"][: len(first)] = [0] * len(first)
-    columns["pin"] = [best] * len(first) + [0] * (len(order) - len(first))
-    return Ranked(passage_ids=order, scores=[*map(sum, zip(*columns.values(), strict=True))], signals=columns)
+        columns["far"][pinned_now] = 0
+    columns["pin"] = (int(ranked.scores.max(initial=0)) + MILLION) * pinned_now
+    return Ranked(passage_ids=order, scores=np.sum([*columns.values()], axis=0), signals=columns)
 
 
 def postings(con: "DuckDBPyConnection", view: View, question: str, symbols: Collection[str] = ()) -> "Postings":
@@ -323,13 +324,13 @@ def candidates(  # noqa: PLR0913 (what a line is made of)
 
     `memo` keeps what others' candidates can use; what else is given must be the same.
     """
-    far, memo = sum(map(bool, ranked.signals.get("far", [])[:most])), {} if memo is None else memo
+    far, memo = int(np.count_nonzero(ranked.signals.get("far", ())[:most])), {} if memo is None else memo
     first = ranked.passage_ids[: min(most, len(ranked.passage_ids)) - max(far - FAR_TOO, 0)]
     new = [item for item in first if item not in memo]
     message_ids = view.message_id[view.places[new]].tolist()
     spans = [*zip(message_ids, new, *view.spans[new].T.tolist(), strict=True)]
     memo.update(_slots(con, view.lately, spans, factor, zone))
-    return [memo[item](**ranked.given(place)) for place, item in enumerate(first)]
+    return [memo[item](**given) for item, given in zip(first, ranked.given(len(first)), strict=True)]
 
 
 def slots(

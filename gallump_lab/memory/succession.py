@@ -161,7 +161,7 @@ class Succession:
         one before it.
         """
         self._symbols = symbols = _with_known(frozenset[str]().union(*symbols_of(self._slots)) - known_symbols())
-        asked = self._wanted & symbols
+        asked, others = self._wanted & symbols, symbols - self._wanted
         said: dict[int | None, frozenset[str]] = {}
         for slot in self._slots:
             said[slot.message_id] = said.get(slot.message_id, frozenset()) | spoken_of(slot.text)
@@ -171,7 +171,7 @@ class Succession:
             mine, clauses = said[slot.message_id], self._clauses[slot.item_id]
             about = spoken.get(slot.message_id, spoken.get(slot.session_id, frozenset()))
             begins = clauses[0].around if clauses else mine
-            another = (begins - self._wanted) & symbols and not mine & self._subject
+            another = not begins.isdisjoint(others) and mine.isdisjoint(self._subject)
             taken_up = frozenset[str]() if another else before.get(slot.session_id, frozenset())
             self._said[slot.item_id], self._taken_up[slot.item_id] = mine, taken_up
             kept = []
@@ -184,7 +184,7 @@ class Succession:
             spoken[slot.message_id] = about
             if slot.role == "user":
                 spoken[slot.session_id] = about
-                own = mine & symbols or mine & self._wanted
+                own = not (mine.isdisjoint(symbols) and mine.isdisjoint(self._wanted))
                 before[slot.session_id] = mine if own else mine | before.get(slot.session_id, frozenset())
             else:
                 questions = (clause.around for clause in clauses if clause.asks)

@@ -203,6 +203,6 @@ class Ranker:
 def _table(ranked: recall.Ranked, most: int) -> Ints:
     """Return the first of the ranked, a row each."""
     first = ranked.passage_ids[:most]
-    none = [0] * len(first)
+    none = np.zeros(len(first), np.int64)
     columns = [first, ranked.scores[:most], *(ranked.signals.get(name, none)[:most] for name in COLUMNS)]
     return np.array(columns, np.int64).T
