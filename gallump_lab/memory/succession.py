@@ -360,10 +360,15 @@ class Succession:
             for clause in clauses if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue
-                if not (others or own) and clause.reported:
+                if not (others or own or self._beside(clause, clauses)) and clause.reported:
                     yield slot, HEARSAY
                 elif clause.figures and states and clause.supposed:
                     yield slot, PLAN
+
+    def _beside(self, clause: Clause, clauses: Sequence[Clause]) -> bool:
+        """Return whether a clause is of something else than what its passage says of the subject itself."""
+        own = (other.around & self._subject and not other.reported for other in clauses)
+        return not clause.figures and clause.around.isdisjoint(self._subject) and any(own)
 
 
 def _last(found: Mapping[int, Mark], mark: Mark) -> Mark:

@@ -17,6 +17,7 @@ from gallump_lab.memory.asked import about, needed
 from gallump_lab.memory.corpus import Corpus, View
 from gallump_lab.memory.records import AsOf, ContextItem
 from gallump_lab.memory.signals import COLUMNS
+from gallump_lab.memory.succession import Mark
 from gallump_lab.memory.text import terms
 from gallump_lab.memory.vectors import Embedder
 from gallump_lab.store import Snapshot, times
@@ -166,7 +167,7 @@ class Ranker:
         first = [*{item for ranked in found for item in ranked.passage_ids[: outdated.FIRST]}]
         any_view.lately.messages(con, any_view.message_id[any_view.places[first]].tolist())  # all at once
         most = recall.most(config.budget.warm)
-        tables, marks, made, marked = [], [], dict[int, recall.Slot](), dict[frozenset[int], dict[int, outdated.Mark]]()
+        tables, marks, made, marked = [], [], dict[int, recall.Slot](), dict[frozenset[int], dict[int, Mark]]()
         for ranked, settings in zip(found, self.task.retrievers.values(), strict=True):
             slots = recall.candidates(
                 con, views[settings.embedder], ranked, factor, most=outdated.FIRST, zone=self.task.zone, memo=made

@@ -37,7 +37,7 @@ _REASONS = {
 }
 _NOTHING = {
     "hot": "nothing yet, the session begins here",
-    "warm": "nothing, no earlier talk",
+    "warm": "nothing, no past session speaks of this",
     "cold": "nothing, no insights on this",
 }
 """Of a tier without candidates."""

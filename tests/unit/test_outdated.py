@@ -253,6 +253,14 @@ def test_hearsay_and_plans_are_told_as_such(lab: Lab, now) -> None:
     )
 
 
+def test_what_others_say_beside_it_makes_no_hearsay_of_ones_own_sale(lab: Lab, now) -> None:
+    tell(lab, now, "My stop on AAPL is 420.")
+    sold = "My wife says I should stop looking, but here I am. The AAPL shares are gone at 523.29, as agreed."
+    tell(lab, now, sold)
+    found = outdated(lab, "Where is my stop on AAPL?")
+    assert found == {sold: None, "My stop on AAPL is 420.": "closed since 2026-03-03"}
+
+
 @pytest.mark.parametrize(
     "said",
     [
