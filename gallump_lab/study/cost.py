@@ -201,7 +201,8 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
         Tokens a turn of what is written and of what is thought; by default as recorded. For thinking, a mapping gives
         them by effort, such as {"low": 200, "high": 2_000}.
     talk : bool, optional
-        Whether to count the talk instead of building recorded turns again; by default where no turn is recorded.
+        Whether to count the talk instead of building recorded turns again; by default where most of it was not recorded
+        here but imported.
     embedders : iterable of Embedder
         Your own, if a configuration names one.
 
@@ -224,7 +225,8 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
     for config in named.values():
         prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
-        said = Talk.of(con) if talk or (talk is None and not past) else None
+        all_of_it = Talk.of(con)
+        said = all_of_it if talk or (talk is None and len(all_of_it) >= 2 * len(past)) else None
         for name, config in named.items():
             for model in [models] if isinstance(models, str) else models or [answering(config, snapshot)]:
                 if said:
@@ -241,7 +243,8 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
     if turns.empty:
         raise ValueError(" ".join([NOTHING, *notes]))
     again = f"{counted(len(past), 'recorded turns')}, built again; talk=True counts all talk, imported talk too."
-    words = [said.words if said else again, *notes]
+    instead = f" talk=False builds {counted(len(past), 'recorded turns')} again." if past else ""
+    words = [f"{said.words}.{instead}" if said else again, *notes]
     words += _words(turns, predicted, (reply, thinking), life, offline=models is None and snapshot.model == OFFLINE)
     words += ["Rewriting questions costs more: left out."] if any(each.rewrite for each in named.values()) else []
     return Cost(

@@ -165,7 +165,8 @@ def front(sweep: "Sweep", objective: str) -> Picture:
         for tier, helps in sweep.exercised.items()
         if not helps
     ]
-    line = f"{len(real):,} configurations; the line: the best that so much buys, with its 95% interval"
+    judged = ", with its 95% interval" if best[f"{objective}_low"].notna().any() else ""
+    line = f"{len(real):,} configurations; the line: the best that so much buys{judged}"
     told = f"knee: beyond it further {'dollars' if by == 'usd' else 'tokens'} bring least; dotted: a perfect ranking"
     return picture(chart, "; ".join(words + unmeasured), f"What {name} costs", line, told, *unmeasured)
 

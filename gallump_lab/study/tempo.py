@@ -85,6 +85,10 @@ class Talk:
         )
         return cls(sessions=sessions, records=records, words=f"{words} ({whose})")
 
+    def __len__(self) -> int:
+        """Count its turns."""
+        return sum(len(_questions(said)) for said in self.sessions.values())
+
     def turns(self, config: Config, answering: str, factor: float, memory: int = 0) -> list[Timed]:
         """Return its turns in order of time, each with so many tokens of WARM and COLD."""
         builder = PromptBuilder.of(config, answering)
@@ -94,9 +98,7 @@ class Talk:
         rest = last.tokens + scaled(self.records, factor) + memory
         budget, as_turns = config.budget, config.layout == "conversation"
         for session_id, said in self.sessions.items():
-            questions = [
-                n for n, (one, next_) in enumerate(pairwise(said)) if (one.role, next_.role) == ("user", "assistant")
-            ]
+            questions = _questions(said)
             hot = _as_turns(said, budget, factor, questions) if as_turns else _as_text(said, budget, factor, questions)
             for place, (blocks, shown) in zip(questions, hot, strict=True):
                 asked, answer = said[place : place + 2]
@@ -116,6 +118,11 @@ def layouts(config: Config) -> list[Layout]:
 
 _Hot = list[tuple[list[Block], int]]
 """Of each question, the blocks that HOT is sent as, and its tokens in the last message."""
+
+
+def _questions(said: Sequence[Said]) -> list[int]:
+    """Return the places of what a reply follows."""
+    return [n for n, (one, next_) in enumerate(pairwise(said)) if (one.role, next_.role) == ("user", "assistant")]
 
 
 def _as_turns(said: list[Said], budget: Budget, factor: float, questions: list[int]) -> _Hot:
