@@ -33,7 +33,7 @@ GAPS = (1, 2, 3, 4.9, 6, 11)
 WORDS = "stop level trend volume close sector earnings margin risk size entry target hedge cash week".split()
 
 
-def desk(folder, server, layout, turns=200):
+def desk(folder, server, layout, turns=100):
     """Chat as a desk does: sessions of some questions, pauses longer and shorter than the cache's life."""
     dice, clock = random.Random(7), Clock(START)
     server.clock = lambda: clock().timestamp()
@@ -54,7 +54,7 @@ def desk(folder, server, layout, turns=200):
 
 @pytest.fixture(scope="module", params=["single", "conversation"])
 def chatted(request, tmp_path_factory):
-    """Two hundred turns, and what the server had of each."""
+    """A hundred turns, and what the server had of each."""
     with pytest.MonkeyPatch.context() as patch, MessagesServer() as server:
         patch.setenv("ANTHROPIC_API_KEY", "a-key-of-the-environment")
         lab = desk(tmp_path_factory.mktemp(request.param), server, request.param)
@@ -91,12 +91,12 @@ def test_what_was_billed_is_predicted_turn_by_turn_with_the_reasons_of_misses(ch
     layout, lab, _ = chatted
     found = study.cost(lab.snapshot(), lab.config)
     turns = found.predicted
-    assert len(turns) == 200
+    assert len(turns) == 100
     assert ((turns["read"] > 0) == (turns["predicted_read"] > 0)).all()
     assert ((turns["written"] > 0) == (turns["predicted_written"] > 0)).all()
-    assert "Of 200 billed turns predicted for counted: read " in repr(found)
+    assert "Of 100 billed turns predicted for counted: read " in repr(found)
     late = turns["why"].str.startswith("life ran out")
-    assert late.sum() > 20
+    assert late.sum() > 10
     assert (turns.loc[late & (layout == "single"), "read"] == 0).all()
     changed = turns[turns["told"].str.startswith("messages changed")]
     assert set(changed["why"].str.partition(" (")[0]) <= {
