@@ -80,9 +80,7 @@ def settle(  # noqa: PLR0913 (what a question is)
     return [*(marked(slot, words.get(slot.item_id), factor) for slot in sorted(first, key=standing)), *rest]
 
 
-def _marks(
-    question: str, candidates: Sequence[ContextItem], now: datetime, symbols: Sequence[str] = ()
-) -> dict[int, Mark]:
+def _marks(question: str, candidates: Sequence[ContextItem], now: datetime, symbols: Sequence[str]) -> dict[int, Mark]:
     """Return what is outdated of a question's candidates, by their ids; it is asked at `now`, whose time zone counts.
 
     Where it is asked why, when or whether ever, nothing is: all that was said tells. Of several symbols that it names,

@@ -62,6 +62,7 @@ _WHO_SAYS = any_of(
 )
 
 _LEVELS = frozenset({"STOP", "TARGET", "ENTRY"})
+"""Each symbol has its own."""
 
 _TAKEN_BACK = regex(
     r"^\W*(?:(?:hm+|oh|ah|ok|stop|well)\W+(?:\w+\W+)?)?(?:no wait|wait|sorry|sry|actually|correction|typo|i mixed"
@@ -360,7 +361,7 @@ class Succession:
             for clause in clauses if slot.role == "user" else ():
                 if not about and not clause.around & self._subject:
                     continue
-                if not (others or own or self._beside(clause, clauses)) and clause.reported:
+                if clause.reported and not (others or own or self._beside(clause, clauses)):
                     yield slot, HEARSAY
                 elif clause.figures and states and clause.supposed:
                     yield slot, PLAN

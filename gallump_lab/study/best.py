@@ -84,7 +84,7 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
     figures |= {"unit": ranks.unit, "tokens": takes, "tokens_applied": before, "layout": layout}
     figures |= {"usd": usd, "usd_applied": usd_before}
     figures |= {"questions": len(clusters), "conversations": chose + others, "seed": seed}
-    recorded = "\n".join([*lines, against] if against else lines)
+    found = {"retriever": retriever, "words": "\n".join([*lines, against] if against else lines)}
     return Best(
         config=config,
         train=train,
@@ -94,9 +94,8 @@ def reported(sweep: "Sweep", objective: str, row: int, first: NDArray[np.bool_],
         usd=float(usd),
         against=against,
         retriever=retriever,
-        words="\n".join([*lines, refused]) if against else recorded,
-        run={"study": "sweep", "data_hash": ranks.data_hash, "figures": figures, "retriever": retriever}
-        | {"words": recorded},
+        words="\n".join([*lines, refused]) if against else found["words"],
+        run={"study": "sweep", "data_hash": ranks.data_hash, "figures": figures} | found,
     )
 
 

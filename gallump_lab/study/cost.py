@@ -226,10 +226,10 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
         prepare(corpus, snapshot, config.recall.embedder)
     with snapshot.read() as con:
         all_of_it = Talk.of(con)
-        said = all_of_it if talk or (talk is None and len(all_of_it) >= 2 * len(past)) else None
+        said = all_of_it if talk or (talk is None and len(all_of_it) > 2 * len(past)) else None
         for name, config in named.items():
             for model in [models] if isinstance(models, str) else models or [answering(config, snapshot)]:
-                if said:
+                if said is not None:
                     memory = config.budget.warm + config.budget.cold
                     found = said.turns(config, model, learnt_factor(con, model, config), memory)
                 else:
@@ -238,13 +238,13 @@ def cost(  # noqa: PLR0913 (what may be tried, and what is assumed)
                 assumed = reply, _thought(config, model, thinking)
                 one = usage(found, model, {**applied.model.prices, **config.model.prices}, life, assumed)
                 frames.append(pd.DataFrame({"config": name, "model": model}, index=one.index).join(one))
-        predicted = _predicted(con, corpus, [] if said else past)
+        predicted = _predicted(con, corpus, past if said is None else [])
     turns = pd.concat(frames)
     if turns.empty:
         raise ValueError(" ".join([NOTHING, *notes]))
     again = f"{counted(len(past), 'recorded turns')}, built again; talk=True counts all talk, imported talk too."
     instead = f" talk=False builds {counted(len(past), 'recorded turns')} again." if past else ""
-    words = [f"{said.words}.{instead}" if said else again, *notes]
+    words = [again if said is None else f"{said.words}.{instead}", *notes]
     words += _words(turns, predicted, (reply, thinking), life, offline=models is None and snapshot.model == OFFLINE)
     words += ["Rewriting questions costs more: left out."] if any(each.rewrite for each in named.values()) else []
     return Cost(
